@@ -1,0 +1,268 @@
+"""What is configured: services, apps and environments as frozen values, after validation.
+
+``Secret`` keeps a value out of every repr, log and error.
+"""
+
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Secret:
+    """A value that must never be shown; call `reveal` at the very border where it is needed."""
+
+    _value: str
+
+    def reveal(self) -> str:
+        """Return the plain value."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')" if self._value else "Secret('')"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitAccess:
+    """How to reach a Git repository.
+
+    :param url: https, http (only to loopback or when allowed) or ssh address, without credentials.
+    :param username: for basic authentication; forges accept any text with a token.
+    :param token: password or token; empty: anonymous.
+    :param ssh_key: path of a private key file; empty: none.
+    :param known_hosts: path of the host keys file; needed with ssh.
+    :param ca_file: path of a CA bundle; empty: the system's.
+    """
+
+    url: str
+    username: str = "pilotage"
+    token: Secret = field(default_factory=lambda: Secret(""))
+    ssh_key: str = ""
+    known_hosts: str = ""
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registry:
+    """The Harbor (or plain OCI) registry that holds the images.
+
+    :param harbor: False for a plain registry without Harbor's REST API (no project check, no scan).
+    """
+
+    url: str
+    username: str = ""
+    password: Secret = field(default_factory=lambda: Secret(""))
+    ca_file: str = ""
+    harbor: bool = True
+
+    @property
+    def host(self) -> str:
+        """The part in front of an image's path: ``harbor.example.com`` or ``127.0.0.1:5000``."""
+        return self.url.split("://", 1)[-1].strip("/")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Author:
+    """Who our GitOps commits are by."""
+
+    name: str = "pilotage-bot"
+    email: str = "pilotage-bot@example.com"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gitops:
+    """The repository that Argo CD reads.
+
+    :param message: template of the first line; {app} {environment} {tag} {commit} {run} are filled in.
+    :param signing_format: "", "ssh" or "openpgp"; with ``signing_key`` a key file (ssh) or key id (openpgp).
+    """
+
+    access: GitAccess
+    branch: str = "main"
+    author: Author = field(default_factory=Author)
+    message: str = "deploy({app}): {environment} to {tag}"
+    signing_format: str = ""
+    signing_key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArgoCD:
+    """The Argo CD API server. ``url`` may hold a root path."""
+
+    url: str
+    token: Secret = field(default_factory=lambda: Secret(""))
+    ca_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hook:
+    """One webhook endpoint: the forge's name and the secret (or token) that proves a delivery.
+
+    ``previous`` is the secret before a rotation; both are accepted. ``signing`` is GitLab's signing token.
+    """
+
+    forge: str
+    secret: Secret
+    previous: Secret = field(default_factory=lambda: Secret(""))
+    signing: Secret = field(default_factory=lambda: Secret(""))
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """The plain secrets to try, newest first; never an empty text."""
+        return tuple(s.reveal() for s in (self.secret, self.previous) if s)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One destination of notifications.
+
+    :param name: unique, shown in the API and logs instead of the address.
+    :param kind: ``slack`` (incoming webhook), ``slack-api`` (bot token), ``webhook`` (Standard Webhooks).
+    :param secret: the whole incoming-webhook URL, the bot token, or the signing secret.
+    :param url: the plain address of a ``webhook``; "" otherwise. ``target``: Slack channel id for ``slack-api``.
+    :param on: which states are told: any of started, succeeded, failed, cancelled; empty: the kind's default.
+    :param apps: names of apps that are told about; empty: all.
+    """
+
+    name: str
+    kind: str
+    secret: Secret = field(default_factory=lambda: Secret(""))
+    url: str = ""
+    target: str = ""
+    on: frozenset[str] = frozenset()
+    apps: frozenset[str] = frozenset()
+    allow_private: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """How an image is made from a commit.
+
+    :param context: folder of the repository that is sent to the engine.
+    :param dockerfile: path relative to `context`.
+    :param paths: shell patterns of changed files that matter; empty: all.
+    :param builder: ``buildkit`` or ``classic``.
+    :param timeout: seconds for the whole build.
+    """
+
+    context: str = "."
+    dockerfile: str = "Dockerfile"
+    target: str = ""
+    args: tuple[tuple[str, str], ...] = ()
+    platform: str = ""
+    network: str = ""
+    builder: str = "buildkit"
+    paths: tuple[str, ...] = ()
+    timeout: float = 1800.0
+    pull: bool = False
+
+    @property
+    def inputs(self) -> str:
+        """A text that differs when the options could give another image; "" for the defaults."""
+        if (self.context, self.dockerfile, self.target, self.args, self.platform) == (
+            ".",
+            "Dockerfile",
+            "",
+            (),
+            "",
+        ):
+            return ""
+        return repr((self.context, self.dockerfile, self.target, self.args, self.platform))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scan:
+    """The vulnerability gate: fail at this severity or above; "" = do not scan. Severities as Harbor's."""
+
+    fail_on: str = ""
+    timeout: float = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where an app runs: a values file in the GitOps repo and an Argo CD Application.
+
+    :param branch: rule for branches that deploy here; "" = none. :param tag: the same for tags.
+    :param key: path of the tag's scalar; ``digest_key`` and ``repository_key`` are edited too when named.
+    :param value: what `key` gets: ``tag``, ``image`` (``host/path:tag``) or ``digest``.
+    :param sync: ask Argo CD to sync, for applications without automated sync.
+    :param sync_timeout: seconds from the commit until Argo CD must have applied it.
+    :param health_timeout: seconds until healthy; larger than progressDeadlineSeconds (600).
+    :param degraded_grace: seconds that "Degraded" must last to count.
+    """
+
+    name: str
+    values: str
+    argocd: str
+    branch: str = ""
+    tag: str = ""
+    key: str = "image.tag"
+    value: str = "tag"
+    digest_key: str = ""
+    repository_key: str = ""
+    project: str = ""
+    app_namespace: str = ""
+    promote_from: str = ""
+    approval: bool = False
+    sync: bool = False
+    sync_timeout: float = 600.0
+    health_timeout: float = 900.0
+    degraded_grace: float = 60.0
+
+    @property
+    def values_path(self) -> PurePosixPath:
+        """The values file as a path inside the GitOps repo."""
+        return PurePosixPath(self.values)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """One deployable service. ``aliases`` are other addresses under which forges name the same repository."""
+
+    name: str
+    source: GitAccess
+    image: str
+    environments: tuple[Environment, ...]
+    build: Build = field(default_factory=Build)
+    scan: Scan = field(default_factory=Scan)
+    aliases: tuple[str, ...] = ()
+
+    def environment(self, name: str) -> Environment | None:
+        """Return the environment called `name`, or None."""
+        return next((env for env in self.environments if env.name == name), None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that is configured, validated as a whole.
+
+    :param state_dir: folder for the database file, mirrors, the embedded broker and run logs.
+    :param database: SQLAlchemy URL; "" = SQLite in `state_dir`. :param broker: Redis URL; "" = embedded.
+    :param external_url: where people reach the web pages; used in messages and commit trailers.
+    """
+
+    registry: Registry
+    gitops: Gitops
+    argocd: ArgoCD
+    hooks: tuple[Hook, ...]
+    channels: tuple[Channel, ...]
+    apps: tuple[App, ...]
+    state_dir: str
+    database: str = ""
+    broker: str = ""
+    external_url: str = ""
+    docker_host: str = ""
+    bind: str = "127.0.0.1:8480"
+    concurrency: int = 2
+    poll_interval: float = 300.0
+    max_body: int = 25 * 1024 * 1024
+
+    def app(self, name: str) -> App | None:
+        """Return the app called `name`, or None."""
+        return next((app for app in self.apps if app.name == name), None)
+
+    def hook(self, forge: str) -> Hook | None:
+        """Return the hook configured for `forge`, or None."""
+        return next((hook for hook in self.hooks if hook.forge == forge), None)

@@ -1,0 +1,49 @@
+"""One wanted edit in the GitOps repo, made by one run."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edit:
+    """Set the scalar at `path` ("image.tag", "images.0.newTag") to `value`."""
+
+    path: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """What one run wants to have in one file.
+
+    ``trailers`` go to the end of the commit message and identify the run; ``date`` is seconds since the epoch.
+    """
+
+    run: int
+    file: str
+    edits: tuple[Edit, ...]
+    message: str
+    trailers: tuple[tuple[str, str], ...]
+    date: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Landed:
+    """The change is on the remote branch.
+
+    ``commit`` is the GitOps commit that holds it; ``created`` is False when the value was there already
+    (then ``commit`` is the branch head that was read back) or when an earlier attempt had pushed it.
+    ``previous`` are the values that were replaced, in the order of the edits.
+    """
+
+    run: int
+    commit: str
+    created: bool
+    previous: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    """The change cannot be made: one sentence with file, line and reason."""
+
+    run: int
+    detail: str

@@ -1,0 +1,49 @@
+"""The two ways in which a foreign service can disappoint us, decided once by the client that saw it.
+
+``Refused``: the world said no; asking again gives the same answer.
+``Unavailable``: we could not find out; asking again later may help.
+"""
+
+from orchestrator.domain.reasons import Reason
+
+
+class PilotageError(Exception):
+    """An error with a stable reason code and the evidence for it, fit to be shown to people.
+
+    :param reason: the code that the catalogue explains.
+    :param evidence: what was seen, one line, without secrets.
+    """
+
+    def __init__(self, reason: Reason, evidence: str = "") -> None:
+        super().__init__(f"{reason.value}: {evidence}" if evidence else reason.value)
+        self.reason = reason
+        self.evidence = evidence
+
+
+class Refused(PilotageError):
+    """The world said no. Final: a retry cannot help until a person changes something."""
+
+
+class Unavailable(PilotageError):
+    """We could not find out. Retried by policy.
+
+    :param retry_after: seconds that the service itself asked us to wait, if it did.
+    """
+
+    def __init__(self, reason: Reason, evidence: str = "", retry_after: float | None = None) -> None:
+        super().__init__(reason, evidence)
+        self.retry_after = retry_after
+
+
+class Cancelled(PilotageError):
+    """Somebody asked for the run to stop while a stage was at work."""
+
+    def __init__(self, evidence: str = "") -> None:
+        super().__init__(Reason.CANCELLED, evidence)
+
+
+class LeaseLost(PilotageError):
+    """Another worker took this stage over; whatever we still do must not be written down."""
+
+    def __init__(self, evidence: str = "") -> None:
+        super().__init__(Reason.LEASE_LOST, evidence)

@@ -1,0 +1,45 @@
+"""What is told to people about a run; notifiers receive this value and look nothing up."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One state of one run, ready to be worded for any channel.
+
+    :param id: stable per (run, state, channel): the idempotency key of callbacks; contains no dot.
+    :param type: ``run.started``, ``run.progressed``, ``run.succeeded``, ``run.failed`` or ``run.cancelled``.
+    :param stages: (name, state, seconds or None) in order. :param sentence: the one sentence why, or "".
+    :param next_step: what to do, with who must act in `actor`. :param url: page of the run, or "".
+    :param at: RFC 3339 time of the state. :param seconds: duration so far.
+    """
+
+    id: str
+    type: str
+    run: int
+    app: str
+    environment: str
+    state: str
+    reason: str
+    sentence: str
+    next_step: str
+    who_acts: str
+    commit: str
+    title: str
+    author: str
+    image: str
+    digest: str
+    gitops_commit: str
+    attempt: int
+    trigger: str
+    at: str
+    seconds: float | None
+    url: str
+    stages: tuple[tuple[str, str, float | None], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sent:
+    """The channel took the message. ``reference`` is what a later edit needs (JSON text), or ""."""
+
+    reference: str = ""

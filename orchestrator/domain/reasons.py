@@ -1,0 +1,271 @@
+"""Why something is as it is: stable codes, each with a sentence for people, a next step and who must act.
+
+The codes are public (API, log fields, messages); a code is never reused for another meaning.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Actor(StrEnum):
+    """Who must act."""
+
+    NOBODY = "nobody"
+    DEVELOPER = "developer"
+    OPERATOR = "operator"
+
+
+class Reason(StrEnum):
+    """Every code that a run, a stage or a delivery can carry."""
+
+    # queued and running
+    QUEUED = "queued"
+    RUNNING = "running"
+    RETRYING = "retrying"
+    # waiting
+    BEHIND_RUN = "behind_run"
+    AWAITING_APPROVAL = "awaiting_approval"
+    ON_HOLD = "on_hold"
+    SCAN_PENDING = "scan_pending"
+    COMMIT_QUEUED = "commit_queued"
+    SYNC_PENDING = "sync_pending"
+    SYNC_WINDOW = "sync_window"
+    SUSPENDED = "suspended"
+    PRUNE_REQUIRED = "prune_required"
+    NOT_AUTOMATED = "not_automated"
+    SHARED_RESOURCE = "shared_resource"
+    PROGRESSING = "progressing"
+    ARGOCD_UNKNOWN = "argocd_unknown"
+    # good ends
+    DONE = "done"
+    HEALTHY = "healthy"
+    REUSED = "reused"
+    ALREADY_COMMITTED = "already_committed"
+    NOT_CONFIGURED = "not_configured"
+    NOT_NEEDED = "not_needed"
+    # ended by people or by other runs
+    CANCELLED = "cancelled"
+    SUPERSEDED = "superseded"
+    OLDER_COMMIT = "older_commit"
+    # bad ends, source and build
+    CONFIG_INVALID = "config_invalid"
+    APP_REMOVED = "app_removed"
+    COMMIT_NOT_FOUND = "commit_not_found"
+    SOURCE_REFUSED = "source_refused"
+    SOURCE_UNAVAILABLE = "source_unavailable"
+    SOURCE_UNSUPPORTED = "source_unsupported"
+    DOCKERFILE_MISSING = "dockerfile_missing"
+    BUILD_FAILED = "build_failed"
+    BUILD_TIMEOUT = "build_timeout"
+    BASE_IMAGE_UNAVAILABLE = "base_image_unavailable"
+    ENGINE_UNAVAILABLE = "engine_unavailable"
+    ENGINE_REFUSED = "engine_refused"
+    # bad ends, registry
+    REGISTRY_UNAUTHORIZED = "registry_unauthorized"
+    REGISTRY_PROJECT_MISSING = "registry_project_missing"
+    REGISTRY_UNAVAILABLE = "registry_unavailable"
+    REGISTRY_QUOTA = "registry_quota"
+    REGISTRY_READ_ONLY = "registry_read_only"
+    REGISTRY_REFUSED = "registry_refused"
+    TAG_IMMUTABLE = "tag_immutable"
+    IMAGE_MISSING = "image_missing"
+    IMAGE_BLOCKED = "image_blocked"
+    SCAN_FAILED = "scan_failed"
+    SCAN_UNAVAILABLE = "scan_unavailable"
+    SCAN_FINDINGS = "scan_findings"
+    # bad ends, GitOps repo
+    VALUES_FILE_MISSING = "values_file_missing"
+    VALUES_KEY_REFUSED = "values_key_refused"
+    GITOPS_REFUSED = "gitops_refused"
+    GITOPS_UNAVAILABLE = "gitops_unavailable"
+    GITOPS_CONTENDED = "gitops_contended"
+    # bad ends, Argo CD
+    ARGOCD_UNAUTHORIZED = "argocd_unauthorized"
+    ARGOCD_FORBIDDEN = "argocd_forbidden"
+    ARGOCD_UNAVAILABLE = "argocd_unavailable"
+    ARGOCD_REFUSED = "argocd_refused"
+    APPLICATION_MISSING = "application_missing"
+    APPLICATION_MISMATCH = "application_mismatch"
+    APPLICATION_DELETING = "application_deleting"
+    APPLICATION_INVALID = "application_invalid"
+    MANIFESTS_INVALID = "manifests_invalid"
+    SYNC_FAILED = "sync_failed"
+    IMAGE_NOT_DEPLOYED = "image_not_deployed"
+    CHANGE_REVERTED = "change_reverted"
+    DEGRADED = "degraded"
+    TIMED_OUT = "timed_out"
+    # ours
+    LEASE_LOST = "lease_lost"
+    ATTEMPTS_EXHAUSTED = "attempts_exhausted"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What a reason means: one sentence, what to do next, and who must do it."""
+
+    text: str
+    next_step: str
+    actor: Actor
+
+
+def _nobody(text: str, next_step: str = "Nothing to do.") -> Explanation:
+    return Explanation(text, next_step, Actor.NOBODY)
+
+
+def _developer(text: str, next_step: str) -> Explanation:
+    return Explanation(text, next_step, Actor.DEVELOPER)
+
+
+def _operator(text: str, next_step: str) -> Explanation:
+    return Explanation(text, next_step, Actor.OPERATOR)
+
+
+R = Reason
+CATALOGUE: dict[Reason, Explanation] = {
+    R.QUEUED: _nobody("Waiting for a free worker."),
+    R.RUNNING: _nobody("A worker is on it."),
+    R.RETRYING: _nobody("A service did not answer; it is asked again after a pause."),
+    R.BEHIND_RUN: _nobody("Another run of this environment goes first."),
+    R.AWAITING_APPROVAL: _developer("The run waits for approval.", "Approve it with `pilotage run approve`."),
+    R.ON_HOLD: _operator("The environment is on hold.", "Release it with `pilotage app release`."),
+    R.SCAN_PENDING: _nobody("Harbor has not finished scanning the image."),
+    R.COMMIT_QUEUED: _nobody("The change waits for the writer of its GitOps branch."),
+    R.SYNC_PENDING: _nobody("Argo CD has not yet applied the GitOps commit."),
+    R.SYNC_WINDOW: _operator(
+        "A sync window of the Argo CD project blocks the sync.",
+        "Wait for the window or change it in the project.",
+    ),
+    R.SUSPENDED: _developer(
+        "The application is suspended (a paused rollout or deployment).", "Resume or abort the rollout."
+    ),
+    R.PRUNE_REQUIRED: _operator(
+        "The sync succeeded but resources that are no longer in Git were not pruned.",
+        "Prune them in Argo CD or turn on automated pruning.",
+    ),
+    R.NOT_AUTOMATED: _operator(
+        "The application has no automated sync and nobody has synced it.",
+        "Turn on automated sync, or set `sync: true` for the environment.",
+    ),
+    R.SHARED_RESOURCE: _operator(
+        "Another application manages one of the same resources, so the state flips back and forth.",
+        "Let only one application own the resource.",
+    ),
+    R.PROGRESSING: _nobody("Argo CD applied the commit; the resources are not ready yet."),
+    R.ARGOCD_UNKNOWN: _nobody("Argo CD does not answer; the application's state is unknown, not bad."),
+    R.DONE: _nobody("The stage reached its aim."),
+    R.HEALTHY: _nobody("The commit is live and healthy."),
+    R.REUSED: _nobody("The result was already there and was proven again."),
+    R.ALREADY_COMMITTED: _nobody("The values file already holds this value."),
+    R.NOT_CONFIGURED: _nobody("The stage is not asked for by the configuration."),
+    R.NOT_NEEDED: _nobody("The stage has nothing to do for this run."),
+    R.CANCELLED: _nobody("A person cancelled the run."),
+    R.SUPERSEDED: _nobody("A newer run took its place."),
+    R.OLDER_COMMIT: _nobody("A newer commit is already deployed; an older one never replaces it."),
+    R.CONFIG_INVALID: _operator("The configuration is not valid.", "Run `pilotage config check`."),
+    R.APP_REMOVED: _operator(
+        "The app or environment is no longer in the configuration.", "Restore it or start a new run."
+    ),
+    R.COMMIT_NOT_FOUND: _developer(
+        "The source repository does not have this commit.", "Push the commit, or start a run for another one."
+    ),
+    R.SOURCE_REFUSED: _operator(
+        "The source repository refused our access.", "Check the app's `token` or `ssh_key` and its rights."
+    ),
+    R.SOURCE_UNAVAILABLE: _operator("The source repository did not answer.", "Check the address and the forge."),
+    R.SOURCE_UNSUPPORTED: _developer(
+        "The source needs something that the build cannot give it.",
+        "See the evidence for the file in question.",
+    ),
+    R.DOCKERFILE_MISSING: _developer(
+        "The Dockerfile is not in the commit at the configured path.", "Add it or correct `build.dockerfile`."
+    ),
+    R.BUILD_FAILED: _developer("The image build failed.", "Read the end of the build log."),
+    R.BUILD_TIMEOUT: _developer(
+        "The build took longer than its deadline.", "Make it faster or raise `build.timeout`."
+    ),
+    R.BASE_IMAGE_UNAVAILABLE: _developer(
+        "A base image of the Dockerfile cannot be pulled.", "Check its name and the registry login."
+    ),
+    R.ENGINE_UNAVAILABLE: _operator("The Docker engine did not answer.", "Start it or check `DOCKER_HOST`."),
+    R.ENGINE_REFUSED: _operator("The Docker engine refused the request.", "Read the evidence."),
+    R.REGISTRY_UNAUTHORIZED: _operator(
+        "The registry does not let our account do this.",
+        "Check `registry.username` and `registry.password` and the robot's push permission.",
+    ),
+    R.REGISTRY_PROJECT_MISSING: _operator(
+        "The registry has no such project.", "Create the project in Harbor or correct `image`."
+    ),
+    R.REGISTRY_UNAVAILABLE: _operator("The registry did not answer.", "Check that it is up and reachable."),
+    R.REGISTRY_QUOTA: _operator("The project's storage quota is used up.", "Raise the quota or delete old images."),
+    R.REGISTRY_READ_ONLY: _operator("The registry is read-only.", "Turn read-only mode off in Harbor."),
+    R.REGISTRY_REFUSED: _operator("The registry refused the image.", "Read the evidence."),
+    R.TAG_IMMUTABLE: _developer(
+        "The tag is immutable and holds another image.", "Push a new commit, or delete the tag in Harbor."
+    ),
+    R.IMAGE_MISSING: _operator(
+        "The image is not in the registry (any more).", "Re-run from `build`, and check retention rules."
+    ),
+    R.IMAGE_BLOCKED: _operator(
+        "The registry blocks pulls of this image by policy.", "Look at the project's vulnerability policy."
+    ),
+    R.SCAN_FAILED: _operator("Harbor could not scan the image.", "Read the scan log in Harbor and re-run."),
+    R.SCAN_UNAVAILABLE: _operator(
+        "The image was not scanned, which is not the same as clean.", "Install or enable a scanner in Harbor."
+    ),
+    R.SCAN_FINDINGS: _developer(
+        "The scan found vulnerabilities at or above the gate.",
+        "Update the packages named in Harbor's report.",
+    ),
+    R.VALUES_FILE_MISSING: _operator(
+        "The values file is not in the GitOps repo.", "Correct `values` or add the file."
+    ),
+    R.VALUES_KEY_REFUSED: _operator(
+        "The key in the values file cannot be edited safely.", "Correct `key` or the file at the line named."
+    ),
+    R.GITOPS_REFUSED: _operator(
+        "The GitOps repository refused our access or our push.",
+        "Check `gitops.token` and branch protection for our account.",
+    ),
+    R.GITOPS_UNAVAILABLE: _operator("The GitOps repository did not answer.", "Check the address and the forge."),
+    R.GITOPS_CONTENDED: _operator(
+        "Other writers won every race for the GitOps branch.",
+        "Re-run; look for a tool that pushes all the time.",
+    ),
+    R.ARGOCD_UNAUTHORIZED: _operator("Argo CD does not accept our token.", "Renew `argocd.token`."),
+    R.ARGOCD_FORBIDDEN: _operator(
+        "Argo CD does not let our account see or refresh the application.",
+        "Grant `applications, get` and `applications, sync` to the account.",
+    ),
+    R.ARGOCD_UNAVAILABLE: _operator("Argo CD did not answer.", "Check that its API server is up and reachable."),
+    R.ARGOCD_REFUSED: _operator("Argo CD refused the request.", "Read the evidence."),
+    R.APPLICATION_MISSING: _operator("Argo CD has no such application.", "Create it or correct `argocd`."),
+    R.APPLICATION_MISMATCH: _operator(
+        "The Argo CD application does not read this repo and branch.",
+        "Correct `argocd`, `gitops` or its source.",
+    ),
+    R.APPLICATION_DELETING: _operator("The application is being deleted.", "Wait, or create it again."),
+    R.APPLICATION_INVALID: _operator("The application's spec is invalid.", "Correct it; the evidence names why."),
+    R.MANIFESTS_INVALID: _developer("The chart does not render.", "Correct the chart or its values."),
+    R.SYNC_FAILED: _developer("Argo CD could not apply the commit.", "Read the evidence, correct and push."),
+    R.IMAGE_NOT_DEPLOYED: _operator(
+        "Argo CD is synced and healthy, but no pod runs our image.",
+        "Check that the application renders the values file and key that Pilotage edits.",
+    ),
+    R.CHANGE_REVERTED: _developer(
+        "Somebody changed the value again before Argo CD applied it.",
+        "Look at the later commits of the file.",
+    ),
+    R.DEGRADED: _developer("The application is unhealthy with this commit.", "Read the evidence, correct and push."),
+    R.TIMED_OUT: _developer(
+        "The stage did not reach its aim before its deadline.", "Read the last state in the evidence."
+    ),
+    R.LEASE_LOST: _nobody("Another worker took over."),
+    R.ATTEMPTS_EXHAUSTED: _operator("Every attempt failed.", "Read the evidence; re-run when it is mended."),
+    R.INTERNAL: _operator("Pilotage made a mistake.", "Report it with the log lines of this run."),
+}
+
+
+def explain(reason: Reason) -> Explanation:
+    """Return the sentence, next step and actor of a reason."""
+    return CATALOGUE[reason]

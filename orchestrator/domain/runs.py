@@ -1,0 +1,202 @@
+"""What a run is: its states, its stages, what a stage answers, and why a run exists."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from orchestrator.domain.reasons import Reason
+
+
+class RunState(StrEnum):
+    """The few states that drive logic; reasons explain."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        """Tell whether nothing follows."""
+        return self in FINAL
+
+
+FINAL = frozenset({RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED})
+
+
+class StageState(StrEnum):
+    """The states of a stage: those of a run, and ``skipped``."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    SKIPPED = "skipped"
+
+    @property
+    def final(self) -> bool:
+        """Tell whether nothing follows."""
+        return self not in (StageState.QUEUED, StageState.RUNNING, StageState.WAITING)
+
+
+class StageName(StrEnum):
+    """The steps of a run, in their order."""
+
+    CHECK = "check"
+    BUILD = "build"
+    PUSH = "push"
+    SCAN = "scan"
+    COMMIT = "commit"
+    SYNC = "sync"
+    HEALTH = "health"
+
+
+STAGE_ORDER: tuple[StageName, ...] = tuple(StageName)
+
+
+class Trigger(StrEnum):
+    """Why a run exists."""
+
+    PUSH = "push"
+    MANUAL = "manual"
+    RERUN = "rerun"
+    PROMOTION = "promotion"
+    POLL = "poll"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """The stage reached its aim. ``outputs`` are JSON values that later stages and the receipt read.
+
+    ``reused`` says that the aim was found already reached and was proven so now.
+    """
+
+    reason: Reason = Reason.DONE
+    detail: str = ""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+    reused: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wait:
+    """The stage can go no further now; no worker is held.
+
+    :param after: seconds until it looks again even if nothing happens; None: only the deadline or an event.
+    :param outputs: what to remember for the next look (merged into the stage's outputs).
+    """
+
+    reason: Reason
+    detail: str = ""
+    after: float | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fail:
+    """The world said no: final, with the one sentence that tells why."""
+
+    reason: Reason
+    detail: str = ""
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+Outcome = Done | Wait | Fail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One step of a run as it is written down."""
+
+    name: StageName
+    state: StageState = StageState.QUEUED
+    reason: Reason = Reason.QUEUED
+    detail: str = ""
+    attempt: int = 0
+    reused: bool = False
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    wake_at: datetime | None = None
+    deadline_at: datetime | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One attempt to bring one app in one environment to one commit (or image), as it is written down.
+
+    ``id`` orders runs by arrival; ``blocked_by`` is the run that this one waits for; ``cut_off`` is the run
+    that this one stopped while it was at work (a run that cut off another is itself not cut off).
+    """
+
+    id: int
+    app: str
+    environment: str
+    trigger: Trigger
+    ref: str = ""
+    commit: str = ""
+    image: str = ""
+    digest: str = ""
+    title: str = ""
+    author: str = ""
+    actor: str = ""
+    state: RunState = RunState.QUEUED
+    reason: Reason = Reason.QUEUED
+    detail: str = ""
+    attempt: int = 1
+    rerun_of: int | None = None
+    delivery_id: int | None = None
+    superseded_by: int | None = None
+    blocked_by: int | None = None
+    cut_off: int | None = None
+    cancel_requested: bool = False
+    approved: bool = True
+    created_at: datetime
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    stages: tuple[Stage, ...] = ()
+
+    def stage(self, name: StageName) -> Stage:
+        """Return the stage called `name`; every run has all of them."""
+        return next(stage for stage in self.stages if stage.name is name)
+
+    @property
+    def current(self) -> Stage | None:
+        """The first stage that is not final, or None when all are."""
+        return next((stage for stage in self.stages if not stage.state.final), None)
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        """What all stages wrote down so far, later stages last."""
+        merged: dict[str, Any] = {}
+        for stage in self.stages:
+            merged.update(stage.outputs)
+        return merged
+
+    @property
+    def committed(self) -> bool:
+        """Tell whether this run's change is in the GitOps repo."""
+        return self.stage(StageName.COMMIT).state is StageState.SUCCEEDED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt:
+    """The proof of a deploy: every link from the source commit to the live container, as read back."""
+
+    run: int
+    app: str
+    environment: str
+    source_commit: str
+    image: str
+    digest: str
+    gitops_commit: str
+    argocd_application: str
+    argocd_revision: str
+    live_images: tuple[str, ...]
+    healthy_at: str

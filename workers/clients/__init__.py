@@ -1,0 +1,1 @@
+"""The one place where each foreign API is called and its errors become ours."""

@@ -1,0 +1,162 @@
+"""One HTTP session factory: deadlines, bounds, no cookies, no redirects, typed errors."""
+
+import threading
+import time
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from http.cookiejar import DefaultCookiePolicy
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+
+CONNECT_TIMEOUT = 3.05
+"""Seconds to connect (just above one TCP retransmission)."""
+READ_TIMEOUT = 15.0
+"""Seconds of silence from the server before we give up; a caller may ask for more."""
+MAX_ANSWER = 32 * 1024 * 1024
+"""Bytes of an answer that is read into memory; an Argo CD application can be several MB."""
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class Http:
+    """A session with one service.
+
+    Thread-safe: each thread has its own connection pool. Cookies are never kept (Harbor turns its CSRF check on
+    when a cookie comes back) and redirects never followed (they could carry the credentials elsewhere).
+
+    :param base_url: address with optional root path; request paths are appended to it as they are.
+    :param unavailable: the reason that an unreachable or overloaded service is reported with.
+    :param auth: user and password for basic authentication; ``headers``: sent with every request.
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        unavailable: Reason,
+        *,
+        auth: tuple[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        ca_file: str = "",
+    ) -> None:
+        self.base_url = base_url.rstrip("/")
+        self._unavailable = unavailable
+        self._auth = auth
+        self._headers = dict(headers or {})
+        self._verify: bool | str = ca_file or True
+        self._local = threading.local()
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        read_timeout: float = READ_TIMEOUT,
+        stream: bool = False,
+        **kwargs: Any,
+    ) -> requests.Response:
+        """Send one request and return the answer, whatever its status below 500 (except 408, 425 and 429).
+
+        :param path: appended to the base URL byte for byte (Harbor needs ``%252F`` untouched).
+        :param stream: hand the answer over unread; the caller closes it.
+        :raises Unavailable: the service cannot be reached, is too slow, overloaded, or answers too much.
+        """
+        url = path if path.startswith(("http://", "https://")) else self.base_url + path
+        try:
+            answer = self._session().request(
+                method,
+                url,
+                timeout=(CONNECT_TIMEOUT, read_timeout),
+                allow_redirects=False,
+                stream=True,
+                **kwargs,
+            )
+            if answer.status_code in _TRANSIENT:
+                raise Unavailable(self._unavailable, self._overloaded(answer), retry_after(answer))
+            if not stream:
+                _read(answer, read_timeout)
+        except requests.RequestException as error:
+            raise Unavailable(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
+        except _TooLarge as error:
+            raise Unavailable(self._unavailable, f"{self._where(method)}: {error}") from error
+        return answer
+
+    def _session(self) -> requests.Session:
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = requests.Session()
+            session.trust_env = True
+            session.verify = self._verify
+            session.auth = self._auth
+            session.headers.update(self._headers)
+            session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+            for scheme in ("http://", "https://"):
+                session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=16))
+            self._local.session = session
+        return session
+
+    def _where(self, method: str) -> str:
+        return f"{method} {self.base_url}"
+
+    def _overloaded(self, answer: requests.Response) -> str:
+        request_id = answer.headers.get("X-Request-Id", "")
+        answer.close()
+        return f"HTTP {answer.status_code} from {self.base_url}" + (f" (request {request_id})" if request_id else "")
+
+
+class _TooLarge(Exception):
+    """The answer is larger or slower than we accept."""
+
+
+def _read(answer: requests.Response, seconds: float) -> None:
+    """Read the body within the bounds; a server that drips one byte at a time hits the deadline as well."""
+    deadline = time.monotonic() + max(seconds, 1) * 4
+    parts: list[bytes] = []
+    size = 0
+    for part in answer.iter_content(65536):
+        parts.append(part)
+        size += len(part)
+        if size > MAX_ANSWER:
+            answer.close()
+            raise _TooLarge(f"answer larger than {MAX_ANSWER} bytes")
+        if time.monotonic() > deadline:
+            answer.close()
+            raise _TooLarge(f"answer not complete after {max(seconds, 1) * 4:.0f} s")
+    answer._content = b"".join(parts)  # what requests itself does when it reads the body
+
+
+def retry_after(answer: requests.Response) -> float | None:
+    """Read ``Retry-After`` (seconds or an HTTP date, RFC 9110 section 10.2.3); None when absent or unreadable."""
+    text = answer.headers.get("Retry-After", "").strip()
+    if not text:
+        return None
+    try:
+        return max(0.0, float(text))
+    except ValueError:
+        pass
+    try:
+        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
+    except (ValueError, TypeError):
+        return None
+
+
+def plain_error(error: requests.RequestException) -> str:
+    """Word a network error for people: no object addresses, no URL (it may hold a secret)."""
+    if isinstance(error, requests.ConnectTimeout):
+        return f"no connection within {CONNECT_TIMEOUT:.0f} s"
+    if isinstance(error, requests.Timeout):
+        return "no answer in time"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "the TLS certificate is not trusted (set ca_file to the CA bundle that signed it)"
+    cause: BaseException = error
+    for _ in range(6):
+        inner = getattr(cause, "reason", None) or (cause.args[0] if cause.args else None)
+        if isinstance(inner, BaseException):
+            cause = inner
+        else:
+            break
+    words = getattr(cause, "strerror", None) or str(cause).rsplit(": ", 1)[-1]
+    return words[:200] or type(error).__name__

@@ -1,0 +1,49 @@
+"""What a stage is told and what it may use: the whole world as a stage sees it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.domain.apps import App, Environment, Settings
+from orchestrator.domain.runs import Run
+
+if TYPE_CHECKING:
+    from workers.stages.toolbox import Clients
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is to be brought where.
+
+    ``outputs`` merges what all stages of this run wrote down so far, this stage's own earlier looks included.
+    ``started_at`` is when the stage began (its first attempt); ``now`` is the clock; both are aware UTC.
+    """
+
+    run: Run
+    app: App
+    environment: Environment
+    settings: Settings
+    outputs: Mapping[str, Any]
+    started_at: datetime
+    now: datetime
+
+    @property
+    def image(self) -> str:
+        """The image with host and tag as it is pushed: ``harbor.example.com/plate/web:sha-0123456789ab``."""
+        return self.run.image
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tools:
+    """What a stage may use.
+
+    :param log: writes one line (no newline needed) to the stage's log, secrets masked.
+    :param checkpoint: raises ``Cancelled`` or ``LeaseLost`` when the work is to stop; cheap, to be called between
+        steps and about every second in long work.
+    :param clients: the foreign services, made on first use.
+    """
+
+    log: Callable[[str], None]
+    checkpoint: Callable[[], None]
+    clients: "Clients"
