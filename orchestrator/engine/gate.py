@@ -1,0 +1,83 @@
+"""Who may go on in an environment: one run makes, one run proves, and progress is certain.
+
+A run *makes* from ``build`` until its change is committed, and *proves* from then until it is healthy. A newer run
+may cut off the one in its way, but a run that has cut off another is itself never cut off: so under a steady
+stream of pushes at least every second run completes.
+"""
+
+from dataclasses import dataclass
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Run, StageName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Who holds a place in the environment.
+
+    :param run: its id. :param has_cut_off: it cut off another run itself. :param committing: its change is queued.
+    """
+
+    run: int
+    has_cut_off: bool = False
+    committing: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """The places of one environment, and what a person put in the way."""
+
+    making: Place | None = None
+    proving: Place | None = None
+    hold: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Go:
+    """The stage may begin; ``cut_off`` is the run that ends for it."""
+
+    cut_off: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stay:
+    """The stage may not begin yet."""
+
+    reason: Reason
+    detail: str
+    by: int | None = None
+
+
+def gate(run: Run, stage: StageName, places: Places) -> Go | Stay:
+    """Say whether `run` may begin `stage` now. ``check`` and what follows the commit are always free to begin."""
+    if stage is StageName.CHECK:
+        return Go()
+    if not run.approved:
+        return Stay(reason=Reason.AWAITING_APPROVAL, detail="waits for approval")
+    if stage in (StageName.SYNC, StageName.HEALTH):
+        return Go()
+    if places.hold:
+        return Stay(reason=Reason.ON_HOLD, detail=f"on hold: {places.hold}")
+    if stage is StageName.COMMIT and _in_the_way(run, places.proving) and not _may_cut(run, places.proving):
+        return _behind(places.proving)
+    if not _in_the_way(run, places.making):
+        return Go()
+    return Go(cut_off=places.making.run) if _may_cut(run, places.making) and places.making else _behind(places.making)
+
+
+def commit_cuts_off(run: Run, places: Places) -> int | None:
+    """Return the run whose proof ends because `run`'s change has landed on top of it, or None."""
+    return places.proving.run if places.proving and places.proving.run != run.id else None
+
+
+def _in_the_way(run: Run, place: Place | None) -> bool:
+    return place is not None and place.run != run.id
+
+
+def _may_cut(run: Run, place: Place | None) -> bool:
+    return place is not None and place.run < run.id and not place.has_cut_off and not place.committing
+
+
+def _behind(place: Place | None) -> Stay:
+    number = place.run if place else 0
+    return Stay(reason=Reason.BEHIND_RUN, detail=f"behind run {number}", by=number)

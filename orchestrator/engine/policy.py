@@ -1,0 +1,39 @@
+"""How often and how long each stage is tried: data, not code."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from orchestrator.domain.runs import StageName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """The patience of a stage.
+
+    :param attempts: tries when a service does not answer; 0: until the deadline.
+    :param first: seconds before the second try; each further pause doubles, up to `cap`.
+    :param timeout: seconds from the stage's first look to its end, where the configuration names no other.
+    :param crashes: how often a worker may vanish while at this stage before the run is given up (a poison run
+        would otherwise kill workers for ever).
+    """
+
+    attempts: int = 6
+    first: float = 1.0
+    cap: float = 30.0
+    timeout: float = 600.0
+    crashes: int = 5
+
+    def pause(self, attempt: int) -> float:
+        """Return the seconds to wait after try number `attempt` (from 1)."""
+        return min(self.cap, self.first * 2.0 ** (attempt - 1))
+
+
+POLICIES: Mapping[StageName, Policy] = {
+    StageName.CHECK: Policy(attempts=6, timeout=300),
+    StageName.BUILD: Policy(attempts=4, timeout=1800),
+    StageName.PUSH: Policy(attempts=8, timeout=1800),
+    StageName.SCAN: Policy(attempts=0, cap=15, timeout=600),
+    StageName.COMMIT: Policy(attempts=8, timeout=900),
+    StageName.SYNC: Policy(attempts=0, cap=15, timeout=600),
+    StageName.HEALTH: Policy(attempts=0, cap=15, timeout=900),
+}

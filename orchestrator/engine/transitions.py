@@ -1,0 +1,270 @@
+"""The transition function: ``advance(run, fact, now)`` says what a run becomes and when it is looked at next.
+
+It is total: every fact has an answer in every state, and a finished run never moves again.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any, assert_never
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import (
+    Done,
+    Fail,
+    Run,
+    RunState,
+    Stage,
+    StageName,
+    StageState,
+    Wait,
+)
+from orchestrator.engine.facts import (
+    Approved,
+    Blocked,
+    CancelRequested,
+    Claimed,
+    Fact,
+    LeaseExpired,
+    Reported,
+    Stopped,
+    Superseded,
+    Troubled,
+)
+from orchestrator.engine.policy import POLICIES, Policy
+
+_LIFTED = ("commit", "image", "digest", "title", "author", "ref")
+"""Outputs of stages that are facts about the run itself."""
+_SKIPS = frozenset({Reason.NOT_CONFIGURED, Reason.NOT_NEEDED})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What follows from a fact.
+
+    :param run: the run as it is now. :param wake_at: when to look again; None: only when something happens.
+    :param tell: message types that people may want to hear. :param freed: the run no longer needs its place.
+    """
+
+    run: Run
+    wake_at: datetime | None = None
+    tell: tuple[str, ...] = ()
+    freed: bool = False
+
+
+def advance(run: Run, fact: Fact, now: datetime, policies: Mapping[StageName, Policy] = POLICIES) -> Decision:
+    """Return what `run` becomes when `fact` happens at `now`.
+
+    Facts that come too late (for a finished run, or for a stage that is no longer the current one) change nothing.
+    """
+    current = run.current
+    if run.state.final or current is None or _is_late(fact, current):
+        return Decision(run=run)
+    policy = policies[current.name]
+    match fact:
+        case Claimed():
+            return _claimed(run, current, fact, now)
+        case Reported(outcome=Done() as done):
+            return _done(run, current, done, now)
+        case Reported(outcome=Wait() as wait):
+            return _wait(run, current, wait, now)
+        case Reported(outcome=Fail() as fail):
+            return _fail(run, current, fail.reason, fail.detail, now, fail.outputs)
+        case Troubled():
+            return _troubled(run, current, fact, policy, now)
+        case Stopped():
+            return _end(run, current, now)
+        case LeaseExpired():
+            return _lease_expired(run, current, policy, now)
+        case Blocked():
+            return _blocked(run, current, fact)
+        case CancelRequested():
+            asked = replace(run, cancel_requested=True, detail=f"cancelled by {fact.by}" if fact.by else "cancelled")
+            return _stop(asked, current, fact.at_work, now)
+        case Superseded():
+            return _stop(replace(run, superseded_by=fact.by), current, fact.at_work, now)
+        case Approved():
+            return _approved(run, fact, now)
+        case _:  # pragma: no cover
+            assert_never(fact)
+
+
+def _is_late(fact: Fact, current: Stage) -> bool:
+    """Tell whether a worker speaks of a stage that is over, or answers without having claimed it."""
+    match fact:
+        case Claimed(stage=name):
+            return name is not current.name
+        case Reported(stage=name) | Troubled(stage=name) | Stopped(stage=name):
+            return name is not current.name or current.state is not StageState.RUNNING
+        case _:
+            return False
+
+
+def _claimed(run: Run, current: Stage, fact: Claimed, now: datetime) -> Decision:
+    first = current.started_at is None
+    stage = replace(
+        current,
+        state=StageState.RUNNING,
+        reason=Reason.RUNNING,
+        attempt=max(1, current.attempt),
+        started_at=current.started_at or now,
+        deadline_at=now + timedelta(seconds=fact.timeout) if first else current.deadline_at,
+        wake_at=None,
+    )
+    started = run.started_at is None
+    moved = _with(run, stage, RunState.RUNNING, Reason.RUNNING, f"{stage.name}")
+    moved = replace(moved, blocked_by=None, started_at=run.started_at or now)
+    return Decision(run=moved, tell=("run.started",) if started else ("run.progressed",) if first else ())
+
+
+def _done(run: Run, current: Stage, done: Done, now: datetime) -> Decision:
+    stage = replace(
+        current,
+        state=StageState.SKIPPED if done.reason in _SKIPS else StageState.SUCCEEDED,
+        reason=Reason.REUSED if done.reused and done.reason is Reason.DONE else done.reason,
+        detail=done.detail,
+        reused=done.reused,
+        finished_at=now,
+        wake_at=None,
+        outputs={**current.outputs, **done.outputs},
+    )
+    moved = _with(_lift(run, done.outputs), stage, RunState.RUNNING, Reason.RUNNING, "")
+    following = moved.current
+    if following is None:
+        ended = replace(moved, state=RunState.SUCCEEDED, reason=Reason.HEALTHY, detail=done.detail, finished_at=now)
+        return Decision(run=ended, tell=("run.succeeded",), freed=True)
+    if run.cancel_requested or run.superseded_by is not None:
+        return _end(moved, following, now)
+    return Decision(run=moved, wake_at=now)
+
+
+def _wait(run: Run, current: Stage, wait: Wait, now: datetime) -> Decision:
+    if run.cancel_requested or run.superseded_by is not None:
+        return _end(run, current, now)
+    outputs = {**current.outputs, **wait.outputs}
+    if current.deadline_at is not None and now >= current.deadline_at:
+        return _fail(run, current, Reason.TIMED_OUT, _late_text(current, wait.detail, now), now, outputs)
+    wake_at = _bounded(now, wait.after, current.deadline_at)
+    stage = replace(
+        current,
+        state=StageState.WAITING,
+        reason=wait.reason,
+        detail=wait.detail,
+        attempt=1,
+        wake_at=wake_at,
+        outputs=outputs,
+    )
+    return Decision(run=_with(run, stage, RunState.WAITING, wait.reason, wait.detail), wake_at=wake_at)
+
+
+def _fail(
+    run: Run, current: Stage, reason: Reason, detail: str, now: datetime, outputs: Mapping[str, Any]
+) -> Decision:
+    stage = replace(
+        current,
+        state=StageState.FAILED,
+        reason=reason,
+        detail=detail,
+        finished_at=now,
+        wake_at=None,
+        outputs={**current.outputs, **outputs},
+    )
+    ended = _with(run, stage, RunState.FAILED, reason, detail)
+    return Decision(run=replace(ended, finished_at=now), tell=("run.failed",), freed=True)
+
+
+def _troubled(run: Run, current: Stage, fact: Troubled, policy: Policy, now: datetime) -> Decision:
+    if run.cancel_requested or run.superseded_by is not None:
+        return _end(run, current, now)
+    late = current.deadline_at is not None and now >= current.deadline_at
+    spent = policy.attempts > 0 and current.attempt >= policy.attempts
+    if late or spent:
+        tries = f" ({current.attempt} attempts)" if spent else ""
+        return _fail(run, current, fact.reason, fact.detail + tries, now, {})
+    pause = max(policy.pause(current.attempt), fact.retry_after or 0.0)
+    wake_at = _bounded(now, pause, current.deadline_at)
+    stage = replace(
+        current,
+        state=StageState.WAITING,
+        reason=Reason.RETRYING,
+        detail=fact.detail,
+        attempt=current.attempt + 1,
+        wake_at=wake_at,
+    )
+    return Decision(run=_with(run, stage, RunState.WAITING, Reason.RETRYING, fact.detail), wake_at=wake_at)
+
+
+def _lease_expired(run: Run, current: Stage, policy: Policy, now: datetime) -> Decision:
+    if current.state is not StageState.RUNNING:
+        return Decision(run=run, wake_at=now)
+    crashes = int(current.outputs.get("crashes", 0)) + 1
+    if crashes >= policy.crashes:
+        detail = f"the worker vanished {crashes} times during {current.name}"
+        return _fail(run, current, Reason.ATTEMPTS_EXHAUSTED, detail, now, {"crashes": crashes})
+    if run.cancel_requested or run.superseded_by is not None:
+        return _end(run, current, now)
+    stage = replace(
+        current,
+        state=StageState.WAITING,
+        reason=Reason.RETRYING,
+        detail="the worker vanished; another takes over",
+        wake_at=now,
+        outputs={**current.outputs, "crashes": crashes},
+    )
+    return Decision(run=_with(run, stage, RunState.WAITING, Reason.RETRYING, stage.detail), wake_at=now)
+
+
+def _blocked(run: Run, current: Stage, fact: Blocked) -> Decision:
+    stage = replace(current, state=StageState.WAITING, reason=fact.reason, detail=fact.detail, wake_at=None)
+    moved = _with(run, stage, RunState.WAITING, fact.reason, fact.detail)
+    return Decision(run=replace(moved, blocked_by=fact.by))
+
+
+def _approved(run: Run, fact: Approved, now: datetime) -> Decision:
+    detail = f"approved by {fact.by}" if fact.by else "approved"
+    return Decision(run=replace(run, approved=True, detail=detail), wake_at=now)
+
+
+def _stop(run: Run, current: Stage, at_work: bool, now: datetime) -> Decision:
+    """End the run at once, or leave it to the worker that is at it to stop and say so."""
+    if at_work and current.state is StageState.RUNNING:
+        return Decision(run=run)
+    return _end(run, current, now)
+
+
+def _end(run: Run, current: Stage, now: datetime) -> Decision:
+    """Cancel the run: by a newer run if there is one, else by a person."""
+    if run.superseded_by is not None and not run.cancel_requested:
+        reason, detail = Reason.SUPERSEDED, f"superseded by run {run.superseded_by}"
+    else:
+        reason, detail = Reason.CANCELLED, run.detail if run.detail.startswith("cancelled") else "cancelled"
+    if run.committed:
+        detail += " after its change was committed"
+    stage = replace(current, state=StageState.CANCELLED, reason=reason, detail=detail, finished_at=now, wake_at=None)
+    ended = replace(_with(run, stage, RunState.CANCELLED, reason, detail), finished_at=now, blocked_by=None)
+    return Decision(run=ended, tell=("run.cancelled",), freed=True)
+
+
+def _with(run: Run, stage: Stage, state: RunState, reason: Reason, detail: str) -> Run:
+    """The one place where a run's state and its reason change, together with the stage that caused it."""
+    stages = tuple(stage if stage.name is old.name else old for old in run.stages)
+    if run.cancel_requested and state is RunState.RUNNING:
+        detail = run.detail
+    return replace(run, stages=stages, state=state, reason=reason, detail=detail)
+
+
+def _lift(run: Run, outputs: Mapping[str, Any]) -> Run:
+    lifted: dict[str, Any] = {key: str(outputs[key]) for key in _LIFTED if key in outputs}
+    return replace(run, **lifted)
+
+
+def _bounded(now: datetime, after: float | None, deadline: datetime | None) -> datetime | None:
+    if after is None:
+        return deadline
+    wake_at = now + timedelta(seconds=after)
+    return wake_at if deadline is None else min(wake_at, deadline)
+
+
+def _late_text(stage: Stage, last: str, now: datetime) -> str:
+    seconds = (now - stage.started_at).total_seconds() if stage.started_at else 0.0
+    return f"{stage.name} not done after {seconds:.0f} s" + (f"; last seen: {last}" if last else "")
