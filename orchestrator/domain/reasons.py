@@ -96,6 +96,8 @@ class Reason(StrEnum):
     TIMED_OUT = "timed_out"
     # ours
     LEASE_LOST = "lease_lost"
+    DATABASE_UNAVAILABLE = "database_unavailable"
+    BROKER_UNAVAILABLE = "broker_unavailable"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     INTERNAL = "internal"
 
@@ -261,6 +263,8 @@ CATALOGUE: dict[Reason, Explanation] = {
         "The stage did not reach its aim before its deadline.", "Read the last state in the evidence."
     ),
     R.LEASE_LOST: _nobody("Another worker took over."),
+    R.DATABASE_UNAVAILABLE: _operator("The database did not answer.", "Start it or check `server.database`."),
+    R.BROKER_UNAVAILABLE: _operator("The broker did not answer.", "Start Redis or check `server.broker`."),
     R.ATTEMPTS_EXHAUSTED: _operator("Every attempt failed.", "Read the evidence; re-run when it is mended."),
     R.INTERNAL: _operator("Pilotage made a mistake.", "Report it with the log lines of this run."),
 }

@@ -12,6 +12,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import (
     Done,
     Fail,
+    Outcome,
     Run,
     RunState,
     Stage,
@@ -64,12 +65,8 @@ def advance(run: Run, fact: Fact, now: datetime, policies: Mapping[StageName, Po
     match fact:
         case Claimed():
             return _claimed(run, current, fact, now)
-        case Reported(outcome=Done() as done):
-            return _done(run, current, done, now)
-        case Reported(outcome=Wait() as wait):
-            return _wait(run, current, wait, now)
-        case Reported(outcome=Fail() as fail):
-            return _fail(run, current, fail.reason, fail.detail, now, fail.outputs)
+        case Reported():
+            return _reported(run, current, fact.outcome, now)
         case Troubled():
             return _troubled(run, current, fact, policy, now)
         case Stopped():
@@ -115,6 +112,16 @@ def _claimed(run: Run, current: Stage, fact: Claimed, now: datetime) -> Decision
     moved = _with(run, stage, RunState.RUNNING, Reason.RUNNING, f"{stage.name}")
     moved = replace(moved, blocked_by=None, started_at=run.started_at or now)
     return Decision(run=moved, tell=("run.started",) if started else ("run.progressed",) if first else ())
+
+
+def _reported(run: Run, current: Stage, outcome: Outcome, now: datetime) -> Decision:
+    match outcome:
+        case Done():
+            return _done(run, current, outcome, now)
+        case Wait():
+            return _wait(run, current, outcome, now)
+        case Fail():
+            return _fail(run, current, outcome.reason, outcome.detail, now, outcome.outputs)
 
 
 def _done(run: Run, current: Stage, done: Done, now: datetime) -> Decision:

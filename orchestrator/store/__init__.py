@@ -1,0 +1,1 @@
+"""Where runs are kept: the only importer of SQLAlchemy. Tables are the truth; messages only speed things up."""

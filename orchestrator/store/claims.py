@@ -1,0 +1,61 @@
+"""Who may work on a run: a lease with an end and a fencing number that grows with every claim."""
+
+from sqlalchemy import Connection, or_, select, update
+
+from orchestrator.store.runs import ACTIVE
+from orchestrator.store.schema import runs
+
+LEASE = 20.0
+"""Seconds that a claim lasts without a heartbeat; a vanished worker is noticed after this."""
+HEARTBEAT = 5.0
+"""Seconds between heartbeats of a worker at work."""
+
+
+def claim(connection: Connection, run_id: int, owner: str, now: float) -> int | None:
+    """Take the run if nobody holds it; return the fencing number, or None when somebody does or it is final."""
+    statement = (
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.state.in_(ACTIVE))
+        .where(or_(runs.c.lease_until.is_(None), runs.c.lease_until < now))
+        .values(lease_owner=owner, lease_until=now + LEASE, fence=runs.c.fence + 1)
+        .returning(runs.c.fence)
+    )
+    return connection.execute(statement).scalar_one_or_none()
+
+
+def renew(connection: Connection, run_id: int, fence: int, now: float) -> bool:
+    """Prolong the lease; False when it was lost (another claim, or the reconciler took it back)."""
+    statement = (
+        update(runs)
+        .where(runs.c.id == run_id, runs.c.fence == fence, runs.c.lease_until.is_not(None))
+        .values(lease_until=now + LEASE)
+    )
+    return connection.execute(statement).rowcount == 1
+
+
+def release(connection: Connection, run_id: int) -> None:
+    """Give the run back."""
+    connection.execute(update(runs).where(runs.c.id == run_id).values(lease_owner="", lease_until=None))
+
+
+def holds(connection: Connection, run_id: int, fence: int) -> bool:
+    """Tell, inside a write transaction, whether the claim with this fencing number is still the valid one."""
+    statement = select(runs.c.fence).where(runs.c.id == run_id, runs.c.lease_until.is_not(None)).with_for_update()
+    return connection.execute(statement).scalar_one_or_none() == fence
+
+
+def held(connection: Connection, run_id: int, now: float) -> bool:
+    """Tell whether a worker holds the run now."""
+    until = connection.execute(select(runs.c.lease_until).where(runs.c.id == run_id)).scalar_one_or_none()
+    return until is not None and until >= now
+
+
+def expired(connection: Connection, now: float, limit: int = 100) -> list[int]:
+    """List runs whose worker has vanished."""
+    statement = (
+        select(runs.c.id)
+        .where(runs.c.state.in_(ACTIVE), runs.c.lease_until.is_not(None), runs.c.lease_until < now)
+        .order_by(runs.c.lease_until)
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())

@@ -1,0 +1,82 @@
+"""What arrived at the webhooks, and what became of it."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, delete, insert, select, tuple_, update
+
+from orchestrator.domain.events import Delivery
+from orchestrator.store.schema import deliveries
+
+KEEP_REFUSED = 1000
+"""Refused deliveries that are kept: anybody can send them, so they must not fill the disk."""
+
+
+def row_of(delivery: Delivery, at: float, outcome: str, reason: str = "", detail: str = "") -> dict[str, Any]:
+    """Make the row of a delivery; the caller adds repo, actor and changes."""
+    return {
+        "hook": delivery.hook,
+        "key": delivery.key[:200],
+        "event": delivery.event[:100],
+        "outcome": outcome,
+        "reason": reason[:60],
+        "detail": detail[:500],
+        "repo": "",
+        "actor": "",
+        "remote": delivery.remote[:64],
+        "size": delivery.size,
+        "sha256": delivery.sha256,
+        "changes": [],
+        "runs": [],
+        "received_at": at,
+    }
+
+
+def seen(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """Find deliveries that came before: (hook, key) -> row."""
+    if not keys:
+        return {}
+    pair = tuple_(deliveries.c.hook, deliveries.c.key)
+    statement = select(deliveries).where(pair.in_(list(keys)), deliveries.c.outcome != "refused")
+    return {(row["hook"], row["key"]): dict(row) for row in connection.execute(statement).mappings()}
+
+
+def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
+    """Insert deliveries; return their ids in the order given."""
+    if not rows:
+        return []
+    statement = insert(deliveries).returning(deliveries.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(statement, list(rows)).scalars())
+
+
+def set_runs(connection: Connection, delivery_id: int, run_ids: Sequence[int]) -> None:
+    """Write down the runs that a delivery led to."""
+    connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(runs=list(run_ids)))
+
+
+def prune_refused(connection: Connection) -> None:
+    """Drop all but the newest refused deliveries."""
+    refused = deliveries.c.outcome == "refused"
+    oldest = select(deliveries.c.id).where(refused).order_by(deliveries.c.id.desc()).offset(KEEP_REFUSED).limit(1)
+    edge = connection.execute(oldest).scalar_one_or_none()
+    if edge is not None:
+        connection.execute(delete(deliveries).where(refused, deliveries.c.id <= edge))
+
+
+def page(
+    connection: Connection, *, hook: str = "", outcome: str = "", limit: int = 50, before: int | None = None
+) -> list[dict[str, Any]]:
+    """Read deliveries, newest first, with ids below `before`."""
+    statement = select(deliveries).order_by(deliveries.c.id.desc()).limit(limit)
+    for column, value in ((deliveries.c.hook, hook), (deliveries.c.outcome, outcome)):
+        if value:
+            statement = statement.where(column == value)
+    if before is not None:
+        statement = statement.where(deliveries.c.id < before)
+    return [dict(row) for row in connection.execute(statement).mappings()]
+
+
+def load(connection: Connection, delivery_id: int) -> dict[str, Any] | None:
+    """Read one delivery."""
+    row = connection.execute(select(deliveries).where(deliveries.c.id == delivery_id)).mappings().one_or_none()
+    return None if row is None else dict(row)

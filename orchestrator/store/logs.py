@@ -1,0 +1,57 @@
+"""The log of a run: numbered lines in chunks, written only by the worker that holds the run."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import Connection, func, select
+
+from orchestrator.store.schema import logs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """One line: its number in the run (from 1), its stage, when it was stored (seconds), and its text."""
+
+    n: int
+    stage: str
+    at: float
+    text: str
+
+
+def last_line(connection: Connection, run_id: int) -> int:
+    """Return the number of the run's last stored line; 0 when there is none."""
+    statement = select(logs.c.first + logs.c.lines - 1).where(logs.c.run_id == run_id).order_by(logs.c.first.desc())
+    return int(connection.execute(statement.limit(1)).scalar_one_or_none() or 0)
+
+
+def append(connection: Connection, run_id: int, stage: str, lines: list[str], at: float) -> int:
+    """Store lines behind those that are there; return the number of the last one."""
+    first = last_line(connection, run_id) + 1
+    data = "\n".join(line.replace("\n", " ") for line in lines).encode("utf-8", "replace")
+    row = {"run_id": run_id, "first": first, "lines": len(lines), "stage": stage, "at": at, "text": data}
+    connection.execute(logs.insert().values(**row))
+    return first + len(lines) - 1
+
+
+def read(connection: Connection, run_id: int, *, after: int = 0, stage: str = "", limit: int = 2000) -> list[Line]:
+    """Read up to `limit` lines with numbers above `after`."""
+    statement = select(logs).where(logs.c.run_id == run_id, logs.c.first + logs.c.lines - 1 > after)
+    if stage:
+        statement = statement.where(logs.c.stage == stage)
+    found: list[Line] = []
+    for row in connection.execute(statement.order_by(logs.c.first).limit(limit)).mappings():
+        found.extend(line for line in _lines(row) if line.n > after)
+        if len(found) >= limit:
+            break
+    return found[:limit]
+
+
+def count(connection: Connection, run_id: int, stage: str) -> int:
+    """Count the stored lines of a stage."""
+    where = (logs.c.run_id == run_id) & (logs.c.stage == stage)
+    return int(connection.execute(select(func.coalesce(func.sum(logs.c.lines), 0)).where(where)).scalar_one())
+
+
+def _lines(row) -> Iterator[Line]:  # type: ignore[no-untyped-def]
+    for offset, text in enumerate(bytes(row["text"]).decode("utf-8").split("\n")):
+        yield Line(n=row["first"] + offset, stage=row["stage"], at=row["at"], text=text)

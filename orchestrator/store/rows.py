@@ -1,0 +1,89 @@
+"""Between rows and domain values: one place where a column becomes a field."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import RowMapping
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, Stage, StageName, StageState, Trigger
+
+_TEXTS = ("app", "environment", "ref", "commit", "image", "digest", "title", "author", "actor", "detail")
+_NUMBERS = ("attempt", "rerun_of", "delivery_id", "superseded_by", "blocked_by", "cut_off")
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Turn stored seconds into an aware UTC time."""
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+def seconds(at: datetime | None) -> float | None:
+    """Turn an aware time into stored seconds."""
+    return None if at is None else at.timestamp()
+
+
+def to_stage(row: Mapping[str, Any] | RowMapping) -> Stage:
+    """Make a stage from its row."""
+    return Stage(
+        name=StageName(row["name"]),
+        state=StageState(row["state"]),
+        reason=Reason(row["reason"]),
+        detail=row["detail"],
+        attempt=row["attempt"],
+        reused=row["reused"],
+        started_at=moment(row["started_at"]),
+        finished_at=moment(row["finished_at"]),
+        wake_at=moment(row["wake_at"]),
+        deadline_at=moment(row["deadline_at"]),
+        outputs=dict(row["outputs"]),
+    )
+
+
+def from_stage(run_id: int, stage: Stage) -> dict[str, Any]:
+    """Make the row of a stage."""
+    return {
+        "run_id": run_id,
+        "name": stage.name.value,
+        "state": stage.state.value,
+        "reason": stage.reason.value,
+        "detail": stage.detail,
+        "attempt": stage.attempt,
+        "reused": stage.reused,
+        "started_at": seconds(stage.started_at),
+        "finished_at": seconds(stage.finished_at),
+        "wake_at": seconds(stage.wake_at),
+        "deadline_at": seconds(stage.deadline_at),
+        "outputs": dict(stage.outputs),
+    }
+
+
+def to_run(row: Mapping[str, Any] | RowMapping, stages: Mapping[str, Stage]) -> Run:
+    """Make a run from its row and its stages; a stage that has no row yet is queued."""
+    fields: dict[str, Any] = {key: row[key] for key in (*_TEXTS, *_NUMBERS)}
+    return Run(
+        id=row["id"],
+        trigger=Trigger(row["trigger"]),
+        state=RunState(row["state"]),
+        reason=Reason(row["reason"]),
+        cancel_requested=bool(row["cancel_requested"]),
+        approved=bool(row["approved"]),
+        created_at=datetime.fromtimestamp(row["created_at"], UTC),
+        started_at=moment(row["started_at"]),
+        finished_at=moment(row["finished_at"]),
+        stages=tuple(stages.get(name.value) or Stage(name=name) for name in STAGE_ORDER),
+        **fields,
+    )
+
+
+def from_run(run: Run) -> dict[str, Any]:
+    """Make the columns of a run that change in its life (its id, origin and lease stay with their own writers)."""
+    return {
+        **{key: getattr(run, key) for key in (*_TEXTS, *_NUMBERS)},
+        "state": run.state.value,
+        "reason": run.reason.value,
+        "cancel_requested": run.cancel_requested,
+        "approved": run.approved,
+        "started_at": seconds(run.started_at),
+        "finished_at": seconds(run.finished_at),
+    }

@@ -1,0 +1,146 @@
+"""Runs and their stages: read, written, listed."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, insert, select, update
+
+from orchestrator.domain.runs import FINAL, Run, Stage, StageName, StageState, Trigger
+from orchestrator.store.dialect import upsert
+from orchestrator.store.rows import from_run, from_stage, to_run, to_stage
+from orchestrator.store.schema import runs, stages
+
+ACTIVE = ("queued", "running", "waiting")
+MAX_PAGE = 200
+"""Runs in one page of a list."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewRun:
+    """A run to be: what is known when it is accepted. ``dedupe``: equal texts mean the same push; "" never equal."""
+
+    app: str
+    environment: str
+    trigger: Trigger
+    ref: str = ""
+    commit: str = ""
+    image: str = ""
+    title: str = ""
+    author: str = ""
+    actor: str = ""
+    attempt: int = 1
+    rerun_of: int | None = None
+    approved: bool = True
+    dedupe: str = ""
+
+    def row(self, created_at: float, delivery_id: int | None = None) -> dict[str, Any]:
+        """Return the columns to insert."""
+        names = ("app", "environment", "ref", "commit", "image", "title", "author", "actor", "attempt", "rerun_of")
+        values: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return values | {
+            "trigger": self.trigger.value,
+            "approved": self.approved,
+            "dedupe": self.dedupe,
+            "created_at": created_at,
+            "delivery_id": delivery_id,
+        }
+
+
+def add(
+    connection: Connection, new: Sequence[NewRun], created_at: float, delivery_id: int | None = None
+) -> list[int]:
+    """Insert queued runs; return their ids in the order given."""
+    if not new:
+        return []
+    statement = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
+    return list(connection.execute(statement, [one.row(created_at, delivery_id) for one in new]).scalars())
+
+
+def load(connection: Connection, run_id: int, *, lock: bool = False) -> Run | None:
+    """Read one run with all its stages. `lock` keeps other writers of this run out until the transaction ends."""
+    statement = select(runs).where(runs.c.id == run_id)
+    row = connection.execute(statement.with_for_update() if lock else statement).mappings().one_or_none()
+    return None if row is None else _with_stages(connection, [row])[0]
+
+
+def load_many(connection: Connection, statement: Any) -> list[Run]:
+    """Read the runs that a select over the whole `runs` table yields, with their stages, in its order."""
+    return _with_stages(connection, connection.execute(statement).mappings().all())
+
+
+def save(connection: Connection, before: Run, after: Run) -> None:
+    """Write what a decision changed: the run's row and the rows of stages that differ."""
+    connection.execute(update(runs).where(runs.c.id == after.id).values(**from_run(after)))
+    old = {stage.name: stage for stage in before.stages}
+    changed = [from_stage(after.id, stage) for stage in after.stages if stage != old[stage.name]]
+    for row in changed:
+        connection.execute(upsert(connection, stages, row, key=("run_id", "name")))
+
+
+def active_in(connection: Connection, app: str, environment: str) -> list[Run]:
+    """Read the runs of an environment that are not final, oldest first."""
+    statement = select(runs).where(runs.c.app == app, runs.c.environment == environment, runs.c.state.in_(ACTIVE))
+    return load_many(connection, statement.order_by(runs.c.id))
+
+
+def last_committed(connection: Connection, app: str, environment: str, *, before: int | None = None) -> Run | None:
+    """Read the run whose change is the newest in Git for this environment (other than run `before`)."""
+    statement = (
+        select(runs)
+        .join(stages, (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.COMMIT.value))
+        .where(runs.c.app == app, runs.c.environment == environment)
+        .where(stages.c.state == StageState.SUCCEEDED.value, runs.c.commit != "")
+        .order_by(stages.c.finished_at.desc(), runs.c.id.desc())
+        .limit(1)
+    )
+    if before is not None:
+        statement = statement.where(runs.c.id != before)
+    found = load_many(connection, statement)
+    return found[0] if found else None
+
+
+def page(
+    connection: Connection,
+    *,
+    app: str = "",
+    environment: str = "",
+    state: str = "",
+    limit: int = 50,
+    before: int | None = None,
+) -> list[Run]:
+    """Read runs, newest first, with ids below `before`: stable while new runs arrive."""
+    statement = select(runs).order_by(runs.c.id.desc()).limit(min(limit, MAX_PAGE))
+    for column, value in ((runs.c.app, app), (runs.c.environment, environment), (runs.c.state, state)):
+        if value:
+            statement = statement.where(column == value)
+    if before is not None:
+        statement = statement.where(runs.c.id < before)
+    return load_many(connection, statement)
+
+
+def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) -> dict[str, int]:
+    """Find runs made since `since` for the same pushes: dedupe text -> run id."""
+    if not dedupes:
+        return {}
+    statement = select(runs.c.dedupe, runs.c.id).where(runs.c.dedupe.in_(dedupes), runs.c.created_at >= since)
+    return {row.dedupe: row.id for row in connection.execute(statement)}
+
+
+def attempts_of(connection: Connection, run: Run) -> list[int]:
+    """List the ids of the run and of everything that repeats it, oldest first."""
+    root = run.rerun_of or run.id
+    statement = select(runs.c.id).where((runs.c.id == root) | (runs.c.rerun_of == root)).order_by(runs.c.id)
+    return list(connection.execute(statement).scalars())
+
+
+def _with_stages(connection: Connection, rows: Sequence[Any]) -> list[Run]:
+    ids = [row["id"] for row in rows]
+    by_run: dict[int, dict[str, Stage]] = {run_id: {} for run_id in ids}
+    for chunk in (ids[at : at + 500] for at in range(0, len(ids), 500)):
+        for row in connection.execute(select(stages).where(stages.c.run_id.in_(chunk))).mappings():
+            by_run[row["run_id"]][row["name"]] = to_stage(row)
+    return [to_run(row, by_run[row["id"]]) for row in rows]
+
+
+FINAL_STATES = tuple(state.value for state in FINAL)

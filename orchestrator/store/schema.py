@@ -1,0 +1,235 @@
+"""The tables. Times are seconds since the epoch (UTC); JSON values are text-safe."""
+
+from sqlalchemy import (
+    JSON,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("hook", String(40), nullable=False),
+    Column("key", String(200), nullable=False),
+    Column("event", String(100), nullable=False, default=""),
+    Column("outcome", String(20), nullable=False),  # accepted, ignored, pinged, refused
+    Column("reason", String(60), nullable=False, default=""),
+    Column("detail", Text, nullable=False, default=""),
+    Column("repo", String(500), nullable=False, default=""),
+    Column("actor", String(200), nullable=False, default=""),
+    Column("remote", String(64), nullable=False, default=""),
+    Column("size", Integer, nullable=False, default=0),
+    Column("sha256", String(64), nullable=False, default=""),
+    Column("changes", JSON, nullable=False, default=list),
+    Column("runs", JSON, nullable=False, default=list),
+    Column("received_at", Float, nullable=False),
+)
+Index(
+    "uq_deliveries_hook_key",
+    deliveries.c.hook,
+    deliveries.c.key,
+    unique=True,
+    sqlite_where=deliveries.c.outcome != "refused",
+    postgresql_where=deliveries.c.outcome != "refused",
+)
+Index("ix_deliveries_outcome", deliveries.c.outcome, deliveries.c.id)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("app", String(100), nullable=False),
+    Column("environment", String(100), nullable=False),
+    Column("trigger", String(20), nullable=False),
+    Column("ref", String(300), nullable=False, default=""),
+    Column("commit", String(64), nullable=False, default=""),
+    Column("image", String(500), nullable=False, default=""),
+    Column("digest", String(80), nullable=False, default=""),
+    Column("title", Text, nullable=False, default=""),
+    Column("author", String(200), nullable=False, default=""),
+    Column("actor", String(200), nullable=False, default=""),
+    Column("state", String(20), nullable=False, default="queued"),
+    Column("reason", String(40), nullable=False, default="queued"),
+    Column("detail", Text, nullable=False, default=""),
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("rerun_of", Integer),
+    Column("delivery_id", Integer, ForeignKey("deliveries.id")),
+    Column("superseded_by", Integer),
+    Column("blocked_by", Integer),
+    Column("cut_off", Integer),
+    Column("cancel_requested", Boolean, nullable=False, default=False),
+    Column("approved", Boolean, nullable=False, default=True),
+    Column("dedupe", String(64), nullable=False, default=""),
+    Column("created_at", Float, nullable=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("lease_owner", String(100), nullable=False, default=""),
+    Column("lease_until", Float),
+    Column("fence", Integer, nullable=False, default=0),
+    sqlite_autoincrement=True,
+)
+Index("ix_runs_app_environment", runs.c.app, runs.c.environment, runs.c.id)
+Index("ix_runs_dedupe", runs.c.dedupe)
+_active = text("state IN ('queued', 'running', 'waiting')")
+# Only the runs that are not final: the reconciler's and the gate's queries stay small for ever.
+Index("ix_runs_active", runs.c.state, runs.c.app, sqlite_where=_active, postgresql_where=_active)
+
+stages = Table(
+    "stages",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id"), primary_key=True),
+    Column("name", String(20), primary_key=True),
+    Column("state", String(20), nullable=False),
+    Column("reason", String(40), nullable=False),
+    Column("detail", Text, nullable=False, default=""),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("reused", Boolean, nullable=False, default=False),
+    Column("started_at", Float),
+    Column("finished_at", Float),
+    Column("wake_at", Float),
+    Column("deadline_at", Float),
+    Column("outputs", JSON, nullable=False, default=dict),
+)
+
+wakes = Table(
+    "wakes",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id"), primary_key=True),
+    Column("due_at", Float, nullable=False),
+    Column("published_at", Float),
+    Column("queue", String(20), nullable=False, default="deploy"),
+)
+Index("ix_wakes_due_at", wakes.c.due_at)
+
+environments = Table(
+    "environments",
+    metadata,
+    Column("app", String(100), primary_key=True),
+    Column("name", String(100), primary_key=True),
+    Column("making", Integer),
+    Column("proving", Integer),
+    Column("hold", Text, nullable=False, default=""),
+    Column("held_by", String(200), nullable=False, default=""),
+    Column("held_at", Float),
+)
+
+changes = Table(
+    "changes",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id"), primary_key=True),
+    Column("branch_key", String(600), nullable=False),  # GitOps repository and branch
+    Column("payload", JSON, nullable=False),
+    Column("state", String(20), nullable=False),  # pending, taken, landed, rejected, withdrawn
+    Column("result", JSON, nullable=False, default=dict),
+    Column("created_at", Float, nullable=False),
+)
+Index("ix_changes_branch_key", changes.c.branch_key, changes.c.state)
+
+writers = Table(
+    "writers",
+    metadata,
+    Column("branch_key", String(600), primary_key=True),
+    Column("owner", String(100), nullable=False, default=""),
+    Column("until", Float, nullable=False, default=0.0),
+)
+
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("channel", String(100), nullable=False),
+    Column("type", String(40), nullable=False),
+    Column("message", JSON, nullable=False),
+    Column("state", String(20), nullable=False),  # pending, sent, failed, merged
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("due_at", Float, nullable=False),
+    Column("lease_until", Float),
+    Column("detail", Text, nullable=False, default=""),
+    Column("created_at", Float, nullable=False),
+    Column("sent_at", Float),
+)
+_pending = text("state = 'pending'")
+Index("ix_notifications_due", notifications.c.due_at, sqlite_where=_pending, postgresql_where=_pending)
+Index("ix_notifications_run_id", notifications.c.run_id)
+
+threads = Table(
+    "threads",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id"), primary_key=True),
+    Column("channel", String(100), primary_key=True),
+    Column("reference", Text, nullable=False),
+)
+
+logs = Table(
+    "logs",
+    metadata,
+    Column("run_id", Integer, ForeignKey("runs.id"), primary_key=True),
+    Column("first", Integer, primary_key=True),  # number of the chunk's first line, from 1
+    Column("lines", Integer, nullable=False),
+    Column("stage", String(20), nullable=False),
+    Column("at", Float, nullable=False),
+    Column("text", LargeBinary, nullable=False),
+)
+
+heads = Table(
+    "heads",
+    metadata,
+    Column("repo", String(600), primary_key=True),
+    Column("ref", String(300), primary_key=True),
+    Column("commit", String(64), nullable=False),
+    Column("seen_at", Float, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("created_at", Float, nullable=False),
+    Column("expires_at", Float),
+    Column("revoked_at", Float),
+    UniqueConstraint("hash"),
+)
+
+idempotency = Table(
+    "idempotency",
+    metadata,
+    Column("key", String(300), primary_key=True),
+    Column("request", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("answer", JSON, nullable=False),
+    Column("created_at", Float, nullable=False),
+)
+
+processes = Table(
+    "processes",
+    metadata,
+    Column("name", String(100), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("seen_at", Float, nullable=False),
+    Column("facts", JSON, nullable=False, default=dict),
+)

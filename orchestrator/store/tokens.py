@@ -1,0 +1,80 @@
+"""API tokens (hashed), answers kept for Idempotency-Key, heads of watched branches, and processes alive."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, delete, select, update
+
+from orchestrator.store.dialect import upsert
+from orchestrator.store.schema import heads, idempotency, processes, tokens
+
+
+def add_token(connection: Connection, name: str, role: str, digest: str, at: float, expires_at: float | None) -> int:
+    """Store a token by its SHA-256; return its id."""
+    row = {"name": name, "role": role, "hash": digest, "created_at": at, "expires_at": expires_at}
+    return int(connection.execute(tokens.insert().values(**row).returning(tokens.c.id)).scalar_one())
+
+
+def find_token(connection: Connection, digest: str, now: float) -> dict[str, Any] | None:
+    """Find a token that is neither revoked nor expired."""
+    statement = select(tokens).where(tokens.c.hash == digest, tokens.c.revoked_at.is_(None))
+    row = connection.execute(statement).mappings().one_or_none()
+    if row is None or (row["expires_at"] is not None and row["expires_at"] < now):
+        return None
+    return dict(row)
+
+
+def all_tokens(connection: Connection) -> list[dict[str, Any]]:
+    """List tokens, revoked ones too; the hash stays here."""
+    rows = connection.execute(select(tokens).order_by(tokens.c.id)).mappings()
+    return [{key: value for key, value in row.items() if key != "hash"} for row in rows]
+
+
+def revoke_token(connection: Connection, token_id: int, at: float) -> bool:
+    """Revoke a token; False when there is no such valid one."""
+    where = (tokens.c.id == token_id) & tokens.c.revoked_at.is_(None)
+    return connection.execute(update(tokens).where(where).values(revoked_at=at)).rowcount == 1
+
+
+KEY_LIFETIME = 24 * 3600.0
+"""Seconds that the answer to an Idempotency-Key is kept."""
+
+
+def kept_answer(connection: Connection, key: str, now: float) -> dict[str, Any] | None:
+    """Return what was answered to this key before, with the digest of that request."""
+    connection.execute(delete(idempotency).where(idempotency.c.created_at < now - KEY_LIFETIME))
+    row = connection.execute(select(idempotency).where(idempotency.c.key == key)).mappings().one_or_none()
+    return None if row is None else dict(row)
+
+
+def keep_answer(
+    connection: Connection, key: str, request: str, status: int, answer: Mapping[str, Any], at: float
+) -> None:
+    """Remember the answer to a key."""
+    row = {"key": key, "request": request, "status": status, "answer": dict(answer), "created_at": at}
+    connection.execute(idempotency.insert().values(**row))
+
+
+def known_head(connection: Connection, repo: str, ref: str) -> str | None:
+    """Return the commit at which a watched ref was last seen."""
+    where = (heads.c.repo == repo) & (heads.c.ref == ref)
+    return connection.execute(select(heads.c.commit).where(where)).scalar_one_or_none()
+
+
+def set_head(connection: Connection, repo: str, ref: str, commit: str, at: float) -> None:
+    """Write down where a watched ref is."""
+    row = {"repo": repo, "ref": ref, "commit": commit, "seen_at": at}
+    connection.execute(upsert(connection, heads, row, key=("repo", "ref")))
+
+
+def seen_alive(connection: Connection, name: str, kind: str, at: float, facts: Mapping[str, Any]) -> None:
+    """Write down that a process is alive."""
+    row = {"name": name, "kind": kind, "seen_at": at, "facts": dict(facts)}
+    connection.execute(upsert(connection, processes, row, key=("name",)))
+    connection.execute(delete(processes).where(processes.c.seen_at < at - 3600))
+
+
+def alive(connection: Connection, since: float) -> list[dict[str, Any]]:
+    """List the processes seen since a time."""
+    statement = select(processes).where(processes.c.seen_at >= since).order_by(processes.c.name)
+    return [dict(row) for row in connection.execute(statement).mappings()]
