@@ -1,8 +1,9 @@
 """One HTTP session factory: deadlines, bounds, no cookies, no redirects, typed errors."""
 
+import json
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Generator, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -19,7 +20,15 @@ READ_TIMEOUT = 15.0
 """Seconds of silence from the server before we give up; a caller may ask for more."""
 MAX_ANSWER = 32 * 1024 * 1024
 """Bytes of an answer that is read into memory; an Argo CD application can be several MB."""
+MAX_ERROR = 64 * 1024
+"""Bytes of an error's body that are looked at for its message."""
+Response = requests.Response
+"""The type of an answer, for those who must not import the SDK."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+class TooSlow(Unavailable):
+    """The service took the request and stayed silent for the whole read timeout; it may still be at work."""
 
 
 class Http:
@@ -61,7 +70,7 @@ class Http:
         """Send one request and return the answer, whatever its status below 500 (except 408, 425 and 429).
 
         :param path: appended to the base URL byte for byte (Harbor needs ``%252F`` untouched).
-        :param stream: hand the answer over unread; the caller closes it.
+        :param stream: hand a 200 over unread; the caller closes it.
         :raises Unavailable: the service cannot be reached, is too slow, overloaded, or answers too much.
         """
         url = path if path.startswith(("http://", "https://")) else self.base_url + path
@@ -76,13 +85,30 @@ class Http:
             )
             if answer.status_code in _TRANSIENT:
                 raise Unavailable(self._unavailable, self._overloaded(answer), retry_after(answer))
-            if not stream:
+            if not stream or answer.status_code != 200:
                 _read(answer, read_timeout)
+        except requests.ReadTimeout as error:
+            raise TooSlow(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
         except requests.RequestException as error:
             raise Unavailable(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
         except _TooLarge as error:
             raise Unavailable(self._unavailable, f"{self._where(method)}: {error}") from error
         return answer
+
+    def lines(self, answer: Response, max_line: int) -> Generator[bytes, None, None]:
+        """Give out the lines of an answer that `request` handed over unread, as they arrive, then close it.
+
+        :param max_line: bytes of one line; a longer one ends the stream.
+        :raises Unavailable: the stream breaks, stays silent for the read timeout, or holds too long a line.
+        """
+        try:
+            yield from _split(answer, max_line)
+        except requests.RequestException as error:
+            raise Unavailable(self._unavailable, f"{self._where('GET')}: {plain_error(error)}") from error
+        except _TooLarge as error:
+            raise Unavailable(self._unavailable, f"{self._where('GET')}: {error}") from error
+        finally:
+            answer.close()
 
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
@@ -103,12 +129,43 @@ class Http:
 
     def _overloaded(self, answer: requests.Response) -> str:
         request_id = answer.headers.get("X-Request-Id", "")
+        said = _message(answer)
         answer.close()
-        return f"HTTP {answer.status_code} from {self.base_url}" + (f" (request {request_id})" if request_id else "")
+        parts = [f"HTTP {answer.status_code} from {self.base_url}"]
+        parts += [f"(request {request_id})"] if request_id else []
+        return " ".join(parts) + (f": {said}" if said else "")
 
 
 class _TooLarge(Exception):
     """The answer is larger or slower than we accept."""
+
+
+def _message(answer: requests.Response) -> str:
+    """Return the ``message`` of a JSON error body as one short line; "" where there is none."""
+    if not answer.headers.get("Content-Type", "").startswith("application/json"):
+        return ""
+    try:
+        body = json.loads(next(answer.iter_content(MAX_ERROR), b""))
+    except (requests.RequestException, ValueError):
+        return ""
+    said = body.get("message") if isinstance(body, dict) else None
+    return " ".join(said.split())[:200] if isinstance(said, str) else ""
+
+
+def _split(answer: requests.Response, max_line: int) -> Iterator[bytes]:
+    """Cut a stream into lines as they arrive; an unfinished last line is given out as well."""
+    rest = bytearray()
+    for part in answer.iter_content(65536):
+        start = len(rest)
+        rest += part
+        while (end := rest.find(b"\n", start)) >= 0:
+            yield bytes(rest[:end]).rstrip(b"\r")
+            del rest[: end + 1]
+            start = 0
+        if len(rest) > max_line:
+            raise _TooLarge(f"a line of the stream is longer than {max_line} bytes")
+    if rest:
+        yield bytes(rest)
 
 
 def _read(answer: requests.Response, seconds: float) -> None:
