@@ -1,0 +1,166 @@
+"""Does the application read the file that we edit: every way in which Argo CD can be told what to render."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.apps import Environment, GitAccess, Gitops
+from tests.support.contracts import contract_files
+from workers.gitops.tracking import automated, tracks
+
+REPO = "https://git.example.com/platform/gitops.git"
+GITOPS = Gitops(access=GitAccess(url=REPO))
+VALUES = "helm/shop-api/values-prod.yaml"
+ENV = Environment(name="prod", values=VALUES, argocd="shop-api")
+FOLDER = {"repoURL": REPO, "path": "helm/shop-api", "targetRevision": "main"}
+HELM = FOLDER | {"helm": {"valueFiles": ["values.yaml", "values-prod.yaml"]}}
+CHART = {"repoURL": "https://charts.example.com", "chart": "api", "targetRevision": "1.2.3"}
+
+
+def application(*sources: dict[str, Any], kind: str = "Helm", policy: Any = None, **spec: Any) -> dict[str, Any]:
+    where = {"source": sources[0]} if len(sources) == 1 else {"sources": list(sources)}
+    policy = {"automated": {"prune": True}} if policy is None else policy
+    spec = {"project": "shop", "destination": {"namespace": "shop-prod"}, "syncPolicy": policy, **where, **spec}
+    return {"metadata": {"name": "shop-api"}, "spec": spec, "status": {"sourceType": kind}}
+
+
+def helm(**settings: Any) -> dict[str, Any]:
+    return FOLDER | {"helm": {"valueFiles": ["values-prod.yaml"], **settings}}
+
+
+def with_file(name: str) -> dict[str, Any]:
+    return FOLDER | {"helm": {"valueFiles": [name]}}
+
+
+VALUES_REF = {"repoURL": REPO, "targetRevision": "main", "ref": "values"}
+
+TRACKED = {
+    "by value file": application(HELM),
+    "by the ssh address of the same repository": application(
+        HELM | {"repoURL": "git@git.example.com:platform/gitops.git"}
+    ),
+    "by the default branch": application(HELM | {"targetRevision": "HEAD"}),
+    "by no revision": application({k: v for k, v in HELM.items() if k != "targetRevision"}),
+    "by a full ref": application(HELM | {"targetRevision": "refs/heads/main"}),
+    "rooted at the repository": application(with_file("/helm/shop-api/values-prod.yaml")),
+    "out of a sibling folder": application(with_file("../shop-api/values-prod.yaml")),
+    "by pattern": application(with_file("values-*.yaml")),
+    "by a variable": application(with_file("../$ARGOCD_APP_NAME/values-prod.yaml")),
+    "by a variable in braces": application(with_file("../${ARGOCD_APP_NAME}/values-prod.yaml")),
+    "by reference from a chart": application(
+        CHART | {"helm": {"valueFiles": ["$values/helm/shop-api/values-prod.yaml"]}}, VALUES_REF
+    ),
+    "beside another value file by address": application(
+        FOLDER | {"helm": {"valueFiles": ["https://git.example.com/x.yaml", "values-prod.yaml"]}}
+    ),
+    "as a plain folder": application(FOLDER, kind="Directory"),
+    "as the whole repository": application({"repoURL": REPO, "path": "."}, kind="Directory"),
+    "by a Kustomization that may reach anywhere": application(FOLDER | {"path": "overlays/prod"}, kind="Kustomize"),
+    "through the source hydrator": application(
+        {},
+        sourceHydrator={"drySource": HELM, "syncSource": {"targetBranch": "env/prod", "path": "shop-api"}},
+    ),
+    "with other parameters": application(helm(parameters=[{"name": "replicaCount", "value": "2"}])),
+    "with other inline values": application(helm(values="image: {pullPolicy: Always}", valuesObject={"image": {}})),
+    "with inline values that are no YAML": application(helm(values="{")),
+}
+
+
+@pytest.mark.parametrize("case", TRACKED)
+def test_tracked(case):
+    assert tracks(TRACKED[case], GITOPS, ENV) is None
+
+
+PROBLEMS = {
+    "another repository": (
+        application(HELM | {"repoURL": "https://git.example.com/other.git"}),
+        f"shop-api reads https://git.example.com/other.git, not {REPO}",
+    ),
+    "no source at all": ({"metadata": {}, "spec": {}}, f"shop-api reads nothing, not {REPO}"),
+    "a chart of the same address": (
+        application(FOLDER | {"chart": "shop-api"}),
+        f"shop-api reads {REPO}, not {REPO}",
+    ),
+    "another branch": (
+        application(HELM | {"targetRevision": "release"}),
+        f"shop-api reads the revision release of {REPO}, not the branch main",
+    ),
+    "another value file": (
+        application(with_file("values-stg.yaml")),
+        f"shop-api does not read {VALUES}: its value files are values-stg.yaml",
+    ),
+    "no value file": (application(FOLDER), f"shop-api does not read {VALUES}: it reads helm/shop-api"),
+    "another folder": (
+        application(FOLDER | {"path": "helm/shop"}, kind="Directory"),
+        f"shop-api does not read {VALUES}: it reads helm/shop",
+    ),
+    "a reference to another source": (
+        application(CHART | {"helm": {"valueFiles": [f"$other/{VALUES}"]}}, VALUES_REF, FOLDER),
+        f"shop-api does not read {VALUES}: its value files are $other/{VALUES}",
+    ),
+    "a parameter": (
+        application(helm(parameters=[{"name": "image.tag", "value": "1"}])),
+        f"shop-api sets image.tag by the parameter image.tag of the application, which wins over {VALUES}",
+    ),
+    "inline values as an object": (
+        application(helm(valuesObject={"image": {"tag": "1"}})),
+        f"shop-api sets image.tag by `helm.valuesObject` of the application, which wins over {VALUES}",
+    ),
+    "inline values as text": (
+        application(helm(values="image:\n  tag: '1'\n")),
+        f"shop-api sets image.tag by `helm.values` of the application, which wins over {VALUES}",
+    ),
+    "nobody syncs": (
+        application(HELM, policy={}),
+        "shop-api has no automated sync; turn it on or set `sync: true` for the environment",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PROBLEMS)
+def test_problem(case):
+    found, sentence = PROBLEMS[case]
+    assert tracks(found, GITOPS, ENV) == sentence
+
+
+def test_the_charts_own_values_are_always_read():
+    env = Environment(name="prod", values="helm/shop-api/values.yaml", argocd="shop-api")
+    assert tracks(application(with_file("values-prod.yaml")), GITOPS, env) is None
+
+
+@pytest.mark.parametrize("name", ["images[0].newTag", "images.0.newTag"])
+def test_a_parameter_with_an_index_is_recognised(name):
+    env = Environment(name="prod", values=VALUES, argocd="shop-api", key="images.0.newTag")
+    found = application(helm(parameters=[{"name": name, "value": "1"}]))
+    assert "wins over" in (tracks(found, GITOPS, env) or "")
+
+
+def test_an_inline_list_wins_over_every_item_of_the_files_list():
+    env = Environment(name="prod", values=VALUES, argocd="shop-api", key="images.0.newTag")
+    found = application(helm(valuesObject={"images": [{"name": "api"}]}))
+    assert "`helm.valuesObject`" in (tracks(found, GITOPS, env) or "")
+
+
+def test_an_environment_that_syncs_by_itself_needs_no_automation():
+    env = Environment(name="prod", values=VALUES, argocd="shop-api", sync=True)
+    assert tracks(application(HELM, policy={}), GITOPS, env) is None
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ({}, False),
+        ({"automated": {}}, True),
+        ({"automated": {"enabled": True}}, True),
+        ({"automated": {"enabled": False}}, False),
+        ({"automated": None}, False),
+    ],
+)
+def test_automated(policy, expected):
+    assert automated(application(HELM, policy=policy)) is expected
+
+
+@pytest.mark.parametrize("path", contract_files("argocd/samples/*new-revision.json"), ids=lambda path: path.name)
+def test_the_sample_of_the_contract_is_tracked(path):
+    assert tracks(json.loads(path.read_text()), GITOPS, ENV) is None

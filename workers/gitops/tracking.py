@@ -1,0 +1,186 @@
+"""Does an Argo CD Application read the file that Pilotage edits? Asked before any build; pure.
+
+The rules are those of Argo CD's Helm sources: value files are relative to ``source.path``, rooted at the repository
+with a leading slash, or at another source with ``$ref/``; the chart's own ``values.yaml`` is always read; inline
+values win over files, and parameters win over both.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+import yaml
+
+from orchestrator.domain.apps import Environment, Gitops
+from orchestrator.domain.refs import repo_key
+
+_INDEX = re.compile(r"\[(\d+)\]")
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
+
+Json = Mapping[str, Any]
+
+
+def tracks(application: Json, gitops: Gitops, environment: Environment) -> str | None:
+    """Return one sentence about why the edit would not reach the application, or None when it would.
+
+    :param application: the object of ``GET /api/v1/applications/{name}``.
+    """
+    ours = [source for source in _sources(application) if _reads(source, gitops)]
+    if not ours:
+        found = ", ".join(sorted({str(source.get("repoURL", "")) for source in _sources(application)})) or "nothing"
+        return f"{environment.argocd} reads {found}, not {gitops.access.url}"
+    at_branch = [source for source in ours if _branch(source) in ("", "HEAD", gitops.branch)]
+    if not at_branch:
+        found = ", ".join(sorted({_branch(source) for source in ours}))
+        return (
+            f"{environment.argocd} reads the revision {found} of {gitops.access.url}, not the branch {gitops.branch}"
+        )
+    return _file_problem(application, gitops, environment) or _sync_problem(application, environment)
+
+
+def automated(application: Json) -> bool:
+    """Tell whether Argo CD syncs the application by itself (``enabled`` came with 3.1; absent means yes)."""
+    policy = _dict(_dict(application.get("spec")).get("syncPolicy")).get("automated")
+    return isinstance(policy, Mapping) and policy.get("enabled", True) is not False
+
+
+def _sync_problem(application: Json, environment: Environment) -> str | None:
+    if environment.sync or automated(application):
+        return None
+    return f"{environment.argocd} has no automated sync; turn it on or set `sync: true` for the environment"
+
+
+def _file_problem(application: Json, gitops: Gitops, environment: Environment) -> str | None:
+    wanted = _join("", environment.values)
+    readers = [source for source in _sources(application) if _uses(source, application, gitops, wanted)]
+    if not readers:
+        files = sorted({name for source in _sources(application) for name in _named_files(source)})
+        listed = f"its value files are {', '.join(files)}" if files else f"it reads {_paths(application)}"
+        return f"{environment.argocd} does not read {environment.values}: {listed}"
+    for source in readers:
+        winner = _override(source, environment.key)
+        if winner:
+            return f"{environment.argocd} sets {environment.key} by {winner}, which wins over {environment.values}"
+    return None
+
+
+def _sources(application: Json) -> list[Json]:
+    """List the sources; for the source hydrator the dry one, which is where people (and we) commit."""
+    spec = _dict(application.get("spec"))
+    dry = _dict(_dict(spec.get("sourceHydrator")).get("drySource"))
+    many = spec.get("sources")
+    found = many if isinstance(many, Sequence) and many else [dry or spec.get("source")]
+    return [source for source in found if isinstance(source, Mapping) and source.get("repoURL")]
+
+
+def _reads(source: Json, gitops: Gitops) -> bool:
+    return not source.get("chart") and repo_key(str(source["repoURL"])) == repo_key(gitops.access.url)
+
+
+def _branch(source: Json) -> str:
+    return str(source.get("targetRevision") or "").removeprefix("refs/heads/")
+
+
+def _uses(source: Json, application: Json, gitops: Gitops, values: str) -> bool:
+    """Tell whether `source` renders with the file `values` of the GitOps repo."""
+    if any(_same(found, values) for found in _value_files(source, application, gitops)):
+        return True
+    if not _reads(source, gitops):
+        return False
+    folder = _join(str(source.get("path") or ""), "")
+    if _is_helm(source, application):
+        return _join(folder, "values.yaml") == values
+    # plain folders are read whole; Kustomize and plugins may reach out of theirs, so only a folder can be judged
+    return _kind(application) != "Directory" or not folder or values.startswith(f"{folder}/")
+
+
+def _value_files(source: Json, application: Json, gitops: Gitops) -> Iterator[str]:
+    """Resolve the value files that lie in the GitOps repo to paths in it; they may hold shell patterns."""
+    refs = {str(s["ref"]) for s in _sources(application) if s.get("ref") and _reads(s, gitops)}
+    for name in _named_files(source):
+        text = _filled_in(name, application, source)
+        ref, _, rest = text.removeprefix("$").partition("/")
+        if name.startswith("$") and ref in refs:
+            yield _join("", rest)
+        elif _reads(source, gitops) and "://" not in text:
+            yield _join("", text) if text.startswith("/") else _join(str(source.get("path") or ""), text)
+
+
+def _named_files(source: Json) -> list[str]:
+    files = _dict(source.get("helm")).get("valueFiles")
+    return [str(name) for name in files] if isinstance(files, Sequence) else []
+
+
+def _filled_in(name: str, application: Json, source: Json) -> str:
+    """Fill in the variables of Argo CD's build environment that a file name can hold."""
+    spec, metadata = _dict(application.get("spec")), _dict(application.get("metadata"))
+    known = {
+        "ARGOCD_APP_NAME": metadata.get("name"),
+        "ARGOCD_APP_NAMESPACE": _dict(spec.get("destination")).get("namespace"),
+        "ARGOCD_APP_PROJECT_NAME": spec.get("project"),
+        "ARGOCD_APP_SOURCE_PATH": source.get("path"),
+        "ARGOCD_APP_SOURCE_TARGET_REVISION": source.get("targetRevision"),
+    }
+    return _VARIABLE.sub(lambda match: str(known.get(match[1]) or match[0]), name)
+
+
+def _same(pattern: str, values: str) -> bool:
+    return pattern == values or ("*" in pattern and fnmatchcase(values, pattern))
+
+
+def _is_helm(source: Json, application: Json) -> bool:
+    return isinstance(source.get("helm"), Mapping) or _kind(application) == "Helm"
+
+
+def _kind(application: Json) -> str:
+    return str(_dict(application.get("status")).get("sourceType") or "")
+
+
+def _paths(application: Json) -> str:
+    return ", ".join(sorted({str(source.get("path") or "/") for source in _sources(application)}))
+
+
+def _override(source: Json, key: str) -> str:
+    """Name what wins over the value files for `key`; "" when nothing does."""
+    helm = _dict(source.get("helm"))
+    parameters = helm.get("parameters")
+    for parameter in parameters if isinstance(parameters, Sequence) else []:
+        name = str(_dict(parameter).get("name") or "")
+        if _plain(name) == key:
+            return f"the parameter {name} of the application"
+    if _holds(helm.get("valuesObject"), key):
+        return "`helm.valuesObject` of the application"
+    return "`helm.values` of the application" if _holds(_parsed(helm.get("values")), key) else ""
+
+
+def _plain(name: str) -> str:
+    """Write a name of Helm's ``--set`` (``images[0].tag``) as our key path (``images.0.tag``)."""
+    return _INDEX.sub(r".\1", name).replace("\\.", ".")
+
+
+def _parsed(text: object) -> object:
+    try:
+        return yaml.safe_load(text) if isinstance(text, str) else None
+    except yaml.YAMLError:
+        return None
+
+
+def _holds(values: object, key: str) -> bool:
+    for part in key.split("."):
+        if isinstance(values, Mapping) and part in values:
+            values = values[part]
+        else:
+            # Helm replaces a list as a whole, so an inline list wins over every item of the file's list
+            return isinstance(values, Sequence) and not isinstance(values, str) and part.isdigit()
+    return True
+
+
+def _join(folder: str, name: str) -> str:
+    path = posixpath.normpath(posixpath.join("/", folder, name.lstrip("/"))).lstrip("/")
+    return "" if path == "." else path
+
+
+def _dict(value: object) -> Json:
+    return value if isinstance(value, Mapping) else {}
