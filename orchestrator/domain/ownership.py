@@ -1,0 +1,24 @@
+"""Which commits are our own: the guard against a loop when an app and the GitOps files share a repository."""
+
+from orchestrator.domain.events import RefChange
+
+RUN_TRAILER = "Pilotage-Run"
+"""The trailer that every GitOps commit of ours carries; its value is the run's id."""
+
+
+def is_own_commit(change: RefChange, author_email: str) -> bool:
+    """Tell whether the head commit of `change` was made by us.
+
+    The address of author or committer is enough (a merge on a forge replaces the committer), and so is our trailer
+    in the last paragraph (a forge's API may replace both). Taking a foreign commit for ours costs one deploy that
+    a person can start by hand; the other mistake costs an endless loop.
+
+    :param author_email: the address that `gitops.author` commits with; "" matches nothing.
+    """
+    emails = {change.author_email.casefold(), change.committer_email.casefold()}
+    return (bool(author_email) and author_email.casefold() in emails) or _has_trailer(change.message)
+
+
+def _has_trailer(message: str) -> bool:
+    last_paragraph = message.rstrip().rpartition("\n\n")[2]
+    return any(line.startswith(f"{RUN_TRAILER}: ") for line in last_paragraph.splitlines())

@@ -1,0 +1,147 @@
+"""The endpoint: ``POST /webhooks/<forge>``, as an app of its own or mounted in another Flask app."""
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+import structlog
+from flask import Blueprint, Flask, Request, Response, request
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
+
+from orchestrator.domain.apps import Hook
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.inbox import Answer, Inbox
+from webhooks.forges import FORGES, Forge
+from webhooks.headers import Headers
+from webhooks.payload import FORM
+from webhooks.problems import Turned, problem
+from webhooks.receive import RefusedDelivery, receive
+
+RETRY_AFTER = 5
+"""Seconds after which a forge may deliver again, when the inbox does not say."""
+CHUNK = 64 * 1024
+"""Bytes that are read at a time, so that an announced length alone takes no memory."""
+
+_CONTENT_TYPES = ("application/json", FORM)
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+_log = structlog.get_logger(__name__)
+
+
+def create_app(hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> Flask:
+    """Make an app that serves the webhooks and nothing else.
+
+    :param hooks: the configured hooks by forge. :param inbox: takes what arrives.
+    :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
+    """
+    app = Flask(__name__, static_folder=None)
+    mount(app, hooks, inbox, max_body=max_body, now=now)
+    return app
+
+
+def mount(app: Flask, hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> None:
+    """Add the routes to `app`; the parameters are those of `create_app`."""
+    door = _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now)
+    routes = Blueprint("webhooks", __name__)
+    # All methods and both spellings of the path come here: a forge does not follow a redirect with its POST.
+    routes.add_url_rule(
+        "/webhooks/<forge>",
+        view_func=door.answer,
+        endpoint="receive",
+        methods=_METHODS,
+        strict_slashes=False,
+        provide_automatic_options=False,
+    )
+    app.register_blueprint(routes)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Door:
+    """The view, with what it needs."""
+
+    hooks: Mapping[str, Hook]
+    inbox: Inbox
+    max_body: int
+    now: Callable[[], datetime]
+
+    def answer(self, forge: str) -> Response:
+        """Answer one request."""
+        try:
+            told = self._take(forge)
+        except Turned as turned:
+            return problem(turned)
+        return Response(json.dumps(told.body), status=told.status, content_type="application/json")
+
+    def _take(self, name: str) -> Answer:
+        row, hook = self._find(name)
+        _check_form(request)
+        body = _read(request, self.max_body)
+        result = receive(row, hook, Headers(request.headers), body, self.now(), remote=request.remote_addr or "")
+        if isinstance(result, RefusedDelivery):
+            raise self._refuse(row, result)
+        try:
+            return self.inbox.accept(result.delivery, result.parsed)
+        except Unavailable as error:
+            _log.error("webhook not written down", forge=name, delivery=result.delivery.key, reason=error.reason)
+            raise _try_later(error) from None
+
+    def _find(self, name: str) -> tuple[Forge, Hook]:
+        row, hook = FORGES.get(name), self.hooks.get(name)
+        if row is None:
+            raise Turned(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
+        if hook is None:
+            raise Turned(404, "forge", f"No hook is configured for {name}; set `webhooks.{name}` and restart.")
+        return row, hook
+
+    def _refuse(self, row: Forge, result: RefusedDelivery) -> Turned:
+        fields = {"forge": row.name, "delivery": result.delivery.key, "reason": result.reason}
+        _log.warning("webhook refused", remote=result.delivery.remote, detail=result.detail, **fields)
+        try:
+            self.inbox.refuse(result.delivery, result.reason, result.detail)
+        except Unavailable as error:
+            _log.error("refused webhook not written down", cause=error.reason, **fields)
+        # RFC 9110 section 15.5.2: a 401 says which proof is wanted.
+        wanted = {"WWW-Authenticate": f'Webhook header="{row.proof_header}"'} if result.status == 401 else {}
+        return Turned(result.status, result.reason, f"The delivery was refused: {result.detail}.", wanted)
+
+
+def _check_form(asked: Request) -> None:
+    if asked.method != "POST":
+        raise Turned(405, "method", "A webhook is delivered with POST.", {"Allow": "POST"})
+    charset = asked.mimetype_params.get("charset", "utf-8").lower()
+    if asked.mimetype not in _CONTENT_TYPES or charset not in ("utf-8", "utf8"):
+        raise Turned(415, "content_type", "Set the hook's content type to application/json (UTF-8).")
+    if asked.headers.get("Content-Encoding", "identity") != "identity":
+        raise Turned(415, "content_encoding", "Deliver the body without compression.")
+
+
+def _read(asked: Request, most: int) -> bytes:
+    """Read the body, with or without a length, and never more than `most` bytes and one."""
+    announced = asked.content_length
+    if announced is not None and announced > most:
+        raise _too_large(most)
+    # Werkzeug takes exactly the limit for too much when the server ends the stream, hence the one.
+    asked.max_content_length = most + 1
+    try:
+        body = b"".join(iter(lambda: asked.stream.read(CHUNK), b""))
+    except RequestEntityTooLarge:
+        raise _too_large(most) from None
+    except BadRequest:
+        body = b""
+    if len(body) > most:
+        raise _too_large(most)
+    if announced is not None and len(body) < announced:
+        raise Turned(400, "malformed", "The connection ended before the body did; deliver it again.")
+    return body
+
+
+def _too_large(most: int) -> Turned:
+    return Turned(413, "too_large", f"The body is larger than {most} bytes; let the hook send fewer events.")
+
+
+def _try_later(error: Unavailable) -> Turned:
+    wait = str(math.ceil(error.retry_after or RETRY_AFTER))
+    detail = "The delivery is genuine but could not be written down; deliver it again."
+    return Turned(503, error.reason.value, detail, {"Retry-After": wait})

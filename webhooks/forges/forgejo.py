@@ -1,0 +1,39 @@
+"""Forgejo, which sends its own headers beside all of Gitea's.
+
+Source: forgejo.org, "Webhooks".
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from orchestrator.domain.events import Parsed
+from webhooks import gitea_family
+from webhooks.payload import read
+from webhooks.pushes import event_name, ignored
+
+EVENT_HEADER = "X-Forgejo-Event"
+PROOF_HEADER = "X-Forgejo-Signature"
+DELIVERY_HEADERS = ("X-Forgejo-Delivery",)
+
+_PROOFS = ((PROOF_HEADER, ""), ("X-Gitea-Signature", ""), gitea_family.SHA256)
+
+
+def verify(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) -> None:
+    """Check the HMAC-SHA256 over the JSON document, which for form hooks is the ``payload`` field.
+
+    :param now: not used: the scheme has no time. :raises BadSignature: the proof is missing, empty or wrong.
+    """
+    gitea_family.verify(headers, body, secret, _PROOFS)
+
+
+def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
+    """Read a verified delivery.
+
+    :raises Malformed: the body is not what Forgejo sends.
+    """
+    event = event_name(headers, EVENT_HEADER)
+    payload = read(headers, body)
+    if event == "push":
+        return gitea_family.parse_push(event, payload)
+    detail = "Forgejo sends a push for the same ref" if event == "create" else ""
+    return ignored(event, gitea_family.known_repo(payload), detail)

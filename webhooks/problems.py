@@ -1,0 +1,36 @@
+"""Errors as RFC 9457 problem documents."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+from flask import Response
+
+
+class Turned(Exception):
+    """The request is turned away.
+
+    :param status: of the answer. :param reason: a stable word. :param detail: one sentence: what and what to do.
+    :param headers: more headers of the answer.
+    """
+
+    def __init__(self, status: int, reason: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+        self.headers = dict(headers or {})
+
+
+def problem(turned: Turned) -> Response:
+    """Word the answer: ``type``, ``title``, ``status``, ``detail`` and our ``reason``."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(turned.status).phrase,
+        "status": turned.status,
+        "detail": turned.detail,
+        "reason": turned.reason,
+    }
+    return Response(
+        json.dumps(body), status=turned.status, headers=turned.headers, content_type="application/problem+json"
+    )

@@ -1,0 +1,106 @@
+"""From a request's bytes to a proven, parsed delivery; no I/O."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from orchestrator.domain.apps import Hook
+from orchestrator.domain.events import BadSignature, Delivery, Malformed, Parsed
+from webhooks.forges import Forge
+from webhooks.signing import WHSEC
+
+MAX_HEADER = 200
+"""Characters of a header that are written down; a longer delivery id is not used."""
+
+KEPT_HEADERS = ("User-Agent", "Content-Type", "X-GitHub-Hook-ID", "X-Gitlab-Instance", "X-Gitlab-Event-UUID")
+"""Headers that are written down beside event and delivery id: none of them is secret."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The delivery comes from the holder of the secret, and this is what it says."""
+
+    delivery: Delivery
+    parsed: Parsed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusedDelivery:
+    """The delivery is turned away.
+
+    ``status`` is 401 with the reason ``signature`` or 400 with ``malformed``; ``detail`` is one sentence, fit to be
+    shown to the caller.
+    """
+
+    status: Literal[400, 401]
+    reason: Literal["signature", "malformed"]
+    detail: str
+    delivery: Delivery
+
+
+def receive(
+    forge: Forge, hook: Hook, headers: Mapping[str, str], body: bytes, now: datetime, remote: str = ""
+) -> Accepted | RefusedDelivery:
+    """Verify, and only then parse, one request.
+
+    :param headers: without regard to case. :param body: as it arrived. :param now: with a time zone.
+    :param remote: the caller's address, for the record.
+    """
+    delivery = _describe(forge, hook, headers, body, remote)
+    try:
+        _verify(forge, hook, headers, body, now)
+    except BadSignature as error:
+        return RefusedDelivery(status=401, reason="signature", detail=str(error), delivery=delivery)
+    try:
+        return Accepted(delivery=delivery, parsed=forge.parse(headers, body))
+    except Malformed as error:
+        return RefusedDelivery(status=400, reason="malformed", detail=str(error), delivery=delivery)
+
+
+def _verify(forge: Forge, hook: Hook, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+    failures: list[BadSignature] = []
+    for secret in _secrets(hook):
+        try:
+            forge.verify(headers, body, secret, now)
+            return
+        except BadSignature as error:
+            failures.append(error)
+    raise failures[0]
+
+
+def _secrets(hook: Hook) -> tuple[str, ...]:
+    """List what to try; where a signing token is configured, a bare token proves nothing any more."""
+    if hook.signing:
+        earlier = (secret for secret in hook.secrets if secret.startswith(WHSEC))
+        return (hook.signing.reveal(), *earlier)
+    return hook.secrets or ("",)
+
+
+def _describe(forge: Forge, hook: Hook, headers: Mapping[str, str], body: bytes, remote: str) -> Delivery:
+    event = _short(headers, forge.event_header)
+    digest = hashlib.sha256(body).hexdigest()
+    names = (forge.event_header, *forge.delivery_headers, *KEPT_HEADERS)
+    return Delivery(
+        hook=hook.forge,
+        key=_key(forge, headers) or hashlib.sha256(f"{event}\n{digest}".encode()).hexdigest(),
+        event=event,
+        size=len(body),
+        sha256=digest,
+        remote=remote,
+        headers={name: value for name in names if (value := _short(headers, name))},
+    )
+
+
+def _key(forge: Forge, headers: Mapping[str, str]) -> str:
+    for name in forge.delivery_headers:
+        key = headers.get(name, "")
+        if 0 < len(key) <= MAX_HEADER and key.isascii() and key.isprintable():
+            return key
+    return ""
+
+
+def _short(headers: Mapping[str, str], name: str) -> str:
+    value = headers.get(name, "")[:MAX_HEADER]
+    return value if value.isprintable() else value.encode("ascii", "backslashreplace").decode()
