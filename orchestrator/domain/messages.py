@@ -43,3 +43,27 @@ class Sent:
     """The channel took the message. ``reference`` is what a later edit needs (JSON text), or ""."""
 
     reference: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """What a kind of channel is told by default.
+
+    :param types: message types. :param merge: only the newest unsent state of a run matters (it edits in place).
+    :param interval: least seconds between two messages to one destination.
+    """
+
+    types: frozenset[str]
+    merge: bool = False
+    interval: float = 0.0
+
+
+_ENDS = frozenset({"run.succeeded", "run.failed", "run.cancelled"})
+_START_AND_END = _ENDS | {"run.started"}
+
+KINDS: dict[str, Kind] = {
+    "slack": Kind(types=_START_AND_END, interval=1.0),
+    "slack-api": Kind(types=_START_AND_END | {"run.progressed"}, merge=True, interval=1.0),
+    "webhook": Kind(types=_START_AND_END),
+}
+"""Every kind of channel that there is."""

@@ -1,6 +1,6 @@
 """Who may work on a run: a lease with an end and a fencing number that grows with every claim."""
 
-from sqlalchemy import Connection, or_, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from orchestrator.store.runs import ACTIVE
 from orchestrator.store.schema import runs
@@ -11,37 +11,42 @@ HEARTBEAT = 5.0
 """Seconds between heartbeats of a worker at work."""
 
 
+_run = runs.c.id == bindparam("of_run")
+_CLAIM = (
+    update(runs)
+    .where(_run, runs.c.state.in_(ACTIVE), or_(runs.c.lease_until.is_(None), runs.c.lease_until < bindparam("now")))
+    .values(lease_owner=bindparam("owner"), lease_until=bindparam("until"), fence=runs.c.fence + 1)
+    .returning(runs.c.fence)
+)
+_RENEW = (
+    update(runs)
+    .where(_run, runs.c.fence == bindparam("with_fence"), runs.c.lease_until.is_not(None))
+    .values(lease_until=bindparam("until"))
+)
+_RELEASE = update(runs).where(_run).values(lease_owner="", lease_until=None)
+_HOLDS = select(runs.c.fence).where(_run, runs.c.lease_until.is_not(None)).with_for_update()
+
+
 def claim(connection: Connection, run_id: int, owner: str, now: float) -> int | None:
     """Take the run if nobody holds it; return the fencing number, or None when somebody does or it is final."""
-    statement = (
-        update(runs)
-        .where(runs.c.id == run_id, runs.c.state.in_(ACTIVE))
-        .where(or_(runs.c.lease_until.is_(None), runs.c.lease_until < now))
-        .values(lease_owner=owner, lease_until=now + LEASE, fence=runs.c.fence + 1)
-        .returning(runs.c.fence)
-    )
-    return connection.execute(statement).scalar_one_or_none()
+    values = {"of_run": run_id, "now": now, "owner": owner, "until": now + LEASE}
+    return connection.execute(_CLAIM, values).scalar_one_or_none()
 
 
 def renew(connection: Connection, run_id: int, fence: int, now: float) -> bool:
     """Prolong the lease; False when it was lost (another claim, or the reconciler took it back)."""
-    statement = (
-        update(runs)
-        .where(runs.c.id == run_id, runs.c.fence == fence, runs.c.lease_until.is_not(None))
-        .values(lease_until=now + LEASE)
-    )
-    return connection.execute(statement).rowcount == 1
+    values = {"of_run": run_id, "with_fence": fence, "until": now + LEASE}
+    return connection.execute(_RENEW, values).rowcount == 1
 
 
 def release(connection: Connection, run_id: int) -> None:
     """Give the run back."""
-    connection.execute(update(runs).where(runs.c.id == run_id).values(lease_owner="", lease_until=None))
+    connection.execute(_RELEASE, {"of_run": run_id})
 
 
 def holds(connection: Connection, run_id: int, fence: int) -> bool:
     """Tell, inside a write transaction, whether the claim with this fencing number is still the valid one."""
-    statement = select(runs.c.fence).where(runs.c.id == run_id, runs.c.lease_until.is_not(None)).with_for_update()
-    return connection.execute(statement).scalar_one_or_none() == fence
+    return connection.execute(_HOLDS, {"of_run": run_id}).scalar_one_or_none() == fence
 
 
 def held(connection: Connection, run_id: int, now: float) -> bool:

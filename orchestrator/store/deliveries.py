@@ -50,7 +50,7 @@ def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
 
 
 def set_runs(connection: Connection, delivery_id: int, run_ids: Sequence[int]) -> None:
-    """Write down the runs that a delivery led to."""
+    """Write down which runs tell of the same push, when another delivery made them."""
     connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(runs=list(run_ids)))
 
 

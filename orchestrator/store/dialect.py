@@ -26,3 +26,11 @@ def upsert(
     if not changes:
         return statement.on_conflict_do_nothing(index_elements=list(key))
     return statement.on_conflict_do_update(index_elements=list(key), set_=changes)
+
+
+def upsert_statement(dialect: str, table: Table, *, key: Sequence[str]) -> Any:
+    """Build "insert, or update the row with this key" for any row, to be executed with the row as parameters."""
+    make: Any = sqlite_insert if dialect == "sqlite" else postgres_insert
+    statement = make(table)
+    changes = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
+    return statement.on_conflict_do_update(index_elements=list(key), set_=changes)

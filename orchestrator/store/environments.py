@@ -11,11 +11,13 @@ from orchestrator.store.schema import environments
 
 def places(connection: Connection, app: str, environment: str) -> Places:
     """Read the places, and keep other writers of this environment out until the transaction ends."""
-    connection.execute(
-        upsert(connection, environments, {"app": app, "name": environment}, key=("app", "name"), update={})
-    )
     where = (environments.c.app == app) & (environments.c.name == environment)
-    row = connection.execute(select(environments).where(where).with_for_update()).mappings().one()
+    locked = select(environments).where(where).with_for_update()
+    row = connection.execute(locked).mappings().one_or_none()
+    if row is None:
+        new = {"app": app, "name": environment}
+        connection.execute(upsert(connection, environments, new, key=("app", "name"), update={}))
+        row = connection.execute(locked).mappings().one()
     return Places(
         making=_place(connection, row["making"]), proving=_place(connection, row["proving"]), hold=row["hold"]
     )

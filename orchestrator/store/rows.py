@@ -10,6 +10,12 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, Stage, StageName, StageState, Trigger
 
 _TEXTS = ("app", "environment", "ref", "commit", "image", "digest", "title", "author", "actor", "detail")
+RUN_COLUMNS = (
+    *("app", "environment", "ref", "commit", "image", "digest", "title", "author", "actor", "detail", "attempt"),
+    *("rerun_of", "delivery_id", "superseded_by", "blocked_by", "cut_off", "state", "reason", "cancel_requested"),
+    *("approved", "started_at", "finished_at"),
+)
+"""The columns that `from_run` makes."""
 _NUMBERS = ("attempt", "rerun_of", "delivery_id", "superseded_by", "blocked_by", "cut_off")
 
 

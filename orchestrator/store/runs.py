@@ -4,16 +4,27 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from orchestrator.domain.runs import FINAL, Run, Stage, StageName, StageState, Trigger
-from orchestrator.store.dialect import upsert
-from orchestrator.store.rows import from_run, from_stage, to_run, to_stage
+from orchestrator.store.dialect import upsert_statement
+from orchestrator.store.rows import RUN_COLUMNS, from_run, from_stage, to_run, to_stage
 from orchestrator.store.schema import runs, stages
 
 ACTIVE = ("queued", "running", "waiting")
 MAX_PAGE = 200
 """Runs in one page of a list."""
+
+
+# Statements of the hot path are built once: building and hashing them costs more than running them.
+_LOAD_RUN = select(runs).where(runs.c.id == bindparam("of_run"))
+_LOCK_RUN = _LOAD_RUN.with_for_update()
+_LOAD_STAGES = select(stages).where(stages.c.run_id == bindparam("of_run"))
+_WHERE_IS = select(runs.c.app, runs.c.environment).where(runs.c.id == bindparam("of_run"))
+_SAVE_RUN = (
+    update(runs).where(runs.c.id == bindparam("of_run")).values({name: bindparam(name) for name in RUN_COLUMNS})
+)
+_SAVE_STAGE = {name: upsert_statement(name, stages, key=("run_id", "name")) for name in ("sqlite", "postgresql")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +45,7 @@ class NewRun:
     approved: bool = True
     dedupe: str = ""
 
-    def row(self, created_at: float, delivery_id: int | None = None) -> dict[str, Any]:
+    def row(self, created_at: float, delivery_id: int | None) -> dict[str, Any]:
         """Return the columns to insert."""
         names = ("app", "environment", "ref", "commit", "image", "title", "author", "actor", "attempt", "rerun_of")
         values: dict[str, Any] = {name: getattr(self, name) for name in names}
@@ -47,21 +58,39 @@ class NewRun:
         }
 
 
-def add(
-    connection: Connection, new: Sequence[NewRun], created_at: float, delivery_id: int | None = None
-) -> list[int]:
-    """Insert queued runs; return their ids in the order given."""
+def add(connection: Connection, new: Sequence[tuple[NewRun, int | None]], created_at: float) -> list[int]:
+    """Insert queued runs, each with the id of the delivery that led to it; return their ids in the order given."""
     if not new:
         return []
     statement = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
-    return list(connection.execute(statement, [one.row(created_at, delivery_id) for one in new]).scalars())
+    rows = [one.row(created_at, delivery_id) for one, delivery_id in new]
+    return list(connection.execute(statement, rows).scalars())
+
+
+def of_deliveries(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, list[int]]:
+    """Find the runs that deliveries led to: delivery id -> run ids."""
+    found: dict[int, list[int]] = {delivery_id: [] for delivery_id in delivery_ids}
+    if found:
+        statement = select(runs.c.delivery_id, runs.c.id).where(runs.c.delivery_id.in_(list(found)))
+        for row in connection.execute(statement.order_by(runs.c.id)):
+            found[row.delivery_id].append(row.id)
+    return found
 
 
 def load(connection: Connection, run_id: int, *, lock: bool = False) -> Run | None:
     """Read one run with all its stages. `lock` keeps other writers of this run out until the transaction ends."""
-    statement = select(runs).where(runs.c.id == run_id)
-    row = connection.execute(statement.with_for_update() if lock else statement).mappings().one_or_none()
-    return None if row is None else _with_stages(connection, [row])[0]
+    statement = _LOCK_RUN if lock else _LOAD_RUN
+    row = connection.execute(statement, {"of_run": run_id}).mappings().one_or_none()
+    if row is None:
+        return None
+    rows = connection.execute(_LOAD_STAGES, {"of_run": run_id}).mappings()
+    return to_run(row, {stage["name"]: to_stage(stage) for stage in rows})
+
+
+def where_is(connection: Connection, run_id: int) -> tuple[str, str] | None:
+    """Return a run's app and environment."""
+    row = connection.execute(_WHERE_IS, {"of_run": run_id}).one_or_none()
+    return None if row is None else (row.app, row.environment)
 
 
 def load_many(connection: Connection, statement: Any) -> list[Run]:
@@ -71,17 +100,27 @@ def load_many(connection: Connection, statement: Any) -> list[Run]:
 
 def save(connection: Connection, before: Run, after: Run) -> None:
     """Write what a decision changed: the run's row and the rows of stages that differ."""
-    connection.execute(update(runs).where(runs.c.id == after.id).values(**from_run(after)))
+    connection.execute(_SAVE_RUN, {"of_run": after.id, **from_run(after)})
     old = {stage.name: stage for stage in before.stages}
     changed = [from_stage(after.id, stage) for stage in after.stages if stage != old[stage.name]]
     for row in changed:
-        connection.execute(upsert(connection, stages, row, key=("run_id", "name")))
+        connection.execute(_SAVE_STAGE[connection.dialect.name], row)
 
 
 def active_in(connection: Connection, app: str, environment: str) -> list[Run]:
     """Read the runs of an environment that are not final, oldest first."""
     statement = select(runs).where(runs.c.app == app, runs.c.environment == environment, runs.c.state.in_(ACTIVE))
     return load_many(connection, statement.order_by(runs.c.id))
+
+
+def waiting_in(connection: Connection, app: str, environment: str, limit: int = 20) -> list[int]:
+    """List the runs of an environment that wait for another run or for a hold to end, newest first."""
+    statement = (
+        select(runs.c.id)
+        .where(runs.c.app == app, runs.c.environment == environment, runs.c.state == "waiting")
+        .where(runs.c.reason.in_(("behind_run", "on_hold")))
+    )
+    return list(connection.execute(statement.order_by(runs.c.id.desc()).limit(limit)).scalars())
 
 
 def last_committed(connection: Connection, app: str, environment: str, *, before: int | None = None) -> Run | None:
@@ -125,6 +164,12 @@ def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) ->
         return {}
     statement = select(runs.c.dedupe, runs.c.id).where(runs.c.dedupe.in_(dedupes), runs.c.created_at >= since)
     return {row.dedupe: row.id for row in connection.execute(statement)}
+
+
+def exists_for(connection: Connection, app: str, commit: str) -> bool:
+    """Tell whether an app has a run for a commit."""
+    statement = select(runs.c.id).where(runs.c.app == app, runs.c.commit == commit).limit(1)
+    return connection.execute(statement).first() is not None
 
 
 def attempts_of(connection: Connection, run: Run) -> list[int]:

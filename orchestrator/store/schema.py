@@ -42,7 +42,7 @@ deliveries = Table(
     Column("size", Integer, nullable=False, default=0),
     Column("sha256", String(64), nullable=False, default=""),
     Column("changes", JSON, nullable=False, default=list),
-    Column("runs", JSON, nullable=False, default=list),
+    Column("runs", JSON, nullable=False, default=list),  # runs that an earlier delivery of the same push made
     Column("received_at", Float, nullable=False),
 )
 Index(
@@ -91,6 +91,7 @@ runs = Table(
 )
 Index("ix_runs_app_environment", runs.c.app, runs.c.environment, runs.c.id)
 Index("ix_runs_dedupe", runs.c.dedupe)
+Index("ix_runs_delivery_id", runs.c.delivery_id)
 _active = text("state IN ('queued', 'running', 'waiting')")
 # Only the runs that are not final: the reconciler's and the gate's queries stay small for ever.
 Index("ix_runs_active", runs.c.state, runs.c.app, sqlite_where=_active, postgresql_where=_active)

@@ -1,22 +1,34 @@
 """When each run is to be looked at next: the outbox of wake-ups, one row per run."""
 
 from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import Connection, case, delete, or_, select, update
+from sqlalchemy import Connection, bindparam, case, delete, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from orchestrator.store.dialect import upsert
-from orchestrator.store.schema import wakes
+from orchestrator.store.schema import runs, wakes
 
 REPEAT = 15.0
 """Seconds after which a published wake-up that no worker has taken is published again (a broker may lose it)."""
 
 
+def _set_due_statement(dialect: str) -> Any:
+    statement: Any = (sqlite_insert if dialect == "sqlite" else postgres_insert)(wakes)
+    new = statement.excluded
+    sooner = case((wakes.c.due_at < new.due_at, wakes.c.due_at), else_=new.due_at)
+    changes = {"due_at": sooner, "queue": new.queue, "published_at": None}
+    return statement.on_conflict_do_update(index_elements=["run_id"], set_=changes)
+
+
+_SET_DUE = {name: _set_due_statement(name) for name in ("sqlite", "postgresql")}
+_CLEAR = delete(wakes).where(wakes.c.run_id == bindparam("of_run"), wakes.c.due_at <= bindparam("up_to"))
+
+
 def set_due(connection: Connection, run_id: int, due_at: float, queue: str) -> None:
     """Have the run looked at no later than `due_at`."""
     row = {"run_id": run_id, "due_at": due_at, "queue": queue, "published_at": None}
-    sooner = case((wakes.c.due_at < due_at, wakes.c.due_at), else_=due_at)
-    update_ = {"due_at": sooner, "queue": queue, "published_at": None}
-    connection.execute(upsert(connection, wakes, row, key=("run_id",), update=update_))
+    connection.execute(_SET_DUE[connection.dialect.name], row)
 
 
 def set_due_many(connection: Connection, run_ids: Iterable[int], due_at: float, queue: str) -> None:
@@ -28,7 +40,7 @@ def set_due_many(connection: Connection, run_ids: Iterable[int], due_at: float, 
 
 def clear(connection: Connection, run_id: int, up_to: float) -> None:
     """Forget the wake-ups that were due by `up_to`: a worker is looking now. Later ones stay."""
-    connection.execute(delete(wakes).where(wakes.c.run_id == run_id, wakes.c.due_at <= up_to))
+    connection.execute(_CLEAR, {"of_run": run_id, "up_to": up_to})
 
 
 def drop(connection: Connection, run_id: int) -> None:
@@ -55,3 +67,16 @@ def next_due(connection: Connection) -> float | None:
     """Return when the next unpublished wake-up is due, or None."""
     statement = select(wakes.c.due_at).where(wakes.c.published_at.is_(None)).order_by(wakes.c.due_at).limit(1)
     return connection.execute(statement).scalar_one_or_none()
+
+
+def without(connection: Connection, now: float, limit: int = 200) -> list[int]:
+    """List active runs that have neither a wake-up nor a worker, and wait for no other run and no person."""
+    waiting_for_somebody = runs.c.reason.in_(("behind_run", "on_hold", "awaiting_approval"))
+    statement = (
+        select(runs.c.id)
+        .outerjoin(wakes, wakes.c.run_id == runs.c.id)
+        .where(runs.c.state.in_(("queued", "running", "waiting")), wakes.c.run_id.is_(None))
+        .where(or_(runs.c.lease_until.is_(None), runs.c.lease_until < now), ~waiting_for_somebody)
+        .limit(limit)
+    )
+    return list(connection.execute(statement).scalars())

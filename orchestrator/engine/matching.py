@@ -1,0 +1,107 @@
+"""Which environments a push concerns: branch and tag rules, path filters, skip markers, our own commits."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from orchestrator.domain.apps import App, Environment
+from orchestrator.domain.events import Push, RefChange, RefKind
+from orchestrator.domain.refs import is_safe_ref_name, is_sha, ref_matches, repo_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One environment that a change of a ref deploys to."""
+
+    app: App
+    environment: Environment
+    change: RefChange
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Matched:
+    """What a push leads to; without ``wanted``, why not: a stable word and a sentence."""
+
+    wanted: tuple[Wanted, ...] = ()
+    ignored: str = ""
+    detail: str = ""
+
+
+def match(push: Push, apps: Iterable[App], is_own: Callable[[RefChange], bool]) -> Matched:
+    """Find the environments that `push` deploys to.
+
+    :param is_own: tells whether the head commit of a change is one that we made (never a loop).
+    """
+    concerned = [app for app in apps if _is_repo_of(push, app)]
+    if not concerned:
+        return Matched(ignored="repo", detail=f"no app is built from {push.repo.full_name or 'this repository'}")
+    wanted: list[Wanted] = []
+    reasons: list[tuple[str, str]] = []
+    for change in push.changes:
+        why_not = _why_not(change, is_own)
+        if why_not:
+            reasons.append(why_not)
+            continue
+        found = [one for app in concerned for one in _environments(app, change)]
+        wanted.extend(found)
+        if not found:
+            reasons.append(_unmatched(change, concerned))
+    if wanted:
+        return Matched(wanted=tuple(wanted))
+    ignored, detail = reasons[0] if reasons else ("empty", "the push names no ref")
+    return Matched(ignored=ignored, detail=detail)
+
+
+def watched_branches(app: App) -> tuple[str, ...]:
+    """Return the exact branch names (no patterns) that deploy somewhere: what can be polled."""
+    names = {env.branch for env in app.environments if env.branch and not set(env.branch) & set("*?[")}
+    return tuple(sorted(names))
+
+
+def _is_repo_of(push: Push, app: App) -> bool:
+    names = {repo_key(url) for url in push.repo.urls}
+    return any(repo_key(url) in names for url in (app.source.url, *app.aliases))
+
+
+def _why_not(change: RefChange, is_own: Callable[[RefChange], bool]) -> tuple[str, str] | None:
+    if change.deleted:
+        return "deleted", f"{change.kind} {change.name} was deleted"
+    if not is_safe_ref_name(change.name):
+        return "ref", f"{change.kind} name is not one that Git would create"
+    if change.commit is None or not is_sha(change.commit):
+        return "commit", f"{change.kind} {change.name} names no commit"
+    if is_own(change):
+        return "own_commit", "the head commit is a deploy commit of ours"
+    if change.skip:
+        return "skip", f"the head commit asks to skip with {change.skip}"
+    return None
+
+
+def _environments(app: App, change: RefChange) -> list[Wanted]:
+    if not _paths_match(app, change):
+        return []
+    matching = [env for env in app.environments if _rule_matches(env, change)]
+    return [Wanted(app=app, environment=env, change=change) for env in matching]
+
+
+def _rule_matches(env: Environment, change: RefChange) -> bool:
+    rule = env.branch if change.kind is RefKind.BRANCH else env.tag
+    return bool(rule) and ref_matches(rule, change.name)
+
+
+def _paths_match(app: App, change: RefChange) -> bool:
+    """Tell whether a changed file is one that matters; build when the payload cannot know (it may be incomplete)."""
+    if not app.build.paths or change.paths is None:
+        return True
+    return any(_glob(path, rule) for path in change.paths for rule in app.build.paths)
+
+
+def _glob(path: str, rule: str) -> bool:
+    return fnmatchcase(path, rule) or (rule.endswith("/**") and path.startswith(rule[:-2]))
+
+
+def _unmatched(change: RefChange, apps: list[App]) -> tuple[str, str]:
+    by_rule = any(_rule_matches(env, change) for app in apps for env in app.environments)
+    if by_rule:
+        return "paths", "no changed file matches the path filter"
+    return change.kind.value, f"no environment deploys from {change.kind} {change.name}"

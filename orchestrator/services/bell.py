@@ -1,0 +1,74 @@
+"""The door bell: tells the relay that there is something to do. Losing a ring costs a second, nothing else."""
+
+import threading
+
+import redis
+
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+
+_KEY = "pilotage:bell"
+_TIMEOUT = 2.0
+
+
+class Bell:
+    """Rings through Redis without ever delaying the caller; rings close together are one.
+
+    :param url: Redis URL of the broker; "" = a bell that nobody hears (tests, single commands).
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._wanted = threading.Event()
+        self._lock = threading.Lock()
+        self._ringer: threading.Thread | None = None
+
+    def ring(self) -> None:
+        """Ask for a ring and return at once."""
+        if not self._url:
+            return
+        self._wanted.set()
+        if self._ringer is None or not self._ringer.is_alive():
+            self._start()
+
+    def wait(self, seconds: float) -> None:
+        """Wait for a ring, at most `seconds`. :raises Unavailable: Redis does not answer."""
+        try:
+            connection = _connect(self._url, _TIMEOUT + seconds)
+            with connection:
+                connection.blpop([_KEY], timeout=max(seconds, 0.01))
+        except redis.RedisError as error:
+            raise Unavailable(Reason.BROKER_UNAVAILABLE, type(error).__name__) from error
+
+    def ping(self) -> None:
+        """Prove that Redis answers. :raises Unavailable: it does not."""
+        try:
+            with _connect(self._url, _TIMEOUT) as connection:
+                connection.ping()
+        except redis.RedisError as error:
+            raise Unavailable(Reason.BROKER_UNAVAILABLE, type(error).__name__) from error
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._ringer is None or not self._ringer.is_alive():
+                self._ringer = threading.Thread(target=self._run, name="bell", daemon=True)
+                self._ringer.start()
+
+    def _run(self) -> None:
+        connection = _connect(self._url, _TIMEOUT)
+        while self._wanted.wait():
+            self._wanted.clear()
+            try:
+                with connection.pipeline(transaction=False) as commands:
+                    commands.lpush(_KEY, "1")
+                    commands.ltrim(_KEY, 0, 0)
+                    commands.execute()
+            except redis.RedisError:
+                # The tables hold the truth and the relay looks at them every second anyway.
+                connection.close()
+
+
+def _connect(url: str, timeout: float) -> "redis.Redis":
+    return redis.Redis.from_url(
+        url, socket_timeout=timeout, socket_connect_timeout=_TIMEOUT, health_check_interval=10
+    )

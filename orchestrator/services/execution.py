@@ -1,0 +1,184 @@
+"""How a worker takes a run's current stage, reports on it, and goes on to the next: one transaction each."""
+
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from sqlalchemy import Connection
+
+from orchestrator.domain.apps import App, Environment, Settings
+from orchestrator.domain.errors import LeaseLost
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Fail, Run, Stage, StageName
+from orchestrator.engine.facts import Blocked, Claimed, Fact, Reported
+from orchestrator.engine.gate import Stay, commit_cuts_off, gate
+from orchestrator.engine.policy import POLICIES
+from orchestrator.engine.transitions import Decision, advance
+from orchestrator.services import ledger
+from orchestrator.services.bell import Bell
+from orchestrator.store import claims, environments, runs, wakes
+from orchestrator.store.database import Database
+from orchestrator.store.database import now as clock
+
+_GATED = frozenset({StageName.BUILD, StageName.COMMIT})
+"""The stages before which a run may have to wait for its turn; in between, it keeps its place."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Assignment:
+    """A stage that this worker, and nobody else, is to look at now. ``fence`` proves the claim when it reports."""
+
+    run: Run
+    stage: StageName
+    app: App
+    environment: Environment
+    fence: int
+
+
+class Execution:
+    """The worker's side of the tables.
+
+    :param owner: names this process in leases and logs.
+    """
+
+    def __init__(self, database: Database, settings: Settings, bell: Bell, owner: str) -> None:
+        self._database = database
+        self._settings = settings
+        self._bell = bell
+        self._owner = owner
+
+    def begin(self, run_id: int, queue: str) -> Assignment | None:
+        """Claim a run and start (or go on with) its current stage; None when there is nothing to do here now.
+
+        :param queue: the pool that this worker serves; image work is left to the ``build`` pool.
+        """
+        now = clock()
+        with self._database.write() as connection:
+            run = ledger.lock(connection, run_id)
+            if run is None or run.state.final:
+                wakes.drop(connection, run_id)
+                return None
+            fence = claims.claim(connection, run_id, self._owner, now)
+            if fence is None:
+                return None
+            wakes.clear(connection, run_id, up_to=now)
+            assignment = self._start(connection, run, Decision(run=run), fence, queue, now)
+        self._bell.ring()
+        return assignment
+
+    def report(self, assignment: Assignment, fact: Fact, queue: str) -> Assignment | None:
+        """Write down what came of a stage, and start the next one where that is possible at once.
+
+        :raises LeaseLost: somebody else took the run over; nothing was written.
+        """
+        now = clock()
+        at = _at(now)
+        with self._database.write() as connection:
+            before = ledger.lock(connection, assignment.run.id)
+            if before is None or not claims.holds(connection, before.id, assignment.fence):
+                raise LeaseLost(f"run {assignment.run.id}, fence {assignment.fence}")
+            decision = advance(before, fact, at)
+            if decision.run.committed and not before.committed:
+                moved = self._move_to_proving(connection, decision.run, now)
+                decision = replace(decision, run=moved)
+            following = None
+            if not decision.run.state.final and decision.wake_at == at:
+                following = self._start(connection, before, decision, assignment.fence, queue, now)
+            else:
+                ledger.record(connection, self._settings, before, decision, now)
+                claims.release(connection, before.id)
+        if following is None:
+            self._bell.ring()
+        return following
+
+    def heartbeat(self, assignment: Assignment) -> bool:
+        """Renew the lease; False when it is lost."""
+        with self._database.write() as connection:
+            return claims.renew(connection, assignment.run.id, assignment.fence, clock())
+
+    def is_unwanted(self, assignment: Assignment) -> bool:
+        """Tell whether a person or a newer run wants this run to stop."""
+        with self._database.read() as connection:
+            run = runs.load(connection, assignment.run.id)
+        return run is None or run.cancel_requested or run.superseded_by is not None
+
+    def _start(
+        self, connection: Connection, before: Run, so_far: Decision, fence: int, queue: str, now: float
+    ) -> Assignment | None:
+        """Begin the current stage if the gate lets it; otherwise say why not and give the run back.
+
+        `before` is the run as it is stored, `so_far` what this transaction has decided already: both are written
+        once, at the end.
+        """
+        run = so_far.run
+        stage = run.current
+        app = self._settings.app(run.app)
+        environment = app.environment(run.environment) if app else None
+        if stage is None:  # pragma: no cover
+            return None
+        if ledger.queue_of(run) == "build" and queue != "build":
+            self._give_back(connection, before, replace(so_far, wake_at=_at(now)), now)
+            return None
+        if app is None or environment is None:
+            self._give_back(connection, before, self._unconfigured(run, stage.name, now), now)
+            return None
+        run, stay = self._admit(connection, run, stage, now)
+        if stay is not None:
+            fact = Blocked(reason=stay.reason, detail=stay.detail, by=stay.by)
+            self._give_back(connection, before, _then(so_far, advance(run, fact, _at(now))), now)
+            return None
+        claimed = Claimed(stage=stage.name, timeout=timeout_of(stage.name, app, environment))
+        decision = _then(so_far, advance(run, claimed, _at(now)))
+        started = ledger.record(connection, self._settings, before, decision, now)
+        return Assignment(run=started, stage=stage.name, app=app, environment=environment, fence=fence)
+
+    def _give_back(self, connection: Connection, before: Run, decision: Decision, now: float) -> None:
+        ledger.record(connection, self._settings, before, decision, now)
+        claims.release(connection, before.id)
+
+    def _admit(self, connection: Connection, run: Run, stage: Stage, now: float) -> tuple[Run, Stay | None]:
+        """Ask the gate, once per stage; take the place that the stage needs, cutting off who may be cut off."""
+        if stage.started_at is not None or stage.name not in _GATED:
+            return run, None
+        answer = gate(run, stage.name, environments.places(connection, run.app, run.environment))
+        if isinstance(answer, Stay):
+            return run, answer
+        environments.take_making(connection, run)
+        return self._cut_off(connection, run, answer.cut_off, now), None
+
+    def _cut_off(self, connection: Connection, run: Run, other: int | None, now: float) -> Run:
+        if other is None or not ledger.supersede(connection, self._settings, other, run.id, now):
+            return run
+        return replace(run, cut_off=other)
+
+    def _move_to_proving(self, connection: Connection, run: Run, now: float) -> Run:
+        """The change has landed: whoever is still proving the change before it can no longer do so."""
+        other = commit_cuts_off(run, environments.places(connection, run.app, run.environment))
+        environments.move_to_proving(connection, run)
+        ledger.wake_waiting(connection, run.app, run.environment, now)
+        return self._cut_off(connection, run, other, now)
+
+    def _unconfigured(self, run: Run, stage: StageName, now: float) -> Decision:
+        claimed = advance(run, Claimed(stage=stage, timeout=0), _at(now)).run
+        detail = f"{run.app}/{run.environment} is not in the configuration"
+        fact = Reported(stage=stage, outcome=Fail(reason=Reason.APP_REMOVED, detail=detail))
+        return advance(claimed, fact, _at(now))
+
+
+def _then(first: Decision, second: Decision) -> Decision:
+    """Join two decisions of one transaction."""
+    return replace(second, tell=first.tell + second.tell, freed=first.freed or second.freed)
+
+
+def _at(now: float) -> datetime:
+    return datetime.fromtimestamp(now, UTC)
+
+
+def timeout_of(stage: StageName, app: App, environment: Environment) -> float:
+    """Return the seconds that a stage may take, as configured."""
+    configured = {
+        StageName.BUILD: app.build.timeout,
+        StageName.SCAN: app.scan.timeout,
+        StageName.SYNC: environment.sync_timeout,
+        StageName.HEALTH: environment.health_timeout,
+    }
+    return configured.get(stage, POLICIES[stage].timeout)

@@ -1,0 +1,228 @@
+"""From a proven delivery to queued runs: recorded once, matched, queued, in one durable transaction.
+
+Deliveries that arrive together share one transaction (group commit): a durable write costs one flush of the disk,
+whether it holds one delivery or fifty.
+"""
+
+import hashlib
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection
+
+from orchestrator.domain.apps import Settings
+from orchestrator.domain.events import Delivery, Ignored, Parsed, Ping, Push
+from orchestrator.domain.inbox import Answer
+from orchestrator.domain.ownership import is_own_commit
+from orchestrator.domain.refs import repo_key
+from orchestrator.domain.runs import Trigger
+from orchestrator.engine.matching import Matched, Wanted, match
+from orchestrator.services.bell import Bell
+from orchestrator.store import deliveries, runs, tokens, wakes
+from orchestrator.store.database import Database
+from orchestrator.store.database import now as clock
+
+TWIN_WINDOW = 600.0
+"""Seconds within which the same move of the same ref is one push, however many hooks tell of it."""
+MAX_BATCH = 100
+"""Deliveries in one transaction."""
+
+
+@dataclass(slots=True, kw_only=True)
+class _Item:
+    delivery: Delivery
+    parsed: Parsed | None
+    matched: Matched | None
+    row: dict[str, Any]
+    answer: Answer | None = None
+    turn: threading.Event = field(default_factory=threading.Event)
+    leads: bool = False
+    error: Exception | None = None
+
+
+class Ingest:
+    """Implements `orchestrator.domain.inbox.Inbox` on the tables."""
+
+    def __init__(self, database: Database, settings: Settings, bell: Bell) -> None:
+        self._database = database
+        self._settings = settings
+        self._bell = bell
+        self._queue: list[_Item] = []
+        self._queue_lock = threading.Lock()
+        self._led = False
+
+    def accept(self, delivery: Delivery, parsed: Parsed) -> Answer:
+        """Record a proven delivery and queue what it leads to; a delivery seen before leads to nothing new.
+
+        :raises Unavailable: the database does not take the write; nothing was accepted.
+        """
+        item = self._judge(delivery, parsed)
+        self._write(item)
+        if item.answer is None:  # pragma: no cover
+            raise RuntimeError("a delivery was written without an answer")
+        if item.answer.status == 202:
+            self._bell.ring()
+        return item.answer
+
+    def refuse(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """Record a refused delivery so that it can be looked up; only the newest are kept."""
+        row = deliveries.row_of(delivery, clock(), "refused", reason, detail)
+        self._write(_Item(delivery=delivery, parsed=None, matched=None, row=row))
+
+    def _judge(self, delivery: Delivery, parsed: Parsed) -> _Item:
+        matched = None
+        match parsed:
+            case Push():
+                email = self._settings.gitops.author.email
+                matched = match(parsed, self._settings.apps, lambda change: is_own_commit(change, email))
+                outcome = ("accepted", "", "") if matched.wanted else ("ignored", matched.ignored, matched.detail)
+            case Ping():
+                outcome = ("pinged", "", "")
+            case Ignored():
+                outcome = ("ignored", parsed.reason, parsed.detail)
+        row = deliveries.row_of(delivery, clock(), *outcome)
+        row["repo"] = parsed.repo.full_name[:500] if parsed.repo else ""
+        if isinstance(parsed, Push):
+            row["actor"] = parsed.actor[:200]
+            row["changes"] = [{"ref": one.ref, "commit": one.commit} for one in parsed.changes[:50]]
+        return _Item(delivery=delivery, parsed=parsed, matched=matched, row=row)
+
+    def _write(self, item: _Item) -> None:
+        """Have the item written together with all that wait: one thread leads, then the next in line leads."""
+        with self._queue_lock:
+            self._queue.append(item)
+            leads = not self._led
+            self._led = True
+        if not leads:
+            item.turn.wait()
+            leads = item.leads
+        if leads:
+            self._lead()
+        if item.error is not None:
+            raise item.error
+
+    def _lead(self) -> None:
+        with self._queue_lock:
+            batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
+        self._commit(batch)
+        with self._queue_lock:
+            self._led = bool(self._queue)
+            if self._led:
+                self._queue[0].leads = True
+                self._queue[0].turn.set()
+
+    def _commit(self, batch: Sequence[_Item]) -> None:
+        error: Exception | None = None
+        try:
+            with self._database.write() as connection:
+                _write_batch(connection, batch)
+        except Exception as caught:  # noqa: BLE001  # handed on to every request of the batch
+            error = caught
+        for item in batch:
+            item.error = error
+            item.turn.set()
+
+
+def _write_batch(connection: Connection, batch: Sequence[_Item]) -> None:
+    """Write a batch: known deliveries are answered from what they led to, new ones are recorded and queued."""
+    known = _answer_known(connection, [item for item in batch if item.parsed is not None])
+    fresh: dict[tuple[str, str], _Item] = {}
+    for item in batch:
+        if item.parsed is not None and _key(item) not in known:
+            fresh.setdefault(_key(item), item)
+    refused = [item for item in batch if item.parsed is None]
+    written = [*fresh.values(), *refused]
+    ids = deliveries.add(connection, [item.row for item in written])
+    if refused:
+        deliveries.prune_refused(connection)
+    _queue_runs(connection, list(zip(fresh.values(), ids, strict=False)))
+    for item in batch:
+        if item.parsed is not None and item.answer is None:  # the same delivery twice in one batch
+            item.answer = _duplicate(fresh[_key(item)].answer)
+
+
+def _answer_known(connection: Connection, items: Sequence[_Item]) -> dict[tuple[str, str], dict[str, Any]]:
+    known = deliveries.seen(connection, [_key(item) for item in items])
+    led_to = runs.of_deliveries(connection, [row["id"] for row in known.values()])
+    for item in items:
+        row = known.get(_key(item))
+        if row is not None:
+            body = {"delivery": row["id"], "duplicate": True, "runs": [*row["runs"], *led_to[row["id"]]]}
+            item.answer = Answer(status=200, body=body)
+    return known
+
+
+def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> None:
+    """Insert the runs of new deliveries, except for pushes that another hook has told already."""
+    pairs = [(item, delivery, _new_run(item, one)) for item, delivery in items for one in _wanted(item)]
+    at = clock()
+    twins = runs.recent_twin(connection, [new.dedupe for _, _, new in pairs], at - TWIN_WINDOW)
+    fresh: dict[str, tuple[runs.NewRun, int]] = {}
+    for _, delivery, new in pairs:
+        if new.dedupe not in twins:
+            fresh.setdefault(new.dedupe, (new, delivery))
+    made = dict(zip(fresh, runs.add(connection, list(fresh.values()), at), strict=True))
+    wakes.set_due_many(connection, made.values(), at, "deploy")
+    _remember_heads(connection, [item for item, _ in items], at)
+    for item, delivery in items:
+        ids = [(twins | made)[new.dedupe] for one, _, new in pairs if one is item]
+        known = bool(ids) and not any(fresh.get(new.dedupe, (new, 0))[1] == delivery for _, _, new in pairs)
+        item.answer = _answer(item, delivery, ids, known)
+        if known:
+            deliveries.set_runs(connection, delivery, ids)
+
+
+def _remember_heads(connection: Connection, items: Sequence[_Item], at: float) -> None:
+    """Note where branches are, so that the poll does not take a push for one that was lost."""
+    newest = {
+        (repo_key(one.app.source.url), one.change.ref): one.change.commit for item in items for one in _wanted(item)
+    }
+    for (repo, ref), commit in newest.items():
+        if commit:
+            tokens.set_head(connection, repo, ref, commit, at)
+
+
+def _answer(item: _Item, delivery: int, ids: list[int], known: bool) -> Answer:
+    if isinstance(item.parsed, Ping):
+        return Answer(status=200, body={"delivery": delivery, "pong": True})
+    if known:
+        return Answer(status=200, body={"delivery": delivery, "duplicate": True, "runs": ids})
+    if ids:
+        return Answer(status=202, body={"delivery": delivery, "runs": ids})
+    return Answer(
+        status=200, body={"delivery": delivery, "ignored": item.row["reason"], "detail": item.row["detail"]}
+    )
+
+
+def _duplicate(answer: Answer | None) -> Answer:
+    body = dict(answer.body) if answer else {}
+    return Answer(status=200, body={**body, "duplicate": True})
+
+
+def _new_run(item: _Item, wanted: Wanted) -> runs.NewRun:
+    change = wanted.change
+    actor = item.parsed.actor if isinstance(item.parsed, Push) else ""
+    move = (repo_key(wanted.app.source.url), change.ref, change.before, change.after)
+    text = repr((*move, change.commit, wanted.app.name, wanted.environment.name))
+    return runs.NewRun(
+        app=wanted.app.name,
+        environment=wanted.environment.name,
+        trigger=Trigger.PUSH,
+        ref=change.ref,
+        commit=change.commit or "",
+        title=change.message.split("\n", 1)[0][:200],
+        author=change.author_name[:200],
+        actor=actor[:200],
+        approved=not wanted.environment.approval,
+        dedupe=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+    )
+
+
+def _wanted(item: _Item) -> tuple[Wanted, ...]:
+    return item.matched.wanted if item.matched else ()
+
+
+def _key(item: _Item) -> tuple[str, str]:
+    return item.delivery.hook, item.row["key"]

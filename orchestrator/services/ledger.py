@@ -1,0 +1,145 @@
+"""Writing a decision down: run, stages, wake-ups, places and notifications change together or not at all."""
+
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection
+
+from orchestrator.domain.apps import Channel, Settings
+from orchestrator.domain.messages import KINDS, Message
+from orchestrator.domain.reasons import explain
+from orchestrator.domain.runs import Run, StageName
+from orchestrator.engine.facts import Superseded
+from orchestrator.engine.transitions import Decision, advance
+from orchestrator.store import changes, claims, environments, notifications, runs, wakes
+from orchestrator.store.rows import moment
+
+_HEAVY = frozenset({StageName.BUILD, StageName.PUSH})
+
+
+def queue_of(run: Run) -> str:
+    """Name the worker pool for the run's current stage: ``build`` for image work, else ``deploy``."""
+    return "build" if run.current is not None and run.current.name in _HEAVY else "deploy"
+
+
+def lock(connection: Connection, run_id: int) -> Run | None:
+    """Read a run and keep others out of it and of its environment until the transaction ends.
+
+    The environment is locked before the run, always, so that two transactions cannot wait for each other.
+    """
+    if connection.dialect.name != "sqlite":  # there, a write transaction keeps everybody out anyway
+        place = runs.where_is(connection, run_id)
+        if place is not None:
+            environments.places(connection, *place)
+    return runs.load(connection, run_id, lock=True)
+
+
+def record(connection: Connection, settings: Settings, before: Run, decision: Decision, now: float) -> Run:
+    """Write down what follows from a fact; return the run as it is now."""
+    run = decision.run
+    if run != before:
+        runs.save(connection, before, run)
+    if run.state.final:
+        wakes.drop(connection, run.id)
+        if not before.state.final:
+            changes.withdraw(connection, run.id)
+    elif decision.wake_at is not None:
+        wakes.set_due(connection, run.id, decision.wake_at.timestamp(), queue_of(run))
+    if decision.freed:
+        environments.leave(connection, run)
+        wake_waiting(connection, run.app, run.environment, now)
+    _notify(connection, settings, run, decision.tell, now)
+    return run
+
+
+def wake_waiting(connection: Connection, app: str, environment: str, now: float) -> None:
+    """Have every run that waits for its turn in an environment look again."""
+    for run_id in runs.waiting_in(connection, app, environment):
+        other = runs.load(connection, run_id)
+        if other is not None:
+            wakes.set_due(connection, other.id, now, queue_of(other))
+
+
+def supersede(connection: Connection, settings: Settings, run_id: int, by: int, now: float) -> bool:
+    """End a run in favour of another; one that a worker is at stops at its next checkpoint. False: it was over."""
+    run = runs.load(connection, run_id, lock=True)
+    if run is None or run.state.final:
+        return False
+    at = moment(now)
+    if at is None:  # pragma: no cover
+        return False
+    fact = Superseded(by=by, at_work=claims.held(connection, run_id, now))
+    record(connection, settings, run, advance(run, fact, at), now)
+    return True
+
+
+def _notify(connection: Connection, settings: Settings, run: Run, types: tuple[str, ...], now: float) -> None:
+    for type_ in types:
+        for channel in settings.channels:
+            if _is_told(channel, run, type_):
+                if KINDS[channel.kind].merge:
+                    notifications.merge_older(connection, run.id, channel.name)
+                notifications.add(connection, [_row(settings, channel, run, type_, now)])
+
+
+def _is_told(channel: Channel, run: Run, type_: str) -> bool:
+    if channel.apps and run.app not in channel.apps:
+        return False
+    wanted = {f"run.{state}" for state in channel.on} or KINDS[channel.kind].types
+    return type_ in wanted
+
+
+def _row(settings: Settings, channel: Channel, run: Run, type_: str, now: float) -> dict[str, Any]:
+    message = message_of(settings, run, type_, channel.name)
+    return {
+        "run_id": run.id,
+        "channel": channel.name,
+        "type": type_,
+        "message": asdict(message),
+        "state": "pending",
+        "due_at": now,
+        "created_at": now,
+    }
+
+
+def message_of(settings: Settings, run: Run, type_: str, channel: str) -> Message:
+    """Word a run's state as a value that any channel can show."""
+    explanation = explain(run.reason)
+    sentence = explanation.text + (f" {run.detail}" if run.detail and run.state.final else "")
+    at = run.finished_at or run.started_at or run.created_at
+    return Message(
+        id=f"run-{run.id}-{_state_id(run, type_)}-{channel}".replace(".", "-"),
+        type=type_,
+        run=run.id,
+        app=run.app,
+        environment=run.environment,
+        state=run.state.value,
+        reason=run.reason.value,
+        sentence=sentence,
+        next_step=explanation.next_step,
+        who_acts=explanation.actor.value,
+        commit=run.commit,
+        title=run.title,
+        author=run.author,
+        image=run.image,
+        digest=run.digest,
+        gitops_commit=str(run.outputs.get("gitops_commit", "")),
+        attempt=run.attempt,
+        trigger=run.trigger.value,
+        at=at.isoformat().replace("+00:00", "Z"),
+        seconds=(run.finished_at - run.created_at).total_seconds() if run.finished_at else None,
+        url=f"{settings.external_url}/runs/{run.id}" if settings.external_url else "",
+        stages=tuple((stage.name.value, stage.state.value, stage_seconds(stage)) for stage in run.stages),
+    )
+
+
+def _state_id(run: Run, type_: str) -> str:
+    stage = run.current.name.value if run.current else ""
+    return f"{type_}-{stage}" if type_ == "run.progressed" else type_
+
+
+def stage_seconds(stage: Any) -> float | None:
+    """Return how long a finished stage took, or None."""
+    if stage.started_at is None or stage.finished_at is None:
+        return None
+    return float((stage.finished_at - stage.started_at).total_seconds())

@@ -1,0 +1,87 @@
+"""Making true again what a crash or a lost message left behind, periodically."""
+
+from orchestrator.domain.apps import App, Settings
+from orchestrator.domain.refs import repo_key
+from orchestrator.domain.runs import Trigger
+from orchestrator.engine.facts import LeaseExpired
+from orchestrator.engine.transitions import advance
+from orchestrator.services import ledger
+from orchestrator.store import claims, runs, tokens, wakes
+from orchestrator.store.database import Database
+from orchestrator.store.database import now as clock
+from orchestrator.store.rows import moment
+
+
+class Reconcile:
+    """The periodic repairs; each is safe to run in several processes at once."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+
+    def due_wakes(self) -> list[tuple[int, str]]:
+        """Take the wake-ups that are due, for publication: (run id, queue)."""
+        with self._database.write() as connection:
+            return wakes.take_due(connection, clock())
+
+    def seconds_until_due(self, at_most: float) -> float:
+        """Return how long nothing is due, bounded by `at_most` seconds."""
+        with self._database.read() as connection:
+            due = wakes.next_due(connection)
+        return at_most if due is None else min(at_most, max(0.0, due - clock()))
+
+    def expired_leases(self) -> list[int]:
+        """Take runs back whose worker has vanished; return their ids."""
+        now = clock()
+        at = moment(now)
+        taken: list[int] = []
+        with self._database.read() as connection:
+            vanished = claims.expired(connection, now)
+        for run_id in vanished:
+            with self._database.write() as connection:
+                run = ledger.lock(connection, run_id)
+                if run is None or at is None or claims.held(connection, run_id, now):
+                    continue
+                ledger.record(connection, self._settings, run, advance(run, LeaseExpired(), at), now)
+                claims.release(connection, run_id)
+                taken.append(run_id)
+        return taken
+
+    def stranded(self) -> list[int]:
+        """Have runs looked at that nothing would wake: neither a wake-up nor a worker has them. Returns their ids.
+
+        No known path leads here; it is the net under the tables.
+        """
+        now = clock()
+        with self._database.write() as connection:
+            found = wakes.without(connection, now)
+            for run_id in found:
+                wakes.set_due(connection, run_id, now, "deploy")
+        return found
+
+    def head_seen(self, app: App, branch: str, commit: str) -> list[int]:
+        """Compare a branch head that was read from the forge with the last one known; return the runs made.
+
+        A head that moved without a delivery (a forge that lost a hook) leads to the runs that the push would have
+        led to. The first look only remembers.
+        """
+        now = clock()
+        ref = f"refs/heads/{branch}"
+        repo = repo_key(app.source.url)
+        with self._database.write() as connection:
+            known = tokens.known_head(connection, repo, ref)
+            if known == commit:
+                return []
+            tokens.set_head(connection, repo, ref, commit, now)
+            if known is None or runs.exists_for(connection, app.name, commit):
+                return []
+            new = [
+                runs.NewRun(
+                    app=app.name, environment=env.name, trigger=Trigger.POLL, ref=ref, commit=commit, actor="poll"
+                )
+                for env in app.environments
+                if env.branch == branch
+            ]
+            made = runs.add(connection, [(one, None) for one in new], now)
+            wakes.set_due_many(connection, made, now, "deploy")
+            return made
