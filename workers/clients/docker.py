@@ -1,0 +1,330 @@
+"""The Docker engine: builds, pushes and pulls through its REST API, with live output, deadlines and our errors.
+
+The one place that imports the Docker SDK. Its low-level client is used for the transport (socket, TLS, version) only:
+its `build` takes any timeout for a pause between two bytes, its `push` and `pull` report no error, and all three look
+into the ``~/.docker/config.json`` of whoever runs us when they are not given credentials.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+from docker import APIClient
+from docker.auth import AuthConfig
+from docker.errors import APIError, DockerException
+from docker.utils import kwargs_from_env
+
+from orchestrator.domain.apps import Build, Registry
+from orchestrator.domain.errors import PilotageError, Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from workers.clients.build_output import BuildOutput
+from workers.clients.dockerfile import Recipe, read_recipe
+from workers.clients.engine_errors import build_error, one_line, pull_error, push_error
+from workers.clients.engine_requests import (
+    APP_LABEL,
+    Watch,
+    answer_text,
+    auth_header,
+    auths_header,
+    build_params,
+    error_text,
+    log_transfer,
+    refuse_unsupported,
+    repository_of,
+    split_reference,
+)
+from workers.clients.engine_stream import Answer, BrokenStream, DeadlinePassed, Exchange, Guard
+
+CALL_TIMEOUT = 15.0
+"""Seconds for a short call: version, inspect, tag, remove."""
+STALL_TIMEOUT = 60.0
+"""Seconds that the engine may leave a part of the build context untaken."""
+PULL_TIMEOUT = 900.0
+"""Seconds for one base image."""
+_Messages = Generator[dict[str, Any], None, None]
+
+
+class Engine:
+    """A Docker engine. Connects on first use; every method raises `Unavailable` when the engine does not answer.
+
+    :param host: ``unix:///var/run/docker.sock``, ``tcp://…``; "" = what ``DOCKER_HOST`` says, else the default
+        socket. ``DOCKER_TLS_VERIFY`` and ``DOCKER_CERT_PATH`` count as they do for the docker command.
+    """
+
+    def __init__(self, host: str = "") -> None:
+        self.host = host
+
+    def ping(self) -> str:
+        """Return the engine's version."""
+        with _ours(Reason.ENGINE_REFUSED):
+            return str(self._api.version()["Version"])
+
+    def image_id(self, reference: str) -> str | None:
+        """Return the id of a local image (``sha256:…``), or None when it is not there."""
+        found = self._inspect(reference)
+        return str(found["Id"]) if found else None
+
+    def labels(self, reference: str) -> dict[str, str] | None:
+        """Return the labels of a local image, or None when it is not there."""
+        found = self._inspect(reference)
+        return None if found is None else dict((found.get("Config") or {}).get("Labels") or {})
+
+    def tag(self, image: str, reference: str) -> None:
+        """Give the local `image` (id or name) the name `reference`, which may belong to another image now."""
+        repository, _, name = reference.rpartition(":")
+        with _ours(Reason.ENGINE_REFUSED):
+            self._api.tag(image, repository, name, force=True)
+
+    def remove(self, reference: str) -> bool:
+        """Take the name away from a local image, and the image with its last name.
+
+        :return: False when there is no such image or a container uses it.
+        """
+        try:
+            with _ours(Reason.ENGINE_REFUSED):
+                self._api.remove_image(reference)
+        except _Said as said:
+            if said.status in (404, 409):
+                return False
+            raise
+        return True
+
+    def tidy(self, repository: str, app: str, keep: int) -> list[str]:
+        """Remove the older local images of an app, so that the engine's disk does not fill up.
+
+        Only images with our label count, and of those only names in `repository` (without tag) and untagged ones.
+
+        :param keep: how many of the newest stay. :return: the names that were removed.
+        """
+        label = f"{APP_LABEL}={app}"
+        with _ours(Reason.ENGINE_REFUSED):
+            self._api.prune_images(filters={"dangling": True, "label": label})
+            ids = [str(image["Id"]) for image in self._api.images(filters={"label": label})]
+        found = [image for image in (self._inspect(one) for one in ids) if image is not None]
+        # not by "Created": a build that is all cache keeps the date of the older image
+        found.sort(key=lambda image: str((image.get("Metadata") or {}).get("LastTagTime", "")), reverse=True)
+        named = [name for image in found for name in image.get("RepoTags") or () if repository_of(name) == repository]
+        return [name for name in named[keep:] if self.remove(name)]
+
+    def pull(self, reference: str, *, registry: Registry | None, watch: Watch, platform: str = "") -> None:
+        """Pull an image.
+
+        :param registry: whose credentials to send; None: anonymous.
+        :raises Refused: BASE_IMAGE_UNAVAILABLE. :raises Unavailable: the same, when a retry may help.
+        """
+        repository, tag = split_reference(reference)
+        params = {"fromImage": repository, "tag": tag, **({"platform": platform} if platform else {})}
+        headers = {"X-Registry-Auth": auth_header(registry)}
+        send = self._sender(
+            "/images/create", params, headers, watch.deadline, lambda text: pull_error(text, reference)
+        )
+        slow = Unavailable(Reason.BASE_IMAGE_UNAVAILABLE, f"{reference}: not pulled within {watch.deadline:.0f} s")
+        with closing(_follow(send, watch, slow)) as messages:
+            for message in messages:
+                if "error" in message:
+                    raise pull_error(error_text(message), reference)
+                log_transfer(message, watch.on_line)
+
+    def push(self, reference: str, *, registry: Registry, watch: Watch) -> str:
+        """Push a local image and return the digest that the registry gave its manifest (``sha256:…``).
+
+        Safe to repeat: layers that are there already are not sent again.
+
+        :raises Refused: REGISTRY_*, TAG_IMMUTABLE, or IMAGE_MISSING when the engine does not have it.
+        :raises Unavailable: REGISTRY_UNAVAILABLE, REGISTRY_READ_ONLY, ENGINE_UNAVAILABLE.
+        """
+        repository, tag = split_reference(reference)
+        headers = {"X-Registry-Auth": auth_header(registry)}
+        send = self._sender(f"/images/{repository}/push", {"tag": tag}, headers, watch.deadline, push_error)
+        slow = Unavailable(Reason.REGISTRY_UNAVAILABLE, f"push not complete after {watch.deadline:.0f} s")
+        digest = ""
+        with closing(_follow(send, watch, slow)) as messages:
+            for message in messages:
+                if "error" in message:
+                    raise push_error(error_text(message))
+                aux = message.get("aux")
+                digest = str(aux.get("Digest") or digest) if isinstance(aux, dict) else digest
+                log_transfer(message, watch.on_line)
+        if not digest:
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, "the push ended without naming a digest")
+        return digest
+
+    def build(
+        self,
+        context: Iterable[bytes],
+        *,
+        dockerfile: bytes,
+        tag: str,
+        build: Build,
+        labels: Mapping[str, str],
+        registry: Registry,
+        watch: Watch,
+    ) -> str:
+        """Build an image and return its id (``sha256:…``).
+
+        Base images that live in `registry` are pulled first with its credentials: BuildKit over the REST API has no
+        session in which it could ask for them. Leaving this method in any way ends the build in the engine.
+
+        :param context: the tar stream; read in another thread. :param dockerfile: its content, read for its needs.
+        :param watch: its deadline counts for everything together; `build.timeout` is not looked at.
+        :raises Refused: BUILD_FAILED, BUILD_TIMEOUT, BASE_IMAGE_UNAVAILABLE, SOURCE_UNSUPPORTED, CONFIG_INVALID.
+        :raises Unavailable: ENGINE_UNAVAILABLE; BASE_IMAGE_UNAVAILABLE when a retry may help.
+        """
+        ends = time.monotonic() + watch.deadline
+        recipe = read_recipe(dockerfile, dict(build.args))
+        refuse_unsupported(recipe, build)
+        too_slow = Refused(Reason.BUILD_TIMEOUT, f"not complete after {watch.deadline:.0f} s")
+        self._pull_bases(recipe, build, registry, watch, ends)
+        number = uuid.uuid4().hex
+        params = build_params(build, tag=tag, labels=labels, number=number)
+        headers = {
+            "Content-Type": "application/x-tar",
+            "X-Registry-Config": auths_header(registry),
+        }
+        left = max(1.0, ends - time.monotonic())
+        send = self._sender("/build", params, headers, left, build_error, context)
+        output = BuildOutput(watch.on_line)
+        try:
+            with closing(_follow(send, replace(watch, deadline=left), too_slow)) as messages:
+                for message in messages:
+                    output.take(message)
+        except PilotageError:
+            self._cancel_build(number)
+            raise
+        return output.finish()
+
+    def _pull_bases(self, recipe: Recipe, build: Build, registry: Registry, watch: Watch, ends: float) -> None:
+        classic = build.builder == "classic"
+        images = recipe.images(build.target, all_before=classic)
+        if recipe.syntax and not classic:
+            images = ((recipe.syntax, ""), *images)
+        for image, platform in images:
+            ours = image.startswith(f"{registry.host}/")
+            if not build.pull and (not ours or self.image_id(image)):
+                continue
+            left = ends - time.monotonic()
+            watch.on_line(f"pull {image}")
+            self.pull(
+                image,
+                registry=registry if ours else None,
+                watch=replace(watch, deadline=max(1.0, min(left, PULL_TIMEOUT))),
+                platform=platform or build.platform,
+            )
+
+    def _cancel_build(self, number: str) -> None:
+        """Tell BuildKit to stop; the classic builder stops when its connection ends, which has happened by now."""
+        try:
+            self._api.post(self._url("/build/cancel"), params={"id": number}, timeout=5).close()
+        except (OSError, DockerException, PilotageError):  # the closed connection is enough for every engine so far
+            return
+
+    def _sender(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        seconds: float,
+        refusal: Callable[[str], PilotageError],
+        body: Iterable[bytes] | None = None,
+    ) -> Callable[[Guard], Answer]:
+        """Make the function that sends one request; what the engine refuses becomes `refusal` of its text."""
+        api = self._api
+
+        def send(guard: Guard) -> Answer:
+            with _ours(Reason.ENGINE_REFUSED):
+                answer: Answer = api.post(
+                    self._url(path),
+                    params=dict(params),
+                    headers=dict(headers),
+                    data=None if body is None else guard(iter(body)),
+                    stream=True,
+                    timeout=(STALL_TIMEOUT, seconds + STALL_TIMEOUT),
+                )
+            if answer.status_code < 400:
+                return answer
+            try:
+                raise refusal(answer_text(answer))
+            finally:
+                answer.close()
+
+        return send
+
+    def _inspect(self, reference: str) -> dict[str, Any] | None:
+        try:
+            with _ours(Reason.ENGINE_REFUSED):
+                found: dict[str, Any] = self._api.inspect_image(reference)
+        except _Said as said:
+            if said.status == 404:
+                return None
+            raise
+        return found
+
+    def _url(self, path: str) -> str:
+        return f"{self._api.base_url}/v{self._api.api_version}{path}"
+
+    @cached_property
+    def _api(self) -> Any:
+        environment = {**os.environ, **({"DOCKER_HOST": self.host} if self.host else {})}
+        with _ours(Reason.ENGINE_REFUSED):
+            api = APIClient(version="auto", timeout=int(CALL_TIMEOUT), **kwargs_from_env(environment))
+        vars(api).update(_auth_configs=AuthConfig({"auths": {}}), _general_configs={})
+        api.trust_env = False  # else a ~/.netrc entry or a proxy could come between us and the engine
+        return api
+
+
+class _Said(Refused):
+    """What the engine answered to a short call, with its HTTP status."""
+
+    def __init__(self, reason: Reason, evidence: str, status: int) -> None:
+        super().__init__(reason, evidence)
+        self.status = status
+
+
+class _ours:  # noqa: N801  # reads as a phrase where it is used
+    """Turns the SDK's and the network's errors into ours: no answer or 5xx is Unavailable, 4xx is Refused."""
+
+    def __init__(self, refused: Reason) -> None:
+        self._refused = refused
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, APIError):
+            status = int(error.status_code or 500)
+            text = one_line(str(error.explanation or error))
+            if status < 500:
+                raise _Said(self._refused, text, status) from error
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, text) from error
+        if isinstance(error, (DockerException, OSError)) and not isinstance(error, PilotageError):
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, _cause(error)) from error
+
+
+def _cause(error: BaseException) -> str:
+    """Word why there is no connection: the innermost error says it best ("[Errno 2] No such file or directory")."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror.lower()
+        inner = inner.__cause__ or inner.__context__
+    return one_line(str(error))
+
+
+def _follow(
+    send: Callable[[Guard], Answer], watch: Watch, too_slow: PilotageError
+) -> Generator[dict[str, Any], None, None]:
+    """Yield the messages of one exchange, in our errors."""
+    try:
+        with Exchange(send) as exchange:
+            yield from exchange.messages(watch.checkpoint, time.monotonic() + watch.deadline)
+    except DeadlinePassed as error:
+        raise too_slow from error
+    except BrokenStream as error:
+        raise Unavailable(
+            Reason.ENGINE_UNAVAILABLE, f"the engine's answer broke off: {one_line(str(error))}"
+        ) from error

@@ -1,0 +1,132 @@
+"""What the Docker engine's error texts mean for us: one table for builds, one for pulls, one for pushes.
+
+The engine answers 200 and reports errors as text inside the stream; the texts come from the engine, from BuildKit,
+from the registry and from Go's network library, so they are matched by parts that have been stable for years.
+"""
+
+import re
+from collections.abc import Sequence
+
+from orchestrator.domain.errors import PilotageError, Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+
+MAX_EVIDENCE = 700
+"""Characters of an evidence text."""
+
+_TRANSIENT = re.compile(
+    r"connection (?:reset|refused)|i/o timeout|TLS handshake timeout|\bEOF\b|dial tcp|no such host|broken pipe"
+    r"|network is unreachable|no route to host|context deadline exceeded|Client\.Timeout|request canceled"
+    r"|server misbehaving|temporary failure|toomanyrequests|too many requests|blob upload (?:unknown|invalid)"
+    r"|(?:status|code)[^0-9]{0,20}(?:429|5\d\d)|\b50[0234] (?:Internal|Bad|Service|Gateway)|internal server error"
+    r"|transport is closing|use of closed network connection",
+    re.IGNORECASE,
+)
+_RUN = re.compile(r"executor failed running|did not complete successfully|returned a non-zero code", re.IGNORECASE)
+_DOCKERFILE = re.compile(
+    r"dockerfile parse error|unknown instruction|target stage .* could not be found|failed to reach build target"
+    r"|COPY failed|ADD failed|failed to compute cache key|failed to calculate checksum|invalid reference format"
+    r"|circular dependency|requires at least|unknown flag",
+    re.IGNORECASE,
+)
+_BASE = re.compile(
+    r"failed to create LLB definition|failed to load metadata|failed to resolve source metadata|pull access denied"
+    r"|manifest unknown|manifest for .* not found|manifest invalid|no matching manifest|no match for platform"
+    r"|failed to solve with frontend gateway|failed to do request|failed to authorize|insufficient_scope"
+    r"|repository .* (?:not found|does not exist)|unauthorized|authorization failed|failed to copy|/v2/"
+    r"|does not match the specified platform|server gave HTTP response",
+    re.IGNORECASE,
+)
+_SESSION = re.compile(r"no active session", re.IGNORECASE)
+_CLASSIC = re.compile(r"requires BuildKit", re.IGNORECASE)
+_DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_LEAD = re.compile(r"\A(?:failed to solve(?: with frontend [\w.]+)?: |failed to create LLB definition: )+")
+
+
+def build_error(message: str, step: str = "", tail: Sequence[str] = ()) -> PilotageError:
+    """Word the end of a failed build.
+
+    :param step: the step that failed, as BuildKit names it; "" = not known. :param tail: its last lines.
+    """
+    text = _LEAD.sub("", one_line(message))
+    if _DISK.search(text):
+        return _disk(text)
+    if _RUN.search(text):
+        return _bad_step(text, step, tail)
+    if _SESSION.search(text):
+        return Refused(
+            Reason.SOURCE_UNSUPPORTED,
+            f"{step or 'a step'} needs secrets, ssh keys or a login that only the docker command can hand over; use"
+            " build arguments or a base image in the configured registry",
+        )
+    if _CLASSIC.search(text):
+        return Refused(Reason.SOURCE_UNSUPPORTED, f"{text}; set `build.builder: buildkit`")
+    if _DOCKERFILE.search(text) or not _BASE.search(text):
+        return _bad_step(text, step, tail)
+    return pull_error(text)
+
+
+def pull_error(message: str, image: str = "") -> PilotageError:
+    """Word why a base image (or the frontend of a ``# syntax=`` line) cannot be had."""
+    text = one_line(f"{image}: {message}" if image and image not in message else message)
+    if _DISK.search(text):
+        return _disk(text)
+    kind = Unavailable if _TRANSIENT.search(text) else Refused
+    return kind(Reason.BASE_IMAGE_UNAVAILABLE, text)
+
+
+_PUSH: tuple[tuple[str, type[Refused] | type[Unavailable], Reason, str], ...] = (
+    (r"immutable", Refused, Reason.TAG_IMMUTABLE, ""),
+    (r"exceed the configured upper limit|quota", Refused, Reason.REGISTRY_QUOTA, ""),
+    # Harbor is read-only while it collects garbage and opens again by itself
+    (r"read[- ]only", Unavailable, Reason.REGISTRY_READ_ONLY, ""),
+    (r"project \S+ not found", Refused, Reason.REGISTRY_PROJECT_MISSING, ""),
+    (r"does not exist locally|No such image|tag does not exist", Refused, Reason.IMAGE_MISSING, ""),
+    (
+        r"x509|certificate",
+        Refused,
+        Reason.REGISTRY_REFUSED,
+        "put the CA into /etc/docker/certs.d/<registry>/ca.crt on the engine's host",
+    ),
+    (
+        r"server gave HTTP response to HTTPS client",
+        Refused,
+        Reason.REGISTRY_REFUSED,
+        "use https, or add the registry to `insecure-registries` of the engine",
+    ),
+    (
+        r"unauthorized|denied|insufficient_scope|authentication required|no basic auth|forbidden|authorization",
+        Refused,
+        Reason.REGISTRY_UNAUTHORIZED,
+        "",
+    ),
+)
+
+
+def push_error(message: str) -> PilotageError:
+    """Word why a push failed; unknown network and server troubles are `Unavailable`, an unknown no is final."""
+    text = one_line(message)
+    for pattern, kind, reason, advice in _PUSH:
+        if re.search(pattern, text, re.IGNORECASE):
+            return kind(reason, f"{text}; {advice}" if advice else text)
+    if _TRANSIENT.search(text):
+        return Unavailable(Reason.REGISTRY_UNAVAILABLE, text)
+    return Refused(Reason.REGISTRY_REFUSED, text)
+
+
+def one_line(text: str) -> str:
+    """Make one bounded line of `text`, without control characters (colours of a terminal)."""
+    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
+    plain = " ".join("".join(char if char.isprintable() else " " for char in plain).split())
+    return plain if len(plain) <= MAX_EVIDENCE else plain[: MAX_EVIDENCE - 1] + "…"
+
+
+def _bad_step(text: str, step: str, tail: Sequence[str]) -> Refused:
+    last = [line for line in (one_line(line)[:160] for line in tail) if line][-3:]
+    parts = [f"{one_line(step)[:160]}: {text}" if step and step not in text else text]
+    if last:
+        parts.append("last lines: " + " / ".join(last))
+    return Refused(Reason.BUILD_FAILED, one_line("; ".join(parts)))
+
+
+def _disk(text: str) -> Refused:
+    return Refused(Reason.ENGINE_REFUSED, f"the engine's disk is full ({text}); free some with `docker system prune`")

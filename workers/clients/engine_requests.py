@@ -1,0 +1,133 @@
+"""What is sent to the Docker engine and how its answers read: the pure half of its client."""
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.domain.apps import Build, Registry
+from orchestrator.domain.errors import Refused
+from orchestrator.domain.reasons import Reason
+from workers.clients.build_context import dockerfile_path
+from workers.clients.dockerfile import Recipe
+from workers.clients.engine_errors import one_line
+
+APP_LABEL = "dev.pilotage.app"
+RUN_LABEL = "dev.pilotage.run"
+REVISION_LABEL = "org.opencontainers.image.revision"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """How a long call stays under control.
+
+    :param on_line: gets each line of output as it comes, in the caller's thread.
+    :param checkpoint: called about every second; raises to stop the work.
+    :param deadline: seconds for the whole call.
+    """
+
+    on_line: Callable[[str], None]
+    checkpoint: Callable[[], None]
+    deadline: float
+
+
+def refuse_unsupported(recipe: Recipe, build: Build) -> None:
+    """Refuse before the build what cannot be handed over through the REST API.
+
+    :raises Refused: SOURCE_UNSUPPORTED with the line of the Dockerfile.
+    """
+    for mount in recipe.mounts(build.target):
+        if build.builder == "classic":
+            raise Refused(
+                Reason.SOURCE_UNSUPPORTED,
+                f"Dockerfile line {mount.line}: RUN --mount needs BuildKit; set `build.builder: buildkit`",
+            )
+        if mount.kind in ("secret", "ssh"):
+            raise Refused(
+                Reason.SOURCE_UNSUPPORTED,
+                f"Dockerfile line {mount.line}: RUN --mount=type={mount.kind} needs a build session, which the"
+                " engine's REST API does not have; fetch what it guards before the build, or from a base image",
+            )
+
+
+def build_params(build: Build, *, tag: str, labels: Mapping[str, str], number: str) -> dict[str, str]:
+    """Return the query of ``POST /build``.
+
+    ``pull`` is never set: we have pulled ourselves, with credentials, what must be fresh.
+    """
+    params = {
+        "version": "1" if build.builder == "classic" else "2",
+        "t": tag,
+        "dockerfile": dockerfile_path(build.dockerfile),
+        "labels": json.dumps(dict(labels)),
+        "rm": "1",
+        "forcerm": "1",
+        "buildid": number,
+    }
+    if build.args:
+        params["buildargs"] = json.dumps(dict(build.args))
+    optional = {"target": build.target, "platform": build.platform, "networkmode": build.network}
+    return params | {name: value for name, value in optional.items() if value}
+
+
+def auth_header(registry: Registry | None) -> str:
+    """Return ``X-Registry-Auth``: the credentials as URL-safe base64 of JSON; an empty object: anonymous."""
+    return _encoded(_credentials(registry))
+
+
+def auths_header(registry: Registry) -> str:
+    """Return ``X-Registry-Config``: the credentials by registry, for the classic builder."""
+    return _encoded({registry.host: _credentials(registry)})
+
+
+def _encoded(value: Mapping[str, Any]) -> str:
+    return base64.urlsafe_b64encode(json.dumps(value).encode()).decode("ascii")
+
+
+def _credentials(registry: Registry | None) -> dict[str, str]:
+    if registry is None or not registry.username:
+        return {}
+    return {
+        "username": registry.username,
+        "password": registry.password.reveal(),
+        "serveraddress": registry.host,
+    }
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """Split a reference as the API wants it: name, and tag or digest; ``latest`` when it has none."""
+    if "@" in reference:
+        name, _, digest = reference.partition("@")
+        return repository_of(name), digest
+    name = repository_of(reference)
+    return name, reference[len(name) + 1 :] or "latest"
+
+
+def repository_of(reference: str) -> str:
+    """Return a reference without its tag; the colon of a port is not one of a tag."""
+    head, colon, tag = reference.rpartition(":")
+    return head if colon and "/" not in tag else reference
+
+
+def answer_text(answer: Any) -> str:
+    """Return the ``message`` of an error answer, or its status when it has none."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return f"HTTP {answer.status_code}"
+    return str(body.get("message", body)) if isinstance(body, dict) else f"HTTP {answer.status_code}"
+
+
+def error_text(message: Mapping[str, Any]) -> str:
+    """Return the text of an error in a stream."""
+    detail = message.get("errorDetail")
+    return str((detail.get("message") if isinstance(detail, dict) else "") or message["error"])
+
+
+def log_transfer(message: Mapping[str, Any], on_line: Callable[[str], None]) -> None:
+    """Log what happens to a layer, without the progress bars."""
+    status = str(message.get("status") or "")
+    if status and not message.get("progressDetail") and status not in ("Preparing", "Waiting"):
+        part = message.get("id")
+        on_line(one_line(f"{part}: {status}" if part else status))

@@ -1,0 +1,173 @@
+"""A long answer of the Docker engine, read by a thread of its own so that the worker can look up every second."""
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from tarfile import TarError
+from typing import Any, Protocol
+
+from orchestrator.domain.errors import PilotageError
+
+LOOK_UP = 1.0
+"""Seconds between two calls of the checkpoint."""
+MAX_MESSAGE = 32 * 1024 * 1024
+"""Bytes of one message of the engine; a BuildKit trace in base64 can have 22 MB."""
+_BACKLOG = 1000
+"""Messages that are read ahead before the engine has to wait."""
+_GOODBYE = 5.0
+"""Seconds that an abandoned exchange gets to end."""
+
+
+class Answer(Protocol):
+    """The part of a response that is used here."""
+
+    status_code: int
+    raw: Any
+
+    def json(self) -> Any:
+        """Return the body, read as JSON; ValueError when it is not."""
+
+    def iter_content(self, chunk_size: int | None) -> Iterator[bytes]:
+        """Yield the body as it arrives."""
+
+    def close(self) -> None:
+        """Give the connection up."""
+
+
+class BrokenStream(Exception):
+    """The engine's answer cannot be read to its end: one sentence why."""
+
+
+class DeadlinePassed(Exception):
+    """The exchange took longer than it may."""
+
+
+class Exchange:
+    """One request with a streamed answer.
+
+    The thread sends the request (its body may be long as well) and reads the answer; `messages` hands the messages
+    over in the caller's own thread, because checkpoints use connections that belong to it. Leaving the ``with``
+    block ends the exchange at once: the socket is shut down, which makes the engine stop what it does for us.
+
+    :param send: makes the request and returns the answer, unread; it runs in the thread and raises only our own
+        errors. It gets the guard to wrap a request body with.
+    """
+
+    def __init__(self, send: Callable[["Guard"], Answer]) -> None:
+        self._send = send
+        self._queue: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue(_BACKLOG)
+        self._stop = threading.Event()
+        self._answer: Answer | None = None
+        self._thread = threading.Thread(target=self._read, name="engine-stream", daemon=True)
+
+    def __enter__(self) -> "Exchange":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        answer = self._answer
+        if answer is not None and self._thread.is_alive():
+            _shut(answer)
+        self._thread.join(_GOODBYE)
+
+    def messages(self, checkpoint: Callable[[], None], deadline: float) -> Iterator[dict[str, Any]]:
+        """Yield the messages as they come.
+
+        :param checkpoint: called about every second, also while the engine is silent; what it raises is passed on.
+        :param deadline: `time.monotonic` value.
+        :raises DeadlinePassed: the deadline is over. :raises BrokenStream: the engine went away or talks nonsense.
+        :raises PilotageError: what `send` or the checkpoint raised.
+        """
+        looked = time.monotonic() - LOOK_UP
+        while True:
+            now = time.monotonic()
+            if now - looked >= LOOK_UP:
+                looked = now
+                checkpoint()
+            if now > deadline:
+                raise DeadlinePassed
+            try:
+                item = self._queue.get(timeout=min(LOOK_UP, max(0.01, deadline - now)))
+            except queue.Empty:
+                continue
+            if item is None:
+                return
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    def _read(self) -> None:
+        try:
+            self._answer = self._send(Guard(self._stop))
+            if self._stop.is_set():
+                return
+            for message in _decode(self._answer.iter_content(None)):
+                self._put(message)
+        except (PilotageError, BrokenStream) as error:
+            self._put(error)
+        except (OSError, ValueError, TarError) as error:
+            self._put(BrokenStream(str(error)))
+        finally:
+            if self._answer is not None:
+                self._answer.close()
+            self._put(None)
+
+    def _put(self, item: dict[str, Any] | BaseException | None) -> None:
+        while not self._stop.is_set():
+            try:
+                self._queue.put(item, timeout=LOOK_UP)
+            except queue.Full:
+                continue
+            return
+
+
+class Guard:
+    """Lets a request body through until the exchange is abandoned."""
+
+    def __init__(self, stop: threading.Event) -> None:
+        self._stop = stop
+
+    def __call__(self, body: Iterator[bytes]) -> Iterator[bytes]:
+        """Yield `body`; a stopped exchange ends it with an error, so that the engine never takes it for complete."""
+        for part in body:
+            if self._stop.is_set():
+                raise BrokenPipeError("stopped")
+            if part:  # an empty part would end a chunked body
+                yield part
+
+
+def _shut(answer: Answer) -> None:
+    """Wake the thread that blocks on the socket; the thread itself then closes it."""
+    try:
+        answer.raw.shutdown()
+    except (OSError, ValueError, RuntimeError):  # already closed, or read to its end
+        return
+
+
+def _decode(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
+    """Split the JSON lines of the engine.
+
+    :raises BrokenStream: a line is too long. :raises ValueError: a line is not JSON.
+    """
+    rest: list[bytes] = []
+    size = 0
+    for chunk in chunks:
+        *lines, last = chunk.split(b"\n")
+        if lines:
+            yield from _objects([b"".join([*rest, lines[0]]), *lines[1:]])
+            rest, size = [], 0
+        rest.append(last)
+        size += len(last)
+        if size > MAX_MESSAGE:
+            raise BrokenStream(f"message larger than {MAX_MESSAGE} bytes")
+    yield from _objects([b"".join(rest)])
+
+
+def _objects(lines: list[bytes]) -> Iterator[dict[str, Any]]:
+    for line in lines:
+        message = json.loads(line) if line.strip() else None
+        if isinstance(message, dict):
+            yield message
