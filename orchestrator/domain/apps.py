@@ -241,6 +241,7 @@ class Settings:
     :param state_dir: folder for the database file, mirrors, the embedded broker and run logs.
     :param database: SQLAlchemy URL; "" = SQLite in `state_dir`. :param broker: Redis URL; "" = embedded.
     :param external_url: where people reach the web pages; used in messages and commit trailers.
+    :param warnings: what works but is doubtful, one sentence each with line and key, without secrets.
     """
 
     registry: Registry
@@ -250,14 +251,15 @@ class Settings:
     channels: tuple[Channel, ...]
     apps: tuple[App, ...]
     state_dir: str
-    database: str = ""
-    broker: str = ""
+    database: str = field(default="", repr=False)
+    broker: str = field(default="", repr=False)
     external_url: str = ""
     docker_host: str = ""
     bind: str = "127.0.0.1:8480"
     concurrency: int = 2
     poll_interval: float = 300.0
     max_body: int = 25 * 1024 * 1024
+    warnings: tuple[str, ...] = ()
 
     def app(self, name: str) -> App | None:
         """Return the app called `name`, or None."""

@@ -1,0 +1,79 @@
+"""``pilotage.yaml`` and the environment become frozen settings; everything that is wrong is named at once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.config.problems import ConfigInvalid, Problem
+from orchestrator.domain.apps import Settings
+
+__all__ = ["Checked", "ConfigInvalid", "Problem", "check", "default_path", "load"]
+
+MAX_SIZE = 16 * 1024 * 1024
+"""Bytes of a configuration file; ten thousand apps are about 4 MiB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a look at the file gave: the settings (None when there are problems), problems and warnings."""
+
+    settings: Settings | None
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+
+
+def default_path(environ: Mapping[str, str]) -> Path:
+    """Return where the configuration is: ``PILOTAGE_CONFIG``, or ``pilotage.yaml`` in the current folder."""
+    return Path(environ.get("PILOTAGE_CONFIG") or "pilotage.yaml")
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """Read the configuration.
+
+    :raises ConfigInvalid: the file cannot be used; it names every problem with key and line.
+    """
+    checked = check(path, environ)
+    if checked.settings is None:
+        raise ConfigInvalid(checked.problems, str(path))
+    return checked.settings
+
+
+def check(path: Path, environ: Mapping[str, str]) -> Checked:
+    """Look the configuration through and raise nothing: settings if it can be used, and all problems and warnings."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_SIZE + 1)
+        if len(data) > MAX_SIZE:
+            return _unreadable(f"is larger than {MAX_SIZE} bytes")
+        return check_text(data.decode("utf-8-sig"), environ, path.parent)
+    except OSError as error:
+        return _unreadable(f"cannot be read: {error.strerror}; name the file with --config or PILOTAGE_CONFIG")
+    except UnicodeDecodeError as error:
+        return _unreadable(f"is not UTF-8 text (byte {error.start})")
+
+
+def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
+    """Do what `check` does for a text; `folder` is where its relative paths start."""
+    from orchestrator.config import advice, checks, shape
+    from orchestrator.config.document import read
+    from orchestrator.config.settings import settings
+
+    document = read(text, environ, folder)
+    if document.tree is None and not document.problems:
+        document.add((), "is empty; see pilotage.example.yaml")
+    config = shape.fit(document) if document.tree is not None else None
+    checks.check(document)
+    warnings = tuple(sorted(advice.warnings(document, config), key=_order)) if config else ()
+    problems = tuple(sorted(set(document.problems), key=_order))
+    if config is None or problems:
+        return Checked(settings=None, problems=problems, warnings=warnings)
+    words = tuple(str(warning) for warning in warnings)
+    return Checked(settings=settings(config, folder, environ, words), problems=(), warnings=warnings)
+
+
+def _order(problem: Problem) -> tuple[int, str, str]:
+    return problem.line, problem.path, problem.message
+
+
+def _unreadable(message: str) -> Checked:
+    return Checked(settings=None, problems=(Problem(path="", line=0, message=message),), warnings=())

@@ -1,0 +1,222 @@
+"""What only the file as a whole can tell: names that clash, promotions that lead nowhere, two writers of one value.
+
+Every check looks at the plain tree, so it finds its mistakes in the same pass as the models find theirs, however
+broken the file is elsewhere.
+"""
+
+import ipaddress
+from collections.abc import Iterator
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import PurePosixPath
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from orchestrator.config.document import Document
+from orchestrator.config.problems import Path
+
+DEFAULT_KEY = "image.tag"
+TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
+"""What the models read as true, in lower case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A mapping of the file and where it is; anything that is not a mapping counts as an empty one."""
+
+    path: Path
+    values: dict[str, Any]
+
+    def text(self, key: str, default: str = "") -> str:
+        """Return the text of a key, or `default` when it is absent or not a text."""
+        value = self.values.get(key)
+        return value if isinstance(value, str) else default
+
+    def at(self, key: str) -> Path:
+        """Return the path of a key."""
+        return (*self.path, key)
+
+    def inner(self, key: str) -> "Place":
+        """Return the mapping under a key."""
+        value = self.values.get(key)
+        return Place(self.at(key), value if isinstance(value, dict) else {})
+
+    def items(self, key: str) -> Iterator["Place"]:
+        """Yield the mappings of the list under a key."""
+        value = self.values.get(key)
+        for number, item in enumerate(value if isinstance(value, list) else []):
+            if isinstance(item, dict):
+                yield Place((*self.at(key), number), item)
+
+
+def check(document: Document) -> None:
+    """Add every problem that one key alone cannot show to the document."""
+    top = Place((), document.tree if isinstance(document.tree, dict) else {})
+    apps = list(top.items("apps"))
+    _unique(document, apps, "app")
+    for app in apps:
+        _app(document, app, top.inner("registry"))
+    _writers(document, apps)
+    for place in (top.inner("registry"), top.inner("argocd")):
+        _plain_http(document, place, "url")
+    _git_access(document, top.inner("gitops"))
+    _gitlab(document, top.inner("webhooks"))
+    _notify(document, list(top.items("notify")), [app.text("name") for app in apps])
+
+
+def closest(word: str, known: list[str]) -> str:
+    """Word a hint: the known name that is most like `word`, or the list of them."""
+    match = get_close_matches(word, known, n=1, cutoff=0.6)
+    if match:
+        return f"did you mean `{match[0]}`?"
+    return f"known here: {', '.join(sorted(known))}" if known else "there is none"
+
+
+def _unique(document: Document, places: list[Place], what: str) -> None:
+    first: dict[str, Place] = {}
+    for place in places:
+        name = place.text("name")
+        if name and name in first:
+            line = document.line(first[name].at("name"))
+            document.add(place.at("name"), f"a second {what} called `{name}`; the first is on line {line}")
+        first.setdefault(name, place)
+
+
+def _app(document: Document, app: Place, registry: Place) -> None:
+    environments = list(app.items("environments"))
+    _git_access(document, app)
+    _image(document, app, registry)
+    _unique(document, environments, "environment")
+    _promotions(document, environments)
+    for environment in environments:
+        _environment(document, environment)
+
+
+def _image(document: Document, app: Place, registry: Place) -> None:
+    image = app.text("image")
+    host = _split(registry.text("url")).netloc
+    if host and image.startswith(f"{host}/"):
+        document.add(app.at("image"), "begins with the registry's host; leave it out")
+    elif image and "/" not in image and registry.text("harbor", "true").lower() in TRUE:
+        document.add(app.at("image"), "needs a Harbor project in front, as in `project/name`")
+
+
+def _environment(document: Document, environment: Place) -> None:
+    if not {"branch", "tag", "promote_from"} & environment.values.keys():
+        document.add(environment.path, "nothing ever runs here; give it a `branch`, a `tag` or `promote_from`")
+    keys = [environment.text("key", DEFAULT_KEY), environment.text("digest_key"), environment.text("repository_key")]
+    for number, name in ((1, "digest_key"), (2, "repository_key")):
+        if keys[number] and keys[number] in keys[:number]:
+            document.add(environment.at(name), f"names the same value as another key here: `{keys[number]}`")
+
+
+def _promotions(document: Document, environments: list[Place]) -> None:
+    sources = {place.text("name"): place.text("promote_from") for place in environments}
+    for place in environments:
+        name, source = place.text("name"), place.text("promote_from")
+        if not source:
+            continue
+        if source not in sources:
+            hint = closest(source, [other for other in sources if other not in ("", name)])
+            document.add(place.at("promote_from"), f"there is no environment `{source}` in this app; {hint}")
+        elif cycle := _cycle(sources, name):
+            document.add(place.at("promote_from"), f"leads back to itself: {' <- '.join(cycle)}")
+
+
+def _cycle(sources: dict[str, str], name: str) -> list[str]:
+    """Follow the promotions from `name`; return the names of the round trip, or nothing when there is none."""
+    trail = [name]
+    while (source := sources.get(trail[-1], "")) and source not in trail[1:]:
+        trail.append(source)
+        if source == name:
+            return trail
+    return []
+
+
+def _writers(document: Document, apps: list[Place]) -> None:
+    """Find two environments that write the same value: each deploy of one would undo the other's."""
+    first: dict[tuple[str, str], Place] = {}
+    for environment in (environment for app in apps for environment in app.items("environments")):
+        file = environment.text("values")
+        names = {
+            environment.text("key", DEFAULT_KEY),
+            environment.text("digest_key"),
+            environment.text("repository_key"),
+        }
+        for name in sorted(names - {""}) if file else []:
+            target = (str(PurePosixPath(file)), name)
+            if target in first:
+                line = document.line(first[target].path)
+                message = f"`{name}` of this file is already written by the environment on line {line}"
+                document.add(environment.at("values"), message)
+            first.setdefault(target, environment)
+
+
+def _git_access(document: Document, place: Place) -> None:
+    """Check that the credentials fit the address."""
+    url = place.text("repo")
+    if not url:
+        return
+    _plain_http(document, place, "repo")
+    if url.startswith(("https://", "http://")):
+        if "ssh_key" in place.values:
+            document.add(place.at("ssh_key"), "is not used with an `https` address; use `token`")
+    else:
+        if "token" in place.values:
+            document.add(place.at("token"), "is not used with an `ssh` address; use `ssh_key`")
+        missing = [key for key in ("ssh_key", "known_hosts") if place.at(key) not in document.broken]
+        missing = [f"`{key}`" for key in missing if not place.text(key)]
+        if missing:
+            document.add(place.at("repo"), f"is an `ssh` address, which needs {' and '.join(missing)}")
+
+
+def _plain_http(document: Document, place: Place, key: str) -> None:
+    url = place.text(key)
+    host = _split(url).hostname if url.startswith("http://") else None
+    if host and not is_loopback(host) and place.text("insecure", "false").lower() not in TRUE:
+        document.add(place.at(key), "is not encrypted; use `https`, or set `insecure: true` to send it readable")
+
+
+def _split(url: str) -> SplitResult:
+    """Split an address; one that cannot be split counts as empty (its key's own rule has refused it)."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        return SplitResult("", "", "", "", "")
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a host name or address can only mean this machine."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _gitlab(document: Document, hooks: Place) -> None:
+    if "gitlab" in hooks.values and not {"token", "signing"} & hooks.inner("gitlab").values.keys():
+        document.add(hooks.at("gitlab"), "needs `token` or `signing`; without a secret no delivery is accepted")
+
+
+def _notify(document: Document, entries: list[Place], apps: list[str]) -> None:
+    destinations = []
+    for entry in entries:
+        kinds = [kind for kind in ("slack", "webhook") if kind in entry.values]
+        if len(kinds) != 1:
+            document.add(entry.path, "must hold exactly one destination: `slack` or `webhook`")
+        destinations += [entry.inner(kind) for kind in kinds]
+    _unique(document, destinations, "destination")
+    for place in destinations:
+        _destination(document, place, apps)
+
+
+def _destination(document: Document, place: Place, apps: list[str]) -> None:
+    given = {"webhook", "token", "channel"} & place.values.keys()
+    if place.path[-1] == "slack" and given not in ({"webhook"}, {"token", "channel"}):
+        document.add(place.path, "needs either `webhook`, or `token` and `channel`")
+    for key in ("webhook", "url"):
+        _plain_http(document, place, key)
+    names = place.values.get("apps")
+    for number, name in enumerate(names if isinstance(names, list) else []):
+        if isinstance(name, str) and name not in apps:
+            document.add((*place.at("apps"), number), f"there is no app `{name}`; {closest(name, apps)}")

@@ -1,0 +1,226 @@
+"""The shape of ``pilotage.yaml``: every key, its type, its default and what it means.
+
+The reference page is made from these models, so a description is written for the person who fills the file in.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from orchestrator.config import types as t
+from orchestrator.config.app_models import App
+from orchestrator.config.base import CA_FILE, INSECURE, GitKeys, Model, described
+
+State = Literal["started", "succeeded", "failed", "cancelled"]
+
+
+class Registry(Model):
+    """The registry that images are pushed to."""
+
+    url: t.RegistryUrl = described("Address of the registry.", example="https://harbor.example.com")
+    username: t.Maybe = described(
+        "User or robot account. Quote it: Harbor's robot names hold a `$`.",
+        default="",
+        example="robot$platform+pilotage",
+    )
+    password: t.SecretText | None = described(
+        "Its password or robot secret.", default=None, example="${HARBOR_PASSWORD}"
+    )
+    ca_file: t.FilePath = described(CA_FILE, default="", example="/etc/ssl/harbor-ca.pem")
+    harbor: bool = described(
+        "`false` for a plain OCI registry without Harbor's REST API: no project check and no scan.", default=True
+    )
+    insecure: bool = described(INSECURE, default=False)
+
+
+class Author(Model):
+    """Who the GitOps commits are by."""
+
+    name: t.Text = described("Name in the commits.", default="pilotage-bot")
+    email: t.Text = described("E-mail address in the commits.", default="pilotage-bot@example.com")
+
+
+class Signing(Model):
+    """How the GitOps commits are signed."""
+
+    format: Literal["ssh", "openpgp"] = described("Kind of the key.", example="ssh")
+    key: t.Text = described(
+        "With `ssh`: path of the private key file. With `openpgp`: id of a key in the keyring.",
+        example="/run/secrets/signing-key",
+    )
+
+
+class Gitops(GitKeys):
+    """The repository that Argo CD reads and Pilotage commits to."""
+
+    repo: t.RepoUrl = described(
+        "Address of the GitOps repository, without credentials.",
+        example="https://git.example.com/platform/gitops.git",
+    )
+    branch: t.Branch = described("Branch that Argo CD follows.", default="main")
+    author: Author = described("Who the commits are by.", default=Author)
+    message: t.MessageTemplate = described(
+        "First line of the commits. `{app}`, `{environment}`, `{tag}`, `{commit}` and `{run}` are filled in.",
+        default="deploy({app}): {environment} to {tag}",
+    )
+    signing: Signing | None = described("Sign the commits. Without it they are not signed.", default=None)
+
+
+class ArgoCD(Model):
+    """The Argo CD API server."""
+
+    url: t.ServiceUrl = described(
+        "Address, with the root path if there is one.", example="https://argocd.example.com"
+    )
+    token: t.SecretText | None = described(
+        "API token of an account with `applications, get` and `applications, sync`.",
+        default=None,
+        example="${ARGOCD_TOKEN}",
+    )
+    ca_file: t.FilePath = described(CA_FILE, default="")
+    insecure: bool = described(INSECURE, default=False)
+
+
+class Hook(Model):
+    """One webhook endpoint."""
+
+    secret: t.SecretText = described("The secret that the forge signs with.", example="${GITHUB_SECRET}")
+    previous: t.SecretText | None = described("The secret before a rotation; both are accepted.", default=None)
+
+
+class PasswordHook(Model):
+    """One webhook endpoint of a sender that signs nothing but sends a password along."""
+
+    secret: t.SecretText = described(
+        "The password (or header value) that the sender sends along.", example="${HOOK_SECRET}"
+    )
+    previous: t.SecretText | None = described("The password before a rotation; both are accepted.", default=None)
+
+
+class GitlabHook(Model):
+    """GitLab's webhook endpoint: `token`, `signing` or both."""
+
+    token: t.SecretText | None = described(
+        "The secret token that GitLab sends along.", default=None, example="${GITLAB_TOKEN}"
+    )
+    previous: t.SecretText | None = described("The token before a rotation; both are accepted.", default=None)
+    signing: t.SecretText | None = described(
+        "The signing token (`whsec_...`) of newer GitLab versions.", default=None, example="${GITLAB_SIGNING_TOKEN}"
+    )
+
+
+class Webhooks(Model):
+    """Which forges may post to `/webhooks/<forge>`. A forge that is not named here is answered with 404."""
+
+    github: Hook | None = described("GitHub.", default=None)
+    gitlab: GitlabHook | None = described("GitLab.", default=None)
+    gitea: Hook | None = described("Gitea.", default=None)
+    forgejo: Hook | None = described("Forgejo.", default=None)
+    gogs: Hook | None = described("Gogs.", default=None)
+    bitbucket: Hook | None = described("Bitbucket Cloud.", default=None)
+    bitbucket_server: Hook | None = Field(
+        default=None, alias="bitbucket-server", description="Bitbucket Server and Data Center."
+    )
+    azure_devops: PasswordHook | None = Field(
+        default=None,
+        alias="azure-devops",
+        description="Azure DevOps: the password of its basic authentication.",
+    )
+    harbor: PasswordHook | None = described("Harbor: the value of the webhook's authentication header.", default=None)
+
+
+class Destination(Model):
+    """What all kinds of notifications have in common."""
+
+    name: t.Name | None = described(
+        "Name of this destination in the API and the logs. Default: the kind and its place in the list.",
+        default=None,
+        example="team-plate",
+    )
+    on: list[State] = described(
+        "Which states are told. Default: what suits the kind.", default=[], example=["failed"]
+    )
+    apps: list[t.Name] = described("Which apps are told about. Default: all.", default=[], example=["plate-web"])
+    allow_private: bool = described("Allow addresses of private networks and of this machine.", default=False)
+    insecure: bool = described(INSECURE, default=False)
+
+
+class Slack(Destination):
+    """A Slack-style channel: an incoming webhook, or a bot token with a channel (one message, edited in place)."""
+
+    webhook: t.SecretUrl | None = described(
+        "Address of the incoming webhook. It is a secret itself.", default=None, example="${SLACK_WEBHOOK}"
+    )
+    token: t.SecretText | None = described("Bot token (`xoxb-...`).", default=None, example="${SLACK_TOKEN}")
+    channel: t.Maybe = described("Channel id, with `token`.", default="", example="C0123456789")
+
+
+class Callback(Destination):
+    """A signed HTTP callback (Standard Webhooks)."""
+
+    url: t.ServiceUrl = described("Address that is posted to.", example="https://ops.example.com/deploys")
+    secret: t.SecretText = described("Signing secret.", example="${CALLBACK_SECRET}")
+
+
+class Notify(Model):
+    """One destination: exactly one of the kinds."""
+
+    slack: Slack | None = described("A Slack-style channel.", default=None)
+    webhook: Callback | None = described("A signed HTTP callback.", default=None)
+
+
+class Server(Model):
+    """How Pilotage itself runs."""
+
+    bind: t.Bind = described("Host and port of the web server.", default="127.0.0.1:8480")
+    external_url: t.ServiceUrl | None = described(
+        "Where people reach the web pages; used in messages and commits.",
+        default=None,
+        example="https://pilotage.example.com",
+    )
+    database: t.DatabaseUrl = described(
+        "Database address. Default: an SQLite file in `state_dir`.",
+        default="",
+        example="postgresql+psycopg://pilotage:${DB_PASSWORD}@db/pilotage",
+    )
+    broker: t.BrokerUrl = described(
+        "Redis address. Default: a broker that Pilotage starts itself, with its data in `state_dir`.",
+        default="",
+        example="redis://redis:6379/0",
+    )
+    state_dir: t.FilePath = described(
+        "Folder for the database, mirrors and logs; relative to this file."
+        " Default: `$PILOTAGE_STATE_DIR`, or `state` beside this file.",
+        default="",
+        example="/var/lib/pilotage",
+    )
+    concurrency: Annotated[int, Field(ge=1, le=64)] = described(
+        "Stages at work at the same time, per worker.", default=2
+    )
+    poll_interval: Annotated[float, t.Duration(10, 86400)] = described(
+        "How often branch heads are compared, for pushes whose webhook was lost.", default=300.0, example="5m"
+    )
+    max_body: t.Size = described("Largest webhook body that is read.", default=25 * 1024 * 1024, example="25MiB")
+
+
+class Docker(Model):
+    """The Docker engine that builds."""
+
+    host: t.DockerHost = described(
+        "Address of the engine. Default: `$DOCKER_HOST`, or the local socket.",
+        default="",
+        example="unix:///var/run/docker.sock",
+    )
+
+
+class Config(Model):
+    """The whole file. Top-level keys that begin with `x-` are left alone: a place for YAML anchors."""
+
+    registry: Registry = described("The registry that images are pushed to.")
+    gitops: Gitops = described("The repository that Argo CD reads and Pilotage commits to.")
+    argocd: ArgoCD = described("The Argo CD API server.")
+    webhooks: Webhooks = described("Which forges may post to `/webhooks/<forge>`.", default=Webhooks)
+    notify: list[Notify] = described("Who is told about runs.", default=[])
+    apps: list[App] = described("What is deployed.")
+    server: Server = described("How Pilotage itself runs.", default=Server)
+    docker: Docker = described("The Docker engine that builds.", default=Docker)

@@ -1,0 +1,169 @@
+"""From the validated file to the frozen values that the rest of Pilotage speaks about."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from orchestrator.config import app_models, base, models
+from orchestrator.domain import apps as domain
+
+
+def settings(
+    config: models.Config, folder: Path, environ: Mapping[str, str], warnings: tuple[str, ...]
+) -> domain.Settings:
+    """Turn the models into settings.
+
+    :param folder: where the file is; a relative ``state_dir`` starts there.
+    """
+    server = config.server
+    state = server.state_dir or environ.get("PILOTAGE_STATE_DIR") or "state"
+    return domain.Settings(
+        registry=_registry(config.registry),
+        gitops=_gitops(config.gitops),
+        argocd=_argocd(config.argocd),
+        hooks=tuple(_hooks(config.webhooks)),
+        channels=tuple(_channels(config.notify)),
+        apps=tuple(_app(app) for app in config.apps),
+        state_dir=str((folder / Path(state).expanduser()).absolute()),
+        database=server.database,
+        broker=server.broker,
+        external_url=server.external_url or "",
+        docker_host=config.docker.host or environ.get("DOCKER_HOST", ""),
+        bind=server.bind,
+        concurrency=server.concurrency,
+        poll_interval=server.poll_interval,
+        max_body=server.max_body,
+        warnings=warnings,
+    )
+
+
+def _secret(value: domain.Secret | None) -> domain.Secret:
+    return value or domain.Secret("")
+
+
+def _registry(registry: models.Registry) -> domain.Registry:
+    return domain.Registry(
+        url=registry.url,
+        username=registry.username,
+        password=_secret(registry.password),
+        ca_file=registry.ca_file,
+        harbor=registry.harbor,
+    )
+
+
+def _access(keys: base.GitKeys, url: str) -> domain.GitAccess:
+    return domain.GitAccess(
+        url=url,
+        username=keys.username,
+        token=_secret(keys.token),
+        ssh_key=keys.ssh_key,
+        known_hosts=keys.known_hosts,
+        ca_file=keys.ca_file,
+    )
+
+
+def _gitops(gitops: models.Gitops) -> domain.Gitops:
+    return domain.Gitops(
+        access=_access(gitops, gitops.repo),
+        branch=gitops.branch,
+        author=domain.Author(name=gitops.author.name, email=gitops.author.email),
+        message=gitops.message,
+        signing_format=gitops.signing.format if gitops.signing else "",
+        signing_key=gitops.signing.key if gitops.signing else "",
+    )
+
+
+def _argocd(argocd: models.ArgoCD) -> domain.ArgoCD:
+    return domain.ArgoCD(url=argocd.url, token=_secret(argocd.token), ca_file=argocd.ca_file)
+
+
+def _hooks(webhooks: models.Webhooks) -> list[domain.Hook]:
+    hooks = []
+    for name, field in models.Webhooks.model_fields.items():
+        hook = getattr(webhooks, name)
+        if isinstance(hook, models.GitlabHook):
+            secret, signing = _secret(hook.token), _secret(hook.signing)
+        elif hook is not None:
+            secret, signing = hook.secret, domain.Secret("")
+        else:
+            continue
+        forge = field.alias or name
+        hooks.append(domain.Hook(forge=forge, secret=secret, previous=_secret(hook.previous), signing=signing))
+    return hooks
+
+
+def _channels(entries: list[models.Notify]) -> list[domain.Channel]:
+    return [_channel(entry, number) for number, entry in enumerate(entries, start=1)]
+
+
+def _channel(entry: models.Notify, number: int) -> domain.Channel:
+    if entry.webhook is not None:
+        callback = entry.webhook
+        return _destination(callback, "webhook", f"webhook-{number}", secret=callback.secret, url=callback.url)
+    slack = entry.slack or models.Slack()
+    if slack.webhook is not None:
+        return _destination(slack, "slack", f"slack-{number}", secret=slack.webhook)
+    return _destination(slack, "slack-api", f"slack-{number}", secret=_secret(slack.token), target=slack.channel)
+
+
+def _destination(
+    place: models.Destination, kind: str, name: str, *, secret: domain.Secret, url: str = "", target: str = ""
+) -> domain.Channel:
+    return domain.Channel(
+        name=place.name or name,
+        kind=kind,
+        secret=secret,
+        url=url,
+        target=target,
+        on=frozenset(place.on),
+        apps=frozenset(place.apps),
+        allow_private=place.allow_private,
+    )
+
+
+def _app(app: app_models.App) -> domain.App:
+    return domain.App(
+        name=app.name,
+        source=_access(app, app.repo),
+        image=app.image,
+        environments=tuple(_environment(environment) for environment in app.environments),
+        build=_build(app.build),
+        scan=domain.Scan(fail_on=app.scan.fail_on or "", timeout=app.scan.timeout),
+        aliases=tuple(app.aliases),
+    )
+
+
+def _build(build: app_models.Build) -> domain.Build:
+    return domain.Build(
+        context=build.context,
+        dockerfile=build.dockerfile,
+        target=build.target,
+        args=tuple(build.args.items()),
+        platform=build.platform,
+        network=build.network,
+        builder=build.builder,
+        paths=tuple(build.paths),
+        timeout=build.timeout,
+        pull=build.pull,
+    )
+
+
+def _environment(environment: app_models.Environment) -> domain.Environment:
+    return domain.Environment(
+        name=environment.name,
+        values=environment.values,
+        argocd=environment.argocd,
+        branch=environment.branch or "",
+        tag=environment.tag or "",
+        key=environment.key,
+        value=environment.value,
+        digest_key=environment.digest_key or "",
+        repository_key=environment.repository_key or "",
+        project=environment.project,
+        app_namespace=environment.app_namespace,
+        promote_from=environment.promote_from or "",
+        approval=environment.approval == "required",
+        sync=environment.sync,
+        sync_timeout=environment.sync_timeout,
+        health_timeout=environment.health_timeout,
+        degraded_grace=environment.degraded_grace,
+    )

@@ -1,0 +1,54 @@
+"""A whole, valid ``pilotage.yaml`` for tests, and ways to spoil it."""
+
+from pathlib import Path
+
+from orchestrator.config import Checked, check_text
+
+ENVIRON = {
+    "HARBOR_PASSWORD": "harbor-password",
+    "GITOPS_TOKEN": "gitops-token",
+    "ARGOCD_TOKEN": "argocd-token",
+    "GITHUB_SECRET": "0123456789abcdef0123456789abcdef",
+    "GITLAB_TOKEN": "fedcba9876543210fedcba9876543210",
+    "SLACK_WEBHOOK": "https://hooks.slack.example.com/services/T0/B0/x",
+    "CALLBACK_SECRET": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+}
+
+VALID = """\
+registry: {url: https://harbor.example.com, username: "robot$platform+pilotage", password: ${HARBOR_PASSWORD}}
+gitops:   {repo: https://git.example.com/platform/gitops.git, branch: main, token: ${GITOPS_TOKEN}}
+argocd:   {url: https://argocd.example.com, token: ${ARGOCD_TOKEN}}
+webhooks:
+  github: {secret: ${GITHUB_SECRET}}
+  gitlab: {token: ${GITLAB_TOKEN}}
+notify:
+  - slack: {webhook: ${SLACK_WEBHOOK}}
+  - webhook: {url: https://ops.example.com/deploys, secret: ${CALLBACK_SECRET}}
+apps:
+  - name: plate-web
+    repo: https://git.example.com/acme/plate-web.git
+    image: plate/plate-web                      # in the registry above
+    build: {context: ., dockerfile: Dockerfile, paths: ["web/**"]}
+    environments:
+      - name: stg
+        branch: main                            # pushes to it deploy here
+        values: helm/applications/plate-web/values-stg.yaml
+        key: image.tag                          # the default
+        argocd: plate-web-stg
+      - name: prod
+        promote_from: stg                       # the same digest, after approval
+        approval: required
+        values: helm/applications/plate-web/values-prod.yaml
+        argocd: plate-web-prod
+"""
+
+
+def look(text: str, environ: dict[str, str] | None = None, folder: Path = Path("/etc/pilotage")) -> Checked:
+    """Check a text with the variables of `ENVIRON` (and `environ` over them)."""
+    return check_text(text, {**ENVIRON, **(environ or {})}, folder)
+
+
+def spoiled(old: str, new: str) -> str:
+    """Return the valid file with one change; the text to change must be there once."""
+    assert VALID.count(old) == 1, old
+    return VALID.replace(old, new)

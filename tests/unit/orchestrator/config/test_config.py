@@ -1,0 +1,271 @@
+"""The configuration as a whole: what the file of the manual becomes, and how its mistakes are named."""
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from orchestrator.config import ConfigInvalid, Problem, default_path, load
+from orchestrator.domain.apps import App, Build, Environment, GitAccess, Gitops, Registry, Scan, Secret, Settings
+from tests.support.configs import ENVIRON, VALID, look, spoiled
+
+
+def settings(text: str = VALID) -> Settings:
+    checked = look(text)
+    assert checked.problems == ()
+    assert checked.settings is not None
+    return checked.settings
+
+
+def test_the_file_of_the_manual_is_valid_and_has_no_warnings() -> None:
+    checked = look(VALID)
+
+    assert checked.problems == ()
+    assert checked.warnings == ()
+
+
+def test_credentials_come_from_the_environment_and_never_show() -> None:
+    found = settings()
+
+    assert found.registry.username == "robot$platform+pilotage"
+    assert found.registry.password.reveal() == "harbor-password"
+    assert [hook.forge for hook in found.hooks] == ["github", "gitlab"]
+    assert [(channel.name, channel.kind) for channel in found.channels] == [
+        ("slack-1", "slack"),
+        ("webhook-2", "webhook"),
+    ]
+    assert not [value for value in ENVIRON.values() if value in repr(found)]
+
+
+def test_a_promotion_with_approval_is_read() -> None:
+    app = settings().app("plate-web")
+
+    assert app is not None
+    assert app.environments[1] == Environment(
+        name="prod",
+        values="helm/applications/plate-web/values-prod.yaml",
+        argocd="plate-web-prod",
+        promote_from="stg",
+        approval=True,
+    )
+
+
+def test_the_defaults_of_the_file_are_those_of_the_domain() -> None:
+    text = spoiled('    build: {context: ., dockerfile: Dockerfile, paths: ["web/**"]}\n', "")
+    found = settings(text)
+    app, defaults = found.apps[0], Settings.__dataclass_fields__
+
+    assert app.build == Build()
+    assert app.scan == Scan()
+    assert found.gitops == Gitops(
+        access=GitAccess(url="https://git.example.com/platform/gitops.git", token=Secret("gitops-token"))
+    )
+    assert app == App(
+        name=app.name, source=GitAccess(url=app.source.url), image=app.image, environments=app.environments
+    )
+    assert found.registry.harbor is Registry(url="").harbor
+    for name in ("bind", "concurrency", "poll_interval", "max_body", "database", "broker", "external_url"):
+        assert getattr(found, name) == defaults[name].default, name
+
+
+EVERY_KEY = """\
+x-common: &common {sync: yes, sync_timeout: 5m, health_timeout: 1h, degraded_grace: 90}
+registry: {url: "http://127.0.0.1:5000", harbor: false, ca_file: ""}
+gitops:
+  repo: ssh://git@git.example.com:2222/platform/gitops.git
+  ssh_key: /run/secrets/key
+  known_hosts: /run/secrets/hosts
+  author: {name: 배포 봇, email: bot@example.com}
+  message: "배포 {app} {environment} {tag} {commit} {run}"
+  signing: {format: ssh, key: /run/secrets/signing}
+argocd: {url: http://argocd.internal/root/, token: ${ARGOCD_TOKEN}, insecure: true}
+webhooks:
+  github: {secret: ${GITHUB_SECRET}, previous: ${GITLAB_TOKEN}}
+  gitlab: {signing: ${GITHUB_SECRET}}
+  bitbucket-server: {secret: ${GITHUB_SECRET}}
+  azure-devops: {secret: ${GITHUB_SECRET}}
+  harbor: {secret: ${GITHUB_SECRET}}
+notify:
+  - slack: {token: "${GITHUB_SECRET}", channel: C01, name: team, on: [failed, succeeded], apps: [api]}
+  - webhook: {url: "http://10.0.0.5/x", secret: "${CALLBACK_SECRET}", insecure: true, allow_private: true}
+apps:
+  - name: api
+    repo: git@git.example.com:acme/api.git
+    ssh_key: /run/secrets/key
+    known_hosts: /run/secrets/hosts
+    aliases: ["https://mirror.example.com/acme/api"]
+    image: api
+    build:
+      context: services/api/
+      dockerfile: docker/Dockerfile
+      target: runtime
+      args: {VERSION: 1.10, EMPTY: ""}
+      platform: linux/amd64
+      network: none
+      builder: classic
+      timeout: 45m
+      pull: true
+    scan: {fail_on: high, timeout: 20m}
+    environments:
+      - <<: *common
+        name: rel
+        tag: v*
+        values: ./apps//api.yaml
+        key: containers[0].image.tag
+        value: image
+        digest_key: image.digest
+        repository_key: image.repository
+        project: plate
+        app_namespace: team
+        argocd: api
+        sync_timeout: 90s
+server:
+  bind: "[::]:80"
+  external_url: https://pilotage.example.com/
+  database: postgresql://db/pilotage
+  broker: redis://redis:6379/0
+  state_dir: /var/lib/pilotage
+  concurrency: 4
+  poll_interval: 1m
+  max_body: 10MiB
+docker: {host: "unix:///run/docker.sock"}
+"""
+
+
+def test_every_key_reaches_the_settings() -> None:
+    found = settings(EVERY_KEY)
+    app = found.apps[0]
+
+    assert app.build == Build(
+        context="services/api",
+        dockerfile="docker/Dockerfile",
+        target="runtime",
+        args=(("VERSION", "1.10"), ("EMPTY", "")),
+        platform="linux/amd64",
+        network="none",
+        builder="classic",
+        timeout=2700.0,
+        pull=True,
+    )
+    assert app.scan == Scan(fail_on="high", timeout=1200.0)
+    assert app.environments == (
+        Environment(
+            name="rel",
+            tag="v*",
+            values="apps/api.yaml",
+            key="containers[0].image.tag",
+            value="image",
+            digest_key="image.digest",
+            repository_key="image.repository",
+            project="plate",
+            app_namespace="team",
+            argocd="api",
+            sync=True,
+            sync_timeout=90.0,
+            health_timeout=3600.0,
+            degraded_grace=90.0,
+        ),
+    )
+    assert (found.gitops.author.name, found.gitops.signing_format) == ("배포 봇", "ssh")
+    assert found.argocd.url == "http://argocd.internal/root"
+    assert [hook.forge for hook in found.hooks] == [
+        "github",
+        "gitlab",
+        "bitbucket-server",
+        "azure-devops",
+        "harbor",
+    ]
+    assert found.hooks[0].secrets == (ENVIRON["GITHUB_SECRET"], ENVIRON["GITLAB_TOKEN"])
+    assert found.hooks[1].secrets == ()
+    assert [(c.name, c.kind, c.target, c.on, c.apps) for c in found.channels] == [
+        ("team", "slack-api", "C01", frozenset({"failed", "succeeded"}), frozenset({"api"})),
+        ("webhook-2", "webhook", "", frozenset(), frozenset()),
+    ]
+    assert dataclasses.astuple(found)[-9:-1] == (
+        "postgresql://db/pilotage",
+        "redis://redis:6379/0",
+        "https://pilotage.example.com",
+        "unix:///run/docker.sock",
+        "[::]:80",
+        4,
+        60.0,
+        10 * 1024 * 1024,
+    )
+
+
+def test_every_problem_is_named_at_once_with_key_and_line() -> None:
+    text = VALID.replace("dockerfile: Dockerfile", "dockerfil: Dockerfile").replace(
+        "approval: required", "approval: maybe"
+    )
+    text = text.replace("values: helm/applications/plate-web/values-prod.yaml", "values: /etc/passwd")
+    text = text.replace("argocd:   {url: https://argocd.example.com, ", "argocd:   {")
+
+    assert look(text, {}).problems == (
+        Problem(path="argocd.url", line=3, message="is required"),
+        Problem(
+            path="apps[0].build.dockerfil",
+            line=14,
+            message="is not a key that is known here; did you mean `dockerfile`?",
+        ),
+        Problem(path="apps[0].environments[1].approval", line=23, message="must be `required` or `none`"),
+        Problem(
+            path="apps[0].environments[1].values",
+            line=24,
+            message="must be a path inside the repository, relative and with forward slashes",
+        ),
+    )
+
+
+def test_load_raises_all_problems_and_names_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "pilotage.yaml"
+    file.write_text(VALID.replace("promote_from: stg", "promote_from: sgt"), encoding="utf-8")
+
+    with pytest.raises(ConfigInvalid) as caught:
+        load(file, ENVIRON)
+
+    assert str(caught.value) == (
+        f"{file}:22: apps[0].environments[1].promote_from: there is no environment `sgt` in this app;"
+        " did you mean `stg`?"
+    )
+
+
+def test_state_dir_is_found_beside_the_file_or_where_the_environment_says(tmp_path: Path) -> None:
+    file = tmp_path / "pilotage.yaml"
+    file.write_text(VALID, encoding="utf-8")
+
+    assert load(file, ENVIRON).state_dir == str(tmp_path / "state")
+    assert load(file, {**ENVIRON, "PILOTAGE_STATE_DIR": "/var/lib/p"}).state_dir == "/var/lib/p"
+
+
+def test_warnings_travel_with_the_settings() -> None:
+    found = settings(spoiled("${GITOPS_TOKEN}", "literal-token"))
+
+    assert found.warnings == (
+        "2: gitops.token: is a secret written into the file; fill it in with `${VAR}` or `${file:...}`",
+    )
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (None, "cannot be read: No such file or directory; name the file with --config or PILOTAGE_CONFIG"),
+        (b"\xff\xfe", "is not UTF-8 text (byte 0)"),
+        (b"", "is empty; see pilotage.example.yaml"),
+        (b"# only a comment\n", "is empty; see pilotage.example.yaml"),
+        (b"- a\n", "must be a mapping (`key: value`)"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_one_problem(tmp_path: Path, data: bytes | None, message: str) -> None:
+    file = tmp_path / "pilotage.yaml"
+    if data is not None:
+        file.write_bytes(data)
+
+    with pytest.raises(ConfigInvalid) as caught:
+        load(file, {})
+
+    assert [(problem.path, problem.message) for problem in caught.value.problems] == [("", message)]
+
+
+def test_the_default_path_is_named_by_the_environment() -> None:
+    assert default_path({}) == Path("pilotage.yaml")
+    assert default_path({"PILOTAGE_CONFIG": "/etc/pilotage.yaml"}) == Path("/etc/pilotage.yaml")

@@ -1,0 +1,283 @@
+"""Every mistake that a file can hold: one row each, with the sentence that the operator reads."""
+
+# ruff: noqa: E501 - a row of a table stays one line
+
+import pytest
+
+from tests.support.configs import VALID, look, spoiled
+
+STG = "        branch: main                            # pushes to it deploy here\n"
+PROD = "        promote_from: stg                       # the same digest, after approval\n"
+REPO = "    repo: https://git.example.com/acme/plate-web.git\n"
+SSH = "    repo: git@git.example.com:acme/plate-web.git\n"
+APP = VALID[VALID.index("  - name: plate-web") :]
+SECOND = APP.replace("name: plate-web", "name: plate-api").replace("values-", "api-values-")
+
+
+def found(text: str, environ: dict[str, str] | None = None) -> list[tuple[int, str, str]]:
+    return [(problem.line, problem.path, problem.message) for problem in look(text, environ).problems]
+
+
+CLASHES = [
+    (
+        VALID + APP.replace("values-", "v-"),
+        (26, "apps[1].name", "a second app called `plate-web`; the first is on line 11"),
+    ),
+    (
+        spoiled("- name: prod", "- name: stg").replace("promote_from: stg", "tag: v1"),
+        (21, "apps[0].environments[1].name", "a second environment called `stg`; the first is on line 16"),
+    ),
+    (
+        VALID + SECOND.replace("api-values-stg", "values-stg"),
+        (
+            33,
+            "apps[1].environments[0].values",
+            "`image.tag` of this file is already written by the environment on line 16",
+        ),
+    ),
+    (
+        spoiled("plate-web/values-prod.yaml", "plate-web//./values-stg.yaml"),
+        (
+            24,
+            "apps[0].environments[1].values",
+            "`image.tag` of this file is already written by the environment on line 16",
+        ),
+    ),
+    (
+        spoiled("key: image.tag                          # the default", "digest_key: image.tag"),
+        (19, "apps[0].environments[0].digest_key", "names the same value as another key here: `image.tag`"),
+    ),
+    (
+        spoiled(PROD, "        promote_from: prod\n"),
+        (22, "apps[0].environments[1].promote_from", "leads back to itself: prod <- prod"),
+    ),
+    (
+        spoiled(PROD, ""),
+        (21, "apps[0].environments[1]", "nothing ever runs here; give it a `branch`, a `tag` or `promote_from`"),
+    ),
+    (
+        spoiled("image: plate/plate-web ", "image: harbor.example.com/plate/plate-web "),
+        (13, "apps[0].image", "begins with the registry's host; leave it out"),
+    ),
+    (
+        spoiled("image: plate/plate-web ", "image: plate-web "),
+        (13, "apps[0].image", "needs a Harbor project in front, as in `project/name`"),
+    ),
+    (
+        spoiled(REPO, SSH),
+        (12, "apps[0].repo", "is an `ssh` address, which needs `ssh_key` and `known_hosts`"),
+    ),
+    (
+        spoiled(REPO, REPO + "    ssh_key: /k\n"),
+        (13, "apps[0].ssh_key", "is not used with an `https` address; use `token`"),
+    ),
+    (
+        spoiled("https://git.example.com/platform/gitops.git", "http://git.example.com/platform/gitops.git"),
+        (2, "gitops.repo", "is not encrypted; use `https`, or set `insecure: true` to send it readable"),
+    ),
+    (
+        spoiled("gitlab: {token: ${GITLAB_TOKEN}}", "gitlab: {}"),
+        (6, "webhooks.gitlab", "needs `token` or `signing`; without a secret no delivery is accepted"),
+    ),
+    (
+        spoiled("slack: {webhook: ${SLACK_WEBHOOK}}", "slack: {token: x}"),
+        (8, "notify[0].slack", "needs either `webhook`, or `token` and `channel`"),
+    ),
+    (
+        spoiled("  - slack: {webhook: ${SLACK_WEBHOOK}}", "  - {}"),
+        (8, "notify[0]", "must hold exactly one destination: `slack` or `webhook`"),
+    ),
+    (
+        spoiled("secret: ${CALLBACK_SECRET}}", "secret: ${CALLBACK_SECRET}, apps: [plate-wbe]}"),
+        (9, "notify[1].webhook.apps[0]", "there is no app `plate-wbe`; did you mean `plate-web`?"),
+    ),
+    (
+        spoiled("{webhook: ${SLACK_WEBHOOK}}", "{webhook: ${SLACK_WEBHOOK}, name: webhook-2}").replace(
+            "secret: ${CALL", "name: webhook-2, secret: ${CALL"
+        ),
+        (9, "notify[1].webhook.name", "a second destination called `webhook-2`; the first is on line 8"),
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), CLASHES, ids=[row[1][1] + " " + row[1][2][:30] for row in CLASHES])
+def test_what_only_the_whole_file_shows(text: str, expected: tuple[int, str, str]) -> None:
+    assert found(text) == [expected]
+
+
+def test_a_promotion_circle_is_named_at_each_of_its_environments_only() -> None:
+    text = spoiled(STG, "        promote_from: prod\n") + (
+        "      - {name: qa, promote_from: prod, values: q.yaml, argocd: q}\n"
+    )
+
+    assert found(text) == [
+        (17, "apps[0].environments[0].promote_from", "leads back to itself: stg <- prod <- stg"),
+        (22, "apps[0].environments[1].promote_from", "leads back to itself: prod <- stg <- prod"),
+    ]
+
+
+ENVIRONMENT = "apps[0].environments[0]."
+VALUES = [
+    ("url: https://harbor.example.com", "url: harbor.example.com", "registry.url", "is not an address that begins with `https://` or `http://`"),
+    ("url: https://harbor.example.com", "url: https://u:p@harbor.example.com", "registry.url", "holds credentials; use the keys for them (`username`, `token`, `password`), which stay secret"),
+    ("url: https://harbor.example.com", "url: https://harbor.example.com/plate", "registry.url", "must not have a path; the project belongs into `image`"),
+    ("url: https://harbor.example.com", "url: 'https://harbor.example.com:99999'", "registry.url", "is not an address"),
+    ("url: https://harbor.example.com", "url: 'https://[x'", "registry.url", "is not an address"),
+    ("url: https://argocd.example.com", "url: https://argocd.example.com?x=1", "argocd.url", "must not have a query (`?`) or a fragment (`#`)"),
+    ("url: https://argocd.example.com", "url: 'https://argocd. example.com'", "argocd.url", "holds a blank or a control character"),
+    ("branch: main, ", "branch: 'release/*', ", "gitops.branch", "is not the short name of a branch"),
+    ("branch: main, ", "branch: refs/heads/main, ", "gitops.branch", "is not the short name of a branch"),
+    ("branch: main, ", "message: '{app} {password}', ", "gitops.message", "names the field `{password}`; only {app}, {environment}, {tag}, {commit}, {run} are filled in"),
+    ("branch: main, ", "message: '{app.x}', ", "gitops.message", "names the field `{app.x}`; only {app}, {environment}, {tag}, {commit}, {run} are filled in"),
+    ("branch: main, ", "message: '{app!r}', ", "gitops.message", "names the field `{app}`; only {app}, {environment}, {tag}, {commit}, {run} are filled in"),
+    ("branch: main, ", "message: '{app', ", "gitops.message", "has a single `{` or `}`; write `{{` and `}}` for plain braces"),
+    ("branch: main, ", "message: ' ', ", "gitops.message", "must be one line of at most 200 characters"),
+    ("branch: main, ", "signing: {format: gpg, key: x}, ", "gitops.signing.format", "must be `ssh` or `openpgp`"),
+    ("token: ${ARGOCD_TOKEN}", "token: ''", "argocd.token", "is empty; an empty secret is never accepted (leave the key out if none is needed)"),
+    ("token: ${ARGOCD_TOKEN}", "token: [a]", "argocd.token", "must be a text"),
+    ("{secret: ${GITHUB_SECRET}}", "{secret: ' '}", "webhooks.github.secret", "is empty; an empty secret is never accepted (leave the key out if none is needed)"),
+    ("{secret: ${GITHUB_SECRET}}", "{}", "webhooks.github.secret", "is required"),
+    ("{secret: ${GITHUB_SECRET}}", "none", "webhooks.github", "must be a mapping (`key: value`)"),
+    ("{webhook: ${SLACK_WEBHOOK}}", "{webhook: hooks}", "notify[0].slack.webhook", "is not an address that begins with `https://` or `http://`"),
+    ("{webhook: ${SLACK_WEBHOOK}}", "{webhook: ${SLACK_WEBHOOK}, on: [finished]}", "notify[0].slack.on[0]", "must be `started`, `succeeded`, `failed` or `cancelled`"),
+    ("{webhook: ${SLACK_WEBHOOK}}", "{webhook: ${SLACK_WEBHOOK}, on: failed}", "notify[0].slack.on", "must be a list (`- ...`)"),
+    ("image: plate/plate-web ", "image: plate/Plate-Web ", "apps[0].image", "is not an image name: lower-case letters, digits, `.`, `_`, `-` and `/`, without host and tag"),
+    ("image: plate/plate-web ", "image: plate/plate-web:latest ", "apps[0].image", "is not an image name: lower-case letters, digits, `.`, `_`, `-` and `/`, without host and tag"),
+    ("- name: plate-web", "- name: plate_web", "apps[0].name", "must be 1 to 63 lower-case letters, digits and dashes, with a letter or digit at both ends"),
+    ("dockerfile: Dockerfile", "dockerfile: ../Dockerfile", "apps[0].build.dockerfile", "must stay inside the repository: `..` is refused"),
+    ("dockerfile: Dockerfile", "dockerfile: docker/", "apps[0].build.dockerfile", "names a folder, not a file"),
+    ("context: .", "context: /src", "apps[0].build.context", "must be a path inside the repository, relative and with forward slashes"),
+    ("context: .", "context: .git", "apps[0].build.context", "is not a path of a file in the repository"),
+    ("context: .", "timeout: 5", "apps[0].build.timeout", "must be between 10 and 86400 seconds"),
+    ("context: .", "timeout: soon", "apps[0].build.timeout", "is not a length of time; write seconds or a number with a unit, as in `90s`, `10m` or `1h`"),
+    ("context: .", "pull: maybe", "apps[0].build.pull", "must be `true` or `false`"),
+    ("context: .", "args: {A-B: x}", "apps[0].build.args.A-B", "has a name with other signs than letters, digits and `_`"),
+    ("context: .", "args: [A=b]", "apps[0].build.args", "must be a mapping (`key: value`)"),
+    ("context: .", "builder: kaniko", "apps[0].build.builder", "must be `buildkit` or `classic`"),
+    ("values: helm/applications/plate-web/values-stg.yaml", "values: ../x.yaml", ENVIRONMENT + "values", "must stay inside the repository: `..` is refused"),
+    ("values: helm/applications/plate-web/values-stg.yaml", "values: a\\b.yaml", ENVIRONMENT + "values", "must be a path inside the repository, relative and with forward slashes"),
+    ("argocd: plate-web-stg", "argocd: ''", ENVIRONMENT + "argocd", "is empty"),
+    ("argocd: plate-web-stg", "degraded_grace: 2h", ENVIRONMENT + "degraded_grace", "must be between 0 and 3600 seconds"),
+    ("branch: main  ", "branch: refs/heads/main  ", ENVIRONMENT + "branch", "must be the short name, without `refs/heads/` or `refs/tags/`"),
+    ("branch: main  ", "branch: 'release/[12'  ", ENVIRONMENT + "branch", "has a `[` without its `]`"),
+    ("branch: main  ", "branch: a..b  ", ENVIRONMENT + "branch", "is neither a branch or tag name nor a pattern of one, such as `main`, `release/*` or `v*`"),
+    ("branch: main  ", "brunch: main  ", ENVIRONMENT + "brunch", "is not a key that is known here; did you mean `branch`?"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "path", "message"), VALUES)
+def test_what_a_key_refuses(old: str, new: str, path: str, message: str) -> None:
+    text = spoiled(old, new)
+    line = VALID[: VALID.index(old)].count("\n") + 1
+
+    problem = next(problem for problem in look(text).problems if problem.path == path)
+
+    assert (problem.line, problem.message) == (line, message)
+
+
+@pytest.mark.parametrize(
+    ("server", "path", "message"),
+    [
+        ("bind: 8480", "server.bind", "is not `host:port`, such as `127.0.0.1:8480` or `[::]:8480`"),
+        ("bind: a:70000", "server.bind", "is not `host:port`, such as `127.0.0.1:8480` or `[::]:8480`"),
+        ("max_body: lots", "server.max_body", "is not a size; write bytes or a number with a unit, as in `10MiB`"),
+        ("max_body: 10GiB", "server.max_body", "input should be less than or equal to 1073741824"),
+        ("concurrency: 0", "server.concurrency", "input should be greater than or equal to 1"),
+        ("concurrency: many", "server.concurrency", "must be a whole number"),
+        (
+            "database: mysql://x",
+            "server.database",
+            "must begin with `sqlite:///`, `postgresql://`, `postgresql+psycopg://`",
+        ),
+        ("broker: amqp://x", "server.broker", "must begin with `redis://`, `rediss://`, `redis+socket://`"),
+    ],
+)
+def test_what_the_server_keys_refuse(server: str, path: str, message: str) -> None:
+    assert found(f"{VALID}server:\n  {server}\n") == [(27, path, message)]
+
+
+REPOS = [
+    ("ext::sh -c touch% /tmp/x", "uses a remote helper (`helper::address`), which is refused: it could run any program"),
+    ("fd::17", "uses a remote helper (`helper::address`), which is refused: it could run any program"),
+    ("file:///etc", "is not a repository address that begins with `https://` or `http://` or `ssh://`"),
+    ("/srv/repo.git", "is not a repository address that begins with `https://` or `http://` or `ssh://`"),
+    ("git://git.example.com/a", "is not a repository address that begins with `https://` or `http://` or `ssh://`"),
+    ("https://user:pw@git.example.com/a", "holds credentials; use the keys for them (`username`, `token`, `password`), which stay secret"),
+    ("https://token@git.example.com/a", "holds credentials; use the keys for them (`username`, `token`, `password`), which stay secret"),
+    ("ssh://git:pw@git.example.com/a", "holds credentials; use the keys for them (`username`, `token`, `password`), which stay secret"),
+    ("ssh://-oProxyCommand=x/a", "has a host or user that begins with a dash"),
+    ("https://git.example.com/", "names no repository"),
+    ("https://git.example.com/a/../b", "names no repository"),
+    ("https://git.example.com/a?b", "must not have a query (`?`) or a fragment (`#`)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("repo", "message"), REPOS)
+def test_repository_addresses_that_are_refused(repo: str, message: str) -> None:
+    problems = found(spoiled("https://git.example.com/platform/gitops.git", f'"{repo}"'))
+
+    assert (2, "gitops.repo", message) in problems
+
+
+@pytest.mark.parametrize(
+    "repo",
+    [
+        "http://127.0.0.1:8080/a/b.git",
+        "http://[::1]/a",
+        "http://localhost/a",
+        "https://git.example.com:8443/group/sub/project.git",
+    ],
+)
+def test_repository_addresses_that_are_accepted(repo: str) -> None:
+    assert found(spoiled("https://git.example.com/platform/gitops.git", f'"{repo}"')) == []
+
+
+def test_plain_http_is_accepted_when_it_is_asked_for() -> None:
+    text = spoiled("url: https://argocd.example.com", "url: http://argocd.internal, insecure: yes")
+
+    assert found(text) == []
+
+
+def test_no_problem_repeats_a_value_that_may_be_secret() -> None:
+    secret = "hunter2-hunter2"
+    text = spoiled("url: https://argocd.example.com", "url: ${LEAK}").replace("branch: main, ", "branch: ${LEAK}, ")
+    text = text.replace("approval: required", "approval: ${LEAK}").replace(
+        "context: .", "timeout: ${LEAK}, pull: ${LEAK}"
+    )
+    checked = look(text, {"LEAK": f"{secret} {{"})
+
+    assert len(checked.problems) == 5
+    assert not [problem for problem in checked.problems if secret in str(problem)]
+
+
+ADVICE = [
+    ("password: ${HARBOR_PASSWORD}", "password: literal", (1, "registry.password", "is a secret written into the file; fill it in with `${VAR}` or `${file:...}`")),
+    ("branch: main, ", "ca_file: /no/such/ca.pem, ", (2, "gitops.ca_file", "there is no file /no/such/ca.pem on this machine")),
+    ("repo: https://git.example.com/acme/plate-web.git\n    image: plate/plate-web                      # in the registry above\n    build: {context: ., dockerfile: Dockerfile, paths: [\"web/**\"]}",
+     "repo: https://git.example.com/platform/gitops\n    image: plate/plate-web", (12, "apps[0].repo", "is the GitOps repository too; set `build.paths`, or each deploy's commit starts a run")),
+    ("key: image.tag  ", "health_timeout: 5m  ", (19, "apps[0].environments[0].health_timeout", "is shorter than Kubernetes' default progressDeadlineSeconds (600 s): a rollout that hangs is then reported as timed out, without Kubernetes' reason")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "expected"), ADVICE)
+def test_what_is_only_warned_about(old: str, new: str, expected: tuple[int, str, str]) -> None:
+    checked = look(spoiled(old, new))
+
+    assert checked.problems == ()
+    assert [(warning.line, warning.path, warning.message) for warning in checked.warnings] == [expected]
+
+
+def test_a_short_webhook_secret_is_warned_about() -> None:
+    checked = look(VALID, {"GITHUB_SECRET": "s3cret"})
+
+    assert [str(warning) for warning in checked.warnings] == [
+        "5: webhooks.github.secret: is short; a secret of 16 or more random characters keeps strangers out"
+    ]
+
+
+def test_a_grace_that_outlasts_the_wait_is_warned_about() -> None:
+    checked = look(spoiled("key: image.tag  ", "health_timeout: 15m\n        degraded_grace: 15m #"))
+
+    assert [warning.message for warning in checked.warnings] == [
+        "is not longer than `degraded_grace`: a degraded application is then reported as timed out"
+    ]
