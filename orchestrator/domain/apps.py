@@ -49,6 +49,7 @@ class Registry:
     """The Harbor (or plain OCI) registry that holds the images.
 
     :param harbor: False for a plain registry without Harbor's REST API (no project check, no scan).
+    :param token_url: address of a token service on another host than the registry's; "" = on its own host.
     """
 
     url: str
@@ -56,6 +57,7 @@ class Registry:
     password: Secret = field(default_factory=lambda: Secret(""))
     ca_file: str = ""
     harbor: bool = True
+    token_url: str = ""
 
     @property
     def host(self) -> str:

@@ -1,0 +1,294 @@
+"""The registry that holds the images, over the OCI distribution API: who may push, what a tag holds, by whom it is.
+
+Works with Harbor and with any registry that wants tokens, a login, or nothing (docs/spec/auth in
+distribution/distribution; OCI distribution spec 1.1).
+"""
+
+import base64
+import hashlib
+import json
+import re
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urljoin, urlsplit
+
+from orchestrator.domain.apps import Registry
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from workers.clients.http import Http
+from workers.clients.registry_auth import Challenge, granted_actions, read_challenge, safe_realm
+
+INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
+MANIFEST_TYPES = (
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+)
+ACCEPT = ", ".join((INDEX_TYPES[0], MANIFEST_TYPES[0], INDEX_TYPES[1], MANIFEST_TYPES[1]))
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_EARLY = 30.0
+"""Seconds before its end at which a token is not used any more."""
+_DEFAULT_LIFE = 60.0
+"""Seconds that a token lives when the service does not say (docs/spec/auth/token)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    text: str
+    ends: float
+
+
+class _As:
+    """Authorizes one request with this header and nothing else (a ~/.netrc entry would otherwise replace it)."""
+
+    def __init__(self, authorization: str) -> None:
+        self._authorization = authorization
+
+    def __call__(self, request: Any) -> Any:
+        if self._authorization:
+            request.headers["Authorization"] = self._authorization
+        return request
+
+
+class RegistryClient:
+    """Asks one registry. Thread-safe.
+
+    The credentials go to the registry itself and to a token service on the same host, never anywhere else: a
+    challenge is data from the network, and whoever can forge one could otherwise collect our password. A token
+    service on another host must be named by `registry.token_url`, and then only that one is asked.
+    """
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._http = Http(registry.url, Reason.REGISTRY_UNAVAILABLE, ca_file=registry.ca_file)
+        self._lock = threading.Lock()
+        self._challenge: Challenge | None = None
+        self._tokens: dict[str, _Token] = {}
+
+    def ping(self) -> None:
+        """Prove that the registry answers and, where it wants a login for everything, accepts ours.
+
+        :raises Refused: REGISTRY_UNAUTHORIZED. :raises Unavailable: REGISTRY_UNAVAILABLE.
+        """
+        self._ask("GET", "/v2/", "")
+
+    def check_push(self, repository: str) -> None:
+        """Prove that our account may push to `repository`, before twenty minutes of build are spent.
+
+        Harbor answers a wrong password with 200 and a token that allows less, so the token's ``access`` is read. When
+        the token is not readable (or there is none), an upload is begun and given up at once.
+
+        :raises Refused: REGISTRY_UNAUTHORIZED, REGISTRY_PROJECT_MISSING, REGISTRY_READ_ONLY, REGISTRY_REFUSED.
+        :raises Unavailable: REGISTRY_UNAVAILABLE.
+        """
+        scope = _scope(repository, "pull,push")
+        if self._how().scheme == "bearer":
+            granted = granted_actions(self._token(scope), repository)
+            if granted is not None:
+                self._judge_grant(repository, granted)
+                return
+        self._try_upload(repository, scope)
+
+    def digest(self, repository: str, reference: str) -> str | None:
+        """Return the digest that a tag (or digest) has in the registry, or None when it has none.
+
+        :raises Refused: IMAGE_BLOCKED, a policy forbids pulls of it; REGISTRY_UNAUTHORIZED; REGISTRY_REFUSED.
+        :raises Unavailable: REGISTRY_UNAVAILABLE.
+        """
+        answer = self._manifest("HEAD", repository, reference)
+        if answer is None:
+            return None
+        digest = answer.headers.get("Docker-Content-Digest", "")
+        if not _DIGEST.match(digest):  # a proxy in between may drop it from HEAD; the content proves itself
+            answer = self._manifest("GET", repository, reference)
+            digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}" if answer is not None else ""
+        return digest or None
+
+    def image_config(self, repository: str, reference: str, platform: str = "") -> dict[str, str] | None:
+        """Return the labels of an image, read from its config in the registry; None when it is not there.
+
+        :param platform: ``os/architecture`` to take from an image index; "" = linux/amd64, else the first image.
+        :raises Refused, Unavailable: as `digest`; REGISTRY_REFUSED also when the config does not match its digest.
+        """
+        answer = self._manifest("GET", repository, reference)
+        manifest = _object(answer.content) if answer is not None else None
+        if manifest is not None and "manifests" in manifest:
+            child = pick_platform(manifest, platform or "linux/amd64")
+            answer = self._manifest("GET", repository, child) if child else None
+            manifest = _object(answer.content) if answer is not None else None
+        if manifest is None:
+            return None
+        config = str((manifest.get("config") or {}).get("digest", ""))
+        if not _DIGEST.match(config):
+            return {}
+        content = _object(self._blob(repository, config))
+        labels = (content.get("config") or {}).get("Labels") or {}
+        return {str(name): str(value) for name, value in labels.items()}
+
+    def _manifest(self, method: str, repository: str, reference: str) -> Any:
+        path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
+        answer = self._ask(method, path, _scope(repository, "pull"), headers={"Accept": ACCEPT})
+        if answer.status_code == 404:
+            return None
+        if answer.status_code == 412:
+            said = first_error(answer.content) or "its policy forbids pulls of this image"
+            raise Refused(Reason.IMAGE_BLOCKED, f"{repository}:{reference}: {said}")
+        self._expect(answer, 200, f"{method} of {repository}:{reference}")
+        return answer
+
+    def _blob(self, repository: str, digest: str) -> bytes:
+        answer = self._ask("GET", f"/v2/{repository}/blobs/{digest}", _scope(repository, "pull"))
+        if answer.status_code in (301, 302, 303, 307, 308):
+            answer = self._elsewhere(answer.headers.get("Location", ""))
+        self._expect(answer, 200, f"blob {digest} of {repository}")
+        content: bytes = answer.content
+        if f"sha256:{hashlib.sha256(content).hexdigest()}" != digest:
+            raise Refused(Reason.REGISTRY_REFUSED, f"blob {digest} of {repository} has another content")
+        return content
+
+    def _elsewhere(self, location: str) -> Any:
+        """Fetch what the registry keeps in an object store; without credentials, the address itself is the right."""
+        url = urljoin(self._registry.url + "/", location)
+        same = urlsplit(url).netloc == urlsplit(self._registry.url).netloc
+        http = self._http if same else Http(url, Reason.REGISTRY_UNAVAILABLE)
+        return http.request("GET", url, auth=_As(""))
+
+    def _try_upload(self, repository: str, scope: str) -> None:
+        answer = self._ask("POST", f"/v2/{repository}/blobs/uploads/", scope, headers={"Content-Length": "0"})
+        if answer.status_code == 405:
+            raise Refused(Reason.REGISTRY_READ_ONLY, f"no uploads to {repository}: {first_error(answer.content)}")
+        if answer.status_code == 404:
+            raise Refused(Reason.REGISTRY_PROJECT_MISSING, f"{repository}: {first_error(answer.content)}")
+        self._expect(answer, 202, f"upload to {repository}")
+        url = urljoin(self._registry.url + "/", answer.headers.get("Location", ""))
+        if urlsplit(url).hostname == urlsplit(self._registry.url).hostname:
+            self._ask("DELETE", urlsplit(url)._replace(scheme="", netloc="").geturl(), scope)
+
+    def _judge_grant(self, repository: str, granted: frozenset[str]) -> None:
+        if not granted & {"push", "*"}:
+            allowed = ", ".join(sorted(granted)) or "nothing"
+            raise Refused(
+                Reason.REGISTRY_UNAUTHORIZED,
+                f"the token for {self._registry.username or 'anonymous'} allows {allowed} on {repository}, not push"
+                " (wrong password, no push permission, or no such project)",
+            )
+
+    def _expect(self, answer: Any, status: int, what: str) -> None:
+        if answer.status_code == status:
+            return
+        said = f"{what}: HTTP {answer.status_code} {first_error(answer.content)}".rstrip()
+        if answer.status_code == 403:
+            raise Refused(Reason.REGISTRY_UNAUTHORIZED, said)
+        raise Refused(Reason.REGISTRY_REFUSED, said)
+
+    def _ask(self, method: str, path: str, scope: str, headers: Mapping[str, str] | None = None) -> Any:
+        """Send one request with the right authorization; once again with a fresh one when the first is refused."""
+        answer = self._http.request(method, path, headers=dict(headers or {}), auth=_As(self._authorization(scope)))
+        if answer.status_code == 401:
+            with self._lock:
+                self._tokens.pop(scope, None)
+                self._challenge = None
+            authorization = _As(self._authorization(scope))
+            answer = self._http.request(method, path, headers=dict(headers or {}), auth=authorization)
+        if answer.status_code == 401:
+            raise Refused(
+                Reason.REGISTRY_UNAUTHORIZED,
+                f"{self._registry.username or 'anonymous'} at {self._registry.host}: {first_error(answer.content)}",
+            )
+        return answer
+
+    def _authorization(self, scope: str) -> str:
+        scheme = self._how().scheme
+        if scheme == "bearer":
+            return f"Bearer {self._token(scope)}"
+        return self._basic() if scheme == "basic" else ""
+
+    def _basic(self) -> str:
+        if not self._registry.username:
+            return ""
+        pair = f"{self._registry.username}:{self._registry.password.reveal()}"
+        return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
+
+    def _how(self) -> Challenge:
+        """Ask without credentials how the registry wants to be asked: with them, Harbor names only Basic."""
+        with self._lock:
+            if self._challenge is not None:
+                return self._challenge
+        answer = self._http.request("GET", "/v2/", auth=_As(""))
+        found = read_challenge(answer.headers.get("WWW-Authenticate", "")) if answer.status_code == 401 else None
+        if found is None and answer.status_code not in (200, 401):
+            raise Refused(
+                Reason.REGISTRY_REFUSED, f"{self._registry.url}/v2/ is no registry: HTTP {answer.status_code}"
+            )
+        challenge = found or Challenge(scheme="none" if answer.status_code == 200 else "basic")
+        with self._lock:
+            self._challenge = challenge
+        return challenge
+
+    def _token(self, scope: str) -> str:
+        with self._lock:
+            token = self._tokens.get(scope)
+        if token is None or token.ends <= time.monotonic():
+            token = self._fetch_token(scope)
+            with self._lock:
+                self._tokens[scope] = token
+        return token.text
+
+    def _fetch_token(self, scope: str) -> _Token:
+        challenge = self._how()
+        realm = self._registry.token_url or safe_realm(challenge.realm, self._registry.url)
+        params = {name: value for name, value in (("service", challenge.service), ("scope", scope)) if value}
+        answer = self._http.request("GET", realm, params=params, auth=_As(self._basic()))
+        if answer.status_code != 200:
+            raise Refused(
+                Reason.REGISTRY_UNAUTHORIZED,
+                f"the token service answers {self._registry.username or 'anonymous'} with HTTP {answer.status_code}",
+            )
+        body = _object(answer.content)
+        text = str(body.get("token") or body.get("access_token") or "")
+        if not text or not text.isascii() or not text.isprintable():
+            raise Refused(Reason.REGISTRY_REFUSED, "the token service answers without a token")
+        life = body.get("expires_in")
+        seconds = float(life) if isinstance(life, (int, float)) and life > 0 else _DEFAULT_LIFE
+        return _Token(text, time.monotonic() + max(seconds - _EARLY, seconds / 2))
+
+
+def pick_platform(index: Mapping[str, Any], platform: str) -> str:
+    """Return the digest of the manifest for `platform` in an image index, else of the first real image; "" = none.
+
+    Entries for ``unknown/unknown`` are attestations of buildx, not images.
+    """
+    images: dict[str, str] = {}
+    for entry in index.get("manifests") or ():
+        place = entry.get("platform") or {}
+        name = f"{place.get('os', 'unknown')}/{place.get('architecture', 'unknown')}"
+        digest = str(entry.get("digest", ""))
+        if _DIGEST.match(digest) and (name != "unknown/unknown" or not place):
+            images.setdefault(name, digest)
+    wanted = "/".join(platform.split("/")[:2])
+    return images.get(wanted) or next(iter(images.values()), "")
+
+
+def first_error(body: bytes) -> str:
+    """Return ``CODE message`` of a registry's error answer, one bounded line; "" when it has none."""
+    try:
+        errors = json.loads(body).get("errors")
+        first = errors[0]
+        text = f"{first.get('code', '')} {first.get('message', '')}"
+    except (ValueError, AttributeError, LookupError, TypeError):
+        return ""
+    return " ".join(text.split())[:300]
+
+
+def _scope(repository: str, actions: str) -> str:
+    return f"repository:{repository}:{actions}"
+
+
+def _object(content: bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(content)
+    except ValueError as error:
+        raise Unavailable(Reason.REGISTRY_UNAVAILABLE, "the registry's answer is not JSON") from error
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,41 @@
+"""The stage `build`: from a commit to an image in the engine, unless that image is there already."""
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, Outcome
+from workers.stages.images import build_image, is_local, proven_digest, reference, repository
+from workers.stages.order import Order, Tools
+
+
+def run(order: Order, tools: Tools) -> Outcome:
+    """Make the run's image, or prove that it exists: in the registry, or in the engine from an earlier attempt.
+
+    :return: outputs ``image`` (host, path and tag) and ``digest`` when the registry has it, else ``image_id``.
+    :raises Refused, Unavailable: what the registry, the source or the engine said.
+    """
+    if order.run.digest or not order.run.commit:
+        return _given(order, tools)
+    digest = proven_digest(order, tools)
+    if digest is not None:
+        tools.log(f"{order.image} is in the registry ({digest}) and of this commit; not built again")
+        return _reused(order, digest)
+    tools.checkpoint()
+    local = is_local(order, tools)
+    if local is not None:
+        tools.log(f"{order.image} is in the engine ({local}) from an earlier attempt; not built again")
+        return Done(reason=Reason.REUSED, reused=True, outputs={"image": order.image, "image_id": local})
+    image_id = build_image(order, tools)
+    tools.log(f"built {image_id}")
+    return Done(outputs={"image": order.image, "image_id": image_id})
+
+
+def _given(order: Order, tools: Tools) -> Outcome:
+    """Prove an image that the run names itself: a promotion, a rollback, or a person's choice."""
+    path, wanted = repository(order), order.run.digest or reference(order)
+    digest = tools.clients.registry.digest(path, wanted)
+    if digest is None:
+        return Fail(reason=Reason.IMAGE_MISSING, detail=f"{path} has no {wanted}")
+    return _reused(order, digest)
+
+
+def _reused(order: Order, digest: str) -> Done:
+    return Done(reason=Reason.REUSED, detail=digest, reused=True, outputs={"image": order.image, "digest": digest})

@@ -1,0 +1,138 @@
+"""What the stages of an image share: its names, the proof that a tag is of our commit, and how it is built."""
+
+import posixpath
+import re
+from datetime import UTC, datetime
+from urllib.parse import urlsplit
+
+from orchestrator.domain.errors import Refused
+from orchestrator.domain.reasons import Reason
+from workers.clients.build_context import dockerfile_path, excluded, filtered, ignore_files
+from workers.clients.dockerfile import MAX_DOCKERFILE
+from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL, Watch
+from workers.stages.order import Order, Tools
+
+_SUBMODULE_PATH = re.compile(rb"^\s*path\s*=\s*(?P<path>.+?)\s*$", re.MULTILINE)
+
+
+def repository(order: Order) -> str:
+    """Return the image's path in the registry: ``plate/plate-web``."""
+    path = order.image.removeprefix(f"{order.settings.registry.host}/").partition("@")[0]
+    head, colon, tag = path.rpartition(":")
+    return head if colon and "/" not in tag else path
+
+
+def reference(order: Order) -> str:
+    """Return what follows the path: the tag, or the digest when the image is named by it."""
+    rest = order.image.removeprefix(f"{order.settings.registry.host}/")[len(repository(order)) :]
+    return rest.rpartition("@")[2] if "@" in rest else rest.removeprefix(":")
+
+
+def proven_digest(order: Order, tools: Tools) -> str | None:
+    """Return the digest of our tag in the registry when that image is of our commit; None: there is no such tag.
+
+    :raises Refused: TAG_IMMUTABLE, the tag holds an image of another commit: it is never overwritten.
+    """
+    registry, path, tag = tools.clients.registry, repository(order), reference(order)
+    digest = registry.digest(path, tag)
+    labels = registry.image_config(path, digest) if digest else None
+    if digest is None or labels is None:
+        return None
+    revision = labels.get(REVISION_LABEL, "")
+    if revision == order.run.commit:
+        return digest
+    raise Refused(
+        Reason.TAG_IMMUTABLE,
+        f"{order.image} ({digest}) is of {f'commit {revision}' if revision else 'an unknown commit'}, not of"
+        f" {order.run.commit}",
+    )
+
+
+def is_local(order: Order, tools: Tools) -> str | None:
+    """Return the id of the image that an earlier attempt left in the engine; None when it is not of our commit."""
+    labels = tools.clients.engine.labels(order.image)
+    ours = {REVISION_LABEL: order.run.commit, APP_LABEL: order.app.name}
+    if labels is None or any(labels.get(name) != value for name, value in ours.items()):
+        return None
+    return tools.clients.engine.image_id(order.image)
+
+
+def build_image(order: Order, tools: Tools) -> str:
+    """Build the run's image from its exact commit and return the image's id in the engine.
+
+    :raises Refused: the source cannot be built; see `Engine.build` and the source's own reasons.
+    :raises Unavailable: the source, the engine or the registry of a base image did not answer.
+    """
+    source, build, commit = tools.clients.source, order.app.build, order.run.commit
+    dockerfile = dockerfile_path(build.dockerfile)
+    content = source.read(commit, _in_context(build.context, dockerfile))
+    if content is None or len(content) > MAX_DOCKERFILE:
+        fault = "is not in the commit" if content is None else f"is larger than {MAX_DOCKERFILE} bytes"
+        raise Refused(Reason.DOCKERFILE_MISSING, f"{_in_context(build.context, dockerfile)} {fault} {commit}")
+    ignore = _dockerignore(order, tools, dockerfile)
+    _refuse_submodules(order, tools, ignore)
+    tools.log(f"build {order.image} from {_public(order.app.source.url)} at {commit}")
+    with source.archive(commit, build.context) as tar:
+        return tools.clients.engine.build(
+            filtered(tar, ignore, dockerfile),
+            dockerfile=content,
+            tag=order.image,
+            build=build,
+            labels=labels_of(order, tools),
+            registry=order.settings.registry,
+            watch=Watch(on_line=tools.log, checkpoint=tools.checkpoint, deadline=build.timeout),
+        )
+
+
+def labels_of(order: Order, tools: Tools) -> dict[str, str]:
+    """Return the labels of a built image.
+
+    The OCI names (image-spec annotations.md) with the date of the commit, not of the build, so that the same commit
+    says the same; and ours, by which images are found and tidied.
+    """
+    seconds = tools.clients.source.commit_info(order.run.commit).date
+    return {
+        REVISION_LABEL: order.run.commit,
+        "org.opencontainers.image.source": _public(order.app.source.url),
+        "org.opencontainers.image.created": datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z"),
+        "org.opencontainers.image.version": reference(order),
+        RUN_LABEL: str(order.run.id),
+        APP_LABEL: order.app.name,
+    }
+
+
+def _dockerignore(order: Order, tools: Tools, dockerfile: str) -> bytes | None:
+    """Read the rules; ``<dockerfile>.dockerignore`` goes first, which only BuildKit knows."""
+    names = ignore_files(dockerfile)[1 if order.app.build.builder == "classic" else 0 :]
+    for name in names:
+        content = tools.clients.source.read(order.run.commit, _in_context(order.app.build.context, name))
+        if content is not None:
+            return content
+    return None
+
+
+def _refuse_submodules(order: Order, tools: Tools, ignore: bytes | None) -> None:
+    """Refuse a context with submodules: their folders would silently be empty."""
+    modules = tools.clients.source.read(order.run.commit, ".gitmodules") or b""
+    context = posixpath.normpath(order.app.build.context or ".")
+    for match in _SUBMODULE_PATH.finditer(modules):
+        path = posixpath.normpath(match["path"].decode("utf-8", "replace"))
+        inside = path if context == "." else path.removeprefix(f"{context}/")
+        if (context == "." or inside != path) and not excluded(inside, ignore):
+            raise Refused(
+                Reason.SOURCE_UNSUPPORTED,
+                f"{path} is a Git submodule, and its content is not fetched; copy it into the repository, or name it"
+                " in .dockerignore when the image does not need it",
+            )
+
+
+def _in_context(context: str, path: str) -> str:
+    return posixpath.normpath(posixpath.join(context or ".", path))
+
+
+def _public(url: str) -> str:
+    """Return a repository's address without a user or password in it."""
+    if "://" not in url:
+        return url
+    parts = urlsplit(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -1,0 +1,83 @@
+"""The stage `push`: from the engine into the registry, proven by what the registry says afterwards."""
+
+from orchestrator.domain.errors import PilotageError, Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Outcome
+from workers.clients.engine_requests import Watch
+from workers.stages.images import build_image, is_local, proven_digest, reference, repository
+from workers.stages.order import Order, Tools
+
+PUSH_TIMEOUT = 1800.0
+"""Seconds for one push."""
+KEPT_IMAGES = 3
+"""Images of an app that stay in the engine, for their layers."""
+
+
+def run(order: Order, tools: Tools) -> Outcome:
+    """Bring the image into the registry under its tag; an image that is there already and ours is left alone.
+
+    An engine that does not have the image (another worker built it) builds it again.
+
+    :return: outputs ``image`` and ``digest``, the latter read back from the registry.
+    :raises Refused: REGISTRY_*, TAG_IMMUTABLE when the tag holds an image of another commit.
+    :raises Unavailable: the registry or the engine did not answer.
+    """
+    known = str(order.outputs.get("digest") or order.run.digest)
+    if known and tools.clients.registry.digest(repository(order), known):
+        return _done(order, known, reused=True)
+    digest = proven_digest(order, tools)
+    if digest is not None:
+        tools.log(f"{order.image} is in the registry ({digest}) and of this commit; not pushed again")
+        return _done(order, digest, reused=True)
+    if is_local(order, tools) is None:
+        tools.log(f"this engine does not have {order.image}; it is built here again")
+        build_image(order, tools)
+    tools.checkpoint()
+    return _push(order, tools)
+
+
+def _push(order: Order, tools: Tools) -> Outcome:
+    watch = Watch(on_line=tools.log, checkpoint=tools.checkpoint, deadline=PUSH_TIMEOUT)
+    try:
+        pushed = tools.clients.engine.push(order.image, registry=order.settings.registry, watch=watch)
+    except Refused as error:
+        digest = proven_digest(order, tools) if error.reason is Reason.TAG_IMMUTABLE else None
+        if digest is None:
+            raise
+        return _done(order, digest, reused=True)
+    digest = _read_back(order, tools, pushed)
+    tools.log(f"pushed {order.image} ({digest})")
+    _tidy(order, tools)
+    return _done(order, digest)
+
+
+def _read_back(order: Order, tools: Tools, pushed: str) -> str:
+    """Return what the registry holds now; another run of the same commit may have been faster, which is as good."""
+    found = tools.clients.registry.digest(repository(order), reference(order))
+    if found == pushed:
+        return pushed
+    proven = proven_digest(order, tools) if found else None
+    if proven is None:
+        raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{order.image} is not in the registry after its push")
+    return proven
+
+
+def _tidy(order: Order, tools: Tools) -> None:
+    """Remove older local images; what stands in the way of that is no reason to fail a good push."""
+    name = f"{order.settings.registry.host}/{repository(order)}"
+    try:
+        removed = tools.clients.engine.tidy(name, order.app.name, KEPT_IMAGES)
+    except PilotageError as error:
+        tools.log(f"older images were not removed from the engine: {error.evidence}")
+        return
+    if removed:
+        tools.log(f"removed {len(removed)} older images from the engine")
+
+
+def _done(order: Order, digest: str, *, reused: bool = False) -> Done:
+    return Done(
+        reason=Reason.REUSED if reused else Reason.DONE,
+        detail=digest,
+        reused=reused,
+        outputs={"image": order.image, "digest": digest},
+    )

@@ -1,0 +1,74 @@
+"""The stage `scan`: wait for Harbor's vulnerability scan and hold it against the app's gate."""
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, Outcome, Wait
+from workers.clients.harbor import ScanState, Verdict, judge_scan
+from workers.stages.images import reference, repository
+from workers.stages.order import Order, Tools
+
+FIRST_LOOK = 3.0
+"""Seconds until the second look at a scan; every look waits a little longer."""
+LAST_LOOK = 10.0
+"""Seconds between two looks at the most."""
+GROWTH = 1.3
+"""How much longer each pause is than the one before."""
+NAMED = 3
+"""Vulnerabilities that are named in the sentence."""
+
+
+def run(order: Order, tools: Tools) -> Outcome:
+    """Look once at the scan of the pushed image.
+
+    Remembers in its outputs how often it looked (``scan_looks``), that it asked for a scan (``scan_asked``), and that
+    it asked again after one that failed (``scan_repeated``). How long it may wait in all is the caller's to say.
+
+    :return: Done, skipped by configuration or clean; Wait while Harbor scans; Fail with findings or without a scan.
+    :raises Refused: SCAN_UNAVAILABLE, no scanner; REGISTRY_*. :raises Unavailable: Harbor did not answer.
+    """
+    gate = order.app.scan.fail_on
+    if not gate:
+        return Done(reason=Reason.NOT_CONFIGURED, detail="`scan.fail_on` is not set")
+    if not order.settings.registry.harbor:
+        return Fail(
+            reason=Reason.SCAN_UNAVAILABLE, detail="the registry is not a Harbor, so nothing can scan the image"
+        )
+    project, path, digest = _place(order)
+    artifact = tools.clients.harbor.artifact(project, path, digest)
+    if artifact is None:
+        return Fail(reason=Reason.IMAGE_MISSING, detail=f"Harbor has no {project}/{path} {digest}")
+    verdict = judge_scan(artifact, gate)
+    tools.log(f"scan of {digest}: {verdict.state.value}, {verdict.summary}")
+    return _decide(order, tools, verdict)
+
+
+def _decide(order: Order, tools: Tools, verdict: Verdict) -> Outcome:
+    remembered = {name: int(order.outputs.get(name, 0)) for name in ("scan_looks", "scan_asked", "scan_repeated")}
+    if verdict.state is ScanState.CLEAN:
+        return Done(detail=verdict.summary, outputs={"scan": verdict.summary})
+    if verdict.state is ScanState.FINDINGS:
+        return _findings(order, tools, verdict)
+    if verdict.state is ScanState.ERROR and remembered["scan_repeated"]:
+        return Fail(reason=Reason.SCAN_FAILED, detail=verdict.summary)
+    ask = {ScanState.ERROR: "scan_repeated", ScanState.UNSCANNED: "scan_asked"}.get(verdict.state)
+    if ask and not remembered[ask]:
+        tools.clients.harbor.start_scan(*_place(order))
+        remembered[ask] = 1
+    pause = min(LAST_LOOK, FIRST_LOOK * GROWTH ** remembered["scan_looks"])
+    remembered["scan_looks"] += 1
+    return Wait(reason=Reason.SCAN_PENDING, detail=verdict.summary, after=pause, outputs=remembered)
+
+
+def _findings(order: Order, tools: Tools, verdict: Verdict) -> Fail:
+    named = tools.clients.harbor.findings(*_place(order), order.app.scan.fail_on)[:NAMED]
+    worst = f"; worst: {', '.join(named)}" if named else ""
+    return Fail(
+        reason=Reason.SCAN_FINDINGS,
+        detail=f"{verdict.summary} (gate: {order.app.scan.fail_on}){worst}",
+        outputs={"scan": verdict.summary},
+    )
+
+
+def _place(order: Order) -> tuple[str, str, str]:
+    """Return project, repository inside the project, and digest (else tag) of the image."""
+    project, _, path = repository(order).partition("/")
+    return project, path, str(order.outputs.get("digest") or order.run.digest or reference(order))
