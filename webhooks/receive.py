@@ -103,4 +103,4 @@ def _key(forge: Forge, headers: Mapping[str, str]) -> str:
 
 def _short(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name, "")[:MAX_HEADER]
-    return value if value.isprintable() else value.encode("ascii", "backslashreplace").decode()
+    return value if value.isprintable() else "".join(char if char.isprintable() else "?" for char in value)

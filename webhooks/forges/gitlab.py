@@ -24,6 +24,7 @@ MAX_CHANGES = 1_000
 """Refs of one push that are looked at."""
 
 _PUSHES = ("push", "tag_push")
+_PUSH_HOOKS = ("Push Hook", "Tag Push Hook")
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) -> None:
@@ -48,7 +49,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
     payload = read(headers, body)
     # Only the body tells what a system hook is about; project hooks say the same in both places.
     kind = payload.note("event_name") or payload.note("object_kind")
-    if kind in _PUSHES:
+    if event in _PUSH_HOOKS or kind in _PUSHES:
         return _push(event, payload)
     if kind == "repository_update":
         return _many(event, payload)

@@ -1,0 +1,161 @@
+"""The endpoint's answers that do not depend on a forge."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+from tests.support.hooks import NOW, SECRET, FakeInbox, fill, hooks, make_app, own_case
+from webhooks.app import CHUNK, create_app, mount
+
+CASE = own_case("github", "push-branch")
+
+
+def post(inbox: FakeInbox, path: str = "/webhooks/github", **changed: Any) -> Any:
+    asked = {"data": CASE.body, "headers": CASE.headers()} | changed
+    return make_app(inbox).test_client().post(path, **asked)
+
+
+def assert_problem(response: Any, status: int, reason: str) -> None:
+    assert (response.status_code, response.content_type) == (status, "application/problem+json")
+    assert response.json.keys() == {"type", "title", "status", "detail", "reason"}
+    assert (response.json["status"], response.json["reason"]) == (status, reason)
+    assert response.json["detail"].endswith(".")
+
+
+def test_the_answer_is_the_inboxs() -> None:
+    response = post(FakeInbox())
+    assert (response.status_code, response.json) == (202, {"delivery": 1, "runs": [1]})
+
+
+def test_a_path_with_a_slash_at_its_end_is_no_redirect() -> None:
+    assert post(FakeInbox(), "/webhooks/github/").status_code == 202
+
+
+def test_an_unknown_forge_is_told_the_known_ones() -> None:
+    response = post(FakeInbox(), "/webhooks/sourceforge")
+    assert_problem(response, 404, "forge")
+    assert "github" in response.json["detail"]
+
+
+def test_a_forge_without_a_hook_is_told_the_setting() -> None:
+    inbox = FakeInbox()
+    app = create_app({}, inbox, max_body=10, now=lambda: NOW)
+    response = app.test_client().post("/webhooks/gitlab", data=b"{}", content_type="application/json")
+    assert_problem(response, 404, "forge")
+    assert "`webhooks.gitlab`" in response.json["detail"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
+def test_other_methods_are_told_which_one(method: str) -> None:
+    response = make_app(FakeInbox()).test_client().open("/webhooks/github", method=method)
+    assert_problem(response, 405, "method")
+    assert response.headers["Allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["", "text/plain", "application/xml", "multipart/form-data; boundary=x", "application/json; charset=euc-kr"],
+)
+def test_another_content_type_is_told_the_right_one(content_type: str) -> None:
+    inbox = FakeInbox()
+    response = post(inbox, headers=CASE.headers() | {"Content-Type": content_type})
+    assert_problem(response, 415, "content_type")
+    assert not inbox.accepted
+
+
+@pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON;charset=UTF-8"])
+def test_utf_8_may_be_named(content_type: str) -> None:
+    assert post(FakeInbox(), headers=CASE.headers() | {"Content-Type": content_type}).status_code == 202
+
+
+def test_a_compressed_body_is_refused() -> None:
+    response = post(FakeInbox(), headers=CASE.headers() | {"Content-Encoding": "gzip"})
+    assert_problem(response, 415, "content_encoding")
+
+
+class Endless(io.RawIOBase):
+    """A body that does not end, and counts what was read."""
+
+    def __init__(self) -> None:
+        self.read_bytes = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        self.read_bytes += len(buffer)
+        buffer[:] = b" " * len(buffer)
+        return len(buffer)
+
+
+def chunked(inbox: FakeInbox, stream: Any, *, max_body: int) -> Any:
+    """Post without a length, as a server does that ends the stream itself."""
+    environ = {"wsgi.input": stream, "wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"}
+    client = make_app(inbox, max_body=max_body).test_client()
+    return client.post("/webhooks/github", headers=CASE.headers(), environ_overrides=environ)
+
+
+def test_a_body_without_a_length_is_read() -> None:
+    assert chunked(FakeInbox(), io.BytesIO(CASE.body), max_body=len(CASE.body)).status_code == 202
+
+
+def test_a_body_without_a_length_is_bounded() -> None:
+    stream = Endless()
+    assert_problem(chunked(FakeInbox(), stream, max_body=100_000), 413, "too_large")
+    assert stream.read_bytes <= 100_000 + CHUNK
+
+
+def test_a_body_of_one_byte_too_many_is_too_large() -> None:
+    most = len(CASE.body) - 1
+    assert_problem(chunked(FakeInbox(), io.BytesIO(CASE.body), max_body=most), 413, "too_large")
+    announced = make_app(FakeInbox(), max_body=most).test_client()
+    assert_problem(announced.post("/webhooks/github", data=CASE.body, headers=CASE.headers()), 413, "too_large")
+
+
+@pytest.mark.parametrize("ends_stream", [True, False])
+def test_a_body_that_is_cut_short_is_malformed(ends_stream: bool) -> None:
+    environ: dict[str, Any] = {"wsgi.input": io.BytesIO(CASE.body[:50]), "CONTENT_LENGTH": str(len(CASE.body))}
+    environ |= {"wsgi.input_terminated": True} if ends_stream else {}
+    client = make_app(FakeInbox()).test_client()
+    response = client.post("/webhooks/github", headers=CASE.headers(), environ_overrides=environ)
+    assert_problem(response, 400, "malformed")
+    assert "before the body did" in response.json["detail"]
+
+
+def test_a_limit_of_the_app_around_it_does_not_count() -> None:
+    app = Flask("around")
+    app.config["MAX_CONTENT_LENGTH"] = 10
+    mount(app, hooks(), FakeInbox(), max_body=100_000, now=lambda: NOW)
+    response = app.test_client().post("/webhooks/github", data=CASE.body, headers=CASE.headers())
+    assert response.status_code == 202
+
+
+@pytest.mark.parametrize(("asked", "told"), [(None, "5"), (0.2, "1"), (30, "30")])
+def test_when_it_cannot_be_written_down_the_forge_is_asked_to_come_again(asked: float | None, told: str) -> None:
+    inbox = FakeInbox(error=Unavailable(Reason.INTERNAL, "db.internal:5432 is down", asked))
+    response = post(inbox)
+    assert_problem(response, 503, "internal")
+    assert response.headers["Retry-After"] == told
+    assert "db.internal" not in response.text
+
+
+def test_a_bad_signature_is_a_401_even_when_it_cannot_be_written_down() -> None:
+    inbox = FakeInbox(error=Unavailable(Reason.INTERNAL))
+    assert_problem(post(inbox, data=b"{}"), 401, "signature")
+
+
+def test_neither_secret_nor_body_is_logged(capsys: pytest.CaptureFixture[str]) -> None:
+    body = json.dumps({"password": "hunter2"}).encode()
+    post(FakeInbox(), data=body, headers=fill(CASE.meta["headers"], body))
+    gitlab = own_case("gitlab", "push-branch")
+    wrong = gitlab.headers() | {"X-Gitlab-Token": "nearly-" + SECRET}
+    post(FakeInbox(), "/webhooks/gitlab", data=gitlab.body, headers=wrong)
+    printed = "".join(capsys.readouterr())
+    assert printed.count("webhook refused") == 2
+    assert "hunter2" not in printed
+    assert SECRET not in printed

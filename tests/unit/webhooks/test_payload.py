@@ -1,0 +1,92 @@
+"""A payload is read strictly, and what is wrong is named."""
+
+import pytest
+
+from orchestrator.domain.events import Malformed
+from webhooks.payload import MAX_DEPTH, MAX_TEXT, Record, decode
+
+RECORD = Record(
+    {
+        "text": "x",
+        "empty": "",
+        "null": None,
+        "number": 1,
+        "yes": True,
+        "sha": "a" * 40,
+        "zero": "0" * 40,
+        "object": {"inner": {"deep": 1}},
+        "objects": [{"n": 1}, {"n": "x"}],
+        "texts": ["a", "b"],
+        "mixed": ["a", 1],
+    },
+    "top",
+)
+
+
+def test_each_kind_of_field_is_read() -> None:
+    assert RECORD.text("text") == "x"
+    assert RECORD.note("text") == "x"
+    assert RECORD.flag("yes") is True
+    assert RECORD.sha("sha") == "a" * 40
+    assert RECORD.sha("zero") is None
+    assert RECORD.texts("texts") == ("a", "b")
+    assert RECORD.records("objects")[1].text("n") == "x"
+
+
+@pytest.mark.parametrize("name", ["absent", "null"])
+def test_an_absent_field_and_null_are_the_same(name: str) -> None:
+    assert RECORD.note(name) == ""
+    assert RECORD.flag(name) is None
+    assert RECORD.optional_sha(name) is None
+    assert RECORD.record(name) is None
+    assert RECORD.records(name) == ()
+    assert RECORD.texts(name) == ()
+
+
+@pytest.mark.parametrize(
+    ("read", "said"),
+    [
+        (lambda: RECORD.text("empty"), "field top.empty is not a text"),
+        (lambda: RECORD.text("absent"), "field top.absent is not a text"),
+        (lambda: RECORD.note("number"), "field top.number is not a text"),
+        (lambda: RECORD.flag("text"), "field top.text is not true or false"),
+        (lambda: RECORD.sha("text"), "field top.text is not a full object id"),
+        (lambda: RECORD.record("text"), "field top.text is not an object"),
+        (lambda: RECORD.need("absent"), "field top.absent is missing"),
+        (lambda: RECORD.records("mixed"), "field top.mixed is not a list of objects"),
+        (lambda: RECORD.texts("mixed"), "field top.mixed is not a list of texts"),
+        (lambda: RECORD.texts("text"), "field top.text is not a list"),
+        (lambda: RECORD.need("object").need("inner").text("deep"), "field top.object.inner.deep is not a text"),
+        (lambda: RECORD.records("objects")[0].text("n"), r"field top.objects\[0\].n is not a text"),
+    ],
+)
+def test_a_wrong_field_is_named(read: object, said: str) -> None:
+    with pytest.raises(Malformed, match=said):
+        read()  # type: ignore[operator]
+
+
+def test_a_free_text_is_cleaned_for_the_database() -> None:
+    assert Record({"message": "a\x00b\ud800c"}).note("message") == "a\ufffdb?c"
+
+
+def test_a_long_free_text_keeps_its_beginning_and_its_end() -> None:
+    message = Record({"message": "title\n" + "x" * MAX_TEXT + "\nPilotage-Run: 1"}).note("message")
+    assert len(message) <= MAX_TEXT + 5
+    assert message.startswith("title\n")
+    assert message.endswith("\nPilotage-Run: 1")
+
+
+def test_nesting_is_bounded_exactly() -> None:
+    def nested(levels: int) -> bytes:
+        return b'{"a":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+
+    assert decode(nested(MAX_DEPTH))
+    with pytest.raises(Malformed, match="deeper than 64"):
+        decode(nested(MAX_DEPTH + 1))
+
+
+def test_an_error_names_the_place_and_not_the_content() -> None:
+    with pytest.raises(Malformed) as caught:
+        decode(b'{"password": hunter2}')
+    assert "character 13" in str(caught.value)
+    assert "hunter2" not in str(caught.value)

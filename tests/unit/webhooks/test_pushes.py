@@ -1,0 +1,57 @@
+"""Changed files are told only when the list is complete."""
+
+import json
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.events import Push
+from tests.support.hooks import own_case
+from webhooks.forges import FORGES
+from webhooks.forges.github import MAX_COMMITS, MAX_FILES
+from webhooks.headers import Headers
+
+CASE = own_case("github", "push-branch")
+ONE = json.loads(CASE.body)["commits"][0]
+
+
+def paths(forge: str = "github", **fields: Any) -> frozenset[str] | None:
+    case = own_case(forge, "push-branch")
+    body = json.dumps(json.loads(case.body) | fields).encode()
+    parsed = FORGES[forge].parse(Headers(case.headers().items()), body)
+    assert isinstance(parsed, Push)
+    return parsed.changes[0].paths
+
+
+def other(**lists: list[str]) -> dict[str, Any]:
+    return {"id": "2" * 40, "added": [], "modified": [], "removed": []} | lists
+
+
+def test_the_files_of_all_commits_count() -> None:
+    commits = [ONE, other(removed=["old.py"]), other(modified=["web/app.py", "한글.md"])]
+    assert paths(commits=commits) == {"web/menu.py", "web/app.py", "old.py", "한글.md"}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"forced": True},
+        {"forced": None},
+        {"before": "0" * 40},
+        {"after": "0" * 40},
+        {"ref": "refs/tags/v1"},
+        {"commits": []},
+        {"commits": [ONE, other()]},
+        {"commits": [ONE, {"id": "2" * 40}]},
+        {"commits": [ONE] * MAX_COMMITS},
+        {"commits": [other(added=[f"{n}.txt" for n in range(MAX_FILES)])]},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_a_list_that_may_have_gaps_is_no_list(fields: dict[str, Any]) -> None:
+    assert paths(**fields) is None
+
+
+@pytest.mark.parametrize("forge", [name for name in FORGES if name != "github"])
+def test_without_a_flag_for_forced_pushes_there_is_no_list(forge: str) -> None:
+    assert paths(forge) is None

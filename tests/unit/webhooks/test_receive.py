@@ -1,0 +1,140 @@
+"""From bytes to a proven delivery: verify first, every secret of a rotation, nothing secret written down."""
+
+import hashlib
+import hmac
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from orchestrator.domain.apps import Hook, Secret
+from orchestrator.domain.events import Parsed, Ping
+from tests.support.hooks import NOW, fill, own_case
+from webhooks.forges import FORGES
+from webhooks.headers import Headers
+from webhooks.receive import Accepted, RefusedDelivery, receive
+
+GITHUB, GITLAB = FORGES["github"], FORGES["gitlab"]
+CASE = own_case("github", "push-branch")
+TOKEN_CASE = own_case("gitlab", "push-branch")
+SIGNING = f"whsec_{b64encode(b'0123456789abcdef0123456789abcdef').decode()}"
+
+
+def github(secret: str, hook: Hook) -> Accepted | RefusedDelivery:
+    headers = Headers(fill(CASE.meta["headers"], CASE.body, secret).items())
+    return receive(GITHUB, hook, headers, CASE.body, NOW, remote="192.0.2.1")
+
+
+def gitlab(hook: Hook, **headers: str) -> Accepted | RefusedDelivery:
+    sent = {name: value for name, value in TOKEN_CASE.headers().items() if name != "X-Gitlab-Token"}
+    sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+    return receive(GITLAB, hook, Headers(sent.items()), TOKEN_CASE.body, NOW)
+
+
+def signature() -> dict[str, str]:
+    stamp = str(int(NOW.timestamp()))
+    text = f"signed-id.{stamp}.".encode() + TOKEN_CASE.body
+    mac = b64encode(hmac.new(b"0123456789abcdef0123456789abcdef", text, hashlib.sha256).digest()).decode()
+    return {"webhook_id": "signed-id", "webhook_timestamp": stamp, "webhook_signature": f"v1,{mac}"}
+
+
+@pytest.mark.parametrize("secret", ["new", "old"])
+def test_both_secrets_of_a_rotation_are_accepted(secret: str) -> None:
+    hook = Hook(forge="github", secret=Secret("new"), previous=Secret("old"))
+    assert isinstance(github(secret, hook), Accepted)
+
+
+def test_a_secret_that_was_rotated_out_is_refused() -> None:
+    result = github("older", Hook(forge="github", secret=Secret("new"), previous=Secret("old")))
+    assert isinstance(result, RefusedDelivery)
+    assert (result.status, result.reason) == (401, "signature")
+
+
+@pytest.mark.parametrize("sent", ["", "s3cret"])
+def test_a_hook_without_a_secret_accepts_nothing(sent: str) -> None:
+    result = github(sent, Hook(forge="github", secret=Secret("")))
+    assert isinstance(result, RefusedDelivery)
+    assert "no secret is configured" in result.detail
+
+
+def test_with_a_signing_token_the_signature_is_asked_for() -> None:
+    hook = Hook(forge="gitlab", secret=Secret("s3cret"), signing=Secret(SIGNING))
+    assert isinstance(gitlab(hook, X_Gitlab_Token="s3cret", **signature()), Accepted)
+    bare = gitlab(hook, X_Gitlab_Token="s3cret")
+    assert isinstance(bare, RefusedDelivery)
+    assert bare.status == 401
+
+
+def test_a_signing_token_can_be_rotated() -> None:
+    newer = f"whsec_{b64encode(b'another key').decode()}"
+    hook = Hook(forge="gitlab", secret=Secret(""), previous=Secret(SIGNING), signing=Secret(newer))
+    assert isinstance(gitlab(hook, **signature()), Accepted)
+
+
+def test_the_signed_id_goes_before_the_one_that_anybody_can_change() -> None:
+    hook = Hook(forge="gitlab", secret=Secret(""), signing=Secret(SIGNING))
+    result = gitlab(hook, **(signature() | {"Idempotency_Key": "made-up"}))
+    assert result.delivery.key == "signed-id"
+
+
+def test_nothing_is_parsed_before_it_is_proven() -> None:
+    parsed: list[bytes] = []
+
+    def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
+        parsed.append(body)
+        return Ping(event="ping")
+
+    forge = replace(GITHUB, parse=parse)
+    hook = Hook(forge="github", secret=Secret("s3cret"))
+    receive(forge, hook, Headers([("X-GitHub-Event", "push")]), CASE.body, NOW)
+    assert not parsed
+    receive(forge, hook, Headers(CASE.headers().items()), CASE.body, NOW)
+    assert parsed == [CASE.body]
+
+
+def test_the_clock_is_handed_to_the_forge() -> None:
+    seen: list[datetime] = []
+
+    def verify(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) -> None:
+        seen.append(now)
+
+    hook = Hook(forge="github", secret=Secret("s3cret"))
+    receive(replace(GITHUB, verify=verify), hook, Headers(CASE.headers().items()), CASE.body, NOW)
+    assert seen == [NOW]
+
+
+def test_the_delivery_is_described_without_secrets() -> None:
+    hook = Hook(forge="gitlab", secret=Secret("s3cret"))
+    delivery = gitlab(hook, X_Gitlab_Token="s3cret", User_Agent="GitLab/18.5.0").delivery
+    assert delivery.event == "Push Hook"
+    assert delivery.size == len(TOKEN_CASE.body)
+    assert delivery.sha256 == hashlib.sha256(TOKEN_CASE.body).hexdigest()
+    assert delivery.headers["User-Agent"] == "GitLab/18.5.0"
+    assert "s3cret" not in json.dumps(delivery.headers)
+
+
+@pytest.mark.parametrize("bad", ["", "x" * 201, "a\nb", "한"])
+def test_an_id_that_cannot_be_one_is_replaced_by_a_digest(bad: str) -> None:
+    sent = Headers((CASE.headers() | {"X-GitHub-Delivery": bad}).items())
+    hook = Hook(forge="github", secret=Secret("s3cret"))
+    key = receive(GITHUB, hook, sent, CASE.body, NOW).delivery.key
+    assert len(key) == 64
+    assert key != bad
+
+
+def test_what_is_kept_of_a_header_is_short_and_printable() -> None:
+    sent = Headers((CASE.headers() | {"User-Agent": "a\x1b[31m" + "b" * 300}).items())
+    kept = receive(GITHUB, Hook(forge="github", secret=Secret("s3cret")), sent, CASE.body, NOW).delivery.headers
+    assert kept["User-Agent"].startswith("a?[31mbbb")
+    assert kept["User-Agent"].isprintable()
+    assert len(kept["User-Agent"]) == 200
+
+
+def test_a_delivery_that_cannot_be_read_is_described_too() -> None:
+    headers = Headers(fill(CASE.meta["headers"], b"{").items())
+    result = receive(GITHUB, Hook(forge="github", secret=Secret("s3cret")), headers, b"{", NOW)
+    assert isinstance(result, RefusedDelivery)
+    assert (result.status, result.reason, result.delivery.size) == (400, "malformed", 1)
