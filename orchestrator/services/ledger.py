@@ -9,6 +9,7 @@ from orchestrator.domain.apps import Channel, Settings
 from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import explain
 from orchestrator.domain.runs import Run, StageName
+from orchestrator.domain.wording import sentence
 from orchestrator.engine.facts import Superseded
 from orchestrator.engine.transitions import Decision, advance
 from orchestrator.store import changes, claims, environments, notifications, runs, wakes
@@ -105,7 +106,6 @@ def _row(settings: Settings, channel: Channel, run: Run, type_: str, now: float)
 def message_of(settings: Settings, run: Run, type_: str, channel: str) -> Message:
     """Word a run's state as a value that any channel can show."""
     explanation = explain(run.reason)
-    sentence = explanation.text + (f" {run.detail}" if run.detail and run.state.final else "")
     at = run.finished_at or run.started_at or run.created_at
     return Message(
         id=f"run-{run.id}-{_state_id(run, type_)}-{channel}".replace(".", "-"),
@@ -115,7 +115,7 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str) -> Messag
         environment=run.environment,
         state=run.state.value,
         reason=run.reason.value,
-        sentence=sentence,
+        sentence=sentence(run.reason, run.detail),
         next_step=explanation.next_step,
         who_acts=explanation.actor.value,
         commit=run.commit,

@@ -38,21 +38,30 @@ def revoke_token(connection: Connection, token_id: int, at: float) -> bool:
 
 KEY_LIFETIME = 24 * 3600.0
 """Seconds that the answer to an Idempotency-Key is kept."""
+_PRUNE = 200
+"""Old answers that one new key takes away at most."""
 
 
-def kept_answer(connection: Connection, key: str, now: float) -> dict[str, Any] | None:
-    """Return what was answered to this key before, with the digest of that request."""
-    connection.execute(delete(idempotency).where(idempotency.c.created_at < now - KEY_LIFETIME))
-    row = connection.execute(select(idempotency).where(idempotency.c.key == key)).mappings().one_or_none()
-    return None if row is None else dict(row)
+def claim_key(connection: Connection, key: str, request: str, at: float) -> dict[str, Any] | None:
+    """Take an Idempotency-Key for a request inside its transaction; return the earlier row if the key was used.
+
+    A transaction that holds the same key lets this one wait until it is known whether it was carried out.
+
+    :param request: digest of the request. The row's ``status`` and ``answer`` are those of `settle_key`.
+    """
+    old = select(idempotency.c.key).where(idempotency.c.created_at < at - KEY_LIFETIME).limit(_PRUNE)
+    connection.execute(delete(idempotency).where(idempotency.c.key.in_(old.with_for_update(skip_locked=True))))
+    row = {"key": key, "request": request, "status": 0, "answer": {}, "created_at": at}
+    if connection.execute(upsert(connection, idempotency, row, key=("key",), update={})).rowcount == 1:
+        return None
+    found = connection.execute(select(idempotency).where(idempotency.c.key == key)).mappings().one()
+    return dict(found)
 
 
-def keep_answer(
-    connection: Connection, key: str, request: str, status: int, answer: Mapping[str, Any], at: float
-) -> None:
-    """Remember the answer to a key."""
-    row = {"key": key, "request": request, "status": status, "answer": dict(answer), "created_at": at}
-    connection.execute(idempotency.insert().values(**row))
+def settle_key(connection: Connection, key: str, status: int, answer: Mapping[str, Any]) -> None:
+    """Remember the answer to the request that holds a key."""
+    where = idempotency.c.key == key
+    connection.execute(update(idempotency).where(where).values(status=status, answer=dict(answer)))
 
 
 def known_head(connection: Connection, repo: str, ref: str) -> str | None:

@@ -1,0 +1,34 @@
+"""The one sentence why: API, pages, command line and messages all say it in the same words."""
+
+from orchestrator.domain.reasons import Reason, explain
+
+MAX_LENGTH = 600
+"""Characters of a sentence; evidence beyond that belongs into the log."""
+
+
+def sentence(reason: Reason, detail: str) -> str:
+    """Join the catalogue's text for `reason` and the evidence in `detail` to one line that ends with a full stop.
+
+    What the evidence only repeats is left out: "The environment is on hold." and "on hold: freeze" become
+    "The environment is on hold: freeze."
+    """
+    text = explain(reason).text
+    evidence = _news(" ".join(detail.split()), text)
+    if not evidence:
+        return text
+    joined = f"{text.rstrip('.')}: {evidence}"
+    if len(joined) > MAX_LENGTH:
+        return joined[: MAX_LENGTH - 2].rstrip() + " …"
+    return joined if joined.endswith((".", "!", "?", "…")) else f"{joined}."
+
+
+def _news(evidence: str, text: str) -> str:
+    said = text.casefold().rstrip(".")
+    head, colon, rest = evidence.partition(": ")
+    if colon and _is_said(head, said):
+        return rest
+    return "" if _is_said(evidence, said) else evidence
+
+
+def _is_said(words: str, said: str) -> bool:
+    return f" {words.casefold().rstrip('.')} " in f" {said} "
