@@ -47,20 +47,20 @@ def build_error(message: str, step: str = "", tail: Sequence[str] = ()) -> Pilot
 
     :param step: the step that failed, as BuildKit names it; "" = not known. :param tail: its last lines.
     """
-    text = _LEAD.sub("", one_line(message))
-    if _DISK.search(text):
+    text = one_line(_LEAD.sub("", message))
+    if _DISK.search(message):
         return _disk(text)
-    if _RUN.search(text):
+    if _RUN.search(message):
         return _bad_step(text, step, tail)
-    if _SESSION.search(text):
+    if _SESSION.search(message):
         return Refused(
             Reason.SOURCE_UNSUPPORTED,
             f"{step or 'a step'} needs secrets, ssh keys or a login that only the docker command can hand over; use"
             " build arguments or a base image in the configured registry",
         )
-    if _CLASSIC.search(text):
+    if _CLASSIC.search(message):
         return Refused(Reason.SOURCE_UNSUPPORTED, f"{text}; set `build.builder: buildkit`")
-    if _DOCKERFILE.search(text) or not _BASE.search(text):
+    if _DOCKERFILE.search(message) or not _BASE.search(message):
         return _bad_step(text, step, tail)
     return pull_error(text)
 
@@ -114,10 +114,14 @@ def push_error(message: str) -> PilotageError:
 
 
 def one_line(text: str) -> str:
-    """Make one bounded line of `text`, without control characters (colours of a terminal)."""
+    """Make one bounded line of `text`, without control characters (colours of a terminal).
+
+    Of a text that is too long the middle goes: what happened stands at one of the ends.
+    """
     plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
     plain = " ".join("".join(char if char.isprintable() else " " for char in plain).split())
-    return plain if len(plain) <= MAX_EVIDENCE else plain[: MAX_EVIDENCE - 1] + "…"
+    half = MAX_EVIDENCE // 2
+    return plain if len(plain) <= MAX_EVIDENCE else f"{plain[: half - 1]}…{plain[-half:]}"
 
 
 def _bad_step(text: str, step: str, tail: Sequence[str]) -> Refused:

@@ -12,7 +12,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     :return: outputs ``image`` (host, path and tag) and ``digest`` when the registry has it, else ``image_id``.
     :raises Refused, Unavailable: what the registry, the source or the engine said.
     """
-    if order.run.digest or not order.run.commit:
+    if order.prebuilt:
         return _given(order, tools)
     digest = proven_digest(order, tools)
     if digest is not None:

@@ -1,0 +1,101 @@
+"""What a Dockerfile needs from outside."""
+
+import pytest
+
+from workers.clients.dockerfile import read_recipe
+
+
+def images(text: str, target: str = "", args: dict[str, str] | None = None, *, all_before: bool = False) -> list[str]:
+    found = read_recipe(text.encode(), args).images(target, all_before=all_before)
+    return [f"{name}@{platform}" if platform else name for name, platform in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("FROM python:3.12\n", ["python:3.12"]),
+        ("from\tpython:3.12\n", ["python:3.12"]),
+        ("\ufeffFROM python:3.12", ["python:3.12"]),
+        ("FROM scratch\n", []),
+        ("# FROM no\nFROM a:1 AS x\nFROM X\n", ["a:1"]),
+        ("FROM a:1 AS x\nFROM b:1\nCOPY --from=x / /\nCOPY --chown=1 --from=c:1 / /\n", ["a:1", "b:1", "c:1"]),
+        ("FROM a:1\nFROM b:1\nCOPY --from=0 / /\n", ["a:1", "b:1"]),
+        ("FROM --platform=linux/arm64 a:1\n", ["a:1@linux/arm64"]),
+        ("FROM --platform=$BUILDPLATFORM a:1 AS x\nFROM x\n", ["a:1"]),
+        ("FROM a@sha256:" + "0" * 64 + "\n", ["a@sha256:" + "0" * 64]),
+        ("ARG V=1\nFROM a:$V\n", ["a:1"]),
+        ("ARG V=1\nFROM a:${V}\n", ["a:1"]),
+        ('ARG V="1"\nFROM a:${V}\n', ["a:1"]),
+        ("ARG R=reg.io\nARG B=$R/base\nFROM ${B}:1\n", ["reg.io/base:1"]),
+        ("FROM a:${V:-9}\n", ["a:9"]),
+        ("ARG V\nFROM a${V:+:2}\n", ["a"]),
+        ("ARG V=x\nFROM a${V:+:2}\n", ["a:2"]),
+        ("FROM $UNKNOWN\n", []),
+        ("FROM a:1\nRUN --mount=type=bind,from=tools:1,target=/t t\n", ["a:1", "tools:1"]),
+        (
+            "FROM a:1\nRUN echo \\\n  FROM b:1 \\\n# a comment between\n\n  && true\nCOPY --from=c:1 / /\n",
+            ["a:1", "c:1"],
+        ),
+        ("FROM a:1\nRUN <<EOF\nFROM b:1\nEOF\nCOPY --from=c:1 / /\n", ["a:1", "c:1"]),
+        (
+            "FROM a:1\nCOPY <<-'X' <<Y /to/\n\tFROM b:1\n\tX\nCOPY --from=d:1 / /\nY\nCOPY --from=c:1 / /\n",
+            ["a:1", "c:1"],
+        ),
+        ("FROM a:1\nRUN cat <<EOF\nCOPY --from=c:1 / /\n", ["a:1", "c:1"]),
+        ("# escape=`\nFROM a:1\nRUN echo `\n FROM b:1\n", ["a:1"]),
+        ("FROM a:1 AS a\nFROM a\n", ["a:1"]),
+        ("nonsense\n", []),
+        ("", []),
+    ],
+)
+def test_base_images_are_found(text: str, expected: list[str]) -> None:
+    assert images(text) == expected
+
+
+def test_build_arguments_replace_defaults() -> None:
+    assert images("ARG BASE=a:1\nFROM $BASE\n", args={"BASE": "b:2"}) == ["b:2"]
+    assert images("ARG BASE\nFROM $BASE\n", args={"BASE": "b:2"}) == ["b:2"]
+    assert images("FROM ${BASE:-a:1}\n", args={"BASE": "not declared"}) == ["a:1"]
+
+
+STAGES = "FROM a:1 AS one\nFROM b:1 AS two\nFROM c:1 AS three\nCOPY --from=one / /\nFROM d:1\n"
+
+
+@pytest.mark.parametrize(
+    ("target", "all_before", "expected"),
+    [
+        ("three", False, ["a:1", "c:1"]),
+        ("three", True, ["a:1", "b:1", "c:1"]),
+        ("", False, ["d:1"]),
+        ("0", False, ["a:1"]),
+        ("nosuch", False, ["a:1", "b:1", "c:1", "d:1"]),
+    ],
+)
+def test_only_what_the_target_needs_counts(target: str, all_before: bool, expected: list[str]) -> None:
+    assert images(STAGES, target, all_before=all_before) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "syntax"),
+    [
+        ("# syntax=docker/dockerfile:1\nFROM a\n", "docker/dockerfile:1"),
+        ("#syntax = docker/dockerfile:1 \nFROM a\n", "docker/dockerfile:1"),
+        ("# a comment\n# syntax=docker/dockerfile:1\nFROM a\n", ""),
+        ("FROM a\n# syntax=docker/dockerfile:1\n", ""),
+    ],
+)
+def test_the_frontend_is_named_at_the_very_top(text: str, syntax: str) -> None:
+    assert read_recipe(text.encode()).syntax == syntax
+
+
+def test_mounts_are_listed_with_their_lines() -> None:
+    text = (
+        "FROM a\nRUN --mount=type=cache,target=/c \\\n  --mount=type=secret,id=x make\n"
+        "RUN --network=none --mount=target=/x x\n"
+    )
+    mounts = read_recipe(text.encode()).mounts()
+    assert [(mount.kind, mount.line) for mount in mounts] == [("cache", 2), ("secret", 2), ("bind", 4)]
+
+
+def test_a_circle_of_stages_ends() -> None:
+    assert images("FROM two AS one\nFROM one AS two\n") == ["two"]

@@ -1,0 +1,100 @@
+"""What the engine's texts mean; the texts are those that engines and registries really wrote."""
+
+import pytest
+
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from workers.clients.engine_errors import MAX_EVIDENCE, build_error, one_line, pull_error, push_error
+
+LLB = "failed to solve with frontend dockerfile.v0: failed to create LLB definition: "
+NO_HOST = 'Head "https://nosuch.invalid/v2/x/manifests/1": dial tcp: lookup nosuch.invalid: no such host'
+
+BUILDS = [
+    ("executor failed running [/bin/sh -c make]: exit code: 2", Refused, Reason.BUILD_FAILED),
+    ('process "/bin/sh -c curl dial tcp" did not complete successfully: exit code: 7', Refused, Reason.BUILD_FAILED),
+    ("The command '/bin/sh -c make' returned a non-zero code: 2", Refused, Reason.BUILD_FAILED),
+    (LLB + "dockerfile parse error line 1: unknown instruction: FORM", Refused, Reason.BUILD_FAILED),
+    (LLB + "target stage nope could not be found", Refused, Reason.BUILD_FAILED),
+    ("failed to reach build target nope in Dockerfile", Refused, Reason.BUILD_FAILED),
+    ('failed to compute cache key: "/nothere" not found: not found', Refused, Reason.BUILD_FAILED),
+    ("COPY failed: file not found in build context", Refused, Reason.BUILD_FAILED),
+    (LLB + "docker.io/library/nosuch:1: not found", Refused, Reason.BASE_IMAGE_UNAVAILABLE),
+    ("pull access denied for nosuch, repository does not exist", Refused, Reason.BASE_IMAGE_UNAVAILABLE),
+    ("manifest for a:1 not found: manifest unknown: manifest unknown", Refused, Reason.BASE_IMAGE_UNAVAILABLE),
+    ("failed to resolve source metadata for docker.io/a:1: not found", Refused, Reason.BASE_IMAGE_UNAVAILABLE),
+    (LLB + "failed to do request: " + NO_HOST, Unavailable, Reason.BASE_IMAGE_UNAVAILABLE),
+    ('Get "https://nosuch.invalid/v2/": net/http: TLS handshake timeout', Unavailable, Reason.BASE_IMAGE_UNAVAILABLE),
+    ("toomanyrequests: You have reached your pull rate limit. /v2/", Unavailable, Reason.BASE_IMAGE_UNAVAILABLE),
+    ("no active sessions", Refused, Reason.SOURCE_UNSUPPORTED),
+    ("the --mount option requires BuildKit. Refer to", Refused, Reason.SOURCE_UNSUPPORTED),
+    ("write /x: no space left on device", Refused, Reason.ENGINE_REFUSED),
+    ("something new", Refused, Reason.BUILD_FAILED),
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "reason"), BUILDS)
+def test_a_build_error_has_a_reason(text: str, kind: type[Exception], reason: Reason) -> None:
+    error = build_error(text)
+    assert (type(error), error.reason) == (kind, reason)
+
+
+QUOTA = (
+    "denied: adding 46.0 MiB of storage resource, which when updated to current usage of 1.0 GiB will exceed the"
+    " configured upper limit of 1.0 GiB."
+)
+PUSHES = [
+    ("unknown: Failed to process request due to 'api:1' configured as immutable.", Refused, Reason.TAG_IMMUTABLE),
+    (
+        "denied: adding 46.0 MiB of storage resource, which when updated to current usage of 1.0 GiB will exceed the"
+        " configured upper limit of 1.0 GiB.",
+        Refused,
+        Reason.REGISTRY_QUOTA,
+    ),
+    (
+        "denied: The system is in read only mode. Any modification is prohibited.",
+        Unavailable,
+        Reason.REGISTRY_READ_ONLY,
+    ),
+    ("unauthorized: project nosuch not found: project nosuch not found", Refused, Reason.REGISTRY_PROJECT_MISSING),
+    ("unauthorized: unauthorized to access repository: a/b, action: push", Refused, Reason.REGISTRY_UNAUTHORIZED),
+    ("denied: requested access to the resource is denied", Refused, Reason.REGISTRY_UNAUTHORIZED),
+    ("no basic auth credentials", Refused, Reason.REGISTRY_UNAUTHORIZED),
+    ("An image does not exist locally with the tag: a", Refused, Reason.IMAGE_MISSING),
+    ("tag does not exist: a:1", Refused, Reason.IMAGE_MISSING),
+    ('Get "https://a/v2/": x509: certificate signed by unknown authority', Refused, Reason.REGISTRY_REFUSED),
+    ("http: server gave HTTP response to HTTPS client", Refused, Reason.REGISTRY_REFUSED),
+    ("dial tcp 127.0.0.1:9: connect: connection refused", Unavailable, Reason.REGISTRY_UNAVAILABLE),
+    ("write tcp: connection reset by peer", Unavailable, Reason.REGISTRY_UNAVAILABLE),
+    ("received unexpected HTTP status: 502 Bad Gateway", Unavailable, Reason.REGISTRY_UNAVAILABLE),
+    ("unknown: internal server error", Unavailable, Reason.REGISTRY_UNAVAILABLE),
+    ("unexpected EOF", Unavailable, Reason.REGISTRY_UNAVAILABLE),
+    ("net/http: request canceled (Client.Timeout exceeded)", Unavailable, Reason.REGISTRY_UNAVAILABLE),
+    ("manifest invalid: manifest invalid", Refused, Reason.REGISTRY_REFUSED),
+]
+
+
+@pytest.mark.parametrize(("text", "kind", "reason"), PUSHES)
+def test_a_push_error_has_a_reason(text: str, kind: type[Exception], reason: Reason) -> None:
+    error = push_error(text)
+    assert (type(error), error.reason) == (kind, reason)
+
+
+def test_a_long_command_does_not_hide_what_happened() -> None:
+    error = build_error(f'failed to solve: process "{"x" * 5000}" did not complete successfully: exit code: 1')
+    assert error.reason is Reason.BUILD_FAILED
+    assert error.evidence.endswith("did not complete successfully: exit code: 1")
+
+
+def test_a_failed_step_is_told_with_its_last_lines() -> None:
+    error = build_error("exit code: 2", "[2/3] RUN make", ["cc -c x.c", "", "\x1b[31mx.c:1: error\x1b[0m"])
+    assert error.evidence == "[2/3] RUN make: exit code: 2; last lines: cc -c x.c / x.c:1: error"
+
+
+def test_the_image_is_named_when_the_text_does_not() -> None:
+    assert pull_error("manifest unknown", "reg.io/a:1").evidence == "reg.io/a:1: manifest unknown"
+
+
+def test_evidence_is_one_bounded_line() -> None:
+    line = one_line("a\nb\t\x00c " + "x" * 5000)
+    assert line.startswith("a b c x")
+    assert len(line) == MAX_EVIDENCE
