@@ -1,0 +1,268 @@
+"""The containers of the stand-in of Argo CD on a Docker engine: pull, start, look, probe, remove.
+
+A "cluster" of one node. Images with a registry's host in their name are always pulled: the engine also builds them,
+and a push that never happened must not go unnoticed here when it would break a real cluster.
+"""
+
+import http.client
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+from docker.errors import DockerException, NotFound
+from docker.types import LogConfig
+from docker.utils import kwargs_from_env
+
+from orchestrator.domain.apps import Registry
+from orchestrator.sandbox.argocd_chart import Workload
+
+LABEL = "pilotage.sandbox"
+"""Label of every container of a stand-in; the value is the instance id."""
+MEMORY = 256 * 1024 * 1024
+"""Bytes of memory of one container."""
+PROCESSES = 256
+"""Processes of one container."""
+PULL_TIMEOUT = 120
+"""Seconds of silence while an image is pulled."""
+PROBE_TIMEOUT = 1.0
+"""Seconds of one readiness probe (the default of Kubernetes)."""
+_PROBES = (
+    ("wget", "-q", "-T", "1", "-O", "/dev/null", "{url}"),
+    ("curl", "-fsS", "-m", "1", "-o", "/dev/null", "{url}"),
+    ("busybox", "wget", "-q", "-T", "1", "-O", "/dev/null", "{url}"),
+    ("python3", "-c", "import sys,urllib.request as r; r.urlopen(sys.argv[1],timeout=1)", "{url}"),
+    ("node", "-e", "fetch(process.argv[1]).then(r=>process.exit(r.ok?0:1),()=>process.exit(1))", "{url}"),
+)
+_CANNOT_RUN = (126, 127)
+_ERRORS = (DockerException, OSError)  # the SDK lets errors of its HTTP client through, which are OSErrors
+
+
+class EngineError(Exception):
+    """The engine said no: ``reason`` as Kubernetes names it (ErrImagePull), and one line."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a container does: alive or not, its exit code, and where its port is published (0: nowhere)."""
+
+    running: bool
+    exit_code: int = 0
+    port: int = 0
+    oom: bool = False
+
+
+class Engine:
+    """The Docker engine as one stand-in uses it; safe for several threads.
+
+    :param host: address of the engine; "" takes it from the environment.
+    :param instance: value of `LABEL`; containers of an earlier life with the same id are removed at `clean`.
+    """
+
+    def __init__(self, host: str, instance: str, registry: Registry | None) -> None:
+        self._instance = instance
+        self._registry = registry
+        self._local = threading.local()
+        self._address = {"DOCKER_HOST": host} if host else None
+        self._bridge = True
+
+    def clean(self) -> None:
+        """Remove every container of this instance, and look whether containers can have a network.
+
+        :raises EngineError: the engine does not answer.
+        """
+        try:
+            filters = {"label": f"{LABEL}={self._instance}"}
+            for found in self._api.containers(all=True, filters=filters):
+                self.remove(found["Id"])
+            self._bridge = any(network["Name"] == "bridge" for network in self._api.networks())
+        except _ERRORS as error:
+            raise EngineError("EngineUnavailable", _words(error)) from error
+
+    def pull(self, image: str) -> None:
+        """Pull an image that names a registry; any other must be here already.
+
+        :raises EngineError: ErrImagePull, with the registry's words.
+        """
+        if not _has_registry(image):
+            self._must_exist(image)
+            return
+        name, _, digest = image.partition("@")
+        head, _, tag = name.rpartition(":") if ":" in name.rsplit("/", 1)[-1] else (name, "", "latest")
+        try:
+            stream = self._api.pull(head, tag=digest or tag, stream=True, decode=True, auth_config=self._auth(image))
+            for line in stream:
+                if "error" in line:
+                    raise EngineError("ErrImagePull", f'Failed to pull image "{image}": {line["error"]}'[:400])
+        except _ERRORS as error:
+            raise EngineError("ErrImagePull", f'Failed to pull image "{image}": {_words(error)}') from error
+
+    def run(self, image: str, name: str, workload: Workload, labels: Mapping[str, str]) -> str:
+        """Create and start a container and return its id.
+
+        :raises EngineError: CreateContainerError or RunContainerError.
+        """
+        try:
+            container = self._create(image, name, workload, labels)
+        except _ERRORS as error:
+            raise EngineError("CreateContainerError", _words(error)) from error
+        try:
+            self._api.start(container)
+        except _ERRORS as error:
+            self.remove(container)
+            if self._bridge and "network bridge" in str(error):
+                self._bridge = False  # an engine whose bridge is broken: go on without a network
+                return self.run(image, name, workload, labels)
+            raise EngineError("RunContainerError", _words(error)) from error
+        return container
+
+    def restart(self, container: str) -> None:
+        """Start a container again that has ended.
+
+        :raises EngineError: RunContainerError.
+        """
+        try:
+            self._api.start(container)
+        except _ERRORS as error:
+            raise EngineError("RunContainerError", _words(error)) from error
+
+    def look(self, container: str, port: int) -> Look:
+        """Look at a container; one that is gone counts as ended with 137.
+
+        :raises EngineError: the engine does not answer.
+        """
+        try:
+            found = self._api.inspect_container(container)
+        except NotFound:
+            return Look(running=False, exit_code=137)
+        except _ERRORS as error:
+            raise EngineError("EngineUnavailable", _words(error)) from error
+        state = found["State"]
+        bound = (found["NetworkSettings"].get("Ports") or {}).get(f"{port}/tcp") or [{}]
+        return Look(
+            running=bool(state["Running"]),
+            exit_code=int(state["ExitCode"]),
+            port=int(bound[0].get("HostPort", 0)),
+            oom=bool(state.get("OOMKilled")),
+        )
+
+    def probe(self, container: str, look: Look, workload: Workload) -> str:
+        """Ask the container's HTTP probe; return "" when it passes (200 to 399), else what went wrong."""
+        if look.port:
+            return _http(f"127.0.0.1:{look.port}", workload.probe)
+        url = f"http://127.0.0.1:{workload.port}{workload.probe}"
+        for command in _PROBES:
+            code = self._execute(container, [part.format(url=url) for part in command])
+            if code not in _CANNOT_RUN:
+                return "" if code == 0 else f"Readiness probe failed: {command[0]} ended with {code}"
+        return ""  # nothing in the image can ask; that it stays up is all that can be known without a network
+
+    def logs(self, container: str, lines: int) -> list[str]:
+        """Return the last lines that a container printed; [] when it is gone."""
+        try:
+            text = self._api.logs(container, tail=lines, stdout=True, stderr=True)
+        except _ERRORS:
+            return []
+        return text.decode("utf-8", "replace").splitlines()
+
+    def remove(self, container: str) -> None:
+        """Remove a container, running or not; one that is gone already is fine."""
+        try:
+            self._api.remove_container(container, force=True, v=True)
+        except _ERRORS:
+            return
+
+    @property
+    def _api(self) -> docker.APIClient:
+        api: docker.APIClient | None = getattr(self._local, "api", None)
+        if api is None:
+            try:
+                settings = kwargs_from_env(environment=self._address)
+                api = docker.APIClient(**settings, version="auto", timeout=PULL_TIMEOUT)
+            except DockerException as error:
+                raise EngineError("EngineUnavailable", _words(error)) from error
+            self._local.api = api
+        return api
+
+    def close(self) -> None:
+        """Close this thread's connections to the engine."""
+        api: docker.APIClient | None = getattr(self._local, "api", None)
+        if api is not None:
+            api.close()
+            self._local.api = None
+
+    def _create(self, image: str, name: str, workload: Workload, labels: Mapping[str, str]) -> str:
+        published: dict[int | str, Any] | None = (
+            {workload.port: ("127.0.0.1",)} if self._bridge and workload.port else None
+        )
+        host = self._api.create_host_config(
+            network_mode="bridge" if self._bridge else "none",
+            port_bindings=published,
+            mem_limit=MEMORY,
+            memswap_limit=MEMORY,
+            pids_limit=PROCESSES,
+            security_opt=["no-new-privileges"],
+            log_config=LogConfig(type="json-file", config={"max-size": "1m", "max-file": "1"}),
+            restart_policy={"Name": "no"},
+        )
+        found = self._api.create_container(
+            image,
+            name=name,
+            ports=[workload.port] if published else None,
+            environment=dict(workload.env),
+            labels={**labels, LABEL: self._instance},
+            host_config=host,
+        )
+        return str(found["Id"])
+
+    def _must_exist(self, image: str) -> None:
+        try:
+            self._api.inspect_image(image)  # type: ignore[no-untyped-call]
+        except NotFound as error:
+            raise EngineError("ErrImageNeverPull", f'Container image "{image}" is not present') from error
+        except _ERRORS as error:
+            raise EngineError("ErrImagePull", _words(error)) from error
+
+    def _auth(self, image: str) -> dict[str, str]:
+        """Return the login for the image's registry; never the host's own: {} stops docker-py from reading it."""
+        registry = self._registry
+        if registry and registry.username and image.startswith(f"{registry.host}/"):
+            return {"username": registry.username, "password": registry.password.reveal()}
+        return {"username": "", "password": ""}
+
+    def _execute(self, container: str, command: list[str]) -> int:
+        try:
+            made: dict[str, Any] = self._api.exec_create(container, command)
+            self._api.exec_start(made["Id"])  # attached, so that it returns when the command has ended
+            code = self._api.exec_inspect(made["Id"])["ExitCode"]
+            return 1 if code is None else int(code)
+        except _ERRORS:
+            return _CANNOT_RUN[0]
+
+
+def _http(address: str, path: str) -> str:
+    connection = http.client.HTTPConnection(address, timeout=PROBE_TIMEOUT)
+    try:
+        connection.request("GET", path, headers={"User-Agent": "kube-probe/1.33", "Connection": "close"})
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as error:
+        return f"Readiness probe failed: Get http://{address}{path}: {_words(error)}"
+    finally:
+        connection.close()
+    return "" if 200 <= status < 400 else f"Readiness probe failed: HTTP probe failed with statuscode: {status}"
+
+
+def _has_registry(image: str) -> bool:
+    """Tell whether the first part of an image's name is a registry's host (the engine's own rule)."""
+    first, slash, _ = image.partition("/")
+    return bool(slash) and ("." in first or ":" in first or first == "localhost")
+
+
+def _words(error: BaseException) -> str:
+    said = getattr(error, "explanation", None) or str(error) or type(error).__name__
+    return " ".join(str(said).split())[:300]

@@ -1,0 +1,94 @@
+"""The live side of an application as the API shows it: resource tree, events and logs of its pods."""
+
+import uuid
+
+from orchestrator.sandbox import argocd_objects as objects
+from orchestrator.sandbox.argocd_objects import Json
+from orchestrator.sandbox.argocd_rollout import Deployment, Pod
+
+
+def resource_tree(app: Json, deployment: Deployment) -> Json:
+    """Return the tree of an application: Service, Deployment, its ReplicaSets and their Pods."""
+    namespace, name = app["spec"]["destination"]["namespace"], app["metadata"]["name"]
+    if deployment.applied is None:
+        return {"nodes": []}
+    common: Json = {"version": "v1", "namespace": namespace, "name": name, "createdAt": deployment.created}
+    rollout, pods = deployment.rollout(), deployment.pods()
+    health: Json = {"status": rollout.health} | ({"message": rollout.message} if rollout.message else {})
+    info = [{"name": "Revision", "value": f"Rev:{deployment.revision}"}]
+    nodes: list[Json] = [
+        common | {"kind": "Service", "uid": _uid(app, "Service"), "health": {"status": "Healthy"}},
+        common
+        | {"group": "apps", "kind": "Deployment", "uid": _uid(app, "Deployment"), "info": info, "health": health},
+    ]
+    for replica_set in sorted({pod.replica_set for pod in pods}):
+        owned = [pod for pod in pods if pod.replica_set == replica_set]
+        nodes.append(_replica_set(app, namespace, replica_set, owned))
+        nodes += [_pod(app, namespace, pod) for pod in owned]
+    return {"nodes": nodes, "hosts": []}
+
+
+def events_of(app: Json, deployment: Deployment, own: list[Json], uid: str, name: str) -> list[Json]:
+    """Return the events of a resource by uid or name; without either those of the application itself."""
+    if not uid and not name:
+        return own
+    found = [*own, *deployment.events()]
+    if uid == _uid(app, "Deployment") or (name == app["metadata"]["name"] and not uid):
+        return [event for event in found if event["involvedObject"]["kind"] != "Pod"]
+    return [
+        e for e in found if e["involvedObject"]["uid"] == uid or (not uid and e["involvedObject"]["name"] == name)
+    ]
+
+
+def log_entries(deployment: Deployment, pod_name: str, lines: int) -> list[Json]:
+    """Return the last lines of one pod (or of all, for "") as log entries, then the entry that ends them."""
+    now = objects.timestamp()
+    entries: list[Json] = [
+        {"content": line, "timeStamp": now, "last": False, "timeStampStr": now, "podName": pod.name}
+        for pod in deployment.pods()
+        if pod_name in ("", pod.name)
+        for line in pod.logs(lines)
+    ]
+    return [*entries, {"content": "", "timeStamp": now, "last": True, "timeStampStr": now, "podName": pod_name}]
+
+
+def _replica_set(app: Json, namespace: str, name: str, pods: list[Pod]) -> Json:
+    parent = {"group": "apps", "kind": "Deployment", "namespace": namespace, "name": app["metadata"]["name"]}
+    return {
+        "group": "apps",
+        "version": "v1",
+        "kind": "ReplicaSet",
+        "namespace": namespace,
+        "name": name,
+        "uid": _uid(app, name),
+        "parentRefs": [parent | {"uid": _uid(app, "Deployment")}],
+        "health": {"status": "Healthy" if all(pod.state.ready for pod in pods) else "Progressing"},
+        "createdAt": pods[0].created,
+    }
+
+
+def _pod(app: Json, namespace: str, pod: Pod) -> Json:
+    state = pod.state
+    info = [
+        {"name": "Status Reason", "value": state.reason},
+        {"name": "Containers", "value": f"{int(state.ready)}/1"},
+    ]
+    if state.restarts:
+        info.append({"name": "Restart Count", "value": str(state.restarts)})
+    parent = {"group": "apps", "kind": "ReplicaSet", "namespace": namespace, "name": pod.replica_set}
+    return {
+        "version": "v1",
+        "kind": "Pod",
+        "namespace": namespace,
+        "name": pod.name,
+        "uid": pod.uid,
+        "parentRefs": [parent | {"uid": _uid(app, pod.replica_set)}],
+        "info": info,
+        "images": [pod.workload.image],
+        "health": {"status": state.health} | ({"message": state.message} if state.message else {}),
+        "createdAt": pod.created,
+    }
+
+
+def _uid(app: Json, what: str) -> str:
+    return str(uuid.uuid5(uuid.UUID(app["metadata"]["uid"]), what))
