@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping
 
 from orchestrator.domain.events import Ignored, Malformed, Push, RefChange, RefKind, RepoNames
-from orchestrator.domain.refs import is_safe_ref_name, split_ref
+from orchestrator.domain.refs import is_safe_ref_name, repo_key, split_ref
 from webhooks.markers import skip_marker
-from webhooks.payload import Record
+from webhooks.payload import MAX_NAME, Record
 
 MAX_EVENT = 100
 """Characters of an event's name."""
@@ -25,13 +25,13 @@ def event_name(headers: Mapping[str, str], header: str) -> str:
 def repo_names(record: Record, *, full_name: str, urls: Iterable[str]) -> RepoNames:
     """Collect the names of a repository.
 
-    :param full_name: the field with the path. :param urls: the fields with addresses; absent ones are left out.
+    :param full_name: the field with the path. :param urls: the fields with addresses; broken ones are left out.
     :raises Malformed: the path is missing or a field is not a text.
     """
     addresses = dict.fromkeys(record.note(name) for name in urls)
     return RepoNames(
         full_name=record.text(full_name),
-        urls=tuple(address for address in addresses if address),
+        urls=tuple(address for address in addresses if _is_address(address)),
         default_branch=record.note("default_branch") or None,
     )
 
@@ -117,6 +117,13 @@ def changed_paths(commits: tuple[Record, ...], *, most: int, most_files: int) ->
             return None
         paths.update(files)
     return frozenset(paths)
+
+
+def _is_address(text: str) -> bool:
+    try:
+        return 0 < len(text) <= MAX_NAME and bool(repo_key(text))
+    except ValueError:  # a port or an IPv6 address that is none
+        return False
 
 
 def _person(head: Record | None, role: str, field: str) -> str:

@@ -68,13 +68,20 @@ def _why_not(change: RefChange, is_own: Callable[[RefChange], bool]) -> tuple[st
         return "deleted", f"{change.kind} {change.name} was deleted"
     if not is_safe_ref_name(change.name):
         return "ref", f"{change.kind} name is not one that Git would create"
-    if change.commit is None or not is_sha(change.commit):
+    if not _names_commit(change):
         return "commit", f"{change.kind} {change.name} names no commit"
     if is_own(change):
         return "own_commit", "the head commit is a deploy commit of ours"
     if change.skip:
         return "skip", f"the head commit asks to skip with {change.skip}"
     return None
+
+
+def _names_commit(change: RefChange) -> bool:
+    if change.commit is None:
+        # Gogs tells of a new tag by an id that may be the tag object's; the check stage finds the commit.
+        return change.kind is RefKind.TAG and change.after is not None
+    return is_sha(change.commit)
 
 
 def _environments(app: App, change: RefChange) -> list[Wanted]:

@@ -172,6 +172,7 @@ def facts(change: RefChange, wanted: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_buildable(change: RefChange) -> bool:
+    """Tell whether the payload alone names something to build (a tag without a commit needs a clone)."""
     return bool(change.commit and not change.deleted and not change.skip and not is_own_commit(change, BOT))
 
 

@@ -1,4 +1,4 @@
-"""Changed files are told only when the list is complete."""
+"""What the forges' pushes share: names that can be used, and changed files only when the list is complete."""
 
 import json
 from typing import Any
@@ -55,3 +55,13 @@ def test_a_list_that_may_have_gaps_is_no_list(fields: dict[str, Any]) -> None:
 @pytest.mark.parametrize("forge", [name for name in FORGES if name != "github"])
 def test_without_a_flag_for_forced_pushes_there_is_no_list(forge: str) -> None:
     assert paths(forge) is None
+
+
+@pytest.mark.parametrize("broken", ["", None, "https://git.example.com:port/a/b", "http://[::1/a/b", "x" * 3_000])
+def test_an_address_that_is_none_is_left_out(broken: str | None) -> None:
+    case = own_case("github", "push-branch")
+    payload = json.loads(case.body)
+    payload["repository"] |= {"html_url": broken}
+    parsed = FORGES["github"].parse(Headers(case.headers().items()), json.dumps(payload).encode())
+    assert parsed.repo is not None
+    assert parsed.repo.urls == (payload["repository"]["clone_url"], payload["repository"]["ssh_url"])
