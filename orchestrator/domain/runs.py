@@ -186,6 +186,19 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rival:
+    """Another run of the same environment, as far as the order of commits is concerned.
+
+    ``landed``: its change is the newest in Git. ``begun``: it is past ``check``.
+    """
+
+    run: int
+    commit: str
+    landed: bool = False
+    begun: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The proof of a deploy: every link from the source commit to the live container, as read back."""
 

@@ -36,6 +36,8 @@ from orchestrator.engine.policy import POLICIES, Policy
 
 _LIFTED = ("commit", "image", "digest", "title", "author", "ref")
 """Outputs of stages that are facts about the run itself."""
+_ENDED_BY_OTHERS = frozenset({Reason.OLDER_COMMIT, Reason.SUPERSEDED})
+"""Reasons of a stage that end the run without anything having gone wrong."""
 _SKIPS = frozenset({Reason.NOT_CONFIGURED, Reason.NOT_NEEDED})
 
 
@@ -176,6 +178,10 @@ def _fail(
         wake_at=None,
         outputs={**current.outputs, **outputs},
     )
+    if reason in _ENDED_BY_OTHERS:
+        stage = replace(stage, state=StageState.CANCELLED)
+        ended = replace(_with(run, stage, RunState.CANCELLED, reason, detail), finished_at=now)
+        return Decision(run=ended, tell=("run.cancelled",), freed=True)
     ended = _with(run, stage, RunState.FAILED, reason, detail)
     return Decision(run=replace(ended, finished_at=now), tell=("run.failed",), freed=True)
 

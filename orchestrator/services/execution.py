@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.errors import LeaseLost
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Fail, Run, Stage, StageName
+from orchestrator.domain.runs import Done, Fail, Rival, Run, Stage, StageName
 from orchestrator.engine.facts import Blocked, Claimed, Fact, Reported
 from orchestrator.engine.gate import Stay, commit_cuts_off, gate
 from orchestrator.engine.policy import POLICIES
@@ -19,19 +19,25 @@ from orchestrator.store import claims, environments, runs, wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 
+_ORDERED = frozenset({StageName.CHECK, StageName.COMMIT})
+"""The stages that compare this run's commit with those of other runs."""
 _GATED = frozenset({StageName.BUILD, StageName.COMMIT})
 """The stages before which a run may have to wait for its turn; in between, it keeps its place."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
-    """A stage that this worker, and nobody else, is to look at now. ``fence`` proves the claim when it reports."""
+    """A stage that this worker, and nobody else, is to look at now. ``fence`` proves the claim when it reports.
+
+    ``rivals``: other runs of the environment, for the stages that mind the order of commits.
+    """
 
     run: Run
     stage: StageName
     app: App
     environment: Environment
     fence: int
+    rivals: tuple[Rival, ...] = ()
 
 
 class Execution:
@@ -77,6 +83,8 @@ class Execution:
             if before is None or not claims.holds(connection, before.id, assignment.fence):
                 raise LeaseLost(f"run {assignment.run.id}, fence {assignment.fence}")
             decision = advance(before, fact, at)
+            for obsolete in _obsolete(fact):
+                ledger.supersede(connection, self._settings, obsolete, before.id, now)
             if decision.run.committed and not before.committed:
                 moved = self._move_to_proving(connection, decision.run, now)
                 decision = replace(decision, run=moved)
@@ -129,7 +137,8 @@ class Execution:
         claimed = Claimed(stage=stage.name, timeout=timeout_of(stage.name, app, environment))
         decision = _then(so_far, advance(run, claimed, _at(now)))
         started = ledger.record(connection, self._settings, before, decision, now)
-        return Assignment(run=started, stage=stage.name, app=app, environment=environment, fence=fence)
+        rivals = runs.rivals(connection, started) if stage.name in _ORDERED else ()
+        return Assignment(run=started, stage=stage.name, app=app, environment=environment, fence=fence, rivals=rivals)
 
     def _give_back(self, connection: Connection, before: Run, decision: Decision, now: float) -> None:
         ledger.record(connection, self._settings, before, decision, now)
@@ -162,6 +171,13 @@ class Execution:
         detail = f"{run.app}/{run.environment} is not in the configuration"
         fact = Reported(stage=stage, outcome=Fail(reason=Reason.APP_REMOVED, detail=detail))
         return advance(claimed, fact, _at(now))
+
+
+def _obsolete(fact: Fact) -> list[int]:
+    """Read which runs ``check`` found to be overtaken by this one."""
+    if isinstance(fact, Reported) and fact.stage is StageName.CHECK and isinstance(fact.outcome, Done):
+        return [int(run_id) for run_id in fact.outcome.outputs.get("obsolete", ())]
+    return []
 
 
 def _then(first: Decision, second: Decision) -> Decision:

@@ -80,10 +80,11 @@ def withdraw(connection: Connection, run_id: int) -> bool:
     return connection.execute(update(changes).where(where).values(state="withdrawn")).rowcount == 1
 
 
-def waiting(connection: Connection, branch_key: str) -> int:
-    """Count the changes that wait for a writer (at most 1 is needed to know that somebody does)."""
+def oldest_waiting(connection: Connection, branch_key: str) -> int | None:
+    """Return the run whose change has waited longest for a writer, or None."""
     where = (changes.c.branch_key == branch_key) & (changes.c.state == "pending")
-    return len(connection.execute(select(changes.c.run_id).where(where).limit(1)).all())
+    statement = select(changes.c.run_id).where(where).order_by(changes.c.created_at).limit(1)
+    return connection.execute(statement).scalar_one_or_none()
 
 
 def _set_state(connection: Connection, run_ids: Sequence[int], state: str) -> None:

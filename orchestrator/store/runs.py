@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, update
 
-from orchestrator.domain.runs import FINAL, Run, Stage, StageName, StageState, Trigger
+from orchestrator.domain.runs import FINAL, Rival, Run, Stage, StageName, StageState, Trigger
 from orchestrator.store.dialect import upsert_statement
 from orchestrator.store.rows import RUN_COLUMNS, from_run, from_stage, to_run, to_stage
 from orchestrator.store.schema import runs, stages
@@ -37,6 +37,7 @@ class NewRun:
     ref: str = ""
     commit: str = ""
     image: str = ""
+    digest: str = ""
     title: str = ""
     author: str = ""
     actor: str = ""
@@ -47,9 +48,10 @@ class NewRun:
 
     def row(self, created_at: float, delivery_id: int | None) -> dict[str, Any]:
         """Return the columns to insert."""
-        names = ("app", "environment", "ref", "commit", "image", "title", "author", "actor", "attempt", "rerun_of")
+        names = ("app", "environment", "ref", "commit", "image", "digest", "title", "author", "actor", "attempt")
         values: dict[str, Any] = {name: getattr(self, name) for name in names}
         return values | {
+            "rerun_of": self.rerun_of,
             "trigger": self.trigger.value,
             "approved": self.approved,
             "dedupe": self.dedupe,
@@ -107,10 +109,25 @@ def save(connection: Connection, before: Run, after: Run) -> None:
         connection.execute(_SAVE_STAGE[connection.dialect.name], row)
 
 
-def active_in(connection: Connection, app: str, environment: str) -> list[Run]:
-    """Read the runs of an environment that are not final, oldest first."""
-    statement = select(runs).where(runs.c.app == app, runs.c.environment == environment, runs.c.state.in_(ACTIVE))
-    return load_many(connection, statement.order_by(runs.c.id))
+_RIVALS = (
+    select(runs.c.id, runs.c.commit, stages.c.started_at)
+    .outerjoin(stages, (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.BUILD.value))
+    .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
+    .where(runs.c.state.in_(ACTIVE), runs.c.commit != "", runs.c.id != bindparam("of_run"))
+    .order_by(runs.c.id.desc())
+    .limit(100)
+)
+
+
+def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
+    """Read the other runs of the environment that matter for the order of commits."""
+    values = {"of_app": run.app, "in_environment": run.environment, "of_run": run.id}
+    found = [
+        Rival(run=row.id, commit=row.commit, begun=row.started_at is not None)
+        for row in connection.execute(_RIVALS, values)
+    ]
+    last = last_committed(connection, run.app, run.environment, before=run.id)
+    return (*found, Rival(run=last.id, commit=last.commit, landed=True, begun=True)) if last else tuple(found)
 
 
 def waiting_in(connection: Connection, app: str, environment: str, limit: int = 20) -> list[int]:
@@ -121,6 +138,20 @@ def waiting_in(connection: Connection, app: str, environment: str, limit: int = 
         .where(runs.c.reason.in_(("behind_run", "on_hold")))
     )
     return list(connection.execute(statement.order_by(runs.c.id.desc()).limit(limit)).scalars())
+
+
+_WAITING_AT = (
+    select(runs.c.id, runs.c.app, runs.c.environment)
+    .join(stages, stages.c.run_id == runs.c.id)
+    .where(
+        runs.c.state == "waiting", stages.c.state == "waiting", stages.c.name.in_(bindparam("names", expanding=True))
+    )
+)
+
+
+def waiting_at(connection: Connection, names: Sequence[str]) -> list[tuple[int, str, str]]:
+    """List the runs whose current stage is one of `names` and waits: (id, app, environment)."""
+    return [(row.id, row.app, row.environment) for row in connection.execute(_WAITING_AT, {"names": list(names)})]
 
 
 def last_committed(connection: Connection, app: str, environment: str, *, before: int | None = None) -> Run | None:

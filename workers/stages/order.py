@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.apps import App, Environment, Settings
-from orchestrator.domain.runs import Run
+from orchestrator.domain.runs import Rival, Run
 
 if TYPE_CHECKING:
     from workers.stages.toolbox import Clients
@@ -17,6 +17,7 @@ class Order:
     """What is to be brought where.
 
     ``outputs`` merges what all stages of this run wrote down so far, this stage's own earlier looks included.
+    ``rivals`` are other runs of the environment (only filled in for ``check`` and ``commit``).
     ``started_at`` is when the stage began (its first attempt); ``now`` is the clock; both are aware UTC.
     """
 
@@ -27,11 +28,17 @@ class Order:
     outputs: Mapping[str, Any]
     started_at: datetime
     now: datetime
+    rivals: tuple[Rival, ...] = ()
 
     @property
     def image(self) -> str:
         """The image with host and tag as it is pushed: ``harbor.example.com/plate/web:sha-0123456789ab``."""
         return self.run.image
+
+    @property
+    def prebuilt(self) -> bool:
+        """Tell whether the run brings an image that exists already (a promotion, or an image that a person named)."""
+        return bool(self.run.digest) or not (self.run.commit or self.run.ref)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

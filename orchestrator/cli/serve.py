@@ -1,0 +1,154 @@
+"""The commands that serve: everything on one machine, or one process of it."""
+
+import signal
+import threading
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.errors import CliError, Code
+
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar="PILOTAGE_CONFIG", metavar="FILE", help="The configuration. Default: pilotage.yaml."
+    ),
+]
+
+
+def up(config: Config = None) -> None:
+    """Run everything on this machine: web, webhooks, relay, workers, and a broker if none is configured.
+
+    \b
+    Example:
+      pilotage up --config pilotage.yaml
+    """
+    from orchestrator.cli import assembly
+
+    settings = assembly.load_settings(config)
+    assembly.log_as("up", settings)
+    from orchestrator.cli.everything import run
+
+    run(settings, lambda url: typer.echo(f"Pilotage answers on {url}", err=True))
+
+
+def web(config: Config = None) -> None:
+    """Run the API and the pages.
+
+    \b
+    Example:
+      pilotage web --config pilotage.yaml
+    """
+    from orchestrator.cli import assembly
+    from orchestrator.cli.httpd import Httpd
+
+    parts = _start("web", config)
+    Httpd(lambda: assembly.web_app(parts), parts.settings.bind).run()
+
+
+def webhooks(config: Config = None) -> None:
+    """Run the webhook endpoint alone, for a host of its own.
+
+    \b
+    Example:
+      pilotage webhooks --config pilotage.yaml
+    """
+    from orchestrator.cli import assembly
+    from orchestrator.cli.httpd import Httpd
+
+    parts = _start("webhooks", config)
+    Httpd(lambda: assembly.webhooks_app(parts), parts.settings.bind).run()
+
+
+def worker(
+    config: Config = None,
+    queue: Annotated[str, typer.Option(help="The pool to serve: build or deploy.")] = "build",
+    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Processes of the pool.")] = 2,
+) -> None:
+    """Run a worker. ``build`` makes and pushes images and goes on with the run; ``deploy`` does all that is short.
+
+    \b
+    Example:
+      pilotage worker --queue build --concurrency 4
+    """
+    from orchestrator.cli.everything import run_worker
+    from workers.settings import QUEUES
+
+    if queue not in QUEUES:
+        raise CliError(f"There is no queue {queue!r}; choose one of {', '.join(QUEUES)}.", Code.USAGE)
+    run_worker(_start(f"worker-{queue}", config), queue, concurrency)
+
+
+def relay(config: Config = None) -> None:
+    """Run the relay: wake-ups, leases, notifications, Argo CD's changes, lost hooks.
+
+    \b
+    Example:
+      pilotage relay --config pilotage.yaml
+    """
+    from orchestrator.cli import assembly
+
+    running = assembly.relay(_start("relay", config))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: running.stopping.set())
+    keeper = threading.Thread(target=running.run)
+    keeper.start()
+    while keeper.is_alive():
+        keeper.join(0.5)
+
+
+def migrate(config: Config = None) -> None:
+    """Bring the database to the schema of this version. Safe to run twice, and from several machines at once.
+
+    \b
+    Example:
+      pilotage migrate --config pilotage.yaml
+    """
+    from orchestrator.cli import assembly
+    from orchestrator.cli.broker import Broker
+    from orchestrator.store import migrate as migrations
+
+    settings = assembly.load_settings(config)
+    database = assembly.Parts(settings, Broker("")).database()
+    migrations.upgrade(database)
+    typer.echo(f"The database is at schema {migrations.current(database)}.")
+
+
+def demo(
+    stay: Annotated[bool, typer.Option("--stay", help="Keep everything up to play with, until Ctrl-C.")] = False,
+) -> None:
+    """Show a whole deploy on this machine with stand-ins for the forge, Harbor, Argo CD and Slack.
+
+    \b
+    Example:
+      pilotage demo --stay
+    """
+    from orchestrator.cli.demo import run
+
+    raise typer.Exit(run(stay=stay))
+
+
+def doctor(config: Config = None) -> None:
+    """Check every service that the configuration names; one line each, with what to do where one fails.
+
+    \b
+    Example:
+      pilotage doctor --config pilotage.yaml
+    """
+    from orchestrator.cli import assembly
+    from orchestrator.cli.doctor import examine
+
+    settings = assembly.load_settings(config)
+    if not examine(settings, typer.echo):
+        raise typer.Exit(Code.FAILED)
+
+
+def _start(service: str, config: Path | None):  # type: ignore[no-untyped-def]
+    from orchestrator.cli import assembly
+
+    settings = assembly.load_settings(config)
+    assembly.log_as(service, settings)
+    parts = assembly.parts(settings)
+    assembly.check_schema(parts.database())
+    return parts

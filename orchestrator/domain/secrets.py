@@ -1,0 +1,19 @@
+"""Finding every secret of the configuration, so that logs can be masked."""
+
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from orchestrator.domain.apps import Secret
+
+
+def secrets_in(value: Any) -> set[str]:
+    """Collect the plain texts of all `Secret` values inside frozen dataclasses, tuples and mappings."""
+    if isinstance(value, Secret):
+        return {value.reveal()} - {""}
+    if is_dataclass(value):
+        return set().union(*(secrets_in(getattr(value, one.name)) for one in fields(value)))
+    if isinstance(value, tuple | list | frozenset):
+        return set().union(*(secrets_in(one) for one in value))
+    if isinstance(value, dict):
+        return set().union(*(secrets_in(one) for one in value.values()))
+    return set()

@@ -1,0 +1,80 @@
+"""The queue of wanted edits: submitted by runs, taken in batches by one writer per GitOps branch."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from orchestrator.domain.changes import Change, Edit, Landed, Rejected
+from orchestrator.services.bell import Bell
+from orchestrator.store import changes, wakes
+from orchestrator.store.database import Database
+from orchestrator.store.database import now as clock
+
+Result = Landed | Rejected
+
+
+class Commits:
+    """One GitOps branch's queue.
+
+    :param branch_key: names the repository and branch; runs with the same key share commits' pushes.
+    :param owner: names this process as the writer.
+    """
+
+    def __init__(self, database: Database, bell: Bell, branch_key: str, owner: str) -> None:
+        self._database = database
+        self._bell = bell
+        self._key = branch_key
+        self._owner = owner
+
+    def submit(self, change: Change) -> Result | None:
+        """Queue a run's change (once, however often it is called); return its result if there is one already."""
+        with self._database.write() as connection:
+            row = changes.submit(connection, change.run, self._key, asdict(change), clock())
+        return _result(row)
+
+    def take(self) -> list[Change] | None:
+        """Become the writer and take all that wait; None while another process writes."""
+        with self._database.write() as connection:
+            if not changes.become_writer(connection, self._key, self._owner, clock()):
+                return None
+            return [_change(row["payload"]) for row in changes.take_batch(connection, self._key)]
+
+    def renew(self) -> bool:
+        """Stay the writer; False when somebody else is by now."""
+        with self._database.write() as connection:
+            return changes.become_writer(connection, self._key, self._owner, clock())
+
+    def finish(self, results: Sequence[Result]) -> None:
+        """Write down how changes ended and have their runs look."""
+        now = clock()
+        with self._database.write() as connection:
+            for result in results:
+                state = "landed" if isinstance(result, Landed) else "rejected"
+                changes.finish(connection, result.run, state, asdict(result))
+                wakes.set_due(connection, result.run, now, "deploy")
+        self._bell.ring()
+
+    def stop(self, unfinished: Sequence[Change] = ()) -> None:
+        """Stop writing; changes that were taken but not pushed wait again, and one of the waiting runs is woken."""
+        now = clock()
+        with self._database.write() as connection:
+            changes.give_back(connection, [change.run for change in unfinished])
+            changes.stop_writing(connection, self._key, self._owner)
+            oldest = changes.oldest_waiting(connection, self._key)
+            if oldest is not None:
+                wakes.set_due(connection, oldest, now, "deploy")
+        if oldest is not None:
+            self._bell.ring()
+
+
+def _change(payload: dict[str, Any]) -> Change:
+    edits = tuple(Edit(**edit) for edit in payload["edits"])
+    trailers = tuple((name, value) for name, value in payload["trailers"])
+    return Change(**{**payload, "edits": edits, "trailers": trailers})
+
+
+def _result(row: dict[str, Any]) -> Result | None:
+    values = dict(row["result"])
+    if row["state"] == "landed":
+        return Landed(**{**values, "previous": tuple(values["previous"])})
+    return Rejected(**values) if row["state"] == "rejected" else None

@@ -1,0 +1,64 @@
+"""Notifications on their way: leased, sent by a worker's notifier, recorded; never touching the run."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.domain.messages import Message
+from orchestrator.store import notifications
+from orchestrator.store.database import Database
+from orchestrator.store.database import now as clock
+
+ATTEMPTS = 10
+"""Tries before a notification is given up: about a day, with the pauses below."""
+PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
+"""Seconds between tries, unless the service names its own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """One notification to send; ``previous`` is the channel's reference of the run's first message."""
+
+    row: dict[str, Any]
+    message: Message
+    previous: str
+
+
+class Outbox:
+    """One transaction before and one after each sending."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def next(self, channel: str) -> Parcel | None:
+        """Lease the next notification of a channel."""
+        with self._database.write() as connection:
+            row = notifications.take_next(connection, channel, clock())
+            if row is None:
+                return None
+            previous = notifications.reference(connection, row["run_id"], channel)
+        return Parcel(row=row, message=_message(row["message"]), previous=previous)
+
+    def sent(self, parcel: Parcel, reference: str) -> None:
+        """It arrived."""
+        with self._database.write() as connection:
+            notifications.sent(connection, parcel.row, reference, clock())
+
+    def postpone(self, parcel: Parcel, detail: str, retry_after: float | None) -> None:
+        """It could not be delivered now; try later, or give up after the last attempt."""
+        attempt = int(parcel.row["attempt"])
+        with self._database.write() as connection:
+            if attempt >= ATTEMPTS:
+                notifications.give_up(connection, parcel.row["id"], f"given up after {attempt} attempts: {detail}")
+                return
+            pause = retry_after if retry_after is not None else PAUSES[min(attempt, len(PAUSES)) - 1]
+            notifications.postpone(connection, parcel.row["id"], clock() + pause, detail)
+
+    def refused(self, parcel: Parcel, detail: str) -> None:
+        """The channel will never take it."""
+        with self._database.write() as connection:
+            notifications.give_up(connection, parcel.row["id"], detail)
+
+
+def _message(values: dict[str, Any]) -> Message:
+    stages = tuple((name, state, seconds) for name, state, seconds in values["stages"])
+    return Message(**{**values, "stages": stages})

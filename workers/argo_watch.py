@@ -1,0 +1,114 @@
+"""Waking runs that wait for Argo CD: one list per interval for all of them, and a stream that wakes earlier.
+
+The watch never decides anything: it only has a run look again when its application has changed. A thousand waiting
+runs cost one request per interval.
+"""
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator import journal
+from orchestrator.domain.errors import PilotageError
+from orchestrator.services.waits import Waits
+from workers.clients.argocd import ArgoClient
+from workers.gitops.readiness import fingerprint
+
+log = journal.get(__name__)
+
+POLL = 1.5
+"""Seconds between two lists while runs wait and no stream is up."""
+POLL_WITH_STREAM = 15.0
+"""Seconds between two lists while the stream is up: it may drop events silently."""
+IDLE = 0.5
+"""Seconds between two looks at whether any run waits."""
+
+
+class ArgoWatch:
+    """Watches one Argo CD server for all waiting runs."""
+
+    def __init__(self, client: ArgoClient, waits: Waits) -> None:
+        self._client = client
+        self._waits = waits
+        self._seen: dict[str, str] = {}
+        self._known: set[int] = set()
+        self._listed_at = 0.0
+        self._stream = _Stream(client, self._on_event)
+
+    def once(self, stopping: threading.Event) -> float:
+        """List once if it is time, and keep the stream up while runs wait."""
+        waiting = self._waits.waiting()
+        if not waiting:
+            self._stream.stop()
+            self._known.clear()
+            return IDLE
+        self._stream.start(stopping)
+        new = {run_id for runs in waiting.values() for run_id in runs} - self._known
+        interval = POLL_WITH_STREAM if self._stream.up else POLL
+        if new or time.monotonic() - self._listed_at >= interval:
+            self._list(waiting, new)
+        return IDLE
+
+    def _list(self, waiting: Mapping[str, list[int]], new: set[int]) -> None:
+        """Wake the runs of applications that changed; a run that has just begun to wait is woken once in any case.
+
+        It may have looked before the change and begun to wait after it.
+        """
+        self._listed_at = time.monotonic()
+        changed = {name for name, print_ in self._prints().items() if self._note(name, print_)}
+        woken = {run_id for name in changed for run_id in waiting.get(name, [])} | new
+        self._known |= {run_id for runs in waiting.values() for run_id in runs}
+        self._waits.wake(woken)
+
+    def _prints(self) -> dict[str, str]:
+        return {_name(one): fingerprint(one) for one in self._client.applications()}
+
+    def _note(self, name: str, print_: str) -> bool:
+        before = self._seen.get(name)
+        self._seen[name] = print_
+        return before is not None and before != print_
+
+    def _on_event(self, _type: str, application: Mapping[str, Any]) -> None:
+        self._waits.wake_application(_name(application))
+
+
+class _Stream:
+    """The stream, in a thread of its own, for as long as runs wait."""
+
+    _PAUSE = 2.0
+
+    def __init__(self, client: ArgoClient, on_event: Any) -> None:
+        self._client = client
+        self._on_event = on_event
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self.up = False
+
+    def start(self, stopping: threading.Event) -> None:
+        """Start, unless it runs."""
+        if self._thread is None or not self._thread.is_alive():
+            self._stop = threading.Event()
+            self._thread = threading.Thread(target=self._run, args=(stopping, self._stop), name="stream", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Let it end."""
+        self._stop.set()
+
+    def _run(self, stopping: threading.Event, stop: threading.Event) -> None:
+        while not (stop.is_set() or stopping.is_set()):
+            try:
+                self.up = True
+                self._client.stream(self._event, stop)
+            except PilotageError as error:
+                log.info("stream ended", reason=error.reason.value, detail=error.evidence)
+            self.up = False
+            stop.wait(self._PAUSE)
+
+    def _event(self, type_: str, application: dict[str, Any]) -> None:
+        self._on_event(type_, application)
+
+
+def _name(application: Mapping[str, Any]) -> str:
+    return str((application.get("metadata") or {}).get("name", ""))

@@ -1,0 +1,45 @@
+"""Sending notifications, one duty per channel: a slow or broken channel delays neither runs nor other channels."""
+
+import threading
+
+from orchestrator import journal
+from orchestrator.domain.apps import Channel
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.masking import Mask
+from orchestrator.domain.messages import KINDS
+from orchestrator.services.outbox import Outbox, Parcel
+from workers.notifiers.table import NOTIFIERS
+
+log = journal.get(__name__)
+
+IDLE = 0.5
+"""Seconds between two looks at the table."""
+
+
+class Messenger:
+    """Sends what waits for one channel."""
+
+    def __init__(self, channel: Channel, outbox: Outbox, mask: Mask) -> None:
+        self._channel = channel
+        self._outbox = outbox
+        self._mask = mask
+
+    def once(self, _stopping: threading.Event) -> float:
+        """Send one notification; return the seconds that the channel wants between two."""
+        parcel = self._outbox.next(self._channel.name)
+        if parcel is None:
+            return IDLE
+        try:
+            sent = NOTIFIERS[self._channel.kind].send(parcel.message, self._channel, parcel.previous)
+        except Refused as error:
+            self._log(parcel, "notification refused", error.evidence)
+            self._outbox.refused(parcel, self._mask(error.evidence))
+        except Unavailable as error:
+            self._log(parcel, "notification postponed", error.evidence)
+            self._outbox.postpone(parcel, self._mask(error.evidence), error.retry_after)
+        else:
+            self._outbox.sent(parcel, sent.reference)
+        return KINDS[self._channel.kind].interval
+
+    def _log(self, parcel: Parcel, event: str, evidence: str) -> None:
+        log.warning(event, channel=self._channel.name, run=parcel.message.run, detail=self._mask(evidence))

@@ -1,0 +1,48 @@
+"""Finding pushes whose hook was lost: the heads of watched branches are read from the forge now and then."""
+
+import threading
+from pathlib import Path
+
+from orchestrator import journal
+from orchestrator.domain.apps import App, Settings
+from orchestrator.domain.errors import PilotageError
+from orchestrator.engine.matching import watched_branches
+from orchestrator.services.bell import Bell
+from orchestrator.services.reconcile import Reconcile
+from workers.clients.git import Mirror, mirror_folder
+
+log = journal.get(__name__)
+
+
+class Polling:
+    """Reads the watched heads of every app's repository, one ``ls-remote`` per repository and round."""
+
+    def __init__(self, settings: Settings, reconcile: Reconcile, bell: Bell) -> None:
+        self._settings = settings
+        self._reconcile = reconcile
+        self._bell = bell
+
+    def once(self, stopping: threading.Event) -> float:
+        """Poll every app once; return the seconds until the next round."""
+        for app in self._settings.apps:
+            if stopping.is_set():
+                break
+            self._poll(app)
+        return self._settings.poll_interval
+
+    def _poll(self, app: App) -> None:
+        branches = watched_branches(app)
+        if not branches:
+            return
+        mirror = Mirror(app.source, mirror_folder(Path(self._settings.state_dir) / "mirrors", app.source.url))
+        try:
+            heads = mirror.ls_remote([f"refs/heads/{branch}" for branch in branches])
+        except PilotageError as error:
+            log.warning("heads not read", app=app.name, reason=error.reason.value, detail=error.evidence)
+            return
+        for branch in branches:
+            commit = heads.get(f"refs/heads/{branch}")
+            made = self._reconcile.head_seen(app, branch, commit) if commit else []
+            if made:
+                log.info("push found without a hook", app=app.name, branch=branch, runs=made)
+                self._bell.ring()

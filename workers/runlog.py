@@ -1,0 +1,80 @@
+"""The log of a stage at work: lines arrive from any thread and are stored in batches, without secrets."""
+
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+from orchestrator.domain.errors import Unavailable
+
+INTERVAL = 0.25
+"""Seconds between two writes; a line is visible to readers after at most this long."""
+MAX_LINE = 4096
+"""Characters of one line; the rest is cut."""
+MAX_LINES = 200_000
+"""Lines of one stage; more are counted, not kept."""
+MAX_BATCH = 2000
+
+Append = Callable[[list[str]], None]
+
+
+class RunLog:
+    """Collects lines and hands them to `append` about every quarter of a second; a context manager.
+
+    :param append: stores lines; may raise `Unavailable`, then the lines are kept and tried again.
+    :param mask: takes secrets out of a line.
+    """
+
+    def __init__(self, append: Append, mask: Callable[[str], str]) -> None:
+        self._append = append
+        self._mask = mask
+        self._lines: list[str] = []
+        self._count = 0
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def line(self, text: str) -> None:
+        """Take one or several lines."""
+        for one in text.splitlines() or [""]:
+            self._take(one)
+
+    def __enter__(self) -> "RunLog":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(timeout=10)
+        self._flush()
+
+    def _take(self, text: str) -> None:
+        with self._lock:
+            self._count += 1
+            if self._count > MAX_LINES:
+                return
+            cut = text if len(text) <= MAX_LINE else text[:MAX_LINE] + " [cut]"
+            self._lines.append(self._mask(cut).replace("\0", ""))
+            if self._count == MAX_LINES:
+                self._lines.append(f"[log ends here: more than {MAX_LINES} lines]")
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="runlog", daemon=True)
+                self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.wait(INTERVAL):
+            self._flush()
+
+    def _flush(self) -> None:
+        with self._lock:
+            batch, self._lines = self._lines[:MAX_BATCH], self._lines[MAX_BATCH:]
+        while batch:
+            try:
+                self._append(batch)
+            except Unavailable:
+                with self._lock:
+                    self._lines = batch + self._lines
+                return
+            with self._lock:
+                batch, self._lines = self._lines[:MAX_BATCH], self._lines[MAX_BATCH:]

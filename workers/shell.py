@@ -1,0 +1,170 @@
+"""The shell around every stage: claim, call, record. Whatever a stage does ends as one fact."""
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import structlog
+
+from orchestrator import journal
+from orchestrator.domain.errors import Cancelled, LeaseLost, Refused, Unavailable
+from orchestrator.domain.masking import Mask
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Fail, StageName
+from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
+from orchestrator.services.execution import Assignment, Execution
+from orchestrator.store import logs
+from orchestrator.store.claims import HEARTBEAT
+from orchestrator.store.database import Database
+from orchestrator.store.database import now as clock
+from workers.runlog import RunLog
+from workers.stages.order import Order, Tools
+from workers.stages.table import STAGES
+from workers.stages.toolbox import Clients, Shared
+
+log = journal.get(__name__)
+
+_WATCH = 1.0
+"""Seconds between two looks at whether the run is still wanted."""
+
+
+class Shell:
+    """Runs stages for one worker process.
+
+    :param queue: the pool that this worker serves; a ``build`` worker goes on with every stage that follows.
+    """
+
+    def __init__(self, shared: Shared, execution: Execution, mask: Mask, queue: str) -> None:
+        self._shared = shared
+        self._execution = execution
+        self._mask = mask
+        self._queue = queue
+
+    def look(self, run_id: int) -> None:
+        """Look at a run now: do what its current stages ask for, until it has to wait or is over.
+
+        :raises Unavailable: the database is gone; the wake-up is repeated by the relay.
+        """
+        with structlog.contextvars.bound_contextvars(run=run_id):
+            assignment = self._execution.begin(run_id, self._queue)
+            while assignment is not None:
+                assignment = self._one(assignment)
+
+    def _one(self, assignment: Assignment) -> Assignment | None:
+        started = clock()
+        fields = {"stage": assignment.stage.value, "app": assignment.run.app, "env": assignment.run.environment}
+        try:
+            fact = self._perform(assignment)
+            following = self._execution.report(assignment, fact, self._queue)
+        except LeaseLost:
+            log.warning("lease lost", **fields)
+            return None
+        log.info("stage looked at", fact=_name(fact), ms=round((clock() - started) * 1000), **fields)
+        return following
+
+    def _perform(self, assignment: Assignment) -> Fact:
+        with Watch(self._execution, assignment) as watch, self._open_log(assignment) as runlog:
+            try:
+                tools = Tools(
+                    log=runlog.line,
+                    checkpoint=watch.checkpoint,
+                    clients=Clients(self._shared, assignment.app),
+                )
+                return Reported(
+                    stage=assignment.stage, outcome=STAGES[assignment.stage](self._order(assignment), tools)
+                )
+            except LeaseLost:
+                raise
+            except Cancelled:
+                runlog.line("stopped")
+                return Stopped(stage=assignment.stage)
+            except Refused as error:
+                return self._refused(assignment.stage, error, runlog)
+            except Unavailable as error:
+                return self._unavailable(assignment.stage, error, runlog)
+            except Exception as error:  # noqa: BLE001  # the shell: nothing a stage does may kill its worker
+                return self._broken(assignment.stage, error, runlog)
+
+    def _order(self, assignment: Assignment) -> Order:
+        run = assignment.run
+        return Order(
+            run=run,
+            app=assignment.app,
+            environment=assignment.environment,
+            settings=self._shared.settings,
+            outputs=run.outputs,
+            rivals=assignment.rivals,
+            started_at=run.stage(assignment.stage).started_at or datetime.now(UTC),
+            now=datetime.now(UTC),
+        )
+
+    def _open_log(self, assignment: Assignment) -> RunLog:
+        return RunLog(_appender(self._shared.database, assignment), self._mask)
+
+    def _refused(self, stage: StageName, error: Refused, runlog: RunLog) -> Fact:
+        detail = self._mask(error.evidence)
+        runlog.line(f"{error.reason}: {detail}")
+        return Reported(stage=stage, outcome=Fail(reason=error.reason, detail=detail))
+
+    def _unavailable(self, stage: StageName, error: Unavailable, runlog: RunLog) -> Fact:
+        detail = self._mask(error.evidence)
+        runlog.line(f"{error.reason}: {detail}; will be tried again")
+        return Troubled(stage=stage, reason=error.reason, detail=detail, retry_after=error.retry_after)
+
+    def _broken(self, stage: StageName, error: Exception, runlog: RunLog) -> Fact:
+        log.exception("stage broke", stage=stage.value)
+        detail = self._mask(f"{type(error).__name__}: {error}")[:300]
+        runlog.line(f"internal error: {detail}")
+        return Troubled(stage=stage, reason=Reason.INTERNAL, detail=detail)
+
+
+class Watch:
+    """Keeps the lease of a claimed run alive and notices when the run is no longer wanted; a context manager."""
+
+    def __init__(self, execution: Execution, assignment: Assignment) -> None:
+        self._execution = execution
+        self._assignment = assignment
+        self._stop = threading.Event()
+        self._lost = threading.Event()
+        self._unwanted = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def __enter__(self) -> "Watch":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+
+    def checkpoint(self) -> None:
+        """Go on, or raise ``LeaseLost`` or ``Cancelled``."""
+        if self._lost.is_set():
+            raise LeaseLost(f"run {self._assignment.run.id}")
+        if self._unwanted.is_set():
+            raise Cancelled(f"run {self._assignment.run.id}")
+
+    def _run(self) -> None:
+        since_renewal = 0.0
+        while not self._stop.wait(_WATCH):
+            since_renewal += _WATCH
+            try:
+                if since_renewal >= HEARTBEAT:
+                    since_renewal = 0.0
+                    if not self._execution.heartbeat(self._assignment):
+                        self._lost.set()
+                if self._execution.is_unwanted(self._assignment):
+                    self._unwanted.set()
+            except Unavailable:
+                continue  # the lease may run out meanwhile; then the fence keeps our report out
+
+
+def _appender(database: Database, assignment: Assignment) -> Callable[[list[str]], None]:
+    def append(lines: list[str]) -> None:
+        with database.write() as connection:
+            logs.append(connection, assignment.run.id, assignment.stage.value, lines, clock())
+
+    return append
+
+
+def _name(fact: Fact) -> str:
+    return type(fact.outcome).__name__ if isinstance(fact, Reported) else type(fact).__name__

@@ -1,0 +1,123 @@
+"""Find out in a second, before any build, whether the run can reach its end.
+
+The source commit exists, no newer one is deployed; the values file and key can be edited; the Argo CD application
+exists and reads that file from our branch; the registry accepts our login for this image.
+"""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from orchestrator.domain.errors import Refused
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.refs import image_tag, is_image_tag
+from orchestrator.domain.runs import Done, Fail, Outcome, Rival, Trigger
+from workers.gitops.tracking import tracks
+from workers.gitops.values import EditRefused, inspect
+from workers.stages.order import Order, Tools
+
+_INSISTS = frozenset({Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK})
+"""Triggers that stand for a person's word: they may deploy an older commit."""
+
+
+def run(order: Order, tools: Tools) -> Outcome:
+    """Check everything at once; the first that is wrong is the run's reason.
+
+    Outputs: commit, image, title, author of the run; ``obsolete``: ids of waiting runs that this one overtakes.
+    """
+    checks: tuple[Callable[[Order, Tools], dict[str, Any]], ...] = (_source, _values, _application, _registry)
+    with ThreadPoolExecutor(max_workers=len(checks)) as pool:
+        waiting = [pool.submit(check, order, tools) for check in checks]
+    outputs: dict[str, Any] = {}
+    for done in waiting:
+        outputs.update(done.result())
+    newer = outputs.pop("newer", None)
+    if newer is not None:
+        return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {newer} has a newer commit", outputs=outputs)
+    return Done(detail=outputs.pop("note", ""), outputs=outputs)
+
+
+def _source(order: Order, tools: Tools) -> dict[str, Any]:
+    """Make the commit available, and compare it with what other runs have."""
+    run = order.run
+    if not run.commit and not run.ref:
+        return {"image": image_of(order, "")}
+    mirror = tools.clients.source
+    commit = run.commit or mirror.resolve(run.ref)
+    if order.prebuilt:
+        return {"image": image_of(order, commit)}
+    mirror.fetch_commit(commit, run.ref)
+    info = mirror.commit_info(commit)
+    tools.log(f"source {commit[:12]} {info.subject}")
+    found = {"commit": commit, "title": info.subject[:200], "author": info.author_name[:200]}
+    return found | _ordered(order, tools, commit) | {"image": image_of(order, commit)}
+
+
+def _ordered(order: Order, tools: Tools, commit: str) -> dict[str, Any]:
+    """Compare with rivals: order is Git ancestry; where histories part (a forced push), the later arrival wins."""
+    obsolete: list[int] = []
+    for rival in order.rivals:
+        if rival.commit == commit:
+            continue
+        newer = tools.clients.source.is_ancestor(commit, rival.commit)
+        if newer and order.run.trigger not in _INSISTS:
+            return {"newer": rival.run}
+        if not newer and _may_be_overtaken(order, rival):
+            obsolete.append(rival.run)
+    return {"obsolete": obsolete} if obsolete else {}
+
+
+def _may_be_overtaken(order: Order, rival: Rival) -> bool:
+    return not rival.landed and not rival.begun and rival.run < order.run.id
+
+
+def _values(order: Order, tools: Tools) -> dict[str, Any]:
+    """See that every scalar that we shall change is there and can be changed."""
+    environment = order.environment
+    mirror = tools.clients.gitops
+    head = mirror.fetch_branch(order.settings.gitops.branch)
+    raw = mirror.read(head, environment.values)
+    if raw is None:
+        raise Refused(Reason.VALUES_FILE_MISSING, f"{environment.values} in {order.settings.gitops.branch}")
+    for key in (environment.key, environment.digest_key, environment.repository_key):
+        if key:
+            try:
+                inspect(raw, key)
+            except EditRefused as refusal:
+                line = f":{refusal.line}" if refusal.line else ""
+                raise Refused(Reason.VALUES_KEY_REFUSED, f"{environment.values}{line}: {refusal.detail}") from refusal
+    return {}
+
+
+def _application(order: Order, tools: Tools) -> dict[str, Any]:
+    """See that Argo CD has the application and that it reads our file."""
+    environment = order.environment
+    application = tools.clients.argocd.get(
+        environment.argocd, project=environment.project, app_namespace=environment.app_namespace
+    )
+    problem = tracks(application, order.settings.gitops, environment)
+    if problem:
+        raise Refused(Reason.APPLICATION_MISMATCH, f"{environment.argocd}: {problem}")
+    return {}
+
+
+def _registry(order: Order, tools: Tools) -> dict[str, Any]:
+    """See that the registry has the project and lets us push."""
+    if order.settings.registry.harbor:
+        project = order.app.image.split("/", 1)[0]
+        if not tools.clients.harbor.project_exists(project):
+            raise Refused(Reason.REGISTRY_PROJECT_MISSING, f"project {project} on {order.settings.registry.host}")
+    if not order.prebuilt:
+        tools.clients.registry.check_push(order.app.image)
+    return {}
+
+
+def image_of(order: Order, commit: str) -> str:
+    """Name the image of the run with host and tag (or digest)."""
+    base = f"{order.settings.registry.host}/{order.app.image}"
+    given = order.run.image
+    if given.startswith("sha256:"):
+        return f"{base}@{given}"
+    if given and is_image_tag(given):
+        return f"{base}:{given}"
+    return given or f"{base}:{image_tag(commit, order.app.build.inputs)}"

@@ -1,0 +1,50 @@
+"""Wait until the application is healthy with our image live, and write the receipt."""
+
+from dataclasses import replace
+
+from orchestrator.domain.errors import Refused
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Outcome, Receipt
+from workers.gitops.readiness import Verdict
+from workers.stages.looking import CONFIRM, Kind, as_json, failed, look, missing, waiting
+from workers.stages.order import Order, Tools
+
+
+def run(order: Order, tools: Tools) -> Outcome:
+    """Look once. Outputs on success: ``receipt`` and ``live_images``.
+
+    The strongest evidence (our image seen live in a comparison made after the operation ended) is enough at once;
+    anything weaker is confirmed by a second look.
+    """
+    try:
+        application, verdict = look(order, tools)
+    except Refused as error:
+        return missing(order, error)
+    tools.log(f"health: {verdict.reason} {verdict.detail}".rstrip())
+    if verdict.kind is Kind.SUCCESS and (verdict.strong or order.outputs.get("confirming")):
+        return _proven(order, verdict)
+    if verdict.kind is Kind.FAILED:
+        return failed(order, tools, application, verdict)
+    wait = waiting(application, verdict)
+    if verdict.kind is Kind.SUCCESS:
+        return replace(wait, after=CONFIRM, outputs={**wait.outputs, "confirming": True})
+    return replace(wait, outputs={**wait.outputs, "confirming": False})
+
+
+def _proven(order: Order, verdict: Verdict) -> Done:
+    run = order.run
+    receipt = Receipt(
+        run=run.id,
+        app=run.app,
+        environment=run.environment,
+        source_commit=run.commit,
+        image=run.image,
+        digest=run.digest,
+        gitops_commit=str(order.outputs["gitops_commit"]),
+        argocd_application=order.environment.argocd,
+        argocd_revision=verdict.revision,
+        live_images=verdict.live_images,
+        healthy_at=order.now.isoformat().replace("+00:00", "Z"),
+    )
+    outputs = {"receipt": as_json(receipt), "live_images": list(verdict.live_images)}
+    return Done(reason=Reason.HEALTHY, detail=verdict.detail, outputs=outputs)

@@ -1,0 +1,119 @@
+"""One look at an Argo CD application, shared by ``sync`` and ``health``: read, judge, word."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from orchestrator.domain.errors import PilotageError, Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Fail, Wait
+from workers.gitops.explain import why_unhealthy
+from workers.gitops.readiness import Expected, Kind, Verdict, fingerprint, judge
+from workers.stages.order import Order, Tools
+
+CONFIRM = 2.0
+"""Seconds between two looks when the first one's evidence is not the strongest (contracts: second GET)."""
+_MISSING_GRACE = 60.0
+"""Seconds for which an application may be missing after our commit: its parent may have to create it first."""
+
+
+def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[str, Any], Verdict]:
+    """Read the application once and judge it. :raises PilotageError: Argo CD does not let us see it."""
+    environment = order.environment
+    application = tools.clients.argocd.get(
+        environment.argocd,
+        project=environment.project,
+        app_namespace=environment.app_namespace,
+        refresh="normal" if refresh else "",
+    )
+    return application, judge(application, expected(order, tools), order.now, order.outputs.get("memory") or {})
+
+
+def expected(order: Order, tools: Tools) -> Expected:
+    """Say what the application must show for the run to be live."""
+    environment = order.environment
+    commit = str(order.outputs["gitops_commit"])
+    return Expected(
+        commit=commit,
+        image=order.run.image,
+        digest=order.run.digest,
+        pushed_at=datetime.fromisoformat(order.outputs["committed_at"]),
+        repo_url=order.settings.gitops.access.url,
+        branch=order.settings.gitops.branch,
+        degraded_grace=environment.degraded_grace,
+        sync=environment.sync,
+        noop=bool(order.outputs.get("noop")),
+        contains=lambda revision: _contains(order, tools, commit, revision),
+    )
+
+
+def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | None:
+    """Tell whether `revision` contains our commit with our value still in force; None: Git cannot tell yet."""
+    mirror = tools.clients.gitops
+    try:
+        if not mirror.has(revision):
+            mirror.fetch_branch(order.settings.gitops.branch)
+        if not mirror.is_ancestor(commit, revision):
+            return mirror.is_ancestor(commit, revision)
+        path = order.environment.values
+        return mirror.read(revision, path) == mirror.read(commit, path) or _same_value(order, tools, revision)
+    except PilotageError as error:
+        tools.log(f"cannot compare {revision[:12]} with our commit yet: {error}")
+        return None
+
+
+def _same_value(order: Order, tools: Tools, revision: str) -> bool:
+    """The file changed after us: our value counts, not the rest of the file."""
+    from workers.gitops.values import EditRefused, inspect
+    from workers.stages.commit import change_of
+
+    raw = tools.clients.gitops.read(revision, order.environment.values)
+    if raw is None:
+        return False
+    try:
+        return all(inspect(raw, edit.path).text == edit.value for edit in change_of(order).edits)
+    except EditRefused:
+        return False
+
+
+def waiting(application: Mapping[str, Any], verdict: Verdict) -> Wait:
+    """Remember what was seen, so that a watcher can tell when a new look is worth it."""
+    return Wait(
+        reason=verdict.reason,
+        detail=verdict.detail,
+        after=verdict.recheck_after,
+        outputs={"memory": dict(verdict.memory), "seen": fingerprint(application)},
+    )
+
+
+def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict) -> Fail:
+    """Say in one sentence what is wrong, from the resource tree and events where they can be had."""
+    environment = order.environment
+    where = {"project": environment.project, "app_namespace": environment.app_namespace}
+    sentence = ""
+    try:
+        tree = tools.clients.argocd.resource_tree(environment.argocd, **where)
+        events = tools.clients.argocd.events(environment.argocd, **where)
+        sentence = why_unhealthy(application, tree, events)
+    except (Refused, Unavailable) as error:
+        tools.log(f"no details from Argo CD: {error}")
+    detail = sentence or verdict.detail
+    tools.log(f"{verdict.reason}: {detail}")
+    return Fail(reason=verdict.reason, detail=detail, outputs={"argocd_revision": verdict.revision})
+
+
+def missing(order: Order, error: Refused) -> Wait | Fail:
+    """Tolerate for a while that the application does not exist yet (an app-of-apps has to create it)."""
+    young = (order.now - order.started_at).total_seconds() < _MISSING_GRACE
+    if error.reason is Reason.APPLICATION_MISSING and young:
+        return Wait(reason=Reason.SYNC_PENDING, detail=error.evidence, after=5.0)
+    return Fail(reason=error.reason, detail=error.evidence)
+
+
+def as_json(value: Any) -> dict[str, Any]:
+    """Turn a frozen value into JSON."""
+    return asdict(value)
+
+
+__all__ = ["CONFIRM", "Kind", "as_json", "expected", "failed", "look", "missing", "waiting"]

@@ -1,0 +1,83 @@
+"""Wait until Argo CD has applied a revision that contains our commit. One refresh, then plain reads."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestrator.domain.errors import Refused
+from orchestrator.domain.runs import Done, Outcome, Trigger
+from workers.gitops.readiness import Verdict
+from workers.stages.looking import Kind, failed, look, missing, waiting
+from workers.stages.order import Order, Tools
+
+_NUDGE = 60.0
+"""Seconds without a sign of our commit after which Argo CD is asked to refresh again (its Git may lag)."""
+
+
+def run(order: Order, tools: Tools) -> Outcome:
+    """Look once. Outputs: ``refreshed_at``, ``argocd_revision``, and what to remember between looks."""
+    refresh = _wants_refresh(order)
+    try:
+        application, verdict = look(order, tools, refresh=refresh)
+    except Refused as error:
+        return missing(order, error)
+    tools.log(f"sync: {verdict.reason} {verdict.detail}".rstrip())
+    asked: dict[str, Any] = {"refreshed_at": order.now.isoformat()} if refresh else {}
+    if verdict.synced or verdict.kind is Kind.SUCCESS:
+        outputs = {**asked, "argocd_revision": verdict.revision, "memory": dict(verdict.memory)}
+        return Done(detail=verdict.revision[:12], outputs=outputs)
+    if _wants_sync(order, application, verdict):
+        return _ask_for_sync(order, tools, application, verdict, asked)
+    if verdict.kind is Kind.FAILED:
+        return failed(order, tools, application, verdict)
+    wait = waiting(application, verdict)
+    return _with(wait, asked, order)
+
+
+def _wants_refresh(order: Order) -> bool:
+    asked = order.outputs.get("refreshed_at")
+    if asked is None:
+        return True
+    return _seconds_since(order, str(asked)) >= _NUDGE and not order.outputs.get("sync_asked")
+
+
+def _wants_sync(order: Order, application: Mapping[str, Any], verdict: Verdict) -> bool:
+    """A sync is asked for once: where it is configured, or when a re-run finds that Argo CD gave this commit up.
+
+    Automated sync tries one revision once; after a failure only a sync request (or a new commit) helps.
+    """
+    if order.outputs.get("sync_asked"):
+        return False
+    if order.environment.sync:
+        return _is_out_of_sync(application)
+    return order.run.trigger is Trigger.RERUN and verdict.kind is Kind.FAILED
+
+
+def _ask_for_sync(
+    order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict, asked: Mapping[str, Any]
+) -> Outcome:
+    environment = order.environment
+    tools.log("asking Argo CD to sync")
+    tools.clients.argocd.sync(
+        environment.argocd, project=environment.project, app_namespace=environment.app_namespace
+    )
+    wait = waiting(application, verdict)
+    return _with(wait, {**asked, "sync_asked": order.now.isoformat(), "memory": {}}, order, after=1.0)
+
+
+def _is_out_of_sync(application: Mapping[str, Any]) -> bool:
+    status = application.get("status") or {}
+    return (status.get("sync") or {}).get("status") == "OutOfSync" and not application.get("operation")
+
+
+def _with(wait: Any, outputs: Mapping[str, Any], order: Order, after: float | None = None) -> Outcome:
+    from dataclasses import replace
+
+    pause = after if after is not None else wait.after if wait.after is not None else _NUDGE
+    waited: Outcome = replace(wait, after=pause, outputs={**wait.outputs, **outputs})
+    return waited
+
+
+def _seconds_since(order: Order, text: str) -> float:
+    from datetime import datetime
+
+    return (order.now - datetime.fromisoformat(text)).total_seconds()
