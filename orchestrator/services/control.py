@@ -1,6 +1,10 @@
 """What people ask for: start, re-run, cancel, approve, hold, release."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+
+from sqlalchemy import Connection
 
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.refs import is_safe_ref_name, is_sha
@@ -9,6 +13,7 @@ from orchestrator.engine.facts import Approved, CancelRequested
 from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger
 from orchestrator.services.bell import Bell
+from orchestrator.services.once import Once
 from orchestrator.store import claims, environments, runs, wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
@@ -40,14 +45,18 @@ class Wish:
 
 
 class Control:
-    """Carries out what people ask for."""
+    """Carries out what people ask for.
+
+    Each call takes `once`: what makes a repeated request answer as the first one did, and do nothing
+    (:raises Repeated, KeyReused: see `orchestrator.services.once`).
+    """
 
     def __init__(self, database: Database, settings: Settings, bell: Bell) -> None:
         self._database = database
         self._settings = settings
         self._bell = bell
 
-    def start(self, wish: Wish) -> int:
+    def start(self, wish: Wish, *, once: Once | None = None) -> int:
         """Start a manual run; return its id. :raises NotPossible: unknown app, or not exactly one source."""
         self._check(wish)
         new = runs.NewRun(
@@ -59,33 +68,38 @@ class Control:
             image=wish.image,
             actor=wish.actor,
         )
-        return self._add(new)
+        with self._asked(once) as connection:
+            return self._add(connection, new, once)
 
-    def rerun(self, run_id: int, actor: str, from_stage: str = "") -> int:
+    def rerun(self, run_id: int, actor: str, from_stage: str = "", *, once: Once | None = None) -> int:
         """Start a new run for the same commit; return its id.
 
         Every stage looks first at what is already proven (image in the registry, value in Git) and reuses that;
         the stage that failed, and what follows it, really runs.
 
         :param from_stage: a stage name, ``failed``, ``start`` or "" (the same as ``failed``).
-        :raises NotPossible: no such run, still active, or an unknown stage.
+        :raises NotPossible: no such run, it or a later attempt is still active, or an unknown stage.
         """
         if from_stage not in ("", "failed", "start", *StageName):
             raise NotPossible("invalid", f"there is no stage {from_stage!r}")
-        with self._database.read() as connection:
-            old = runs.load(connection, run_id)
-            attempts = runs.attempts_of(connection, old) if old else []
-        if old is None:
-            raise NotPossible("missing", f"there is no run {run_id}")
-        if not old.state.final:
-            raise NotPossible("conflict", f"run {run_id} is still {old.state}; cancel it first or wait for its end")
-        return self._add(self._again(old, actor, len(attempts) + 1))
+        with self._asked(once) as connection:
+            old = ledger.lock(connection, run_id)
+            if old is None:
+                raise NotPossible("missing", f"there is no run {run_id}")
+            if old.rerun_of is not None:
+                ledger.lock(connection, old.rerun_of)
+            attempts = runs.attempts_of(connection, old)
+            last = runs.load(connection, attempts[-1]) or old
+            if not last.state.final:
+                text = f"run {last.id} is still {last.state}; cancel it first or wait for its end"
+                raise NotPossible("conflict", text)
+            return self._add(connection, self._again(old, actor, len(attempts) + 1), once)
 
-    def cancel(self, run_id: int, actor: str) -> Run:
+    def cancel(self, run_id: int, actor: str, *, once: Once | None = None) -> Run:
         """Ask a run to stop; return it. :raises NotPossible: no such run, or it is over."""
         now = clock()
         at = moment(now)
-        with self._database.write() as connection:
+        with self._asked(once) as connection:
             run = ledger.lock(connection, run_id)
             if run is None or at is None:
                 raise NotPossible("missing", f"there is no run {run_id}")
@@ -93,48 +107,53 @@ class Control:
                 raise NotPossible("conflict", f"run {run_id} is over: {run.state}")
             fact = CancelRequested(by=actor, at_work=claims.held(connection, run_id, now))
             run = ledger.record(connection, self._settings, run, advance(run, fact, at), now)
-        self._bell.ring()
+            _settle(once, connection, run)
         return run
 
-    def approve(self, run_id: int, actor: str) -> Run:
+    def approve(self, run_id: int, actor: str, *, once: Once | None = None) -> Run:
         """Approve a run that waits for it. :raises NotPossible: no such run, over, or approved already."""
         now = clock()
         at = moment(now)
-        with self._database.write() as connection:
+        with self._asked(once) as connection:
             run = ledger.lock(connection, run_id)
             if run is None or at is None:
                 raise NotPossible("missing", f"there is no run {run_id}")
             if run.state.final or run.approved:
                 raise NotPossible("conflict", f"run {run_id} does not wait for approval")
             run = ledger.record(connection, self._settings, run, advance(run, Approved(by=actor), at), now)
-        self._bell.ring()
+            _settle(once, connection, run)
         return run
 
-    def hold(self, app: str, environment: str, why: str, actor: str) -> None:
+    def hold(self, app: str, environment: str, why: str, actor: str, *, once: Once | None = None) -> None:
         """Stop deploys to an environment until it is released. :raises NotPossible: unknown environment."""
         self._require(app, environment)
-        with self._database.write() as connection:
+        with self._asked(once) as connection:
             environments.set_hold(connection, app, environment, why or "no reason given", actor, clock())
+            _settle(once, connection, None)
 
-    def release(self, app: str, environment: str) -> None:
+    def release(self, app: str, environment: str, *, once: Once | None = None) -> None:
         """Let deploys go on. :raises NotPossible: unknown environment."""
         self._require(app, environment)
-        with self._database.write() as connection:
+        with self._asked(once) as connection:
             environments.set_hold(connection, app, environment, "", "", None)
             ledger.wake_waiting(connection, app, environment, clock())
-        self._bell.ring()
+            _settle(once, connection, None)
 
-    def promote(self, app: str, environment: str, actor: str) -> int:
-        """Bring what is proven in the environment before (``promote_from``) to this one; return the run's id."""
+    def promote(self, app: str, environment: str, actor: str, *, once: Once | None = None) -> int:
+        """Bring what is proven in the environment before (``promote_from``) to this one; return the run's id.
+
+        :raises NotPossible: unknown environment, nothing to promote from, or nothing proven there yet.
+        """
+        self._require(app, environment)
         configured = self._settings.app(app)
         target = configured.environment(environment) if configured else None
         if configured is None or target is None or not target.promote_from:
             raise NotPossible("invalid", f"{app}/{environment} has no promote_from in the configuration")
-        with self._database.read() as connection:
+        with self._asked(once) as connection:
             proven = runs.page(connection, app=app, environment=target.promote_from, state="succeeded", limit=1)
-        if not proven:
-            raise NotPossible("conflict", f"nothing has succeeded in {app}/{target.promote_from} yet")
-        return self._add(promotion_of(proven[0], environment, approved=True, actor=actor))
+            if not proven:
+                raise NotPossible("conflict", f"nothing has succeeded in {app}/{target.promote_from} yet")
+            return self._add(connection, promotion_of(proven[0], environment, approved=True, actor=actor), once)
 
     def _again(self, old: Run, actor: str, attempt: int) -> runs.NewRun:
         return runs.NewRun(
@@ -143,7 +162,8 @@ class Control:
             trigger=Trigger.RERUN,
             ref=old.ref,
             commit=old.commit,
-            image=old.image if not old.commit else "",
+            image=old.image if _is_given(old) else "",
+            digest=old.digest if _is_given(old) else "",
             title=old.title,
             author=old.author,
             actor=actor,
@@ -151,12 +171,20 @@ class Control:
             rerun_of=old.rerun_of or old.id,
         )
 
-    def _add(self, new: runs.NewRun) -> int:
-        now = clock()
+    @contextmanager
+    def _asked(self, once: Once | None) -> Iterator[Connection]:
+        """Open the transaction of a request, and ring when it is durable."""
         with self._database.write() as connection:
-            run_id = runs.add(connection, [(new, None)], now)[0]
-            wakes.set_due_many(connection, [run_id], now, "deploy")
+            if once is not None:
+                once.claim(connection, clock())
+            yield connection
         self._bell.ring()
+
+    def _add(self, connection: Connection, new: runs.NewRun, once: Once | None) -> int:
+        now = clock()
+        run_id = runs.add(connection, [(new, None)], now)[0]
+        wakes.set_due_many(connection, [run_id], now, "deploy")
+        _settle(once, connection, runs.load(connection, run_id))
         return run_id
 
     def _check(self, wish: Wish) -> None:
@@ -176,6 +204,16 @@ class Control:
             raise NotPossible("missing", f"app {app!r} has no environment {environment!r}")
 
 
+def _settle(once: Once | None, connection: Connection, run: Run | None) -> None:
+    if once is not None:
+        once.settle(connection, run)
+
+
+def _is_given(run: Run) -> bool:
+    """Tell whether the run brings an image that it did not build."""
+    return run.trigger is Trigger.PROMOTION or not run.commit
+
+
 def promotion_of(proven: Run, environment: str, *, approved: bool, actor: str = "") -> runs.NewRun:
     """Make the run that brings a proven image to the next environment: the same digest, nothing built."""
     return runs.NewRun(
@@ -185,6 +223,7 @@ def promotion_of(proven: Run, environment: str, *, approved: bool, actor: str = 
         ref=proven.ref,
         commit=proven.commit,
         image=proven.image,
+        digest=proven.digest,
         title=proven.title,
         author=proven.author,
         actor=actor or f"run {proven.id}",
