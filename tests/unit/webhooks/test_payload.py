@@ -90,3 +90,25 @@ def test_an_error_names_the_place_and_not_the_content() -> None:
         decode(b'{"password": hunter2}')
     assert "character 13" in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("document", "said"),
+    [
+        (b'{"a":1,"a":2}', "the same key twice"),
+        (b'{"a":[{"b":1,"b":1}]}', "the same key twice"),
+        (b'{"a":NaN}', "holds NaN"),
+        (b'{"a":Infinity}', "holds Infinity"),
+        (b'{"a":-Infinity}', "holds -Infinity"),
+        (b'{"a":"\xff"}', "not UTF-8 at byte 6"),
+        ("{}".encode("utf-16"), "not UTF-8"),
+        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b'{"a":01}', "not JSON"),
+        (b'{"a":' + b"1" * 5_000 + b"}", "a number that is too long"),
+        (b"[" * 100_000, "nested deeper"),
+        (b"[]", "not a JSON object"),
+    ],
+)
+def test_what_is_not_strictly_json_is_told(document: bytes, said: str) -> None:
+    with pytest.raises(Malformed, match=said):
+        decode(document)

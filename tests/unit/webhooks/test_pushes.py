@@ -65,3 +65,37 @@ def test_an_address_that_is_none_is_left_out(broken: str | None) -> None:
     parsed = FORGES["github"].parse(Headers(case.headers().items()), json.dumps(payload).encode())
     assert parsed.repo is not None
     assert parsed.repo.urls == (payload["repository"]["clone_url"], payload["repository"]["ssh_url"])
+
+
+@pytest.mark.parametrize("forge", [name for name in FORGES if name != "gogs"])
+def test_the_message_of_an_annotated_tag_is_that_of_the_commit_behind_it(forge: str) -> None:
+    case = own_case(forge, "push-tag-annotated")
+    parsed = FORGES[forge].parse(Headers(case.headers().items()), case.body)
+    assert isinstance(parsed, Push)
+    (change,) = parsed.changes
+    assert change.message == "Show the menu of the day\n\n오늘의 메뉴"
+    assert (change.author_name, change.author_email) == ("김하늘", "haneul@example.com")
+    assert change.committed_at == "2024-05-06T07:08:09+09:00"
+
+
+@pytest.mark.parametrize("forge", FORGES)
+def test_a_deleted_ref_has_nothing_to_build_whatever_else_is_sent(forge: str) -> None:
+    case = own_case(forge, "push-branch")
+    payload = json.loads(case.body) | {"ref": "refs/tags/v1", "after": "0" * 40}
+    parsed = FORGES[forge].parse(Headers(case.headers().items()), json.dumps(payload).encode())
+    assert isinstance(parsed, Push)
+    assert [(change.deleted, change.commit) for change in parsed.changes] == [(True, None)]
+
+
+@pytest.mark.parametrize("forge", FORGES)
+def test_only_the_newest_commits_message_counts(forge: str) -> None:
+    """Forges list commits in different orders; the one that was pushed to is found by its id."""
+    case = own_case(forge, "push-branch")
+    payload = json.loads(case.body)
+    older = {"id": "3" * 40, "message": "An older one [skip ci]"}
+    for commits in ([older, *payload["commits"]], [*payload["commits"], older]):
+        body = json.dumps(payload | {"commits": commits}).encode()
+        parsed = FORGES[forge].parse(Headers(case.headers().items()), body)
+        assert isinstance(parsed, Push)
+        assert parsed.changes[0].skip == ""
+        assert parsed.changes[0].message.startswith("Show the menu")
