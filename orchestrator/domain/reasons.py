@@ -94,6 +94,9 @@ class Reason(StrEnum):
     CHANGE_REVERTED = "change_reverted"
     DEGRADED = "degraded"
     TIMED_OUT = "timed_out"
+    # notifications; a run never ends with these
+    NOTIFY_REFUSED = "notify_refused"
+    NOTIFY_UNAVAILABLE = "notify_unavailable"
     # ours
     LEASE_LOST = "lease_lost"
     DATABASE_UNAVAILABLE = "database_unavailable"
@@ -261,6 +264,12 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.DEGRADED: _developer("The application is unhealthy with this commit.", "Read the evidence, correct and push."),
     R.TIMED_OUT: _developer(
         "The stage did not reach its aim before its deadline.", "Read the last state in the evidence."
+    ),
+    R.NOTIFY_REFUSED: _operator(
+        "The channel refuses our messages.", "Check the address, the token and the channel under `notify`."
+    ),
+    R.NOTIFY_UNAVAILABLE: _operator(
+        "The channel did not take the message; it is sent again.", "Check that its address is up and reachable."
     ),
     R.LEASE_LOST: _nobody("Another worker took over."),
     R.DATABASE_UNAVAILABLE: _operator("The database did not answer.", "Start it or check `server.database`."),

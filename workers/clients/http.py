@@ -7,6 +7,7 @@ from collections.abc import Generator, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -40,6 +41,8 @@ class Http:
     :param base_url: address with optional root path; request paths are appended to it as they are.
     :param unavailable: the reason that an unreachable or overloaded service is reported with.
     :param auth: user and password for basic authentication; ``headers``: sent with every request.
+    :param address: IP address to connect to whatever the name resolves to; TLS and ``Host`` keep the name. "" = ask
+        the resolver.
     """
 
     def __init__(
@@ -50,11 +53,13 @@ class Http:
         auth: tuple[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         ca_file: str = "",
+        address: str = "",
     ) -> None:
         self.base_url = base_url.rstrip("/")
+        self._address = address
         self._unavailable = unavailable
         self._auth = auth
-        self._headers = dict(headers or {})
+        self._headers = dict(headers or {}) | ({"Host": urlsplit(base_url).netloc} if address else {})
         self._verify: bool | str = ca_file or True
         self._local = threading.local()
 
@@ -120,9 +125,15 @@ class Http:
             session.headers.update(self._headers)
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             for scheme in ("http://", "https://"):
-                session.mount(scheme, HTTPAdapter(pool_connections=4, pool_maxsize=16))
+                session.mount(scheme, _Pinned(self._address) if self._address else HTTPAdapter(4, 16))
             self._local.session = session
         return session
+
+    def close(self) -> None:
+        """Close the connections of this thread; a later request opens new ones."""
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is not None:
+            session.close()
 
     def _where(self, method: str) -> str:
         return f"{method} {self.base_url}"
@@ -134,6 +145,23 @@ class Http:
         parts = [f"HTTP {answer.status_code} from {self.base_url}"]
         parts += [f"(request {request_id})"] if request_id else []
         return " ".join(parts) + (f": {said}" if said else "")
+
+
+class _Pinned(HTTPAdapter):
+    """Connects to one IP address; the certificate is still checked against the name of the URL."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(1, 1)
+        self._address = address
+
+    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
+        """Return where to connect and with which TLS settings (the hook that requests 2.32 made for this)."""
+        found: Any = super().build_connection_pool_key_attributes(request, verify, cert)
+        host, settings = found
+        if host["scheme"] == "https":
+            names = {"server_hostname": host["host"], "assert_hostname": host["host"]}
+            return {**host, "host": self._address}, {**settings, **names}
+        return {**host, "host": self._address}, settings
 
 
 class _TooLarge(Exception):

@@ -1,0 +1,1 @@
+"""One file per channel, one function each: ``send(message, channel, previous, tools)``."""

@@ -1,0 +1,101 @@
+"""Slack's Web API with a bot token: one message per run, edited in place; a failure is told again in its thread."""
+
+import json
+from typing import Any
+
+from orchestrator.domain.apps import Channel
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.messages import Message, Sent
+from orchestrator.domain.reasons import Reason
+from workers.clients.outbound import Posted
+from workers.notifiers import wording
+from workers.notifiers.tools import Tools
+
+API = "https://slack.com/api"
+"""Where Slack is, unless the channel's `url` names another place (GovSlack, a stand-in)."""
+TRANSIENT = frozenset(
+    {"ratelimited", "rate_limited", "internal_error", "fatal_error", "request_timeout", "service_unavailable"}
+)
+"""Error codes after which the same call may succeed; every other code is final."""
+_GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
+_TOO_FANCY = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
+_JSON = {"Content-Type": "application/json; charset=utf-8"}
+
+
+class _Gone(Exception):
+    """The message that was to be edited is not there any more, or not ours."""
+
+
+def send(message: Message, channel: Channel, previous: str, tools: Tools) -> Sent:
+    """Edit the run's message, or post one when there is none (any more); the reference is its channel id and ts.
+
+    :param previous: ``{"channel", "ts"}`` of the run's message as JSON text, or "".
+    :raises Refused: NOTIFY_REFUSED with Slack's code. :raises Unavailable: NOTIFY_UNAVAILABLE.
+    """
+    place = _place(previous)
+    if place:
+        try:
+            _deliver("chat.update", place, message, channel, tools)
+            if message.state == "failed":
+                _shout(place, message, channel, tools)
+            return Sent(reference=previous)
+        except _Gone:
+            pass
+    made = _deliver("chat.postMessage", {"channel": channel.target}, message, channel, tools)
+    return Sent(reference=json.dumps({"channel": str(made.get("channel")), "ts": str(made.get("ts"))}))
+
+
+def _deliver(method: str, place: dict[str, str], message: Message, channel: Channel, tools: Tools) -> dict[str, Any]:
+    """Call with blocks; once more without them when Slack does not like them. Returns Slack's answer."""
+    body = place | {"text": wording.text(message)}
+    fancy = {"blocks": wording.blocks(message), "unfurl_links": False}
+    answer = _call(method, body | fancy, channel, tools)
+    if answer.get("error") in _TOO_FANCY:
+        answer = _call(method, body | {"blocks": []}, channel, tools)
+    return _checked(answer, channel)
+
+
+def _shout(place: dict[str, str], message: Message, channel: Channel, tools: Tools) -> None:
+    body = {"channel": place["channel"], "thread_ts": place["ts"], "reply_broadcast": True}
+    _checked(_call("chat.postMessage", body | {"text": wording.reply(message)}, channel, tools), channel)
+
+
+def _call(method: str, body: dict[str, Any], channel: Channel, tools: Tools) -> dict[str, Any]:
+    """Call a method; Slack answers 200 also to what it refuses, with ``ok: false`` and a code."""
+    headers = _JSON | {"Authorization": f"Bearer {channel.secret.reveal()}"}
+    url = f"{(channel.url or API).rstrip('/')}/{method}"
+    content = json.dumps(body, ensure_ascii=False).encode()
+    answer = tools.post(url, content, headers, allow_private=channel.allow_private)
+    return _body(answer, channel) | {"retry_after": answer.retry_after}
+
+
+def _body(answer: Posted, channel: Channel) -> dict[str, Any]:
+    try:
+        body = json.loads(answer.body)
+    except ValueError:
+        body = None
+    if not isinstance(body, dict):
+        said = f"{channel.name}: HTTP {answer.status}, no answer of Slack's API"
+        raise Unavailable(Reason.NOTIFY_UNAVAILABLE, said, answer.retry_after)
+    return body
+
+
+def _checked(answer: dict[str, Any], channel: Channel) -> dict[str, Any]:
+    if answer.get("ok") is True:
+        return answer
+    code = wording.plain(str(answer.get("error")), 100)
+    if code in _GONE:
+        raise _Gone
+    if code in TRANSIENT:
+        raise Unavailable(Reason.NOTIFY_UNAVAILABLE, f"{channel.name}: {code}", answer.get("retry_after"))
+    raise Refused(Reason.NOTIFY_REFUSED, f"{channel.name}: {code}")
+
+
+def _place(previous: str) -> dict[str, str]:
+    """Read a reference; anything else counts as none."""
+    try:
+        place = json.loads(previous)
+    except ValueError:
+        return {}
+    known = isinstance(place, dict) and all(isinstance(place.get(key), str) for key in ("channel", "ts"))
+    return {"channel": place["channel"], "ts": place["ts"]} if known else {}
