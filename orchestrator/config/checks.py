@@ -14,6 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from orchestrator.config.document import Document
 from orchestrator.config.problems import Path
+from orchestrator.domain.paths import Index, parse_path
 
 DEFAULT_KEY = "image.tag"
 TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
@@ -135,7 +136,7 @@ def _cycle(sources: dict[str, str], name: str) -> list[str]:
 
 def _writers(document: Document, apps: list[Place]) -> None:
     """Find two environments that write the same value: each deploy of one would undo the other's."""
-    first: dict[tuple[str, str], Place] = {}
+    first: dict[tuple[object, ...], Place] = {}
     for environment in (environment for app in apps for environment in app.items("environments")):
         file = environment.text("values")
         names = {
@@ -144,12 +145,23 @@ def _writers(document: Document, apps: list[Place]) -> None:
             environment.text("repository_key"),
         }
         for name in sorted(names - {""}) if file else []:
-            target = (str(PurePosixPath(file)), name)
+            target = (str(PurePosixPath(file)), *_same(name))
             if target in first:
                 line = document.line(first[target].path)
                 message = f"`{name}` of this file is already written by the environment on line {line}"
                 document.add(environment.at("values"), message)
             first.setdefault(target, environment)
+
+
+def _same(key: str) -> tuple[object, ...]:
+    """Reduce a key path to what it names, so that ``a.0`` and ``a[0]`` are the same; an invalid one stays a text."""
+    try:
+        path = parse_path(key)
+    except ValueError:
+        return (key,)
+    return path.document, *(
+        str(step.number) if isinstance(step, Index) else getattr(step, "text", step) for step in path.steps
+    )
 
 
 def _git_access(document: Document, place: Place) -> None:

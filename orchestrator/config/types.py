@@ -11,20 +11,19 @@ from urllib.parse import SplitResult, urlsplit
 from pydantic import AfterValidator, BeforeValidator, Field, GetCoreSchemaHandler, PlainValidator, StringConstraints
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
 
+from orchestrator.domain import durations
 from orchestrator.domain.apps import Secret
+from orchestrator.domain.paths import parse_path
 from orchestrator.domain.refs import is_image_path, is_safe_ref_name
 
 MESSAGE_FIELDS = ("app", "environment", "tag", "commit", "run")
 """What a commit message template may name."""
 
-_DURATION = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>s|m|h|d)?\Z")
-_SECONDS = {None: 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>B|[kKMG]i?B?)?\Z")
 _POWERS = {"B": 0, "K": 1, "M": 2, "G": 3}
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _SCP = re.compile(r"(?P<user>[A-Za-z0-9._-]+)@(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<path>[^/:].*|/[^/].*)\Z")
 _BIND = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]*):(?P<port>\d{1,5})\Z")
-_KEY_PATH = re.compile(r"[^.\[\]\s]+(?:\.[^.\[\]\s]+|\[\d+\])*\Z")
 _HARD_TO_SEE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -57,10 +56,10 @@ class Duration:
 
     def seconds(self, value: object) -> float:
         """Read a length of time as seconds."""
-        match = _DURATION.match(str(value).strip())
-        if match is None:
-            raise wrong("is not a length of time; write seconds or a number with a unit, as in `90s`, `10m` or `1h`")
-        seconds = float(match["number"]) * _SECONDS[match["unit"]]
+        try:
+            seconds = durations.seconds(str(value))
+        except ValueError as error:
+            raise wrong(str(error)) from None
         if not self.low <= seconds <= self.high:
             raise wrong(f"must be between {self.low:g} and {self.high:g} seconds")
         return seconds
@@ -159,8 +158,10 @@ def _folder(text: str) -> str:
 
 
 def _key_path(text: str) -> str:
-    if not _KEY_PATH.match(text):
-        raise wrong("is not a key path, such as `image.tag` or `containers[0].image`")
+    try:
+        parse_path(text)
+    except ValueError as error:
+        raise wrong(f"is not the path of a value: it {error}") from None
     return text
 
 

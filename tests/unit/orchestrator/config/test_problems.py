@@ -105,6 +105,13 @@ def test_what_only_the_whole_file_shows(text: str, expected: tuple[int, str, str
     assert found(text) == [expected]
 
 
+def test_two_spellings_of_one_key_are_one_key() -> None:
+    text = spoiled("key: image.tag  ", "key: images[0].tag  ").replace("values-prod", "values-stg")
+    text = text.replace("approval: required", "key: images.0.tag")
+
+    assert [path for _, path, _ in found(text)] == ["apps[0].environments[1].values"]
+
+
 def test_a_promotion_circle_is_named_at_each_of_its_environments_only() -> None:
     text = spoiled(STG, "        promote_from: prod\n") + (
         "      - {name: qa, promote_from: prod, values: q.yaml, argocd: q}\n"
@@ -156,6 +163,7 @@ VALUES = [
     ("context: .", "builder: kaniko", "apps[0].build.builder", "must be `buildkit` or `classic`"),
     ("values: helm/applications/plate-web/values-stg.yaml", "values: ../x.yaml", ENVIRONMENT + "values", "must stay inside the repository: `..` is refused"),
     ("values: helm/applications/plate-web/values-stg.yaml", "values: a\\b.yaml", ENVIRONMENT + "values", "must be a path inside the repository, relative and with forward slashes"),
+    ("key: image.tag  ", "key: image..tag  ", ENVIRONMENT + "key", "is not the path of a value: it has no key at character 7"),
     ("argocd: plate-web-stg", "argocd: ''", ENVIRONMENT + "argocd", "is empty"),
     ("argocd: plate-web-stg", "degraded_grace: 2h", ENVIRONMENT + "degraded_grace", "must be between 0 and 3600 seconds"),
     ("branch: main  ", "branch: refs/heads/main  ", ENVIRONMENT + "branch", "must be the short name, without `refs/heads/` or `refs/tags/`"),

@@ -1,0 +1,187 @@
+"""The HTTP API as the commands use it: JSON in, JSON out, every failure one sentence and an exit code."""
+
+import json
+import os
+import stat
+from collections.abc import Generator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.output import one_line
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+from workers.clients.http import Http, Response
+
+DEFAULT_URL = "http://127.0.0.1:8480"
+MAX_LINE = 1024 * 1024
+"""Bytes of one line of a stream; a log line is cut long before."""
+SILENCE = 45.0
+"""Seconds without a byte after which a stream counts as lost; the server sends a heartbeat every 15 s."""
+
+Json = dict[str, Any]
+
+
+class Api:
+    """One Pilotage server.
+
+    :param url: its address, without ``/api/v1``. :param token: bearer token; "" = none is sent.
+    """
+
+    def __init__(self, url: str, token: str = "") -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise CliError(f"`{one_line(url)}` is not an address; write it as in {DEFAULT_URL}.", Code.USAGE)
+        self.url = url.rstrip("/")
+        self._http = Http(self.url, Reason.INTERNAL)
+        self._options: Json = {"auth": _Bearer(token)}
+        if parts.hostname in ("127.0.0.1", "::1", "localhost"):
+            self._options["proxies"] = {"http": None, "https": None, "all": None}
+
+    def get(self, path: str, params: Mapping[str, object] | None = None) -> Json:
+        """Read a JSON object; parameters that are None or "" are left out. :raises CliError: see `_checked`."""
+        return self._json("GET", path, params=_given(params or {}))
+
+    def post(self, path: str, body: Mapping[str, object] | None = None, key: str = "") -> Json:
+        """Send a JSON object and read one. :param key: idempotency key; the same key never acts twice."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return self._json("POST", path, json=_given(body or {}), headers=headers)
+
+    def run(self, run_id: int) -> Json:
+        """Read one run. :raises CliError: there is none, or Pilotage cannot be reached."""
+        return self.get(f"/runs/{run_id}")
+
+    def page(self, run: Json) -> str:
+        """Return the address of a run's page."""
+        return str(run.get("url") or f"{self.url}/runs/{run.get('id')}")
+
+    def stream(
+        self, path: str, accept: str, params: Mapping[str, object], last: int | None = None, silence: float = SILENCE
+    ) -> Generator[bytes, None, None]:
+        """Open a stream, at once, and give out its lines as they arrive.
+
+        :param last: id of the last event seen (``Last-Event-ID``).
+        :raises CliError: the answer is an error. :raises Unavailable: the stream cannot be had or breaks.
+        """
+        headers = {"Accept": accept} | ({} if last is None else {"Last-Event-ID": str(last)})
+        answer = self._http.request(
+            "GET",
+            f"/api/v1{path}",
+            params=_given(params),
+            headers=headers,
+            stream=True,
+            read_timeout=silence,
+            **self._options,
+        )
+        self._checked(answer)
+        return self._http.lines(answer, MAX_LINE)
+
+    def _json(self, method: str, path: str, **options: Any) -> Json:
+        headers = {"Accept": "application/json"} | options.pop("headers", {})
+        try:
+            answer = self._http.request(method, f"/api/v1{path}", headers=headers, **options, **self._options)
+        except Unavailable as error:
+            raise unreachable(self.url, error) from error
+        self._checked(answer)
+        return self._object(answer)
+
+    def _object(self, answer: Response) -> Json:
+        if not answer.content:
+            return {}
+        try:
+            value = answer.json()
+        except ValueError:
+            value = None
+        if not isinstance(value, dict):
+            raise CliError(
+                f"{self.url} answered something that is not Pilotage's JSON; check --url.", Code.UNREACHABLE
+            )
+        return value
+
+    def _checked(self, answer: Response) -> None:
+        """Turn an error status into the sentence that the server gave for it."""
+        status = answer.status_code
+        if 200 <= status < 300:
+            return
+        said = _problem(answer)
+        answer.close()
+        if status == 401:
+            text = "Pilotage does not accept the token; set PILOTAGE_TOKEN to one made with `pilotage token create`."
+            raise CliError(text, Code.UNREACHABLE)
+        if status == 403:
+            raise CliError(f"The token's role does not allow this{_colon(said)}.", Code.UNREACHABLE)
+        if 400 <= status < 500:
+            raise CliError(f"Not possible (HTTP {status}){_colon(said)}.", Code.USAGE)
+        raise CliError(f"{self.url} answered HTTP {status}, not like Pilotage; check --url.", Code.UNREACHABLE)
+
+
+class _Bearer:
+    """Sets the token on each request; given as `auth` it also keeps ``~/.netrc`` from replacing it."""
+
+    def __init__(self, token: str) -> None:
+        self._token = token
+
+    def __call__(self, request: Any) -> Any:
+        if self._token:
+            request.headers["Authorization"] = f"Bearer {self._token}"
+        return request
+
+
+def connect(url: str, token_file: Path | None, environ: Mapping[str, str] = os.environ) -> Api:
+    """Make the API client of a command, with the token from ``PILOTAGE_TOKEN`` or from a file."""
+    return Api(url, environ.get("PILOTAGE_TOKEN", "").strip() or _token(token_file, environ))
+
+
+def token_path(environ: Mapping[str, str]) -> Path:
+    """Return where a server on this machine keeps the token of its operator: ``token`` in its state folder."""
+    beside = Path(environ.get("PILOTAGE_CONFIG") or "pilotage.yaml").parent / "state"
+    return Path(environ.get("PILOTAGE_STATE_DIR") or beside) / "token"
+
+
+def segment(text: str) -> str:
+    """Quote a text as one segment of a path."""
+    return quote(text, safe="")
+
+
+def unreachable(url: str, error: Unavailable) -> CliError:
+    """Word that the server cannot be reached."""
+    evidence = one_line(error.evidence.rpartition(f"{url}: ")[2], 300)
+    text = f"Pilotage does not answer at {url} ({evidence}); start it with `pilotage up`, or name it with --url."
+    return CliError(text, Code.UNREACHABLE)
+
+
+def _token(given: Path | None, environ: Mapping[str, str]) -> str:
+    path = given or token_path(environ)
+    try:
+        with path.open(encoding="utf-8") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            text = file.read(4096).strip()
+    except FileNotFoundError as error:
+        if given is None:
+            return ""
+        raise CliError(f"There is no token file {path}.", Code.USAGE) from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise CliError(f"The token file {path} cannot be read: {error}.", Code.UNREACHABLE) from error
+    if stat.S_IMODE(mode) & 0o077:
+        raise CliError(f"Others can read the token file {path}; run `chmod 600` on it.", Code.UNREACHABLE)
+    return text
+
+
+def _given(values: Mapping[str, object]) -> Json:
+    return {name: value for name, value in values.items() if value not in (None, "")}
+
+
+def _problem(answer: Response) -> str:
+    """Find the sentence of an RFC 9457 problem; "" when the answer is none."""
+    try:
+        body = json.loads(answer.content)
+    except (ValueError, RuntimeError):
+        return ""
+    if not isinstance(body, dict):
+        return ""
+    return one_line(body.get("detail") or body.get("title") or "", 500).rstrip(".")
+
+
+def _colon(said: str) -> str:
+    return f": {said}" if said else ""

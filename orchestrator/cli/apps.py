@@ -1,0 +1,142 @@
+"""``pilotage app``: what runs where, and holding, releasing, rolling back and promoting it."""
+
+import uuid
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import options as o
+from orchestrator.cli import summary
+from orchestrator.cli.api import Json, connect, segment
+from orchestrator.cli.output import Format, one_line, say, say_json, table
+from orchestrator.cli.runs import finish
+from orchestrator.cli.watching import Watch
+
+app = typer.Typer(help="Apps: what runs where; hold, release, roll back and promote.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.TokenFile = None) -> None:
+    """List apps and their environments with the last run of each.
+
+    \b
+    Example:
+      pilotage app list
+    """
+    answer = connect(url, token_file).get("/apps")
+    if output is Format.JSON:
+        say_json(answer)
+        return
+    rows = [_row(app, place) for app in answer.get("items", []) for place in app.get("environments", [])]
+    for line in table(("APP", "ENVIRONMENT", "BRANCH", "LAST RUN", "HOLD"), rows):
+        say(line)
+
+
+def _row(app: Json, place: Json) -> tuple[object, ...]:
+    last, held = place.get("last_run"), place.get("hold")
+    run = f"{last.get('id')} {summary.state_words(last)}" if isinstance(last, dict) else one_line(last)
+    hold = one_line(held.get("reason") or "yes") if isinstance(held, dict) else one_line(held or "")
+    return app.get("name"), place.get("name"), place.get("branch"), run, hold
+
+
+@app.command()
+def hold(
+    app_name: o.AppName,
+    environment: o.EnvironmentName,
+    reason: Annotated[str, typer.Option("--reason", help="Why; shown to everyone who waits.")] = "",
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Stop deploys to an environment until it is released; runs wait.
+
+    \b
+    Example:
+      pilotage app hold plate-web prod --reason "release freeze"
+    """
+    answer = connect(url, token_file).post(_path(app_name, environment, "hold"), {"reason": reason})
+    _tell(
+        answer,
+        f"{app_name}/{environment} is on hold; let it go on with `pilotage app release {app_name} {environment}`.",
+        output,
+    )
+
+
+@app.command()
+def release(
+    app_name: o.AppName,
+    environment: o.EnvironmentName,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Let deploys to an environment go on.
+
+    \b
+    Example:
+      pilotage app release plate-web prod
+    """
+    answer = connect(url, token_file).post(_path(app_name, environment, "release"))
+    _tell(answer, f"{app_name}/{environment} is released.", output)
+
+
+@app.command()
+def rollback(
+    app_name: o.AppName,
+    environment: o.EnvironmentName,
+    to: Annotated[
+        int | None,
+        typer.Option("--to", metavar="RUN", help="Go back to what this run deployed. Default: the one before."),
+    ] = None,
+    wait: o.Wait = False,
+    timeout: o.Timeout = None,
+    compact: o.Compact = False,
+    no_color: o.NoColour = False,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Bring back what was deployed before, as a new run and a new commit.
+
+    \b
+    Example:
+      pilotage app rollback plate-web prod --wait
+      pilotage app rollback plate-web prod --to 17
+    """
+    api = connect(url, token_file)
+    answer = api.post(_path(app_name, environment, "rollback"), {"to": to}, str(uuid.uuid4()))
+    finish(api, answer, wait=wait, wish=Watch(timeout=timeout, output=output, compact=compact, colour=not no_color))
+
+
+@app.command()
+def promote(
+    app_name: o.AppName,
+    environment: o.EnvironmentName,
+    wait: o.Wait = False,
+    timeout: o.Timeout = None,
+    compact: o.Compact = False,
+    no_color: o.NoColour = False,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Bring the image that is proven in the environment before to this one.
+
+    \b
+    Example:
+      pilotage app promote plate-web prod --wait
+    """
+    api = connect(url, token_file)
+    answer = api.post(_path(app_name, environment, "promote"), key=str(uuid.uuid4()))
+    finish(api, answer, wait=wait, wish=Watch(timeout=timeout, output=output, compact=compact, colour=not no_color))
+
+
+def _path(app_name: str, environment: str, action: str) -> str:
+    return f"/apps/{segment(app_name)}/environments/{segment(environment)}/{action}"
+
+
+def _tell(answer: Json, sentence: str, output: Format) -> None:
+    if output is Format.JSON:
+        say_json(answer)
+    else:
+        say(sentence)

@@ -1,0 +1,81 @@
+"""``pilotage config``: check the configuration before anything runs with it."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.errors import Code
+from orchestrator.cli.output import Format, say, say_json, warn
+from orchestrator.config import Checked, Problem, check, default_path
+
+app = typer.Typer(help="The configuration file.", no_args_is_help=True)
+
+
+@app.callback()
+def config() -> None:
+    """The configuration file."""
+
+
+@app.command("check")
+def check_config(
+    file: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            envvar="PILOTAGE_CONFIG",
+            metavar="FILE",
+            help="The file. Default: pilotage.yaml in this folder.",
+        ),
+    ] = None,
+    output: Annotated[
+        Format, typer.Option("--output", "-o", metavar="text|json", help="How to print the answer.")
+    ] = Format.TEXT,
+) -> None:
+    """Check the configuration; every problem is named with its line. Exits 1 when there is one.
+
+    \b
+    Example:
+      pilotage config check --config pilotage.yaml
+    """
+    path = file or default_path(os.environ)
+    checked = check(path, os.environ)
+    if output is Format.JSON:
+        say_json(_json(checked))
+    else:
+        _tell(path, checked)
+    if checked.settings is None:
+        raise typer.Exit(Code.FAILED)
+
+
+def _tell(path: Path, checked: Checked) -> None:
+    for warning in checked.warnings:
+        warn(f"{path}:{warning.line}: warning: {warning.path}: {warning.message}")
+    for problem in checked.problems:
+        say(f"{path}:{problem}")
+    settings = checked.settings
+    if settings is None:
+        warn(f"{len(checked.problems)} problem(s); nothing was started or changed.")
+        return
+    environments = sum(len(app.environments) for app in settings.apps)
+    say(
+        f"{path}: OK, {_count(len(settings.apps), 'app')}, {_count(environments, 'environment')},"
+        f" {_count(len(settings.hooks), 'webhook')}, {_count(len(settings.channels), 'destination')},"
+        f" {_count(len(checked.warnings), 'warning')}"
+    )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _json(checked: Checked) -> dict[str, object]:
+    def plain(problem: Problem) -> dict[str, object]:
+        return {"path": problem.path, "line": problem.line, "message": problem.message}
+
+    return {
+        "ok": checked.settings is not None,
+        "problems": [plain(problem) for problem in checked.problems],
+        "warnings": [plain(warning) for warning in checked.warnings],
+    }

@@ -1,0 +1,81 @@
+"""``pilotage delivery``: the webhook requests that arrived, and what became of them."""
+
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import options as o
+from orchestrator.cli.api import Json, connect, segment
+from orchestrator.cli.output import Format, one_line, say, say_json, table, warn
+
+app = typer.Typer(help="Deliveries: webhook requests as they arrived.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_deliveries(
+    hook: Annotated[str, typer.Option("--hook", help="Only this forge's.")] = "",
+    outcome: Annotated[str, typer.Option("--outcome", help="Only with this outcome.")] = "",
+    limit: o.Limit = 20,
+    cursor: o.Cursor = "",
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """List deliveries, newest first.
+
+    \b
+    Example:
+      pilotage delivery list --hook github
+    """
+    wanted = {"hook": hook, "outcome": outcome, "limit": limit, "cursor": cursor}
+    answer = connect(url, token_file).get("/deliveries", wanted)
+    if output is Format.JSON:
+        say_json(answer)
+        return
+    rows = [
+        (
+            item.get("id"),
+            item.get("received_at"),
+            item.get("hook"),
+            item.get("event"),
+            item.get("outcome"),
+            _what(item),
+        )
+        for item in answer.get("items", [])
+    ]
+    for line in table(("ID", "RECEIVED", "HOOK", "EVENT", "OUTCOME", "WHAT"), rows):
+        say(line)
+    if answer.get("next"):
+        warn(f"More: --cursor {answer['next']}")
+
+
+@app.command()
+def show(
+    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="Number of the delivery.")],
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Show one delivery and what became of it.
+
+    \b
+    Example:
+      pilotage delivery show 7
+    """
+    answer = connect(url, token_file).get(f"/deliveries/{segment(delivery)}")
+    if output is Format.JSON:
+        say_json(answer)
+        return
+    for name, value in answer.items():
+        if value not in (None, "", []):
+            say(f"{name:<12} {_runs(value) if name == 'runs' else one_line(value)}")
+
+
+def _what(item: Json) -> str:
+    return _runs(item.get("runs")) or " ".join(one_line(item.get(name)) for name in ("reason", "detail")).strip()
+
+
+def _runs(runs: object) -> str:
+    found = runs if isinstance(runs, list) else []
+    numbers = [str(run.get("id") if isinstance(run, dict) else run) for run in found]
+    return f"run {', '.join(numbers)}" if numbers else ""

@@ -1,0 +1,48 @@
+"""The options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli.api import DEFAULT_URL
+from orchestrator.cli.output import Format
+from orchestrator.domain import durations
+
+
+def duration(text: str) -> float:
+    """Read a length of time on the command line."""
+    try:
+        return durations.seconds(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+Url = Annotated[
+    str, typer.Option("--url", envvar="PILOTAGE_URL", help="Address of Pilotage.", metavar="URL", show_envvar=True)
+]
+TokenFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--token-file",
+        envvar="PILOTAGE_TOKEN_FILE",
+        metavar="FILE",
+        help="File with the API token, for its owner only. PILOTAGE_TOKEN goes first.",
+    ),
+]
+Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.", metavar="text|json")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="How many at the most.")]
+Cursor = Annotated[str, typer.Option("--cursor", help="Where the page before ended.", metavar="CURSOR")]
+Wait = Annotated[bool, typer.Option("--wait", help="Follow the run to its end and exit with its result.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        "--timeout", parser=duration, metavar="TIME", help="How long to wait, such as 90s or 20m. The run goes on."
+    ),
+]
+Compact = Annotated[bool, typer.Option("--compact", help="Show only stages that are at work, wait or failed.")]
+NoColour = Annotated[bool, typer.Option("--no-color", help="No colour. NO_COLOR does the same.")]
+RunId = Annotated[int, typer.Argument(metavar="RUN", help="Number of the run.", min=1)]
+AppName = Annotated[str, typer.Argument(metavar="APP", help="Name of the app.")]
+EnvironmentName = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="Name of the environment.")]
+URL = DEFAULT_URL

@@ -1,0 +1,94 @@
+"""What commands print: plain lines and tables that a pipe can read, nothing that could move the cursor."""
+
+import json
+import os
+import re
+import sys
+import unicodedata
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+from orchestrator.cli.errors import Code
+
+_ESCAPES = re.compile(
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]"
+)
+_WIDE = frozenset("WF")
+
+
+class Format(StrEnum):
+    """How an answer is printed."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def say(line: str = "") -> None:
+    """Print one line to standard output at once; a reader that went away ends the command quietly."""
+    _print(line, sys.stdout)
+
+
+def warn(line: str) -> None:
+    """Print one line to standard error."""
+    _print(line, sys.stderr)
+
+
+def say_json(value: Any) -> None:
+    """Print a JSON document; nothing else is printed to standard output with it."""
+    say(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _print(line: str, stream: Any) -> None:
+    try:
+        print(line, file=stream, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+        raise SystemExit(Code.BROKEN_PIPE) from None
+
+
+def clean(text: object) -> str:
+    """Take escape sequences and control characters out of a text that others wrote; tabs and newlines stay."""
+    return _ESCAPES.sub("", "" if text is None else str(text))
+
+
+def one_line(text: object, limit: int = 0) -> str:
+    """Make a text one line without control characters, cut to `limit` columns when that is not 0."""
+    line = " ".join(clean(text).split())
+    if not limit or width(line) <= limit:
+        return line
+    while width(line) > limit - 1:
+        line = line[:-1]
+    return f"{line}…"
+
+
+def width(text: str) -> int:
+    """Count the columns that a text takes in a terminal (Korean letters take two)."""
+    return sum(
+        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in _WIDE else 1 for sign in text
+    )
+
+
+def table(head: Sequence[str], rows: Sequence[Sequence[object]], last: int = 60) -> list[str]:
+    """Lay rows out under a head; the last column is cut at `last` columns and not padded."""
+    cells = [list(head)]
+    cells += [[*(one_line(cell) for cell in row[:-1]), one_line(row[-1], last)] for row in rows]
+    widths = [max(width(row[number]) for row in cells) for number in range(len(head))]
+    return [
+        "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True)).rstrip()
+        for row in cells
+    ]
+
+
+def instant(text: object) -> datetime | None:
+    """Read a time of the API (RFC 3339); None when there is none."""
+    try:
+        return datetime.fromisoformat(str(text)).astimezone(UTC) if text else None
+    except ValueError:
+        return None
+
+
+def stamp(when: datetime) -> str:
+    """Write a time in UTC with seconds: ``2026-11-24T03:11:02Z``."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,275 @@
+"""``pilotage run``: look at runs, start and stop them, follow them."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from orchestrator.cli import options as o
+from orchestrator.cli import summary
+from orchestrator.cli.api import Api, Json, connect
+from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.logs import Reading, logs
+from orchestrator.cli.output import Format, instant, say, say_json, table, warn
+from orchestrator.cli.watching import Watch, watch
+from orchestrator.domain.durations import words
+from orchestrator.domain.runs import RunState, StageName
+
+app = typer.Typer(help="Runs: start, follow, repeat and stop deploys.", no_args_is_help=True)
+
+After = Annotated[
+    int | None,
+    typer.Option("--after", min=0, metavar="N", help="Only lines after number N: go on where a log ended."),
+]
+
+
+@app.command("list")
+def list_runs(
+    app_name: Annotated[str, typer.Option("--app", help="Only this app.")] = "",
+    environment: Annotated[str, typer.Option("--environment", help="Only this environment.")] = "",
+    state: Annotated[RunState | None, typer.Option("--state", help="Only this state.")] = None,
+    limit: o.Limit = 20,
+    cursor: o.Cursor = "",
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """List runs, newest first.
+
+    \b
+    Example:
+      pilotage run list --app plate-web --state failed
+      pilotage run list -o json | jq '.items[].id'
+    """
+    wanted = {"app": app_name, "environment": environment, "state": state, "limit": limit, "cursor": cursor}
+    answer = connect(url, token_file).get("/runs", wanted)
+    if output is Format.JSON:
+        say_json(answer)
+        return
+    for line in table(("RUN", "STATE", "APP", "ENVIRONMENT", "COMMIT", "AGE", "TITLE"), _rows(answer)):
+        say(line)
+    if answer.get("next"):
+        warn(f"More: --cursor {answer['next']}")
+
+
+def _rows(answer: Json) -> list[tuple[object, ...]]:
+    return [
+        (
+            run.get("id"),
+            summary.state_words(run),
+            run.get("app"),
+            run.get("environment"),
+            str(run.get("commit") or "")[:12],
+            _age(run),
+            run.get("title"),
+        )
+        for run in answer.get("items", [])
+    ]
+
+
+def _age(run: Json) -> str:
+    since = instant(run.get("created_at"))
+    return words(max(0.0, (datetime.now(UTC) - since).total_seconds())) if since else ""
+
+
+@app.command()
+def show(run: o.RunId, output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.TokenFile = None) -> None:
+    """Show one run with its stages, its reason and its receipt.
+
+    \b
+    Example:
+      pilotage run show 42
+    """
+    api = connect(url, token_file)
+    found = api.run(run)
+    if output is Format.JSON:
+        say_json(found)
+        return
+    for line in summary.details(found, api.page(found)):
+        say(line)
+
+
+@app.command()
+def start(
+    app_name: o.AppName,
+    environment: Annotated[
+        str,
+        typer.Argument(metavar="ENVIRONMENT", help="Name of the environment; not needed when there is only one."),
+    ] = "",
+    ref: Annotated[
+        str, typer.Option("--ref", help="Branch or tag to deploy. Default: the environment's branch.")
+    ] = "",
+    commit: Annotated[str, typer.Option("--commit", help="Commit to deploy: the full id.")] = "",
+    image: Annotated[str, typer.Option("--image", help="Tag or digest of an image that is there already.")] = "",
+    key: Annotated[
+        str, typer.Option("--idempotency-key", help="Starting again with the same key gives the same run.")
+    ] = "",
+    wait: o.Wait = False,
+    timeout: o.Timeout = None,
+    compact: o.Compact = False,
+    no_color: o.NoColour = False,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Start a run; prints its number and address at once.
+
+    \b
+    Example:
+      pilotage run start plate-web stg --ref main --wait --timeout 20m
+      pilotage run start plate-web prod --image sha-0123456789ab
+    """
+    if len([source for source in (ref, commit, image) if source]) > 1:
+        raise CliError("Give only one of --ref, --commit and --image.", Code.USAGE)
+    api = connect(url, token_file)
+    if not environment or not (ref or commit or image):
+        environment, ref = _defaults(api, app_name, environment, ref, commit or image)
+    body = {"app": app_name, "environment": environment, "ref": ref, "commit": commit, "image": image}
+    answer = api.post("/runs", body, key or str(uuid.uuid4()))
+    wish = Watch(timeout=timeout, output=output, compact=compact, colour=not no_color)
+    finish(api, answer, wait=wait, wish=wish)
+
+
+def _defaults(api: Api, app_name: str, environment: str, ref: str, source: str) -> tuple[str, str]:
+    """Fill in what the configuration of the app makes clear: its only environment, and that one's branch."""
+    apps = {str(found.get("name")): found for found in api.get("/apps").get("items", [])}
+    if app_name not in apps:
+        raise CliError(f"There is no app `{app_name}`; known are {', '.join(sorted(apps)) or 'none'}.", Code.USAGE)
+    known = {str(found.get("name")): found for found in apps[app_name].get("environments", [])}
+    chosen = environment or (next(iter(known)) if len(known) == 1 else "")
+    if chosen not in known:
+        raise CliError(f"Name an environment of `{app_name}`: {', '.join(known)}.", Code.USAGE)
+    branch = str(known[chosen].get("branch") or "")
+    if not ref and not source and (not branch or set(branch) & set("*?[")):
+        raise CliError(f"`{chosen}` follows no single branch; give --ref, --commit or --image.", Code.USAGE)
+    return chosen, ref if ref or source else branch
+
+
+@app.command()
+def rerun(
+    run: o.RunId,
+    from_stage: Annotated[
+        str,
+        typer.Option("--from", metavar="STAGE", help="`failed` (the default), `start`, or a stage to begin with."),
+    ] = "",
+    wait: o.Wait = False,
+    timeout: o.Timeout = None,
+    compact: o.Compact = False,
+    no_color: o.NoColour = False,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Repeat a run; what the old one proved is proved again and reused, what failed really runs.
+
+    \b
+    Example:
+      pilotage run rerun 42 --wait
+      pilotage run rerun 42 --from build
+    """
+    if from_stage not in ("", "failed", "start", *StageName):
+        raise CliError(f"There is no stage `{from_stage}`; known are {', '.join(StageName)}.", Code.USAGE)
+    api = connect(url, token_file)
+    answer = api.post(f"/runs/{run}/rerun", {"from": from_stage}, str(uuid.uuid4()))
+    finish(api, answer, wait=wait, wish=Watch(timeout=timeout, output=output, compact=compact, colour=not no_color))
+
+
+@app.command()
+def cancel(
+    run: o.RunId,
+    wait: o.Wait = False,
+    timeout: o.Timeout = None,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Ask a run to stop. With --wait it exits 5 when the run is cancelled.
+
+    \b
+    Example:
+      pilotage run cancel 42
+    """
+    api = connect(url, token_file)
+    answer = api.post(f"/runs/{run}/cancel")
+    finish(api, {"id": run, **answer}, wait=wait, wish=Watch(timeout=timeout, output=output))
+
+
+@app.command()
+def approve(
+    run: o.RunId,
+    wait: o.Wait = False,
+    timeout: o.Timeout = None,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Approve a run that waits for it.
+
+    \b
+    Example:
+      pilotage run approve 43 --wait
+    """
+    api = connect(url, token_file)
+    answer = api.post(f"/runs/{run}/approve")
+    finish(api, {"id": run, **answer}, wait=wait, wish=Watch(timeout=timeout, output=output))
+
+
+@app.command("watch")
+def watch_run(
+    run: o.RunId,
+    timeout: o.Timeout = None,
+    compact: o.Compact = False,
+    no_color: o.NoColour = False,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Follow a run to its end and exit with its result; the last line printed is its address.
+
+    A terminal shows a tree; a pipe gets one line per change, with a sign of life every 30 s. With `-o json` the
+    finished run is printed as JSON. Exit codes: 0 succeeded, 1 failed, 4 the time to wait is over, 5 cancelled or
+    superseded, 130 detached by Ctrl-C (the run goes on).
+
+    \b
+    Example:
+      pilotage run watch 42 --timeout 20m
+    """
+    wish = Watch(timeout=timeout, output=output, compact=compact, colour=not no_color)
+    raise typer.Exit(watch(connect(url, token_file), run, wish))
+
+
+@app.command("logs")
+def show_logs(
+    run: o.RunId,
+    stage: Annotated[str, typer.Option("--stage", "--step", help="Only this stage's lines.")] = "",
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run is over.")] = False,
+    after: After = None,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Print the log of a run, at any moment; `-o json` prints one JSON object per line.
+
+    \b
+    Example:
+      pilotage run logs 42 --stage build
+      pilotage run logs 42 -f --after 120
+    """
+    if stage and stage not in tuple(StageName):
+        raise CliError(f"There is no stage `{stage}`; known are {', '.join(StageName)}.", Code.USAGE)
+    reading = Reading(run=run, stage=stage, after=after, output=output)
+    raise typer.Exit(logs(connect(url, token_file), reading, follow=follow))
+
+
+def finish(api: Api, answer: Json, *, wait: bool, wish: Watch) -> None:
+    """Print the run that a request gave, and follow it when that is asked for.
+
+    :raises typer.Exit: with the run's result, after following it.
+    """
+    if wish.output is Format.TEXT:
+        say(f"run {answer.get('id')} {api.page(answer)}")
+    elif not wait:
+        say_json(answer)
+    if wait:
+        raise typer.Exit(watch(api, int(answer["id"]), wish))

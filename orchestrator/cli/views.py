@@ -1,0 +1,147 @@
+"""How a run looks while it is watched: plain lines for a pipe, a tree for a terminal, nothing for JSON."""
+
+import os
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+from orchestrator.cli import summary
+from orchestrator.cli.api import Json
+from orchestrator.cli.output import instant, one_line, say, stamp
+from orchestrator.domain.durations import words
+
+HEARTBEAT = 30.0
+"""Seconds without a change after which a plain view says that it is still there."""
+_BUSY = ("running", "waiting", "failed")
+_STYLES = {"running": "blue", "waiting": "yellow", "succeeded": "green", "failed": "red", "cancelled": "magenta"}
+
+
+class View(Protocol):
+    """What a watcher tells as the run goes on."""
+
+    def show(self, run: Json) -> None:
+        """Tell the state that was just read."""
+
+    def beat(self, run: Json) -> None:
+        """Tell that nothing has changed for a while."""
+
+    def close(self) -> None:
+        """Tell nothing more."""
+
+
+class Silent:
+    """Tells nothing: the caller wants one JSON document at the end."""
+
+    def show(self, run: Json) -> None:
+        """Tell nothing."""
+
+    def beat(self, run: Json) -> None:
+        """Tell nothing."""
+
+    def close(self) -> None:
+        """Tell nothing."""
+
+
+class Plain:
+    """One line per change of state, with its time in UTC; no cursor movement, no colour."""
+
+    def __init__(self, compact: bool = False) -> None:
+        self._compact = compact
+        self._told: dict[str, tuple[object, ...]] = {}
+
+    def show(self, run: Json) -> None:
+        """Print what is new since the last look."""
+        for stage in summary.stages(run):
+            self._change(str(stage.get("name")), stage)
+        self._change(f"run {run.get('id')}", run)
+
+    def beat(self, run: Json) -> None:
+        """Print that the run is still at work, and on what."""
+        busy = next((stage for stage in summary.stages(run) if stage.get("state") in _BUSY), run)
+        since = instant(busy.get("started_at"))
+        age = f" for {words((datetime.now(UTC) - since).total_seconds())}" if since else ""
+        name = f"{busy['name']} " if "name" in busy else ""
+        say(f"{stamp(datetime.now(UTC))} still {name}{summary.state_words(busy)}{age}")
+
+    def close(self) -> None:
+        """Print nothing."""
+
+    def _change(self, name: str, thing: Json) -> None:
+        state, reason, attempt = thing.get("state"), thing.get("reason"), thing.get("attempt")
+        if state in (None, "queued") or self._told.get(name) == (state, reason, attempt):
+            return
+        self._told[name] = (state, reason, attempt)
+        if self._compact and state not in _BUSY and not name.startswith("run "):
+            return
+        when = instant(thing.get("finished_at")) or datetime.now(UTC)
+        time = f" in {summary.took(thing)}" if thing.get("finished_at") and summary.took(thing) else ""
+        sentence = summary.why(thing) if state in ("waiting", "failed", "cancelled") else ""
+        say(f"{stamp(when)} {name} {summary.state_words(thing)}{time}" + (f": {sentence}" if sentence else ""))
+
+
+class Live:
+    """A tree that is redrawn in place; gone again when the run is over, so that the summary stands alone."""
+
+    def __init__(self, compact: bool, colour: bool) -> None:
+        from rich.console import Console
+        from rich.live import Live as Screen
+
+        self._compact = compact
+        self._run: Json = {}
+        self._screen: Any = Screen(
+            get_renderable=self._draw,
+            console=Console(no_color=not colour, highlight=False),
+            refresh_per_second=4,
+            transient=True,
+        )
+
+    def show(self, run: Json) -> None:
+        """Draw the state that was just read."""
+        self._run = run
+        self._screen.start(refresh=True)
+
+    def beat(self, run: Json) -> None:
+        """Nothing: the times that count up show that it is alive."""
+
+    def close(self) -> None:
+        """Take the tree away."""
+        self._screen.stop()
+
+    def _draw(self) -> Any:
+        from rich.text import Text
+
+        run = self._run
+        text = Text(no_wrap=True, overflow="ellipsis")
+        head = f"run {run.get('id')} {run.get('app')} / {run.get('environment')} {one_line(run.get('title'), 60)}\n"
+        text.append(head, style="bold")
+        for stage in summary.stages(run):
+            if self._compact and stage.get("state") not in _BUSY:
+                continue
+            state = str(stage.get("state"))
+            line = f"  {summary.SIGNS.get(state, '?')} {stage.get('name'):<7} {summary.state_words(stage)}"
+            text.append(
+                f"{line}  {_age(stage)}  {summary.why(stage) if state in _BUSY else ''}\n", _STYLES.get(state, "")
+            )
+        return text
+
+
+def _age(stage: Json) -> str:
+    if stage.get("finished_at"):
+        return summary.took(stage)
+    since = instant(stage.get("started_at"))
+    return words(max(0.0, (datetime.now(UTC) - since).total_seconds())) if since else ""
+
+
+def view_for(environ: Mapping[str, str], *, json: bool, compact: bool, colour: bool) -> View:
+    """Choose the view: JSON tells nothing, a terminal gets the tree, everything else plain lines."""
+    if json:
+        return Silent()
+    if sys.stdout.isatty() and environ.get("TERM", "dumb") != "dumb":
+        return Live(compact, colour and not environ.get("NO_COLOR"))
+    return Plain(compact)
+
+
+def terminal_view(*, json: bool, compact: bool, colour: bool) -> View:
+    """Choose the view for this process's own terminal and environment."""
+    return view_for(os.environ, json=json, compact=compact, colour=colour)

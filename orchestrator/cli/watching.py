@@ -1,0 +1,85 @@
+"""Watch a run to its end: read its state first, follow it then, and end with the code that its state means."""
+
+import time
+from dataclasses import dataclass
+
+from orchestrator.cli import summary
+from orchestrator.cli.api import Api, Json
+from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.feed import Feed, is_final
+from orchestrator.cli.output import Format, say, say_json, warn
+from orchestrator.cli.views import HEARTBEAT, View, terminal_view
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watch:
+    """How a run is watched.
+
+    :param timeout: seconds to wait; None: as long as it takes. :param heartbeat: seconds of silence of plain views.
+    """
+
+    timeout: float | None = None
+    output: Format = Format.TEXT
+    compact: bool = False
+    colour: bool = True
+    heartbeat: float = HEARTBEAT
+
+
+def watch(api: Api, run_id: int, wish: Watch) -> Code:
+    """Watch a run to its end, print its summary and return the exit code.
+
+    :raises CliError: there is no such run, or Pilotage cannot be reached any more.
+    """
+    run = api.run(run_id)
+    json = wish.output is Format.JSON
+    view = terminal_view(json=json, compact=wish.compact, colour=wish.colour)
+    code = None
+    try:
+        view.show(run)
+        if not is_final(run):
+            run, code = _follow(api, run, wish, view)
+    except KeyboardInterrupt:
+        code = Code.DETACHED
+    except CliError as error:
+        warn(f"Run {run_id} goes on; see it again with `pilotage run watch {run_id}`.")
+        raise error from error.__cause__
+    finally:
+        view.close()
+    return _end(api, run, code, wish)
+
+
+def _follow(api: Api, run: Json, wish: Watch, view: View) -> tuple[Json, Code | None]:
+    feed = Feed(api, int(run["id"]))
+    deadline = time.monotonic() + wish.timeout if wish.timeout is not None else None
+    quiet_since = time.monotonic()
+    while not is_final(run):
+        now = time.monotonic()
+        if deadline is not None and now >= deadline:
+            return run, Code.TIMED_OUT
+        pause = wish.heartbeat - (now - quiet_since)
+        event = feed.next(pause if deadline is None else min(pause, deadline - now))
+        if event is not None and event.kind == "state" and event.data.get("state"):
+            if event.data != run:
+                quiet_since = time.monotonic()
+            run = event.data
+            view.show(run)
+        if time.monotonic() - quiet_since >= wish.heartbeat:
+            view.beat(run)
+            quiet_since = time.monotonic()
+    return run, None
+
+
+def _end(api: Api, run: Json, code: Code | None, wish: Watch) -> Code:
+    if wish.output is Format.JSON:
+        say_json(run)
+    elif code is None:
+        for line in summary.ending(run, api.page(run)):
+            say(line)
+    else:
+        say(api.page(run))
+    again = f"run {run.get('id')} goes on; see it again with `pilotage run watch {run.get('id')}`."
+    if code is Code.TIMED_OUT:
+        warn(f"The time to wait is over; {again}")
+    if code is Code.DETACHED:
+        warn(f"Detached; {again}")
+    return code if code is not None else summary.exit_code(run)

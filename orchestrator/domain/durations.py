@@ -1,0 +1,27 @@
+"""Lengths of time as people write them."""
+
+import re
+
+_DURATION = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[smhd]?)\s*\Z")
+_SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds(text: str) -> float:
+    """Read ``90``, ``90s``, ``10m``, ``1.5h`` or ``1d`` as seconds. :raises ValueError: it is none of these."""
+    match = _DURATION.match(text)
+    if match is None:
+        raise ValueError("is not a length of time; write seconds or a number with a unit, as in `90s`, `10m` or `1h`")
+    return float(match["number"]) * _SECONDS[match["unit"]]
+
+
+def words(length: float) -> str:
+    """Write seconds for people: ``4.2 s``, ``2m10s``, ``1h05m``."""
+    if length < 10:
+        return f"{length:.1f} s"
+    if length < 60:
+        return f"{length:.0f} s"
+    minutes, rest = divmod(round(length), 60)
+    if minutes < 60:
+        return f"{minutes}m{rest:02d}s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes:02d}m"

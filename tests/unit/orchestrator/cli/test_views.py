@@ -1,0 +1,109 @@
+"""How a run looks while it is watched."""
+
+import io
+import threading
+from typing import Any
+
+import pytest
+
+from orchestrator.cli.api import Api
+from orchestrator.cli.errors import Code
+from orchestrator.cli.feed import parse
+from orchestrator.cli.views import Live, Plain, Silent, view_for
+from orchestrator.cli.watching import Watch, watch
+from tests.support.fake_api import fake_api, run, sse, stage
+
+
+class Terminal(io.StringIO):
+    """Standard output that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("environ", "terminal", "json", "kind"),
+    [
+        ({"TERM": "xterm"}, True, False, Live),
+        ({"TERM": "xterm"}, False, False, Plain),
+        ({"TERM": "dumb"}, True, False, Plain),
+        ({}, True, False, Plain),
+        ({"TERM": "xterm"}, True, True, Silent),
+    ],
+)
+def test_the_view_follows_from_the_terminal(
+    environ: dict[str, str], terminal: bool, json: bool, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout", Terminal() if terminal else io.StringIO())
+
+    assert type(view_for(environ, json=json, compact=False, colour=True)) is kind
+
+
+@pytest.mark.parametrize(
+    ("environ", "colour", "coloured"), [({}, True, True), ({"NO_COLOR": "1"}, True, False), ({}, False, False)]
+)
+def test_a_terminal_gets_a_tree_with_signs_and_words(
+    environ: dict[str, str], colour: bool, coloured: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "120")
+    for name in ("NO_COLOR", "FORCE_COLOR", "COLORTERM"):
+        monkeypatch.delenv(name, raising=False)
+    stages = [
+        stage("build", "succeeded", seconds=12.0, finished_at="2026-11-24T03:11:14Z"),
+        stage("health", "running", started_at="2026-11-24T03:11:14Z"),
+    ]
+
+    view = view_for({"TERM": "xterm-256color", **environ}, json=False, compact=False, colour=colour)
+    view.show(run(title="\x1b[2J메뉴", stages=stages))
+    view.beat({})
+    view.close()
+
+    assert "run 42 plate-web / stg 메뉴" in screen.getvalue()
+    assert "✓ build   succeeded  12 s" in screen.getvalue()
+    assert "▶ health  running" in screen.getvalue()
+    assert "\x1b[2J" not in screen.getvalue()
+    assert ("\x1b[34m" in screen.getvalue()) is coloured
+
+
+def test_a_compact_tree_shows_only_what_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    view = view_for({"TERM": "xterm"}, json=False, compact=True, colour=True)
+    view.show(run(stages=[stage("build", "succeeded"), stage("health", "waiting")]))
+    view.close()
+
+    assert "build" not in screen.getvalue()
+    assert "health" in screen.getvalue()
+
+
+def test_a_silent_pipe_hears_a_sign_of_life(capsys: pytest.CaptureFixture[str]) -> None:
+    beaten = threading.Event()
+    going = run(stages=[stage("build", "succeeded"), stage("health", "waiting", started_at="2026-11-24T03:11:14Z")])
+
+    def stream() -> Any:
+        beaten.wait(0.5)
+        yield sse("state", run(ending="succeeded"))
+
+    with fake_api(runs={42: going}, streams=[stream]) as api:
+        assert watch(Api(api.url), 42, Watch(heartbeat=0.15)) is Code.SUCCEEDED
+
+    beats = [line for line in capsys.readouterr().out.splitlines() if " still " in line]
+    assert beats
+    assert beats[0].split(" ", 1)[1].startswith("still health waiting for ")
+
+
+def test_events_are_read_off_a_stream() -> None:
+    lines = (
+        b': comment\n\nid: 1\nevent: line\ndata: {"n":\ndata: 1}\n\nevent: state\ndata:{}\nretry: 5\n\n'
+        b"data: {}\n\nevent: line\ndata: not json\n\nevent: line\ndata: []\n\nid: x\nevent: line\ndata: {}\n\n"
+        b"event: end\n\nevent: line\ndata: {}"
+    ).split(b"\n")
+
+    assert [(event.kind, event.data, event.id) for event in parse(lines)] == [
+        ("line", {"n": 1}, 1),
+        ("state", {}, -1),
+        ("end", {}, -1),
+    ]
