@@ -8,8 +8,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-MAX_DOCKERFILE = 1024 * 1024
-"""Bytes of a Dockerfile that is read; larger ones are refused by the caller."""
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>.*?)\s*\Z")
 _HEREDOC = re.compile(r"""<<(?P<dash>-?)(?P<quote>["']?)(?P<word>[A-Za-z_][A-Za-z0-9_]*)(?P=quote)""")
 _FLAG = re.compile(r"--(?P<name>[a-z]+)(?:=(?P<value>\S+))?(?:\s+|\Z)")

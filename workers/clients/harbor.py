@@ -135,7 +135,7 @@ def judge_scan(artifact: Mapping[str, Any], fail_on: str) -> Verdict:
 def _judge_result(overview: Mapping[str, Any], gate: int) -> Verdict:
     counts = _counts(overview)
     severity = str(overview.get("severity", ""))
-    words = ", ".join(f"{counts[name]} {name}" for name in reversed(SEVERITIES) if counts.get(name))
+    words = ", ".join(f"{counts[name]} {name}" for name in sorted(counts, key=_rank, reverse=True) if counts[name])
     if any(count and _rank(name) >= gate for name, count in counts.items()):
         return Verdict(state=ScanState.FINDINGS, summary=words)
     if severity and _rank(severity) >= gate:

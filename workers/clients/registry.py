@@ -117,7 +117,7 @@ class RegistryClient:
         if manifest is not None and "manifests" in manifest:
             child = pick_platform(manifest, platform or "linux/amd64")
             answer = self._manifest("GET", repository, child) if child else None
-            manifest = _object(answer.content) if answer is not None else None
+            manifest = _object(answer.content) if answer is not None else {}
         if manifest is None:
             return None
         config = str((manifest.get("config") or {}).get("digest", ""))

@@ -27,8 +27,9 @@ def read_challenge(header: str) -> Challenge | None:
     """Read ``WWW-Authenticate`` (RFC 9110 section 11.6.1); Bearer is preferred to Basic; None: neither is there."""
     marks = list(_CHALLENGE.finditer(header))
     found: dict[str, dict[str, str]] = {}
-    for mark, following in zip(marks, [*marks[1:], None], strict=True):
-        text = header[mark.end() : following.start() if following else len(header)]
+    ends = [*(mark.start() for mark in marks[1:]), len(header)]
+    for mark, end in zip(marks, ends, strict=False):  # without any mark there is still an end
+        text = header[mark.end() : end]
         values = {
             name.lower(): re.sub(r"\\(.)", r"\1", quoted) or bare for name, quoted, bare in _PARAMETER.findall(text)
         }

@@ -1,18 +1,14 @@
 """What the stages of an image share: its names, the proof that a tag is of our commit, and how it is built."""
 
 import posixpath
-import re
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
-from workers.clients.build_context import dockerfile_path, excluded, filtered, ignore_files
-from workers.clients.dockerfile import MAX_DOCKERFILE
+from workers.clients.build_context import dockerfile_path, ignore_files, left_out, pieces
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL, Watch
 from workers.stages.order import Order, Tools
-
-_SUBMODULE_PATH = re.compile(rb"^\s*path\s*=\s*(?P<path>.+?)\s*$", re.MULTILINE)
 
 
 def repository(order: Order) -> str:
@@ -65,16 +61,15 @@ def build_image(order: Order, tools: Tools) -> str:
     """
     source, build, commit = tools.clients.source, order.app.build, order.run.commit
     dockerfile = dockerfile_path(build.dockerfile)
+    source.fetch_commit(commit, order.run.ref, checkpoint=tools.checkpoint)  # another worker may have checked it
     content = source.read(commit, _in_context(build.context, dockerfile))
-    if content is None or len(content) > MAX_DOCKERFILE:
-        fault = "is not in the commit" if content is None else f"is larger than {MAX_DOCKERFILE} bytes"
-        raise Refused(Reason.DOCKERFILE_MISSING, f"{_in_context(build.context, dockerfile)} {fault} {commit}")
-    ignore = _dockerignore(order, tools, dockerfile)
-    _refuse_submodules(order, tools, ignore)
+    if content is None:
+        raise Refused(Reason.DOCKERFILE_MISSING, f"{_in_context(build.context, dockerfile)} is not in {commit}")
+    leave_out = left_out(_dockerignore(order, tools, dockerfile), dockerfile)
     tools.log(f"build {order.image} from {_public(order.app.source.url)} at {commit}")
-    with source.archive(commit, build.context) as tar:
+    with source.archive(commit, build.context, leave_out=leave_out, timeout=build.timeout) as tar:
         return tools.clients.engine.build(
-            filtered(tar, ignore, dockerfile),
+            pieces(tar),
             dockerfile=content,
             tag=order.image,
             build=build,
@@ -90,7 +85,7 @@ def labels_of(order: Order, tools: Tools) -> dict[str, str]:
     The OCI names (image-spec annotations.md) with the date of the commit, not of the build, so that the same commit
     says the same; and ours, by which images are found and tidied.
     """
-    seconds = tools.clients.source.commit_info(order.run.commit).date
+    seconds = tools.clients.source.commit_time(order.run.commit)
     return {
         REVISION_LABEL: order.run.commit,
         "org.opencontainers.image.source": _public(order.app.source.url),
@@ -102,28 +97,12 @@ def labels_of(order: Order, tools: Tools) -> dict[str, str]:
 
 
 def _dockerignore(order: Order, tools: Tools, dockerfile: str) -> bytes | None:
-    """Read the rules; ``<dockerfile>.dockerignore`` goes first, which only BuildKit knows."""
-    names = ignore_files(dockerfile)[1 if order.app.build.builder == "classic" else 0 :]
-    for name in names:
-        content = tools.clients.source.read(order.run.commit, _in_context(order.app.build.context, name))
+    build = order.app.build
+    for name in ignore_files(dockerfile, build.builder):
+        content = tools.clients.source.read(order.run.commit, _in_context(build.context, name))
         if content is not None:
             return content
     return None
-
-
-def _refuse_submodules(order: Order, tools: Tools, ignore: bytes | None) -> None:
-    """Refuse a context with submodules: their folders would silently be empty."""
-    modules = tools.clients.source.read(order.run.commit, ".gitmodules") or b""
-    context = posixpath.normpath(order.app.build.context or ".")
-    for match in _SUBMODULE_PATH.finditer(modules):
-        path = posixpath.normpath(match["path"].decode("utf-8", "replace"))
-        inside = path if context == "." else path.removeprefix(f"{context}/")
-        if (context == "." or inside != path) and not excluded(inside, ignore):
-            raise Refused(
-                Reason.SOURCE_UNSUPPORTED,
-                f"{path} is a Git submodule, and its content is not fetched; copy it into the repository, or name it"
-                " in .dockerignore when the image does not need it",
-            )
 
 
 def _in_context(context: str, path: str) -> str:

@@ -44,12 +44,7 @@ QUOTA = (
 )
 PUSHES = [
     ("unknown: Failed to process request due to 'api:1' configured as immutable.", Refused, Reason.TAG_IMMUTABLE),
-    (
-        "denied: adding 46.0 MiB of storage resource, which when updated to current usage of 1.0 GiB will exceed the"
-        " configured upper limit of 1.0 GiB.",
-        Refused,
-        Reason.REGISTRY_QUOTA,
-    ),
+    (QUOTA, Refused, Reason.REGISTRY_QUOTA),
     (
         "denied: The system is in read only mode. Any modification is prohibited.",
         Unavailable,

@@ -1,0 +1,289 @@
+"""The registry client against a scripted registry on loopback."""
+
+import base64
+import hashlib
+import json
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+import pytest
+
+from orchestrator.domain.apps import Registry, Secret
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from tests.support.loopback import Asked, Loopback, Reply, loopback
+from workers.clients.registry import ACCEPT, RegistryClient, first_error, pick_platform
+
+DIGEST = "sha256:" + "4b" * 32
+USER, PASSWORD = "robot$shop+pilotage", "Geheim-12345"
+BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
+
+
+def client(server: Loopback, **options: str) -> RegistryClient:
+    return RegistryClient(Registry(url=server.url, username=USER, password=Secret(PASSWORD), **options))  # type: ignore[arg-type]
+
+
+def jwt(repository: str, *actions: str) -> str:
+    claims = {"access": [{"type": "repository", "name": repository, "actions": list(actions)}]}
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b'=').decode()}.s"
+
+
+class Harbor:
+    """Wants tokens as Harbor does: a Basic challenge once any authorization was sent, no cookie ever."""
+
+    def __init__(self, answer: Callable[[Asked], Reply], *actions: str, life: int = 1800, realm: str = "") -> None:
+        self.answer, self.actions, self.life, self.realm = answer, actions or ("pull", "push"), life, realm
+        self.tokens = 0
+
+    def __call__(self, asked: Asked) -> Reply:
+        if asked.path == "/service/token":
+            assert asked.headers["authorization"] == BASIC
+            self.tokens += 1
+            scope = asked.query.get("scope", ["repository:none:"])[0]
+            return Reply(
+                body={"token": jwt(scope.split(":")[1], *self.actions), "access_token": "", "expires_in": self.life}
+            )
+        if not asked.headers.get("authorization", "").startswith("Bearer "):
+            realm = self.realm or f"http://{asked.headers['host']}/service/token"
+            bearer = f'Bearer realm="{realm}",service="harbor-registry"'
+            return Reply(
+                401, headers={"WWW-Authenticate": bearer if "authorization" not in asked.headers else "Basic realm=x"}
+            )
+        return self.answer(asked)
+
+
+def head(digest: str = DIGEST) -> Callable[[Asked], Reply]:
+    return lambda _: Reply(headers={"Docker-Content-Digest": digest})
+
+
+def test_the_digest_of_a_tag_is_read_with_every_manifest_type() -> None:
+    with loopback(Harbor(head())) as server:
+        assert client(server).digest("shop/team-a/api", "8f3e1e7") == DIGEST
+    last = server.asked[-1]
+    assert (last.method, last.path) == ("HEAD", "/v2/shop/team-a/api/manifests/8f3e1e7")
+    assert last.headers["accept"] == ACCEPT
+    assert "cookie" not in last.headers
+
+
+def test_a_token_is_used_until_it_is_old() -> None:
+    with loopback(script := Harbor(head())) as server:
+        registry = client(server)
+        for _ in range(3):
+            registry.digest("a/b", "1")
+        registry.digest("a/c", "1")
+    assert script.tokens == 2
+
+
+def test_a_token_that_is_refused_is_replaced_once() -> None:
+    refused = iter([True, False])
+
+    def answer(_: Asked) -> Reply:
+        return Reply(401) if next(refused) else Reply(headers={"Docker-Content-Digest": DIGEST})
+
+    with loopback(script := Harbor(answer)) as server:
+        assert client(server).digest("a/b", "1") == DIGEST
+    assert script.tokens == 2
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (401, Reason.REGISTRY_UNAUTHORIZED),
+        (403, Reason.REGISTRY_UNAUTHORIZED),
+        (412, Reason.IMAGE_BLOCKED),
+        (400, Reason.REGISTRY_REFUSED),
+    ],
+)
+def test_what_the_registry_refuses_has_a_reason(status: int, reason: Reason) -> None:
+    with loopback(Harbor(lambda _: Reply(status))) as server, pytest.raises(Refused) as caught:
+        client(server).digest("a/b", "1")
+    assert caught.value.reason is reason
+    assert PASSWORD not in str(caught.value)
+
+
+def test_a_tag_that_is_not_there_is_none() -> None:
+    with loopback(Harbor(lambda _: Reply(404))) as server:
+        assert client(server).digest("a/b", "1") is None
+        assert client(server).image_config("a/b", "1") is None
+
+
+def test_an_overloaded_registry_is_unavailable() -> None:
+    with loopback(lambda _: Reply(502, "<html>")) as server, pytest.raises(Unavailable) as caught:
+        client(server).digest("a/b", "1")
+    assert caught.value.reason is Reason.REGISTRY_UNAVAILABLE
+
+
+def test_a_digest_that_a_proxy_dropped_is_computed() -> None:
+    body = '{"schemaVersion": 2}'
+    with loopback(Harbor(lambda asked: Reply(body="" if asked.method == "HEAD" else body))) as server:
+        assert client(server).digest("a/b", "1") == f"sha256:{hashlib.sha256(body.encode()).hexdigest()}"
+
+
+def test_too_few_rights_are_found_before_the_build() -> None:
+    with loopback(Harbor(head(), "pull")) as server, pytest.raises(Refused, match="allows pull on a/b") as caught:
+        client(server).check_push("a/b")
+    assert caught.value.reason is Reason.REGISTRY_UNAUTHORIZED
+
+
+def test_enough_rights_need_no_upload() -> None:
+    with loopback(Harbor(head())) as server:
+        client(server).check_push("a/b")
+    assert {asked.method for asked in server.asked} == {"GET"}
+
+
+def basic(answer: Callable[[Asked], Reply]) -> Callable[[Asked], Reply]:
+    def script(asked: Asked) -> Reply:
+        if asked.headers.get("authorization") != BASIC:
+            return Reply(401, headers={"WWW-Authenticate": 'Basic realm="plain"'})
+        return answer(asked)
+
+    return script
+
+
+def test_without_tokens_an_upload_is_tried_and_given_up() -> None:
+    def answer(asked: Asked) -> Reply:
+        return (
+            Reply(202, headers={"Location": "/v2/a/b/blobs/uploads/1?_state=x"})
+            if asked.method == "POST"
+            else Reply(204)
+        )
+
+    with loopback(basic(answer)) as server:
+        client(server).check_push("a/b")
+    assert [(asked.method, asked.path) for asked in server.asked[-2:]] == [
+        ("POST", "/v2/a/b/blobs/uploads/"),
+        ("DELETE", "/v2/a/b/blobs/uploads/1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "reason"),
+    [
+        (405, Reason.REGISTRY_READ_ONLY),
+        (404, Reason.REGISTRY_PROJECT_MISSING),
+        (403, Reason.REGISTRY_UNAUTHORIZED),
+        (401, Reason.REGISTRY_UNAUTHORIZED),
+    ],
+)
+def test_an_upload_that_is_refused_has_a_reason(status: int, reason: Reason) -> None:
+    with loopback(basic(lambda asked: Reply(status))) as server, pytest.raises(Refused) as caught:
+        client(server).check_push("a/b")
+    assert caught.value.reason is reason
+
+
+def test_the_password_is_not_sent_to_another_host() -> None:
+    with loopback(lambda _: Reply(body={"token": "stolen"})) as thief:
+        realm = thief.url.replace("127.0.0.1", "localhost") + "/token"
+        with loopback(Harbor(head(), realm=realm)) as server, pytest.raises(Refused, match="token_url"):
+            client(server).digest("a/b", "1")
+    assert thief.asked == []
+
+
+def test_a_token_service_elsewhere_is_asked_when_it_is_configured() -> None:
+    with loopback(Harbor(head())) as tokens:
+        named = tokens.url.replace("127.0.0.1", "localhost") + "/service/token"
+        with loopback(Harbor(head(), realm="https://evil.example/token")) as server:
+            assert client(server, token_url=named).digest("a/b", "1") == DIGEST
+
+
+def config_of(labels: dict[str, str]) -> bytes:
+    return json.dumps({"config": {"Labels": labels}}).encode()
+
+
+def stored(*, index: bool = False, content: bytes = b"", away: str = "") -> Callable[[Asked], Reply]:
+    """Serve one image whose config is `content`, behind an image index, or with its blob at `away`."""
+    blob = f"sha256:{hashlib.sha256(config_of({'a': 'b'})).hexdigest()}"
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path.endswith(f"/manifests/{DIGEST}") or (asked.path.endswith("/manifests/1") and not index):
+            return Reply(body={"config": {"digest": blob}})
+        if asked.path.endswith("/manifests/1"):
+            attestation = {"digest": "sha256:" + "0" * 64, "platform": {"os": "unknown", "architecture": "unknown"}}
+            image = {"digest": DIGEST, "platform": {"os": "linux", "architecture": "amd64"}}
+            return Reply(body={"manifests": [attestation, image]})
+        if away:
+            return Reply(307, headers={"Location": away})
+        return Reply(body=content or config_of({"a": "b"}))
+
+    return answer
+
+
+@pytest.mark.parametrize("index", [False, True])
+def test_labels_are_read_from_the_config(index: bool) -> None:
+    with loopback(Harbor(stored(index=index))) as server:
+        assert client(server).image_config("a/b", "1") == {"a": "b"}
+
+
+def test_a_config_that_does_not_match_its_digest_proves_nothing() -> None:
+    with loopback(Harbor(stored(content=config_of({"a": "forged"})))) as server, pytest.raises(Refused):
+        client(server).image_config("a/b", "1")
+
+
+def test_a_blob_in_an_object_store_is_fetched_without_our_login() -> None:
+    with loopback(lambda _: Reply(body=config_of({"a": "b"}))) as store:
+        with loopback(Harbor(stored(away=store.url + "/bucket/x?signature=1"))) as server:
+            assert client(server).image_config("a/b", "1") == {"a": "b"}
+        assert "authorization" not in store.asked[0].headers
+
+
+def test_an_open_registry_is_asked_without_a_login() -> None:
+    with loopback(lambda _: Reply(headers={"Docker-Content-Digest": DIGEST})) as server:
+        RegistryClient(Registry(url=server.url)).ping()
+        assert RegistryClient(Registry(url=server.url)).digest("a/b", "1") == DIGEST
+    assert all("authorization" not in asked.headers for asked in server.asked)
+
+
+def test_something_that_is_no_registry_says_so() -> None:
+    with loopback(lambda _: Reply(404, "hello")) as server, pytest.raises(Refused, match="is no registry"):
+        client(server).ping()
+
+
+@pytest.mark.parametrize("body", [{}, {"token": ""}, {"token": "a\nb"}, {"token": "ä"}])
+def test_a_token_service_that_talks_nonsense_is_refused(body: dict[str, str]) -> None:
+    def script(asked: Asked) -> Reply:
+        if asked.path == "/t":
+            return Reply(body=body)
+        return Reply(401, headers={"WWW-Authenticate": f'Bearer realm="http://{asked.headers["host"]}/t"'})
+
+    with loopback(script) as server, pytest.raises(Refused, match="without a token"):
+        client(server).ping()
+
+
+@pytest.mark.parametrize(
+    ("entries", "platform", "picked"),
+    [
+        ([("linux", "arm64", "a"), ("linux", "amd64", "b")], "linux/amd64", "b"),
+        ([("linux", "arm64", "a")], "linux/amd64", "a"),
+        ([("unknown", "unknown", "a")], "linux/amd64", ""),
+        ([], "linux/amd64", ""),
+        ([("linux", "arm", "a"), ("linux", "arm64", "b")], "linux/arm64/v8", "b"),
+    ],
+)
+def test_the_platform_of_an_index_is_picked(entries: list[tuple[str, str, str]], platform: str, picked: str) -> None:
+    index = {
+        "manifests": [
+            {"digest": "sha256:" + name * 64, "platform": {"os": system, "architecture": machine}}
+            for system, machine, name in entries
+        ]
+    }
+    assert pick_platform(index, platform) == (f"sha256:{picked * 64}" if picked else "")
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'{"errors":[{"code":"DENIED","message":"no\\nway"}]}', "DENIED no way"),
+        (b"<html>", ""),
+        (b'{"errors":[]}', ""),
+        (b"[]", ""),
+        (b'{"errors":["x"]}', ""),
+    ],
+)
+def test_the_first_error_is_told(body: bytes, text: str) -> None:
+    assert first_error(body) == text
+
+
+def test_the_path_of_a_request_is_that_of_the_registry() -> None:
+    with loopback(Harbor(head())) as server:
+        client(server).ping()
+    assert {urlsplit(asked.path).path for asked in server.asked} == {"/v2/", "/service/token"}
