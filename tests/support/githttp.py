@@ -1,0 +1,114 @@
+"""A real Git server on loopback with one repository, and a foreign writer who works in it."""
+
+import os
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.domain.apps import GitAccess, Secret
+from orchestrator.sandbox.githttp import Fault, GitHttpApp, serve
+from workers.clients.git import Mirror, Reasons, mirror_folder
+
+__all__ = ["Fault", "Forge", "forge", "git"]
+
+USER, TOKEN = "bot", "s3cret-token"
+ENV = {
+    **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
+    "GIT_CONFIG_NOSYSTEM": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_AUTHOR_NAME": "Ann",
+    "GIT_AUTHOR_EMAIL": "ann@example.com",
+    "GIT_COMMITTER_NAME": "Ann",
+    "GIT_COMMITTER_EMAIL": "ann@example.com",
+}
+
+
+def git(folder: Path, *arguments: str, stdin: bytes = b"") -> str:
+    """Run plain Git in a bare repository and return what it prints."""
+    done = subprocess.run(
+        ["git", f"--git-dir={folder}", *arguments], input=stdin, capture_output=True, check=True, env=ENV, timeout=60
+    )
+    return done.stdout.decode().strip()
+
+
+@dataclass
+class Forge:
+    """A served repository: ``app`` injects faults, ``repo`` is the bare folder on the server's side."""
+
+    app: GitHttpApp
+    base: str
+    repo: Path
+    name: str = "team/web"
+
+    @property
+    def url(self) -> str:
+        return f"{self.base}/{self.name}.git"
+
+    def access(self, **changes: object) -> GitAccess:
+        return GitAccess(**{"url": self.url, "username": USER, "token": Secret(TOKEN), **changes})  # type: ignore[arg-type]
+
+    def mirror(self, state: Path, reasons: Reasons | None = None, **changes: object) -> Mirror:
+        access = self.access(**changes)
+        options = {} if reasons is None else {"reasons": reasons}
+        return Mirror(access, mirror_folder(state, access.url), **options)
+
+    def commit(
+        self,
+        files: Mapping[str, bytes | str | None],
+        *,
+        branch: str = "main",
+        message: str = "change",
+        modes: Mapping[str, str] | None = None,
+        date: int = 1_700_000_000,
+    ) -> str:
+        """Commit on the server itself, as somebody else would; None removes a file; returns the commit."""
+        ref = f"refs/heads/{branch}"
+        lines = [
+            f"commit {ref}\ncommitter Ann <ann@example.com> {date} +0000\ndata {len(message.encode())}\n".encode()
+        ]
+        lines.append(message.encode() + b"\n")
+        if (
+            subprocess.run(
+                ["git", f"--git-dir={self.repo}", "rev-parse", "-q", "--verify", ref],
+                check=False,
+                capture_output=True,
+            ).returncode
+            == 0
+        ):
+            lines.append(f"from {ref}^0\n".encode())
+        for path, content in files.items():
+            if content is None:
+                lines.append(b'D "%s"\n' % path.encode())
+                continue
+            mode = (modes or {}).get(path, "100644")
+            raw = content.encode() if isinstance(content, str) else content
+            if mode == "160000":
+                lines.append(b'M 160000 %s "%s"\n' % (raw, path.encode()))
+            else:
+                lines.append(b'M %s inline "%s"\ndata %d\n%s\n' % (mode.encode(), path.encode(), len(raw), raw))
+        git(self.repo, "fast-import", "--quiet", stdin=b"".join(lines))
+        return self.head(branch)
+
+    def head(self, branch: str = "main") -> str:
+        return git(self.repo, "rev-parse", f"refs/heads/{branch}")
+
+    def log(self, branch: str = "main") -> list[str]:
+        """Subjects of the branch, newest first."""
+        return git(self.repo, "log", "--format=%s", f"refs/heads/{branch}").splitlines()
+
+    def show(self, path: str, commit: str = "main") -> bytes:
+        done = subprocess.run(
+            ["git", f"--git-dir={self.repo}", "show", f"{commit}:{path}"], capture_output=True, check=True, env=ENV
+        )
+        return done.stdout
+
+
+@contextmanager
+def forge(root: Path, name: str = "team/web") -> Iterator[Forge]:
+    """Serve a fresh repository below `root` for the user `USER` with the password `TOKEN`."""
+    app = GitHttpApp(root, users={USER: TOKEN})
+    repo = app.create_repo(name)
+    with serve(app) as base:
+        yield Forge(app=app, base=base, repo=repo, name=name)

@@ -1,0 +1,239 @@
+"""The Git wrapper: one bare copy of each repository on this machine, and everything that is said to its server."""
+
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, suppress
+from pathlib import Path
+from typing import BinaryIO
+
+from orchestrator.domain.apps import Author, GitAccess
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.refs import is_safe_ref_name, is_sha, split_ref
+from workers.clients import git_access, git_archive, git_write
+from workers.clients.git_archive import ARCHIVE_TIMEOUT, LeaveOut
+from workers.clients.git_errors import (
+    GITOPS,
+    SOURCE,
+    CorruptMirror,
+    Missing,
+    PushAnswer,
+    PushVerdict,
+    Reasons,
+    is_corrupt,
+    read_push,
+    remote_words,
+    server_format,
+    to_error,
+)
+from workers.clients.git_keep import KeptCopy, digest
+from workers.clients.git_process import Checkpoint, Output, TooMuch, TooSlow, run, unchecked
+from workers.clients.git_read import CommitInfo, Entry, Message
+from workers.clients.git_write import Draft, Signing
+
+__all__ = [
+    "ASK_TIMEOUT",
+    "GITOPS",
+    "SOURCE",
+    "CommitInfo",
+    "Draft",
+    "Entry",
+    "Message",
+    "Mirror",
+    "PushAnswer",
+    "PushVerdict",
+    "Reasons",
+    "Signing",
+    "mirror_folder",
+]
+
+FETCH_TIMEOUT = 900.0
+"""Seconds for a fetch; the first one of a large repository takes minutes."""
+ASK_TIMEOUT = 60.0
+"""Seconds for a question that moves no objects."""
+PUSH_TIMEOUT = 120.0
+"""Seconds for a push; the server's hooks run in it."""
+
+
+def mirror_folder(root: Path, url: str) -> Path:
+    """Return where the copy of the repository at `url` is kept below `root` (the state folder)."""
+    return root / "mirrors" / f"{digest(url)}.git"
+
+
+class Mirror(KeptCopy):
+    """A persistent bare copy of one remote repository, made on first use and shared by all processes.
+
+    It holds nothing that the remote does not have, so damage is healed by making it again. Branches are kept under
+    names of our own, because a remote may have ``a`` today and ``a/b`` tomorrow, or names that no file system takes.
+
+    Every method that speaks to the server raises ``Refused`` (access, address, missing ref) or ``Unavailable``
+    (network, server, time) with one of `reasons`; `checkpoint` arguments are called about every second.
+
+    :param access: how to reach the remote. :param folder: from `mirror_folder`.
+    :param reasons: `SOURCE` or `GITOPS`. :param allow_local: also ``file://`` addresses (tests only).
+    """
+
+    def __init__(
+        self, access: GitAccess, folder: Path, *, reasons: Reasons = SOURCE, allow_local: bool = False
+    ) -> None:
+        super().__init__(folder, reasons)
+        git_access.check_address(access, reasons, allow_local=allow_local)
+        self.access = access
+        self.where = git_access.shown(access.url)
+        self._allow_local = allow_local
+        self._secrets = git_access.secrets_of(access)
+
+    # what the remote has
+
+    def ls_remote(self, refs: Sequence[str] | None = None, *, timeout: float = ASK_TIMEOUT) -> dict[str, str]:
+        """Ask the remote where refs stand: full name to object id; of annotated tags also ``<name>^{}``.
+
+        :param refs: full names ("refs/heads/main"); those that do not exist are absent in the answer. None: all.
+        """
+        for ref in refs or ():
+            self._check_ref(ref.removesuffix("^{}"))
+        answer = self._remote(["ls-remote", "--quiet", "--end-of-options", self.access.url, *(refs or ())], timeout)
+        if answer.code:
+            raise self._remote_error(answer)
+        found = {}
+        for line in answer.text.splitlines():
+            identity, _, name = line.partition("\t")
+            if is_sha(identity) and (refs is None or name in refs):
+                found[name] = identity
+        return found
+
+    def resolve(self, ref: str, *, checkpoint: Checkpoint = unchecked) -> str:
+        """Return the commit of a branch, tag, full ref or full commit id of the remote, and make it available.
+
+        :param ref: of a branch and a tag with the same short name the branch is meant.
+        :raises Missing: (a ``Refused`` with ``reasons.missing``) when the remote has none of that name.
+        """
+        if is_sha(ref):
+            self.fetch_commit(ref, checkpoint=checkpoint)
+            return ref
+        names = [ref] if ref.startswith("refs/") else [f"refs/heads/{ref}", f"refs/tags/{ref}"]
+        found = self.ls_remote([name for full in names for name in (full, f"{full}^{{}}")])
+        for name in names:
+            commit = found.get(f"{name}^{{}}") or found.get(name)
+            if commit:
+                self.fetch_commit(commit, name, checkpoint=checkpoint)
+                return commit
+        raise Missing(self.reasons.missing, f"{self.where}: there is no branch or tag {ref[:200]!r}")
+
+    def fetch_branch(self, branch: str, *, timeout: float = FETCH_TIMEOUT, checkpoint: Checkpoint = unchecked) -> str:
+        """Fetch just this branch and return its head commit."""
+        ref = f"refs/heads/{branch}"
+        self._check_ref(ref)
+        own = _own_ref("branch", branch)
+        return self._alone(lambda: self._fetch([f"+{ref}:{own}"], timeout, checkpoint, own), timeout, checkpoint)
+
+    def fetch_commit(
+        self, commit: str, ref: str = "", *, timeout: float = FETCH_TIMEOUT, checkpoint: Checkpoint = unchecked
+    ) -> None:
+        """Make exactly this commit available, with its files and history.
+
+        :param ref: full ref (or branch name) that had it, tried first; it may have moved or gone since.
+        :raises Missing: (a ``Refused`` with ``reasons.missing``) when the remote does not have it (any more).
+        """
+        if not is_sha(commit):
+            raise Missing(self.reasons.missing, f"{commit[:80]!r} is not a full commit id")
+        if ref:
+            self._check_ref(ref if ref.startswith("refs/") else f"refs/heads/{ref}")
+        if not self.has(commit):
+            self._alone(lambda: self._find(commit, ref, timeout, checkpoint), timeout, checkpoint)
+
+    def push(self, commit: str, branch: str, *, timeout: float = PUSH_TIMEOUT) -> PushAnswer:
+        """Push exactly this commit to a branch, never with force, and return what the server said.
+
+        ``PushVerdict.UNKNOWN`` means that only a look at the remote can tell. A refusal carries the server's words.
+        """
+        ref = f"refs/heads/{branch}"
+        self._check_ref(ref)
+        push = ["push", "--porcelain", "--no-verify", "--end-of-options", self.access.url, f"{commit}:{ref}"]
+        answer = self._remote(push, timeout)
+        told = read_push(answer.text, ref)
+        if told.verdict is PushVerdict.UNKNOWN and answer.code and not told.words:
+            raise self._remote_error(answer)
+        said = remote_words(answer.stderr, self._secrets)
+        words = f"{told.words}: {said}" if said and told.verdict is not PushVerdict.LANDED else told.words
+        return PushAnswer(verdict=told.verdict, words=words)
+
+    # what is made of the copy
+
+    def archive(
+        self,
+        commit: str,
+        context: str = ".",
+        *,
+        leave_out: LeaveOut = lambda _: False,
+        timeout: float = ARCHIVE_TIMEOUT,
+    ) -> AbstractContextManager[BinaryIO]:
+        """Give a tar stream of a folder of a commit; see `workers.clients.git_archive.archive`."""
+        return git_archive.archive(self, commit, context, leave_out=leave_out, timeout=timeout)
+
+    def write(
+        self, parent: str, drafts: Sequence[Draft], *, branch: str, author: Author, signing: Signing | None = None
+    ) -> list[str]:
+        """Write one commit per draft on top of `parent`, locally; see `workers.clients.git_write.write_chain`."""
+        ref = _own_ref("landing", branch)
+        return git_write.write_chain(self, parent, drafts, ref=ref, author=author, signing=signing)
+
+    # how the remote is asked
+
+    def _find(self, commit: str, ref: str, timeout: float, checkpoint: Checkpoint) -> None:
+        """Fetch the ref, then the commit itself, then everything, until the commit is here."""
+        name = ref if ref.startswith("refs/") or not ref else f"refs/heads/{ref}"
+        deadline = time.monotonic() + timeout
+        ways = [[f"+{name}:{_own_ref('ref', name)}"]] if name else []
+        ways.append([f"+{commit}:{_own_ref('commit', commit)}"])
+        ways.append(["+refs/heads/*:refs/pilotage/all/heads/*", "+refs/tags/*:refs/pilotage/all/tags/*"])
+        for way in ways:
+            checkpoint()
+            with suppress(Missing):
+                self._fetch(way, deadline - time.monotonic(), checkpoint)
+            if self.has(commit):
+                return
+        raise Missing(self.reasons.missing, f"{self.where}: commit {commit} is not on the remote")
+
+    def _fetch(self, specs: Sequence[str], timeout: float, checkpoint: Checkpoint, read: str = "") -> str:
+        """Run one fetch; return the commit that our ref `read` has then ("" if none is asked for).
+
+        :raises CorruptMirror: the local copy is damaged; the text is the object format that it should have.
+        """
+        prune = ["--prune"] if any("*" in spec for spec in specs) else []
+        fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", *prune]
+        answer = self._remote([*fetch, "--end-of-options", self.access.url, *specs], timeout, checkpoint)
+        other = server_format(answer.stderr)
+        if answer.code and (other or is_corrupt(answer.stderr)):
+            raise CorruptMirror(other)
+        if answer.code:
+            raise self._remote_error(answer)
+        if not read:
+            return ""
+        head = self._try(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{read}^{{commit}}"])
+        if head.code:
+            raise CorruptMirror
+        return head.text.strip()
+
+    def _remote(self, arguments: Sequence[str], timeout: float, checkpoint: Checkpoint = unchecked) -> Output:
+        env = git_access.remote_env(self.access, allow_local=self._allow_local)
+        folder = self.folder if arguments[0] != "ls-remote" else None
+        try:
+            return run(folder, arguments, env=env, timeout=max(0.0, timeout), checkpoint=checkpoint, guarded=True)
+        except TooSlow as error:
+            raise Unavailable(self.reasons.unavailable, f"{self.where}: no answer in {timeout:.0f} s") from error
+        except TooMuch as error:
+            raise Refused(self.reasons.refused, f"{self.where}: the answer is larger than is read") from error
+
+    def _remote_error(self, answer: Output) -> Exception:
+        return to_error(answer.stderr, self.reasons, self.where, self._secrets)
+
+    def _check_ref(self, ref: str) -> None:
+        parts = split_ref(ref)
+        if ref == "HEAD":
+            return
+        if parts is None or not is_safe_ref_name(parts[1]):
+            raise Refused(self.reasons.refused, f"{ref[:200]!r} is not the name of a branch or tag")
+
+
+def _own_ref(kind: str, name: str) -> str:
+    return f"refs/pilotage/{kind}/{digest(name)}"

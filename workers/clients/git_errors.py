@@ -1,0 +1,219 @@
+"""What Git says, turned into our two errors: pure tables over Git's own words (``LC_ALL=C``) and exit codes.
+
+The words were read from Git 2.39's and 2.5x's sources and from the transports it uses (curl, OpenSSH); a line that no
+row knows counts as "could not find out", so that a new wording leads to a retry and never to a wrong final answer.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from orchestrator.domain.errors import PilotageError, Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+
+MAX_EVIDENCE = 300
+"""Characters of Git's or the server's words that are kept."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reasons:
+    """The reasons with which one kind of repository reports.
+
+    :param refused: access or push is not allowed. :param unavailable: no answer.
+    :param missing: the commit or ref is not there. :param unusable: a path is there but cannot be used.
+    """
+
+    refused: Reason
+    unavailable: Reason
+    missing: Reason
+    unusable: Reason
+
+
+SOURCE = Reasons(
+    refused=Reason.SOURCE_REFUSED,
+    unavailable=Reason.SOURCE_UNAVAILABLE,
+    missing=Reason.COMMIT_NOT_FOUND,
+    unusable=Reason.SOURCE_UNSUPPORTED,
+)
+GITOPS = Reasons(
+    refused=Reason.GITOPS_REFUSED,
+    unavailable=Reason.GITOPS_UNAVAILABLE,
+    missing=Reason.GITOPS_REFUSED,
+    unusable=Reason.VALUES_FILE_MISSING,
+)
+
+
+class Missing(Refused):
+    """The remote does not have the commit or ref that was asked for."""
+
+
+class CorruptMirror(Exception):
+    """The local copy is damaged; it holds nothing that the remote does not have, so it is made again."""
+
+
+class _Kind(StrEnum):
+    """What a row of the table means."""
+
+    REFUSED = "refused"
+    UNAVAILABLE = "unavailable"
+    MISSING = "missing"
+
+
+_R, _U, _M = _Kind.REFUSED, _Kind.UNAVAILABLE, _Kind.MISSING
+_CAUSES: tuple[tuple[str, _Kind, str], ...] = (
+    # the words of the transport first: a general "hung up" line always follows them
+    (r"couldn't find remote ref|not our ref|unadvertised object|no such (remote )?ref|TF401035", _M,
+     "the remote does not have it"),
+    (r"could not read (Username|Password)|Authentication failed|error: 401", _R, "the login was not accepted"),
+    (r"error: 403", _R, "the account may not do this (HTTP 403)"),
+    (r"repository '.*' not found|error: 404|Repository not found|project you were looking for", _R,
+     "there is no such repository, or the account may not see it"),
+    (r"error: (301|302|303|307|308)", _R, "the server redirects to another address: correct the url"),
+    (r"not valid: is this a git repository|does not appear to be a git repository", _R,
+     "the address is not a Git repository (a login page?)"),
+    (r"transport '.*' not allowed|protocol '.*' is not supported", _R, "the kind of address is not allowed"),
+    (r"error: 429", _U, "the server limits our requests (HTTP 429)"),
+    (r"error: (408|425|5\d\d)", _U, "the server failed"),
+    (r"certificate (problem|verif)|certificate subject name|unable to get local issuer|self.signed certificate", _R,
+     "the TLS certificate is not trusted (set ca_file to the CA bundle that signed it)"),
+    (r"error (setting|adding) certificate|certificate verify locations|CAfile", _R, "the ca_file cannot be used"),
+    (r"HOST IDENTIFICATION HAS CHANGED|Host key verification failed|host key is known", _R,
+     "the SSH host key is not the one in known_hosts"),
+    (r"Permission denied \(|Too many authentication failures", _R, "the SSH key was not accepted"),
+    (r"UNPROTECTED PRIVATE KEY|bad permissions|Load key|invalid format", _R, "the SSH key file cannot be used"),
+    (r"Could not resolve host", _U, "the host name cannot be resolved"),
+    (r"Connection refused|Couldn't connect to server|No route to host|Network is unreachable", _U,
+     "no connection"),
+    (r"timed out|too slow|Timeout was reached", _U, "no answer in time"),
+    (r"No space left on device|Disk quota exceeded", _U, "the disk of this worker is full"),
+    (r"early EOF|hung up|unexpected disconnect|Empty reply|RPC failed|outstanding read data", _U,
+     "the connection broke"),
+    (r"expected flush|Connection (reset|closed)|kex_exchange|SSL_ERROR|TLS|gnutls", _U, "the connection broke"),
+)  # fmt: skip
+_TABLE = tuple((re.compile(pattern, re.IGNORECASE), kind, cause) for pattern, kind, cause in _CAUSES)
+_CORRUPT = re.compile(
+    r"is corrupt|corrupt (loose|packed)|is empty$|object file .* is empty|inflate:|bad object|"
+    r"far too short|index file .* is too small|packfile .* (cannot be accessed|does not match)|"
+    r"reference broken|ignoring broken ref|bad tree object|unable to read (tree|sha1 file|[0-9a-f]{40})|"
+    r"missing (blob|tree|commit)|not a git repository: '|bad config|packed-refs|"
+    r"did not send all necessary objects|Could not read [0-9a-f]{40}|invalid object|hash mismatch|not a valid object",
+    re.MULTILINE,
+)
+_OTHER_FORMAT = re.compile(r"mismatched algorithms: client \S+; server (\w+)")
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+_HEADER = re.compile(r"(authorization:\s*\S+)\s+\S+", re.IGNORECASE)
+_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x1f\x7f]+")
+_NOISE = re.compile(r"^(hint:|warning: |To |$)|Could not read from remote|^and the repository exists|correct access")
+
+
+def scrub(text: str, secrets: Iterable[str] = ()) -> str:
+    """Take secrets, credentials in addresses, authorization headers and control characters out of one line."""
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, "***")
+    text = _HEADER.sub(r"\1 ***", _USERINFO.sub("", text))
+    return " ".join(_CONTROL.sub(" ", text).split())[:MAX_EVIDENCE]
+
+
+def last_words(stderr: str, secrets: Iterable[str] = ()) -> str:
+    """Return the lines of Git's error output that say something, the last ones first to be kept, as one line."""
+    lines = [line.strip() for line in stderr.splitlines() if not _NOISE.search(line.strip())]
+    return scrub("; ".join(dict.fromkeys(lines[-3:])), secrets)
+
+
+def remote_words(stderr: str, secrets: Iterable[str] = ()) -> str:
+    """Return what the server itself said: the last ``remote:`` lines, as one line."""
+    lines = [line.removeprefix("remote:").strip() for line in stderr.splitlines() if line.startswith("remote:")]
+    return scrub(" ".join([line for line in lines if line.strip("=- ")][-6:]), secrets)
+
+
+def is_corrupt(stderr: str) -> bool:
+    """Tell whether Git complains about damage in the local repository."""
+    return _CORRUPT.search(stderr) is not None
+
+
+def server_format(stderr: str) -> str:
+    """Return the object format ("sha256") of a server that our copy cannot hold, or ""."""
+    found = _OTHER_FORMAT.search(stderr)
+    return found[1] if found else ""
+
+
+def to_error(stderr: str, reasons: Reasons, where: str, secrets: Iterable[str] = ()) -> PilotageError:
+    """Turn the error output of a failed command that spoke to the remote into our error.
+
+    :param where: the address, without credentials. :param secrets: texts that must not appear.
+    :returns: ``Refused`` or ``Unavailable``; unknown words give ``Unavailable``.
+    """
+    secrets = tuple(secrets)
+    kind, cause = _judge(stderr)
+    words = last_words(stderr, secrets)
+    evidence = f"{where}: {cause}" + (f" ({words})" if words else "")
+    if kind is _Kind.MISSING:
+        return Missing(reasons.missing, evidence)
+    if kind is _Kind.REFUSED:
+        return Refused(reasons.refused, evidence)
+    return Unavailable(reasons.unavailable, evidence)
+
+
+def _judge(stderr: str) -> tuple[_Kind, str]:
+    for pattern, kind, cause in _TABLE:
+        if pattern.search(stderr):
+            return kind, cause
+    return _Kind.UNAVAILABLE, "git failed"
+
+
+class PushVerdict(StrEnum):
+    """What the answer to a push means.
+
+    ``race``: somebody else was first; ``refused``: the server will not have it; ``unknown``: no clear answer.
+    """
+
+    LANDED = "landed"
+    RACE = "race"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushAnswer:
+    """A verdict and Git's own words for it ("[remote rejected] (pre-receive hook declined)")."""
+
+    verdict: PushVerdict
+    words: str = ""
+
+
+_RACE = re.compile(
+    r"failed to update ref|cannot lock ref|failed to lock|unable to lock|incorrect old value|already exists|"
+    r"reference conflict|fetch first|non-fast-forward|stale info|reference already updated",
+    re.IGNORECASE,
+)
+_PASSING = re.compile(r"internal|time.?out|timed out|unavailable|try again|unpacker error", re.IGNORECASE)
+
+
+def read_push(stdout: str, ref: str) -> PushAnswer:
+    """Read the answer of ``git push --porcelain`` for one ref.
+
+    The lines are ``<flag> TAB <from>:<to> TAB <summary> [(<reason>)]`` (git-push, "OUTPUT"). Texts on standard error
+    are never looked at: they carry hints and translations.
+
+    :param ref: the full name of the remote ref ("refs/heads/main").
+    """
+    for line in stdout.splitlines():
+        flag, _, rest = line.partition("\t")
+        names, _, summary = rest.partition("\t")
+        if names.rpartition(":")[2] != ref:
+            continue
+        if flag in (" ", "*", "=", "+"):
+            return PushAnswer(verdict=PushVerdict.LANDED, words=summary)
+        return PushAnswer(verdict=_rejected(summary), words=summary)
+    return PushAnswer(verdict=PushVerdict.UNKNOWN)
+
+
+def _rejected(summary: str) -> PushVerdict:
+    """Tell a lost race from a server that will not have it."""
+    if summary.startswith("[rejected]") or (summary.startswith("[remote rejected]") and _RACE.search(summary)):
+        return PushVerdict.RACE
+    if summary.startswith("[remote rejected]") and not _PASSING.search(summary):
+        return PushVerdict.REFUSED
+    return PushVerdict.UNKNOWN

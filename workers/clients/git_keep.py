@@ -1,0 +1,121 @@
+"""Keep a bare copy usable by many processes at once: made whole or not at all, locked, healed, packed."""
+
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+from orchestrator.domain.errors import Unavailable
+from workers.clients.git_access import local_env
+from workers.clients.git_errors import CorruptMirror, last_words
+from workers.clients.git_lock import Busy, exclusive
+from workers.clients.git_process import Checkpoint, TooSlow, run, unchecked
+from workers.clients.git_read import LOCAL_TIMEOUT, Repository
+
+TIDY_TIMEOUT = 900.0
+"""Seconds for packing a copy anew."""
+_TIDY_AFTER = 86400.0
+"""Seconds between two tidyings of a copy."""
+_LOOSE_SAMPLE = 12
+"""Loose objects in one of the 256 folders (so about 3,000 in all) from which packing pays."""
+_MANY_PACKS = 40
+_T = TypeVar("_T")
+
+
+class KeptCopy(Repository):
+    """A bare copy of something that exists elsewhere: losing it costs time and nothing else."""
+
+    def tidy(self, *, force: bool = False) -> bool:
+        """Pack a copy that has become slow to read; at most once a day, and only if it pays. Tell if it was done.
+
+        Safe beside readers and writers: what nobody refers to is kept for two weeks. To be called now and then, apart
+        from any run.
+        """
+        stamp = self._beside(".tidied")
+        if not self._exists() or not (force or (_age(stamp) > _TIDY_AFTER and self._is_untidy())):
+            return False
+        stamp.touch()
+        with suppress(Busy, TooSlow), exclusive(self._beside(".lock"), 0.0):
+            env = local_env((("gc.autoDetach", "false"),))
+            return run(self.folder, ["gc", "--quiet"], env=env, timeout=TIDY_TIMEOUT, guarded=True).code == 0
+        return False
+
+    @contextmanager
+    def landing(self, branch: str, timeout: float, checkpoint: Checkpoint = unchecked) -> Iterator[None]:
+        """Keep other processes of this machine from landing on the same branch meanwhile: they would lose the race.
+
+        :raises Unavailable: somebody else lands for longer than `timeout` seconds.
+        """
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with exclusive(self._beside(f".{digest(branch)}.land"), timeout, checkpoint):
+                yield
+        except Busy as error:
+            raise Unavailable(self.reasons.unavailable, f"another process pushes to {branch} for too long") from error
+
+    def _alone(self, work: Callable[[], _T], timeout: float, checkpoint: Checkpoint) -> _T:
+        """Do work that changes the copy, alone; make the copy first, and once again if it proves damaged."""
+        self.folder.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with exclusive(self._beside(".lock"), timeout, checkpoint):
+                self._create()
+                self._remove_stale_locks()
+                try:
+                    return work()
+                except CorruptMirror as damage:
+                    self._put_aside()
+                    self._create(str(damage))
+                    return work()
+        except Busy as error:
+            raise Unavailable(self.reasons.unavailable, "another fetch of the repository takes too long") from error
+        except CorruptMirror as error:
+            raise Unavailable(self.reasons.unavailable, "no sound local copy can be made") from error
+
+    def _create(self, object_format: str = "") -> None:
+        """Make the bare repository, whole or not at all."""
+        if self._exists():
+            return
+        fresh = self._beside(f".{uuid4().hex}.new")
+        init = ["init", "--quiet", "--bare", "--template=", f"--object-format={object_format or 'sha1'}", str(fresh)]
+        answer = run(None, init, env=local_env(), timeout=LOCAL_TIMEOUT)
+        if answer.code:
+            raise Unavailable(self.reasons.unavailable, f"no local copy can be made: {last_words(answer.stderr)}")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        fresh.rename(self.folder)
+
+    def _put_aside(self) -> None:
+        """Take a damaged copy away at once, whoever may still read it, and then remove it."""
+        aside = self._beside(f".{uuid4().hex}.damaged")
+        with suppress(FileNotFoundError):
+            self.folder.rename(aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def _remove_stale_locks(self) -> None:
+        """Remove what killed Git processes left; called while our own lock is held."""
+        for lock in (*self.folder.glob("*.lock"), *(self.folder / "refs").rglob("*.lock")):
+            lock.unlink(missing_ok=True)
+
+    def _beside(self, ending: str) -> Path:
+        return self.folder.with_name(self.folder.name + ending)
+
+    def _is_untidy(self) -> bool:
+        objects = self.folder / "objects"
+        loose = sum(1 for _ in (objects / "17").glob("*"))  # the sample that Git itself takes (gc --auto)
+        return loose > _LOOSE_SAMPLE or sum(1 for _ in (objects / "pack").glob("*.pack")) > _MANY_PACKS
+
+
+def digest(text: str) -> str:
+    """Return a short name for a longer one, fit for any file system."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _age(path: Path) -> float:
+    try:
+        return time.time() - os.stat(path).st_mtime
+    except FileNotFoundError:
+        return float("inf")

@@ -1,0 +1,320 @@
+"""Read a bare repository on this machine: commits, trees and files, never through a checkout."""
+
+import posixpath
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.refs import is_sha
+from workers.clients.git_access import local_env
+from workers.clients.git_errors import CorruptMirror, Reasons, is_corrupt, last_words
+from workers.clients.git_process import Output, TooMuch, TooSlow, run
+
+MAX_FILE = 16 * 1024 * 1024
+"""Bytes of one file that is read into memory."""
+LOCAL_TIMEOUT = 120.0
+"""Seconds for a command that only reads the disk."""
+_PATHS_PER_COMMAND = 500
+"""Paths that go into one argument list; far below the kernel's bound at 4,096 bytes a path."""
+_BLOBS_PER_COMMAND = 32 * 1024 * 1024
+"""Bytes of files that one process hands over; below `git_process.MAX_OUTPUT`."""
+_BAD_PATH = re.compile(r"[\x00-\x1f\x7f\\]")
+_TRAILER = re.compile(r"(?P<key>[A-Za-z0-9][A-Za-z0-9-]*): *(?P<value>.*)\Z")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a tree: its mode ("100644", "100755", "120000", "160000", "040000"), object and size in bytes."""
+
+    path: str
+    mode: str
+    object: str
+    size: int
+
+    @property
+    def is_file(self) -> bool:
+        """Whether it is a plain file, executable or not."""
+        return self.mode in ("100644", "100755")
+
+    @property
+    def kind(self) -> str:
+        """What it is, for people."""
+        return {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}.get(self.mode, "a file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommitInfo:
+    """What a commit says about itself; ``date`` is the committer's, ISO 8601 with offset.
+
+    ``trailers`` are the "Key: value" lines of the last paragraph, in order.
+    """
+
+    author_name: str
+    author_email: str
+    date: str
+    committer_email: str
+    subject: str
+    body: str
+    trailers: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A commit of a branch's history: its id, its first parent ("" for a root) and its whole message."""
+
+    commit: str
+    parent: str
+    text: str
+
+
+class Repository:
+    """The reading side of a bare repository.
+
+    Every method raises ``Unavailable`` (with ``reasons.unavailable``) when the local copy is damaged or a command
+    does not end in time; a damaged copy is put aside first (see `_put_aside`), so that a retry starts afresh.
+    """
+
+    def __init__(self, folder: Path, reasons: Reasons) -> None:
+        self.folder = folder
+        self.reasons = reasons
+
+    def has(self, commit: str) -> bool:
+        """Tell whether this commit is here with everything that belongs to it (its files and its history).
+
+        An interrupted fetch can leave a commit without its files; such a commit does not count.
+        """
+        if not is_sha(commit) or not self._exists():
+            return False
+        check = ["rev-list", "--quiet", "--objects", f"{commit}^{{commit}}", "--not", "--all"]
+        return self._try(check).code == 0
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        """Return the bytes of one file as they are committed; None if there is no such file.
+
+        :raises Refused: the path leaves the repository, or a part of it is a link, a submodule or a folder, or the
+            file is larger than `MAX_FILE`.
+        """
+        entry = self.entry(commit, path)
+        if entry is None:
+            return None
+        if not entry.is_file:
+            raise Refused(self.reasons.unusable, f"{path} is {entry.kind}, not a file")
+        if entry.size > MAX_FILE:
+            raise Refused(self.reasons.unusable, f"{path} has {entry.size} bytes; at most {MAX_FILE} are read")
+        return self.blobs([entry])[entry.object]
+
+    def entry(self, commit: str, path: str) -> Entry | None:
+        """Return what is at `path` (not followed, if it is a link); None if nothing is.
+
+        :raises Refused: the path leaves the repository, or one of its folders is a link or a submodule.
+        """
+        fault = path_fault(path)
+        if fault:
+            raise Refused(self.reasons.unusable, f"the path {path[:200]!r} {fault}")
+        found = self.entries(commit, [path])
+        for folder in _parents(path):
+            if folder in found and found[folder].mode != "040000":
+                raise Refused(self.reasons.unusable, f"{folder}, on the way to {path}, is {found[folder].kind}")
+        return found.get(path)
+
+    def entries(self, commit: str, paths: Sequence[str]) -> dict[str, Entry]:
+        """Return what is at each of `paths`, and at those of their folders that are links or submodules.
+
+        Constant in processes and quick in trees of any size: only the folders named are opened.
+        """
+        wanted = sorted({name for path in paths for name in (path, *_parents(path))})
+        found: dict[str, Entry] = {}
+        # ls-tree opens a folder only to reach a longer path, so a link or submodule in the way is listed itself
+        for start in range(0, len(wanted), _PATHS_PER_COMMAND):
+            some = wanted[start : start + _PATHS_PER_COMMAND]
+            listing = self._git(["ls-tree", "-z", "-l", "--full-tree", "--end-of-options", _sha(commit), *some])
+            found |= {entry.path: entry for entry in parse_tree(listing.stdout)}
+        return found
+
+    def blobs(self, entries: Iterable[Entry]) -> dict[str, bytes]:
+        """Return object id and content of files, as few processes as the bound on their output allows."""
+        found: dict[str, bytes] = {}
+        waiting: list[Entry] = []
+        for entry in {entry.object: entry for entry in entries}.values():
+            if waiting and sum(other.size for other in waiting) + entry.size > _BLOBS_PER_COMMAND:
+                found |= self._blobs(waiting)
+                waiting = []
+            waiting.append(entry)
+        return found | self._blobs(waiting)
+
+    def _blobs(self, entries: Sequence[Entry]) -> dict[str, bytes]:
+        if not entries:
+            return {}
+        names = [entry.object for entry in entries]
+        answer = self._git(["cat-file", "--batch"], stdin="".join(f"{name}\n" for name in names).encode())
+        return self._split(answer.stdout, names)
+
+    def _split(self, stream: bytes, wanted: Sequence[str]) -> dict[str, bytes]:
+        """Cut the answer of ``cat-file --batch``: a line ``<id> <type> <size>``, the content, a newline."""
+        found: dict[str, bytes] = {}
+        at = 0
+        for name in wanted:
+            end = stream.find(b"\n", at)
+            words = stream[at:end].split()
+            if len(words) != 3:
+                raise self.damaged(f"object {name[:12]} is missing")
+            at = end + 1 + int(words[2])
+            found[name] = stream[end + 1 : at]
+            at += 1
+        return found
+
+    def is_ancestor(self, older: str, newer: str) -> bool | None:
+        """Tell whether `newer` contains `older` (a commit contains itself); None when one is not known here."""
+        if not (is_sha(older) and is_sha(newer) and self._exists()):
+            return None
+        answer = self._try(["merge-base", "--is-ancestor", "--end-of-options", older, newer])
+        return {0: True, 1: False}.get(answer.code)
+
+    def changed_paths(self, old: str, new: str) -> tuple[str, ...] | None:
+        """List the files that differ between two commits, sorted; None when one is not known here."""
+        if not (is_sha(old) and is_sha(new) and self._exists()):
+            return None
+        names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", old, new]
+        answer = self._try(names)
+        if answer.code:
+            return None
+        return tuple(sorted(os_text(name) for name in answer.stdout.split(b"\0") if name))
+
+    def commit_info(self, commit: str) -> CommitInfo:
+        """Return author, date and message of a commit that is here."""
+        form = "--format=%an%x00%ae%x00%cI%x00%ce%x00%B"
+        answer = self._git(["log", "-1", "--no-mailmap", form, "--end-of-options", _sha(commit)])
+        name, email, date, committer, text = answer.text.split("\0", 4)
+        subject, body = split_message(text)
+        return CommitInfo(
+            author_name=name,
+            author_email=email,
+            date=date,
+            committer_email=committer,
+            subject=subject,
+            body=body,
+            trailers=trailers_of(text),
+        )
+
+    def commit_time(self, commit: str) -> int:
+        """Return the committer's time of a commit that is here, in seconds since the epoch."""
+        return int(self._git(["log", "-1", "--format=%ct", "--end-of-options", _sha(commit)]).text)
+
+    def list_tree(self, tree: str) -> bytes:
+        """Return what ``ls-tree -z -l`` says of a folder with everything below it, folders included.
+
+        :param tree: ``<commit>:<folder>``, checked by the caller.
+        """
+        return self._git(["ls-tree", "-r", "-t", "-z", "-l", "--full-tree", "--end-of-options", tree]).stdout
+
+    def history(self, head: str, limit: int, containing: str) -> list[Message]:
+        """Return those of the last `limit` commits up to `head` whose message contains a text, newest first."""
+        form = ["--format=%H%x00%P%x00%B%x00", "-n", str(limit), "--no-mailmap"]
+        answer = self._git(["log", *form, "--end-of-options", _sha(head)])
+        fields = answer.text.split("\0")
+        return [
+            Message(commit=commit.strip(), parent=parents.partition(" ")[0], text=text)
+            for commit, parents, text in zip(fields[0:-1:3], fields[1::3], fields[2::3], strict=True)
+            if containing in text
+        ]
+
+    def _git(self, arguments: Sequence[str], stdin: bytes = b"") -> Output:
+        """Run a local command that has to succeed."""
+        answer = self._try(arguments, stdin)
+        if answer.code:
+            raise self.failed(answer)
+        return answer
+
+    def _try(self, arguments: Sequence[str], stdin: bytes = b"") -> Output:
+        """Run a local command whose exit code means something."""
+        try:
+            answer = run(self.folder, arguments, env=local_env(), timeout=LOCAL_TIMEOUT, stdin=stdin)
+        except TooSlow as error:
+            raise Unavailable(
+                self.reasons.unavailable, f"git {arguments[0]}: no end in {LOCAL_TIMEOUT:.0f} s"
+            ) from error
+        except TooMuch as error:
+            raise Refused(self.reasons.unusable, f"git {arguments[0]}: more output than is read") from error
+        return answer
+
+    def failed(self, answer: Output) -> Exception:
+        """Return the error for a local command that failed; a damaged copy is put aside."""
+        if is_corrupt(answer.stderr) or not self._exists():
+            return self.damaged(last_words(answer.stderr))
+        return Unavailable(self.reasons.unavailable, f"the local copy: {last_words(answer.stderr)}")
+
+    def damaged(self, words: str) -> Exception:
+        """Put a damaged copy aside and say so."""
+        self._put_aside()
+        return Unavailable(self.reasons.unavailable, f"the local copy was damaged and is made again ({words})")
+
+    def _put_aside(self) -> None:
+        """Take a damaged copy away; a plain repository has nothing to make it again from."""
+        raise CorruptMirror(self.folder.name)
+
+    def _exists(self) -> bool:
+        return (self.folder / "HEAD").is_file()
+
+
+def _sha(commit: str) -> str:
+    """Let only a full object id through.
+
+    :raises ValueError: it is none; a name from outside must have been resolved before.
+    """
+    if not is_sha(commit):
+        raise ValueError(f"not a full commit id: {commit[:80]!r}")
+    return commit
+
+
+def path_fault(path: str) -> str:
+    """Say why a path cannot name a file inside a repository; "" if it can."""
+    if _BAD_PATH.search(path):
+        return "holds a backslash or a control character"
+    if not path or path.startswith("/"):
+        return "is not a path inside the repository"
+    parts = path.split("/")
+    if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
+        return "leaves the repository or is not in its plain form"
+    return "is too long" if len(path.encode("utf-8", "replace")) > 4096 else ""
+
+
+def _parents(path: str) -> list[str]:
+    """List the folders above a path, outermost first."""
+    parts = posixpath.dirname(path).split("/")
+    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)] if parts[0] else []
+
+
+def os_text(name: bytes) -> str:
+    """Decode a path of a tree; bytes that are not UTF-8 survive the way back (PEP 383)."""
+    return name.decode("utf-8", "surrogateescape")
+
+
+def parse_tree(listing: bytes) -> list[Entry]:
+    """Parse ``ls-tree -z -l``: ``<mode> <type> <object> <size or -> TAB <path> NUL``."""
+    entries = []
+    for line in listing.split(b"\0"):
+        if line:
+            about, _, name = line.partition(b"\t")
+            mode, _, identity, size = about.decode("ascii").split()
+            count = int(size) if size.isdigit() else 0
+            entries.append(Entry(path=os_text(name), mode=mode, object=identity, size=count))
+    return entries
+
+
+def split_message(text: str) -> tuple[str, str]:
+    """Split a commit message into its first line and the rest."""
+    subject, _, body = text.strip("\n").partition("\n")
+    return subject.strip(), body.strip("\n")
+
+
+def trailers_of(text: str) -> tuple[tuple[str, str], ...]:
+    """Return the trailers of a message: its last paragraph, if that is not the first and has no other lines."""
+    paragraph = re.split(r"\n[ \t]*\n", text.strip())
+    if len(paragraph) < 2:
+        return ()
+    found = [_TRAILER.match(line) for line in paragraph[-1].splitlines()]
+    if not all(found):
+        return ()
+    return tuple((match["key"], match["value"].strip()) for match in found if match)
