@@ -124,6 +124,8 @@ def _reported(run: Run, current: Stage, outcome: Outcome, now: datetime) -> Deci
             return _wait(run, current, outcome, now)
         case Fail():
             return _fail(run, current, outcome.reason, outcome.detail, now, outcome.outputs)
+        case _:  # pragma: no cover
+            assert_never(outcome)
 
 
 def _done(run: Run, current: Stage, done: Done, now: datetime) -> Decision:

@@ -1,0 +1,72 @@
+"""Who may go on in an environment, and that deploys complete under a steady stream of pushes."""
+
+import pytest
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import StageName
+from orchestrator.engine.gate import Go, Place, Places, Stay, commit_cuts_off, gate
+from tests.support.factories import make_run
+
+RUN = make_run(id=7)
+BEHIND = Reason.BEHIND_RUN
+
+
+@pytest.mark.parametrize(
+    ("stage", "places", "answer"),
+    [
+        (StageName.CHECK, Places(making=Place(run=3), hold="freeze"), Go()),
+        (StageName.BUILD, Places(), Go()),
+        (StageName.BUILD, Places(making=Place(run=7)), Go()),
+        (StageName.BUILD, Places(making=Place(run=3)), Go(cut_off=3)),
+        (StageName.BUILD, Places(making=Place(run=3, has_cut_off=True)), 3),
+        (StageName.BUILD, Places(making=Place(run=3, committing=True)), 3),
+        (StageName.BUILD, Places(making=Place(run=9)), 9),
+        (StageName.BUILD, Places(proving=Place(run=3, has_cut_off=True)), Go()),
+        (StageName.COMMIT, Places(making=Place(run=7), proving=Place(run=3)), Go()),
+        (StageName.COMMIT, Places(making=Place(run=7), proving=Place(run=3, has_cut_off=True)), 3),
+        (StageName.COMMIT, Places(making=Place(run=7), proving=Place(run=9)), 9),
+        (StageName.SYNC, Places(making=Place(run=9), proving=Place(run=7), hold="freeze"), Go()),
+        (StageName.HEALTH, Places(), Go()),
+    ],
+)
+def test_who_goes_first(stage: StageName, places: Places, answer: Go | int) -> None:
+    expected = Stay(reason=BEHIND, detail=f"behind run {answer}", by=answer) if isinstance(answer, int) else answer
+    assert gate(RUN, stage, places) == expected
+
+
+def test_a_run_that_needs_approval_is_checked_but_not_built() -> None:
+    run = make_run(id=7, approved=False)
+    assert gate(run, StageName.CHECK, Places()) == Go()
+    stay = gate(run, StageName.BUILD, Places())
+    assert isinstance(stay, Stay)
+    assert stay.reason is Reason.AWAITING_APPROVAL
+
+
+def test_a_hold_stops_what_is_not_committed_yet() -> None:
+    for stage in (StageName.BUILD, StageName.COMMIT):
+        assert gate(RUN, stage, Places(hold="freeze")) == Stay(reason=Reason.ON_HOLD, detail="on hold: freeze")
+
+
+def test_a_commit_ends_the_proof_of_the_commit_before() -> None:
+    assert commit_cuts_off(RUN, Places(proving=Place(run=3))) == 3
+    assert commit_cuts_off(RUN, Places(proving=Place(run=7))) is None
+    assert commit_cuts_off(RUN, Places()) is None
+
+
+def test_under_a_push_at_every_tick_at_least_every_second_run_that_builds_completes() -> None:
+    """A build takes ten ticks, a push comes at each: without the rule nothing would ever complete."""
+    making: Place | None = None
+    begun = finished = ticks_left = 0
+    for newest in range(1, 201):
+        if making is None:
+            making, ticks_left = Place(run=newest), 10
+            begun += 1
+        else:
+            answer = gate(make_run(id=newest), StageName.BUILD, Places(making=making))
+            if isinstance(answer, Go):
+                making, ticks_left = Place(run=newest, has_cut_off=True), 10
+                begun += 1
+        ticks_left -= 1
+        if ticks_left == 0:
+            finished, making = finished + 1, None
+    assert finished >= (begun - 1) // 2 >= 5  # the last one is still being built

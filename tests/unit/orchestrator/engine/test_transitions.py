@@ -1,0 +1,291 @@
+"""What a run becomes when something happens to it."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import (
+    FINAL,
+    STAGE_ORDER,
+    Done,
+    Fail,
+    Run,
+    RunState,
+    StageName,
+    StageState,
+    Wait,
+)
+from orchestrator.engine.facts import (
+    Approved,
+    Blocked,
+    CancelRequested,
+    Claimed,
+    Fact,
+    LeaseExpired,
+    Reported,
+    Stopped,
+    Superseded,
+    Troubled,
+)
+from orchestrator.engine.policy import POLICIES, Policy
+from orchestrator.engine.transitions import Decision, advance
+from tests.support.factories import NOW, later, make_run
+
+CHECK, BUILD, COMMIT, HEALTH = StageName.CHECK, StageName.BUILD, StageName.COMMIT, StageName.HEALTH
+RUNNING, WAITING = StageState.RUNNING, StageState.WAITING
+
+
+def working(at: StageName = BUILD, **fields: object) -> Run:
+    return make_run(at, RUNNING, state=RunState.RUNNING, started_at=NOW, **fields)
+
+
+def test_the_first_claim_starts_the_run_and_sets_the_stage_s_deadline() -> None:
+    decision = advance(make_run(), Claimed(stage=CHECK, timeout=300), NOW)
+    stage = decision.run.stage(CHECK)
+    assert (decision.run.state, stage.state, stage.attempt) == (RunState.RUNNING, RUNNING, 1)
+    assert decision.run.started_at == stage.started_at == NOW
+    assert stage.deadline_at == later(300)
+    assert decision.tell == ("run.started",)
+
+
+def test_a_later_claim_keeps_start_and_deadline() -> None:
+    waiting = make_run(HEALTH, WAITING, state=RunState.WAITING, started_at=NOW)
+    decision = advance(waiting, Claimed(stage=HEALTH, timeout=5), later(50))
+    assert decision.run.stage(HEALTH).started_at == NOW
+    assert decision.run.stage(HEALTH).deadline_at == later(600)
+    assert decision.tell == ()
+
+
+def test_the_next_stage_of_a_started_run_is_told_as_progress() -> None:
+    ready = make_run(BUILD, state=RunState.RUNNING, started_at=NOW)
+    assert advance(ready, Claimed(stage=BUILD, timeout=5), NOW).tell == ("run.progressed",)
+
+
+def test_done_moves_to_the_next_stage_at_once_and_lifts_what_concerns_the_run() -> None:
+    outcome = Done(outputs={"commit": "b" * 40, "image": "h/p:t", "note": 1})
+    decision = advance(working(CHECK), Reported(stage=CHECK, outcome=outcome), later(1))
+    assert decision.run.current is not None
+    assert decision.run.current.name is BUILD
+    assert decision.wake_at == later(1)
+    assert (decision.run.commit, decision.run.image) == ("b" * 40, "h/p:t")
+    assert decision.run.stage(CHECK).outputs["note"] == 1
+
+
+def test_the_last_stage_done_is_a_success_and_frees_the_place() -> None:
+    decision = advance(working(HEALTH), Reported(stage=HEALTH, outcome=Done(reason=Reason.HEALTHY)), later(9))
+    assert (decision.run.state, decision.run.reason, decision.freed) == (RunState.SUCCEEDED, Reason.HEALTHY, True)
+    assert decision.run.finished_at == later(9)
+    assert decision.tell == ("run.succeeded",)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state", "reason"),
+    [
+        (Done(), StageState.SUCCEEDED, Reason.DONE),
+        (Done(reused=True), StageState.SUCCEEDED, Reason.REUSED),
+        (Done(reason=Reason.ALREADY_COMMITTED, reused=True), StageState.SUCCEEDED, Reason.ALREADY_COMMITTED),
+        (Done(reason=Reason.NOT_CONFIGURED), StageState.SKIPPED, Reason.NOT_CONFIGURED),
+        (Done(reason=Reason.NOT_NEEDED), StageState.SKIPPED, Reason.NOT_NEEDED),
+    ],
+)
+def test_how_a_stage_that_is_done_is_shown(outcome: Done, state: StageState, reason: Reason) -> None:
+    stage = advance(working(), Reported(stage=BUILD, outcome=outcome), NOW).run.stage(BUILD)
+    assert (stage.state, stage.reason, stage.reused) == (state, reason, outcome.reused)
+
+
+def test_a_wait_is_looked_at_again_but_never_after_the_deadline() -> None:
+    soon = advance(working(), Reported(stage=BUILD, outcome=Wait(reason=Reason.SCAN_PENDING, after=5)), NOW)
+    late = advance(working(), Reported(stage=BUILD, outcome=Wait(reason=Reason.SCAN_PENDING, after=9999)), NOW)
+    event = advance(working(), Reported(stage=BUILD, outcome=Wait(reason=Reason.SCAN_PENDING)), NOW)
+    assert (soon.wake_at, late.wake_at, event.wake_at) == (later(5), later(600), later(600))
+    assert soon.run.state is RunState.WAITING
+
+
+def test_a_wait_without_a_deadline_waits_for_an_event() -> None:
+    run = working()
+    endless = replace(run, stages=tuple(replace(stage, deadline_at=None) for stage in run.stages))
+    assert advance(endless, Reported(stage=BUILD, outcome=Wait(reason=Reason.PROGRESSING)), NOW).wake_at is None
+
+
+def test_a_wait_past_the_deadline_fails_and_says_what_was_seen_last() -> None:
+    outcome = Wait(reason=Reason.PROGRESSING, detail="1 of 2 pods ready")
+    decision = advance(working(HEALTH), Reported(stage=HEALTH, outcome=outcome), later(600))
+    assert (decision.run.state, decision.run.reason) == (RunState.FAILED, Reason.TIMED_OUT)
+    assert decision.run.detail == "health not done after 600 s; last seen: 1 of 2 pods ready"
+
+
+def test_a_fail_is_final() -> None:
+    decision = advance(working(), Reported(stage=BUILD, outcome=Fail(reason=Reason.BUILD_FAILED, detail="x")), NOW)
+    assert (decision.run.state, decision.run.detail, decision.tell) == (RunState.FAILED, "x", ("run.failed",))
+    assert decision.freed
+
+
+@pytest.mark.parametrize("reason", [Reason.OLDER_COMMIT, Reason.SUPERSEDED])
+def test_ending_for_a_newer_commit_is_not_a_failure(reason: Reason) -> None:
+    decision = advance(working(CHECK), Reported(stage=CHECK, outcome=Fail(reason=reason)), NOW)
+    assert (decision.run.state, decision.run.stage(CHECK).state) == (RunState.CANCELLED, StageState.CANCELLED)
+
+
+def test_trouble_is_retried_after_growing_pauses_or_as_the_service_asks() -> None:
+    first = advance(working(), Troubled(stage=BUILD, reason=Reason.ENGINE_UNAVAILABLE, detail="no"), NOW)
+    assert (first.run.stage(BUILD).reason, first.wake_at) == (Reason.RETRYING, later(1))
+    again = advance(first.run, Claimed(stage=BUILD, timeout=1), later(1)).run
+    second = advance(again, Troubled(stage=BUILD, reason=Reason.ENGINE_UNAVAILABLE, detail="no"), later(1))
+    assert second.wake_at == later(3)
+    asked = advance(
+        working(), Troubled(stage=BUILD, reason=Reason.ENGINE_UNAVAILABLE, detail="", retry_after=20), NOW
+    )
+    assert asked.wake_at == later(20)
+
+
+def test_trouble_that_lasts_ends_the_run_with_its_own_reason() -> None:
+    run = working()
+    run = replace(run, stages=tuple(replace(s, attempt=4) if s.name is BUILD else s for s in run.stages))
+    decision = advance(run, Troubled(stage=BUILD, reason=Reason.ENGINE_UNAVAILABLE, detail="refused"), NOW)
+    assert (decision.run.state, decision.run.reason) == (RunState.FAILED, Reason.ENGINE_UNAVAILABLE)
+    assert decision.run.detail == "refused (4 attempts)"
+
+
+def test_unlimited_patience_ends_at_the_deadline() -> None:
+    trouble = Troubled(stage=HEALTH, reason=Reason.ARGOCD_UNAVAILABLE, detail="429")
+    run = working(HEALTH)
+    patient = replace(run, stages=tuple(replace(s, attempt=99) if s.name is HEALTH else s for s in run.stages))
+    assert advance(patient, trouble, NOW).run.state is RunState.WAITING
+    assert advance(patient, trouble, later(600)).run.state is RunState.FAILED
+
+
+def test_a_vanished_worker_is_replaced_but_not_for_ever() -> None:
+    run = working()
+    for crash in range(1, POLICIES[BUILD].crashes):
+        decision = advance(run, LeaseExpired(), NOW)
+        assert (decision.run.state, decision.wake_at) == (RunState.WAITING, NOW), crash
+        run = advance(decision.run, Claimed(stage=BUILD, timeout=9), NOW).run
+    ended = advance(run, LeaseExpired(), NOW).run
+    assert (ended.state, ended.reason) == (RunState.FAILED, Reason.ATTEMPTS_EXHAUSTED)
+
+
+def test_a_lease_that_ran_out_between_stages_only_wakes_the_run() -> None:
+    ready = make_run(BUILD, state=RunState.RUNNING)
+    assert advance(ready, LeaseExpired(), NOW) == Decision(run=ready, wake_at=NOW)
+
+
+def test_a_blocked_run_says_behind_whom() -> None:
+    fact = Blocked(reason=Reason.BEHIND_RUN, detail="behind run 3", by=3)
+    run = advance(make_run(BUILD, state=RunState.RUNNING), fact, NOW).run
+    assert (run.state, run.reason, run.blocked_by) == (RunState.WAITING, Reason.BEHIND_RUN, 3)
+    assert advance(run, Claimed(stage=BUILD, timeout=9), NOW).run.blocked_by is None
+
+
+def test_cancel_ends_a_waiting_run_at_once() -> None:
+    decision = advance(make_run(HEALTH, WAITING), CancelRequested(by="mina", at_work=False), NOW)
+    assert (decision.run.state, decision.run.reason) == (RunState.CANCELLED, Reason.CANCELLED)
+    assert decision.run.detail == "cancelled by mina after its change was committed"
+    assert decision.freed
+
+
+def test_cancel_of_a_run_at_work_is_left_to_its_worker() -> None:
+    asked = advance(working(), CancelRequested(by="", at_work=True), NOW).run
+    assert (asked.state, asked.cancel_requested) == (RunState.RUNNING, True)
+    stopped = advance(asked, Stopped(stage=BUILD), later(1)).run
+    assert (stopped.state, stopped.reason, stopped.detail) == (RunState.CANCELLED, Reason.CANCELLED, "cancelled")
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        Reported(stage=BUILD, outcome=Done()),
+        Reported(stage=BUILD, outcome=Wait(reason=Reason.PROGRESSING)),
+        Troubled(stage=BUILD, reason=Reason.ENGINE_UNAVAILABLE, detail=""),
+        LeaseExpired(),
+    ],
+)
+@pytest.mark.parametrize("wish", [{"cancel_requested": True}, {"superseded_by": 9}])
+def test_a_run_that_is_no_longer_wanted_ends_at_whatever_comes_next(fact: Fact, wish: dict[str, object]) -> None:
+    assert advance(working(**wish), fact, NOW).run.state is RunState.CANCELLED
+
+
+def test_what_was_done_before_a_cancel_is_kept() -> None:
+    run = advance(working(COMMIT, cancel_requested=True), Reported(stage=COMMIT, outcome=Done()), NOW).run
+    assert (run.committed, run.state) == (True, RunState.CANCELLED)
+
+
+def test_a_superseded_run_names_its_successor() -> None:
+    run = advance(make_run(BUILD), Superseded(by=9, at_work=False), NOW).run
+    assert (run.state, run.reason, run.superseded_by) == (RunState.CANCELLED, Reason.SUPERSEDED, 9)
+    assert run.detail == "superseded by run 9"
+
+
+def test_approval_wakes_the_run() -> None:
+    decision = advance(make_run(BUILD, approved=False), Approved(by="mina"), NOW)
+    assert (decision.run.approved, decision.wake_at, decision.run.detail) == (True, NOW, "approved by mina")
+    assert advance(make_run(BUILD, approved=False), Approved(by=""), NOW).run.detail == "approved"
+
+
+@pytest.mark.parametrize(
+    "fact",
+    [
+        Claimed(stage=HEALTH, timeout=1),
+        Reported(stage=CHECK, outcome=Done()),
+        Troubled(stage=HEALTH, reason=Reason.INTERNAL, detail=""),
+        Stopped(stage=HEALTH),
+    ],
+)
+def test_a_worker_that_speaks_of_another_stage_changes_nothing(fact: Fact) -> None:
+    run = working()
+    assert advance(run, fact, NOW) == Decision(run=run)
+
+
+def test_an_answer_without_a_claim_changes_nothing() -> None:
+    run = make_run(BUILD)
+    assert advance(run, Reported(stage=BUILD, outcome=Done()), NOW) == Decision(run=run)
+
+
+def test_pauses_double_up_to_their_cap() -> None:
+    policy = Policy(first=1, cap=5)
+    assert [policy.pause(attempt) for attempt in (1, 2, 3, 4)] == [1, 2, 4, 5]
+
+
+names = st.sampled_from(STAGE_ORDER)
+reasons = st.sampled_from(list(Reason))
+outcomes = st.one_of(
+    st.builds(Done, reason=reasons, reused=st.booleans()),
+    st.builds(Wait, reason=reasons, after=st.none() | st.floats(0, 1e4)),
+    st.builds(Fail, reason=reasons),
+)
+facts = st.one_of(
+    st.builds(Claimed, stage=names, timeout=st.floats(0, 1e4)),
+    st.builds(Reported, stage=names, outcome=outcomes),
+    st.builds(Troubled, stage=names, reason=reasons, detail=st.text(max_size=5)),
+    st.builds(Stopped, stage=names),
+    st.just(LeaseExpired()),
+    st.builds(Blocked, reason=reasons, detail=st.just("")),
+    st.builds(CancelRequested, by=st.text(max_size=3), at_work=st.booleans()),
+    st.builds(Superseded, by=st.integers(8, 99), at_work=st.booleans()),
+    st.builds(Approved, by=st.text(max_size=3)),
+)
+
+
+@given(st.lists(st.tuples(facts, st.floats(0, 900)), max_size=40))
+def test_whatever_happens_a_run_stays_in_a_legal_state(walk: list[tuple[Fact, float]]) -> None:
+    run, elapsed = make_run(), 0.0
+    for fact, seconds in walk:
+        elapsed += seconds
+        before = run
+        decision = advance(run, fact, later(elapsed))
+        run = decision.run
+        states = [stage.state for stage in run.stages]
+        if before.state in FINAL:
+            assert run == before, "a finished run never moves"
+        if run.state is RunState.SUCCEEDED:
+            assert all(state in (StageState.SUCCEEDED, StageState.SKIPPED) for state in states)
+        if run.state in FINAL:
+            assert run.finished_at is not None
+            assert decision.freed or before.state in FINAL
+        elif run.state is RunState.WAITING:
+            assert run.current is not None
+        done = [state.final for state in states]
+        assert done == sorted(done, reverse=True), "stages end in their order"
+        assert sum(state is RUNNING for state in states) <= 1
