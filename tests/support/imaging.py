@@ -1,0 +1,210 @@
+"""Fakes of the services that the image stages use: an engine, a registry, a source, a Harbor; and their orders."""
+
+import io
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, BinaryIO, cast
+
+from orchestrator.domain.apps import (
+    App,
+    ArgoCD,
+    Build,
+    Environment,
+    GitAccess,
+    Gitops,
+    Registry,
+    Scan,
+    Secret,
+    Settings,
+)
+from orchestrator.domain.errors import PilotageError
+from orchestrator.domain.runs import Run, Stage, StageName, Trigger
+from workers.clients.engine_requests import REVISION_LABEL
+from workers.stages.order import Order, Tools
+
+COMMIT = "8f3e1e7" + "0" * 33
+OTHER = "0a1b2c3" + "0" * 33
+IMAGE = "harbor.example.com/shop/team-a/api:sha-8f3e1e700000"
+DIGEST = "sha256:" + "4b" * 32
+NOW = datetime(2026, 8, 22, 3, 6, 40, tzinfo=UTC)
+
+
+def order(
+    *,
+    outputs: Mapping[str, Any] | None = None,
+    build: Build | None = None,
+    scan: Scan | None = None,
+    registry: Registry | None = None,
+    source: str = "https://user:pw@git.example.com/acme/api.git",
+    app: str = "api",
+    **run: Any,
+) -> Order:
+    """Make an order for one run of one app."""
+    place = registry or Registry(url="https://harbor.example.com", username="robot$shop", password=Secret("x"))
+    environment = Environment(name="stg", values="values.yaml", argocd="api-stg")
+    configured = App(
+        name=app,
+        source=GitAccess(url=source),
+        image="shop/team-a/api",
+        environments=(environment,),
+        build=build or Build(),
+        scan=scan or Scan(),
+    )
+    values: dict[str, Any] = {
+        "id": 41,
+        "app": app,
+        "environment": "stg",
+        "trigger": Trigger.PUSH,
+        "ref": "refs/heads/main",
+        "commit": COMMIT,
+        "image": IMAGE,
+        "created_at": NOW,
+        "stages": tuple(Stage(name=name) for name in StageName),
+    }
+    settings = Settings(
+        registry=place,
+        gitops=Gitops(access=GitAccess(url="https://git.example.com/gitops.git")),
+        argocd=ArgoCD(url="https://argocd.example.com"),
+        hooks=(),
+        channels=(),
+        apps=(configured,),
+        state_dir="/nonexistent",
+    )
+    return Order(
+        run=Run(**(values | run)),
+        app=configured,
+        environment=environment,
+        settings=settings,
+        outputs=outputs or {},
+        started_at=NOW,
+        now=NOW,
+    )
+
+
+@dataclass(slots=True)
+class FakeRegistry:
+    """Tags (and digests) with the labels of their images."""
+
+    tags: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+
+    def hold(self, commit: str, digest: str = DIGEST, tag: str = "") -> None:
+        labels = {REVISION_LABEL: commit} if commit else {}
+        self.tags[tag or IMAGE.rpartition(":")[2]] = self.tags[digest] = (digest, labels)
+
+    def digest(self, _: str, reference: str) -> str | None:
+        found = self.tags.get(reference)
+        return found[0] if found else None
+
+    def image_config(self, _: str, reference: str) -> dict[str, str] | None:
+        found = self.tags.get(reference)
+        return found[1] if found else None
+
+
+@dataclass(slots=True)
+class FakeEngine:
+    """Builds and pushes by writing down what it was asked; `before_push` runs first and may raise."""
+
+    registry: FakeRegistry
+    images: dict[str, dict[str, str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
+    builds: list[dict[str, Any]] = field(default_factory=list)
+    sent: bytes = b""
+    before_push: Callable[[], None] = lambda: None
+    after_push: Callable[[], None] = lambda: None
+    tidy_error: PilotageError | None = None
+
+    def labels(self, reference: str) -> dict[str, str] | None:
+        return self.images.get(reference)
+
+    def image_id(self, reference: str) -> str | None:
+        return "sha256:local" if reference in self.images else None
+
+    def build(self, context: Iterator[bytes], **options: Any) -> str:
+        self.asked.append("build")
+        self.builds.append(options)
+        self.sent = b"".join(context)
+        self.images[options["tag"]] = options["labels"]
+        return "sha256:built"
+
+    def push(self, reference: str, **_: Any) -> str:
+        self.asked.append("push")
+        self.before_push()
+        labels = self.images[reference]
+        self.registry.hold(labels[REVISION_LABEL])
+        self.after_push()
+        return DIGEST
+
+    def tidy(self, repository: str, app: str, keep: int) -> list[str]:
+        self.asked.append(f"tidy {repository} {app} {keep}")
+        if self.tidy_error:
+            raise self.tidy_error
+        return ["old"]
+
+
+@dataclass(slots=True)
+class FakeSource:
+    """The files of one commit."""
+
+    files: dict[str, bytes] = field(default_factory=lambda: {"Dockerfile": b"FROM scratch\n"})
+    left_out: list[str] = field(default_factory=list)
+
+    def fetch_commit(self, commit: str, ref: str = "", **_: Any) -> None:
+        assert (commit, ref) == (COMMIT, "refs/heads/main")
+
+    def read(self, _: str, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def commit_time(self, _: str) -> int:
+        return 1_787_368_000
+
+    @contextmanager
+    def archive(
+        self, _: str, context: str, *, leave_out: Callable[[str], bool], timeout: float
+    ) -> Iterator[BinaryIO]:
+        assert timeout > 0
+        prefix = "" if context == "." else f"{context}/"
+        names = [name.removeprefix(prefix) for name in self.files if name.startswith(prefix)]
+        self.left_out = [name for name in names if leave_out(name)]
+        yield io.BytesIO(b"tar of " + " ".join(sorted(set(names) - set(self.left_out))).encode())
+
+
+@dataclass(slots=True)
+class FakeHarbor:
+    """Answers each look with the next artifact; the last one stays."""
+
+    artifacts: list[dict[str, Any] | None]
+    started: int = 0
+    named: list[str] = field(default_factory=list)
+    places: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def artifact(self, *place: str) -> dict[str, Any] | None:
+        self.places.append(cast("tuple[str, str, str]", place))
+        return self.artifacts.pop(0) if len(self.artifacts) > 1 else self.artifacts[0]
+
+    def start_scan(self, *_: str) -> bool:
+        self.started += 1
+        return True
+
+    def findings(self, *_: str) -> list[str]:
+        return self.named
+
+
+@dataclass(slots=True)
+class World:
+    """All services of one run, and the log that it writes."""
+
+    registry: FakeRegistry = field(default_factory=FakeRegistry)
+    source: FakeSource = field(default_factory=FakeSource)
+    engine: FakeEngine = field(init=False)
+    harbor: FakeHarbor = field(default_factory=lambda: FakeHarbor([None]))
+    log: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.engine = FakeEngine(self.registry)
+
+    def tools(self, checkpoint: Callable[[], None] = lambda: None) -> Tools:
+        parts = {"engine": self.engine, "registry": self.registry, "source": self.source, "harbor": self.harbor}
+        return Tools(log=self.log.append, checkpoint=checkpoint, clients=cast("Any", SimpleNamespace(**parts)))

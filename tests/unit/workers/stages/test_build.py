@@ -1,0 +1,143 @@
+"""The stage `build`."""
+
+import pytest
+
+from orchestrator.domain.apps import Build
+from orchestrator.domain.errors import Cancelled, Refused
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail
+from tests.support.imaging import COMMIT, DIGEST, IMAGE, OTHER, World, order
+from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL
+from workers.stages import build
+
+
+def test_a_new_commit_is_built() -> None:
+    world = World()
+    outcome = build.run(order(), world.tools())
+    assert outcome == Done(outputs={"image": IMAGE, "image_id": "sha256:built"})
+    assert world.engine.sent == b"tar of Dockerfile"
+
+
+def test_the_labels_say_where_the_image_is_from_without_a_password() -> None:
+    world = World()
+    build.run(order(), world.tools())
+    assert world.engine.builds[0]["labels"] == {
+        REVISION_LABEL: COMMIT,
+        "org.opencontainers.image.source": "https://git.example.com/acme/api.git",
+        "org.opencontainers.image.created": "2026-08-22T03:06:40Z",
+        "org.opencontainers.image.version": "sha-8f3e1e700000",
+        RUN_LABEL: "41",
+        APP_LABEL: "api",
+    }
+    assert "pw" not in "".join(world.log)
+
+
+def test_an_address_in_the_short_form_of_ssh_stays_as_it_is() -> None:
+    world = World()
+    build.run(order(source="git@git.example.com:acme/api.git"), world.tools())
+    assert world.engine.builds[0]["labels"]["org.opencontainers.image.source"] == "git@git.example.com:acme/api.git"
+
+
+def test_an_image_in_the_registry_is_not_built_again() -> None:
+    world = World()
+    world.registry.hold(COMMIT)
+    outcome = build.run(order(), world.tools())
+    assert isinstance(outcome, Done)
+    assert (outcome.reused, outcome.outputs) == (True, {"image": IMAGE, "digest": DIGEST})
+    assert world.engine.asked == []
+
+
+@pytest.mark.parametrize(("revision", "words"), [(OTHER, f"commit {OTHER}"), ("", "an unknown commit")])
+def test_a_tag_of_something_else_is_never_built_over(revision: str, words: str) -> None:
+    world = World()
+    world.registry.hold(revision)
+    with pytest.raises(Refused, match=words) as caught:
+        build.run(order(), world.tools())
+    assert caught.value.reason is Reason.TAG_IMMUTABLE
+
+
+def test_what_an_earlier_attempt_left_in_the_engine_is_used() -> None:
+    world = World()
+    world.engine.images[IMAGE] = {REVISION_LABEL: COMMIT, APP_LABEL: "api"}
+    outcome = build.run(order(), world.tools())
+    assert isinstance(outcome, Done)
+    assert (outcome.reused, outcome.outputs["image_id"]) == (True, "sha256:local")
+    assert world.engine.asked == []
+
+
+@pytest.mark.parametrize("labels", [{}, {REVISION_LABEL: OTHER, APP_LABEL: "api"}, {REVISION_LABEL: COMMIT}])
+def test_another_image_under_our_name_in_the_engine_is_not_ours(labels: dict[str, str]) -> None:
+    world = World()
+    world.engine.images[IMAGE] = labels
+    build.run(order(), world.tools())
+    assert world.engine.asked == ["build"]
+
+
+def test_a_cancelled_run_does_not_begin_to_build() -> None:
+    def stop() -> None:
+        raise Cancelled
+
+    world = World()
+    with pytest.raises(Cancelled):
+        build.run(order(), world.tools(stop))
+    assert world.engine.asked == []
+
+
+@pytest.mark.parametrize(
+    ("options", "files", "left_out"),
+    [
+        (Build(), {"Dockerfile": b"", ".dockerignore": b"*.env", "a.env": b""}, ["a.env"]),
+        (Build(context="web"), {"web/Dockerfile": b"", "web/.dockerignore": b"a", "web/a": b"", "b": b""}, ["a"]),
+        (Build(), {"Dockerfile": b"", ".dockerignore": b"*"}, [".dockerignore"]),
+        (
+            Build(),
+            {"Dockerfile": b"", "Dockerfile.dockerignore": b"a", ".dockerignore": b"b", "a": b"", "b": b""},
+            ["a"],
+        ),
+        (
+            Build(builder="classic"),
+            {"Dockerfile": b"", "Dockerfile.dockerignore": b"a", ".dockerignore": b"b", "a": b"", "b": b""},
+            ["b"],
+        ),
+        (Build(dockerfile="d/Dockerfile"), {"d/Dockerfile": b"", ".dockerignore": b"d", "d/x": b""}, ["d/x"]),
+    ],
+)
+def test_the_rules_decide_what_is_sent(options: Build, files: dict[str, bytes], left_out: list[str]) -> None:
+    world = World()
+    world.source.files = files
+    build.run(order(build=options), world.tools())
+    assert world.source.left_out == left_out
+
+
+def test_a_missing_dockerfile_is_named() -> None:
+    world = World()
+    with pytest.raises(Refused, match="web/deploy/Dockerfile") as caught:
+        build.run(order(build=Build(context="web", dockerfile="deploy/Dockerfile")), world.tools())
+    assert caught.value.reason is Reason.DOCKERFILE_MISSING
+
+
+def test_a_dockerfile_outside_the_context_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        build.run(order(build=Build(dockerfile="../Dockerfile")), World().tools())
+    assert caught.value.reason is Reason.CONFIG_INVALID
+
+
+def test_a_given_image_is_only_looked_up() -> None:
+    world = World()
+    world.registry.hold(OTHER)
+    outcome = build.run(order(digest=DIGEST), world.tools())
+    assert isinstance(outcome, Done)
+    assert (outcome.reused, outcome.outputs["digest"]) == (True, DIGEST)
+
+
+@pytest.mark.parametrize(
+    "image", ["harbor.example.com/shop/team-a/api:v1", f"harbor.example.com/shop/team-a/api@{DIGEST}"]
+)
+def test_an_image_that_a_person_named_must_exist(image: str) -> None:
+    world = World()
+    named = order(commit="", ref="", image=image)
+    outcome = build.run(named, world.tools())
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.IMAGE_MISSING
+    world.registry.hold("", tag="v1")
+    assert isinstance(build.run(named, world.tools()), Done)

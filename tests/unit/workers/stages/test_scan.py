@@ -1,0 +1,123 @@
+"""The stage `scan`."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.apps import Registry, Scan
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, Outcome, Wait
+from tests.support.imaging import DIGEST, FakeHarbor, World, order
+from workers.clients.harbor import REPORT_TYPES
+from workers.stages import scan
+from workers.stages.order import Order
+
+GATE = Scan(fail_on="high")
+UNSCANNED: dict[str, Any] = {}
+
+
+def status(name: str, **more: Any) -> dict[str, Any]:
+    return {"scan_overview": {REPORT_TYPES[0]: {"scan_status": name, **more}}}
+
+
+CLEAN = status("Success", severity="None", summary={"total": 0, "summary": {}})
+BAD = status("Success", severity="Critical", summary={"total": 7, "summary": {"Critical": 2, "High": 5}})
+
+
+def follow(world: World, first: Order, looks: int = 20) -> list[Outcome]:
+    """Look again and again, remembering what each look says, until the stage ends."""
+    seen: list[Outcome] = []
+    for _ in range(looks):
+        seen.append(scan.run(first, world.tools()))
+        if not isinstance(seen[-1], Wait):
+            break
+        first = replace(first, outputs={**first.outputs, **seen[-1].outputs})
+    return seen
+
+
+def harbor(*artifacts: dict[str, Any] | None) -> World:
+    return World(harbor=FakeHarbor(list(artifacts)))
+
+
+def asked(**options: Any) -> Order:
+    return order(scan=GATE, outputs={"digest": DIGEST}, **options)
+
+
+def test_without_a_gate_nothing_is_asked() -> None:
+    world = harbor(None)
+    outcome = scan.run(order(), world.tools())
+    assert isinstance(outcome, Done)
+    assert outcome.reason is Reason.NOT_CONFIGURED
+    assert world.harbor.places == []
+
+
+def test_a_registry_that_cannot_scan_fails_the_gate() -> None:
+    outcome = scan.run(asked(registry=Registry(url="https://harbor.example.com", harbor=False)), harbor(None).tools())
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.SCAN_UNAVAILABLE
+
+
+def test_the_pushed_digest_is_what_is_asked_for() -> None:
+    world = harbor(CLEAN)
+    scan.run(asked(), world.tools())
+    assert world.harbor.places == [("shop", "team-a/api", DIGEST)]
+
+
+def test_a_running_scan_is_waited_for_with_growing_pauses() -> None:
+    world = harbor(*[status("Running")] * 8, CLEAN)
+    *waits, last = follow(world, asked())
+    pauses = [wait.after for wait in waits if isinstance(wait, Wait)]
+    assert len(pauses) == 8
+    assert pauses[0] == 3.0
+    assert pauses == sorted(pauses, key=lambda pause: pause or 0)
+    assert pauses[-1] == 10.0
+    assert last == Done(detail="no vulnerabilities", outputs={"scan": "no vulnerabilities"})
+    assert world.harbor.started == 0
+
+
+def test_an_image_that_nobody_scans_is_scanned_once_on_request() -> None:
+    world = harbor(UNSCANNED, UNSCANNED, status("Pending"), CLEAN)
+    assert isinstance(follow(world, asked())[-1], Done)
+    assert world.harbor.started == 1
+
+
+def test_not_scanned_is_never_clean() -> None:
+    world = harbor(UNSCANNED)
+    assert {type(outcome) for outcome in follow(world, asked())} == {Wait}
+    assert world.harbor.started == 1
+
+
+def test_findings_are_counted_and_named() -> None:
+    world = harbor(BAD)
+    world.harbor.named = ["CVE-1 (a 1)", "CVE-2 (b 2)", "CVE-3 (c 3)", "CVE-4 (d 4)"]
+    outcome = scan.run(asked(), world.tools())
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.SCAN_FINDINGS
+    assert outcome.detail == "2 Critical, 5 High (gate: high); worst: CVE-1 (a 1), CVE-2 (b 2), CVE-3 (c 3)"
+
+
+def test_findings_without_a_report_are_still_findings() -> None:
+    outcome = scan.run(asked(), harbor(BAD).tools())
+    assert isinstance(outcome, Fail)
+    assert outcome.detail == "2 Critical, 5 High (gate: high)"
+
+
+def test_a_scan_that_failed_is_tried_once_more() -> None:
+    world = harbor(status("Error"), status("Running"), CLEAN)
+    assert isinstance(follow(world, asked())[-1], Done)
+    assert world.harbor.started == 1
+
+
+@pytest.mark.parametrize("ending", ["Error", "Stopped"])
+def test_a_scan_that_fails_twice_fails_the_stage(ending: str) -> None:
+    world = harbor(UNSCANNED, status(ending))
+    last = follow(world, asked())[-1]
+    assert last == Fail(reason=Reason.SCAN_FAILED, detail=f"scan ended with {ending}")
+    assert world.harbor.started == 2
+
+
+def test_an_image_that_is_gone_is_told() -> None:
+    outcome = scan.run(asked(), harbor(None).tools())
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.IMAGE_MISSING
