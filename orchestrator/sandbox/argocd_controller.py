@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from enum import IntEnum
 
 from orchestrator.sandbox import argocd_objects as objects
 from orchestrator.sandbox import argocd_status as status
@@ -32,6 +33,17 @@ _AUTOMATED: Json = {"automated": True}
 _LOADING = (
     "Failed to load target state: failed to generate manifest for source 1 of 1: rpc error: code = Unknown desc = "
 )
+
+
+class Look(IntEnum):
+    """How far one look at an application goes."""
+
+    LIVE = 0
+    """At what runs."""
+    CACHED = 1
+    """And at Git, as it was a moment ago."""
+    REMOTE = 2
+    """And at Git, as it is now."""
 
 
 class Controller:
@@ -60,7 +72,7 @@ class Controller:
         self._rendered: dict[str, tuple[str, Workload]] = {}
         self._flapping: dict[str, float] = {}
         self._lock = threading.Lock()
-        self._wanted: dict[str, bool] = {}
+        self._wanted: dict[str, Look] = {}
         self._busy: set[str] = set()
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(PROCESSORS, thread_name_prefix="argocd-processor")
@@ -69,7 +81,7 @@ class Controller:
     def start(self) -> None:
         """Compare everything once and begin to keep time."""
         for name in self._applications:
-            self.ask(name, compare=True)
+            self.ask(name, Look.CACHED)
         self._clock.start()
 
     def stop(self) -> None:
@@ -81,10 +93,10 @@ class Controller:
         for deployment in self.deployments.values():
             deployment.stop()
 
-    def ask(self, name: str, *, compare: bool = False) -> None:
-        """Have an application looked at soon; `compare` looks at Git as well."""
+    def ask(self, name: str, look: Look = Look.LIVE) -> None:
+        """Have an application looked at soon; the furthest of all looks that are asked for is taken."""
         with self._lock:
-            self._wanted[name] = self._wanted.get(name, False) or compare
+            self._wanted[name] = max(self._wanted.get(name, Look.LIVE), look)
             if name in self._busy or self._stop.is_set():
                 return
             self._busy.add(name)
@@ -99,7 +111,7 @@ class Controller:
             found["metadata"]["annotations"][REFRESH_TIME] = f"{timestamp()[:-1]}.{time.time_ns() % 10**9:09d}Z"
 
         version = int(self._store.update(name, note)["metadata"]["resourceVersion"])
-        self.ask(name, compare=True)
+        self.ask(name, Look.REMOTE)
         return version
 
     def request(self, name: str, operation: Json) -> Json:
@@ -117,26 +129,26 @@ class Controller:
     def poke(self, name: str) -> None:
         """Look at one application, or at all (""), because a fault began or ended."""
         for each in [name] if name else list(self._applications):
-            self.ask(each, compare=bool(name))
+            self.ask(each, Look.REMOTE if name else Look.LIVE)
 
     def _reconcile(self) -> None:
         while not self._stop.wait(RECONCILIATION):
             for name in self._applications:
-                self.ask(name, compare=True)
+                self.ask(name, Look.CACHED)
 
     def _work(self, name: str) -> None:
         while not self._stop.is_set():
             with self._lock:
-                compare = self._wanted.pop(name, None)
-                if compare is None:
+                look = self._wanted.pop(name, None)
+                if look is None:
                     self._busy.discard(name)
                     return
-            self._process(name, compare)
+            self._process(name, look)
 
-    def _process(self, name: str, compare: bool) -> None:
+    def _process(self, name: str, look: Look) -> None:
         app = self._applications[name]
-        if compare:
-            self._compare(app)
+        if look > Look.LIVE:
+            self._compare(app, fresh=look is Look.REMOTE)
         self._evaluate(app)
         found = self._object(name)
         if "operation" not in found:
@@ -150,7 +162,7 @@ class Controller:
             raise KeyError(name)
         return found
 
-    def _compare(self, app: SandboxApplication) -> None:
+    def _compare(self, app: SandboxApplication, *, fresh: bool) -> None:
         """Look at Git, write the status down, then take the refresh annotation away: two writes."""
         slow = self._faults.get(FaultName.SLOW_REFRESH, app.name)
         if slow:
@@ -158,7 +170,7 @@ class Controller:
         asked = (self._object(app.name)["metadata"].get("annotations") or {}).get(REFRESH_TIME)
         started = timestamp()
         try:
-            revision, workload = self._target(app, fresh=asked is not None)
+            revision, workload = self._target(app, fresh=fresh)
         except (GitError, RenderError) as error:
             self._rendered.pop(app.name, None)
             message = f"{_LOADING}{error}"
@@ -261,7 +273,7 @@ class Controller:
         self._say(
             app, "OperationCompleted", f"Sync operation to {revision}: {final['message']}", warning=not succeeded
         )
-        self.ask(app.name, compare=True)
+        self.ask(app.name, Look.CACHED)
 
     def _apply(self, app: SandboxApplication, state: Json) -> Json:
         """Apply what the operation names and return the operation's last state."""

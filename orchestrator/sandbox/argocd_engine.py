@@ -31,7 +31,7 @@ PROBE_TIMEOUT = 1.0
 _PROBES = (
     ("wget", "-q", "-T", "1", "-O", "/dev/null", "{url}"),
     ("curl", "-fsS", "-m", "1", "-o", "/dev/null", "{url}"),
-    ("busybox", "wget", "-q", "-T", "1", "-O", "/dev/null", "{url}"),
+    ("busybox", "wget", "-q", "-O", "/dev/null", "{url}"),
     ("python3", "-c", "import sys,urllib.request as r; r.urlopen(sys.argv[1],timeout=1)", "{url}"),
     ("node", "-e", "fetch(process.argv[1]).then(r=>process.exit(r.ok?0:1),()=>process.exit(1))", "{url}"),
 )

@@ -1,0 +1,147 @@
+"""What the stand-in of Argo CD can be told to do wrong, what goes wrong by itself, and how much it carries."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.sandbox.argocd import SandboxArgoCD
+from tests.support.argocd_world import TOKEN, World, declared, healthy, running
+from tests.support.gitops import gitops_repo
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    """A world of its own, to change at will."""
+    with running(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_unavailable_for_a_while(world, status):
+    world.sandbox.faults.set("unavailable", seconds=0.3, value=status)
+    with pytest.raises(Unavailable) as caught:
+        world.client.get("shop-api")
+    assert caught.value.retry_after == (1.0 if status == 429 else None)
+    time.sleep(0.35)
+    world.client.get("shop-api")
+
+
+def test_unauthorized(world):
+    world.sandbox.faults.set("unauthorized")
+    with pytest.raises(Refused) as caught:
+        world.client.userinfo()
+    assert caught.value.reason is Reason.ARGOCD_UNAUTHORIZED
+
+
+def test_forbidden_is_told_by_can_i(world):
+    world.sandbox.faults.set("forbidden", "shop-api")
+    with pytest.raises(Refused) as caught:
+        world.client.get("shop-api", project="shop")
+    assert caught.value.reason is Reason.ARGOCD_FORBIDDEN
+    assert [app["metadata"]["name"] for app in world.client.applications()] == ["shop-manual"]
+
+
+def test_a_stale_revision_hides_a_commit_until_it_ends(world):
+    before = world.client.get("shop-api")["status"]["sync"]["revision"]
+    world.sandbox.faults.set("stale_revision", "shop-api", seconds=0.5)
+    new = world.repo.chart("helm/shop-api", tag="v2")
+    stale = world.client.get("shop-api", refresh="normal")
+    assert healthy(before)(stale)
+    world.wait(healthy(new))
+
+
+def test_a_slow_refresh_blocks_its_request(world):
+    world.sandbox.faults.set("slow_refresh", value=0.4)
+    started = time.monotonic()
+    world.client.get("shop-api", refresh="normal")
+    assert time.monotonic() - started >= 0.4
+
+
+def test_list_lags_behind_get(world):
+    world.sandbox.faults.set("list_lag", value=30)
+    new = world.repo.chart("helm/shop-api", tag="v2")
+    world.client.get("shop-api", refresh="normal")
+    world.wait(healthy(new))
+    listed = world.client.applications(fields=(), projects=["shop"])[0]
+    assert listed["status"].get("sync", {}).get("revision") != new
+
+
+def test_never_sync_leaves_the_commit_unapplied(world):
+    world.sandbox.faults.set("never_sync", "shop-api")
+    new = world.repo.chart("helm/shop-api", tag="v2")
+    found = world.client.get("shop-api", refresh="normal")
+    assert (found["status"]["sync"]["revision"], found["status"]["sync"]["status"]) == (new, "OutOfSync")
+    time.sleep(0.1)
+    assert "operation" not in world.client.get("shop-api")
+    world.sandbox.faults.lift("never_sync", "shop-api")
+    world.wait(healthy(new))
+
+
+def test_degraded_counts_for_what_is_synced_from_now_on(world):
+    world.sandbox.faults.set("degraded", "shop-api")
+    assert world.client.get("shop-api")["status"]["health"]["status"] == "Healthy"
+    world.repo.chart("helm/shop-api", tag="v2")
+    world.client.get("shop-api", refresh="normal")
+    world.wait(lambda app: app["status"]["health"]["status"] == "Degraded")
+
+
+def test_health_flaps_once(world):
+    world.sandbox.faults.set("flap", "shop-api", value=0.3)
+    new = world.repo.chart("helm/shop-api", tag="v2")
+    world.client.get("shop-api", refresh="normal")
+    world.wait(lambda app: app["status"]["health"]["status"] == "Degraded")
+    world.wait(healthy(new))
+
+
+def test_faults_can_be_set_over_http(world):
+    body = json.dumps({"fault": "forbidden", "application": "shop-api", "seconds": 30})
+    headers = {"Content_Type": "application/json"}
+    assert world.ask("POST", "/api/v1/sandbox/faults", body, **headers).status_code == 200
+    assert world.get("/api/v1/applications/shop-api").status_code == 403
+    assert world.ask("POST", "/api/v1/sandbox/faults", "{}", **headers).status_code == 200
+    assert world.get("/api/v1/applications/shop-api").status_code == 200
+    assert world.ask("POST", "/api/v1/sandbox/faults", '{"fault": "rain"}', **headers).status_code == 400
+
+
+def test_a_repository_that_cannot_be_reached_is_a_comparison_error(tmp_path):
+    with gitops_repo(tmp_path) as repo:
+        sandbox = SandboxArgoCD(
+            state_dir=tmp_path / "state", docker_host="", token=TOKEN, applications=[declared(repo)], runtime="none"
+        )
+        world = World(sandbox, sandbox.start(), repo)
+        try:
+            found = world.wait(lambda app: "conditions" in app["status"])
+            assert found["status"]["conditions"][0]["type"] == "ComparisonError"
+            assert "operation" not in found
+        finally:
+            sandbox.stop()
+
+
+def test_a_thousand_applications_are_listed_in_one_request(tmp_path):
+    with gitops_repo(tmp_path) as repo:
+        repo.chart("helm/shop-api")
+        sandbox = SandboxArgoCD(
+            state_dir=tmp_path / "state",
+            docker_host="",
+            token=TOKEN,
+            applications=[declared(repo, name=f"shop-{number}") for number in range(1000)],
+            git_credentials=repo.access,
+            runtime="none",
+        )
+        world = World(sandbox, sandbox.start(), repo)
+        try:
+            deadline = time.monotonic() + 60
+            while time.monotonic() < deadline:
+                found = world.client.applications()
+                if all(app["status"]["health"]["status"] == "Healthy" for app in found):
+                    break
+                time.sleep(0.5)
+            assert len(found) == 1000
+            assert {app["status"]["sync"]["status"] for app in found} == {"Synced"}
+        finally:
+            sandbox.stop()

@@ -1,0 +1,120 @@
+"""A running stand-in of Argo CD with its GitOps repository, without containers."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from orchestrator.domain.apps import ArgoCD, Secret
+from orchestrator.domain.errors import Unavailable
+from orchestrator.sandbox.argocd import SandboxApplication, SandboxArgoCD, new_token
+from tests.support.gitops import GitopsRepo, gitops_repo
+from workers.clients.argocd import ArgoClient
+
+TOKEN = new_token()
+Json = dict[str, Any]
+
+
+class World:
+    """A running stand-in with one application, its repository, and what its stream said."""
+
+    def __init__(self, sandbox: SandboxArgoCD, url: str, repo: GitopsRepo) -> None:
+        self.sandbox = sandbox
+        self.url = url
+        self.repo = repo
+        self.client = ArgoClient(ArgoCD(url=url, token=Secret(TOKEN)))
+        self.seen: list[Json] = []
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
+
+    def get(self, path: str, **headers: str) -> requests.Response:
+        return self.ask("GET", path, **headers)
+
+    def ask(self, method: str, path: str, data: str = "", **headers: str) -> requests.Response:
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        named = {"Authorization": f"Bearer {TOKEN}"} | named
+        return requests.request(method, self.url + path, data=data, headers=named, timeout=30)
+
+    def wait(self, good: Callable[[Json], bool], name: str = "shop-api") -> Json:
+        deadline = time.monotonic() + 15
+        while time.monotonic() < deadline:
+            found = self.client.get(name)
+            if good(found):
+                return found
+            time.sleep(0.02)
+        raise AssertionError(f"never came: {json.dumps(found)[:3000]}")
+
+    def follow(self) -> None:
+        """Begin to collect what the stream says, from the state of now on."""
+        self._thread.start()
+        self._until(lambda: len(self.seen) >= 2)
+
+    def story(self, name: str = "shop-api") -> list[Json]:
+        """Return every version of an application that the stream told about, up to the newest."""
+        newest = int(self.client.get(name)["metadata"]["resourceVersion"])
+        self._until(lambda: any(int(app["metadata"]["resourceVersion"]) >= newest for app in self.seen))
+        return [app for app in self.seen if app["metadata"]["name"] == name]
+
+    def _until(self, good: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 10
+        while not good():
+            assert time.monotonic() < deadline, "the stream is silent"
+            time.sleep(0.01)
+
+    def _follow(self) -> None:
+        try:
+            self.client.stream(lambda _, app: self.seen.append(app), self._stop, fields=())
+        except Unavailable:
+            return
+
+
+def healthy(revision: str) -> Callable[[Json], bool]:
+    def good(found: Json) -> bool:
+        status = found["status"]
+        at = status["sync"].get("revision") == revision
+        return at and status["sync"]["status"] == "Synced" and status["health"]["status"] == "Healthy"
+
+    return good
+
+
+def declared(repo: GitopsRepo, **more: Any) -> SandboxApplication:
+    what: dict[str, Any] = {
+        "name": "shop-api",
+        "repo": repo.url,
+        "path": "helm/shop-api",
+        "project": "shop",
+        "value_files": ("values.yaml", "values-prod.yaml"),
+        "namespace": "shop-prod",
+        "labels": {"team": "shop"},
+    }
+    return SandboxApplication(**what | more)
+
+
+@contextmanager
+def running(tmp_path: Path) -> Iterator[World]:
+    with gitops_repo(tmp_path) as repo:
+        first = repo.chart("helm/shop-api")
+        sandbox = SandboxArgoCD(
+            state_dir=tmp_path / "state",
+            docker_host="",
+            token=TOKEN,
+            applications=[declared(repo), declared(repo, name="shop-manual", automated=False, project="tools")],
+            git_credentials=repo.access,
+            runtime="none",
+        )
+        made = World(sandbox, sandbox.start(), repo)
+        try:
+            made.wait(healthy(first))
+            yield made
+        finally:
+            sandbox.stop()
+
+
+def phase(found: Json) -> str:
+    """Return the phase of the last operation, "" when there is none."""
+    return found["status"].get("operationState", {}).get("phase", "")
