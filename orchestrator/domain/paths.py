@@ -4,7 +4,7 @@
 ``image.tag``                             key ``tag`` of the map ``image``
 ``images.0.newTag``, ``images[0].newTag`` first item of the list ``images`` (in a map, ``0`` is a key)
 ``images[name=web].newTag``               the item of the list whose key ``name`` has the value ``web``
-``helm.parameters[name="image.tag"]``     the same with a quoted value; single quotes do too
+``parameters[name="image.tag"].value``    the same with a quoted value; single quotes do too
 ``annotations."a.b/c".x``, ``a\\.b``        a key with dots: quoted, or each dot escaped by a backslash
 ``$2:spec.image``                         the same path in the second document of the file only
 ========================================  ==========================================================
@@ -22,10 +22,13 @@ _DOCUMENT = re.compile(r"\$([1-9][0-9]{0,5}):")
 _QUOTED = re.compile(r'"((?:[^"\\]|\\.)*)"|\'([^\']*)\'', re.DOTALL)
 _WORD = r"(?:[^\s.\[\]\"'\\]|\\.)+"
 _BARE = re.compile(rf"{_WORD}(?: +{_WORD})*", re.DOTALL)
+_PLAIN = re.compile(r"[^\s.\[\]\"'\\]+(?: +[^\s.\[\]\"'\\]+)*")
 _INDEX = re.compile(r"\[([0-9]{1,6})\]")
 _NAMED = re.compile(r"\[([^\s=\[\]\"'.]+)=")
 _NAMED_VALUE = re.compile(r"[^\[\]\"']+")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_SPECIAL = re.compile(r'(["\\])')
+_ESCAPED = r"\\\1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,18 @@ class Key:
 
     text: str
 
+    def __str__(self) -> str:
+        return self.text if _PLAIN.fullmatch(self.text) else f'"{_SPECIAL.sub(_ESCAPED, self.text)}"'
+
 
 @dataclass(frozen=True, slots=True)
 class Index:
     """The item of a list at `number`, counted from 0."""
 
     number: int
+
+    def __str__(self) -> str:
+        return f"[{self.number}]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +57,10 @@ class Named:
 
     key: str
     value: str
+
+    def __str__(self) -> str:
+        value = self.value if _NAMED_VALUE.fullmatch(self.value) else f'"{_SPECIAL.sub(_ESCAPED, self.value)}"'
+        return f"[{self.key}={value}]"
 
 
 Step = Key | Index | Named
@@ -63,6 +76,16 @@ class Path:
 
     def __str__(self) -> str:
         return self.text
+
+    def beginning(self, count: int) -> str:
+        """Return the text of the first `count` steps, for messages that name where on the way something is."""
+        return "".join(f".{step}" if isinstance(step, Key) else str(step) for step in self.steps[:count])[1:]
+
+    def sibling(self, key: str) -> "Path":
+        """Return the path of the entry `key` beside the one that this path names."""
+        parent = self.beginning(len(self.steps) - 1)
+        number = f"${self.document}:" if self.document else ""
+        return parse_path(f"{number}{parent}.{Key(key)}" if parent else f"{number}{Key(key)}")
 
 
 def parse_path(text: str) -> Path:
@@ -82,6 +105,8 @@ def parse_path(text: str) -> Path:
         if len(steps) > MAX_STEPS:
             raise ValueError(f"has more than {MAX_STEPS} steps")
         if position == len(text):
+            if isinstance(steps[-1], Named):
+                raise ValueError("ends with [name=value], which chooses a map and not a value in it")
             return Path(text, tuple(steps), int(document[1]) if document else None)
         if text[position] != ".":
             raise ValueError(f"has {text[position]!r} at character {position + 1} where a dot or the end is expected")

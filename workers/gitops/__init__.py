@@ -1,1 +1,1 @@
-"""What GitOps asks for: edit one scalar in YAML, commit it, judge what Argo CD made of it; all but the commit pure."""
+"""What GitOps asks for: edit one scalar in YAML, commit it, judge what Argo CD made of it; mostly pure."""

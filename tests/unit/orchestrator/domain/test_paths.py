@@ -64,6 +64,7 @@ def test_a_path_can_name_the_document_of_the_file():
         ("a[name=", "has no closing ] for the [ at character 2"),
         ("a[name=web", "has no closing ] for the [ at character 2"),
         ('a[name="web"x]', "has no closing ] for the [ at character 2"),
+        ("a[name=web]", "ends with [name=value], which chooses a map and not a value in it"),
         ("[0].a", "has no key at character 1"),
         ("$1:", "has no key at character 4"),
         ("a\\", "has '\\\\' at character 2 where a dot or the end is expected"),
@@ -84,10 +85,40 @@ def test_any_text_is_a_path_or_told_in_a_sentence(text):
         sentence = str(error)
     else:
         sentence = f"has {len(path.steps)} steps"
-    assert sentence.startswith(("has", "is"))
+    assert sentence.startswith(("has", "is", "ends"))
 
 
 @given(st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=6))
 def test_every_key_can_be_written_in_quotes(keys):
     quoted = ('"' + key.replace("\\", "\\\\").replace('"', '\\"') + '"' for key in keys)
-    assert parse_path(".".join(quoted)).steps == tuple(Key(key) for key in keys)
+    path = parse_path(".".join(quoted))
+    assert path.steps == tuple(Key(key) for key in keys)
+    assert parse_path(path.beginning(len(keys))).steps == path.steps
+
+
+@pytest.mark.parametrize(
+    ("text", "count", "beginning"),
+    [
+        ("image.tag", 1, "image"),
+        ("image.tag", 2, "image.tag"),
+        ("image.tag", 0, ""),
+        ("images[0][name=web].tag", 3, "images[0][name=web]"),
+        ("p[name='a]b'].v", 2, 'p[name="a]b"]'),
+        (r'"a.b".\".c', 2, r'"a.b"."\""'),
+    ],
+)
+def test_the_beginning_of_a_path_can_be_told(text, count, beginning):
+    assert parse_path(text).beginning(count) == beginning
+
+
+@pytest.mark.parametrize(
+    ("text", "sibling"),
+    [
+        ("image.tag", "image.digest"),
+        ("tag", "digest"),
+        ("$2:images[name=web].tag", "$2:images[name=web].digest"),
+        ('"a.b".tag', '"a.b".digest'),
+    ],
+)
+def test_a_path_knows_its_neighbours(text, sibling):
+    assert str(parse_path(text).sibling("digest")) == sibling
