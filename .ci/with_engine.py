@@ -1,0 +1,32 @@
+"""Run a command with a Docker engine: the one that answers, or one of our own that is stopped afterwards.
+
+Usage: with_engine.py COMMAND [ARGUMENT]...
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+
+from orchestrator.domain.errors import PilotageError
+from orchestrator.sandbox.engine import ensure_engine
+
+
+def main(command: list[str]) -> int:
+    """Run the command and return its exit code; without any engine it runs all the same, and tests skip."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="plt-", ignore_cleanup_errors=True))
+        environ = dict(os.environ)
+        try:
+            environ["DOCKER_HOST"] = stack.enter_context(ensure_engine(Path(folder)))
+        except PilotageError as error:
+            print(f"no Docker engine, tests that need one are skipped: {error}", file=sys.stderr)
+        return subprocess.run(command, env=environ, check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

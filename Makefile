@@ -1,0 +1,54 @@
+# Everything that a person or a build server does with this repository. `make` alone lists the targets.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup test unit integration coverage lint docs demo bench lock clean
+MAKEFLAGS += --no-print-directory
+
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest -q
+WORKERS ?= 2
+# Pure rules: every branch of them is tested.
+PURE := orchestrator/domain/*,orchestrator/engine/*,workers/gitops/*,webhooks/forges/*
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
+
+setup: ## make .venv from the lock; on Debian as root also install what the tests use
+	@.ci/setup
+
+test: setup ## run everything: tests, then the checks of the code
+	$(MAKE) unit COVERAGE='--cov --cov-report='
+	$(MAKE) coverage
+	$(MAKE) integration
+	$(MAKE) lint
+
+unit: setup ## run the fast tests: no Docker, no network
+	$(PYTEST) -n $(WORKERS) $(COVERAGE) tests/unit tests/contract
+
+integration: setup ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
+	$(PY) .ci/with_engine.py $(PYTEST) tests/integration tests/e2e
+
+coverage:
+	$(PY) -m coverage report --include='$(PURE)' --fail-under=100 --skip-covered --show-missing
+
+lint: setup ## check style, types and the direction of imports
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+
+docs: setup ## write the reference pages
+	.venv/bin/pilotage docs
+
+demo: setup ## show a whole deploy on this machine, without any service of yours
+	.venv/bin/pilotage demo
+
+bench: setup ## measure
+	$(PY) .ci/with_engine.py $(PYTEST) -s tests/benchmarks
+
+lock: ## renew the locks from pyproject.toml (needs the network)
+	@.ci/lock
+
+clean: ## remove what was made here
+	rm -rf .venv .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache dist
+	find orchestrator workers webhooks tests -name __pycache__ -type d -prune -exec rm -rf {} +
