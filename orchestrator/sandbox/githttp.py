@@ -29,6 +29,8 @@ BACKEND_TIMEOUT = 300.0
 _ROUTE = re.compile(r"/(?P<repo>(?!.*(?:\.\.|//))[^\0]+\.git)/(?P<rest>info/refs|git-(?:upload|receive)-pack)\Z")
 _NAME = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*/)*[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
 _CHUNK = 65536
+_POLL = 0.05
+"""Seconds until the server notices that it is to stop."""
 _PROBE = 4
 """Bytes of the empty request by which a client tries its credentials before a large push."""
 
@@ -279,7 +281,7 @@ def serve(app: "WSGIApplication", host: str = "127.0.0.1", port: int = 0) -> Ite
     :param port: 0: any free port.
     """
     server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, name="githttp", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="githttp", daemon=True)
     thread.start()
     try:
         yield f"http://{host}:{server.server_port}"

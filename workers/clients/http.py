@@ -86,6 +86,7 @@ class Http:
                 timeout=(CONNECT_TIMEOUT, read_timeout),
                 allow_redirects=False,
                 stream=True,
+                verify=self._verify,  # for each request: else REQUESTS_CA_BUNDLE would win over our ca_file
                 **kwargs,
             )
             if answer.status_code in _TRANSIENT:
@@ -120,7 +121,6 @@ class Http:
         if session is None:
             session = requests.Session()
             session.trust_env = True
-            session.verify = self._verify
             session.auth = self._auth
             session.headers.update(self._headers)
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))

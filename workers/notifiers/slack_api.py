@@ -7,7 +7,6 @@ from orchestrator.domain.apps import Channel
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.messages import Message, Sent
 from orchestrator.domain.reasons import Reason
-from workers.clients.outbound import Posted
 from workers.notifiers import wording
 from workers.notifiers.tools import Tools
 
@@ -16,7 +15,7 @@ API = "https://slack.com/api"
 TRANSIENT = frozenset(
     {"ratelimited", "rate_limited", "internal_error", "fatal_error", "request_timeout", "service_unavailable"}
 )
-"""Error codes after which the same call may succeed; every other code is final."""
+"""Codes after which the same call may succeed; every other one is final."""
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
 _TOO_FANCY = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
@@ -66,18 +65,10 @@ def _call(method: str, body: dict[str, Any], channel: Channel, tools: Tools) -> 
     url = f"{(channel.url or API).rstrip('/')}/{method}"
     content = json.dumps(body, ensure_ascii=False).encode()
     answer = tools.post(url, content, headers, allow_private=channel.allow_private)
-    return _body(answer, channel) | {"retry_after": answer.retry_after}
-
-
-def _body(answer: Posted, channel: Channel) -> dict[str, Any]:
-    try:
-        body = json.loads(answer.body)
-    except ValueError:
-        body = None
-    if not isinstance(body, dict):
-        said = f"{channel.name}: HTTP {answer.status}, no answer of Slack's API"
-        raise Unavailable(Reason.NOTIFY_UNAVAILABLE, said, answer.retry_after)
-    return body
+    if not (said := _object(answer.body)):
+        words = f"{channel.name}: HTTP {answer.status}, no answer of Slack's API"
+        raise Unavailable(Reason.NOTIFY_UNAVAILABLE, words, answer.retry_after)
+    return said | {"retry_after": answer.retry_after}
 
 
 def _checked(answer: dict[str, Any], channel: Channel) -> dict[str, Any]:
@@ -93,9 +84,14 @@ def _checked(answer: dict[str, Any], channel: Channel) -> dict[str, Any]:
 
 def _place(previous: str) -> dict[str, str]:
     """Read a reference; anything else counts as none."""
+    place = _object(previous)
+    known = all(isinstance(place.get(key), str) for key in ("channel", "ts"))
+    return {"channel": place["channel"], "ts": place["ts"]} if known else {}
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
     try:
-        place = json.loads(previous)
+        value = json.loads(text)
     except ValueError:
         return {}
-    known = isinstance(place, dict) and all(isinstance(place.get(key), str) for key in ("channel", "ts"))
-    return {"channel": place["channel"], "ts": place["ts"]} if known else {}
+    return value if isinstance(value, dict) else {}

@@ -55,7 +55,8 @@ def _body(message: Message, limit: int) -> bytes:
     """Return the JSON with every text cut to `limit` characters."""
     data = {name: value for name, value in asdict(message).items() if name not in ("id", "type", "at")}
     data |= {name: plain(value, limit) for name, value in data.items() if isinstance(value, str)}
-    data["stages"] = [{"name": name, "state": state, "seconds": took} for name, state, took in message.stages[:12]]
+    stages = [(plain(name, 40), plain(state, 40), took) for name, state, took in message.stages[:12]]
+    data["stages"] = [{"name": name, "state": state, "seconds": took} for name, state, took in stages]
     value = {"type": message.type, "timestamp": message.at, "data": data}
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 

@@ -1,0 +1,182 @@
+"""A chat on loopback: Slack's incoming webhooks and Web API, and a receiver of signed callbacks.
+
+For demonstrations (its first page shows what people would read) and for tests (it remembers everything that came).
+"""
+
+import html
+import json
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import Any
+
+from flask import Flask, Response, request
+
+from orchestrator.sandbox.chat_callbacks import Callbacks
+from orchestrator.sandbox.chat_slack import Reply, Slack
+from orchestrator.sandbox.faults import HttpFault, HttpFaults
+from orchestrator.sandbox.githttp import serve
+
+TOKEN = "xoxb-sandbox"  # noqa: S105 - opens nothing but this stand-in
+SECRET = "whsec_c2FuZGJveC1vbmx5LW5vdC1hLXJlYWwtc2VjcmV0"  # noqa: S105
+CHANNEL = "C0SANDBOX01"
+HOOK = "T0SANDBOX/B0SANDBOX/opensonlythesandbox"
+_PAGE = (
+    '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="3">'
+    "<title>#deploys</title><style>body{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto}"
+    "article{border-left:4px solid #888;padding:.2rem 1rem;margin:1rem 0;white-space:pre-wrap}"
+    "article.reply{margin-left:3rem}small{color:#555}</style><h1>#deploys</h1>"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrived:
+    """One request as it came; ``status`` is what it was answered with, 0 when it was cut off."""
+
+    path: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes
+    at: float
+    status: int
+
+    def json(self) -> Any:
+        """Return the body as JSON. :raises ValueError: it is none."""
+        return json.loads(self.body)
+
+
+class SandboxChat:
+    """Start it, configure a channel with `webhook_url`, `api_url` or `callback_url`, and look at what arrived.
+
+    :param limited: answer 429 to a second message within a second, as Slack does.
+    :param secrets: what callbacks are signed with.
+    :ivar slack: the workspace. :ivar callbacks: the receiver. :ivar faults: what goes wrong next; ``where`` is part
+        of a path such as ``/services/``, ``/api/chat.update`` or ``/callbacks``.
+    """
+
+    def __init__(self, *, port: int = 0, limited: bool = False, secrets: Sequence[str] = (SECRET,)) -> None:
+        self.slack = Slack(channels={CHANNEL: "deploys"}, token=TOKEN, limited=limited)
+        self.callbacks = Callbacks(secrets)
+        self.faults = HttpFaults()
+        self.base_url = ""
+        self._port = port
+        self._arrived: list[Arrived] = []
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+
+    def start(self) -> str:
+        """Listen on 127.0.0.1; return the base URL."""
+        self.base_url = self._stack.enter_context(serve(self._app(), port=self._port))
+        return self.base_url
+
+    def stop(self) -> None:
+        """Stop listening."""
+        self._stack.close()
+
+    @property
+    def webhook_url(self) -> str:
+        """The address of the incoming webhook; a secret, as Slack's are."""
+        return f"{self.base_url}/services/{HOOK}"
+
+    @property
+    def api_url(self) -> str:
+        """The base of the Web API, for a channel of the kind ``slack-api``."""
+        return f"{self.base_url}/api"
+
+    @property
+    def callback_url(self) -> str:
+        """Where signed callbacks go."""
+        return f"{self.base_url}/callbacks"
+
+    @property
+    def arrived(self) -> list[Arrived]:
+        """Return every request that came, oldest first, those that went wrong included."""
+        with self._lock:
+            return list(self._arrived)
+
+    def _app(self) -> Flask:
+        app = Flask("chat", static_folder=None)
+        app.config["PROPAGATE_EXCEPTIONS"] = True  # a cut connection is the server's business, not an answer 500
+        app.add_url_rule("/", "page", self._page)
+        app.add_url_rule("/services/<path:hook>", "hook", self._take, methods=["POST"])
+        app.add_url_rule("/api/<method>", "api", self._take, methods=["POST"])
+        app.add_url_rule("/callbacks", "callbacks", self._take, methods=["POST"])
+        return app
+
+    def _take(self, **route: str) -> Response:
+        """Answer one post, fault or not, and remember it."""
+        body = request.get_data()
+        fault = self.faults.take(request.method, request.path) or HttpFault()
+        time.sleep(fault.delay)
+        if fault.drop == "before":
+            self._remember(body, 0)
+            _hang_up()
+        answer = self._faulty(fault) if fault.status else self._work(route, body)
+        self._remember(body, 0 if fault.drop else answer.status_code)
+        if fault.drop:
+            _hang_up()
+        return answer
+
+    def _work(self, route: Mapping[str, str], body: bytes) -> Response:
+        if "hook" in route:
+            return self._hook(route["hook"], body)
+        if "method" in route:
+            authorization = request.headers.get("Authorization", "")
+            return _answer(self.slack.call(route["method"], _json(body), authorization))
+        status, words = self.callbacks.receive(_headers(), body, time.time())
+        return Response(words, status, mimetype="text/plain")
+
+    def _hook(self, hook: str, body: bytes) -> Response:
+        if hook != HOOK:
+            parts = hook.split("/")
+            known = len(parts) == 3 and parts[:2] == HOOK.split("/")[:2]
+            return _answer(Reply(status=403, body="invalid_token") if known else Reply(status=404, body="no_service"))
+        return _answer(self.slack.incoming(_json(body), CHANNEL))
+
+    def _faulty(self, fault: HttpFault) -> Response:
+        wait = self.faults.left(fault)
+        headers = dict(fault.headers)
+        if fault.status == 429 and wait:
+            headers.setdefault("Retry-After", str(int(wait) + 1))
+        kind = "application/json" if fault.body.startswith("{") else "text/plain"
+        return Response(fault.body, fault.status, headers, content_type=kind)
+
+    def _remember(self, body: bytes, status: int) -> None:
+        came = Arrived(path=request.path, headers=_headers(), body=body, at=time.time(), status=status)
+        with self._lock:
+            self._arrived.append(came)
+
+    def _page(self) -> Response:
+        """Show the channel as people would read it, newest first."""
+        items = [
+            f"<article{' class=reply' if one.thread_ts else ''}>{html.escape(html.unescape(one.text))}\n"
+            f"<small>{one.ts}{f', edited {one.edits} times' if one.edits else ''}</small></article>"
+            for one in reversed(self.slack.shown)
+        ]
+        return Response(_PAGE + ("".join(items) or "<p>No message yet.</p>"), mimetype="text/html")
+
+
+def _headers() -> dict[str, str]:
+    return {name.lower(): value for name, value in request.headers.items()}
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except ValueError:
+        return None
+
+
+def _answer(reply: Reply) -> Response:
+    if isinstance(reply.body, str):
+        return Response(reply.body, reply.status, dict(reply.headers), mimetype="text/plain")
+    return Response(json.dumps(reply.body), reply.status, dict(reply.headers), mimetype="application/json")
+
+
+def _hang_up() -> None:
+    """Cut the connection without an answer. :raises ConnectionAbortedError: always."""
+    connection = request.environ.get("werkzeug.socket")
+    if connection is not None:
+        connection.shutdown(2)
+    raise ConnectionAbortedError("dropped on request")

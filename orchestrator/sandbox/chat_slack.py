@@ -1,0 +1,175 @@
+"""What Slack does with a message: channels, timestamps, threads, edits, and the ways in which it says no.
+
+The codes are those of the incoming-webhook guide and of the reference of ``chat.postMessage`` and ``chat.update``.
+"""
+
+import itertools
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from orchestrator.sandbox.chat_rules import TEXT_HARD, block_problems
+
+INTERVAL = 1.0
+"""Seconds between two messages to one channel, where the limit is turned on."""
+_KEPT_TEXT = 4000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """One message as people see it. ``ts`` is its name in the channel; ``edits`` counts its updates."""
+
+    channel: str
+    ts: str
+    text: str
+    blocks: tuple[Any, ...] = ()
+    thread_ts: str = ""
+    broadcast: bool = False
+    edits: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """What Slack answers: a JSON object, or plain text (incoming webhooks)."""
+
+    status: int = 200
+    body: Mapping[str, Any] | str = "ok"
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Slack:
+    """The channels of one workspace.
+
+    :param channels: channel id to name. :param token: what the bot presents. :param limited: one message a second.
+    :ivar fussy: answer ``invalid_blocks`` to every message with blocks.
+    """
+
+    def __init__(self, *, channels: Mapping[str, str], token: str, limited: bool = False) -> None:
+        self.channels = dict(channels)
+        self.token = token
+        self.limited = limited
+        self.fussy = False
+        self._lock = threading.Lock()
+        self._shown: dict[tuple[str, str], Shown] = {}
+        self._last: dict[str, float] = {}
+        self._counter = itertools.count(1)
+
+    @property
+    def shown(self) -> list[Shown]:
+        """Return every message, oldest first, each as it is after its edits."""
+        with self._lock:
+            return list(self._shown.values())
+
+    def forget(self, ts: str) -> None:
+        """Delete a message, as a person may."""
+        with self._lock:
+            self._shown = {key: one for key, one in self._shown.items() if one.ts != ts}
+
+    def incoming(self, body: Any, channel: str) -> Reply:
+        """Take a post to an incoming webhook: 200 ``ok``, or 4xx with a code as plain text."""
+        if not isinstance(body, dict):
+            return Reply(status=400, body="invalid_payload")
+        if problem := self._problem(body):
+            return Reply(status=400, body="invalid_blocks" if problem.startswith("invalid_blocks") else problem)
+        if not self._in_time(channel):
+            return Reply(status=429, body="rate_limited", headers={"Retry-After": "1"})
+        self._add(channel, body)
+        return Reply()
+
+    def call(self, method: str, body: Any, authorization: str) -> Reply:
+        """Take a call of the Web API: 200 with ``ok``, or 429."""
+        known: dict[str, Callable[[dict[str, Any]], Reply]] = {
+            "chat.postMessage": self._post,
+            "chat.update": self._update,
+        }
+        if method not in known:
+            return _refusal("unknown_method")
+        if not authorization:
+            return _refusal("not_authed")
+        if authorization != f"Bearer {self.token}":
+            return _refusal("invalid_auth")
+        if not isinstance(body, dict):
+            return _refusal("invalid_json")
+        if problem := self._problem(body):
+            code, _, detail = problem.partition("\n")
+            return _refusal(code, *detail.splitlines())
+        return known[method](body)
+
+    def _post(self, body: dict[str, Any]) -> Reply:
+        channel = self._channel(body.get("channel"))
+        if not channel:
+            return _refusal("channel_not_found")
+        if (thread := body.get("thread_ts")) and (channel, thread) not in self._shown:
+            return _refusal("thread_not_found")
+        if not self._in_time(channel):
+            return Reply(status=429, body=_no("ratelimited"), headers={"Retry-After": "1"})
+        return _accepted(self._add(channel, body))
+
+    def _update(self, body: dict[str, Any]) -> Reply:
+        channel, ts = body.get("channel"), body.get("ts")
+        if channel not in self.channels:  # names are not enough here, unlike in chat.postMessage
+            return _refusal("channel_not_found")
+        with self._lock:
+            before = self._shown.get((channel, ts)) if isinstance(ts, str) else None
+            if before is None:
+                return _refusal("message_not_found")
+            after = replace(
+                before, text=str(body["text"]), blocks=tuple(body.get("blocks") or ()), edits=before.edits + 1
+            )
+            self._shown[channel, before.ts] = after
+        return _accepted(after)
+
+    def _problem(self, body: dict[str, Any]) -> str:
+        """Return the code of what is wrong with a message, details on further lines; "" when nothing is."""
+        text, blocks = body.get("text"), body.get("blocks")
+        if not text and not blocks and not body.get("attachments"):
+            return "no_text"
+        if text is not None and not isinstance(text, str):
+            return "invalid_arguments"
+        if len(text or "") > TEXT_HARD:
+            return "msg_too_long"
+        if blocks and self.fussy:
+            return "invalid_blocks"
+        problems = block_problems(blocks) if blocks is not None else []
+        return "\n".join(["invalid_blocks", *problems]) if problems else ""
+
+    def _channel(self, name: Any) -> str:
+        return next((key for key, value in self.channels.items() if name in (key, value, f"#{value}")), "")
+
+    def _in_time(self, channel: str) -> bool:
+        now = time.monotonic()
+        with self._lock:
+            if self.limited and now - self._last.get(channel, -INTERVAL) < INTERVAL:
+                return False
+            self._last[channel] = now
+        return True
+
+    def _add(self, channel: str, body: dict[str, Any]) -> Shown:
+        with self._lock:
+            ts = f"{int(time.time())}.{next(self._counter):06d}"
+            shown = Shown(
+                channel=channel,
+                ts=ts,
+                text=str(body.get("text") or ""),
+                blocks=tuple(body.get("blocks") or ()),
+                thread_ts=str(body.get("thread_ts") or ""),
+                broadcast=bool(body.get("reply_broadcast")),
+            )
+            self._shown[channel, ts] = shown
+        return shown
+
+
+def _accepted(shown: Shown) -> Reply:
+    message = {"type": "message", "text": shown.text[:_KEPT_TEXT], "ts": shown.ts}
+    return Reply(body={"ok": True, "channel": shown.channel, "ts": shown.ts, "message": message})
+
+
+def _no(code: str, *details: str) -> dict[str, Any]:
+    body: dict[str, Any] = {"ok": False, "error": code}
+    return body | ({"response_metadata": {"messages": list(details)}} if details else {})
+
+
+def _refusal(code: str, *details: str) -> Reply:
+    return Reply(body=_no(code, *details))

@@ -1,0 +1,168 @@
+"""Which addresses are posted to, and how the connection is made to exactly the one that was judged."""
+
+import ssl
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from tests.support.loopback import Reply, loopback
+from workers.clients import outbound
+from workers.clients.http import Http
+
+PUBLIC = ["203.0.114.7", "2606:4700::1111", "::ffff:8.8.8.8", "64:ff9b::808:808"]
+PRIVATE = [
+    "127.0.0.1",
+    "10.1.2.3",
+    "172.16.0.1",
+    "192.168.1.1",
+    "100.64.0.1",
+    "240.0.0.1",
+    "::1",
+    "fd00::8",
+    "::ffff:127.0.0.1",
+    "::ffff:10.0.0.1",
+    "64:ff9b::a00:1",
+    "2002:7f00:1::1",
+]
+NEVER = [
+    "169.254.169.254",
+    "fe80::1",
+    "fe80::1%eth0",
+    "::ffff:169.254.169.254",
+    "0.0.0.0",
+    "::",
+    "224.0.0.1",
+    "ff02::1",
+]
+
+
+@pytest.mark.parametrize("address", PUBLIC)
+def test_public_addresses_are_posted_to(address):
+    assert outbound.may_post(address, allow_private=False)
+
+
+@pytest.mark.parametrize("address", PRIVATE)
+def test_private_addresses_only_where_that_is_allowed(address):
+    assert not outbound.may_post(address, allow_private=False)
+    assert outbound.may_post(address, allow_private=True)
+
+
+@pytest.mark.parametrize("address", NEVER)
+def test_metadata_services_and_their_like_never(address):
+    assert not outbound.may_post(address, allow_private=True)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://hooks.example.com/x",
+        "ftp://hooks.example.com/x",
+        "https://",
+        "https://user:word@hooks.example.com/",
+        "https://hooks.example.com:99999/",
+        "https://[::1",
+        "not an address",
+    ],
+)
+def test_only_plain_https_addresses_are_taken(url):
+    with pytest.raises(Refused) as caught:
+        outbound.post(url, b"{}", {})
+
+    assert caught.value.reason is Reason.NOTIFY_REFUSED
+    assert "word" not in str(caught.value)
+
+
+def test_of_several_addresses_the_first_public_one_is_taken():
+    chosen = outbound.choose_address(
+        urlsplit("https://both.example.com/"), allow_private=False, resolve=lambda *_: ["10.0.0.1", "8.8.8.8"]
+    )
+
+    assert chosen == "8.8.8.8"
+
+
+@pytest.mark.parametrize("found", [["127.0.0.1", "::1"], []])
+def test_a_name_that_leads_inside_is_refused(found):
+    with pytest.raises(Refused, match="allow_private"):
+        outbound.choose_address(
+            urlsplit("https://inside.example.com/"), allow_private=False, resolve=lambda *_: found
+        )
+
+
+def test_a_name_that_does_not_resolve_now_may_do_so_later():
+    def fails(host: str, port: int) -> list[str]:
+        raise OSError(host, port)
+
+    with pytest.raises(Unavailable, match="does not resolve"):
+        outbound.choose_address(urlsplit("https://away.example.com/"), allow_private=False, resolve=fails)
+
+
+def test_what_is_posted_arrives_with_path_query_and_host():
+    with loopback(lambda _: Reply(status=202, body="fine")) as server:
+        answer = outbound.post(f"{server.url}/a/b?c=d#e", b"{}", {"X-Mine": "1"}, allow_private=True)
+
+    [asked] = server.asked
+    assert (answer.status, answer.body) == (202, b"fine")
+    assert (asked.path, asked.query, asked.body) == ("/a/b", {"c": ["d"]}, b"{}")
+    assert asked.headers["host"] == urlsplit(server.url).netloc
+    assert asked.headers["x-mine"] == "1"
+
+
+def test_redirects_are_not_followed():
+    with loopback(lambda _: Reply(status=307, headers={"Location": "/elsewhere"})) as server:
+        assert outbound.post(f"{server.url}/", b"{}", {}, allow_private=True).status == 307
+
+    assert len(server.asked) == 1
+
+
+def test_a_name_is_reached_at_the_address_that_was_judged():
+    with loopback(lambda _: Reply()) as server:
+        port = urlsplit(server.url).port
+        http = Http(f"http://hooks.invalid:{port}", Reason.NOTIFY_UNAVAILABLE, address="127.0.0.1")
+        assert http.request("POST", "/x", data=b"").status_code == 200
+        http.close()
+
+    assert server.asked[0].headers["host"] == f"hooks.invalid:{port}"
+
+
+class _Says(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(("name", "trusted"), [("hooks.invalid", True), ("other.invalid", False)])
+def test_the_certificate_must_be_that_of_the_name_not_of_the_address(tmp_path: Path, name: str, trusted: bool):
+    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=hooks.invalid"]
+    command += ["-addext", "subjectAltName=DNS:hooks.invalid", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True)
+    server = HTTPServer(("127.0.0.1", 0), _Says)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(cert, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    http = Http(
+        f"https://{name}:{server.server_port}", Reason.NOTIFY_UNAVAILABLE, ca_file=str(cert), address="127.0.0.1"
+    )
+    try:
+        if trusted:
+            assert http.request("POST", "/", data=b"").status_code == 200
+        else:
+            with pytest.raises(Unavailable, match="TLS certificate"):
+                http.request("POST", "/", data=b"")
+    finally:
+        http.close()
+        server.shutdown()
+        server.server_close()
+        thread.join(5)
