@@ -1,0 +1,187 @@
+"""The reference pages, made from the code that they describe, so that they cannot say anything else.
+
+A page is one function that returns Markdown, and one row of `PAGES`; a test compares what is committed with it.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+import typer
+
+from orchestrator.cli.errors import MEANINGS, CliError, Code
+from orchestrator.cli.output import say
+
+FOLDER = Path("docs/reference")
+WIDTH = 100
+"""Columns of the help texts on the page."""
+
+_HEAD = "<!-- Made by `make docs`; changes belong into {source}. -->\n\n# {title}\n\n{text}\n"
+
+
+def docs(
+    out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the pages are.")] = FOLDER,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 1 when a page is not up to date.")
+    ] = False,
+) -> None:
+    """Write the reference pages from the code that they describe.
+
+    \b
+    Example:
+      pilotage docs --check
+    """
+    stale = []
+    for name, page in PAGES.items():
+        file = out / name
+        text = page()
+        if file.is_file() and file.read_text(encoding="utf-8") == text:
+            continue
+        stale.append(str(file))
+        if not check:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, encoding="utf-8")
+            say(f"wrote {file}")
+    if check and stale:
+        raise CliError(f"Not up to date: {', '.join(stale)}; run `make docs`.", Code.FAILED)
+
+
+def configuration() -> str:
+    """Describe every key of ``pilotage.yaml``: type, default, meaning, example."""
+    from orchestrator.config.models import Config
+
+    text = (
+        "The file is `pilotage.yaml` in the current folder, or the one that `PILOTAGE_CONFIG` or `--config` names.\n"
+        "Check it with `pilotage config check`: every mistake is named at once, with its line.\n\n"
+        "`${VAR}` is filled in from the environment, `${VAR:-text}` with `text` when it is not set or empty, and\n"
+        "`${file:/run/secrets/x}` from a file without its last newline; a relative path starts at the folder of\n"
+        "`pilotage.yaml`. What is filled in is never read as YAML, so it may hold any sign. `$$` is a plain `$`;\n"
+        "a `$` before anything else stays as it is. Unknown keys and keys given twice are mistakes; top-level keys\n"
+        "that begin with `x-` are left alone, as a place for YAML anchors. Lengths of time are seconds or have a\n"
+        "unit: `90s`, `10m`, `1h`, `1d`. Keys in **bold** are required."
+    )
+    lines = [_HEAD.format(source="orchestrator/config/models.py", title="Configuration", text=text)]
+    for name, field, model in _keys(Config):
+        lines.append(f"## `{name}`\n\n{field.description}\n")
+        if model is not None:
+            lines += [
+                *_table(("key", "type", "default", "meaning", "example"), _rows(_under(name, field), model)),
+                "",
+            ]
+    return "\n".join(lines)
+
+
+def reason_codes() -> str:
+    """Describe every reason that a run, a stage or a delivery can carry."""
+    from orchestrator.domain.reasons import CATALOGUE
+
+    text = (
+        "Every state of a run or a stage carries one of these codes: in the API, in messages and as a log field.\n"
+        "A code never changes its meaning."
+    )
+    lines = [_HEAD.format(source="orchestrator/domain/reasons.py", title="Reason codes", text=text)]
+    rows = [(f"`{reason}`", known.text, known.next_step, known.actor) for reason, known in sorted(CATALOGUE.items())]
+    return "\n".join([*lines, *_table(("code", "meaning", "next step", "who acts"), rows), ""])
+
+
+def command_line() -> str:
+    """Describe every command with its help text, and the exit codes."""
+    from orchestrator.cli import COMMANDS, load
+
+    text = "`pilotage COMMAND --help` prints the same. Completion for a shell: `pilotage completion bash`."
+    lines = [_HEAD.format(source="orchestrator/cli/", title="Command line", text=text), "## Exit codes\n"]
+    lines += _table(("code", "meaning"), [(code.value, meaning) for code, meaning in MEANINGS.items()])
+    for name, entry in COMMANDS.items():
+        if entry.hidden:
+            continue
+        lines.append(f"\n## `pilotage {name}`\n")
+        try:
+            lines += _help(f"pilotage {name}", load(name))
+        except CliError:
+            lines.append(entry.help)
+    return "\n".join([*lines, ""])
+
+
+PAGES: dict[str, Callable[[], str]] = {
+    "configuration.md": configuration,
+    "reason-codes.md": reason_codes,
+    "cli.md": command_line,
+}
+"""Every generated page and the function that makes it."""
+
+
+def _help(name: str, command: Any) -> Iterator[str]:
+    """Yield the help of a command, or of every command of a group."""
+    inner = getattr(command, "commands", None)
+    if inner is not None:
+        for sub_name, sub in inner.items():
+            yield from (f"### `{name} {sub_name}`\n", *_help(f"{name} {sub_name}", sub), "")
+        return
+    context = command.context_class(command, info_name=name, terminal_width=WIDTH)
+    yield f"```text\n{command.get_help(context).rstrip()}\n```"
+
+
+def _rows(prefix: str, model: Any) -> Iterator[tuple[object, ...]]:
+    for name, field, inner in _keys(model):
+        path = f"{prefix}.{name}"
+        shown = f"**`{path}`**" if field.is_required() else f"`{path}`"
+        words = _type(field.annotation, field.metadata)
+        yield shown, words, _default(field), field.description, _example(field)
+        if inner is not None:
+            yield from _rows(_under(path, field), inner)
+
+
+def _keys(model: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Yield the keys of a model, required ones first."""
+    from orchestrator.config.shape import keys
+
+    return iter(sorted(keys(model), key=lambda known: not known[1].is_required()))
+
+
+def _under(path: str, field: Any) -> str:
+    return f"{path}[]" if _type(field.annotation, []).startswith("list") else path
+
+
+def _type(annotation: Any, metadata: list[Any]) -> str:
+    """Name a type for people; our own kinds of values carry their words with them."""
+    words = next((words for kind in metadata if (words := getattr(kind, "words", ""))), "")
+    if words:
+        return str(words)
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _type(inner[0], list(inner[1:]))
+    if origin in (Union, UnionType):
+        return _type(next(part for part in inner if part is not type(None)), [])
+    if origin is Literal:
+        return " or ".join(f"`{value}`" for value in inner)
+    if origin is list:
+        return f"list of {_type(inner[0], [])}"
+    if origin is dict:
+        return "mapping of texts"
+    return {bool: "`true` or `false`", int: "number", str: "text"}.get(annotation, "mapping")
+
+
+def _default(field: Any) -> str:
+    if field.is_required() or field.default_factory is not None or field.default in (None, "", [], {}):
+        return ""
+    value = field.default
+    if isinstance(value, bool):
+        return f"`{str(value).lower()}`"
+    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+
+
+def _example(field: Any) -> str:
+    if not field.examples:
+        return ""
+    example = field.examples[0]
+    if isinstance(example, list):
+        example = f"[{', '.join(example)}]"
+    if isinstance(example, dict):
+        example = "{" + ", ".join(f'{name}: "{value}"' for name, value in example.items()) + "}"
+    return f"`{example}`"
+
+
+def _table(head: tuple[str, ...], rows: Any) -> list[str]:
+    lines = [f"| {' | '.join(head)} |", f"| {' | '.join('---' for _ in head)} |"]
+    return lines + [f"| {' | '.join(str(cell).replace('|', chr(92) + '|') for cell in row)} |" for row in rows]
