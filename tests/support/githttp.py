@@ -10,6 +10,7 @@ from pathlib import Path
 from orchestrator.domain.apps import GitAccess, Secret
 from orchestrator.sandbox.githttp import Fault, GitHttpApp, serve
 from workers.clients.git import Mirror, Reasons, mirror_folder
+from workers.clients.git_write import quoted
 
 __all__ = ["Fault", "Forge", "forge", "git"]
 
@@ -69,25 +70,18 @@ class Forge:
             f"commit {ref}\ncommitter Ann <ann@example.com> {date} +0000\ndata {len(message.encode())}\n".encode()
         ]
         lines.append(message.encode() + b"\n")
-        if (
-            subprocess.run(
-                ["git", f"--git-dir={self.repo}", "rev-parse", "-q", "--verify", ref],
-                check=False,
-                capture_output=True,
-            ).returncode
-            == 0
-        ):
+        if git(self.repo, "for-each-ref", ref):
             lines.append(f"from {ref}^0\n".encode())
         for path, content in files.items():
             if content is None:
-                lines.append(b'D "%s"\n' % path.encode())
+                lines.append(b"D %s\n" % quoted(path))
                 continue
             mode = (modes or {}).get(path, "100644")
             raw = content.encode() if isinstance(content, str) else content
             if mode == "160000":
-                lines.append(b'M 160000 %s "%s"\n' % (raw, path.encode()))
+                lines.append(b"M 160000 %s %s\n" % (raw, quoted(path)))
             else:
-                lines.append(b'M %s inline "%s"\ndata %d\n%s\n' % (mode.encode(), path.encode(), len(raw), raw))
+                lines.append(b"M %s inline %s\ndata %d\n%s\n" % (mode.encode(), quoted(path), len(raw), raw))
         git(self.repo, "fast-import", "--quiet", stdin=b"".join(lines))
         return self.head(branch)
 

@@ -97,8 +97,15 @@ class KeptCopy(Repository):
 
     def _remove_stale_locks(self) -> None:
         """Remove what killed Git processes left; called while our own lock is held."""
-        for lock in (*self.folder.glob("*.lock"), *(self.folder / "refs").rglob("*.lock")):
-            lock.unlink(missing_ok=True)
+        places = ((self.folder, os.listdir(self.folder)), *((Path(at), names) for at, _, names in self._refs()))
+        for place, names in places:
+            for name in names:
+                if name.endswith(".lock"):
+                    (place / name).unlink(missing_ok=True)
+
+    def _refs(self) -> Iterator[tuple[str, list[str], list[str]]]:
+        """Walk the refs; folders that vanish meanwhile are passed over, which ``rglob`` does not do."""
+        return os.walk(self.folder / "refs")
 
     def _beside(self, ending: str) -> Path:
         return self.folder.with_name(self.folder.name + ending)
