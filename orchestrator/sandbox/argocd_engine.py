@@ -151,8 +151,11 @@ class Engine:
             oom=bool(state.get("OOMKilled")),
         )
 
-    def probe(self, container: str, look: Look, workload: Workload) -> str:
-        """Ask the container's HTTP probe; return "" when it passes (200 to 399), else what went wrong."""
+    def probe(self, container: str, look: Look, workload: Workload) -> str | None:
+        """Ask the container's HTTP probe; return "" when it passes (200 to 399), else what went wrong.
+
+        Without a network the question is asked by a program of the image; None when it has none that can.
+        """
         if look.port:
             return _http(f"127.0.0.1:{look.port}", workload.probe)
         url = f"http://127.0.0.1:{workload.port}{workload.probe}"
@@ -160,7 +163,7 @@ class Engine:
             code = self._execute(container, [part.format(url=url) for part in command])
             if code not in _CANNOT_RUN:
                 return "" if code == 0 else f"Readiness probe failed: {command[0]} ended with {code}"
-        return ""  # nothing in the image can ask; that it stays up is all that can be known without a network
+        return None
 
     def logs(self, container: str, lines: int) -> list[str]:
         """Return the last lines that a container printed; [] when it is gone."""
@@ -236,13 +239,14 @@ class Engine:
         return {"username": "", "password": ""}
 
     def _execute(self, container: str, command: list[str]) -> int:
+        """Run a command in a container and return its exit code: 126 or 127 when the image does not have it."""
         try:
             made: dict[str, Any] = self._api.exec_create(container, command)
             self._api.exec_start(made["Id"])  # attached, so that it returns when the command has ended
             code = self._api.exec_inspect(made["Id"])["ExitCode"]
-            return 1 if code is None else int(code)
-        except _ERRORS:
-            return _CANNOT_RUN[0]
+        except _ERRORS as error:
+            return 127 if "executable file not found" in str(error) else 1
+        return 1 if code is None else int(code)
 
 
 def _http(address: str, path: str) -> str:

@@ -44,8 +44,8 @@ class Containers(Protocol):
     def look(self, container: str, port: int) -> Look:
         """Look at a container."""
 
-    def probe(self, container: str, look: Look, workload: Workload) -> str:
-        """Ask the HTTP probe; "" when it passes."""
+    def probe(self, container: str, look: Look, workload: Workload) -> str | None:
+        """Ask the HTTP probe; "" when it passes, None when there is no way to ask."""
 
     def logs(self, container: str, lines: int) -> list[str]:
         """Return the last lines that a container printed."""
@@ -167,8 +167,11 @@ class Pod:
             self._stop.wait(POLL_READY if ready and not trouble else POLL_STARTING)
 
     def _trouble(self, containers: Containers, look: Look, started: float) -> str:
+        """Say what keeps the container from being ready; without a probe it must just stay up for a moment."""
         if self.workload.probe and self.workload.port:
-            return containers.probe(self.container, look, self.workload)
+            said = containers.probe(self.container, look, self.workload)
+            if said is not None:
+                return said
         return "" if time.monotonic() - started >= MIN_READY else "starting"
 
     def _crashed(self, look: Look) -> None:

@@ -1,0 +1,225 @@
+"""The stand-in of Argo CD with real containers: what it calls healthy is, and what is broken says why."""
+
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import docker
+import pytest
+
+from orchestrator.domain.apps import ArgoCD, Secret
+from orchestrator.sandbox.argocd import SandboxApplication, SandboxArgoCD, new_token
+from orchestrator.sandbox.argocd_engine import LABEL
+from tests.support.argocd_world import healthy
+from tests.support.engine import BUSYBOX, TEST_LABEL, require_engine, tar_of
+from tests.support.gitops import GitopsRepo, gitops_repo
+from tests.support.registry import PASSWORD, USER, Running, real_registry
+from workers.clients.argocd import ArgoClient
+
+pytestmark = pytest.mark.engine
+Json = dict[str, Any]
+SERVE = '["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]'
+CRASH = '["/bin/busybox", "sh", "-c", "echo no database; exit 3"]'
+PROBED = "service: {port: 8080}\nreadinessProbe: {httpGet: {path: /ready.html}}\n"
+
+
+@pytest.fixture(scope="module")
+def api() -> Iterator[docker.APIClient]:
+    require_engine()
+    host = os.environ.get("PILOTAGE_TEST_ENGINE") or os.environ.get("DOCKER_HOST")
+    client = docker.APIClient(base_url=host, version="auto", timeout=60)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    require_engine()
+    with real_registry(tmp_path_factory.mktemp("registry")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def image(api: docker.APIClient, registry: Running) -> Iterator[str]:
+    """Push four images of one repository and leave none of them on the engine."""
+    name = f"{registry.host}/plate/{uuid.uuid4().hex[:10]}"
+    login = {"username": USER, "password": PASSWORD}
+    for tag, command in (("v1", SERVE), ("v2", SERVE), ("v3", SERVE), ("crash", CRASH)):
+        page = {"www/ready.html": tag, "www/version": tag} if tag != "v3" else {"www/version": tag}
+        files = {"bin/busybox": BUSYBOX.read_bytes(), **page}
+        changes = [f"CMD {command}", f"LABEL {TEST_LABEL}=1", "EXPOSE 8080"]
+        api.import_image_from_data(tar_of(files), repository=name, tag=tag, changes=changes)
+        for line in api.push(name, tag=tag, stream=True, decode=True, auth_config=login):
+            assert "error" not in line, line
+        api.remove_image(f"{name}:{tag}", force=True)
+    yield name
+    for tag in ("v1", "v2", "v3", "crash"):
+        try:
+            api.remove_image(f"{name}:{tag}", force=True)
+        except docker.errors.NotFound:
+            continue
+
+
+class World:
+    """A stand-in with one application on the real engine."""
+
+    def __init__(self, tmp_path: Path, repo: GitopsRepo, registry: Running) -> None:
+        token = new_token()
+        app = SandboxApplication(
+            name="shop-api", repo=repo.url, path="helm/shop-api", project="shop", value_files=("values-prod.yaml",)
+        )
+        self.repo = repo
+        self.sandbox = SandboxArgoCD(
+            state_dir=tmp_path / "state",
+            docker_host=os.environ.get("PILOTAGE_TEST_ENGINE", ""),
+            token=token,
+            applications=[app],
+            git_credentials=repo.access,
+            registry_auth=registry.settings,
+            progress_deadline=4.0,
+        )
+        self.client = ArgoClient(ArgoCD(url=self.sandbox.start(), token=Secret(token)))
+
+    def deploy(self, image: str, tag: str, more: str = PROBED) -> str:
+        commit = self.repo.chart("helm/shop-api", image=image, tag=tag, more=more)
+        self.client.get("shop-api", project="shop", refresh="normal")
+        return commit
+
+    def until(self, good: Callable[[Json], bool], seconds: float = 20) -> Json:
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = self.client.get("shop-api", project="shop")
+            if good(found):
+                return found
+            time.sleep(0.05)
+        raise AssertionError(f"never came: {found['status']}")
+
+    def pods(self) -> list[Json]:
+        return [node for node in self.client.resource_tree("shop-api")["nodes"] if node["kind"] == "Pod"]
+
+    def reasons(self) -> set[str]:
+        return {info["value"] for pod in self.pods() for info in pod["info"] if info["name"] == "Status Reason"}
+
+
+@pytest.fixture
+def world(tmp_path: Path, registry: Running) -> Iterator[World]:
+    with gitops_repo(tmp_path) as repo:
+        repo.push({"README.md": "empty\n"})
+        made = World(tmp_path, repo, registry)
+        try:
+            yield made
+        finally:
+            made.sandbox.stop()
+
+
+def containers(api: docker.APIClient, world: World, **more: bool) -> list[Json]:
+    return list(api.containers(filters={"label": f"{LABEL}={world.sandbox.instance}"}, **more))
+
+
+def degraded(found: Json) -> bool:
+    return found["status"]["health"]["status"] == "Degraded"
+
+
+def test_a_good_image_becomes_healthy_and_really_runs(world, api, image):
+    commit = world.deploy(image, "v1")
+    found = world.until(healthy(commit))
+    assert found["status"]["summary"]["images"] == [f"{image}:v1"]
+    running = containers(api, world)
+    assert [container["Image"] for container in running] == [f"{image}:v1"]
+    memory = api.inspect_container(running[0]["Id"])["HostConfig"]["Memory"]
+    assert memory == 256 * 1024 * 1024
+
+
+def test_the_old_container_runs_until_the_new_one_is_ready(world, api, image):
+    world.until(healthy(world.deploy(image, "v1")))
+    commit = world.deploy(image, "v2")
+    images = set()
+    while not healthy(commit)(found := world.client.get("shop-api", project="shop")):
+        images.add(tuple(found["status"]["summary"]["images"]))
+        running = {container["Image"] for container in containers(api, world)}
+        assert running, "there is always one that serves"
+    assert (f"{image}:v1", f"{image}:v2") in images
+    assert found["status"]["summary"]["images"] == [f"{image}:v2"]
+    deadline = time.monotonic() + 5
+    while [container["Image"] for container in containers(api, world)] != [f"{image}:v2"]:
+        assert time.monotonic() < deadline
+
+
+def test_an_image_that_is_not_in_the_registry(world, api, image):
+    world.until(healthy(world.deploy(image, "v1")))
+    commit = world.deploy(image, "never-pushed")
+    found = world.until(degraded)
+    assert found["status"]["sync"]["revision"] == commit
+    assert found["status"]["operationState"]["phase"] == "Succeeded", "the sync went well, the rollout did not"
+    assert "Running" in world.reasons()
+    assert world.reasons() & {"ErrImagePull", "ImagePullBackOff"}
+    bad = next(pod for pod in world.pods() if pod["health"]["status"] == "Degraded")
+    assert "never-pushed" in bad["health"]["message"]
+    events = world.client.events("shop-api", resource=bad)
+    assert any(event["type"] == "Warning" and "Failed to pull" in event["message"] for event in events)
+    assert [container["Image"] for container in containers(api, world)] == [f"{image}:v1"], "the old one serves"
+
+
+def test_a_container_that_ends_at_once(world, image):
+    world.deploy(image, "crash")
+    world.until(degraded)
+    assert world.reasons() == {"CrashLoopBackOff"}
+    pod = world.pods()[0]
+    assert "exit code 3" in pod["health"]["message"]
+    assert "no database" in world.client.logs("shop-api", pod["name"], "default")
+
+
+def test_a_probe_that_never_passes(world, image):
+    world.deploy(image, "v3")
+    world.until(degraded)
+    pod = world.pods()[0]
+    assert pod["info"][0]["value"] == "Running"
+    assert pod["info"][1]["value"] == "0/1"
+    assert "probe failed" in pod["health"]["message"]
+
+
+def test_the_fix_of_a_broken_deploy_becomes_healthy(world, image):
+    world.deploy(image, "crash")
+    world.until(degraded)
+    found = world.until(healthy(world.deploy(image, "v2")))
+    assert found["status"]["summary"]["images"] == [f"{image}:v2"]
+
+
+def test_a_container_that_somebody_removes_comes_back(world, api, image):
+    world.until(healthy(world.deploy(image, "v1")))
+    first = containers(api, world)[0]["Id"]
+    api.remove_container(first, force=True)
+    world.until(lambda found: found["status"]["health"]["status"] == "Progressing")
+    world.until(lambda found: found["status"]["health"]["status"] == "Healthy")
+    assert containers(api, world)[0]["Id"] != first
+
+
+def test_replicas_and_environment(world, api, image):
+    world.until(healthy(world.deploy(image, "v1", PROBED + "replicaCount: 2\nenv: {GREETING: hello}\n")))
+    running = containers(api, world)
+    assert len(running) == 2
+    assert "GREETING=hello" in api.inspect_container(running[0]["Id"])["Config"]["Env"]
+
+
+def test_stop_leaves_no_container_behind(world, api, image):
+    world.until(healthy(world.deploy(image, "v1")))
+    world.sandbox.stop()
+    assert containers(api, world, all=True) == []
+
+
+def test_containers_of_a_life_that_was_cut_off_are_removed_at_the_start(world, api, image, tmp_path):
+    left = api.create_container(_local(api, image), labels={LABEL: world.sandbox.instance}, command="true")["Id"]
+    again = SandboxArgoCD(state_dir=tmp_path / "state", docker_host="", token=new_token(), applications=[])
+    again.start()
+    try:
+        assert left not in [container["Id"] for container in containers(api, world, all=True)]
+    finally:
+        again.stop()
+
+
+def _local(api: docker.APIClient, image: str) -> str:
+    api.pull(image, tag="v1", auth_config={"username": USER, "password": PASSWORD})
+    return f"{image}:v1"
