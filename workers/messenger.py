@@ -1,6 +1,7 @@
 """Sending notifications, one duty per channel: a slow or broken channel delays neither runs nor other channels."""
 
 import threading
+import time
 
 from orchestrator import journal
 from orchestrator.domain.apps import Channel
@@ -9,6 +10,7 @@ from orchestrator.domain.masking import Mask
 from orchestrator.domain.messages import KINDS
 from orchestrator.services.outbox import Outbox, Parcel
 from workers.notifiers.table import NOTIFIERS
+from workers.notifiers.tools import Tools
 
 log = journal.get(__name__)
 
@@ -23,6 +25,7 @@ class Messenger:
         self._channel = channel
         self._outbox = outbox
         self._mask = mask
+        self._tools = Tools(now=time.time)
 
     def once(self, _stopping: threading.Event) -> float:
         """Send one notification; return the seconds that the channel wants between two."""
@@ -30,7 +33,7 @@ class Messenger:
         if parcel is None:
             return IDLE
         try:
-            sent = NOTIFIERS[self._channel.kind].send(parcel.message, self._channel, parcel.previous)
+            sent = NOTIFIERS[self._channel.kind].send(parcel.message, self._channel, parcel.previous, self._tools)
         except Refused as error:
             self._log(parcel, "notification refused", error.evidence)
             self._outbox.refused(parcel, self._mask(error.evidence))

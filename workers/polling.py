@@ -34,7 +34,7 @@ class Polling:
         branches = watched_branches(app)
         if not branches:
             return
-        mirror = Mirror(app.source, mirror_folder(Path(self._settings.state_dir) / "mirrors", app.source.url))
+        mirror = Mirror(app.source, mirror_folder(Path(self._settings.state_dir), app.source.url))
         try:
             heads = mirror.ls_remote([f"refs/heads/{branch}" for branch in branches])
         except PilotageError as error:

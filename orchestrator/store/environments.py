@@ -51,7 +51,7 @@ def set_hold(connection: Connection, app: str, environment: str, why: str, by: s
 def holds(connection: Connection) -> dict[tuple[str, str], str]:
     """Return the holds: (app, environment) -> why."""
     statement = select(environments.c.app, environments.c.name, environments.c.hold).where(environments.c.hold != "")
-    return {(app, name): why for app, name, why in connection.execute(statement).tuples()}
+    return {(app, name): why for app, name, why in connection.execute(statement)}
 
 
 def _where(run: Run):  # type: ignore[no-untyped-def]

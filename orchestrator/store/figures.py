@@ -44,9 +44,7 @@ def queue(connection: Connection, now: float) -> Queue:
     return Queue(due=int(due), oldest=max(0.0, now - oldest) if oldest is not None else 0.0)
 
 
-def newest(
-    connection: Connection, places: Sequence[tuple[str, str]], state: str = ""
-) -> dict[tuple[str, str], Run]:
+def newest(connection: Connection, places: Sequence[tuple[str, str]], state: str = "") -> dict[tuple[str, str], Run]:
     """Read the newest run (in `state`, if one is named) of each place: (app, environment) -> run."""
     found: list[Run] = []
     for at in range(0, len(places), _CHUNK):
@@ -71,4 +69,4 @@ def _newest_id(app: str, environment: str, state: str) -> Select[tuple[int]]:
 
 
 def _counts(connection: Connection, statement: Any) -> dict[str, int]:
-    return {name: int(number) for name, number in connection.execute(statement).tuples()}
+    return {name: int(number) for name, number in connection.execute(statement)}

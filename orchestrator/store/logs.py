@@ -7,6 +7,9 @@ from sqlalchemy import Connection, func, select
 
 from orchestrator.store.schema import logs
 
+MAX_CHUNKS = 100
+"""Chunks that one look reads: bounds the memory, whatever the number of lines in each."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
@@ -34,12 +37,16 @@ def append(connection: Connection, run_id: int, stage: str, lines: list[str], at
 
 
 def read(connection: Connection, run_id: int, *, after: int = 0, stage: str = "", limit: int = 2000) -> list[Line]:
-    """Read up to `limit` lines with numbers above `after`."""
-    statement = select(logs).where(logs.c.run_id == run_id, logs.c.first + logs.c.lines - 1 > after)
+    """Read up to `limit` lines with numbers above `after`; fewer do not mean that there are no more, none does."""
+    of_run = logs.c.run_id == run_id
+    # The chunk to begin with is found by the index; readers that follow a long log ask several times a second.
+    begin = select(func.max(logs.c.first)).where(of_run, logs.c.first <= after + 1).scalar_subquery()
+    statement = select(logs).where(of_run, logs.c.first >= func.coalesce(begin, 0))
+    statement = statement.where(logs.c.first + logs.c.lines - 1 > after)
     if stage:
         statement = statement.where(logs.c.stage == stage)
     found: list[Line] = []
-    for row in connection.execute(statement.order_by(logs.c.first).limit(limit)).mappings():
+    for row in connection.execute(statement.order_by(logs.c.first).limit(min(limit, MAX_CHUNKS))).mappings():
         found.extend(line for line in _lines(row) if line.n > after)
         if len(found) >= limit:
             break

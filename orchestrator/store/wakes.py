@@ -56,7 +56,7 @@ def take_due(connection: Connection, now: float, limit: int = 500) -> list[tuple
     open_ = or_(wakes.c.published_at.is_(None), wakes.c.published_at < now - REPEAT)
     statement = select(wakes.c.run_id, wakes.c.queue).where(wakes.c.due_at <= now, open_)
     statement = statement.order_by(wakes.c.due_at).limit(limit).with_for_update(skip_locked=True)
-    due = [(run_id, queue) for run_id, queue in connection.execute(statement).tuples()]
+    due = [(run_id, queue) for run_id, queue in connection.execute(statement)]
     if due:
         ids = [run_id for run_id, _ in due]
         connection.execute(update(wakes).where(wakes.c.run_id.in_(ids)).values(published_at=now))

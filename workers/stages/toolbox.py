@@ -10,10 +10,9 @@ from orchestrator.services.commits import Commits
 from orchestrator.store.database import Database
 from workers.clients.argocd import ArgoClient
 from workers.clients.docker import Engine
-from workers.clients.git import Mirror, mirror_folder
+from workers.clients.git import GITOPS, Mirror, Signing, mirror_folder
 from workers.clients.harbor import Harbor
 from workers.clients.registry import RegistryClient
-from workers.gitops.commit import Signing
 
 
 class Shared:
@@ -49,7 +48,7 @@ class Shared:
     def gitops(self) -> Mirror:
         """The mirror of the GitOps repository."""
         access = self.settings.gitops.access
-        return Mirror(access, mirror_folder(self.mirrors, access.url), gitops=True)
+        return Mirror(access, mirror_folder(self.folder, access.url), reasons=GITOPS)
 
     @cached_property
     def commits(self) -> Commits:
@@ -57,9 +56,9 @@ class Shared:
         return Commits(self.database, self.bell, branch_key(self.settings.gitops), self.owner)
 
     @property
-    def mirrors(self) -> Path:
-        """The folder of all mirrors."""
-        return Path(self.settings.state_dir) / "mirrors"
+    def folder(self) -> Path:
+        """The state folder."""
+        return Path(self.settings.state_dir)
 
 
 class Clients:
@@ -83,7 +82,7 @@ class Clients:
     def source(self) -> Mirror:
         """The mirror of the app's source repository."""
         access = self._app.source
-        return Mirror(access, mirror_folder(self._shared.mirrors, access.url))
+        return Mirror(access, mirror_folder(self._shared.folder, access.url))
 
 
 def branch_key(gitops: Gitops) -> str:

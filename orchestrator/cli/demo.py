@@ -1,0 +1,175 @@
+"""``pilotage demo``: the whole way of a push on one machine, told as it happens."""
+
+import shutil
+import signal
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from orchestrator.cli.api import Api, Json
+from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.feed import is_final
+from orchestrator.cli.output import say
+from orchestrator.cli.product import Product, free_address
+from orchestrator.cli.summary import SIGNS, stages, state_words, took, why
+from orchestrator.domain.durations import words
+from orchestrator.domain.errors import PilotageError
+from orchestrator.domain.reasons import explain
+
+RUN_TIMEOUT = 120.0
+"""Seconds for one run of the demo; on a laptop it takes five."""
+
+
+def run(*, stay: bool) -> int:
+    """Show everything once; return the exit code: 0 when all went as it should.
+
+    :param stay: keep everything up afterwards, until Ctrl-C.
+    """
+    from orchestrator.sandbox.platform import Platform
+
+    folder = Path(tempfile.mkdtemp(prefix="pilotage-demo-"))
+    began = time.monotonic()
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        _step("Starting stand-ins on loopback: a forge, Harbor with a real registry, Argo CD, a chat")
+        with Platform(folder / "platform") as platform:
+            bind = free_address()
+            configuration = platform.configuration(bind, folder / "pilotage" / "state")
+            say(f"   forge {platform.forge_url}   Harbor {platform.harbor_url}   Argo CD {platform.argocd_url}")
+            _step("Starting Pilotage: `pilotage up` (web, webhooks, relay, workers, embedded broker, SQLite)")
+            with Product(folder / "pilotage", bind, configuration, platform.environ()) as product:
+                platform.hook_to(product.url)
+                story = _Story(platform, product)
+                code = story.tell()
+                say()
+                say(f"Done in {words(time.monotonic() - began)}.")
+                if stay:
+                    story.stay()
+        return code
+    except PilotageError as error:
+        said = explain(error.reason)
+        raise CliError(f"{said.text} {error.evidence}. {said.next_step}", Code.FAILED) from error
+    except KeyboardInterrupt:
+        say("Stopped.")
+        return Code.DETACHED
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+class _Story:
+    """The demo's scenes, in their order."""
+
+    def __init__(self, platform, product: Product) -> None:  # type: ignore[no-untyped-def]
+        self._platform = platform
+        self._product = product
+        self._api: Api = product.api()
+        self._seen = 0
+
+    def tell(self) -> int:
+        """Tell all scenes; return 0 when each ended as it should."""
+        from orchestrator.sandbox import samples
+
+        base = self._platform.base_image
+        first = self._push("Say hello", samples.source_files(base, "Hello from Pilotage"))
+        second = self._push("플레이트 인사말 변경 (change the greeting)", samples.source_files(base, "안녕하세요"))
+        broken = self._push("Read the new configuration", samples.broken_files(base))
+        again = self._rerun(int(second["id"]))
+        self._messages()
+        self._receipt(second)
+        self._where_the_time_went(second)
+        ended = [run["state"] for run in (first, second, broken, again)]
+        return 0 if ended == ["succeeded", "succeeded", "failed", "succeeded"] else 1
+
+    def stay(self) -> None:
+        """Keep everything up until Ctrl-C, and say how to play with it."""
+        say()
+        say(f"Pages     {self._product.url}   (token: {self._product.state_dir / 'token'})")
+        say(f"Chat      {self._platform.chat_url}")
+        say(f"Push      git clone {self._platform.clone_url()}")
+        say(
+            f"Follow    PILOTAGE_URL={self._product.url} PILOTAGE_TOKEN_FILE={self._product.state_dir / 'token'} "
+            "pilotage run list"
+        )
+        say("Ctrl-C ends everything and leaves nothing behind.")
+        signal.pause()
+
+    def _push(self, title: str, files: dict[str, str]) -> Json:
+        from orchestrator.sandbox.platform import SOURCE
+
+        _step(f"git push: {title}")
+        self._platform.forge.commit(SOURCE, "main", files, title, "Mina Kim <mina@example.com>")
+        return self._follow(self._newest())
+
+    def _rerun(self, run_id: int) -> Json:
+        _step(f"Re-run of run {run_id} over HTTP: POST /api/v1/runs/{run_id}/rerun")
+        made = self._api.post(f"/runs/{run_id}/rerun", {})
+        return self._follow(int(made["id"]))
+
+    def _newest(self) -> int:
+        def found() -> int:
+            items = self._api.get("/runs", {"limit": 1})["items"]
+            return int(items[0]["id"]) if items and int(items[0]["id"]) > self._seen else 0
+
+        return int(_until(found, 15.0, "the run of this push"))
+
+    def _follow(self, run_id: int) -> Json:
+        """Print each stage as it ends, then the outcome in one sentence."""
+        self._seen = max(self._seen, run_id)
+        told: set[str] = set()
+
+        def ended() -> Json | None:
+            run = self._api.run(run_id)
+            for stage in stages(run):
+                name = str(stage["name"])
+                if name not in told and stage["state"] in ("succeeded", "skipped", "failed"):
+                    told.add(name)
+                    say(f"   {SIGNS[str(stage['state'])]} {name:<7} {state_words(stage):<32} {took(stage)}")
+            return run if is_final(run) else None
+
+        run = _until(ended, RUN_TIMEOUT, f"the end of run {run_id}")
+        if not isinstance(run, dict):  # pragma: no cover
+            raise TypeError("a run is a JSON object")
+        say(f"   run {run_id} {run['state']}: {why(run)}")
+        if run["state"] == "failed":
+            say(f"   next: {run['next_step']} ({run['who_acts']})")
+        return run
+
+    def _messages(self) -> None:
+        _step("What the chat received (Slack incoming webhook)")
+        wanted = 8
+        _until(lambda: len(self._platform.chat.slack.shown) >= wanted, 15.0, "the messages")
+        for message in self._platform.chat.slack.shown:
+            say("   " + message.text.splitlines()[0][:150])
+
+    def _receipt(self, run: Json) -> None:
+        _step(f"The receipt of run {run['id']}")
+        for name, value in (run["receipt"] or {}).items():
+            say(f"   {name:<19} {', '.join(value) if isinstance(value, list) else value}")
+
+    def _where_the_time_went(self, run: Json) -> None:
+        _step(f"Where the time went (run {run['id']}, {took(run)} from push to healthy)")
+        for stage in stages(run):
+            seconds = float(stage.get("seconds") or 0.0)
+            bar = "█" * max(0, round(seconds * 20))
+            say(f"   {stage['name']:<7} {took(stage):>8}  {bar[:80]}")
+
+
+def _step(text: str) -> None:
+    say()
+    say(f"── {text}")
+
+
+def _until(look: Callable[[], object], seconds: float, what: str) -> object:
+    """Look again and again until there is something. :raises CliError: not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = look()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise CliError(f"Waited {seconds:.0f} s in vain for {what}.", Code.FAILED)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
