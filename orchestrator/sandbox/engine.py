@@ -68,7 +68,7 @@ def ensure_engine(state_dir: Path, host: str = "", attempts: Sequence[Sequence[s
         yield _address(host)
         return
     _require_means(host)
-    home = _home(state_dir)
+    home = home_of(state_dir)
     process: subprocess.Popen[bytes] | None = None
     try:
         if not answers(home.host):
@@ -104,7 +104,11 @@ def _require_means(host: str) -> None:
         )
 
 
-def _home(state_dir: Path) -> Home:
+def home_of(state_dir: Path) -> Home:
+    """Return the folders of the engine of `state_dir`, made when they are not there.
+
+    :raises Refused: ENGINE_REFUSED, one of them belongs to another user.
+    """
     folder = state_dir.resolve() / "engine"
     run = folder / "run"
     if len(str(run)) > _LONGEST_FOLDER:
@@ -197,13 +201,14 @@ def _pid(pidfile: Path, name: str) -> int:
 
 
 def _mounts_below(folders: Sequence[Path]) -> list[str]:
-    """Return the mounted folders below `folders`, innermost first."""
+    """Return the mounts at and below `folders`, innermost first; dockerd mounts its data folder on itself."""
     try:
         lines = Path("/proc/self/mountinfo").read_text().splitlines()
     except OSError:
         return []
     points = [line.split()[4].replace("\\040", " ") for line in lines]
-    return sorted((point for point in points if any(point.startswith(f"{one}/") for one in folders)), reverse=True)
+    ours = [point for point in points if any(f"{point}/".startswith(f"{one}/") for one in folders)]
+    return sorted(ours, reverse=True)
 
 
 def _last_words(log: Path) -> str:

@@ -6,6 +6,7 @@ into the ``~/.docker/config.json`` of whoever runs us when they are not given cr
 """
 
 import os
+import socket
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -16,6 +17,7 @@ from typing import Any
 
 from docker import APIClient
 from docker.auth import AuthConfig
+from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.errors import APIError, DockerException
 from docker.utils import kwargs_from_env
 
@@ -24,7 +26,7 @@ from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.build_output import BuildOutput
 from workers.clients.dockerfile import Recipe, read_recipe
-from workers.clients.engine_errors import build_error, one_line, pull_error, push_error
+from workers.clients.engine_errors import build_error, cause_of, one_line, pull_error, push_error
 from workers.clients.engine_requests import (
     APP_LABEL,
     Watch,
@@ -271,10 +273,31 @@ class Engine:
     def _api(self) -> Any:
         environment = {**os.environ, **({"DOCKER_HOST": self.host} if self.host else {})}
         with _ours(Reason.ENGINE_REFUSED):
-            api = APIClient(version="auto", timeout=int(CALL_TIMEOUT), **kwargs_from_env(environment))
+            options = kwargs_from_env(environment)
+            _knock(str(options.get("base_url", "")))
+            api = APIClient(version=DEFAULT_DOCKER_API_VERSION, timeout=int(CALL_TIMEOUT), **options)
         vars(api).update(_auth_configs=AuthConfig({"auths": {}}), _general_configs={})
         api.trust_env = False  # else a ~/.netrc entry or a proxy could come between us and the engine
+        try:
+            with _ours(Reason.ENGINE_REFUSED):
+                # what version="auto" does, but there a failure leaves the connection open
+                vars(api)["_version"] = str(api.version(api_version=False)["ApiVersion"])
+        except PilotageError:
+            api.close()
+            raise
         return api
+
+
+def _knock(host: str) -> None:
+    """Find out whether somebody listens on a Unix socket; the SDK would leave its own socket open on failure.
+
+    :raises OSError: nobody does.
+    """
+    path = host.removeprefix("unix://") if host else "/var/run/docker.sock"
+    if path.startswith("/"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(CALL_TIMEOUT)
+            probe.connect(path)
 
 
 class _Said(Refused):
@@ -302,17 +325,7 @@ class _ours:  # noqa: N801  # reads as a phrase where it is used
                 raise _Said(self._refused, text, status) from error
             raise Unavailable(Reason.ENGINE_UNAVAILABLE, text) from error
         if isinstance(error, (DockerException, OSError)) and not isinstance(error, PilotageError):
-            raise Unavailable(Reason.ENGINE_UNAVAILABLE, _cause(error)) from error
-
-
-def _cause(error: BaseException) -> str:
-    """Word why there is no connection: the innermost error says it best ("[Errno 2] No such file or directory")."""
-    inner: BaseException | None = error
-    while inner is not None:
-        if isinstance(inner, OSError) and inner.strerror:
-            return inner.strerror.lower()
-        inner = inner.__cause__ or inner.__context__
-    return one_line(str(error))
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, cause_of(error)) from error
 
 
 def _follow(

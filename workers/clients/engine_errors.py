@@ -124,6 +124,16 @@ def one_line(text: str) -> str:
     return plain if len(plain) <= MAX_EVIDENCE else f"{plain[: half - 1]}…{plain[-half:]}"
 
 
+def cause_of(error: BaseException) -> str:
+    """Word why there is no connection: the innermost error says it best ("no such file or directory")."""
+    inner: BaseException | None = error
+    while inner is not None:
+        if isinstance(inner, OSError) and inner.strerror:
+            return inner.strerror.lower()
+        inner = inner.__cause__ or inner.__context__
+    return one_line(str(error))
+
+
 def _bad_step(text: str, step: str, tail: Sequence[str]) -> Refused:
     last = [line for line in (one_line(line)[:160] for line in tail) if line][-3:]
     parts = [f"{one_line(step)[:160]}: {text}" if step and step not in text else text]

@@ -25,6 +25,11 @@ BUILDS = [
     (LLB + "failed to do request: " + NO_HOST, Unavailable, Reason.BASE_IMAGE_UNAVAILABLE),
     ('Get "https://nosuch.invalid/v2/": net/http: TLS handshake timeout', Unavailable, Reason.BASE_IMAGE_UNAVAILABLE),
     ("toomanyrequests: You have reached your pull rate limit. /v2/", Unavailable, Reason.BASE_IMAGE_UNAVAILABLE),
+    (
+        "failed to solve with frontend gateway.v0: docker.io/docker/dockerfile:9: not found",
+        Refused,
+        Reason.BASE_IMAGE_UNAVAILABLE,
+    ),
     ("no active sessions", Refused, Reason.SOURCE_UNSUPPORTED),
     ("the --mount option requires BuildKit. Refer to", Refused, Reason.SOURCE_UNSUPPORTED),
     ("write /x: no space left on device", Refused, Reason.ENGINE_REFUSED),

@@ -1,0 +1,97 @@
+"""The engine of the sandbox: one that answers is used, else one is started and leaves nothing behind."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.apps import Build, Registry
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.sandbox.engine import ATTEMPTS, ensure_engine, home_of
+from tests.support.engine import BUSYBOX, Journal, require_engine, tar_of
+from workers.clients.docker import Engine
+
+NOWHERE = "unix:///nonexistent/docker.sock"
+NO_BRIDGE = ATTEMPTS[1:]
+"""Not the first attempt: its bridge would be that of the machine's own engine."""
+
+
+def can_start() -> bool:
+    return os.geteuid() == 0 and shutil.which("dockerd") is not None
+
+
+needs_dockerd = pytest.mark.skipif(
+    not can_start() and os.environ.get("CI") != "true", reason="dockerd cannot be started here"
+)
+
+
+def left_behind(folder: Path) -> list[str]:
+    """List mounts and processes that belong to an engine in `folder`."""
+    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    commands = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout.splitlines()
+    return [text for text in (*mounts, *commands) for one in (folder, home_of(folder).run) if str(one) in text]
+
+
+@pytest.mark.engine
+def test_an_engine_that_answers_is_used(tmp_path: Path) -> None:
+    require_engine()
+    with ensure_engine(tmp_path) as host:
+        assert Engine(host).ping()
+    assert not (tmp_path / "engine").exists()
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+@needs_dockerd
+def test_an_engine_is_started_builds_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    with ensure_engine(tmp_path, NOWHERE, NO_BRIDGE) as host:
+        assert host != NOWHERE
+        build_something(Engine(host))
+        with ensure_engine(tmp_path, host) as same:
+            assert same == host
+    with pytest.raises(Unavailable):
+        Engine(host).ping()
+    assert left_behind(tmp_path) == []
+
+
+def build_something(engine: Engine) -> None:
+    text = 'FROM scratch\nCOPY bin/busybox /bin/busybox\nRUN ["/bin/busybox", "true"]\n'
+    engine.build(
+        iter([tar_of({"Dockerfile": text, "bin/busybox": BUSYBOX.read_bytes()})]),
+        dockerfile=text.encode(),
+        tag="sandbox-test:1",
+        build=Build(network="none"),
+        labels={},
+        registry=Registry(url="http://127.0.0.1:9"),
+        watch=Journal().watch,
+    )
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+@needs_dockerd
+def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
+    with (
+        pytest.raises(Unavailable, match="dockerd does not start") as caught,
+        ensure_engine(tmp_path, NOWHERE, [["--storage-driver=nonsense", *ATTEMPTS[1]]]),
+    ):
+        pass
+    assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
+    assert "driver not supported" in caught.value.evidence
+    assert left_behind(tmp_path) == []
+
+
+def test_without_docker_the_package_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    with pytest.raises(Refused, match=r"docker\.io"), ensure_engine(tmp_path, NOWHERE):
+        pass
+
+
+def test_without_root_the_way_out_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(Refused, match="DOCKER_HOST"), ensure_engine(tmp_path, NOWHERE):
+        pass

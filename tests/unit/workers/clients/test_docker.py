@@ -1,0 +1,199 @@
+"""The engine client against a scripted engine on loopback: what a real one says only on a bad day."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from orchestrator.domain.apps import Build, Registry, Secret
+from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from tests.support.loopback import Asked, Loopback, Reply, loopback
+from workers.clients.docker import Engine
+from workers.clients.engine_requests import Watch
+
+REGISTRY = Registry(url="https://h.io", username="robot$a", password=Secret("Geheim-12345"))
+IMAGE = "h.io/shop/api:1"
+
+
+@pytest.fixture(autouse=True)
+def plain_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("DOCKER_HOST", "DOCKER_TLS_VERIFY", "DOCKER_CERT_PATH"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def engine(server: Loopback) -> Engine:
+    return Engine(server.url.replace("http://", "tcp://"))
+
+
+def watch(deadline: float = 10, checkpoint: Callable[[], None] = lambda: None) -> Watch:
+    return Watch(on_line=lambda _: None, checkpoint=checkpoint, deadline=deadline)
+
+
+def answering(answer: Callable[[Asked], Reply]) -> Callable[[Asked], Reply]:
+    def script(asked: Asked) -> Reply:
+        if asked.path == "/version":
+            return Reply(body={"ApiVersion": "1.41", "Version": "20.10.24"})
+        return answer(asked)
+
+    return script
+
+
+def stream(*messages: dict[str, object]) -> Reply:
+    def parts() -> Iterator[bytes]:
+        for message in messages:
+            yield json.dumps(message).encode() + b"\r\n"
+
+    return Reply(parts=parts)
+
+
+def push(reply: Reply) -> str:
+    with loopback(answering(lambda _: reply)) as server:
+        return engine(server).push(IMAGE, registry=REGISTRY, watch=watch())
+
+
+def test_the_digest_of_a_push_is_in_its_stream() -> None:
+    aux = {"aux": {"Tag": "1", "Digest": "sha256:0f", "Size": 1}}
+    assert push(stream({"status": "Pushed", "id": "a"}, {"progressDetail": {}, **aux})) == "sha256:0f"
+
+
+def test_the_version_is_negotiated_and_the_login_is_sent() -> None:
+    with loopback(answering(lambda _: stream({"aux": {"Digest": "sha256:0f"}}))) as server:
+        engine(server).push(IMAGE, registry=REGISTRY, watch=watch())
+    asked = server.asked[-1]
+    assert (asked.path, asked.query) == ("/v1.41/images/h.io/shop/api/push", {"tag": ["1"]})
+    assert asked.headers["x-registry-auth"]
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind", "reason"),
+    [
+        (stream({"errorDetail": {"message": "denied: quota"}, "error": "denied"}), Refused, Reason.REGISTRY_QUOTA),
+        (stream({"error": "x configured as immutable."}), Refused, Reason.TAG_IMMUTABLE),
+        (stream({"error": "connection reset by peer"}), Unavailable, Reason.REGISTRY_UNAVAILABLE),
+        (stream({"status": "done"}), Unavailable, Reason.ENGINE_UNAVAILABLE),
+        (Reply(404, {"message": "No such image: x"}), Refused, Reason.IMAGE_MISSING),
+        (Reply(500, {"message": "unauthorized: no"}), Refused, Reason.REGISTRY_UNAUTHORIZED),
+        (Reply(400, "<html>"), Refused, Reason.REGISTRY_REFUSED),
+        (Reply(parts=lambda: iter([b"{not json\n"])), Unavailable, Reason.ENGINE_UNAVAILABLE),
+    ],
+)
+def test_errors_of_a_push_are_found_in_its_stream(reply: Reply, kind: type[PilotageError], reason: Reason) -> None:
+    with pytest.raises(kind) as caught:
+        push(reply)
+    assert caught.value.reason is reason
+
+
+def silent(until: threading.Event) -> Reply:
+    def parts() -> Iterator[bytes]:
+        yield b'{"status":"Preparing"}\n'
+        until.wait(20)
+
+    return Reply(parts=parts)
+
+
+def test_a_push_that_hangs_ends_at_its_deadline() -> None:
+    until = threading.Event()
+    with loopback(answering(lambda _: silent(until))) as server:
+        began = time.monotonic()
+        with pytest.raises(Unavailable, match="not complete after 1 s"):
+            engine(server).push(IMAGE, registry=REGISTRY, watch=watch(deadline=1))
+        assert time.monotonic() - began < 4
+        until.set()
+
+
+def test_a_cancel_ends_a_silent_stream_within_about_a_second() -> None:
+    until, looks = threading.Event(), []
+
+    def checkpoint() -> None:
+        looks.append(time.monotonic())
+        if len(looks) == 2:
+            raise Cancelled("a person")
+
+    with loopback(answering(lambda _: silent(until))) as server:
+        with pytest.raises(Cancelled):
+            engine(server).push(IMAGE, registry=REGISTRY, watch=watch(checkpoint=checkpoint))
+        assert time.monotonic() - looks[0] < 3
+        until.set()
+
+
+def test_a_cancelled_build_is_also_cancelled_by_its_number() -> None:
+    def checkpoint() -> None:
+        raise Cancelled
+
+    with loopback(answering(lambda _: stream())) as server, pytest.raises(Cancelled):
+        engine(server).build(
+            iter([b"tar"]),
+            dockerfile=b"FROM scratch\n",
+            tag=IMAGE,
+            build=Build(),
+            labels={},
+            registry=REGISTRY,
+            watch=watch(checkpoint=checkpoint),
+        )
+    cancels = [asked.query["id"] for asked in server.asked if asked.path.endswith("/build/cancel")]
+    assert len(cancels) == 1
+
+
+@pytest.mark.parametrize("pull", [False, True])
+def test_bases_are_pulled_with_our_login_only_when_they_are_ours(pull: bool) -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.path.endswith("/json"):
+            return Reply(404, {"message": "No such image"})
+        return stream({"aux": {"ID": "sha256:1"}}) if asked.path.endswith("/build") else stream()
+
+    with loopback(answering(answer)) as server:
+        image = engine(server).build(
+            iter([b"tar"]),
+            dockerfile=b"# syntax=h.io/tools/frontend:1\nFROM h.io/base:1\nCOPY --from=public:1 / /\n",
+            tag=IMAGE,
+            build=Build(pull=pull),
+            labels={},
+            registry=REGISTRY,
+            watch=watch(),
+        )
+    assert image == "sha256:1"
+    pulls = {asked.query["fromImage"][0]: asked for asked in server.asked if asked.path.endswith("/images/create")}
+    assert set(pulls) == {"h.io/tools/frontend", "h.io/base", *(["public"] if pull else [])}
+    logins = {name: asked.headers["x-registry-auth"] != "e30=" for name, asked in pulls.items()}
+    assert logins == {name: name.startswith("h.io/") for name in pulls}
+
+
+def test_a_build_that_ends_without_an_image_is_tried_again() -> None:
+    with loopback(answering(lambda _: stream({"stream": "Step 1/1 : FROM a\n"}))) as server:
+        with pytest.raises(Unavailable) as caught:
+            engine(server).build(
+                iter([b"tar"]),
+                dockerfile=b"FROM scratch\n",
+                tag=IMAGE,
+                build=Build(builder="classic"),
+                labels={},
+                registry=REGISTRY,
+                watch=watch(),
+            )
+        assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
+
+
+@pytest.mark.parametrize(
+    ("status", "answer"), [(404, False), (409, False), (200, True)], ids=["gone", "in use", "removed"]
+)
+def test_an_image_is_removed_or_stays(status: int, answer: bool) -> None:
+    with loopback(answering(lambda _: Reply(status, {"message": "why"}))) as server:
+        assert engine(server).remove(IMAGE) is answer
+
+
+def test_an_engine_in_trouble_is_unavailable_and_a_no_is_final() -> None:
+    statuses = iter([500, 400])
+    with loopback(answering(lambda _: Reply(next(statuses), {"message": "why"}))) as server:
+        for kind in (Unavailable, Refused):
+            with pytest.raises(kind, match="why"):
+                engine(server).image_id(IMAGE)
+
+
+def test_an_address_that_cannot_be_used_is_told() -> None:
+    for host in ("tcp://127.0.0.1:9", "nonsense://x", "unix:///nonexistent.sock"):
+        with pytest.raises(Unavailable) as caught:
+            Engine(host).ping()
+        assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
