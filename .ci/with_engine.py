@@ -24,7 +24,7 @@ def main(command: list[str]) -> int:
         try:
             environ["DOCKER_HOST"] = stack.enter_context(ensure_engine(Path(folder)))
         except PilotageError as error:
-            print(f"no Docker engine, tests that need one are skipped: {error}", file=sys.stderr)
+            sys.stderr.write(f"no Docker engine, tests that need one are skipped: {error}\n")
         return subprocess.run(command, env=environ, check=False).returncode
 
 
