@@ -112,14 +112,15 @@ def done(outcome: object) -> Done:
 
 
 def test_a_commit_becomes_an_image_with_a_digest(site: Site) -> None:
-    wanted = site.order(site.commit(**{"app.txt": "1", "secret.env": "s", ".dockerignore": "*.env\nDockerfile\n"}))
+    own = f"{site.name}.txt"  # else the engine may know the step already and not say what it lists
+    wanted = site.order(site.commit(**{own: "1", "secret.env": "s", ".dockerignore": "*.env\nDockerfile\n"}))
     built = done(build.run(wanted, site.tools()))
     pushed = done(push.run(replace(wanted, outputs=built.outputs), site.tools()))
     assert pushed.outputs["digest"] == RegistryClient(site.running.settings).digest(
         f"plate/{site.name}", wanted.image.rpartition(":")[2]
     )
     listing = "\n".join(site.log)
-    assert "app.txt" in listing
+    assert own in listing
     assert "secret.env" not in listing
     assert site.pushes == 1
 
