@@ -34,6 +34,7 @@ class Reason(StrEnum):
     PRUNE_REQUIRED = "prune_required"
     NOT_AUTOMATED = "not_automated"
     SHARED_RESOURCE = "shared_resource"
+    OUT_OF_SYNC = "out_of_sync"
     PROGRESSING = "progressing"
     ARGOCD_UNKNOWN = "argocd_unknown"
     # good ends
@@ -155,6 +156,10 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.SHARED_RESOURCE: _operator(
         "Another application manages one of the same resources, so the state flips back and forth.",
         "Let only one application own the resource.",
+    ),
+    R.OUT_OF_SYNC: _operator(
+        "Argo CD applied the commit, but resources in the cluster still differ from Git.",
+        "Look at the diff in Argo CD: correct the manifests, or ignore what the cluster itself sets.",
     ),
     R.PROGRESSING: _nobody("Argo CD applied the commit; the resources are not ready yet."),
     R.ARGOCD_UNKNOWN: _nobody("Argo CD does not answer; the application's state is unknown, not bad."),

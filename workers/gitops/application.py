@@ -1,0 +1,257 @@
+"""Read an Argo CD Application as the API sends it: 2.x and 3.x, one or many sources, source hydrator.
+
+Every field may be absent, null or of another type (servers differ, lists are trimmed); nothing here raises.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from orchestrator.domain.refs import is_sha, repo_key
+
+Json = Mapping[str, Any]
+
+REFRESH_ANNOTATIONS = ("argocd.argoproj.io/refresh", "argocd.argoproj.io/hydrate")
+"""Present while Argo CD has been asked to compare (or hydrate) and has not done it yet."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Condition:
+    """One entry of ``status.conditions``. A type that ends in ``Error`` is an error."""
+
+    type: str
+    message: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource:
+    """One managed resource that differs from Git; ``prune`` means that it only waits to be deleted."""
+
+    name: str
+    prune: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operation:
+    """The last (or running) sync.
+
+    ``revisions`` are those that it applied from our repository; ``partial`` marks a dry run or a sync of single
+    resources, which proves nothing about the whole; ``prune_skipped`` that it left what Git no longer has.
+    """
+
+    phase: str
+    message: str
+    revisions: tuple[str, ...]
+    finished_at: datetime | None
+    retries: int
+    partial: bool
+    prune_skipped: bool
+    images: tuple[str, ...]
+    jobs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hydration:
+    """The source hydrator: which commit of ours (dry) became which commit that is synced (hydrated)."""
+
+    dry: str
+    hydrated: str
+    phase: str
+    current: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Application:
+    """What one object says; fields of one response belong together.
+
+    ``revisions`` are the compared revisions of our repository (several when several sources read it); a name such as
+    ``main`` stands there while manifests cannot be made. ``guessed`` tells that no source has our repository's
+    address, so that all Git sources were taken.
+    """
+
+    deleting: bool
+    refreshing: bool
+    requested: bool
+    sync: str
+    revisions: tuple[str, ...]
+    guessed: bool
+    health: str
+    health_message: str
+    operation: Operation | None
+    conditions: tuple[Condition, ...]
+    reconciled_at: datetime | None
+    images: tuple[str, ...]
+    app_of_apps: bool
+    out_of_sync: tuple[Resource, ...]
+    hydration: Hydration | None
+
+
+def read(application: Json, repo_url: str, branch: str) -> Application:
+    """Read the object of ``GET /api/v1/applications/{name}``.
+
+    :param repo_url: the GitOps repository, to tell which of several sources is ours. :param branch: the same.
+    """
+    meta, status = mapping(application.get("metadata")), mapping(application.get("status"))
+    sync, health = mapping(status.get("sync")), mapping(status.get("health"))
+    summary, annotations = mapping(status.get("summary")), mapping(meta.get("annotations"))
+    hydration = _hydration(application, status)
+    spec = mapping(application.get("spec"))
+    ours = _chooser(spec, repo_url, branch, hydration)
+    return Application(
+        deleting=bool(meta.get("deletionTimestamp")),
+        refreshing=any(name in annotations for name in REFRESH_ANNOTATIONS),
+        requested=bool(application.get("operation")),
+        sync=text(sync.get("status")),
+        revisions=ours(sync, mapping(sync.get("comparedTo"))),
+        guessed=not any(_at(source, repo_url) for source in mappings(spec.get("sources"))),
+        health=text(health.get("status")),
+        health_message=text(health.get("message")),
+        operation=_operation(status, ours),
+        conditions=tuple(_condition(one) for one in mappings(status.get("conditions"))),
+        reconciled_at=moment(status.get("reconciledAt")),
+        images=texts(summary.get("images")),
+        app_of_apps=bool(summary.get("isAppOfApps")),
+        out_of_sync=tuple(
+            _resource(one) for one in mappings(status.get("resources")) if one.get("status") == "OutOfSync"
+        ),
+        hydration=hydration,
+    )
+
+
+def mapping(value: object) -> Json:
+    """Return the value when it is a JSON object, else an empty one."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def mappings(value: object) -> list[Json]:
+    """Return the JSON objects in a list; [] for anything else."""
+    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list | tuple) else []
+
+
+def text(value: object) -> str:
+    """Return the value when it is a text, else ""."""
+    return value if isinstance(value, str) else ""
+
+
+def texts(value: object) -> tuple[str, ...]:
+    """Return the texts in a list; () for anything else."""
+    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list | tuple) else ()
+
+
+def moment(value: object) -> datetime | None:
+    """Read an RFC 3339 time as aware UTC; None when it is none."""
+    try:
+        parsed = datetime.fromisoformat(text(value))
+    except ValueError:
+        return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+
+
+_Chooser = Callable[[Json, Json], tuple[str, ...]]
+
+
+def _chooser(spec: Json, repo_url: str, branch: str, hydration: Hydration | None) -> _Chooser:
+    """Return a function that takes ``{"revision", "revisions"}`` and its sources and gives our revisions."""
+
+    def choose(result: Json, sources: Json) -> tuple[str, ...]:
+        revisions = texts(result.get("revisions"))
+        if revisions:
+            listed = mappings(sources.get("sources")) or mappings(spec.get("sources"))
+            return _ours(listed, revisions, repo_url, branch)
+        revision = text(result.get("revision"))
+        if hydration is None or not is_sha(revision):
+            return (revision,) if revision else ()
+        return (hydration.dry,) if revision == hydration.hydrated and hydration.dry else ()
+
+    return choose
+
+
+def _ours(sources: Sequence[Json], revisions: Sequence[str], repo_url: str, branch: str) -> tuple[str, ...]:
+    """Choose the revisions of the sources that read our repository and branch.
+
+    Argo CD often knows the repository by another address (inside the cluster); then every Git source is a candidate.
+    """
+    git = [(source, rev) for source, rev in zip(sources, revisions, strict=False) if not source.get("chart")]
+    here = [pair for pair in git if _at(pair[0], repo_url)] or git
+    tracked = [pair for pair in here if _branch(pair[0]) in ("", "HEAD", branch)] or here
+    return tuple(dict.fromkeys(rev for _, rev in tracked))
+
+
+def _at(source: Json, repo_url: str) -> bool:
+    try:
+        return repo_key(text(source.get("repoURL"))) == repo_key(repo_url)
+    except ValueError:  # an address that is none, such as one with a port of letters
+        return False
+
+
+def _branch(source: Json) -> str:
+    return text(source.get("targetRevision")).removeprefix("refs/heads/")
+
+
+def _hydration(application: Json, status: Json) -> Hydration | None:
+    if not mapping(mapping(application.get("spec")).get("sourceHydrator")):
+        return None
+    state = mapping(status.get("sourceHydrator"))
+    done, current = mapping(state.get("lastSuccessfulOperation")), mapping(state.get("currentOperation"))
+    return Hydration(
+        dry=text(done.get("drySHA")),
+        hydrated=text(done.get("hydratedSHA")),
+        phase=text(current.get("phase")),
+        current=text(current.get("drySHA")),
+        message=text(current.get("message")),
+    )
+
+
+def _operation(status: Json, ours: _Chooser) -> Operation | None:
+    state = mapping(status.get("operationState"))
+    if not state:
+        return None
+    result, asked = mapping(state.get("syncResult")), mapping(mapping(state.get("operation")).get("sync"))
+    resources, retries = mappings(result.get("resources")), state.get("retryCount")
+    return Operation(
+        phase=text(state.get("phase")),
+        message=text(state.get("message")),
+        revisions=ours(result, result) or ours(asked, asked),
+        finished_at=moment(state.get("finishedAt")),
+        retries=retries if isinstance(retries, int) else 0,
+        partial=bool(asked.get("dryRun") or asked.get("resources")),
+        prune_skipped=any(one.get("status") == "PruneSkipped" for one in resources),
+        images=tuple(image for one in resources for image in texts(one.get("images"))),
+        jobs=tuple(_name(one) for one in resources if _makes_pods_later(one)),
+    )
+
+
+def _makes_pods_later(result: Json) -> bool:
+    """Tell whether a resource that the sync changed runs its pods only at times, so that none may be live now."""
+    later = text(result.get("kind")) in ("CronJob", "CronWorkflow", "WorkflowTemplate", "ScaledJob", "Job")
+    return later and not text(result.get("message")).endswith("unchanged")
+
+
+def _condition(condition: Json) -> Condition:
+    return Condition(
+        type=text(condition.get("type")),
+        message=text(condition.get("message")),
+        at=moment(condition.get("lastTransitionTime")),
+    )
+
+
+def _differs(resource: Json) -> bool:
+    return resource.get("status") == "OutOfSync"
+
+
+def _resource(resource: Json) -> Resource:
+    return Resource(name=_name(resource), prune=bool(resource.get("requiresPruning")))
+
+
+def _name(resource: Json) -> str:
+    return "/".join(filter(None, (text(resource.get(key)) for key in ("kind", "namespace", "name"))))
+
+
+def names(resources: Iterable[Resource], limit: int = 3) -> str:
+    """Name the first few resources for a sentence."""
+    listed = [resource.name for resource in resources]
+    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more

@@ -1,0 +1,70 @@
+"""Is the image that runs the image that we pushed? The rule for comparing references as pods write them."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+_HOST = re.compile(r"[^/]*[.:][^/]*|localhost")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """The parts of ``host/path:tag@digest``; a part that is not written is ""."""
+
+    host: str
+    path: str
+    tag: str
+    digest: str
+
+
+def parse(image: str) -> Reference:
+    """Split an image reference. Any text gives an answer; what has no host (``nginx:1.27``) has the host ""."""
+    name, _, digest = image.strip().partition("@")
+    first, slash, rest = name.partition("/")
+    host, path = (first, rest) if slash and _HOST.fullmatch(first) else ("", name)
+    head, colon, tag = path.rpartition(":")
+    if colon and "/" not in tag:
+        return Reference(host=host, path=head, tag=tag, digest=digest)
+    return Reference(host=host, path=path, tag="", digest=digest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """A live image that is ours; ``note`` says what differs from the reference that we wrote, or ""."""
+
+    image: str
+    note: str = ""
+
+
+def sighting(live: Iterable[str], image: str, digest: str = "") -> Sighting | None:
+    """Find our image among those that run, or return None.
+
+    1. When both digests are known they decide alone: equal is ours under any name, different never is.
+    2. Otherwise the tags must be equal and the paths too.
+    3. Another host is accepted and noted: admission webhooks rewrite the registry to a mirror or cache. Such a mirror
+       may also put folders in front of the path (``cache.example.com/harbor/plate/web``).
+
+    :param image: ``host/path:tag``. :param digest: ``sha256:...`` as the registry reported it, or "".
+    """
+    ours = parse(image)
+    digest = digest or ours.digest
+    found = [match for match in (_compare(one, ours, digest) for one in live) if match]
+    return min(found, key=lambda match: len(match.note), default=None)
+
+
+def _compare(text: str, ours: Reference, digest: str) -> Sighting | None:
+    theirs = parse(text)
+    if digest and theirs.digest:
+        same = theirs.digest == digest
+    else:
+        same = bool(theirs.tag) and theirs.tag == ours.tag and _same_path(theirs, ours)
+    if not same:
+        return None
+    named_alike = (theirs.host, theirs.path) == (ours.host, ours.path)
+    return Sighting(image=text, note="" if named_alike else "under another name than the one written")
+
+
+def _same_path(theirs: Reference, ours: Reference) -> bool:
+    if theirs.path == ours.path:
+        return True
+    return theirs.host != ours.host and theirs.path.endswith(f"/{ours.path}")

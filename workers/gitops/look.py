@@ -1,0 +1,177 @@
+"""What is expected of an application, one look at it, and the verdict that a look ends in."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.refs import is_sha
+from workers.gitops import application as shape
+from workers.gitops.application import Application, Operation
+from workers.gitops.tracking import automated
+from workers.gitops.words import one_line
+
+SOON, STEADY, LATER = 3.0, 10.0, 30.0
+"""Seconds until the next look: a change is due; something works; only a person or another commit changes it."""
+
+
+class Kind(StrEnum):
+    """What follows from a look. ``needs_human`` waits too: the deadline decides, and the reason says for whom."""
+
+    WAIT = "wait"
+    SUCCESS = "success"
+    FAILED = "failed"
+    NEEDS_HUMAN = "needs_human"
+
+
+def _never(revision: str) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What the application must show for the run to be live.
+
+    :param commit: the GitOps commit. :param pushed_at: when it reached the remote (aware).
+    :param image: ``host/path:tag``. :param digest: ``sha256:...``, or "" when unknown.
+    :param contains: tells whether a revision contains our commit with our value still in force; None: not known yet.
+    :param reverted: tells, where `contains` says no, whether the revision contains our commit with another value.
+    :param values: path of the values file in the repository, for messages.
+    :param degraded_grace: seconds that "Degraded" must last to count.
+    :param sync: Pilotage asks for syncs itself, so that missing automation is no problem.
+    :param noop: no manifest change is expected, so that our image need not be seen live.
+    """
+
+    commit: str
+    image: str
+    pushed_at: datetime
+    contains: Callable[[str], bool | None]
+    reverted: Callable[[str], bool] = _never
+    digest: str = ""
+    repo_url: str = ""
+    branch: str = ""
+    values: str = ""
+    degraded_grace: float = 60.0
+    sync: bool = False
+    noop: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What one look found.
+
+    :param synced: our commit is applied: the stage ``sync`` has reached its aim.
+    :param detail: one sentence with the evidence.
+    :param revision: what Argo CD compared with; "" when it names no commit.
+    :param recheck_after: seconds until the next look; None after a final verdict.
+    :param strong: our image was seen live in a comparison newer than the operation: no second look is needed.
+    :param memory: JSON values for the next call of `judge`.
+    """
+
+    kind: Kind
+    reason: Reason
+    detail: str
+    synced: bool = False
+    revision: str = ""
+    live_images: tuple[str, ...] = ()
+    recheck_after: float | None = None
+    strong: bool = False
+    memory: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """One look: the object, what is expected of it, and what follows from both at once."""
+
+    app: Application
+    expected: Expected
+    now: datetime
+    memory: Mapping[str, Any]
+    automated: bool
+    revision: str
+    contained: bool | None
+    hydrating: bool  # the source hydrator is at our commit
+    ours: Operation | None  # the last operation when it applied our commit, all of it
+    applied: bool  # it succeeded and the comparison is newer
+
+    @property
+    def here(self) -> str:
+        """The compared revision as people read it."""
+        return self.revision[:12]
+
+    def verdict(self, kind: Kind, reason: Reason, detail: str, after: float | None = None, **more: Any) -> Verdict:
+        """End the look; what was remembered stays so unless `more` has a memory."""
+        return Verdict(
+            kind=kind,
+            reason=reason,
+            detail=one_line(detail),
+            recheck_after=after,
+            revision=self.revision,
+            live_images=self.app.images,
+            **({"memory": dict(self.memory)} | more),
+        )
+
+    def wait(self, reason: Reason, detail: str, after: float, **more: Any) -> Verdict:
+        """Look again in `after` seconds."""
+        return self.verdict(Kind.WAIT, reason, detail, after, **more)
+
+    def human(self, reason: Reason, detail: str, **more: Any) -> Verdict:
+        """Wait for a person."""
+        return self.verdict(Kind.NEEDS_HUMAN, reason, detail, LATER, **more)
+
+    def lasting(self, what: str, grace: float, waiting: Reason, final: Reason, detail: str, synced: bool) -> Verdict:
+        """Fail once `what` was seen at every look for `grace` seconds; wait until then."""
+        since = shape.moment(self.memory.get("since")) if self.memory.get("what") == what else None
+        since = min(since or self.now, self.now)
+        left = grace - (self.now - since).total_seconds()
+        if left <= 0:
+            return self.verdict(Kind.FAILED, final, detail, synced=synced)
+        memory = {"what": what, "since": since.isoformat()}
+        return self.wait(waiting, detail, max(1.0, min(left, STEADY)), synced=synced, memory=memory)
+
+
+def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, memory: Mapping[str, Any]) -> Look:
+    """Read an application and find out what of it is about our commit; parameters as those of `judge`."""
+    app = shape.read(application, expected.repo_url, expected.branch)
+    holds = _Holds(expected, app.guessed)
+    ours = app.operation
+    if ours and (ours.partial or holds.all_of(ours.revisions) is not True):
+        ours = None
+    newer = bool(ours and ours.finished_at and app.reconciled_at and app.reconciled_at > ours.finished_at)
+    named = [one for one in app.revisions if is_sha(one)]
+    return Look(
+        app=app,
+        expected=expected,
+        now=now,
+        memory=memory,
+        automated=automated(application),
+        revision=next((one for one in named if holds.one(one)), named[0] if named else ""),
+        contained=holds.all_of(app.revisions),
+        hydrating=bool(app.hydration and holds.one(app.hydration.current)),
+        ours=ours,
+        applied=bool(ours and ours.phase == "Succeeded" and newer),
+    )
+
+
+class _Holds:
+    """Which revisions contain our commit with our value in force; each is asked for once."""
+
+    def __init__(self, expected: Expected, guessed: bool) -> None:
+        self._expected = expected
+        self._guessed = guessed
+        self._known: dict[str, bool | None] = {expected.commit: True}
+
+    def one(self, revision: str) -> bool | None:
+        """Tell of one revision; None when it names no commit or Git cannot tell."""
+        if revision not in self._known:
+            self._known[revision] = self._expected.contains(revision) if is_sha(revision) else None
+        return self._known[revision]
+
+    def all_of(self, revisions: tuple[str, ...]) -> bool | None:
+        """Tell of several: all must, but any may where it was a guess which of them are from our repository."""
+        answers = [self.one(revision) for revision in revisions]
+        if not answers or (self._guessed and True in answers):
+            return True if answers else None
+        return False if False in answers else None if None in answers else True

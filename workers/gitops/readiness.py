@@ -1,0 +1,268 @@
+"""Is our commit deployed and healthy? One Argo CD object in, one verdict out; no I/O, no clock.
+
+The rule, evaluated on ONE object at a time (fields of different responses never mix):
+
+1. The application is not being deleted, and no refresh that somebody asked for is outstanding.
+2. What Argo CD compared with is our commit or contains it with our value in force.
+3. No operation is requested or under way; the last one that applied our commit succeeded, hooks included. One that
+   belongs to another commit says nothing about ours.
+4. The comparison found Git and cluster in sync, and it was made after that operation ended.
+5. The application is healthy and a pod runs our image.
+
+What can pass by itself (Degraded, an error of one comparison) must last: the verdict carries a ``memory`` that the
+caller hands back with the next look.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from orchestrator.domain.reasons import Reason
+from workers.gitops.application import Condition, names
+from workers.gitops.fingerprint import LIST_FIELDS, fingerprint
+from workers.gitops.images import Sighting, sighting
+from workers.gitops.look import LATER, SOON, STEADY, Expected, Kind, Look, Verdict, look_at
+
+__all__ = ["LIST_FIELDS", "Expected", "Kind", "Verdict", "fingerprint", "judge"]
+
+ERROR_GRACE = 20.0
+"""Seconds that an error of a comparison must last: a refresh reports passing ones at once."""
+SLOW_ERROR_GRACE = 180.0
+"""The same for errors older than our push and for an unreachable repository; Argo CD holds those back as long."""
+IMAGE_GRACE = 30.0
+"""Seconds for the list of live images to catch up with the rest of the object."""
+
+_PASSING = (
+    "connection refused",
+    "i/o timeout",
+    "deadline exceeded",
+    "no such host",
+    "code = unavailable",
+    "tls handshake",
+)
+_ERRORS = {
+    "ComparisonError": Reason.MANIFESTS_INVALID,
+    "InvalidSpecError": Reason.APPLICATION_INVALID,
+    "UnknownError": Reason.APPLICATION_INVALID,
+}
+
+
+def judge(
+    application: Mapping[str, Any], expected: Expected, now: datetime, memory: Mapping[str, Any] | None = None
+) -> Verdict:
+    """Judge one look at an application.
+
+    :param application: the object of ``GET /api/v1/applications/{name}``; a trimmed or odd one leads to waiting.
+    :param now: the time of the look (aware). :param memory: that of the verdict before; None at the first look.
+    """
+    look = look_at(application, expected, now, memory or {})
+    for rule in _RULES:
+        verdict = rule(look)
+        if verdict is not None:
+            return verdict
+    return _live(look)
+
+
+def _deleting(look: Look) -> Verdict | None:
+    if not look.app.deleting:
+        return None
+    return look.verdict(Kind.FAILED, Reason.APPLICATION_DELETING, "The application is being deleted")
+
+
+def _operation_failed(look: Look) -> Verdict | None:
+    """The sync of our commit failed for good. A failed one of another commit is none of our business."""
+    ours = look.ours
+    if ours is None or ours.phase not in ("Failed", "Error") or look.app.requested:
+        return None
+    moved_on = look.contained is True and look.revision not in ours.revisions
+    if moved_on and look.app.sync != "Synced" and (look.automated or look.expected.sync):
+        return None  # a later commit on top of ours, perhaps the cure, is next
+    rendering = "ComparisonError" in ours.message
+    reason = Reason.MANIFESTS_INVALID if rendering else Reason.SYNC_FAILED
+    return look.verdict(
+        Kind.FAILED, reason, f"The sync of {_short(ours.revisions[0])} ended as {ours.phase}: {ours.message}"
+    )
+
+
+def _broken(look: Look) -> Verdict | None:
+    """The comparison itself went wrong; it must do so for a while, since a single one may just have been unlucky."""
+    error = next((one for one in look.app.conditions if one.type in _ERRORS), None)
+    if error is None:
+        return None
+    passing = any(sign in error.message.lower() for sign in _PASSING)
+    grace = ERROR_GRACE if _since_push(look, error) and not passing else SLOW_ERROR_GRACE
+    detail = f"{error.type}: {error.message}"
+    return look.lasting(error.type, grace, Reason.SYNC_PENDING, _ERRORS[error.type], detail, synced=False)
+
+
+def _since_push(look: Look, error: Condition) -> bool:
+    """Tell whether the error was seen after our push: it arose then, or a comparison since then kept it."""
+    pushed = look.expected.pushed_at - timedelta(seconds=1)  # Argo CD's times have no fractions
+    return any(at is not None and at >= pushed for at in (error.at, look.app.reconciled_at))
+
+
+def _hydration_failed(look: Look) -> Verdict | None:
+    state = look.app.hydration
+    if state is None or state.phase != "Failed" or not look.hydrating:
+        return None
+    detail = f"The source hydrator failed at {_short(state.current)}: {state.message}"
+    return look.lasting("hydration", ERROR_GRACE, Reason.SYNC_PENDING, Reason.MANIFESTS_INVALID, detail, synced=False)
+
+
+def _refreshing(look: Look) -> Verdict | None:
+    if not look.app.refreshing:
+        return None
+    return look.wait(Reason.SYNC_PENDING, "Argo CD has been asked to refresh and has not done so yet", SOON)
+
+
+def _under_way(look: Look) -> Verdict | None:
+    operation = look.app.operation
+    if operation is None or (operation.phase in ("Succeeded", "Failed", "Error") and operation.finished_at):
+        if not look.app.requested:
+            return None
+        return look.wait(Reason.SYNC_PENDING, "A sync has been requested and has not begun", SOON)
+    about = f"The sync of {_short(operation.revisions[0]) if operation.revisions else 'an unknown revision'}"
+    detail = f"{about} is {operation.phase.lower() or 'under way'}: {operation.message}"
+    if "blocked by sync window" in operation.message.lower():
+        return look.wait(Reason.SYNC_WINDOW, detail, LATER)
+    if operation.retries:
+        detail = f"{detail} (retry {operation.retries})"
+    return look.wait(Reason.SYNC_PENDING, detail, STEADY)
+
+
+def _behind(look: Look) -> Verdict | None:
+    if look.contained is True:
+        return None
+    commit, here = _short(look.expected.commit), look.here
+    if not look.revision:
+        return look.wait(Reason.SYNC_PENDING, f"Argo CD has not compared with {commit} yet", STEADY)
+    if look.contained is None:
+        return look.wait(Reason.SYNC_PENDING, f"Git cannot tell yet whether {here} contains {commit}", STEADY)
+    if look.expected.reverted(look.revision):
+        where = look.expected.values or "the values file"
+        detail = f"{here} contains {commit}, but {where} has another value there"
+        return look.verdict(Kind.FAILED, Reason.CHANGE_REVERTED, detail)
+    return look.wait(Reason.SYNC_PENDING, f"Argo CD compares with {here}, which does not contain {commit}", STEADY)
+
+
+def _unapplied(look: Look) -> Verdict | None:
+    """Our commit is known to Argo CD and not applied yet."""
+    here = look.here
+    if look.app.sync == "Synced" or look.applied:
+        return None
+    if look.app.sync != "OutOfSync":
+        return look.wait(Reason.SYNC_PENDING, f"Argo CD cannot tell whether {here} is in sync", STEADY)
+    if look.ours and look.ours.phase == "Succeeded":
+        return look.wait(Reason.SYNC_PENDING, f"{here} is applied; Argo CD has not compared again since", SOON)
+    error = next((one for one in look.app.conditions if one.type == "SyncError"), None)
+    if error and _since_push(look, error):
+        return look.lasting(
+            "SyncError",
+            ERROR_GRACE,
+            Reason.SYNC_PENDING,
+            Reason.SYNC_FAILED,
+            f"SyncError: {error.message}",
+            synced=False,
+        )
+    if not look.automated and not look.expected.sync:
+        return look.human(Reason.NOT_AUTOMATED, f"{here} is out of sync, and nobody syncs this application")
+    return look.wait(Reason.SYNC_PENDING, f"{here} is out of sync; its sync has not begun", STEADY)
+
+
+def _stale(look: Look) -> Verdict | None:
+    """Health from before the end of the operation is that of the old pods."""
+    ended = look.ours.finished_at if look.ours else None
+    compared = look.app.reconciled_at
+    if ended is None or (compared is not None and compared >= ended):
+        return None
+    detail = f"{look.here} is applied; its health has not been looked at since"
+    return look.wait(Reason.PROGRESSING, detail, SOON, synced=True)
+
+
+def _unhealthy(look: Look) -> Verdict | None:
+    health, message = look.app.health, look.app.health_message
+    if health == "Healthy":
+        return None
+    detail = f"{look.here} is {health or 'without a health state'}" + (f": {message}" if message else "")
+    if health == "Suspended":
+        return look.human(Reason.SUSPENDED, detail, synced=True)
+    if health == "Degraded":
+        ended = look.ours.finished_at if look.ours else None
+        what = f"Degraded {look.revision} {ended}"  # another operation begins another rollout
+        return look.lasting(
+            what, look.expected.degraded_grace, Reason.PROGRESSING, Reason.DEGRADED, detail, synced=True
+        )
+    return look.wait(Reason.PROGRESSING, detail, STEADY, synced=True)
+
+
+def _leftover(look: Look) -> Verdict | None:
+    """Applied and healthy, and yet not in sync: nothing more will happen by itself."""
+    if look.app.sync == "Synced":
+        return None
+    here, differing = look.here, look.app.out_of_sync
+    shared = next((one for one in look.app.conditions if one.type == "SharedResourceWarning"), None)
+    if shared:
+        return look.human(Reason.SHARED_RESOURCE, shared.message, synced=True)
+    only_prune = all(one.prune for one in differing) if differing else bool(look.ours and look.ours.prune_skipped)
+    if only_prune:
+        return look.human(Reason.PRUNE_REQUIRED, f"{here} is applied; to be pruned: {names(differing)}", synced=True)
+    return look.human(Reason.OUT_OF_SYNC, f"{here} is applied; still different: {names(differing)}", synced=True)
+
+
+_RULES: tuple[Callable[[Look], Verdict | None], ...] = (
+    _deleting,
+    _operation_failed,
+    _broken,
+    _hydration_failed,
+    _refreshing,
+    _under_way,
+    _behind,
+    _unapplied,
+    _stale,
+    _unhealthy,
+    _leftover,
+)
+
+
+def _live(look: Look) -> Verdict:
+    """Everything is as it should be; now see that it is our image that runs."""
+    expected, here = look.expected, look.here
+    seen = sighting(look.app.images, expected.image, expected.digest)
+    if seen:
+        strong = look.applied or look.ours is None
+        return _success(look, f"{here} is synced and healthy and {_told(seen)} is live", strong)
+    if expected.noop:
+        return _success(look, f"{here} is synced and healthy; no change of its manifests was expected")
+    if look.app.app_of_apps:
+        detail = f"{here} is synced, but this is an app of apps: its health says nothing about its children"
+        return look.wait(Reason.PROGRESSING, detail, LATER, synced=True)
+    live = ", ".join(look.app.images[:3]) or "none"
+    detail = f"{here} is synced and healthy, but {expected.image} is not among the live images: {live}"
+    what, final = f"image {look.revision}", Reason.IMAGE_NOT_DEPLOYED
+    verdict = look.lasting(what, IMAGE_GRACE, Reason.PROGRESSING, final, detail, synced=True)
+    unseen = _unseen(look) if verdict.kind is Kind.FAILED else ""
+    return _success(look, f"{here} is synced and healthy; {unseen}") if unseen else verdict
+
+
+def _unseen(look: Look) -> str:
+    """Say why our image need not be live although it is deployed; "" when it must be."""
+    last = look.app.operation
+    if last and last.phase == "Succeeded" and sighting(last.images, look.expected.image, look.expected.digest):
+        return f"it applied {look.expected.image}, which no pod runs at present"
+    if look.ours and not look.app.images:
+        return "no pod runs at present"
+    if look.ours and look.ours.jobs and not look.ours.images:
+        return f"{', '.join(look.ours.jobs[:3])} was applied, whose pods run only at times"
+    return ""
+
+
+def _success(look: Look, detail: str, strong: bool = False) -> Verdict:
+    return look.verdict(Kind.SUCCESS, Reason.HEALTHY, detail, synced=True, strong=strong)
+
+
+def _told(seen: Sighting) -> str:
+    return f"{seen.image} ({seen.note})" if seen.note else seen.image
+
+
+def _short(revision: str) -> str:
+    return revision[:12]
