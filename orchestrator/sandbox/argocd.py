@@ -9,7 +9,8 @@ import hashlib
 import secrets
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -28,7 +29,7 @@ from orchestrator.sandbox.argocd_repo import Repository
 from orchestrator.sandbox.argocd_rollout import Deployment
 from orchestrator.sandbox.argocd_store import Store
 
-__all__ = ["EngineError", "FaultName", "SandboxApplication", "SandboxArgoCD", "new_token"]
+__all__ = ["EngineError", "FaultName", "SandboxApplication", "SandboxArgoCD", "new_token", "serve"]
 
 PROGRESS_DEADLINE = 30.0
 """Seconds until a rollout is called Degraded (``progressDeadlineSeconds`` of Kubernetes is 600)."""
@@ -123,6 +124,15 @@ class SandboxArgoCD:
         if folder.exists() and not (folder / "HEAD").exists():
             shutil.rmtree(folder)  # a clone that was cut off while it was made
         return Repository(folder, replace(access, url=url) if access and same else GitAccess(url=url))
+
+
+@contextmanager
+def serve(sandbox: SandboxArgoCD, host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+    """Run a stand-in while the block runs; give its base URL. Errors as `SandboxArgoCD.start`."""
+    try:
+        yield sandbox.start(host, port)
+    finally:
+        sandbox.stop()
 
 
 class _Handler(WSGIRequestHandler):

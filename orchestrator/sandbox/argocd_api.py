@@ -32,6 +32,7 @@ REFRESH_LIMIT = 300.0
 _JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+\Z")
 _HTTP = {2: 500, 3: 400, 5: 404, 7: 403, 9: 400, 13: 500, 14: 503, 16: 401}
 _HOOKS = ("X-Vss-Activityid", "X-Gogs-Event", "X-GitHub-Event", "X-Gitlab-Event", "X-Hook-UUID", "X-Event-Key")
+_FAULTS = "/api/v1/sandbox/faults"
 _OPEN = ("/api/version", "/api/webhook")
 
 
@@ -66,7 +67,7 @@ class Api:
         """Judge a request before any route: faults, content type, token; None lets it pass."""
         request.get_data(cache=True)
         fault = self.faults.get(FaultName.UNAVAILABLE)
-        if fault:
+        if fault and request.path != _FAULTS:
             return _unavailable(int(fault.value or 503))
         if not request.path.startswith("/api/") or request.path in _OPEN:
             return None
@@ -261,7 +262,7 @@ def make_app(api: Api) -> Flask:
             lambda name: stream_tree(api.store, api.controller.deployments, api.find(name, *_scope()), request),
         ),
         ("POST", "/api/webhook", api.webhook),
-        ("POST", "/api/v1/sandbox/faults", api.set_fault),
+        ("POST", _FAULTS, api.set_fault),
     ]
     for method, path, view in routes:
         app.add_url_rule(path, f"{method} {path}", view, methods=[method])

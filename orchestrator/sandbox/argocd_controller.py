@@ -70,7 +70,7 @@ class Controller:
         }
         self.events: dict[str, deque[Json]] = {name: deque(maxlen=100) for name in applications}
         self._rendered: dict[str, tuple[str, Workload]] = {}
-        self._flapping: dict[str, float] = {}
+        self._flapping: dict[tuple[str, float], float] = {}
         self._lock = threading.Lock()
         self._wanted: dict[str, Look] = {}
         self._busy: set[str] = set()
@@ -230,7 +230,7 @@ class Controller:
             return "Degraded"
         flap = self._faults.get(FaultName.FLAP, app.name)
         if flap and deployment.applied_at >= flap.since and rollout.health == "Healthy":
-            until = self._flapping.setdefault(app.name, time.monotonic() + float(flap.value))
+            until = self._flapping.setdefault((app.name, flap.since), time.monotonic() + float(flap.value))
             if time.monotonic() < until:
                 timer = threading.Timer(until - time.monotonic() + 0.01, self.ask, (app.name,))
                 timer.daemon = True

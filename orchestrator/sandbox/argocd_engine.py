@@ -122,7 +122,7 @@ class Engine:
         return container
 
     def restart(self, container: str) -> None:
-        """Start a container again that has ended.
+        """Start a container again that has ended; one that runs is left alone.
 
         :raises EngineError: RunContainerError.
         """

@@ -39,7 +39,7 @@ class Containers(Protocol):
         """Create and start a container and return its id."""
 
     def restart(self, container: str) -> None:
-        """Start a container again that has ended."""
+        """Start a container again that has ended; one that runs is left alone."""
 
     def look(self, container: str, port: int) -> Look:
         """Look at a container."""
@@ -117,7 +117,9 @@ class Pod:
         try:
             while not self._stop.is_set():
                 try:
-                    if not self.container:
+                    if self.container:
+                        containers.restart(self.container)
+                    else:
                         self._create(containers)
                     self._watch(containers)
                 except EngineError as error:
@@ -143,8 +145,6 @@ class Pod:
         """Look at the running container until it ends; then say why."""
         if not self.container:
             return
-        if self.state.restarts or self.state.reason == "CrashLoopBackOff":
-            containers.restart(self.container)
         started, missed = time.monotonic(), 0
         while not self._stop.is_set():
             look = containers.look(self.container, self.workload.port)

@@ -3,14 +3,16 @@
 import os
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import docker
 import pytest
 
-from orchestrator.domain.apps import ArgoCD, Secret
+from orchestrator.domain.apps import ArgoCD, Environment, Gitops, Secret
+from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.argocd import SandboxApplication, SandboxArgoCD, new_token
 from orchestrator.sandbox.argocd_engine import LABEL
 from tests.support.argocd_world import healthy
@@ -18,6 +20,8 @@ from tests.support.engine import BUSYBOX, TEST_LABEL, require_engine, tar_of
 from tests.support.gitops import GitopsRepo, gitops_repo
 from tests.support.registry import PASSWORD, USER, Running, real_registry
 from workers.clients.argocd import ArgoClient
+from workers.gitops.readiness import Expected, Kind, Verdict, judge
+from workers.gitops.tracking import tracks
 
 pytestmark = pytest.mark.engine
 Json = dict[str, Any]
@@ -202,6 +206,67 @@ def test_replicas_and_environment(world, api, image):
     running = containers(api, world)
     assert len(running) == 2
     assert "GREETING=hello" in api.inspect_container(running[0]["Id"])["Config"]["Env"]
+
+
+def follow(world: World, commit: str, image: str, pushed: datetime, each: Callable[[Verdict], None]) -> Verdict:
+    """Judge the application at every look, as the stages do, until the verdict is final."""
+    expected = Expected(
+        commit=commit,
+        image=image,
+        pushed_at=pushed,
+        contains=lambda revision: revision == commit,
+        repo_url=world.repo.url,
+        degraded_grace=1.0,
+    )
+    memory: Mapping[str, Any] = {}
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        found = world.client.get("shop-api", project="shop")
+        verdict = judge(found, expected, datetime.now(UTC), memory)
+        each(verdict)
+        if verdict.kind in (Kind.SUCCESS, Kind.FAILED):
+            return verdict
+        memory = verdict.memory
+    raise AssertionError(f"no final verdict: {verdict}")
+
+
+def test_a_whole_deploy_is_judged_live_only_once_it_is(world, api, image):
+    world.until(healthy(world.deploy(image, "v1")))
+    pushed = datetime.now(UTC)
+    commit = world.repo.chart("helm/shop-api", image=image, tag="v2", more=PROBED)
+    before = world.client.get("shop-api", project="shop")
+    env = Environment(name="prod", values="helm/shop-api/values-prod.yaml", argocd="shop-api")
+    assert tracks(before, Gitops(access=world.repo.access), env) is None
+    world.client.get("shop-api", project="shop", refresh="normal")
+    reasons = set()
+
+    def each(verdict: Verdict) -> None:
+        reasons.add(verdict.reason)
+        if verdict.kind is Kind.SUCCESS:
+            running = [found for found in containers(api, world) if found["Image"] == f"{image}:v2"]
+            assert running, "success before the container runs"
+            assert _answer(api, running[0]["Id"]) == "v2"
+
+    verdict = follow(world, commit, f"{image}:v2", pushed, each)
+    assert (verdict.kind, verdict.reason) == (Kind.SUCCESS, Reason.HEALTHY)
+    assert verdict.live_images[-1] == f"{image}:v2"
+    assert Reason.PROGRESSING in reasons, "it was looked at while it was on its way"
+
+
+@pytest.mark.parametrize("tag", ["crash", "never-pushed", "v3"])
+def test_a_broken_deploy_is_judged_degraded_and_never_live(world, image, tag):
+    world.until(healthy(world.deploy(image, "v1")))
+    pushed = datetime.now(UTC)
+    commit = world.deploy(image, tag)
+    verdict = follow(world, commit, f"{image}:{tag}", pushed, lambda _: None)
+    assert (verdict.kind, verdict.reason) == (Kind.FAILED, Reason.DEGRADED)
+    assert verdict.synced
+
+
+def _answer(api: docker.APIClient, container: str) -> str:
+    """Ask the container's own web server which version it is."""
+    made = api.exec_create(container, ["/bin/busybox", "wget", "-q", "-O", "-", "http://127.0.0.1:8080/version"])
+    return api.exec_start(made["Id"]).decode().strip()
 
 
 def test_stop_leaves_no_container_behind(world, api, image):

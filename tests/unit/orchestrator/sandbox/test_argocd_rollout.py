@@ -1,0 +1,213 @@
+"""Rolling updates of the stand-in of Argo CD over containers that are told what to do."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.sandbox import argocd_rollout
+from orchestrator.sandbox.argocd_chart import Workload
+from orchestrator.sandbox.argocd_engine import EngineError, Look
+from orchestrator.sandbox.argocd_objects import SandboxApplication
+from orchestrator.sandbox.argocd_rollout import Deployment
+
+APP = SandboxApplication(name="api", repo="https://git.example.com/g.git", path="helm/api")
+GOOD = Workload(manifest="1", image="api:v1", port=8080, probe="/ready")
+NEXT = replace(GOOD, manifest="2", image="api:v2")
+
+
+class FakeContainers:
+    """Containers by image: which images there are, whether they run, and what their probe says."""
+
+    def __init__(self) -> None:
+        self.missing: set[str] = set()
+        self.ended: dict[str, int] = {}
+        self.probes: dict[str, str | None] = {}
+        self.running: dict[str, str] = {}
+        self.started: list[str] = []
+        self._lock = threading.Lock()
+
+    def pull(self, image: str) -> None:
+        if image in self.missing:
+            raise EngineError("ErrImagePull", f"manifest unknown: {image}")
+
+    def run(self, image: str, name: str, workload: Workload, labels: Mapping[str, str]) -> str:
+        with self._lock:
+            self.running[name] = image
+            self.started.append(image)
+        return name
+
+    def restart(self, container: str) -> None:
+        self.started.append(self.running[container])
+
+    def look(self, container: str, port: int) -> Look:
+        image = self.running.get(container)
+        if image is None:
+            return Look(running=False, exit_code=137)
+        return Look(running=image not in self.ended, exit_code=self.ended.get(image, 0), port=40000)
+
+    def probe(self, container: str, look: Look, workload: Workload) -> str | None:
+        return self.probes.get(workload.image, "")
+
+    def logs(self, container: str, lines: int) -> list[str]:
+        return ["last words"]
+
+    def remove(self, container: str) -> None:
+        with self._lock:
+            self.running.pop(container, None)
+
+    def close(self) -> None:
+        """Nothing to close."""
+
+
+@pytest.fixture(autouse=True)
+def fast(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(argocd_rollout, "POLL_STARTING", 0.005)
+    monkeypatch.setattr(argocd_rollout, "POLL_READY", 0.005)
+    monkeypatch.setattr(argocd_rollout, "MIN_READY", 0.1)
+    monkeypatch.setattr(argocd_rollout, "PULL_ERROR_SHOWN", 0.05)
+    monkeypatch.setattr(argocd_rollout, "BACKOFF", (0.02,))
+
+
+@pytest.fixture
+def containers() -> FakeContainers:
+    return FakeContainers()
+
+
+@pytest.fixture
+def deployment(containers: FakeContainers) -> Iterator[Deployment]:
+    made = Deployment(APP, containers, lambda: None, deadline=0.4)
+    yield made
+    made.stop()
+    assert containers.running == {}, "nothing is left behind"
+
+
+def until(good: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 5
+    while not good():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def is_healthy(deployment: Deployment, image: str) -> Callable[[], bool]:
+    return lambda: deployment.rollout().health == "Healthy" and deployment.rollout().images == (image,)
+
+
+def test_before_anything_is_applied_the_application_is_missing(deployment):
+    assert deployment.rollout().health == "Missing"
+
+
+def test_what_is_applied_is_progressing_until_its_probe_passes(deployment, containers):
+    containers.probes["api:v1"] = "not yet"
+    deployment.apply(GOOD)
+    until(lambda: containers.started == ["api:v1"])
+    assert deployment.rollout().health == "Progressing"
+    containers.probes["api:v1"] = ""
+    until(is_healthy(deployment, "api:v1"))
+    assert deployment.rollout().urls == ("http://127.0.0.1:40000",)
+
+
+def test_applying_the_same_again_starts_nothing(deployment, containers):
+    deployment.apply(GOOD)
+    until(is_healthy(deployment, "api:v1"))
+    deployment.apply(GOOD)
+    assert (deployment.revision, containers.started) == (1, ["api:v1"])
+
+
+def test_the_old_pods_stay_until_all_new_ones_are_ready(deployment, containers):
+    deployment.apply(replace(GOOD, replicas=2))
+    until(is_healthy(deployment, "api:v1"))
+    containers.probes["api:v2"] = "not yet"
+    deployment.apply(NEXT)
+    until(lambda: "api:v2" in containers.started)
+    assert deployment.rollout().images == ("api:v1", "api:v2")
+    assert sorted(containers.running.values()) == ["api:v1", "api:v1", "api:v2"]
+    containers.probes["api:v2"] = ""
+    until(is_healthy(deployment, "api:v2"))
+    until(lambda: list(containers.running.values()) == ["api:v2"])
+
+
+def test_an_image_that_cannot_be_pulled(deployment, containers):
+    containers.missing.add("api:v1")
+    deployment.apply(GOOD)
+    seen = set()
+
+    def degraded() -> bool:
+        seen.update(pod.state.reason for pod in deployment.pods())
+        return deployment.rollout().health == "Degraded"
+
+    until(degraded)
+    assert seen >= {"ErrImagePull", "ImagePullBackOff"}
+    assert deployment.pods()[0].state.health == "Degraded"
+    containers.missing.clear()
+    until(is_healthy(deployment, "api:v1"))
+
+
+def test_a_container_that_ends_is_started_again_and_again(deployment, containers):
+    containers.ended["api:v1"] = 3
+    deployment.apply(GOOD)
+    until(lambda: deployment.rollout().health == "Degraded")
+    state = deployment.pods()[0].state
+    assert state.reason == "CrashLoopBackOff"
+    assert state.message == "back-off restarting failed container (exit code 3): last words"
+    until(lambda: len(containers.started) >= 3)
+    assert any(event["reason"] == "BackOff" for event in deployment.events())
+    containers.ended.clear()
+    until(is_healthy(deployment, "api:v1"))
+
+
+def test_without_a_way_to_ask_a_container_must_stay_up_for_a_moment(deployment, containers):
+    containers.probes["api:v1"] = None
+    started = time.monotonic()
+    deployment.apply(GOOD)
+    until(is_healthy(deployment, "api:v1"))
+    assert time.monotonic() - started >= 0.1
+
+
+def test_a_finished_rollout_whose_pod_falls_is_progressing_and_not_degraded(deployment, containers):
+    deployment.apply(GOOD)
+    until(is_healthy(deployment, "api:v1"))
+    time.sleep(0.5)  # the deadline of the rollout is over
+    containers.ended["api:v1"] = 1
+    until(lambda: deployment.rollout().health != "Healthy")
+    assert deployment.rollout().health == "Progressing"
+
+
+def test_a_removed_container_is_replaced(deployment, containers):
+    deployment.apply(GOOD)
+    until(is_healthy(deployment, "api:v1"))
+    containers.running.clear()
+    until(lambda: containers.started == ["api:v1", "api:v1"])
+    until(is_healthy(deployment, "api:v1"))
+
+
+def test_one_failed_probe_does_not_make_a_ready_pod_unready_but_three_do(deployment, containers):
+    deployment.apply(GOOD)
+    until(is_healthy(deployment, "api:v1"))
+    containers.probes["api:v1"] = "Readiness probe failed: slow"
+    until(lambda: deployment.rollout().health == "Progressing")
+    assert any(event["reason"] == "Unhealthy" for event in deployment.events())
+
+
+def test_a_broken_rollout_is_given_up_for_the_next(deployment, containers):
+    deployment.apply(GOOD)
+    until(is_healthy(deployment, "api:v1"))
+    containers.missing.add("api:v2")
+    deployment.apply(NEXT)
+    until(lambda: deployment.rollout().health == "Degraded")
+    deployment.apply(replace(GOOD, manifest="3", image="api:v3"))
+    until(is_healthy(deployment, "api:v3"))
+
+
+def test_a_deployment_of_no_replicas_is_healthy(deployment):
+    deployment.apply(replace(GOOD, replicas=0))
+    assert deployment.rollout().health == "Healthy"
+
+
+def test_without_an_engine_pods_are_ready_at_once():
+    deployment = Deployment(APP, None, lambda: None, deadline=1)
+    deployment.apply(GOOD)
+    assert is_healthy(deployment, "api:v1")()
+    deployment.stop()
