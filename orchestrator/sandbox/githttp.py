@@ -98,7 +98,7 @@ class GitHttpApp:
         path = self.root / f"{name.removesuffix('.git')}.git"
         if not path.exists():
             command = ["git", "init", "-q", "--bare", f"--initial-branch={branch}", str(path)]
-            subprocess.run(command, check=True, env=_clean_env(), timeout=30)
+            subprocess.run(command, check=True, env=clean_env(), timeout=30)
         return path
 
     def refuse_pushes(self, name: str, words: str) -> None:
@@ -167,7 +167,7 @@ class GitHttpApp:
         """Run ``git http-backend`` (CGI) for this request; a file as its input rules out a deadlock of pipes."""
         with TemporaryFile() as body:
             size = _spool(environ, body)
-            env = _clean_env() | {
+            env = clean_env() | {
                 "GIT_PROJECT_ROOT": str(self.root),
                 "GIT_HTTP_EXPORT_ALL": "1",
                 "PATH_INFO": path,
@@ -261,7 +261,7 @@ def _hang_up(environ: "WSGIEnvironment") -> None:
     raise ConnectionAbortedError("dropped on request")
 
 
-def _clean_env() -> dict[str, str]:
+def clean_env() -> dict[str, str]:
     """Return our environment without Git's variables and without the user's and the system's configuration."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return env | {"GIT_CONFIG_NOSYSTEM": "1", "GIT_CONFIG_GLOBAL": os.devnull, "LC_ALL": "C"}
