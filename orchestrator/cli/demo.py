@@ -6,6 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from orchestrator.cli.api import Api, Json
 from orchestrator.cli.errors import CliError, Code
@@ -16,6 +17,8 @@ from orchestrator.cli.summary import SIGNS, stages, state_words, took, why
 from orchestrator.domain.durations import words
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import explain
+
+T = TypeVar("T")
 
 RUN_TIMEOUT = 120.0
 """Seconds for one run of the demo; on a laptop it takes five."""
@@ -85,8 +88,10 @@ class _Story:
         """Keep everything up until Ctrl-C, and say how to play with it."""
         say()
         say(f"Pages     {self._product.url}   (token: {self._product.state_dir / 'token'})")
+        from orchestrator.sandbox.platform import SOURCE
+
         say(f"Chat      {self._platform.chat_url}")
-        say(f"Push      git clone {self._platform.clone_url()}")
+        say(f"Push      git clone {self._platform.forge.clone_url(SOURCE)}")
         say(
             f"Follow    PILOTAGE_URL={self._product.url} PILOTAGE_TOKEN_FILE={self._product.state_dir / 'token'} "
             "pilotage run list"
@@ -98,7 +103,7 @@ class _Story:
         from orchestrator.sandbox.platform import SOURCE
 
         _step(f"git push: {title}")
-        self._platform.forge.commit(SOURCE, "main", files, title, "Mina Kim <mina@example.com>")
+        self._platform.forge.commit(SOURCE, "main", files, title, ("Mina Kim", "mina@example.com"))
         return self._follow(self._newest())
 
     def _rerun(self, run_id: int) -> Json:
@@ -107,11 +112,11 @@ class _Story:
         return self._follow(int(made["id"]))
 
     def _newest(self) -> int:
-        def found() -> int:
+        def found() -> int | None:
             items = self._api.get("/runs", {"limit": 1})["items"]
-            return int(items[0]["id"]) if items and int(items[0]["id"]) > self._seen else 0
+            return int(items[0]["id"]) if items and int(items[0]["id"]) > self._seen else None
 
-        return int(_until(found, 15.0, "the run of this push"))
+        return _until(found, 15.0, "the run of this push")
 
     def _follow(self, run_id: int) -> Json:
         """Print each stage as it ends, then the outcome in one sentence."""
@@ -128,8 +133,6 @@ class _Story:
             return run if is_final(run) else None
 
         run = _until(ended, RUN_TIMEOUT, f"the end of run {run_id}")
-        if not isinstance(run, dict):  # pragma: no cover
-            raise TypeError("a run is a JSON object")
         say(f"   run {run_id} {run['state']}: {why(run)}")
         if run["state"] == "failed":
             say(f"   next: {run['next_step']} ({run['who_acts']})")
@@ -160,7 +163,7 @@ def _step(text: str) -> None:
     say(f"── {text}")
 
 
-def _until(look: Callable[[], object], seconds: float, what: str) -> object:
+def _until(look: Callable[[], T | None], seconds: float, what: str) -> T:
     """Look again and again until there is something. :raises CliError: not within `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:

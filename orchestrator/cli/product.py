@@ -12,6 +12,9 @@ from types import TracebackType
 
 from orchestrator.cli.api import Api
 from orchestrator.cli.errors import CliError, Code
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+from workers.clients.http import Http
 
 START_TIMEOUT = 30.0
 STOP_TIMEOUT = 40.0
@@ -100,10 +103,9 @@ class Product:
 
     def _answers(self) -> bool:
         try:
-            self.api().get_plain("/readyz")
-        except (CliError, OSError):
+            return Http(self.url, Reason.INTERNAL).request("GET", "/readyz", read_timeout=2.0).status_code == 200
+        except Unavailable:
             return False
-        return True
 
 
 def free_address() -> str:

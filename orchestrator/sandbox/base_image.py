@@ -29,16 +29,18 @@ def push_base_image(docker_host: str, reference: str, auth: dict[str, str]) -> N
     :raises Refused, Unavailable: the engine or the registry said no, or did not answer.
     """
     try:
-        client = docker.DockerClient(base_url=docker_host or None, version="auto", timeout=60)
+        engine = docker.APIClient(base_url=docker_host or None, version="auto", timeout=60)
     except docker.errors.DockerException as error:
         raise Unavailable(Reason.ENGINE_UNAVAILABLE, str(error)[:200]) from error
-    with client:
-        repository, _, tag = reference.rpartition(":")
-        changes = ["ENV PATH=/bin", 'CMD ["/bin/sh"]', "LABEL dev.pilotage.sandbox=base"]
-        client.api.import_image_from_data(_tar(), repository=repository, tag=tag, changes=changes)
-        for line in client.api.push(repository, tag=tag, stream=True, decode=True, auth_config=auth):
+    repository, _, tag = reference.rpartition(":")
+    changes = ["ENV PATH=/bin", 'CMD ["/bin/sh"]', "LABEL dev.pilotage.sandbox=base"]
+    try:
+        engine.import_image_from_data(_tar(), repository=repository, tag=tag, changes=changes)
+        for line in engine.push(repository, tag=tag, stream=True, decode=True, auth_config=auth):
             if "error" in line:
                 raise Refused(Reason.REGISTRY_REFUSED, str(line["error"])[:300])
+    finally:
+        engine.close()
 
 
 def _tar() -> bytes:

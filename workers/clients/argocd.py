@@ -17,8 +17,8 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.http import Http, Response, TooSlow, retry_after
 
-REFRESH_TIMEOUT = 60.0
-"""Seconds to wait for a refresh; the server keeps at it after we have gone."""
+REFRESH_TIMEOUT = 5.0
+"""Seconds to wait for a refresh: a waiting run holds no worker, and the server keeps at it after we have gone."""
 STREAM_SILENCE = 45.0
 """Seconds without a byte after which a stream is taken for dead: three of the server's keepalives of 15 s."""
 MAX_EVENT = 8 * 1024 * 1024

@@ -25,7 +25,7 @@ def run(order: Order, tools: Tools) -> Outcome:
         return _proven(order, verdict)
     if verdict.kind is Kind.FAILED:
         return failed(order, tools, application, verdict)
-    wait = waiting(application, verdict)
+    wait = waiting(verdict)
     if verdict.kind is Kind.SUCCESS:
         return replace(wait, after=CONFIRM, outputs={**wait.outputs, "confirming": True})
     return replace(wait, outputs={**wait.outputs, "confirming": False})

@@ -9,7 +9,7 @@ from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Wait
 from workers.gitops.explain import why_unhealthy
-from workers.gitops.readiness import Expected, Kind, Verdict, fingerprint, judge
+from workers.gitops.readiness import Expected, Kind, Verdict, judge
 from workers.stages.order import Order, Tools
 
 CONFIRM = 2.0
@@ -41,6 +41,7 @@ def expected(order: Order, tools: Tools) -> Expected:
         pushed_at=datetime.fromisoformat(order.outputs["committed_at"]),
         repo_url=order.settings.gitops.access.url,
         branch=order.settings.gitops.branch,
+        values=environment.values,
         degraded_grace=environment.degraded_grace,
         sync=environment.sync,
         noop=bool(order.outputs.get("noop")),
@@ -77,24 +78,28 @@ def _same_value(order: Order, tools: Tools, revision: str) -> bool:
         return False
 
 
-def waiting(application: Mapping[str, Any], verdict: Verdict) -> Wait:
-    """Remember what was seen, so that a watcher can tell when a new look is worth it."""
+def waiting(verdict: Verdict) -> Wait:
+    """Wait for the watch to see a change. Only what must last (Degraded, an error) has a time of its own.
+
+    So a thousand waiting runs ask nothing of Argo CD by themselves; see `workers.argo_watch`.
+    """
+    lasting = bool(verdict.memory.get("what"))
     return Wait(
         reason=verdict.reason,
         detail=verdict.detail,
-        after=verdict.recheck_after,
-        outputs={"memory": dict(verdict.memory), "seen": fingerprint(application)},
+        after=verdict.recheck_after if lasting else None,
+        outputs={"memory": dict(verdict.memory)},
     )
 
 
 def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict) -> Fail:
     """Say in one sentence what is wrong, from the resource tree and events where they can be had."""
     environment = order.environment
-    where = {"project": environment.project, "app_namespace": environment.app_namespace}
+    project, namespace = environment.project, environment.app_namespace
     sentence = ""
     try:
-        tree = tools.clients.argocd.resource_tree(environment.argocd, **where)
-        events = tools.clients.argocd.events(environment.argocd, **where)
+        tree = tools.clients.argocd.resource_tree(environment.argocd, project=project, app_namespace=namespace)
+        events = tools.clients.argocd.events(environment.argocd, project=project, app_namespace=namespace)
         sentence = why_unhealthy(application, tree, events)
     except (Refused, Unavailable) as error:
         tools.log(f"no details from Argo CD: {error}")

@@ -1,6 +1,8 @@
 """Wait until Argo CD has applied a revision that contains our commit. One refresh, then plain reads."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.errors import Refused
@@ -26,11 +28,11 @@ def run(order: Order, tools: Tools) -> Outcome:
         outputs = {**asked, "argocd_revision": verdict.revision, "memory": dict(verdict.memory)}
         return Done(detail=verdict.revision[:12], outputs=outputs)
     if _wants_sync(order, application, verdict):
-        return _ask_for_sync(order, tools, application, verdict, asked)
+        return _ask_for_sync(order, tools, verdict, asked)
     if verdict.kind is Kind.FAILED:
         return failed(order, tools, application, verdict)
-    wait = waiting(application, verdict)
-    return _with(wait, asked, order)
+    wait = waiting(verdict)
+    return replace(wait, outputs={**wait.outputs, **asked})
 
 
 def _wants_refresh(order: Order) -> bool:
@@ -52,16 +54,15 @@ def _wants_sync(order: Order, application: Mapping[str, Any], verdict: Verdict) 
     return order.run.trigger is Trigger.RERUN and verdict.kind is Kind.FAILED
 
 
-def _ask_for_sync(
-    order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict, asked: Mapping[str, Any]
-) -> Outcome:
+def _ask_for_sync(order: Order, tools: Tools, verdict: Verdict, asked: Mapping[str, Any]) -> Outcome:
     environment = order.environment
     tools.log("asking Argo CD to sync")
     tools.clients.argocd.sync(
         environment.argocd, project=environment.project, app_namespace=environment.app_namespace
     )
-    wait = waiting(application, verdict)
-    return _with(wait, {**asked, "sync_asked": order.now.isoformat(), "memory": {}}, order, after=1.0)
+    wait = waiting(verdict)
+    outputs = {**wait.outputs, **asked, "sync_asked": order.now.isoformat(), "memory": {}}
+    return replace(wait, after=1.0, outputs=outputs)
 
 
 def _is_out_of_sync(application: Mapping[str, Any]) -> bool:
@@ -69,15 +70,5 @@ def _is_out_of_sync(application: Mapping[str, Any]) -> bool:
     return (status.get("sync") or {}).get("status") == "OutOfSync" and not application.get("operation")
 
 
-def _with(wait: Any, outputs: Mapping[str, Any], order: Order, after: float | None = None) -> Outcome:
-    from dataclasses import replace
-
-    pause = after if after is not None else wait.after if wait.after is not None else _NUDGE
-    waited: Outcome = replace(wait, after=pause, outputs={**wait.outputs, **outputs})
-    return waited
-
-
 def _seconds_since(order: Order, text: str) -> float:
-    from datetime import datetime
-
     return (order.now - datetime.fromisoformat(text)).total_seconds()

@@ -1,0 +1,136 @@
+"""``pilotage doctor``: ask every configured service once, and say what to do where one does not answer well."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.cli.assembly import Parts
+from orchestrator.cli.broker import Broker
+from orchestrator.domain.apps import App, Environment, Settings
+from orchestrator.domain.errors import PilotageError, Refused
+from orchestrator.domain.masking import Mask
+from orchestrator.domain.reasons import Reason, explain
+from orchestrator.domain.secrets import secrets_in
+
+Say = Callable[[str], object]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One question. ``ask`` returns a word about the good answer, or raises a `PilotageError`."""
+
+    name: str
+    ask: Callable[[], str]
+
+
+def examine(settings: Settings, say: Say) -> bool:
+    """Ask everything, print a line each, and tell whether all is well. Secrets never appear."""
+    mask = Mask(secrets_in(settings))
+    well = True
+    for warning in settings.warnings:
+        say(f"note  {mask(warning)}")
+    for check in _checks(settings):
+        try:
+            say(f"ok    {check.name}: {mask(check.ask())}")
+        except PilotageError as error:
+            well = False
+            said = explain(error.reason)
+            say(f"FAIL  {check.name}: {said.text} {mask(error.evidence)}")
+            say(f"      {said.next_step}")
+    for hook in settings.hooks:
+        base = settings.external_url or f"http://{settings.bind}"
+        say(f"hook  {hook.forge}: paste this address into the forge: {base}/webhooks/{hook.forge}")
+    return well
+
+
+def _checks(settings: Settings) -> Iterator[Check]:
+    from workers.clients.argocd import ArgoClient
+    from workers.clients.docker import Engine
+    from workers.clients.git import GITOPS, Mirror, mirror_folder
+    from workers.clients.registry import RegistryClient
+
+    root = Path(settings.state_dir)
+    gitops = Mirror(settings.gitops.access, mirror_folder(root, settings.gitops.access.url), reasons=GITOPS)
+    argocd = ArgoClient(settings.argocd)
+    registry = RegistryClient(settings.registry)
+    yield Check("state folder", lambda: _writable(root))
+    yield Check("database", lambda: _database(settings))
+    if settings.broker:
+        yield Check("broker", lambda: _broker(settings))
+    yield Check("Docker engine", Engine(settings.docker_host).ping)
+    yield Check(f"GitOps repository, branch {settings.gitops.branch}", lambda: _branch(gitops, settings))
+    yield Check("Argo CD", lambda: f"{argocd.version()}, account {argocd.userinfo()}")
+    for app in settings.apps:
+        source = Mirror(app.source, mirror_folder(root, app.source.url))
+        yield Check(f"{app.name}: source repository", lambda source=source: _heads(source))
+        yield Check(f"{app.name}: push to {app.image}", lambda app=app: _push(settings, registry, app))
+        for place in app.environments:
+            yield Check(
+                f"{app.name}/{place.name}: values file and application",
+                lambda place=place: _place(settings, gitops, argocd, place),
+            )
+
+
+def _writable(root: Path) -> str:
+    if not os.access(root, os.W_OK):
+        raise Refused(Reason.CONFIG_INVALID, f"{root} is not writable for this user")
+    return str(root)
+
+
+def _database(settings: Settings) -> str:
+    from orchestrator.store import migrate
+
+    database = Parts(settings, Broker("")).database()
+    database.ping()
+    current = migrate.current(database)
+    if current != migrate.expected():
+        raise Refused(
+            Reason.CONFIG_INVALID, f"schema {current or 'missing'}; run `pilotage migrate` or `pilotage up`"
+        )
+    return f"schema {current}"
+
+
+def _broker(settings: Settings) -> str:
+    Parts(settings, Broker(settings.broker)).bell().ping()
+    return "answers"
+
+
+def _branch(mirror, settings: Settings) -> str:  # type: ignore[no-untyped-def]
+    ref = f"refs/heads/{settings.gitops.branch}"
+    head = mirror.ls_remote([ref]).get(ref)
+    if head is None:
+        raise Refused(Reason.GITOPS_REFUSED, f"there is no branch {settings.gitops.branch}")
+    return f"at {head[:12]}"
+
+
+def _heads(mirror) -> str:  # type: ignore[no-untyped-def]
+    return f"{sum(ref.startswith('refs/heads/') for ref in mirror.ls_remote(None))} branches"
+
+
+def _push(settings: Settings, registry, app: App) -> str:  # type: ignore[no-untyped-def]
+    from workers.clients.harbor import Harbor
+
+    project = app.image.split("/", 1)[0]
+    if settings.registry.harbor and not Harbor(settings.registry).project_exists(project):
+        raise Refused(Reason.REGISTRY_PROJECT_MISSING, f"project {project} on {settings.registry.host}")
+    registry.check_push(app.image)
+    return "allowed"
+
+
+def _place(settings: Settings, gitops, argocd, place: Environment) -> str:  # type: ignore[no-untyped-def]
+    from workers.gitops.tracking import tracks
+    from workers.gitops.values import EditRefused, inspect
+
+    raw = gitops.read(gitops.fetch_branch(settings.gitops.branch), place.values)
+    if raw is None:
+        raise Refused(Reason.VALUES_FILE_MISSING, place.values)
+    try:
+        found = inspect(raw, place.key)
+    except EditRefused as refusal:
+        raise Refused(Reason.VALUES_KEY_REFUSED, f"{place.values}:{refusal.line}: {refusal.detail}") from refusal
+    application = argocd.get(place.argocd, project=place.project, app_namespace=place.app_namespace)
+    problem = tracks(application, settings.gitops, place)
+    if problem:
+        raise Refused(Reason.APPLICATION_MISMATCH, f"{place.argocd}: {problem}")
+    return f"{place.key} is {found.text!r}, {place.argocd} reads it"

@@ -1,0 +1,234 @@
+"""Webhooks accepted with the durable write, beside Debian's `webhook`, which stores nothing.
+
+Both verify the HMAC of the same 16 KB GitHub pushes, each with an id and a commit of its own, over 50 connections.
+Ours then has written delivery, run and wake-up to SQLite with full sync; `webhook` has started one `true`.
+"""
+
+import hashlib
+import hmac
+import json
+import multiprocessing
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.cli import assembly
+from orchestrator.cli.broker import Broker
+from orchestrator.cli.httpd import Httpd
+from orchestrator.cli.product import free_address
+from orchestrator.domain.apps import Hook, Secret
+from orchestrator.store import migrate
+from orchestrator.store.database import Database, sqlite_url
+from tests.support.factories import make_settings
+
+SECRET = "bench-secret"
+CONNECTIONS = 50
+SECONDS = 5
+BODIES = 20_000
+_AFTER = "0123456789abcdef0123456789abcdef01234567"
+
+_LUA = """
+local pairs_, n = {}, 0
+for line in io.lines(%(pairs)r) do n = n + 1; pairs_[n] = line end
+local head, tail = io.open(%(head)r):read("*a"), io.open(%(tail)r):read("*a")
+local at, base = 0, 0
+function setup(thread) end
+function init(args) base = tonumber(args[1] or 0); at = base end
+request = function()
+  at = at + 1
+  local line = pairs_[(at - 1) %% n + 1]
+  local after, signature = line:sub(1, 40), line:sub(42)
+  return wrk.format("POST", %(path)r, {
+    ["Content-Type"] = "application/json", ["X-GitHub-Event"] = "push",
+    ["X-GitHub-Delivery"] = base .. "-" .. at, ["X-Hub-Signature-256"] = "sha256=" .. signature,
+  }, head .. after .. tail)
+end
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What wrk measured: answers a second, and milliseconds."""
+
+    rate: float
+    p50: float
+    p99: float
+    errors: int
+
+
+def payload() -> str:
+    """Return a GitHub push of 16 KB with one place for the commit."""
+    commit = {
+        "id": _AFTER,
+        "message": "Change the greeting",
+        "timestamp": "2026-11-24T09:00:00+09:00",
+        "author": {"name": "Mina", "email": "mina@example.com"},
+        "committer": {"name": "Mina", "email": "mina@example.com"},
+        "added": [],
+        "removed": [],
+        "modified": ["www/index.html"],
+    }
+    body = {
+        "ref": "refs/heads/main",
+        "before": "f" * 40,
+        "after": "@@AFTER@@",
+        "created": False,
+        "deleted": False,
+        "forced": False,
+        "repository": {
+            "full_name": "acme/plate-web",
+            "clone_url": "https://git.example.com/acme/plate-web.git",
+            "html_url": "https://git.example.com/acme/plate-web",
+            "ssh_url": "git@git.example.com:acme/plate-web.git",
+            "default_branch": "main",
+        },
+        "pusher": {"name": "mina", "email": "mina@example.com"},
+        "sender": {"login": "mina"},
+        "commits": [],
+        "head_commit": None,
+    }
+    while len(json.dumps(body)) < 15_500:
+        body["commits"] = [*body["commits"], commit]  # type: ignore[misc]
+    text = json.dumps(body)
+    return text.replace('"head_commit": null', '"head_commit": ' + json.dumps({**commit, "id": "@@SAME@@"}))
+
+
+def prepare(folder: Path, path: str) -> Path:
+    """Write the wrk script, and each body's commit with its signature."""
+    head, tail = payload().replace("@@SAME@@", "a" * 40).split("@@AFTER@@")
+    lines = []
+    for number in range(BODIES):
+        after = hashlib.sha1(str(number).encode(), usedforsecurity=False).hexdigest()
+        signature = hmac.new(SECRET.encode(), (head + after + tail).encode(), hashlib.sha256).hexdigest()
+        lines.append(f"{after} {signature}")
+    names = {"pairs": "pairs.txt", "head": "head.txt", "tail": "tail.txt"}
+    files = {key: folder / name for key, name in names.items()}
+    files["pairs"].write_text("\n".join(lines) + "\n")
+    files["head"].write_text(head)
+    files["tail"].write_text(tail)
+    script = folder / "load.lua"
+    script.write_text(_fill(files, path))
+    return script
+
+
+def _fill(files: dict[str, Path], path: str) -> str:
+    text = _LUA.replace("%%", "%")
+    for key, file in files.items():
+        text = text.replace(f"%({key})r", json.dumps(str(file)))
+    return text.replace("%(path)r", json.dumps(path))
+
+
+def load(script: Path, address: str, round_: int) -> Load:
+    """Run wrk once."""
+    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-s", str(script), f"http://{address}"]
+    told = subprocess.run(
+        [*command, "--", str(round_ * 10_000_000)], capture_output=True, text=True, check=True
+    ).stdout
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])  # type: ignore[index]
+    errors = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
+    return Load(rate, _ms(told, "50%"), _ms(told, "99%"), int(errors[1]) if errors else 0)
+
+
+def _ms(told: str, what: str) -> float:
+    value, unit = re.search(rf"{what}\s+([\d.]+)(us|ms|s)", told).groups()  # type: ignore[union-attr]
+    return float(value) * {"us": 0.001, "ms": 1.0, "s": 1000.0}[unit]
+
+
+@contextmanager
+def ours(folder: Path) -> Iterator[str]:
+    """Serve our webhook endpoint."""
+    address = free_address()
+    hook = Hook(forge="github", secret=Secret(SECRET))
+    settings = make_settings(str(folder), hooks=(hook,), bind=address)
+    database = Database(sqlite_url(str(folder)))
+    migrate.upgrade(database)
+    database.dispose()
+    parts = assembly.Parts(settings, Broker(""))
+    server = multiprocessing.get_context("fork").Process(
+        target=lambda: Httpd(lambda: assembly.webhooks_app(parts), address).run()
+    )
+    server.start()
+    try:
+        _wait(address)
+        yield address
+    finally:
+        server.terminate()
+        server.join()
+
+
+@contextmanager
+def theirs(folder: Path) -> Iterator[str]:
+    """Serve Debian's `webhook`."""
+    address = free_address()
+    host, port = address.split(":")
+    rule = {
+        "match": {
+            "type": "payload-hmac-sha256",
+            "secret": SECRET,
+            "parameter": {"source": "header", "name": "X-Hub-Signature-256"},
+        }
+    }
+    hooks = folder / "hooks.json"
+    hooks.write_text(json.dumps([{"id": "github", "execute-command": shutil.which("true"), "trigger-rule": rule}]))
+    server = subprocess.Popen(
+        ["webhook", "-hooks", str(hooks), "-ip", host, "-port", port],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait(address)
+        yield address
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def _wait(address: str) -> None:
+    host, port = address.split(":")
+    for _ in range(200):
+        try:
+            socket.create_connection((host, int(port)), 1).close()
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise TimeoutError(address)
+
+
+def main(rounds: int = 5) -> None:
+    """Measure both in turn and print medians and the ratio."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "state").mkdir()
+        mine, other = prepare(_sub(folder, "a"), "/webhooks/github"), prepare(_sub(folder, "b"), "/hooks/github")
+        pairs = []
+        with ours(folder / "state") as address, theirs(folder) as beside:
+            for number in range(rounds):
+                pairs.append((load(mine, address, number), load(other, beside, number)))
+                print(f"  round {number}: ours {pairs[-1][0]}  webhook {pairs[-1][1]}", flush=True)
+    _report(pairs)
+
+
+def _sub(folder: Path, name: str) -> Path:
+    (folder / name).mkdir()
+    return folder / name
+
+
+def _report(pairs: list[tuple[Load, Load]]) -> None:
+    from statistics import median
+
+    rate = median(a.rate for a, _ in pairs), median(b.rate for _, b in pairs)
+    ratio = median(a.rate / b.rate for a, b in pairs)
+    p99 = median(a.p99 for a, _ in pairs), median(b.p99 for _, b in pairs)
+    print(f"webhooks: ours {rate[0]:.0f}/s, webhook {rate[1]:.0f}/s, ratio {ratio:.2f} (goal 1.5)")
+    print(f"          p99 ours {p99[0]:.0f} ms (goal 50), webhook {p99[1]:.0f} ms")
+
+
+if __name__ == "__main__":
+    main()
