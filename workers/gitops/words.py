@@ -5,20 +5,26 @@ import unicodedata
 LIMIT = 300
 """Characters of a sentence that goes to chat and tables; Argo CD's messages may have thousands."""
 
+MAX_READ = 20_000
+"""Characters of a foreign text that are looked at."""
+
 _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 
 
 def one_line(text: object, limit: int = LIMIT) -> str:
-    """Return the text on one line: blanks collapsed, control characters out, cut with an ellipsis at `limit`.
+    """Return the text on one line: blanks collapsed, control characters out, at most `limit` characters.
 
-    Signs that turn the direction of writing go too; they could make a message read as another one. Anything that is
+    What is too long loses its middle: it begins with the subject, and Go's wrapped errors end with the cause. Signs that turn the direction of writing go too; they could make a message read as another one. Anything that is
     no text gives "".
     """
     if not isinstance(text, str):
         return ""
-    kept = "".join(" " if c.isspace() else c for c in text[: limit * 20] if _harmless(c))
+    kept = "".join(" " if c.isspace() else c for c in text[:MAX_READ] if _harmless(c))
     joined = " ".join(kept.split())
-    return joined if len(joined) <= limit else f"{joined[: limit - 1].rstrip()}…"
+    if len(joined) <= limit:
+        return joined
+    head = limit * 2 // 5
+    return f"{joined[:head].rstrip()} … {joined[head + 3 - limit :].lstrip()}"
 
 
 def _harmless(char: str) -> bool:

@@ -1,0 +1,197 @@
+"""Why is an application unhealthy? One sentence from what Argo CD knows: operation, conditions, resources, events.
+
+Since Argo CD 3.0 the health of single resources is not in the list of applications, and the application's own state
+never names a cause; the resource tree and the Kubernetes events do.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from workers.gitops.application import Json, mapping, mappings, text, texts
+from workers.gitops.words import LIMIT, one_line
+
+__all__ = ["why_unhealthy"]
+
+_SYNC, _ERROR, _POD, _EVENT, _RESOURCE, _PENDING, _OWN = 70, 60, 50, 40, 30, 20, 10
+
+# What a pod says about itself ("Status Reason"), the gravest first: the later ones often only follow from another.
+_POD_REASONS = (
+    "InvalidImageName",
+    "ImageInspectError",
+    "ErrImageNeverPull",
+    "ImagePullBackOff",
+    "ErrImagePull",
+    "CreateContainerConfigError",
+    "CreateContainerError",
+    "RunContainerError",
+    "OOMKilled",
+    "CrashLoopBackOff",
+    "Error",
+    "StartError",
+    "ContainerCannotRun",
+    "Evicted",
+    "DeadlineExceeded",
+    "NodeLost",
+)
+# Warnings that name a cause, the gravest first.
+_EVENT_REASONS = (
+    "FailedCreate",
+    "FailedScheduling",
+    "FailedMount",
+    "FailedAttachVolume",
+    "FailedCreatePodSandBox",
+    "Failed",
+    "Unhealthy",
+    "BackOff",
+    "ProgressDeadlineExceeded",
+    "FailedBinding",
+    "ProvisioningFailed",
+)
+_PULL = frozenset({"InvalidImageName", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull"})
+_UNWELL = ("Degraded", "Missing", "Unknown")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Cause:
+    """One possible cause; the greatest wins: the graver, then the newer, then the one that says more."""
+
+    severity: int
+    rank: int
+    at: str
+    sentence: str
+
+
+def why_unhealthy(application: Mapping[str, Any], tree: Mapping[str, Any], events: Sequence[Any] | Json) -> str:
+    """Say in one sentence of at most `LIMIT` characters what is wrong, or "" when nothing says so.
+
+    In this order: what the last sync could not apply and hooks that failed; errors of the application itself; pods
+    that cannot start or run (with what the events say about them); warnings of events; unhealthy resources; pods that
+    are not up yet; the application's own message.
+
+    :param application: of ``GET /applications/{name}``. :param tree: of ``.../resource-tree``, or {}.
+    :param events: of ``.../events``: the list, or the object with ``items``. Odd shapes are passed over.
+    """
+    application, tree = mapping(application), mapping(tree)
+    warnings = _warnings(events)
+    causes = [
+        *_operation_causes(application),
+        *_condition_causes(application),
+        *_node_causes(tree, warnings),
+        *_event_causes(warnings),
+        *_own_causes(application),
+    ]
+    return one_line(max(causes).sentence) if causes else ""
+
+
+def _operation_causes(application: Json) -> Iterator[_Cause]:
+    state = mapping(mapping(application.get("status")).get("operationState"))
+    if state.get("phase") not in ("Failed", "Error"):
+        return
+    for result in mappings(mapping(state.get("syncResult")).get("resources")):
+        hook = text(result.get("hookType"))
+        failed = result.get("status") == "SyncFailed" or (hook and result.get("hookPhase") in ("Failed", "Error"))
+        if failed:
+            what = f"{hook} hook {_name(result)} failed" if hook else f"{_name(result)} could not be applied"
+            yield _Cause(_SYNC, 1, "", _joined(what, result.get("message")))
+    yield _Cause(_SYNC, 0, "", _joined("The sync failed", state.get("message")))
+
+
+def _condition_causes(application: Json) -> Iterator[_Cause]:
+    for condition in mappings(mapping(application.get("status")).get("conditions")):
+        kind = text(condition.get("type"))
+        if kind.endswith("Error"):
+            yield _Cause(
+                _ERROR, 0, text(condition.get("lastTransitionTime")), _joined(kind, condition.get("message"))
+            )
+
+
+def _node_causes(tree: Json, warnings: Sequence[Json]) -> Iterator[_Cause]:
+    for node in mappings(tree.get("nodes")):
+        health, born = mapping(node.get("health")), text(node.get("createdAt"))
+        status, message = text(health.get("status")), text(health.get("message"))
+        if node.get("kind") == "Pod":
+            yield from _pod_causes(node, status, message, born, warnings)
+        elif status in _UNWELL:
+            rank = 1 if message else 0
+            yield _Cause(_RESOURCE, rank, born, _joined(f"{_name(node)} is {status}", message))
+
+
+def _pod_causes(node: Json, status: str, message: str, born: str, warnings: Sequence[Json]) -> Iterator[_Cause]:
+    """A pod that is well says nothing; one that is not is explained by its own events when they say more."""
+    reason = _pod_reason(node)
+    bare = reason.rpartition(":")[2]  # "Init:CrashLoopBackOff" is an init container's
+    about = [one for one in warnings if _is_about(one, node)]
+    if bare in _POD_REASONS:
+        rank = len(_POD_REASONS) - _POD_REASONS.index(bare)
+        said = _said_about(bare, about) or message
+        yield _Cause(_POD, rank, born, _joined(f"{_name(node)} is in {reason}", said))
+    elif status in _UNWELL:
+        yield _Cause(_POD, 0, born, _joined(f"{_name(node)} is {reason or status}", message))
+    elif status == "Progressing":
+        yield _Cause(_PENDING, 0, born, _joined(f"{_name(node)} is not ready ({reason or status})", message))
+
+
+def _pod_reason(node: Json) -> str:
+    return next(
+        (text(one.get("value")) for one in mappings(node.get("info")) if one.get("name") == "Status Reason"), ""
+    )
+
+
+def _said_about(reason: str, warnings: Sequence[Json]) -> str:
+    """Find what the events of a pod say about its state: why the pull failed, which probe killed it."""
+    wanted = ("Failed",) if reason in _PULL else ("Failed", "Unhealthy")
+    found = [one for one in warnings if one.get("reason") in wanted]
+    if reason in _PULL:
+        found = [one for one in found if "pull" in text(one.get("message")).lower()]
+    return max((text(one.get("message")) for one in found), key=len, default="")
+
+
+def _event_causes(warnings: Sequence[Json]) -> Iterator[_Cause]:
+    for event in warnings:
+        reason, about = text(event.get("reason")), mapping(event.get("involvedObject"))
+        known = reason in _EVENT_REASONS
+        rank = len(_EVENT_REASONS) - _EVENT_REASONS.index(reason) if known else 0
+        sentence = _joined(f"{_name(about)}: {reason}", event.get("message"))
+        yield _Cause(_EVENT if known else _PENDING, rank, _event_time(event), sentence)
+
+
+def _own_causes(application: Json) -> Iterator[_Cause]:
+    status = mapping(application.get("status"))
+    for resource in mappings(status.get("resources")):
+        health = mapping(resource.get("health"))
+        if health.get("status") in _UNWELL:
+            sentence = _joined(f"{_name(resource)} is {health['status']}", health.get("message"))
+            yield _Cause(_RESOURCE, 0, "", sentence)
+    health = mapping(status.get("health"))
+    if text(health.get("status")) not in ("", "Healthy"):
+        yield _Cause(_OWN, 0, "", _joined(f"The application is {health['status']}", health.get("message")))
+
+
+def _warnings(events: object) -> list[Json]:
+    """List the warnings, newest last. Events of resources that are gone are in there too, and they are old."""
+    listed = mappings(mapping(events).get("items")) or mappings(events)
+    return sorted((one for one in listed if one.get("type") == "Warning"), key=_event_time)
+
+
+def _event_time(event: Json) -> str:
+    series = mapping(event.get("series"))
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return next((time for time in times if isinstance(time, str) and time), "")
+
+
+def _is_about(event: Json, node: Json) -> bool:
+    about = mapping(event.get("involvedObject"))
+    if about.get("uid") and node.get("uid"):
+        return bool(about["uid"] == node["uid"])
+    return all(text(about.get(key)) == text(node.get(key)) for key in ("kind", "namespace", "name"))
+
+
+def _name(resource: Json) -> str:
+    place = "/".join(filter(None, texts([resource.get("namespace"), resource.get("name")])))
+    return f"{text(resource.get('kind')) or 'Resource'} {place or '(without a name)'}"
+
+
+def _joined(what: str, message: object) -> str:
+    said = one_line(message, LIMIT - 100)
+    return f"{what}: {said}" if said else what
