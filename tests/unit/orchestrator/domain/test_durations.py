@@ -1,0 +1,36 @@
+"""Lengths of time: read as people write them, written as people read them."""
+
+import pytest
+
+from orchestrator.domain.durations import seconds, words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("90", 90.0), ("90s", 90.0), (" 10 m ", 600.0), ("1.5h", 5400.0), ("1d", 86400.0), ("0", 0.0)],
+)
+def test_a_length_of_time_is_read(text: str, expected: float) -> None:
+    assert seconds(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "soon", "-1s", "1w", "1h30m", "1e3", "nan"])
+def test_what_is_no_length_of_time_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="not a length of time"):
+        seconds(text)
+
+
+@pytest.mark.parametrize(
+    ("length", "expected"),
+    [
+        (0, "0.0 s"),
+        (4.16, "4.2 s"),
+        (12.4, "12 s"),
+        (60, "1m00s"),
+        (130.2, "2m10s"),
+        (3600, "1h00m"),
+        (3965, "1h06m"),
+        (90000, "25h00m"),
+    ],
+)
+def test_a_length_of_time_is_written(length: float, expected: str) -> None:
+    assert words(length) == expected
