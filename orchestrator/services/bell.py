@@ -41,7 +41,9 @@ class Bell:
             raise Unavailable(Reason.BROKER_UNAVAILABLE, type(error).__name__) from error
 
     def ping(self) -> None:
-        """Prove that Redis answers. :raises Unavailable: it does not."""
+        """Prove that Redis answers. :raises Unavailable: it does not, or there is none."""
+        if not self._url:
+            raise Unavailable(Reason.BROKER_UNAVAILABLE, "none is configured")
         try:
             with _connect(self._url, _TIMEOUT) as connection:
                 connection.ping()

@@ -1,0 +1,191 @@
+"""Read models: what the API, the pages and the command line show, each read in one consistent look at the tables."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection
+
+from orchestrator.domain.apps import App, Settings
+from orchestrator.domain.errors import PilotageError
+from orchestrator.domain.reasons import explain
+from orchestrator.domain.runs import Run
+from orchestrator.services.bell import Bell
+from orchestrator.services.views import View, app_view, delivery_view, run_view
+from orchestrator.store import deliveries, figures, logs, migrate, notifications, runs, tokens
+from orchestrator.store.database import Database
+from orchestrator.store.database import now as clock
+from orchestrator.store.logs import Line
+
+__all__ = ["Figures", "Line", "Page", "Queries", "View", "app_view", "delivery_view", "run_view"]
+
+ALIVE = 60.0
+"""Seconds since a process was last seen within which it counts as alive."""
+MAX_LINES = 2000
+"""Lines of a log that are read at a time."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Part of a list, newest first. ``next``: the cursor of what follows, or None at the end.
+
+    A cursor is the last id shown: what is added meanwhile comes before it, so nothing is repeated or skipped.
+    """
+
+    items: list[View]
+    next: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """A few counts for metrics."""
+
+    runs: Mapping[str, int]
+    deliveries: Mapping[str, int]
+    notifications: Mapping[str, int]
+    queue: figures.Queue
+
+
+class Queries:
+    """Answers questions; changes nothing. Every call :raises Unavailable: the database does not answer."""
+
+    def __init__(self, database: Database, settings: Settings) -> None:
+        self._database = database
+        self._settings = settings
+
+    def runs(
+        self,
+        *,
+        app: str = "",
+        environment: str = "",
+        state: str = "",
+        limit: int = 50,
+        before: int | None = None,
+        base: str | None = None,
+    ) -> Page:
+        """List runs. `before`: the cursor. `base`: address in front of our own links."""
+        wanted = {"app": app, "environment": environment, "state": state}
+        with self._database.read() as connection:
+            found = runs.page(connection, **wanted, limit=min(limit + 1, runs.MAX_PAGE), before=before)
+        items = [run_view(run, self._settings, base=base) for run in found]
+        return _page(items, limit)
+
+    def run(self, run_id: int, *, base: str | None = None) -> View | None:
+        """Show one run in full, or None."""
+        with self._database.read() as connection:
+            run = runs.load(connection, run_id)
+            if run is None:
+                return None
+            attempts = runs.attempts_of(connection, run)
+            told = notifications.of_run(connection, run_id)
+        return run_view(run, self._settings, base=base, attempts=attempts, notifications=told)
+
+    def load(self, run_id: int) -> Run | None:
+        """Read one run as a value, or None."""
+        with self._database.read() as connection:
+            return runs.load(connection, run_id)
+
+    def lines(self, run_id: int, *, after: int = 0, stage: str = "", limit: int = MAX_LINES) -> list[Line]:
+        """Read the next lines of a run's log."""
+        with self._database.read() as connection:
+            return logs.read(connection, run_id, after=after, stage=stage, limit=limit)
+
+    def tail(self, run_id: int, count: int) -> list[Line]:
+        """Read the last `count` lines of a run's log."""
+        with self._database.read() as connection:
+            after = max(0, logs.last_line(connection, run_id) - count)
+            found: list[Line] = []
+            while more := logs.read(connection, run_id, after=after, limit=count):
+                found.extend(more)
+                after = more[-1].n
+            return found
+
+    def deliveries(self, *, hook: str = "", outcome: str = "", limit: int = 50, before: int | None = None) -> Page:
+        """List what arrived at the webhooks."""
+        with self._database.read() as connection:
+            rows = deliveries.page(connection, hook=hook, outcome=outcome, limit=limit + 1, before=before)
+            made = runs.of_deliveries(connection, [row["id"] for row in rows])
+        return _page([delivery_view(row, made[row["id"]]) for row in rows], limit)
+
+    def delivery(self, delivery_id: int) -> View | None:
+        """Show one delivery, or None."""
+        with self._database.read() as connection:
+            row = deliveries.load(connection, delivery_id)
+            made = runs.of_deliveries(connection, [delivery_id])
+        return None if row is None else delivery_view(row, made[delivery_id])
+
+    def apps(self) -> list[View]:
+        """Show every configured app with what runs where."""
+        return self._apps(self._settings.apps)
+
+    def app(self, name: str) -> View | None:
+        """Show one app, or None."""
+        app = self._settings.app(name)
+        return self._apps([app])[0] if app else None
+
+    def figures(self) -> Figures:
+        """Count what metrics tell."""
+        with self._database.read() as connection:
+            return Figures(
+                runs=figures.runs_by_state(connection),
+                deliveries=figures.deliveries_by_outcome(connection),
+                notifications=figures.notifications_by_state(connection),
+                queue=figures.queue(connection, clock()),
+            )
+
+    def missing(self, bell: Bell) -> dict[str, str]:
+        """Say what keeps us from doing our work: part -> one sentence; empty when nothing does."""
+        found: dict[str, str] = {}
+        try:
+            revision, wanted = migrate.current(self._database), migrate.expected()
+            if revision != wanted:
+                found["schema"] = f"The schema is {revision or 'empty'}, not {wanted}; run `pilotage migrate`."
+            else:
+                found |= self._workers()
+        except PilotageError as error:
+            found["database"] = _worded(error)
+        try:
+            bell.ping()
+        except PilotageError as error:
+            found["broker"] = _worded(error)
+        return found
+
+    def _workers(self) -> dict[str, str]:
+        with self._database.read() as connection:
+            alive = {row["kind"] for row in tokens.alive(connection, clock() - ALIVE)}
+        if "worker" in alive:
+            return {}
+        return {"workers": f"No worker was seen in the last {ALIVE:.0f} s; start `pilotage worker`."}
+
+    def _apps(self, apps: Sequence[App]) -> list[View]:
+        places = [(app.name, env.name) for app in apps for env in app.environments]
+        with self._database.read() as connection:
+            last, deployed, held = _environments(connection, places)
+        return [
+            app_view(
+                app,
+                self._settings,
+                last=_of(app, last),
+                deployed=_of(app, deployed),
+                holds=_of(app, held),
+            )
+            for app in apps
+        ]
+
+
+def _environments(connection: Connection, places: Sequence[tuple[str, str]]) -> tuple[Any, Any, Any]:
+    last = figures.newest(connection, places)
+    return last, figures.newest(connection, places, state="succeeded"), figures.holds(connection)
+
+
+def _of(app: App, found: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
+    return {name: value for (of_app, name), value in found.items() if of_app == app.name}
+
+
+def _page(items: list[View], limit: int) -> Page:
+    return Page(items=items[:limit], next=items[limit - 1]["id"] if len(items) > limit else None)
+
+
+def _worded(error: PilotageError) -> str:
+    evidence = f" ({error.evidence})" if error.evidence else ""
+    return f"{explain(error.reason).text.rstrip('.')}{evidence}. {explain(error.reason).next_step}"

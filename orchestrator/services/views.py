@@ -1,0 +1,219 @@
+"""What people and programs are shown of runs, deliveries and apps: plain dicts, the same for API, pages and streams.
+
+Pure: domain values in, JSON values out. Times are RFC 3339 in UTC with ``Z``, durations seconds.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from orchestrator.domain.apps import App, Environment, Settings
+from orchestrator.domain.reasons import explain
+from orchestrator.domain.refs import repo_key
+from orchestrator.domain.runs import Run, Stage, StageName
+from orchestrator.domain.wording import sentence
+from orchestrator.store.rows import moment
+
+View = dict[str, Any]
+
+
+def run_view(
+    run: Run,
+    settings: Settings,
+    *,
+    base: str | None = None,
+    attempts: Sequence[int] | None = None,
+    notifications: Sequence[Mapping[str, Any]] | None = None,
+) -> View:
+    """Show a run.
+
+    :param base: address in front of our own links; default: the configured ``external_url``.
+    :param attempts: ids of all attempts, and :param notifications: rows of the store; both only in the detail view.
+    """
+    explanation = explain(run.reason)
+    base = settings.external_url if base is None else base
+    view: View = {
+        "id": run.id,
+        "app": run.app,
+        "environment": run.environment,
+        "state": run.state.value,
+        "reason": run.reason.value,
+        "detail": run.detail,
+        "sentence": sentence(run.reason, run.detail),
+        "next_step": explanation.next_step,
+        "who_acts": explanation.actor.value,
+        **_origin(run),
+        **_links(run, settings, base),
+        **_times(run),
+        "stages": [stage_view(stage) for stage in run.stages],
+        "receipt": run.stage(StageName.HEALTH).outputs.get("receipt"),
+    }
+    if attempts is not None:
+        view["attempts"] = list(attempts)
+    if notifications is not None:
+        view["notifications"] = [notification_view(row) for row in notifications]
+    return view
+
+
+def accepted_view(run: Run, base: str) -> View:
+    """Show what a request that was accepted led to."""
+    return {
+        "id": run.id,
+        "url": f"{base}/runs/{run.id}",
+        "api_url": f"{base}/api/v1/runs/{run.id}",
+        "state": run.state.value,
+        "attempt": run.attempt,
+    }
+
+
+def stage_view(stage: Stage) -> View:
+    """Show one stage of a run."""
+    return {
+        "name": stage.name.value,
+        "state": stage.state.value,
+        "reason": stage.reason.value,
+        "detail": stage.detail,
+        "sentence": ""
+        if stage.started_at is None and not stage.state.final
+        else sentence(stage.reason, stage.detail),
+        "attempt": stage.attempt,
+        "reused": stage.reused,
+        "started_at": rfc3339(stage.started_at),
+        "finished_at": rfc3339(stage.finished_at),
+        "seconds": _between(stage.started_at, stage.finished_at),
+    }
+
+
+def notification_view(row: Mapping[str, Any]) -> View:
+    """Show one message that was told about a run, or is to be."""
+    names = ("channel", "type", "state", "detail")
+    return {name: row[name] for name in names} | {"sent_at": rfc3339(moment(row["sent_at"]))}
+
+
+def delivery_view(row: Mapping[str, Any], runs: Sequence[int]) -> View:
+    """Show what arrived at a webhook and what became of it. `runs`: the runs that it made."""
+    names = ("id", "hook", "key", "event", "outcome", "reason", "detail", "repo", "actor", "remote", "size", "sha256")
+    return {
+        **{name: row[name] for name in names},
+        "changes": [{"ref": one.get("ref", ""), "commit": one.get("commit")} for one in row["changes"]],
+        "runs": sorted({*row["runs"], *runs}),
+        "received_at": rfc3339(moment(row["received_at"])),
+    }
+
+
+def app_view(
+    app: App,
+    settings: Settings,
+    *,
+    last: Mapping[str, Run],
+    deployed: Mapping[str, Run],
+    holds: Mapping[str, tuple[str, str, float | None]],
+) -> View:
+    """Show an app and, for each environment by name, its last run, what runs there and its hold."""
+    return {
+        "name": app.name,
+        "repo": app.source.url,
+        "image": f"{settings.registry.host}/{app.image}",
+        "environments": [
+            _environment_view(env, settings, last.get(env.name), deployed.get(env.name), holds.get(env.name))
+            for env in app.environments
+        ],
+    }
+
+
+def argocd_url(settings: Settings, env: Environment) -> str:
+    """Return the address of an environment's page in Argo CD."""
+    place = f"{quote(env.app_namespace)}/" if env.app_namespace else ""
+    return f"{settings.argocd.url.rstrip('/')}/applications/{place}{quote(env.argocd)}"
+
+
+def commit_url(repository: str, commit: str) -> str:
+    """Return the forge's page of a commit, or "" where the repository's address does not tell."""
+    parts = urlsplit(repository)
+    if not commit or parts.scheme not in ("http", "https"):
+        return ""
+    host_and_path = repo_key(repository) if parts.port is None else f"{parts.netloc.rpartition('@')[2]}{parts.path}"
+    return f"{parts.scheme}://{host_and_path.removesuffix('/').removesuffix('.git')}/commit/{quote(commit)}"
+
+
+def rfc3339(at: datetime | None) -> str | None:
+    """Word a time: ``2024-05-06T07:08:09.123Z``."""
+    if at is None:
+        return None
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _origin(run: Run) -> View:
+    return {
+        "trigger": run.trigger.value,
+        "ref": run.ref,
+        "commit": run.commit,
+        "title": run.title,
+        "author": run.author,
+        "actor": run.actor,
+        "image": run.image,
+        "digest": run.digest,
+        "attempt": run.attempt,
+        "rerun_of": run.rerun_of,
+        "superseded_by": run.superseded_by,
+        "blocked_by": run.blocked_by,
+        "delivery": run.delivery_id,
+    }
+
+
+def _links(run: Run, settings: Settings, base: str) -> View:
+    app = settings.app(run.app)
+    env = app.environment(run.environment) if app else None
+    return {
+        "gitops_commit": str(run.outputs.get("gitops_commit") or ""),
+        "argocd_url": argocd_url(settings, env) if env else "",
+        "url": f"{base}/runs/{run.id}",
+        "api_url": f"{base}/api/v1/runs/{run.id}",
+    }
+
+
+def _times(run: Run) -> View:
+    return {
+        "created_at": rfc3339(run.created_at),
+        "started_at": rfc3339(run.started_at),
+        "finished_at": rfc3339(run.finished_at),
+        "seconds": _between(run.created_at, run.finished_at),
+    }
+
+
+def _between(start: datetime | None, end: datetime | None) -> float | None:
+    return None if start is None or end is None else round((end - start).total_seconds(), 3)
+
+
+def _environment_view(
+    env: Environment,
+    settings: Settings,
+    last: Run | None,
+    deployed: Run | None,
+    hold: tuple[str, str, float | None] | None,
+) -> View:
+    return {
+        "name": env.name,
+        "branch": env.branch,
+        "tag": env.tag,
+        "values": env.values,
+        "key": env.key,
+        "argocd": env.argocd,
+        "argocd_url": argocd_url(settings, env),
+        "promote_from": env.promote_from,
+        "approval": env.approval,
+        "last_run": None if last is None else {"id": last.id, "state": last.state.value, "reason": last.reason.value},
+        "deployed": None if deployed is None else _deployed_view(deployed),
+        "hold": None if hold is None else {"reason": hold[0], "by": hold[1], "since": rfc3339(moment(hold[2]))},
+    }
+
+
+def _deployed_view(run: Run) -> View:
+    return {
+        "run": run.id,
+        "commit": run.commit,
+        "image": run.image,
+        "digest": run.digest,
+        "since": rfc3339(run.finished_at),
+    }

@@ -1,0 +1,197 @@
+"""The calls of API v1: runs, apps and deliveries. Each view gets what was asked and answers; the table is below."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Response, request
+
+from orchestrator.domain.runs import Run
+from orchestrator.services.control import Wish
+from orchestrator.services.queries import Page
+from orchestrator.services.tokens import Role
+from orchestrator.services.views import accepted_view
+from orchestrator.web import health, logs
+from orchestrator.web import models as m
+from orchestrator.web.calls import Asked, Call, carry_out, to_json
+from orchestrator.web.problems import Problem
+
+V1 = "/api/v1"
+RUN = f"{V1}/runs/<int(max={m.MAX_ID}):run_id>"
+ENVIRONMENT = f"{V1}/apps/<app>/environments/<environment>"
+
+
+def list_runs(asked: Asked) -> Response:
+    """Answer with runs, newest first."""
+    query: m.RunsQuery = asked.query
+    page = asked.site.queries.runs(
+        app=query.app or "",
+        environment=query.environment or "",
+        state=query.state or "",
+        limit=query.limit,
+        before=query.cursor,
+        base=asked.site.base(),
+    )
+    return _listed(asked, page)
+
+
+def get_run(asked: Asked, run_id: int) -> Response:
+    """Answer with one run."""
+    view = asked.site.queries.run(run_id, base=asked.site.base())
+    if view is None:
+        raise _no_run(run_id)
+    return to_json(view)
+
+
+def start_run(asked: Asked) -> Response:
+    """Start a manual run."""
+    body: m.StartRun = asked.body
+    wish = Wish(
+        app=body.app,
+        environment=body.environment,
+        ref=body.ref or "",
+        commit=body.commit or "",
+        image=body.image or "",
+        actor=asked.actor,
+    )
+    return carry_out(asked, lambda once: asked.site.control.start(wish, once=once), _of_run(asked))
+
+
+def rerun(asked: Asked, run_id: int) -> Response:
+    """Start a new run for the same commit."""
+    stage = str(asked.body.from_)
+    return carry_out(
+        asked, lambda once: asked.site.control.rerun(run_id, asked.actor, stage, once=once), _of_run(asked)
+    )
+
+
+def cancel_run(asked: Asked, run_id: int) -> Response:
+    """Ask a run to stop."""
+    return carry_out(asked, lambda once: asked.site.control.cancel(run_id, asked.actor, once=once), _of_run(asked))
+
+
+def approve_run(asked: Asked, run_id: int) -> Response:
+    """Approve a run that waits for it."""
+    return carry_out(asked, lambda once: asked.site.control.approve(run_id, asked.actor, once=once), _of_run(asked))
+
+
+def list_apps(asked: Asked) -> Response:
+    """Answer with every app and what runs where."""
+    return to_json({"items": asked.site.queries.apps(), "next": None})
+
+
+def get_app(asked: Asked, app: str) -> Response:
+    """Answer with one app and what runs where."""
+    view = asked.site.queries.app(app)
+    if view is None:
+        raise Problem(404, "not-found", f"There is no app {app!r} in the configuration.")
+    return to_json(view)
+
+
+def hold_environment(asked: Asked, app: str, environment: str) -> Response:
+    """Stop deploys to an environment."""
+    reason = asked.body.reason or "no reason given"
+    return carry_out(
+        asked,
+        lambda once: asked.site.control.hold(app, environment, reason, asked.actor, once=once),
+        lambda _: {"app": app, "environment": environment, "hold": reason},
+    )
+
+
+def release_environment(asked: Asked, app: str, environment: str) -> Response:
+    """Let deploys go on."""
+    return carry_out(
+        asked,
+        lambda once: asked.site.control.release(app, environment, once=once),
+        lambda _: {"app": app, "environment": environment, "hold": None},
+    )
+
+
+def promote_environment(asked: Asked, app: str, environment: str) -> Response:
+    """Bring what is proven in the environment before to this one."""
+    return carry_out(
+        asked,
+        lambda once: asked.site.control.promote(app, environment, asked.actor, once=once),
+        _of_run(asked),
+    )
+
+
+def list_deliveries(asked: Asked) -> Response:
+    """Answer with deliveries, newest first."""
+    query: m.DeliveriesQuery = asked.query
+    page = asked.site.queries.deliveries(
+        hook=query.hook or "", outcome=query.outcome or "", limit=query.limit, before=query.cursor
+    )
+    return _listed(asked, page)
+
+
+def get_delivery(asked: Asked, delivery_id: int) -> Response:
+    """Answer with one delivery."""
+    view = asked.site.queries.delivery(delivery_id)
+    if view is None:
+        raise Problem(404, "not-found", f"There is no delivery {delivery_id}.")
+    return to_json(view)
+
+
+def _of_run(asked: Asked) -> Any:
+    base = asked.site.base()
+
+    def word(run: Run | None) -> Mapping[str, Any]:
+        return accepted_view(run, base) if run else {}
+
+    return word
+
+
+def _listed(asked: Asked, page: Page) -> Response:
+    headers = {}
+    if page.next is not None:
+        query = urlencode({**request.args, "cursor": page.next})
+        headers["Link"] = f'<{asked.site.base()}{request.path}?{query}>; rel="next"'
+    return to_json({"items": page.items, "next": page.next}, headers=headers)
+
+
+def _no_run(run_id: int) -> Problem:
+    return Problem(404, "not-found", f"There is no run {run_id}.")
+
+
+VIEWER, DEPLOYER = Role.VIEWER, Role.DEPLOYER
+GET, POST = "GET", "POST"
+
+# method, rule, view, role and what it is; the roles of all calls can be read down one column.
+CALLS: tuple[Call, ...] = (
+    Call(method=GET, rule=f"{V1}/runs", view=list_runs, role=VIEWER, tag="runs",
+         summary="List runs, newest first", query=m.RunsQuery, answer=m.RunPage),
+    Call(method=POST, rule=f"{V1}/runs", view=start_run, role=DEPLOYER, tag="runs",
+         summary="Start a manual run", body=m.StartRun, answer=m.Accepted, status=202, problems=(404,)),
+    Call(method=GET, rule=RUN, view=get_run, role=VIEWER, tag="runs",
+         summary="Show a run", answer=m.RunDetail),
+    Call(method=POST, rule=f"{RUN}/rerun", view=rerun, role=DEPLOYER, tag="runs",
+         summary="Repeat a run that is over", body=m.Rerun, answer=m.Accepted, status=202),
+    Call(method=POST, rule=f"{RUN}/cancel", view=cancel_run, role=DEPLOYER, tag="runs",
+         summary="Ask a run to stop", body=m.Nothing, answer=m.Accepted, status=202),
+    Call(method=POST, rule=f"{RUN}/approve", view=approve_run, role=DEPLOYER, tag="runs",
+         summary="Approve a run that waits for it", body=m.Nothing, answer=m.Accepted, status=202),
+    Call(method=GET, rule=f"{RUN}/logs", view=logs.get_log, role=VIEWER, tag="runs",
+         summary="Read or follow the log of a run", query=m.LogQuery, media=logs.MEDIA, problems=(406,)),
+    Call(method=GET, rule=f"{V1}/apps", view=list_apps, role=VIEWER, tag="apps",
+         summary="List apps with what runs where", answer=m.AppList),
+    Call(method=GET, rule=f"{V1}/apps/<app>", view=get_app, role=VIEWER, tag="apps",
+         summary="Show an app with what runs where", answer=m.AppView),
+    Call(method=POST, rule=f"{ENVIRONMENT}/hold", view=hold_environment, role=DEPLOYER, tag="apps",
+         summary="Stop deploys to an environment", body=m.Hold, answer=m.HoldState, status=202),
+    Call(method=POST, rule=f"{ENVIRONMENT}/release", view=release_environment, role=DEPLOYER, tag="apps",
+         summary="Let deploys go on", body=m.Nothing, answer=m.HoldState, status=202),
+    Call(method=POST, rule=f"{ENVIRONMENT}/promote", view=promote_environment, role=DEPLOYER, tag="apps",
+         summary="Bring what is proven in the environment before to this one",
+         body=m.Nothing, answer=m.Accepted, status=202),
+    Call(method=GET, rule=f"{V1}/deliveries", view=list_deliveries, role=VIEWER, tag="deliveries",
+         summary="List deliveries, newest first", query=m.DeliveriesQuery, answer=m.DeliveryPage),
+    Call(method=GET, rule=f"{V1}/deliveries/<int(max={m.MAX_ID}):delivery_id>", view=get_delivery, role=VIEWER,
+         tag="deliveries", summary="Show a delivery", answer=m.DeliveryView),
+    Call(method=GET, rule="/healthz", view=health.get_health, role=None, tag="health",
+         summary="Tell that the process answers", answer=m.Health),
+    Call(method=GET, rule="/readyz", view=health.get_readiness, role=None, tag="health",
+         summary="Tell whether anything that we need is missing", answer=m.Ready, problems=(503,)),
+    Call(method=GET, rule="/metrics", view=health.get_metrics, role=None, tag="health",
+         summary="Figures for Prometheus", media=(health.METRICS_TYPE,)),
+)  # fmt: skip

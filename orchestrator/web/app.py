@@ -1,0 +1,78 @@
+"""Puts the web together: API, pages, errors, headers, sessions."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from functools import cache
+
+from flask import Flask, Response
+
+from orchestrator.domain.apps import Settings
+from orchestrator.services.bell import Bell
+from orchestrator.services.control import Control
+from orchestrator.services.queries import Queries
+from orchestrator.store.database import Database
+from orchestrator.web import auth, openapi, pages, problems
+from orchestrator.web.api import CALLS, V1
+from orchestrator.web.calls import Site, mount, to_json
+from orchestrator.web.streams import Streams
+
+STREAMS = "pilotage.streams"
+"""Name in ``app.extensions`` of the `Streams`; whoever serves the app calls its ``close`` before stopping."""
+
+
+def utc_now() -> datetime:
+    """Return the time with its zone."""
+    return datetime.now(UTC)
+
+
+def create_app(
+    *,
+    database: Database,
+    settings: Settings,
+    control: Control,
+    bell: Bell,
+    now: Callable[[], datetime] = utc_now,
+    streams: Streams | None = None,
+) -> Flask:
+    """Make the app that serves the API and the pages; the caller mounts the webhooks beside them.
+
+    :param now: our clock, with a time zone. :param streams: how many logs are followed at a time.
+    """
+    app = Flask(__name__)
+    guard = auth.Guard(database=database, external_url=settings.external_url)
+    site = Site(
+        settings=settings,
+        queries=Queries(database, settings),
+        control=control,
+        bell=bell,
+        guard=guard,
+        now=now,
+        streams=streams or Streams(),
+    )
+    _configure(app, settings)
+    app.extensions[STREAMS] = site.streams
+    problems.install(app)
+    app.after_request(auth.secure)
+    mount(app, site, CALLS)
+    document = cache(openapi.document)
+    app.add_url_rule(f"{V1}/openapi.json", "api.openapi", lambda: _document(document))
+    pages.install(app, site)
+    return app
+
+
+def _configure(app: Flask, settings: Settings) -> None:
+    app.secret_key = auth.session_key(settings.state_dir)
+    app.session_interface = auth.Sessions()
+    app.config.update(
+        SESSION_COOKIE_NAME="pilotage_session",
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        SESSION_COOKIE_SECURE=settings.external_url.startswith("https://"),
+        SESSION_REFRESH_EACH_REQUEST=False,
+        PERMANENT_SESSION_LIFETIME=timedelta(days=auth.SESSION_DAYS),
+        SEND_FILE_MAX_AGE_DEFAULT=timedelta(minutes=5),
+    )
+
+
+def _document(document: Callable[[], dict[str, object]]) -> Response:
+    return to_json(document())

@@ -1,0 +1,139 @@
+"""Who asks and what they may do: bearer tokens for programs, a signed session cookie for browsers."""
+
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from flask import Flask, Response, request, session
+from flask.sessions import SecureCookieSessionInterface
+
+from orchestrator.services import tokens
+from orchestrator.services.tokens import Principal, Role
+from orchestrator.store.database import Database
+from orchestrator.web.problems import Problem
+
+SESSION_DAYS = 7
+_KEY_FILE = "session.key"
+_KEY_BYTES = 32
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """Knows the tokens. ``external_url``: the address that browsers use, for the check of their ``Origin``."""
+
+    database: Database
+    external_url: str
+
+    def require(self, needed: Role) -> Principal:
+        """Return who asks.
+
+        :raises Problem: 401 nobody or an invalid token, 403 not enough of a role or a request from another site.
+        """
+        who = self.who()
+        if who is None:
+            raise Problem(
+                401,
+                "unauthorized",
+                "Send a valid token as `Authorization: Bearer plt_...`; `pilotage token create` makes one.",
+                headers={"WWW-Authenticate": 'Bearer realm="pilotage"'},
+            )
+        if not who.role.may(needed):
+            raise Problem(403, "forbidden", f"This call needs the role {needed}; the token has the role {who.role}.")
+        return who
+
+    def who(self) -> Principal | None:
+        """Return who asks, by bearer token or session; None: nobody that we know.
+
+        :raises Problem: a browser was led here by another site to change something.
+        """
+        header = request.headers.get("Authorization")
+        if header is not None:
+            scheme, _, plain = header.partition(" ")
+            return tokens.authenticate(self.database, plain.strip()) if scheme.lower() == "bearer" else None
+        digest = session.get("token")
+        if not isinstance(digest, str):
+            return None
+        self.check_site()
+        return tokens.by_digest(self.database, digest)
+
+    def is_valid(self, who: Principal) -> bool:
+        """Tell whether a token that was let in is still valid."""
+        return tokens.by_digest(self.database, who.digest) is not None
+
+    def check_site(self) -> None:
+        """Make sure that a browser that changes something does so from our own pages (no token field is needed).
+
+        Browsers set these headers themselves; pages cannot. :raises Problem: 403, from another site.
+        """
+        if request.method in _SAFE_METHODS:
+            return
+        site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+        ours = {request.host, urlsplit(self.external_url).netloc}
+        if site == "same-origin" or (site is None and origin is not None and urlsplit(origin).netloc in ours):
+            return
+        raise Problem(403, "cross-site", "The request comes from another site; open the page here and try again.")
+
+
+def log_in(database: Database, plain: str) -> Principal | None:
+    """Begin a session for the holder of a token; None when it is not valid."""
+    who = tokens.authenticate(database, plain.strip())
+    if who is not None:
+        session.clear()
+        session.permanent = True
+        session["token"] = who.digest
+    return who
+
+
+def log_out() -> None:
+    """End the session."""
+    session.clear()
+
+
+def secure(response: Response) -> Response:
+    """Add the headers that keep browsers from doing what our pages never ask for."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
+    if not request.path.startswith("/static/"):
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+class Sessions(SecureCookieSessionInterface):
+    """Cookies that go over https only, where we are reached by https."""
+
+    def get_cookie_secure(self, app: Flask) -> bool:
+        """Tell whether the cookie may travel over https only."""
+        return bool(app.config["SESSION_COOKIE_SECURE"]) or request.is_secure
+
+
+def session_key(state_dir: str) -> bytes:
+    """Return the key that signs sessions, made once in ``<state_dir>/session.key`` (mode 0600).
+
+    Two processes that start together end up with the same key: who comes second reads the first one's.
+    """
+    path = Path(state_dir) / _KEY_FILE
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        fresh = path.with_name(f".{_KEY_FILE}-{os.getpid()}-{secrets.token_hex(4)}")
+        tokens.write_private(fresh, secrets.token_bytes(_KEY_BYTES))
+        try:
+            os.link(fresh, path)  # unlike a rename, this never replaces a key that is there
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    path.chmod(0o600)
+    return path.read_bytes()

@@ -1,0 +1,71 @@
+"""The log of a run: whole as text or JSON lines, or followed live (text, JSON lines, server-sent events)."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from flask import Response, request
+
+from orchestrator.web.calls import Asked
+from orchestrator.web.models import MAX_ID, LogQuery
+from orchestrator.web.problems import Problem
+from orchestrator.web.streams import EVENTS, JSON_LINES, TEXT, Feed, Pen
+
+MEDIA = (TEXT, JSON_LINES, EVENTS)
+_STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-cache"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """What the reader asked for."""
+
+    media: str
+    follow: bool
+    after: int
+
+
+def get_log(asked: Asked, run_id: int) -> Response:
+    """Answer with the log of a run, from memory that does not grow with it."""
+    query: LogQuery = asked.query
+    run = asked.site.queries.load(run_id)
+    if run is None:
+        raise Problem(404, "not-found", f"There is no run {run_id}.")
+    wanted = _wanted(query)
+    feed = Feed(
+        queries=asked.site.queries,
+        settings=asked.site.settings,
+        base=asked.site.base(),
+        run=run_id,
+        stage=query.stage or "",
+        after=wanted.after,
+        still_allowed=lambda: asked.who is None or asked.site.guard.is_valid(asked.who),
+    )
+    pen = Pen(media=wanted.media, ansi=query.ansi == "1")
+    if not wanted.follow:
+        return Response(_bytes(feed.present(pen)), content_type=pen.content_type)
+    return _followed(asked, feed, pen)
+
+
+def _followed(asked: Asked, feed: Feed, pen: Pen) -> Response:
+    """Answer with a stream, if this process can hold one more."""
+    streams = asked.site.streams
+    if not streams.enter():
+        detail = "This server follows as many logs as it can; ask again, or read the log without `follow`."
+        raise Problem(503, "too-many-streams", detail, headers={"Retry-After": "10"})
+    body = () if request.method == "HEAD" else _bytes(feed.followed(pen, streams))
+    answer = Response(body, headers=_STREAM_HEADERS, content_type=pen.content_type)
+    answer.call_on_close(streams.leave)
+    return answer
+
+
+def _wanted(query: LogQuery) -> _Wanted:
+    media = request.accept_mimetypes.best_match(MEDIA) if request.accept_mimetypes else TEXT
+    if media is None:
+        raise Problem(406, "not-acceptable", f"A log can be had as {', '.join(MEDIA)}.")
+    last = request.headers.get("Last-Event-ID", "")
+    after = int(last) if last.isascii() and last.isdigit() and len(last) <= len(str(MAX_ID)) else query.after
+    return _Wanted(media=media, follow=query.follow == "1" or media == EVENTS, after=min(after, MAX_ID))
+
+
+def _bytes(parts: Iterator[str]) -> Iterator[bytes]:
+    for part in filter(None, parts):  # to some servers, an empty part is the end
+        yield part.encode("utf-8", "replace")

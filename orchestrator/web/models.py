@@ -1,0 +1,311 @@
+"""What goes in and out of the API, as models: requests are checked against them, answers are documented by them."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from orchestrator.domain.reasons import Actor
+from orchestrator.domain.runs import RunState, StageName, StageState, Trigger
+
+MAX_ID = 2**31 - 1
+"""The largest id that both databases can hold in an integer column."""
+MAX_LIMIT = 100
+
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+Id = Annotated[int, Field(ge=1, le=MAX_ID)]
+Time = Annotated[str, Field(description="RFC 3339, UTC", examples=["2024-05-06T07:08:09.123Z"])]
+
+
+class Model(BaseModel):
+    """Every key is known; anything else is an error."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Paging(Model):
+    """Where in a list to begin and how much of it to read."""
+
+    limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="Items in one page.")
+    cursor: Id | None = Field(default=None, description="`next` of the page before.")
+
+
+class RunsQuery(Paging):
+    """Which runs."""
+
+    app: Name | None = None
+    environment: Name | None = None
+    state: RunState | None = None
+
+
+class DeliveriesQuery(Paging):
+    """Which deliveries."""
+
+    hook: Name | None = Field(default=None, description="Name of the forge.")
+    outcome: Literal["accepted", "ignored", "pinged", "refused"] | None = None
+
+
+class LogQuery(Model):
+    """Which lines of a log, and how."""
+
+    stage: StageName | None = None
+    after: int = Field(default=0, ge=0, le=MAX_ID, description="Only lines with a larger number.")
+    follow: Literal["0", "1"] = Field(default="0", description="Go on until the run is over.")
+    ansi: Literal["0", "1"] = Field(default="0", description="Keep terminal escape sequences.")
+
+
+class StartRun(Model):
+    """A manual run of exactly one of `ref` (branch or tag), `commit` (full id) or `image` (tag or digest)."""
+
+    app: Name
+    environment: Name
+    ref: Annotated[str, StringConstraints(min_length=1, max_length=250)] | None = None
+    commit: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")] | None = None
+    image: (
+        Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64})$")] | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "StartRun":
+        if sum(one is not None for one in (self.ref, self.commit, self.image)) != 1:
+            raise ValueError("name exactly one of ref, commit or image")
+        return self
+
+
+class Rerun(Model):
+    """Where the new run really does its work again; what comes before is proven and reused."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    from_: Literal["failed", "start"] | StageName = Field(default="failed", alias="from")
+
+
+class Nothing(Model):
+    """The call takes no input; an empty body or `{}`."""
+
+
+class Hold(Model):
+    """Why deploys stop."""
+
+    reason: Text = ""
+
+
+class StageView(Model):
+    """One stage of a run."""
+
+    name: StageName
+    state: StageState
+    reason: str
+    detail: str
+    sentence: str
+    attempt: int
+    reused: bool
+    started_at: Time | None
+    finished_at: Time | None
+    seconds: float | None
+
+
+class NotificationView(Model):
+    """One message about a run."""
+
+    channel: str
+    type: str
+    state: str
+    detail: str
+    sent_at: Time | None
+
+
+class RunView(Model):
+    """One run as a list shows it."""
+
+    id: int
+    app: str
+    environment: str
+    state: RunState
+    reason: str = Field(description="Stable code; `sentence` says it in words.")
+    detail: str
+    sentence: str
+    next_step: str
+    who_acts: Actor
+    trigger: Trigger
+    ref: str
+    commit: str
+    title: str
+    author: str
+    actor: str
+    image: str
+    digest: str
+    attempt: int
+    rerun_of: int | None
+    superseded_by: int | None
+    blocked_by: int | None
+    delivery: int | None
+    gitops_commit: str
+    argocd_url: str
+    url: str
+    api_url: str
+    created_at: Time
+    started_at: Time | None
+    finished_at: Time | None
+    seconds: float | None = Field(description="From acceptance to the end.")
+    stages: list[StageView]
+    receipt: dict[str, Any] | None = Field(description="The proof of the deploy, once it is healthy.")
+
+
+class RunDetail(RunView):
+    """One run with all that belongs to it."""
+
+    attempts: list[int] = Field(description="Ids of the run and of all that repeat it, oldest first.")
+    notifications: list[NotificationView]
+
+
+class RunPage(Model):
+    """Part of the list of runs, newest first."""
+
+    items: list[RunView]
+    next: int | None = Field(description="`cursor` of the next page; null at the end.")
+
+
+class Accepted(Model):
+    """What a request led to."""
+
+    id: int
+    url: str
+    api_url: str
+    state: RunState
+    attempt: int
+
+
+class LastRun(Model):
+    """The newest run of an environment."""
+
+    id: int
+    state: RunState
+    reason: str
+
+
+class Deployed(Model):
+    """What the last successful run brought."""
+
+    run: int
+    commit: str
+    image: str
+    digest: str
+    since: Time | None
+
+
+class HoldView(Model):
+    """A stop on an environment."""
+
+    reason: str
+    by: str
+    since: Time | None
+
+
+class EnvironmentView(Model):
+    """Where an app runs, and what runs there."""
+
+    name: str
+    branch: str
+    tag: str
+    values: str
+    key: str
+    argocd: str
+    argocd_url: str
+    promote_from: str
+    approval: bool
+    last_run: LastRun | None
+    deployed: Deployed | None
+    hold: HoldView | None
+
+
+class AppView(Model):
+    """One deployable service."""
+
+    name: str
+    repo: str
+    image: str
+    environments: list[EnvironmentView]
+
+
+class AppList(Model):
+    """Every configured app, in the order of the configuration."""
+
+    items: list[AppView]
+    next: None = Field(description="Always null: the list is complete.")
+
+
+class HoldState(Model):
+    """The hold of an environment as it is now; `hold` is null when it is released."""
+
+    app: str
+    environment: str
+    hold: str | None
+
+
+class ChangeView(Model):
+    """One ref that moved."""
+
+    ref: str
+    commit: str | None
+
+
+class DeliveryView(Model):
+    """One webhook request as it arrived, and what became of it."""
+
+    id: int
+    hook: str
+    key: str
+    event: str
+    outcome: str
+    reason: str
+    detail: str
+    repo: str
+    actor: str
+    remote: str
+    size: int
+    sha256: str
+    changes: list[ChangeView]
+    runs: list[int]
+    received_at: Time
+
+
+class DeliveryPage(Model):
+    """Part of the list of deliveries, newest first."""
+
+    items: list[DeliveryView]
+    next: int | None = Field(description="`cursor` of the next page; null at the end.")
+
+
+class Part(Model):
+    """One thing that is wrong with a request."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    in_: str = Field(alias="in")
+    field: str
+    message: str
+
+
+class ProblemView(Model):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[Part]
+    request_id: str
+
+
+class Health(Model):
+    """The process answers."""
+
+    status: Literal["ok"]
+
+
+class Ready(Model):
+    """Nothing that we need is missing."""
+
+    status: Literal["ready"]

@@ -1,0 +1,204 @@
+"""The browser pages: rendered on the server, readable without JavaScript; a script only adds the live log."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from flask import Flask, Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from orchestrator.domain.ansi import plain
+from orchestrator.domain.runs import RunState
+from orchestrator.services.tokens import Principal, Role
+from orchestrator.services.views import commit_url
+from orchestrator.web import models as m
+from orchestrator.web import words
+from orchestrator.web.auth import log_in, log_out
+from orchestrator.web.calls import Site
+from orchestrator.web.problems import Problem
+
+TAIL = 200
+"""Log lines on the page of a run."""
+PAGE = 30
+"""Items in one page of a list."""
+
+Answer = str | Response | WerkzeugResponse
+ACTIONS: dict[str, str] = {"rerun": "Re-run", "cancel": "Cancel", "approve": "Approve"}
+"""What people can do with a run from its page."""
+
+
+def install(app: Flask, site: Site) -> None:
+    """Add the pages to `app`."""
+    pages = _Pages(site)
+    run_rule = f"/runs/<int(max={m.MAX_ID}):run_id>"
+    for rule, name, view, method in (
+        ("/", "home", lambda: redirect(url_for("pages.runs")), "GET"),
+        ("/runs", "runs", pages.runs, "GET"),
+        (run_rule, "run", pages.run, "GET"),
+        (f"{run_rule}/<any({','.join(ACTIONS)}):action>", "act", pages.act, "POST"),
+        ("/apps", "apps", pages.apps, "GET"),
+        ("/deliveries", "deliveries", pages.deliveries, "GET"),
+        ("/login", "login", pages.login, "GET"),
+        ("/login", "log_in", pages.log_in, "POST"),
+        ("/logout", "log_out", pages.log_out, "POST"),
+    ):
+        app.add_url_rule(rule, f"pages.{name}", _on_page(view), methods=[method])
+    app.jinja_env.filters.update(
+        ago=lambda at: words.ago(at, site.now()),
+        took=words.took,
+        moment=words.moment,
+        glyph=words.glyph,
+        short=words.short,
+        ref_name=words.ref_name,
+    )
+    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+
+
+def _on_page(view: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Lead people who are not logged in to the login page instead of answering 401."""
+
+    def handle(**place: Any) -> Answer:
+        try:
+            return view(**place)
+        except Problem as problem:
+            if problem.status != 401:
+                raise
+            target = request.full_path.rstrip("?") if request.method == "GET" else "/runs"
+            return redirect(url_for("pages.login", next=target), 303)
+
+    return handle
+
+
+class _Pages:
+    """The views, with what they need."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def runs(self) -> Answer:
+        """Show the list of runs."""
+        who = self._site.guard.require(Role.VIEWER)
+        wanted = _wanted("app", "environment", "state")
+        if wanted["state"] not in ("", *RunState):
+            wanted["state"] = ""
+        page = self._site.queries.runs(**wanted, limit=PAGE, before=_cursor(), base="")
+        return render_template(
+            "runs.html",
+            who=who,
+            runs=page.items,
+            wanted=wanted,
+            states=[state.value for state in RunState],
+            apps=[app.name for app in self._site.settings.apps],
+            environments=sorted({env.name for app in self._site.settings.apps for env in app.environments}),
+            older=_older(page.next, wanted),
+            first=_cursor() is None,
+        )
+
+    def run(self, run_id: int) -> Answer:
+        """Show one run with the end of its log."""
+        who = self._site.guard.require(Role.VIEWER)
+        view = self._site.queries.run(run_id, base="")
+        if view is None:
+            raise Problem(404, "not-found", f"There is no run {run_id}.")
+        lines = self._site.queries.tail(run_id, TAIL)
+        settings = self._site.settings
+        app = settings.app(view["app"])
+        return render_template(
+            "run.html",
+            who=who,
+            run=view,
+            lines=[(line.n, line.stage, plain(line.text)) for line in lines],
+            last=lines[-1].n if lines else 0,
+            first=lines[0].n if lines else 0,
+            live=view["finished_at"] is None,
+            gitops_url=commit_url(settings.gitops.access.url, view["gitops_commit"]),
+            source_url=commit_url(app.source.url, view["commit"]) if app else "",
+            actions=_actions(view, who),
+        )
+
+    def act(self, run_id: int, action: str) -> Answer:
+        """Do what somebody asked for on the page of a run, and show what came of it."""
+        who = self._site.guard.require(Role.DEPLOYER)
+        control = self._site.control
+        if action == "rerun":
+            run_id = control.rerun(run_id, who.name)
+        elif action == "cancel":
+            control.cancel(run_id, who.name)
+        else:
+            control.approve(run_id, who.name)
+        return redirect(url_for("pages.run", run_id=run_id), 303)
+
+    def apps(self) -> Answer:
+        """Show what runs where."""
+        who = self._site.guard.require(Role.VIEWER)
+        return render_template("apps.html", who=who, apps=self._site.queries.apps(), commit_url=commit_url)
+
+    def deliveries(self) -> Answer:
+        """Show what arrived at the webhooks."""
+        who = self._site.guard.require(Role.VIEWER)
+        wanted = _wanted("hook", "outcome")
+        page = self._site.queries.deliveries(**wanted, limit=PAGE, before=_cursor())
+        return render_template(
+            "deliveries.html",
+            who=who,
+            deliveries=page.items,
+            wanted=wanted,
+            hooks=[hook.forge for hook in self._site.settings.hooks],
+            outcomes=["accepted", "ignored", "pinged", "refused"],
+            older=_older(page.next, wanted),
+            first=_cursor() is None,
+        )
+
+    def login(self) -> Answer:
+        """Ask for a token."""
+        return render_template("login.html", who=None, next=_next(request.args.get("next")), wrong=False)
+
+    def log_in(self) -> Answer:
+        """Begin a session."""
+        self._site.guard.check_site()
+        request.max_content_length = 4096
+        target = _next(request.form.get("next"))
+        if log_in(self._site.guard.database, request.form.get("token", "")) is None:
+            return Response(render_template("login.html", who=None, next=target, wrong=True), 401)
+        return redirect(target, 303)
+
+    def log_out(self) -> Answer:
+        """End the session."""
+        self._site.guard.check_site()
+        log_out()
+        return redirect(url_for("pages.login"), 303)
+
+
+def _actions(view: dict[str, Any], who: Principal) -> dict[str, str]:
+    """Return what this person can do with this run now: action -> label."""
+    if not who.role.may(Role.DEPLOYER):
+        return {}
+    if view["finished_at"] is not None:
+        return {"rerun": ACTIONS["rerun"]}
+    names = ("approve", "cancel") if view["reason"] == "awaiting_approval" else ("cancel",)
+    return {name: ACTIONS[name] for name in names}
+
+
+def _wanted(*names: str) -> dict[str, str]:
+    """Return what the list is narrowed to."""
+    return {name: request.args.get(name, "")[:100].replace("\0", "") for name in names}
+
+
+def _cursor() -> int | None:
+    text = request.args.get("cursor", "")
+    return min(int(text), m.MAX_ID) if text.isascii() and text.isdigit() and len(text) < 12 else None
+
+
+def _older(cursor: int | None, wanted: dict[str, str]) -> str:
+    if cursor is None:
+        return ""
+    return (
+        f"{request.path}?{urlencode({name: value for name, value in wanted.items() if value} | {'cursor': cursor})}"
+    )
+
+
+def _next(target: str | None) -> str:
+    """Return where to go after the login: a path of ours, never another site."""
+    if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or not target.isprintable():
+        return "/runs"
+    return target

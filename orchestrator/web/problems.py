@@ -1,0 +1,153 @@
+"""Errors as RFC 9457 problem documents, and the request id that each answer carries."""
+
+import json
+import re
+import traceback
+import uuid
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from flask import Flask, Response, g, render_template, request
+from pydantic import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import explain
+from orchestrator.services.control import NotPossible
+from orchestrator.services.once import KeyBusy, KeyReused
+
+MEDIA_TYPE = "application/problem+json"
+TYPE_PREFIX = "urn:pilotage:problem:"
+RETRY_AFTER = 5
+"""Seconds after which a client may ask again when we could not find out."""
+
+_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+_KINDS = {"missing": (404, "not-found"), "invalid": (422, "invalid"), "conflict": (409, "conflict")}
+_MACHINES = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
+
+_log = structlog.get_logger(__name__)
+
+
+class Problem(Exception):
+    """The request is answered with an error.
+
+    :param status: of the answer. :param kind: a stable word, the end of the ``type``.
+    :param detail: one sentence: what is wrong and what to do. :param errors: what is wrong in detail, each
+        ``{"in": "body", "field": "ref", "message": ...}``. :param headers: more headers of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        kind: str,
+        detail: str,
+        *,
+        errors: Sequence[Mapping[str, str]] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.kind = kind
+        self.detail = detail
+        self.errors = list(errors)
+        self.headers = dict(headers or {})
+
+
+def invalid(place: str, error: ValidationError) -> Problem:
+    """Word what pydantic found wrong in `place` (``body`` or ``query``); the values themselves are not repeated."""
+    errors = [
+        {"in": place, "field": ".".join(map(str, one["loc"])), "message": str(one["msg"])}
+        for one in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
+    return Problem(422, "invalid", f"The {place} is not what this call takes; see `errors`.", errors=errors)
+
+
+def install(app: Flask) -> None:
+    """Have every error of `app` answered as a problem, and every answer carry ``X-Request-Id``."""
+    app.before_request(_begin)
+    app.after_request(_name)
+    app.register_error_handler(Problem, answer)
+    app.register_error_handler(HTTPException, _http)
+    app.register_error_handler(NotPossible, _not_possible)
+    app.register_error_handler(Unavailable, _unavailable)
+    app.register_error_handler(KeyReused, _key_reused)
+    app.register_error_handler(KeyBusy, _key_busy)
+    app.register_error_handler(Exception, _mistake)
+
+
+def answer(problem: Problem) -> Response:
+    """Answer with a problem: a document for programs, a page for browsers."""
+    body: dict[str, Any] = {
+        "type": f"{TYPE_PREFIX}{problem.kind}",
+        "title": HTTPStatus(problem.status).phrase,
+        "status": problem.status,
+        "detail": problem.detail,
+        "instance": request.path,
+        "errors": problem.errors,
+        "request_id": request_id(),
+    }
+    if _is_for_people():
+        text = render_template("problem.html", problem=body, who=None)
+        return Response(text, problem.status, problem.headers, content_type="text/html; charset=utf-8")
+    return Response(json.dumps(body), problem.status, problem.headers, content_type=MEDIA_TYPE)
+
+
+def request_id() -> str:
+    """Return the id of the request that is being answered."""
+    return str(g.get("request_id", ""))
+
+
+def _begin() -> None:
+    given = request.headers.get("X-Request-Id", "")
+    g.request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+
+
+def _name(response: Response) -> Response:
+    response.headers["X-Request-Id"] = request_id()
+    return response
+
+
+def _is_for_people() -> bool:
+    if request.path.startswith(_MACHINES):
+        return False
+    return request.accept_mimetypes.best_match(["application/json", "text/html"]) == "text/html"
+
+
+def _http(error: HTTPException) -> Response:
+    status = error.code or 500
+    kind = HTTPStatus(status).phrase.lower().replace(" ", "-")
+    headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
+    if status < 400:  # a redirect is raised as an exception too
+        return Response(status=status, headers=headers)
+    return answer(Problem(status, kind, error.description or HTTPStatus(status).phrase, headers=headers))
+
+
+def _not_possible(error: NotPossible) -> Response:
+    status, kind = _KINDS[error.kind]
+    return answer(Problem(status, kind, f"{error.text[:1].upper()}{error.text[1:]}."))
+
+
+def _unavailable(error: Unavailable) -> Response:
+    _log.warning("request not answered", reason=error.reason.value, evidence=error.evidence, request_id=request_id())
+    told = explain(error.reason)
+    wait = {"Retry-After": str(round(error.retry_after or RETRY_AFTER))}
+    return answer(Problem(503, error.reason.value.replace("_", "-"), f"{told.text} {told.next_step}", headers=wait))
+
+
+def _key_reused(_: KeyReused) -> Response:
+    return answer(Problem(422, "idempotency-key-reused", "This Idempotency-Key was used for another request."))
+
+
+def _key_busy(_: KeyBusy) -> Response:
+    detail = "The first request with this Idempotency-Key is still being carried out; ask again."
+    return answer(Problem(409, "idempotency-key-busy", detail, headers={"Retry-After": "1"}))
+
+
+def _mistake(error: Exception) -> Response:
+    # As text: the console's own tracebacks show local variables, and among them what nobody may see.
+    stack = "".join(traceback.format_exception(error))
+    _log.error("request failed", path=request.path, method=request.method, request_id=request_id(), err_stack=stack)
+    detail = f"Pilotage made a mistake; report it with the log lines of request {request_id()}."
+    return answer(Problem(500, "internal", detail))

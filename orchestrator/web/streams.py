@@ -1,0 +1,182 @@
+"""Log lines on their way out: read in bounded parts, worded for the reader, followed until the run is over."""
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.domain.ansi import plain
+from orchestrator.domain.apps import Settings
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.runs import Run
+from orchestrator.services.queries import Line, Queries
+from orchestrator.services.views import rfc3339, run_view
+from orchestrator.store.rows import moment
+
+TEXT = "text/plain"
+JSON_LINES = "application/x-ndjson"
+EVENTS = "text/event-stream"
+
+MAX_STREAMS = 64
+"""Logs that one process follows at a time; each takes a thread of the server."""
+LOOK = 0.2
+"""Seconds between two looks at the log."""
+STATE_LOOKS = 5
+"""The run's state is read at every so many looks, and whenever lines came."""
+HEARTBEAT = 15.0
+"""Seconds of silence after which a comment is sent, so that proxies and readers know that we are there."""
+LIFETIME = 600.0
+"""Seconds after which a stream ends; the reader comes back with Last-Event-ID. Lets deploys of Pilotage drain."""
+RETRY = 1000
+"""Milliseconds that a reader waits before it comes back."""
+RECHECK = 5.0
+"""Seconds after which a revoked token no longer reads."""
+
+
+class Streams:
+    """How many logs this process follows, and the word to stop."""
+
+    def __init__(self, limit: int = MAX_STREAMS) -> None:
+        self._places = threading.BoundedSemaphore(limit)
+        self._closing = threading.Event()
+
+    def enter(self) -> bool:
+        """Take a place; False when there is none. Each place that was taken is given back with `leave`."""
+        return self._places.acquire(blocking=False)
+
+    def leave(self) -> None:
+        """Give a place back."""
+        self._places.release()
+
+    def close(self) -> None:
+        """Have all streams end soon: the process is about to stop."""
+        self._closing.set()
+
+    def pause(self, seconds: float) -> bool:
+        """Wait; True when it is time to end."""
+        return self._closing.wait(seconds)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pen:
+    """Words lines, states and pauses for one media type. ``ansi``: escape sequences stay in."""
+
+    media: str
+    ansi: bool = False
+
+    @property
+    def content_type(self) -> str:
+        """The answer's content type."""
+        return self.media if self.media == JSON_LINES else f"{self.media}; charset=utf-8"
+
+    def lines(self, lines: list[Line]) -> str:
+        """Word lines, in one piece."""
+        return "".join(map(self._line, lines))
+
+    def state(self, view: dict[str, Any]) -> str:
+        """Word a change of the run; "" where only lines are wanted."""
+        return f"event: state\ndata: {_json(view)}\n\n" if self.media == EVENTS else ""
+
+    def heartbeat(self) -> str:
+        """Word that nothing happens; "" where it would be taken for a line."""
+        return ": still here\n\n" if self.media == EVENTS else ""
+
+    def end(self) -> str:
+        """Word that nothing follows."""
+        return "event: end\ndata: {}\n\n" if self.media == EVENTS else ""
+
+    def retry(self) -> str:
+        """Word that the reader is to come back."""
+        return f"retry: {RETRY}\n\n" if self.media == EVENTS else ""
+
+    def _line(self, line: Line) -> str:
+        text = line.text if self.ansi else plain(line.text)
+        if self.media == TEXT:
+            return f"{text}\n"
+        data = _json({"n": line.n, "stage": line.stage, "at": rfc3339(moment(line.at)), "text": text})
+        return f"{data}\n" if self.media == JSON_LINES else f"id: {line.n}\nevent: line\ndata: {data}\n\n"
+
+
+@dataclass(slots=True, kw_only=True)
+class Feed:
+    """One reader of one run's log. ``after``: the number of the last line that was read; it moves on."""
+
+    queries: Queries
+    settings: Settings
+    base: str
+    run: int
+    stage: str
+    after: int
+    still_allowed: Callable[[], bool]
+
+    def present(self, pen: Pen) -> Iterator[str]:
+        """Yield what is there now."""
+        while lines := self._next():
+            yield pen.lines(lines)
+
+    def followed(self, pen: Pen, streams: Streams) -> Iterator[str]:
+        """Yield what is there and what comes, until the run is over, the lifetime ends or the token is revoked."""
+        try:
+            yield from self._followed(pen, streams)
+        except Unavailable:
+            yield pen.retry()  # the database may be back when the reader is
+
+    def _followed(self, pen: Pen, streams: Streams) -> Iterator[str]:
+        started = time.monotonic()
+        heard = checked = started
+        told: Run | None = None
+        yield pen.retry()
+        for look in _forever():
+            came = False
+            run = self.queries.load(self.run) if look % STATE_LOOKS == 0 else told
+            while lines := self._next():
+                came = True
+                yield pen.lines(lines)
+            if came and not (run and run.state.final):
+                run = self.queries.load(self.run)
+            if run is not None and _visible(run) != _visible(told):
+                told = run
+                yield pen.state(run_view(run, self.settings, base=self.base))
+            now = time.monotonic()
+            if run is None or (run.state.final and not came):
+                yield pen.end()
+                return
+            if now - checked > RECHECK:
+                checked = now
+                if not self.still_allowed():
+                    return
+            if came:
+                heard = now
+            elif now - heard > HEARTBEAT:
+                heard = now
+                yield pen.heartbeat()
+            if now - started > LIFETIME or streams.pause(LOOK):
+                yield pen.retry()
+                return
+
+    def _next(self) -> list[Line]:
+        lines = self.queries.lines(self.run, after=self.after, stage=self.stage)
+        if lines:
+            self.after = lines[-1].n
+        return lines
+
+
+def _visible(run: Run | None) -> object:
+    """Return what a reader would see change: the run's state and its stages'."""
+    if run is None:
+        return None
+    stages = tuple((one.state, one.reason, one.detail, one.attempt, one.finished_at) for one in run.stages)
+    return (run.state, run.reason, run.detail, run.cancel_requested, run.superseded_by, stages)
+
+
+def _forever() -> Iterator[int]:
+    look = 0
+    while True:
+        yield look
+        look += 1
+
+
+def _json(value: dict[str, Any]) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))

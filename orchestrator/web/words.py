@@ -1,0 +1,57 @@
+"""How the pages word times, durations, states and commits."""
+
+from datetime import datetime
+
+from orchestrator.domain.durations import words
+
+_GLYPHS = {
+    "queued": "○",
+    "running": "◐",
+    "waiting": "◷",
+    "succeeded": "✓",
+    "failed": "✗",
+    "cancelled": "⊘",
+    "skipped": "–",
+    "accepted": "✓",
+    "ignored": "–",
+    "pinged": "○",
+    "refused": "✗",
+}
+
+
+def glyph(state: str) -> str:
+    """Return the sign of a state; states differ by shape and word, colour only repeats it."""
+    return _GLYPHS.get(state, "?")
+
+
+def ago(at: str | None, now: datetime) -> str:
+    """Word how long ago an RFC 3339 time is: "3 min ago"."""
+    if at is None:
+        return ""
+    seconds = (now - datetime.fromisoformat(at)).total_seconds()
+    if seconds < 45:
+        return "just now"
+    for limit, size, unit in ((3600, 60, "min"), (86400, 3600, "h"), (14 * 86400, 86400, "d")):
+        if seconds < limit:
+            return f"{max(1, round(seconds / size))} {unit} ago"
+    return at[:10]
+
+
+def took(seconds: float | None) -> str:
+    """Word a duration: "4.2 s", "2m10s"; "" for None."""
+    return "" if seconds is None else words(seconds)
+
+
+def moment(at: str | None) -> str:
+    """Word an RFC 3339 time in full: "2024-05-06 07:08:09 UTC"."""
+    return f"{at[:10]} {at[11:19]} UTC" if at else ""
+
+
+def short(text: str) -> str:
+    """Shorten a commit or a digest as people do."""
+    return text[:19] if text.startswith("sha256:") else text[:12]
+
+
+def ref_name(ref: str) -> str:
+    """Return the name of a branch or tag without what Git puts in front."""
+    return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")

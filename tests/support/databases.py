@@ -1,0 +1,83 @@
+"""Real databases for tests: SQLite in a folder, and a PostgreSQL cluster of our own on a Unix socket."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine
+
+from orchestrator.store import migrate
+from orchestrator.store.database import Database, sqlite_url
+
+_BINARIES = Path(os.environ.get("PILOTAGE_TEST_POSTGRES", "/usr/lib/postgresql/15/bin"))
+_OPTIONS = "-c listen_addresses= -c fsync=off -c max_connections=60 -c shared_buffers=16MB -c autovacuum=off"
+
+
+def sqlite_database(folder: Path) -> Database:
+    """Make a migrated SQLite database in `folder`."""
+    database = Database(sqlite_url(str(folder)))
+    migrate.upgrade(database)
+    return database
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> Iterator[str]:
+    """The URL of an empty PostgreSQL server that is there for this session; use `postgres_database` for a test."""
+    if not (_BINARIES / "initdb").is_file():
+        if os.environ.get("CI") == "true":
+            pytest.fail(f"no PostgreSQL in {_BINARIES}")
+        pytest.skip(f"no PostgreSQL in {_BINARIES}")
+    # Not pytest's folder: the path of a Unix socket has at most 107 characters, and "postgres" must get in.
+    folder = Path(tempfile.mkdtemp(prefix="pilotage-pg-"))
+    try:
+        with _cluster(folder):
+            yield f"postgresql+psycopg://postgres@/postgres?host={folder}"
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgres_database(server: str) -> Iterator[Database]:
+    """Make a migrated database of its own on the server and drop it afterwards."""
+    name = f"test_{uuid.uuid4().hex[:12]}"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    database = Database(server.replace("/postgres?", f"/{name}?"))
+    try:
+        migrate.upgrade(database)
+        yield database
+    finally:
+        database.engine.dispose()
+        with admin.connect() as connection:
+            connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        admin.dispose()
+
+
+@contextmanager
+def _cluster(folder: Path) -> Iterator[None]:
+    """Run a cluster in `folder`; as root it runs as the user postgres, since it refuses to run as root."""
+    data = folder / "data"
+    if os.geteuid() == 0:
+        shutil.chown(folder, "postgres", "postgres")
+    _run("initdb", "-D", str(data), "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-sync", "--locale=C.UTF-8")
+    log = folder / "log"
+    _run("pg_ctl", "-D", str(data), "-l", str(log), "-w", "-o", f"{_OPTIONS} -k {folder}", "start")
+    try:
+        yield
+    finally:
+        _run("pg_ctl", "-D", str(data), "-m", "immediate", "-w", "stop")
+
+
+def _run(program: str, *arguments: str) -> None:
+    command = [str(_BINARIES / program), *arguments]
+    if os.geteuid() == 0:
+        command = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", *command]
+    # The server inherits pipes and would keep them open for ever, hence no capture.
+    subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60)
