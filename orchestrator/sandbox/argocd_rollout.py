@@ -255,7 +255,8 @@ class Deployment:
             self._new = [Pod(self, workload, f"{self.app.name}-{digest}") for _ in range(workload.replicas)]
             for pod in self._new:
                 pod.start()
-            self._arm(workload)
+            if self.containers:
+                self._arm(workload)
         for pod in superseded:
             pod.stop(wait=False)
         self.moved()

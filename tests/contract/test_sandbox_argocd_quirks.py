@@ -12,7 +12,7 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.argocd_fields import LIST_FIELDS
 from tests.support.argocd_world import TOKEN, World, healthy, phase, running
-from workers.clients.argocd import LIST_FIELDS as ASKED_FIELDS
+from workers.gitops.fingerprint import LIST_FIELDS as ASKED_FIELDS
 
 
 @pytest.fixture
@@ -102,7 +102,7 @@ def test_list_knows_some_fields_only(calm):
     assert set(left) == {"metadata", "status"}
 
 
-def test_our_client_asks_list_for_fields_that_it_knows():
+def test_the_watch_asks_list_for_fields_that_it_knows():
     assert {name.removeprefix("items.") for name in ASKED_FIELDS} <= set(LIST_FIELDS)
 
 

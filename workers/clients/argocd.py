@@ -24,17 +24,6 @@ STREAM_SILENCE = 45.0
 MAX_EVENT = 8 * 1024 * 1024
 """Bytes of one event of a stream: a whole application, which can be over 1 MB."""
 
-LIST_FIELDS = (
-    "items.metadata.name",
-    "items.metadata.namespace",
-    "items.spec",
-    "items.status.sync.status",
-    "items.status.health",
-    "items.status.summary",
-    "items.status.operationState.phase",
-    "items.status.operationState.finishedAt",
-)
-"""What a list needs. The server knows a fixed set of names here (no revision, no reconciledAt) and drops others."""
 STREAM_FIELDS = (
     "result.type",
     "result.application.metadata.name",
@@ -82,10 +71,11 @@ class ArgoClient:
                 pass  # the request stays noted on the object and the controller still does it
         return self._get(path, params, name=name)
 
-    def applications(self, fields: Iterable[str] = LIST_FIELDS, projects: Iterable[str] = ()) -> list[dict[str, Any]]:
+    def applications(self, fields: Iterable[str] = (), projects: Iterable[str] = ()) -> list[dict[str, Any]]:
         """Read all applications that the account may see, in one request; from a cache that may lag.
 
-        :param fields: see `LIST_FIELDS`; empty: whole objects (without the health of single resources on 3.x).
+        :param fields: ``items.metadata.name`` and so on; the server knows a fixed set (no revision among them) and
+            drops other names without a word. Empty: whole objects, on 3.x without the health of single resources.
         """
         params: dict[str, Any] = {"fields": ",".join(fields), "projects": list(projects)}
         answer = self._get("/api/v1/applications", {k: v for k, v in params.items() if v}, 60.0)
