@@ -34,6 +34,7 @@ WEBHOOK_ERRORS: list[tuple[int, str, type[Exception]]] = [
     (429, "rate_limited", Unavailable),
     (500, "rollup_error", Unavailable),
     (502, "<html>bad gateway</html>", Unavailable),
+    (520, "", Unavailable),
     (302, "", Refused),
     (200, '{"success":false,"error":"no"}', Refused),
 ]
@@ -281,6 +282,16 @@ def test_a_callback_of_two_secrets_is_believed_by_holders_of_either(chat: Sandbo
 def test_a_callback_with_another_secret_is_not_believed(chat: SandboxChat) -> None:
     with pytest.raises(Unavailable, match="HTTP 401"):
         tell(SUCCEEDED, channel_to(chat, "webhook", secret=Secret("whsec_YW5vdGhlci1zZWNyZXQ=")))
+
+
+def test_a_secret_without_the_prefix_is_used_as_it_is() -> None:
+    chat = SandboxChat(secrets=["plain"])
+    chat.start()
+    try:
+        tell(SUCCEEDED, channel_to(chat, "webhook", secret=Secret("plain")))
+        assert len(chat.callbacks.taken) == 1
+    finally:
+        chat.stop()
 
 
 def test_a_callback_that_is_too_old_is_not_believed(chat: SandboxChat) -> None:

@@ -6,6 +6,7 @@ import json
 import subprocess
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -189,6 +190,14 @@ def test_nothing_is_repeated_unless_somebody_asks(forge: SandboxForge) -> None:
 
     assert (again.id, again.status, again.redelivery) == (failed.id, 202, True)
     assert receiver.asked[1].body == receiver.asked[2].body
+
+
+def test_pushes_at_the_same_time_are_each_told_once(forge: SandboxForge, receiver: Loopback) -> None:
+    forge.hook(REPO, receiver.url, SECRET)
+    with ThreadPoolExecutor(4) as pool:
+        shas = list(pool.map(lambda n: forge.commit(REPO, f"b{n}", {"a": str(n)}, f"Commit {n}"), range(4)))
+
+    assert sorted(json.loads(one.body)["after"] for one in pushes(forge)) == sorted(shas)
 
 
 def test_a_receiver_that_is_away_does_not_hold_up_the_push(forge: SandboxForge) -> None:

@@ -63,7 +63,7 @@ def choose_address(parts: SplitResult, *, allow_private: bool, resolve: Resolve 
     port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
         found = (resolve or _resolve)(host, port)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:  # the latter: a label that is too long or empty
         raise Unavailable(Reason.NOTIFY_UNAVAILABLE, f"{host} does not resolve") from error
     for address in found:
         if may_post(address, allow_private=allow_private):

@@ -94,12 +94,30 @@ def test_a_name_that_leads_inside_is_refused(found):
         )
 
 
-def test_a_name_that_does_not_resolve_now_may_do_so_later():
+@pytest.mark.parametrize("error", [OSError("no such name"), UnicodeError("label too long")])
+def test_a_name_that_does_not_resolve_now_may_do_so_later(error: Exception):
     def fails(host: str, port: int) -> list[str]:
-        raise OSError(host, port)
+        raise error
 
     with pytest.raises(Unavailable, match="does not resolve"):
         outbound.choose_address(urlsplit("https://away.example.com/"), allow_private=False, resolve=fails)
+
+
+def test_an_address_needs_no_resolver():
+    with pytest.raises(Refused, match=r"127\.0\.0\.1"):
+        outbound.post("https://127.0.0.1/x", b"{}", {})
+
+
+def test_behind_a_proxy_the_proxy_resolves_and_judges(monkeypatch: pytest.MonkeyPatch):
+    with loopback(lambda _: Reply(status=200, body="ok")) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.delenv("no_proxy", raising=False)
+        monkeypatch.delenv("NO_PROXY", raising=False)
+        answer = outbound.post("http://hooks.invalid/x", b"{}", {}, allow_private=True)
+
+    assert answer.status == 200
+    assert proxy.asked[0].path == "/x"
+    assert proxy.asked[0].headers["host"] == "hooks.invalid"
 
 
 def test_what_is_posted_arrives_with_path_query_and_host():
