@@ -103,10 +103,26 @@ def command_line() -> str:
     return "\n".join([*lines, ""])
 
 
+def http_api() -> str:
+    """Describe every call of the HTTP API."""
+    from orchestrator.web.reference import render
+
+    return render()
+
+
+def openapi() -> str:
+    """Write the OpenAPI document down."""
+    from orchestrator.web.reference import openapi_text
+
+    return openapi_text()
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "reason-codes.md": reason_codes,
     "cli.md": command_line,
+    "api.md": http_api,
+    "openapi.json": openapi,
 }
 """Every generated page and the function that makes it."""
 

@@ -193,5 +193,5 @@ CALLS: tuple[Call, ...] = (
     Call(method=GET, rule="/readyz", view=health.get_readiness, role=None, tag="health",
          summary="Tell whether anything that we need is missing", answer=m.Ready, problems=(503,)),
     Call(method=GET, rule="/metrics", view=health.get_metrics, role=None, tag="health",
-         summary="Figures for Prometheus", media=(health.METRICS_TYPE,)),
+         summary="Figures for Prometheus", media=(health.METRICS_TYPE,), problems=(503,)),
 )  # fmt: skip

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
-from orchestrator.domain.reasons import Actor
+from orchestrator.domain.reasons import Actor, Reason
 from orchestrator.domain.runs import RunState, StageName, StageState, Trigger
 
 MAX_ID = 2**31 - 1
@@ -13,6 +13,7 @@ MAX_LIMIT = 100
 
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
+Image = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64})$")]
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Time = Annotated[str, Field(description="RFC 3339, UTC", examples=["2024-05-06T07:08:09.123Z"])]
 
@@ -33,22 +34,24 @@ class Paging(Model):
 class RunsQuery(Paging):
     """Which runs."""
 
-    app: Name | None = None
-    environment: Name | None = None
-    state: RunState | None = None
+    app: Name | None = Field(default=None, description="Only this app.")
+    environment: Name | None = Field(default=None, description="Only this environment.")
+    state: RunState | None = Field(default=None, description="Only this state.")
 
 
 class DeliveriesQuery(Paging):
     """Which deliveries."""
 
     hook: Name | None = Field(default=None, description="Name of the forge.")
-    outcome: Literal["accepted", "ignored", "pinged", "refused"] | None = None
+    outcome: Literal["accepted", "ignored", "pinged", "refused"] | None = Field(
+        default=None, description="What became of it."
+    )
 
 
 class LogQuery(Model):
     """Which lines of a log, and how."""
 
-    stage: StageName | None = None
+    stage: StageName | None = Field(default=None, description="Only this stage.")
     after: int = Field(default=0, ge=0, le=MAX_ID, description="Only lines with a larger number.")
     follow: Literal["0", "1"] = Field(default="0", description="Go on until the run is over.")
     ansi: Literal["0", "1"] = Field(default="0", description="Keep terminal escape sequences.")
@@ -57,13 +60,17 @@ class LogQuery(Model):
 class StartRun(Model):
     """A manual run of exactly one of `ref` (branch or tag), `commit` (full id) or `image` (tag or digest)."""
 
-    app: Name
-    environment: Name
-    ref: Annotated[str, StringConstraints(min_length=1, max_length=250)] | None = None
-    commit: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")] | None = None
-    image: (
-        Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64})$")] | None
-    ) = None
+    app: Name = Field(description="Name in the configuration.")
+    environment: Name = Field(description="Name in the configuration.")
+    ref: Annotated[str, StringConstraints(min_length=1, max_length=250)] | None = Field(
+        default=None, description="Branch or tag; its commit is looked up when the run begins."
+    )
+    commit: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")] | None = Field(
+        default=None, description="Full object id."
+    )
+    image: Image | None = Field(
+        default=None, description="Tag or digest of an image of the app that is in the registry; nothing is built."
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> "StartRun":
@@ -77,7 +84,9 @@ class Rerun(Model):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    from_: Literal["failed", "start"] | StageName = Field(default="failed", alias="from")
+    from_: Literal["failed", "start"] | StageName = Field(
+        default="failed", alias="from", description="The first stage that really runs."
+    )
 
 
 class Nothing(Model):
@@ -87,7 +96,7 @@ class Nothing(Model):
 class Hold(Model):
     """Why deploys stop."""
 
-    reason: Text = ""
+    reason: Text = Field(default="", description="Why; shown to everyone who waits.")
 
 
 class StageView(Model):
@@ -95,7 +104,7 @@ class StageView(Model):
 
     name: StageName
     state: StageState
-    reason: str
+    reason: Reason
     detail: str
     sentence: str
     attempt: int
@@ -122,7 +131,7 @@ class RunView(Model):
     app: str
     environment: str
     state: RunState
-    reason: str = Field(description="Stable code; `sentence` says it in words.")
+    reason: Reason = Field(description="Stable code; `sentence` says it in words.")
     detail: str
     sentence: str
     next_step: str
@@ -181,7 +190,7 @@ class LastRun(Model):
 
     id: int
     state: RunState
-    reason: str
+    reason: Reason
 
 
 class Deployed(Model):

@@ -6,7 +6,6 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from orchestrator.domain.reasons import CATALOGUE
 from orchestrator.web.api import CALLS
 from orchestrator.web.calls import KEY_HEADER, Call
 from orchestrator.web.models import MAX_ID, ProblemView
@@ -85,8 +84,6 @@ def _schemas() -> dict[str, dict[str, Any]]:
     # Answers have no defaults and requests no computed fields: one schema for both directions is exact.
     _, defined = models_json_schema([(model, "validation") for model in _models()], ref_template=_REF)
     found: dict[str, dict[str, Any]] = defined["$defs"]
-    found["RunView"]["properties"]["reason"]["enum"] = [reason.value for reason in CATALOGUE]
-    found["RunDetail"]["properties"]["reason"]["enum"] = [reason.value for reason in CATALOGUE]
     one_of = ["ref", "commit", "image"]
     found["StartRun"]["oneOf"] = [{"required": [name], "properties": {name: {"type": "string"}}} for name in one_of]
     for name in one_of:  # in the model, null stands for "not given"; in JSON, the field is left out
