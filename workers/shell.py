@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import structlog
@@ -10,7 +11,7 @@ from orchestrator import journal
 from orchestrator.domain.errors import Cancelled, LeaseLost, Refused, Unavailable
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Fail, StageName
+from orchestrator.domain.runs import Fail, Outcome, StageName
 from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
 from orchestrator.services.execution import Assignment, Execution
 from orchestrator.store import logs
@@ -70,9 +71,9 @@ class Shell:
                     checkpoint=watch.checkpoint,
                     clients=Clients(self._shared, assignment.app),
                 )
-                return Reported(
-                    stage=assignment.stage, outcome=STAGES[assignment.stage](self._order(assignment), tools)
-                )
+                outcome = STAGES[assignment.stage](self._order(assignment), tools)
+                masked: Outcome = replace(outcome, detail=self._mask(outcome.detail))
+                return Reported(stage=assignment.stage, outcome=masked)
             except LeaseLost:
                 raise
             except Cancelled:

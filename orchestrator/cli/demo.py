@@ -76,8 +76,8 @@ class _Story:
         base = self._platform.base_image
         first = self._push("Say hello", samples.source_files(base, "Hello from Pilotage"))
         second = self._push("플레이트 인사말 변경 (change the greeting)", samples.source_files(base, "안녕하세요"))
-        broken = self._push("Read the new configuration", samples.broken_files(base))
         again = self._rerun(int(second["id"]))
+        broken = self._push("Read the new configuration", samples.broken_files(base))
         self._messages()
         self._receipt(second)
         self._where_the_time_went(second)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from orchestrator.cli.assembly import Parts
@@ -63,12 +64,12 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield Check("Argo CD", lambda: f"{argocd.version()}, account {argocd.userinfo()}")
     for app in settings.apps:
         source = Mirror(app.source, mirror_folder(root, app.source.url))
-        yield Check(f"{app.name}: source repository", lambda source=source: _heads(source))
-        yield Check(f"{app.name}: push to {app.image}", lambda app=app: _push(settings, registry, app))
+        yield Check(f"{app.name}: source repository", partial(_heads, source))
+        yield Check(f"{app.name}: push to {app.image}", partial(_push, settings, registry, app))
         for place in app.environments:
             yield Check(
                 f"{app.name}/{place.name}: values file and application",
-                lambda place=place: _place(settings, gitops, argocd, place),
+                partial(_place, settings, gitops, argocd, place),
             )
 
 
@@ -132,5 +133,5 @@ def _place(settings: Settings, gitops, argocd, place: Environment) -> str:  # ty
     application = argocd.get(place.argocd, project=place.project, app_namespace=place.app_namespace)
     problem = tracks(application, settings.gitops, place)
     if problem:
-        raise Refused(Reason.APPLICATION_MISMATCH, f"{place.argocd}: {problem}")
+        raise Refused(Reason.APPLICATION_MISMATCH, problem)
     return f"{place.key} is {found.text!r}, {place.argocd} reads it"

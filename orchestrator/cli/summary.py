@@ -33,9 +33,8 @@ def state_words(thing: Json) -> str:
 
 
 def why(thing: Json) -> str:
-    """Join what is known about the reason: the sentence and the evidence."""
-    sentence, detail = one_line(thing.get("sentence")), one_line(thing.get("detail"), 500)
-    return " ".join(part for part in (sentence, detail) if part)
+    """Return the sentence that the API words, evidence included; the bare evidence where it words none."""
+    return one_line(thing.get("sentence")) or one_line(thing.get("detail"), 500)
 
 
 def took(thing: Json) -> str:

@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
-
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.refs import is_safe_ref_name, is_sha
 from orchestrator.domain.runs import Run, StageName, Trigger
@@ -15,7 +13,7 @@ from orchestrator.services import ledger
 from orchestrator.services.bell import Bell
 from orchestrator.services.once import Once
 from orchestrator.store import claims, environments, runs, wakes
-from orchestrator.store.database import Database
+from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.rows import moment
 

@@ -3,8 +3,6 @@
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection
-
 from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.errors import LeaseLost
 from orchestrator.domain.reasons import Reason
@@ -16,7 +14,7 @@ from orchestrator.engine.transitions import Decision, advance
 from orchestrator.services import ledger
 from orchestrator.services.bell import Bell
 from orchestrator.store import claims, environments, runs, wakes
-from orchestrator.store.database import Database
+from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 
 _ORDERED = frozenset({StageName.CHECK, StageName.COMMIT})

@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection
-
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.events import Delivery, Ignored, Parsed, Ping, Push
 from orchestrator.domain.inbox import Answer
@@ -21,7 +19,7 @@ from orchestrator.domain.runs import Trigger
 from orchestrator.engine.matching import Matched, Wanted, match
 from orchestrator.services.bell import Bell
 from orchestrator.store import deliveries, runs, tokens, wakes
-from orchestrator.store.database import Database
+from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 
 TWIN_WINDOW = 600.0

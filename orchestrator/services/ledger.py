@@ -3,8 +3,6 @@
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection
-
 from orchestrator.domain.apps import Channel, Settings
 from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import explain
@@ -13,6 +11,7 @@ from orchestrator.domain.wording import sentence
 from orchestrator.engine.facts import Superseded
 from orchestrator.engine.transitions import Decision, advance
 from orchestrator.store import changes, claims, environments, notifications, runs, wakes
+from orchestrator.store.database import Connection
 from orchestrator.store.rows import moment
 
 _HEAVY = frozenset({StageName.BUILD, StageName.PUSH})

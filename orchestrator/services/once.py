@@ -9,10 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import Connection
-
 from orchestrator.domain.runs import Run
 from orchestrator.store import tokens
+from orchestrator.store.database import Connection
 
 ACCEPTED = 202
 """The status of every answer that is kept."""

@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection
-
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import explain
@@ -13,7 +11,7 @@ from orchestrator.domain.runs import Run
 from orchestrator.services.bell import Bell
 from orchestrator.services.views import View, app_view, delivery_view, run_view
 from orchestrator.store import deliveries, figures, logs, migrate, notifications, runs, tokens
-from orchestrator.store.database import Database
+from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
 

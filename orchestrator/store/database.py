@@ -12,6 +12,8 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 
+__all__ = ["Connection", "Database", "now", "sqlite_url"]
+
 LOCK_TIMEOUT = 30.0
 """Seconds that a writer waits for another one (SQLite) before it gives up."""
 

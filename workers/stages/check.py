@@ -97,7 +97,7 @@ def _application(order: Order, tools: Tools) -> dict[str, Any]:
     )
     problem = tracks(application, order.settings.gitops, environment)
     if problem:
-        raise Refused(Reason.APPLICATION_MISMATCH, f"{environment.argocd}: {problem}")
+        raise Refused(Reason.APPLICATION_MISMATCH, problem)
     return {}
 
 

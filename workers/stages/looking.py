@@ -10,7 +10,9 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Wait
 from workers.gitops.explain import why_unhealthy
 from workers.gitops.readiness import Expected, Kind, Verdict, judge
+from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order, Tools
+from workers.stages.wanted import change_of
 
 CONFIRM = 2.0
 """Seconds between two looks when the first one's evidence is not the strongest (contracts: second GET)."""
@@ -66,9 +68,6 @@ def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | 
 
 def _same_value(order: Order, tools: Tools, revision: str) -> bool:
     """The file changed after us: our value counts, not the rest of the file."""
-    from workers.gitops.values import EditRefused, inspect
-    from workers.stages.commit import change_of
-
     raw = tools.clients.gitops.read(revision, order.environment.values)
     if raw is None:
         return False

@@ -1,0 +1,100 @@
+"""``pilotage token``: create, list and revoke API tokens, straight in the database."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.output import Format, instant, say, say_json, table
+
+if TYPE_CHECKING:
+    from orchestrator.store.database import Database
+
+app = typer.Typer(help="API tokens.", no_args_is_help=True)
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", envvar="PILOTAGE_CONFIG", metavar="FILE", help="The configuration."),
+]
+Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.", metavar="text|json")]
+
+
+@app.callback()
+def token() -> None:
+    """API tokens."""
+
+
+@app.command("create")
+def create(
+    name: Annotated[str, typer.Argument(help="Who or what uses it, such as a person or a pipeline.")],
+    role: Annotated[
+        str, typer.Option(help="viewer reads, deployer starts and stops runs, admin does all.")
+    ] = "viewer",
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; without: never.")] = None,
+    config: Config = None,
+) -> None:
+    """Create a token. It is printed once and stored only as a hash.
+
+    \b
+    Example:
+      pilotage token create ci-pipeline --role deployer --days 90
+    """
+    from orchestrator.services import tokens
+    from orchestrator.store.database import now
+
+    expires_at = now() + days * 86400 if days else None
+    try:
+        plain = tokens.create(_database(config), name, role, expires_at)
+    except ValueError as error:
+        raise CliError(str(error), Code.USAGE) from error
+    say(plain)
+
+
+@app.command("list")
+def list_tokens(config: Config = None, output: Output = Format.TEXT) -> None:
+    """List all tokens, revoked ones too; never the tokens themselves.
+
+    \b
+    Example:
+      pilotage token list -o json
+    """
+    from orchestrator.services import tokens
+
+    found = tokens.list_all(_database(config))
+    if output is Format.JSON:
+        say_json({"items": found})
+        return
+    rows = [
+        (one["id"], one["name"], one["role"], instant(one.get("expires_at")), instant(one.get("revoked_at")))
+        for one in found
+    ]
+    for line in table(("ID", "NAME", "ROLE", "EXPIRES", "REVOKED"), rows):
+        say(line)
+
+
+@app.command("revoke")
+def revoke(
+    number: Annotated[int, typer.Argument(metavar="ID", help="Number of the token, from `token list`.")],
+    config: Config = None,
+) -> None:
+    """Revoke a token; it stops to work within seconds.
+
+    \b
+    Example:
+      pilotage token revoke 3
+    """
+    from orchestrator.services import tokens
+
+    if not tokens.revoke(_database(config), number):
+        raise CliError(f"There is no valid token {number}; see `pilotage token list`.", Code.USAGE)
+    say(f"Token {number} is revoked.")
+
+
+def _database(config: Path | None) -> "Database":
+    from orchestrator.cli import assembly
+    from orchestrator.cli.broker import Broker
+
+    database = assembly.Parts(assembly.load_settings(config), Broker("")).database()
+    assembly.check_schema(database)
+    return database

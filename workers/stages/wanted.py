@@ -1,0 +1,57 @@
+"""What a run wants to have in the GitOps repo, worded as a change."""
+
+from orchestrator.domain.changes import Change, Edit
+from orchestrator.domain.ownership import RUN_TRAILER
+from orchestrator.domain.refs import repo_key
+from workers.stages.order import Order
+
+
+def change_of(order: Order) -> Change:
+    """Say what the run wants to have in the values file, and how the commit is worded."""
+    run, environment = order.run, order.environment
+    repository, tag = split_image(run.image)
+    worth = {"tag": tag or run.digest, "image": run.image, "digest": run.digest}[environment.value]
+    edits = [Edit(path=environment.key, value=worth)]
+    if environment.digest_key:
+        edits.append(Edit(path=environment.digest_key, value=run.digest))
+    if environment.repository_key:
+        edits.append(Edit(path=environment.repository_key, value=repository))
+    return Change(
+        run=run.id,
+        file=environment.values,
+        edits=tuple(edits),
+        message=_message(order, tag or run.digest),
+        trailers=_trailers(order),
+        date=int(order.started_at.timestamp()),
+    )
+
+
+def split_image(image: str) -> tuple[str, str]:
+    """Split ``host:port/path:tag`` into repository and tag ("" when it is named by digest)."""
+    name = image.split("@", 1)[0]
+    head, _, last = name.rpartition("/")
+    path, _, tag = last.partition(":")
+    return (f"{head}/{path}" if head else path), tag if "@" not in image else ""
+
+
+def _message(order: Order, tag: str) -> str:
+    run, gitops = order.run, order.settings.gitops
+    first = gitops.message.format(
+        app=run.app, environment=run.environment, tag=tag, commit=run.commit[:12], run=run.id
+    )
+    lines = [first, ""]
+    if run.title:
+        lines.append(run.title)
+    if repo_key(gitops.access.url) == repo_key(order.app.source.url):
+        lines.append("[skip ci]")  # the app's own pipeline must not start again for our commit
+    return "\n".join(lines).rstrip()
+
+
+def _trailers(order: Order) -> tuple[tuple[str, str], ...]:
+    run = order.run
+    trailers = [(RUN_TRAILER, str(run.id)), ("Pilotage-Image", f"{run.image}@{run.digest}".replace("@@", "@"))]
+    if run.commit:
+        trailers.insert(1, ("Pilotage-Source-Commit", run.commit))
+    if order.settings.external_url:
+        trailers.append(("Pilotage-Url", f"{order.settings.external_url}/runs/{run.id}"))
+    return tuple(trailers)
