@@ -1,12 +1,13 @@
 """``pilotage token``: create, list and revoke API tokens, straight in the database."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from orchestrator.cli.errors import CliError, Code
-from orchestrator.cli.output import Format, instant, say, say_json, table
+from orchestrator.cli.output import Format, say, say_json, table
 
 if TYPE_CHECKING:
     from orchestrator.store.database import Database
@@ -66,7 +67,7 @@ def list_tokens(config: Config = None, output: Output = Format.TEXT) -> None:
         say_json({"items": found})
         return
     rows = [
-        (one["id"], one["name"], one["role"], instant(one.get("expires_at")), instant(one.get("revoked_at")))
+        (one["id"], one["name"], one["role"], _when(one.get("expires_at")), _when(one.get("revoked_at")))
         for one in found
     ]
     for line in table(("ID", "NAME", "ROLE", "EXPIRES", "REVOKED"), rows):
@@ -89,6 +90,10 @@ def revoke(
     if not tokens.revoke(_database(config), number):
         raise CliError(f"There is no valid token {number}; see `pilotage token list`.", Code.USAGE)
     say(f"Token {number} is revoked.")
+
+
+def _when(seconds: float | None) -> str:
+    return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _database(config: Path | None) -> "Database":
