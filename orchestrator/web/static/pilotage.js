@@ -1,5 +1,5 @@
 "use strict";
-// Follows the log of a run that goes on. The page is complete without this script.
+// Shows the end of the log, and follows it while the run goes on. The page is complete without this script.
 (() => {
   const [log, live, jump] = ["log", "live", "jump"].map((id) => document.getElementById(id));
   const MAX_ROWS = 5000; // rows that stay in the page; the whole log is one click away
@@ -48,11 +48,12 @@
     }
   };
 
+  toEnd();
+  if (!("live" in log.dataset)) return;
   const source = new EventSource(`/api/v1/runs/${log.dataset.run}/logs?follow=1&after=${last}`);
   source.onopen = () => { live.textContent = "live"; };
   source.onerror = () => { live.textContent = source.readyState === 2 ? "not live: reload" : "reconnecting…"; };
   source.addEventListener("line", (event) => add(JSON.parse(event.data)));
   source.addEventListener("state", refresh);
   source.addEventListener("end", () => { source.close(); live.textContent = ""; refresh(); });
-  toEnd();
 })();
