@@ -19,6 +19,8 @@ from workers.gitops.refusals import EditRefused
 MAX_DEPTH = 200
 """Containers within containers. The C scanner takes quadratic time over unclosed brackets: minutes for 300 kB."""
 
+_LOOK_BACK = 200  # blanks between a colon and the comma or brace behind an empty value, such as {tag: , x: 1}
+
 NO_ENTRY = (0, 0)
 """`Place.entry` where the root is no block map whose keys begin their lines."""
 
@@ -204,8 +206,6 @@ class _Walk:
         if not child.active:
             frame.advance()
             return False
-        if len(self.frames) > MAX_DEPTH:
-            raise _too_deep(event)
         self.frames.append(child)
         return True
 
@@ -286,12 +286,12 @@ class _Walk:
         reason = refusals.unfit(path, event, begin.line + 1, end.line + 1)
         if reason:
             return reason
-        if begin.index == end.index and self.text[begin.index - 1] not in ":-":
+        start = _value_start(self.text, begin.index, end.index)
+        if start is None:
             return f"{path} is empty and has no colon behind which a value could stand"
-        properties = _PROPERTIES.match(self.text, begin.index, end.index)
         return Place(
-            start=properties.end() if properties else begin.index,
-            end=end.index,
+            start=start,
+            end=max(start, end.index) if begin.index < end.index else start,
             line=begin.line + 1,
             text=event.value,
             style=event.style or "",
@@ -299,6 +299,15 @@ class _Walk:
             event=self.events,
             entry=self.entry,
         )
+
+
+def _value_start(text: str, begin: int, end: int) -> int | None:
+    """Find where a value begins behind its anchor and tag; an empty one begins behind its colon or dash, if any."""
+    if begin < end:
+        properties = _PROPERTIES.match(text, begin, end)
+        return properties.end() if properties else begin
+    behind = len(text[max(0, begin - _LOOK_BACK) : begin].rstrip(" ")) + max(0, begin - _LOOK_BACK)
+    return behind if text[behind - 1] in ":-" else None
 
 
 def _mark(mark: object) -> Mark:

@@ -32,11 +32,11 @@ def unreadable(text: str, error: yaml.YAMLError) -> EditRefused:
         return EditRefused(line, f"the file has the control character U+{ord(control[0]):04X}, which YAML forbids")
     mark = getattr(error, "problem_mark", None)
     line = mark.line + 1 if mark else 1
-    source = (text.splitlines() or [""])[min(line, text.count("\n") + 1) - 1 :][:1]
-    if "{{" in "".join(source):
+    near = "".join(text.splitlines()[max(0, line - 3) : line])
+    if "{{" in near:
         return EditRefused(line, f"the file is not YAML here; it looks like {TEMPLATE}")
     problem = getattr(error, "problem", None) or "cannot be read"
-    hint = " (a tab character cannot indent)" if "\t" in "".join(source) else ""
+    hint = " (a tab character cannot indent)" if "\t" in near else ""
     return EditRefused(line, f"the file is not YAML here: {problem}{hint}")
 
 

@@ -5,17 +5,14 @@ result is parsed again and compared before anybody may use it.
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import yaml
-from yaml._yaml import CParser
-
 from orchestrator.domain.changes import Edit
 from orchestrator.domain.paths import Path, parse_path
-from workers.gitops.locate import NO_ENTRY, Located, Place, locate
+from workers.gitops.locate import Place, locate
 from workers.gitops.refusals import EditRefused
+from workers.gitops.splice import Splice, spliced, verify
 
 __all__ = ["MAX_BYTES", "EditRefused", "Edited", "Found", "edit", "inspect", "overridden"]
 
@@ -29,8 +26,6 @@ _BOM = "\ufeff"
 _PLAIN = re.compile(r"(?:[A-Za-z]|[0-9]+\.[0-9]+\.[0-9]+(?=[.+_-]|\Z))[A-Za-z0-9._/@+-]*(?::[A-Za-z0-9._/@+-]+)*")
 # Begins with a letter and is still a boolean, null or number to YAML 1.1 (Helm's parser too) or 1.2.
 _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "inf", "infinity", "nan"])
-_DIRECTIVE = re.compile(r"^%", re.MULTILINE)
-_OPENING = 3  # events before the first key of a root map: start of stream, document and map
 _DIGEST_KEYS = ("digest", "sha")
 
 
@@ -75,9 +70,9 @@ def edit(raw: bytes, edits: Sequence[Edit]) -> Edited:
         ),
         key=lambda splice: splice.start,
     )
-    result = _spliced(text, splices)
+    result = spliced(text, splices)
     if splices:
-        _verify(text, result, located, splices)
+        verify(text, result, located, splices)
     return Edited(
         raw=(mark + result).encode() if splices else raw,
         previous=tuple(place.text for place in located.places),
@@ -140,19 +135,7 @@ def _distinct(edits: Sequence[Edit], places: Sequence[Place]) -> None:
             raise EditRefused(place.line, f"{other.path} and {wanted.path} name the same value")
 
 
-@dataclass(frozen=True, slots=True)
-class _Splice:
-    """Put `written` in place of the characters from `start` to `end`; it is to read as `value` in `style`."""
-
-    start: int
-    end: int
-    written: str
-    value: str
-    style: str
-    place: Place
-
-
-def _splice(text: str, place: Place, wanted: Edit) -> _Splice:
+def _splice(text: str, place: Place, wanted: Edit) -> Splice:
     if len(wanted.value) > MAX_VALUE or not wanted.value.isprintable():
         raise EditRefused(
             None, f"the new value for {wanted.path} is too long or has characters that cannot be printed"
@@ -165,7 +148,7 @@ def _splice(text: str, place: Place, wanted: Edit) -> _Splice:
             start = end = start + 1  # nothing but blanks follows on the line: use the first of them
         else:
             written = f" {written}"
-    return _Splice(start, end, written, wanted.value, style, place)
+    return Splice(start, end, written, wanted.value, style, place)
 
 
 def _is_plain(value: str, flow: bool) -> bool:
@@ -181,60 +164,3 @@ def _quoted(value: str, style: str) -> str:
     if style == '"':
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
     return value
-
-
-def _spliced(text: str, splices: Sequence[_Splice]) -> str:
-    parts: list[str] = []
-    position = 0
-    for splice in splices:
-        parts += (text[position : splice.start], splice.written)
-        position = splice.end
-    return "".join((*parts, text[position:]))
-
-
-Event = tuple[object, ...]
-
-
-def _verify(old: str, new: str, located: Located, splices: Sequence[_Splice]) -> None:
-    """Parse the result and prove that exactly the wanted scalars changed.
-
-    The whole result is parsed without looking at its events (fast) and must have as many as before. The entries of
-    the root map in which the edits are must read event by event as they did, but for the new values. Outside them
-    the bytes are the same and, at the start of an entry of a root map, so is the parser's state.
-
-    :raises EditRefused: when anything else would change, such as a text that swallows the line below it.
-    """
-    begin, end, shift = _window(old, located, splices)
-    try:
-        before, after = _trace(old[begin:end]), _trace(new[begin : end + len(new) - len(old)])
-        events = CParser(new).raw_parse()
-    except yaml.YAMLError:
-        before, after, events = [], [], 0
-    for splice in splices:
-        if before:
-            number = splice.place.event - shift
-            before[number] = (splice.value, splice.style, *before[number][2:])
-    if not before or before != after or events != located.events:
-        line = splices[0].place.line
-        raise EditRefused(line, "the new value would change how other parts of the file are read")
-
-
-def _window(text: str, located: Located, splices: Sequence[_Splice]) -> tuple[int, int, int]:
-    """Return the part of the text to compare and what to take from an event's number to get its index in there."""
-    first = min(splice.place.entry for splice in splices)
-    if first == NO_ENTRY or _DIRECTIVE.search(text):
-        return 0, len(text), 1
-    following = bisect_right(located.entries, splices[-1].start)
-    end = located.entries[following] if following < len(located.entries) else len(text)
-    return first[0], end, first[1] - _OPENING
-
-
-def _trace(text: str) -> list[Event]:
-    following = CParser(text).get_event
-    events: list[Event] = []
-    while (event := following()) is not None:
-        if isinstance(event, yaml.ScalarEvent):
-            events.append((event.value, event.style or "", event.tag, event.anchor))
-        else:
-            events.append((event.__class__, getattr(event, "tag", None), getattr(event, "anchor", None)))
-    return events

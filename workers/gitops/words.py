@@ -14,8 +14,8 @@ _BIDI = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 def one_line(text: object, limit: int = LIMIT) -> str:
     """Return the text on one line: blanks collapsed, control characters out, at most `limit` characters.
 
-    What is too long loses its middle: it begins with the subject, and Go's wrapped errors end with the cause. Signs that turn the direction of writing go too; they could make a message read as another one. Anything that is
-    no text gives "".
+    What is too long loses its middle: it begins with the subject, and Go's wrapped errors end with the cause. Signs
+    that turn the direction of writing go too; they could make a message read as another one. No text gives "".
     """
     if not isinstance(text, str):
         return ""
