@@ -114,22 +114,21 @@ class Repository:
         if fault:
             raise Refused(self.reasons.unusable, f"the path {path[:200]!r} {fault}")
         found = self.entries(commit, [path])
-        for folder in _parents(path):
+        for folder in folders_above(path):
             if folder in found and found[folder].mode != "040000":
                 raise Refused(self.reasons.unusable, f"{folder}, on the way to {path}, is {found[folder].kind}")
         return found.get(path)
 
     def entries(self, commit: str, paths: Sequence[str]) -> dict[str, Entry]:
-        """Return what is at each of `paths`, and at those of their folders that are links or submodules.
+        """Return what is at each of `paths` and at each of the folders above them.
 
         Constant in processes and quick in trees of any size: only the folders named are opened.
         """
-        wanted = sorted({name for path in paths for name in (path, *_parents(path))})
+        wanted = sorted({name for path in paths for name in (path, *folders_above(path))})
         found: dict[str, Entry] = {}
-        # ls-tree opens a folder only to reach a longer path, so a link or submodule in the way is listed itself
         for start in range(0, len(wanted), _PATHS_PER_COMMAND):
             some = wanted[start : start + _PATHS_PER_COMMAND]
-            listing = self._git(["ls-tree", "-z", "-l", "--full-tree", "--end-of-options", _sha(commit), *some])
+            listing = self._git(["ls-tree", "-t", "-z", "-l", "--full-tree", "--end-of-options", _sha(commit), *some])
             found |= {entry.path: entry for entry in parse_tree(listing.stdout)}
         return found
 
@@ -280,7 +279,7 @@ def path_fault(path: str) -> str:
     return "is too long" if len(path.encode("utf-8", "replace")) > 4096 else ""
 
 
-def _parents(path: str) -> list[str]:
+def folders_above(path: str) -> list[str]:
     """List the folders above a path, outermost first."""
     parts = posixpath.dirname(path).split("/")
     return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)] if parts[0] else []

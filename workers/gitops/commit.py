@@ -15,7 +15,7 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from workers.clients.git import ASK_TIMEOUT, Draft, Entry, Message, Mirror, PushVerdict, Signing
-from workers.clients.git_read import MAX_FILE, path_fault, trailers_of
+from workers.clients.git_read import MAX_FILE, folders_above, path_fault, trailers_of
 from workers.gitops.values import EditRefused, edit
 
 HISTORY = 2000
@@ -107,10 +107,13 @@ class _Landing:
 
     def together(self, changes: Sequence[Change]) -> list[Result]:
         """Land the batch by one push, again and again until no other writer comes between."""
-        lost = ""
-        for attempt in range(self.attempts):
-            if attempt:
+        lost, attempt = "", 0
+        while attempt < self.attempts:
+            if lost:
                 self.wait(random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)))  # noqa: S311
+                if time.monotonic() >= self.deadline:
+                    break
+            attempt += 1
             self.checkpoint()
             head = self.mirror.fetch_branch(self.branch, timeout=self._left(), checkpoint=self.checkpoint)
             plan = self._plan(head, changes)
@@ -123,7 +126,7 @@ class _Landing:
                 lost = self._push(commits[-1])
             if not plan.drafts or not lost:
                 return [_result(outcome, commits) for outcome in plan.outcomes]
-        raise Unavailable(Reason.GITOPS_CONTENDED, f"{self.branch}: {self.attempts} pushes lost the race ({lost})")
+        raise Unavailable(Reason.GITOPS_CONTENDED, f"{self.branch}: {attempt} pushes lost the race ({lost})")
 
     def one_by_one(self, changes: Sequence[Change], refusal: Refused) -> list[Result]:
         """Find out which changes the server declines, so that one bad change does not block the others.
@@ -258,9 +261,9 @@ class _Files:
         fault = path_fault(file)
         if fault:
             return fault
-        for name, entry in self.entries.items():
-            if file.startswith(f"{name}/") and entry.mode != "040000":
-                return f"lies below {name}, which is {entry.kind}"
+        for folder in folders_above(file):
+            if folder in self.entries and self.entries[folder].mode != "040000":
+                return f"lies below {folder}, which is {self.entries[folder].kind}"
         if file not in self.entries:
             return f"is not in the branch {self.branch}"
         return _entry_fault(self.entries[file])
