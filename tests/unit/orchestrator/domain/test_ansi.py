@@ -1,0 +1,26 @@
+"""Log lines for readers without a terminal."""
+
+import pytest
+
+from orchestrator.domain.ansi import plain
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("plain text", "plain text"),
+        ("\x1b[1;31merror\x1b[0m: no", "error: no"),
+        ("\x1b[38;2;1;2;3mcolour\x1b[m", "colour"),
+        ("\x1b[2K\x1b[1Gdone", "done"),
+        ("\x1b]0;title\x07text", "text"),
+        ("\x1b]8;;https://example.com\x1b\\link\x1b]8;;\x1b\\", "link"),
+        ("\x1b(Btext", "text"),
+        ("10 %\r50 %\r100 %", "100 %"),
+        ("windows\r", "windows"),
+        ("a\tb\x00c\x08d", "a\tbcd"),
+        ("한국어 \x1b[32m완료\x1b[0m", "한국어 완료"),
+        ("an end \x1b", "an end "),
+    ],
+)
+def test_escape_sequences_are_taken_out(line: str, expected: str) -> None:
+    assert plain(line) == expected

@@ -1,0 +1,44 @@
+"""The one sentence why: text, evidence, and nothing twice."""
+
+import pytest
+
+from orchestrator.domain.reasons import CATALOGUE, Reason
+from orchestrator.domain.wording import MAX_LENGTH, sentence
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "expected"),
+    [
+        (Reason.HEALTHY, "", "The commit is live and healthy."),
+        (Reason.HEALTHY, "healthy", "The commit is live and healthy."),
+        (Reason.BUILD_FAILED, "exit 3", "The image build failed: exit 3."),
+        (Reason.BUILD_FAILED, "exit 3.", "The image build failed: exit 3."),
+        (Reason.BUILD_FAILED, "two\n  lines", "The image build failed: two lines."),
+        (Reason.AWAITING_APPROVAL, "waits for approval", "The run waits for approval."),
+        (Reason.ON_HOLD, "on hold: freeze", "The environment is on hold: freeze."),
+        (Reason.SUPERSEDED, "superseded by run 44", "A newer run took its place: superseded by run 44."),
+        (Reason.CANCELLED, "cancelled", "A person cancelled the run."),
+        (
+            Reason.DEGRADED,
+            "pod web-1: OOMKilled",
+            "The application is unhealthy with this commit: pod web-1: OOMKilled.",
+        ),
+    ],
+)
+def test_evidence_follows_the_text_unless_it_says_the_same(reason: Reason, detail: str, expected: str) -> None:
+    assert sentence(reason, detail) == expected
+
+
+def test_part_of_a_word_is_not_a_repetition() -> None:
+    assert sentence(Reason.BUILD_FAILED, "age build fail") == "The image build failed: age build fail."
+
+
+def test_a_sentence_is_bounded() -> None:
+    told = sentence(Reason.BUILD_FAILED, "x" * 10_000)
+    assert len(told) <= MAX_LENGTH
+    assert told.endswith("…")
+
+
+@pytest.mark.parametrize("reason", list(CATALOGUE))
+def test_every_reason_reads_as_one_sentence(reason: Reason) -> None:
+    assert sentence(reason, "evidence").endswith(": evidence.")

@@ -1,0 +1,47 @@
+"""The OpenAPI document: valid, committed, and complete."""
+
+import json
+
+import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+
+from orchestrator.services.tokens import Role
+from orchestrator.web.api import CALLS
+from orchestrator.web.calls import Call
+from orchestrator.web.openapi import document, path_of
+from orchestrator.web.reference import openapi_text, render
+from tests.support.contracts import ROOT
+
+
+def test_the_document_is_valid() -> None:
+    OpenAPIV31SpecValidator(document()).validate()
+
+
+@pytest.mark.parametrize(("name", "made"), [("openapi.json", openapi_text), ("api.md", render)])
+def test_the_committed_copy_is_up_to_date(name: str, made: object) -> None:
+    assert callable(made)
+    assert (ROOT / "docs" / "reference" / name).read_text(encoding="utf-8") == made(), "run `pilotage docs`"
+
+
+@pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
+def test_every_call_says_what_it_takes_and_answers(call: Call) -> None:
+    operation = document()["paths"][path_of(call)][call.method.lower()]
+    assert operation["x-role" if call.role else "tags"]
+    assert ("requestBody" in operation) == (call.method == "POST")
+    assert all(f"{{{one['name']}}}" in path_of(call) for one in operation["parameters"] if one["in"] == "path")
+    problems = [status for status in operation["responses"] if status >= "400"]
+    assert all(
+        operation["responses"][status]["content"].keys() == {"application/problem+json"} for status in problems
+    )
+
+
+def test_reading_needs_a_viewer_changing_a_deployer_and_health_nobody() -> None:
+    for call in CALLS:
+        open_to_all = call.tag == "health"
+        assert call.role == (None if open_to_all else Role.VIEWER if call.method == "GET" else Role.DEPLOYER)
+
+
+def test_no_schema_is_left_over() -> None:
+    text = json.dumps(document())
+    for name in document()["components"]["schemas"]:
+        assert f'"#/components/schemas/{name}"' in text

@@ -1,0 +1,48 @@
+"""How the pages word times, durations, states and commits."""
+
+from datetime import timedelta
+
+import pytest
+
+from orchestrator.domain.runs import RunState, StageState
+from orchestrator.services.views import rfc3339
+from orchestrator.web import words
+from tests.support.factories import NOW
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (0, "just now"),
+        (-5, "just now"),
+        (50, "1 min ago"),
+        (600, "10 min ago"),
+        (7200, "2 h ago"),
+        (3 * 86400, "3 d ago"),
+        (30 * 86400, "2026-10-25"),
+    ],
+)
+def test_how_long_ago(seconds: float, expected: str) -> None:
+    assert words.ago(rfc3339(NOW - timedelta(seconds=seconds)), NOW) == expected
+
+
+def test_nothing_is_worded_as_nothing() -> None:
+    assert (words.ago(None, NOW), words.took(None), words.moment(None)) == ("", "", "")
+
+
+def test_a_moment_says_its_zone() -> None:
+    assert words.moment(rfc3339(NOW)) == "2026-11-24 09:00:00 UTC"
+
+
+def test_every_state_has_a_sign_of_its_own() -> None:
+    states = {state.value for state in (*RunState, *StageState)}
+    assert len({words.glyph(state) for state in states}) == len(states)
+    assert words.glyph("something new") == "?"
+
+
+def test_commits_digests_and_refs_are_shortened() -> None:
+    assert words.short("a" * 40) == "a" * 12
+    assert words.short("sha256:" + "b" * 64) == "sha256:" + "b" * 12
+    assert words.ref_name("refs/heads/feature/x") == "feature/x"
+    assert words.ref_name("refs/tags/v1") == "v1"
+    assert words.ref_name("main") == "main"
