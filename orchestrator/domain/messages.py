@@ -63,7 +63,7 @@ _START_AND_END = _ENDS | {"run.started"}
 
 KINDS: dict[str, Kind] = {
     "slack": Kind(types=_START_AND_END, interval=1.0),
-    "slack-api": Kind(types=_START_AND_END | {"run.progressed"}, merge=True, interval=1.0),
+    "slack-api": Kind(types=_START_AND_END | {"run.progressed"}, merge=True, interval=3.0),
     "webhook": Kind(types=_START_AND_END),
 }
 """Every kind of channel that there is."""

@@ -241,8 +241,8 @@ def _approved(run: Run, fact: Approved, now: datetime) -> Decision:
 
 
 def _stop(run: Run, current: Stage, at_work: bool, now: datetime) -> Decision:
-    """End the run at once, or leave it to the worker that is at it to stop and say so."""
-    if at_work and current.state is StageState.RUNNING:
+    """End the run at once, or leave it to whoever is at work for it: what they report is the run's last step."""
+    if at_work:
         return Decision(run=run)
     return _end(run, current, now)
 

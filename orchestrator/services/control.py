@@ -12,7 +12,7 @@ from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger
 from orchestrator.services.bell import Bell
 from orchestrator.services.once import Once
-from orchestrator.store import claims, environments, runs, wakes
+from orchestrator.store import environments, runs, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.rows import moment
@@ -103,7 +103,7 @@ class Control:
                 raise NotPossible("missing", f"there is no run {run_id}")
             if run.state.final:
                 raise NotPossible("conflict", f"run {run_id} is over: {run.state}")
-            fact = CancelRequested(by=actor, at_work=claims.held(connection, run_id, now))
+            fact = CancelRequested(by=actor, at_work=ledger.is_at_work(connection, run, now))
             run = ledger.record(connection, self._settings, run, advance(run, fact, at), now)
             _settle(once, connection, run)
         return run
@@ -151,7 +151,9 @@ class Control:
             proven = runs.page(connection, app=app, environment=target.promote_from, state="succeeded", limit=1)
             if not proven:
                 raise NotPossible("conflict", f"nothing has succeeded in {app}/{target.promote_from} yet")
-            return self._add(connection, promotion_of(proven[0], environment, approved=True, actor=actor), once)
+            return self._add(
+                connection, ledger.promotion_of(proven[0], environment, approved=True, actor=actor), once
+            )
 
     def _again(self, old: Run, actor: str, attempt: int) -> runs.NewRun:
         return runs.NewRun(
@@ -210,20 +212,3 @@ def _settle(once: Once | None, connection: Connection, run: Run | None) -> None:
 def _is_given(run: Run) -> bool:
     """Tell whether the run brings an image that it did not build."""
     return run.trigger is Trigger.PROMOTION or not run.commit
-
-
-def promotion_of(proven: Run, environment: str, *, approved: bool, actor: str = "") -> runs.NewRun:
-    """Make the run that brings a proven image to the next environment: the same digest, nothing built."""
-    return runs.NewRun(
-        app=proven.app,
-        environment=environment,
-        trigger=Trigger.PROMOTION,
-        ref=proven.ref,
-        commit=proven.commit,
-        image=proven.image,
-        digest=proven.digest,
-        title=proven.title,
-        author=proven.author,
-        actor=actor or f"run {proven.id}",
-        approved=approved,
-    )

@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.domain.apps import Channel, Settings
 from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import explain
-from orchestrator.domain.runs import Run, StageName
+from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.domain.wording import sentence
 from orchestrator.engine.facts import Superseded
 from orchestrator.engine.transitions import Decision, advance
@@ -49,7 +49,47 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
         environments.leave(connection, run)
         wake_waiting(connection, run.app, run.environment, now)
     _notify(connection, settings, run, decision.tell, now)
+    if run.state is RunState.SUCCEEDED and not before.state.final:
+        _promote(connection, settings, run, now)
     return run
+
+
+def is_at_work(connection: Connection, run: Run, now: float) -> bool:
+    """Tell whether somebody is doing something for the run that cannot be undone from here.
+
+    That is a worker that holds it, or the writer of its GitOps branch that has taken its change.
+    """
+    change = changes.load(connection, run.id)
+    return claims.held(connection, run.id, now) or (change is not None and change["state"] == "taken")
+
+
+def promotion_of(proven: Run, environment: str, *, approved: bool, actor: str = "") -> runs.NewRun:
+    """Make the run that brings a proven image to the next environment: the same digest, nothing built."""
+    return runs.NewRun(
+        app=proven.app,
+        environment=environment,
+        trigger=Trigger.PROMOTION,
+        ref=proven.ref,
+        commit=proven.commit,
+        image=proven.image,
+        digest=proven.digest,
+        title=proven.title,
+        author=proven.author,
+        actor=actor or f"run {proven.id}",
+        approved=approved,
+    )
+
+
+def _promote(connection: Connection, settings: Settings, proven: Run, now: float) -> None:
+    """Queue what is proven for the environments that are promoted from this one; older waiting ones give way."""
+    app = settings.app(proven.app)
+    for environment in app.environments if app else ():
+        if environment.promote_from == proven.environment:
+            new = promotion_of(proven, environment.name, approved=not environment.approval)
+            run_id = runs.add(connection, [(new, None)], now)[0]
+            wakes.set_due_many(connection, [run_id], now, "deploy")
+            for older in runs.waiting_promotions(connection, proven.app, environment.name, run_id):
+                supersede(connection, settings, older, run_id, now)
 
 
 def wake_waiting(connection: Connection, app: str, environment: str, now: float) -> None:
@@ -68,7 +108,7 @@ def supersede(connection: Connection, settings: Settings, run_id: int, by: int, 
     at = moment(now)
     if at is None:  # pragma: no cover
         return False
-    fact = Superseded(by=by, at_work=claims.held(connection, run_id, now))
+    fact = Superseded(by=by, at_work=is_at_work(connection, run, now))
     record(connection, settings, run, advance(run, fact, at), now)
     return True
 

@@ -140,6 +140,17 @@ def waiting_in(connection: Connection, app: str, environment: str, limit: int = 
     return list(connection.execute(statement.order_by(runs.c.id.desc()).limit(limit)).scalars())
 
 
+def waiting_promotions(connection: Connection, app: str, environment: str, before: int) -> list[int]:
+    """List promotions to an environment, older than run `before`, that have not begun to change anything."""
+    statement = (
+        select(runs.c.id)
+        .where(runs.c.app == app, runs.c.environment == environment, runs.c.trigger == Trigger.PROMOTION.value)
+        .where(runs.c.id < before, runs.c.state.in_(("queued", "waiting")))
+        .where(runs.c.reason.in_(("queued", "awaiting_approval", "behind_run", "on_hold")))
+    )
+    return list(connection.execute(statement).scalars())
+
+
 _WAITING_AT = (
     select(runs.c.id, runs.c.app, runs.c.environment)
     .join(stages, stages.c.run_id == runs.c.id)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.apps import Settings
 from orchestrator.domain.errors import LeaseLost
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
 from orchestrator.domain.reasons import Reason
@@ -17,9 +18,9 @@ from orchestrator.services.control import Control
 from orchestrator.services.execution import Assignment, Execution
 from orchestrator.services.ingest import Ingest
 from orchestrator.services.reconcile import Reconcile
-from orchestrator.store import claims, migrate, runs, wakes
+from orchestrator.store import changes, claims, migrate, runs, wakes
 from orchestrator.store.database import Database, now, sqlite_url
-from tests.support.factories import make_settings
+from tests.support.factories import make_app, make_environment, make_settings
 
 QUIET = Bell("")
 
@@ -29,12 +30,15 @@ class World:
 
     def __init__(self, database: Database, state_dir: Path) -> None:
         self.database = database
-        self.settings = make_settings(str(state_dir))
-        self.ingest = Ingest(database, self.settings, QUIET)
-        self.control = Control(database, self.settings, QUIET)
-        self.reconcile = Reconcile(database, self.settings)
-        self.one = Execution(database, self.settings, QUIET, "worker-1")
-        self.two = Execution(database, self.settings, QUIET, "worker-2")
+        self.use(make_settings(str(state_dir)))
+
+    def use(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ingest = Ingest(self.database, settings, QUIET)
+        self.control = Control(self.database, settings, QUIET)
+        self.reconcile = Reconcile(self.database, settings)
+        self.one = Execution(self.database, settings, QUIET, "worker-1")
+        self.two = Execution(self.database, settings, QUIET, "worker-2")
 
     def push(self, number: int, key: str = "", before: int | None = None) -> dict[str, Any]:
         commit, old = f"{number:040x}", f"{number - 1 if before is None else before:040x}"
@@ -287,3 +291,49 @@ def test_a_head_that_moved_without_a_hook_becomes_a_run(world: World) -> None:
     assert world.run(1).trigger == "poll"
     world.push(3)
     assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [], "the hook came after all"
+
+
+def two_places(world: World, **prod: Any) -> None:
+    """Configure prod behind stg."""
+    stg, follows = make_environment("stg"), make_environment("prod", branch="", promote_from="stg", **prod)
+    world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(stg, follows)),)))
+
+
+def test_what_is_proven_in_one_environment_is_brought_to_the_next(world: World) -> None:
+    two_places(world)
+    world.push(1)
+    check = world.begin(1)
+    world.finish(world.done(check, image="h/p:t", digest="sha256:1"))
+    promotion = world.run(2)
+    assert (promotion.environment, promotion.trigger, promotion.digest) == ("prod", "promotion", "sha256:1")
+    world.finish(world.begin(2))
+    assert world.run(2).state is RunState.SUCCEEDED
+
+
+def test_a_promotion_that_needs_approval_waits_for_it_and_gives_way_to_a_newer_one(world: World) -> None:
+    two_places(world, approval=True)
+    for number in (1, 2):
+        world.push(number)
+    world.finish(world.begin(1))
+    assert world.done(world.begin(3)) is None
+    assert world.run(3).reason is Reason.AWAITING_APPROVAL
+    world.finish(world.begin(2))
+    assert (world.run(3).state, world.run(3).superseded_by) == (RunState.CANCELLED, 4)
+    assert world.done(world.begin(4)) is None
+    world.control.approve(4, "mina")
+    assert 4 in world.due()
+    world.finish(world.begin(4))
+    assert world.run(4).state is RunState.SUCCEEDED
+
+
+def test_a_run_whose_change_is_being_pushed_is_cancelled_only_after_it_landed(world: World) -> None:
+    world.push(1)
+    world.wait(world.until(1, StageName.COMMIT))
+    with world.database.write() as connection:
+        changes.submit(connection, 1, "gitops#main", {}, now())
+        changes.take_batch(connection, "gitops#main")
+    assert world.control.cancel(1, "mina").state is RunState.WAITING
+    assert world.done(world.begin(1), gitops_commit="c" * 40) is None
+    run = world.run(1)
+    assert (run.state, run.committed) == (RunState.CANCELLED, True)
+    assert run.detail == "cancelled by mina after its change was committed"
