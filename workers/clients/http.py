@@ -121,7 +121,7 @@ class Http:
         if session is None:
             session = requests.Session()
             session.trust_env = True
-            session.auth = self._auth
+            session.auth = self._auth or _as_it_is  # otherwise ~/.netrc would replace our Authorization header
             session.headers.update(self._headers)
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             for scheme in ("http://", "https://"):
@@ -211,6 +211,10 @@ def _read(answer: requests.Response, seconds: float) -> None:
             answer.close()
             raise _TooLarge(f"answer not complete after {max(seconds, 1) * 4:.0f} s")
     answer._content = b"".join(parts)  # what requests itself does when it reads the body
+
+
+def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
 
 
 def retry_after(answer: requests.Response) -> float | None:

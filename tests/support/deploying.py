@@ -1,0 +1,210 @@
+"""Fakes of the services that ``check``, ``commit``, ``sync`` and ``health`` use, and their orders."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any, cast
+
+from orchestrator.domain.changes import Change, Landed
+from orchestrator.domain.errors import PilotageError, Refused
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Rival, StageName, StageState
+from tests.support.factories import COMMIT, NOW, make_app, make_environment, make_run, make_settings
+from workers.stages.order import Order, Tools
+
+HEAD = "f" * 40
+GITOPS_COMMIT = "9" * 40
+IMAGE = f"harbor.example.com/plate/plate-web:sha-{COMMIT[:12]}"
+DIGEST = "sha256:" + "4b" * 32
+VALUES = b"image:\n  repository: x\n  tag: old  # ours\n"
+
+
+@dataclass
+class FakeMirror:
+    """A repository with a few commits in a line, oldest first, and files."""
+
+    line: tuple[str, ...] = (COMMIT,)
+    files: Mapping[str, bytes] = field(default_factory=dict)
+    head: str = HEAD
+    error: PilotageError | None = None
+    fetched: list[str] = field(default_factory=list)
+
+    def resolve(self, ref: str) -> str:
+        self._trouble()
+        return self.line[-1]
+
+    def fetch_commit(self, commit: str, ref: str = "") -> None:
+        self._trouble()
+        if commit not in self.line:
+            raise Refused(Reason.COMMIT_NOT_FOUND, commit)
+        self.fetched.append(commit)
+
+    def fetch_branch(self, branch: str) -> str:
+        self._trouble()
+        return self.head
+
+    def commit_info(self, commit: str) -> Any:
+        return SimpleNamespace(subject="Change the greeting", author_name="Mina")
+
+    def has(self, commit: str) -> bool:
+        return commit in self.line
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        return self.files.get(path)
+
+    def is_ancestor(self, older: str, newer: str) -> bool | None:
+        if older not in self.line or newer not in self.line:
+            return None
+        return self.line.index(older) <= self.line.index(newer)
+
+    def _trouble(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass
+class FakeArgo:
+    """Answers with one application after the other, the last one again and again."""
+
+    answers: list[Any] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
+
+    def get(self, name: str, *, project: str = "", app_namespace: str = "", refresh: str = "") -> Any:
+        self.asked.append(refresh or "plain")
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, PilotageError):
+            raise answer
+        return answer
+
+    def sync(self, name: str, *, project: str = "", app_namespace: str = "") -> bool:
+        self.asked.append("sync")
+        return True
+
+    def resource_tree(self, name: str, **_: Any) -> dict[str, Any]:
+        return {"nodes": []}
+
+    def events(self, name: str, **_: Any) -> list[dict[str, Any]]:
+        return []
+
+
+@dataclass
+class FakeRegistry:
+    """Lets us push, or not."""
+
+    error: PilotageError | None = None
+
+    def check_push(self, repository: str) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+@dataclass
+class FakeHarbor:
+    """Has its projects."""
+
+    projects: frozenset[str] = frozenset({"plate"})
+
+    def project_exists(self, name: str) -> bool:
+        return name in self.projects
+
+
+@dataclass
+class FakeCommits:
+    """A queue whose writer is free or not."""
+
+    result: Any = None
+    free: bool = True
+    others: tuple[Change, ...] = ()
+    submitted: list[Change] = field(default_factory=list)
+    finished: list[Any] = field(default_factory=list)
+    given_back: list[int] | None = None
+
+    def submit(self, change: Change) -> Any:
+        self.submitted.append(change)
+        return self.result
+
+    def take(self) -> list[Change] | None:
+        return [*self.others, *self.submitted] if self.free else None
+
+    def renew(self) -> bool:
+        return True
+
+    def finish(self, results: list[Any]) -> None:
+        self.finished.extend(results)
+
+    def stop(self, unfinished: list[Change] | tuple[Change, ...] = ()) -> None:
+        self.given_back = [change.run for change in unfinished]
+
+
+def landed(run: int = 7, *, created: bool = True, previous: tuple[str, ...] = ("old",)) -> Landed:
+    """Say that a change is in Git."""
+    return Landed(run=run, commit=GITOPS_COMMIT, created=created, previous=previous)
+
+
+def application(**status: Any) -> dict[str, Any]:
+    """Make an application that reads our file from our branch and has nothing applied yet."""
+    return {
+        "metadata": {"name": "plate-web-stg"},
+        "spec": {
+            "source": {
+                "repoURL": "https://git.example.com/platform/gitops.git",
+                "path": "web",
+                "targetRevision": "main",
+                "helm": {"valueFiles": ["values-stg.yaml"]},
+            },
+            "syncPolicy": {"automated": {}},
+        },
+        "status": status,
+    }
+
+
+def live(revision: str = GITOPS_COMMIT, health: str = "Healthy", image: str = IMAGE) -> dict[str, Any]:
+    """Make an application that has applied `revision`."""
+    return application(
+        sync={"status": "Synced", "revision": revision},
+        health={"status": health, "lastTransitionTime": "2026-11-24T09:00:04Z"},
+        operationState={
+            "phase": "Succeeded",
+            "finishedAt": "2026-11-24T09:00:03Z",
+            "startedAt": "2026-11-24T09:00:02Z",
+            "syncResult": {"revision": revision},
+            "operation": {"sync": {"revision": revision}},
+        },
+        reconciledAt="2026-11-24T09:00:04Z",
+        summary={"images": [image]},
+    )
+
+
+def order(stage: StageName, *, now: datetime = NOW, rivals: tuple[Rival, ...] = (), **fields: Any) -> Order:
+    """Make an order for a stage at work; `fields` are those of the run, plus environment_* and outputs."""
+    place = {key.removeprefix("place_"): fields.pop(key) for key in list(fields) if key.startswith("place_")}
+    outputs = fields.pop("outputs", {})
+    environment = make_environment(**place)
+    app = make_app(environments=(environment,))
+    defaults: dict[str, Any] = {"image": IMAGE, "digest": DIGEST} if stage is not StageName.CHECK else {}
+    run = make_run(stage, StageState.RUNNING, **(defaults | fields))
+    return Order(
+        run=run,
+        app=app,
+        environment=environment,
+        settings=make_settings("/nonexistent", apps=(app,), external_url="https://pilotage.example.com"),
+        outputs=outputs,
+        rivals=rivals,
+        started_at=NOW,
+        now=now,
+    )
+
+
+def tools(log: Callable[[str], None] = lambda _: None, **clients: Any) -> Tools:
+    """Make tools from fakes; what is not named is a good one."""
+    defaults: dict[str, Any] = {
+        "source": FakeMirror(),
+        "gitops": FakeMirror(files={"web/values-stg.yaml": VALUES}),
+        "argocd": FakeArgo([application()]),
+        "registry": FakeRegistry(),
+        "harbor": FakeHarbor(),
+        "commits": FakeCommits(),
+        "signing": None,
+    }
+    return Tools(log=log, checkpoint=lambda: None, clients=cast(Any, SimpleNamespace(**(defaults | clients))))

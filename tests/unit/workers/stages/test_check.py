@@ -1,0 +1,106 @@
+"""What is found out before any build."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, Rival, StageName, Trigger
+from tests.support.deploying import (
+    IMAGE,
+    FakeArgo,
+    FakeHarbor,
+    FakeMirror,
+    FakeRegistry,
+    application,
+    order,
+    tools,
+)
+from tests.support.factories import COMMIT
+from workers.stages import check
+
+OLD, NEW = "1" * 40, "2" * 40
+CHECK = StageName.CHECK
+
+
+def done(outcome: Any) -> Done:
+    assert isinstance(outcome, Done)
+    return outcome
+
+
+def test_all_is_well_and_the_run_learns_its_image() -> None:
+    outputs = done(check.run(order(CHECK), tools())).outputs
+    assert outputs["image"] == IMAGE
+    assert (outputs["commit"], outputs["title"], outputs["author"]) == (COMMIT, "Change the greeting", "Mina")
+
+
+def test_a_manual_run_of_a_branch_finds_its_commit() -> None:
+    manual = order(CHECK, commit="", ref="main", trigger=Trigger.MANUAL)
+    outputs = done(check.run(manual, tools(source=FakeMirror(line=(OLD, NEW))))).outputs
+    assert outputs["commit"] == NEW
+    assert outputs["image"].endswith(f":sha-{NEW[:12]}")
+
+
+@pytest.mark.parametrize(
+    ("given", "image"),
+    [
+        ("v1.2", "harbor.example.com/plate/plate-web:v1.2"),
+        ("sha256:" + "0" * 64, "harbor.example.com/plate/plate-web@sha256:" + "0" * 64),
+        ("harbor.example.com/plate/plate-web:x", "harbor.example.com/plate/plate-web:x"),
+    ],
+)
+def test_a_manual_run_of_an_image_needs_no_source(given: str, image: str) -> None:
+    source = FakeMirror(error=Unavailable(Reason.SOURCE_UNAVAILABLE, "down"))
+    outcome = check.run(order(CHECK, commit="", image=given, trigger=Trigger.MANUAL), tools(source=source))
+    assert done(outcome).outputs == {"image": image}
+
+
+@pytest.mark.parametrize(
+    ("clients", "reason"),
+    [
+        ({"source": FakeMirror(line=())}, Reason.COMMIT_NOT_FOUND),
+        ({"gitops": FakeMirror()}, Reason.VALUES_FILE_MISSING),
+        ({"gitops": FakeMirror(files={"web/values-stg.yaml": b"image: {}\n"})}, Reason.VALUES_KEY_REFUSED),
+        ({"argocd": FakeArgo([Refused(Reason.APPLICATION_MISSING, "")])}, Reason.APPLICATION_MISSING),
+        ({"argocd": FakeArgo([{**application(), "spec": {"source": {}}}])}, Reason.APPLICATION_MISMATCH),
+        ({"harbor": FakeHarbor(projects=frozenset())}, Reason.REGISTRY_PROJECT_MISSING),
+        ({"registry": FakeRegistry(Refused(Reason.REGISTRY_UNAUTHORIZED, ""))}, Reason.REGISTRY_UNAUTHORIZED),
+    ],
+)
+def test_what_would_go_wrong_later_is_said_now(clients: dict[str, Any], reason: Reason) -> None:
+    with pytest.raises(Refused) as refusal:
+        check.run(order(CHECK), tools(**clients))
+    assert refusal.value.reason is reason
+
+
+def test_the_values_file_and_line_are_named() -> None:
+    gitops = FakeMirror(files={"web/values-stg.yaml": b"image:\n  tag: a\n  tag: b\n"})
+    with pytest.raises(Refused, match=r"web/values-stg\.yaml:\d"):
+        check.run(order(CHECK), tools(gitops=gitops))
+
+
+def test_an_older_commit_never_goes_over_a_newer_one() -> None:
+    rivals = (Rival(run=3, commit=NEW, landed=True, begun=True),)
+    outcome = check.run(order(CHECK, commit=OLD, rivals=rivals), tools(source=FakeMirror(line=(OLD, NEW))))
+    assert isinstance(outcome, Fail)
+    assert (outcome.reason, outcome.detail) == (Reason.OLDER_COMMIT, "run 3 has a newer commit")
+
+
+def test_a_person_may_deploy_an_older_commit() -> None:
+    rivals = (Rival(run=3, commit=NEW, landed=True, begun=True),)
+    manual = order(CHECK, commit=OLD, rivals=rivals, trigger=Trigger.MANUAL)
+    assert isinstance(check.run(manual, tools(source=FakeMirror(line=(OLD, NEW)))), Done)
+
+
+def test_waiting_runs_of_older_commits_are_overtaken_and_others_not() -> None:
+    rivals = (
+        Rival(run=3, commit=OLD),
+        Rival(run=4, commit=OLD, begun=True),
+        Rival(run=5, commit=OLD, landed=True, begun=True),
+        Rival(run=9, commit=OLD),
+        Rival(run=2, commit=NEW),
+        Rival(run=6, commit="3" * 40),  # of a history that was forced away
+    )
+    outcome = check.run(order(CHECK, commit=NEW, rivals=rivals), tools(source=FakeMirror(line=(OLD, NEW))))
+    assert done(outcome).outputs["obsolete"] == [3, 6]

@@ -1,0 +1,127 @@
+"""Having the change committed: once, by whoever writes."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.changes import Rejected
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, Rival, StageName, Trigger, Wait
+from tests.support.deploying import (
+    DIGEST,
+    GITOPS_COMMIT,
+    IMAGE,
+    FakeCommits,
+    FakeMirror,
+    landed,
+    order,
+    tools,
+)
+from tests.support.factories import COMMIT
+from workers.stages import commit
+from workers.stages.wanted import change_of, split_image
+
+STAGE = StageName.COMMIT
+
+
+def work(monkeypatch: pytest.MonkeyPatch, results: Any) -> None:
+    """Have `land` answer; its own tests are with a real Git server."""
+
+    def land(*_: Any, **__: Any) -> Any:
+        if isinstance(results, Exception):
+            raise results
+        return results
+
+    monkeypatch.setattr(commit, "land", land)
+
+
+def test_the_writer_lands_its_own_change_and_those_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    other = change_of(order(STAGE, id=5))
+    queue = FakeCommits(others=(other,))
+    work(monkeypatch, [landed(5), landed(7)])
+    outcome = commit.run(order(STAGE), tools(commits=queue))
+    assert isinstance(outcome, Done)
+    assert (outcome.outputs["gitops_commit"], outcome.outputs["previous"]) == (GITOPS_COMMIT, ["old"])
+    assert [one.run for one in queue.finished] == [5, 7]
+    assert queue.given_back == []
+
+
+def test_while_another_writes_the_run_waits_without_a_worker() -> None:
+    outcome = commit.run(order(STAGE), tools(commits=FakeCommits(free=False)))
+    assert isinstance(outcome, Wait)
+    assert outcome.reason is Reason.COMMIT_QUEUED
+
+
+def test_a_change_that_another_writer_landed_is_done() -> None:
+    outcome = commit.run(order(STAGE), tools(commits=FakeCommits(result=landed(), free=False)))
+    assert isinstance(outcome, Done)
+
+
+def test_a_value_that_is_there_already_is_said_to_be_reused() -> None:
+    result = landed(created=False)
+    outcome = commit.run(order(STAGE), tools(commits=FakeCommits(result=result)))
+    assert isinstance(outcome, Done)
+    assert (outcome.reason, outcome.reused) == (Reason.ALREADY_COMMITTED, True)
+
+
+def test_a_key_that_cannot_be_edited_fails_with_file_and_line() -> None:
+    result = Rejected(run=7, detail="web/values-stg.yaml:3: the value is an alias")
+    outcome = commit.run(order(STAGE), tools(commits=FakeCommits(result=result)))
+    assert outcome == Fail(reason=Reason.VALUES_KEY_REFUSED, detail=result.detail)
+
+
+def test_a_batch_that_could_not_be_pushed_waits_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue = FakeCommits()
+    work(monkeypatch, Unavailable(Reason.GITOPS_UNAVAILABLE, "timeout"))
+    with pytest.raises(Unavailable):
+        commit.run(order(STAGE), tools(commits=queue))
+    assert queue.given_back == [7]
+
+
+def test_a_newer_commit_that_was_deployed_meanwhile_goes_first() -> None:
+    new = "b" * 40
+    rivals = (Rival(run=9, commit=new, landed=True, begun=True),)
+    clients = tools(source=FakeMirror(line=(COMMIT, new)))
+    outcome = commit.run(order(STAGE, rivals=rivals), clients)
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.OLDER_COMMIT
+    work_done = FakeCommits(result=landed())
+    insisted = order(STAGE, rivals=rivals, trigger=Trigger.MANUAL)
+    assert isinstance(commit.run(insisted, tools(source=clients.clients.source, commits=work_done)), Done)
+
+
+def test_what_the_change_says() -> None:
+    change = change_of(
+        order(STAGE, title="인사말 변경", place_digest_key="image.digest", place_repository_key="image.repo")
+    )
+    assert [(edit.path, edit.value) for edit in change.edits] == [
+        ("image.tag", f"sha-{COMMIT[:12]}"),
+        ("image.digest", DIGEST),
+        ("image.repo", "harbor.example.com/plate/plate-web"),
+    ]
+    assert change.message == f"deploy(plate-web): stg to sha-{COMMIT[:12]}\n\n인사말 변경"
+    assert dict(change.trailers) == {
+        "Pilotage-Run": "7",
+        "Pilotage-Source-Commit": COMMIT,
+        "Pilotage-Image": f"{IMAGE}@{DIGEST}",
+        "Pilotage-Url": "https://pilotage.example.com/runs/7",
+    }
+
+
+@pytest.mark.parametrize(("worth", "value"), [("tag", f"sha-{COMMIT[:12]}"), ("image", IMAGE), ("digest", DIGEST)])
+def test_what_the_key_is_set_to(worth: str, value: str) -> None:
+    assert change_of(order(STAGE, place_value=worth)).edits[0].value == value
+
+
+@pytest.mark.parametrize(
+    ("image", "parts"),
+    [
+        ("h:5000/p/web:v1", ("h:5000/p/web", "v1")),
+        ("h:5000/p/web", ("h:5000/p/web", "")),
+        ("h/p/web@sha256:00", ("h/p/web", "")),
+        ("h/p/web:v1@sha256:00", ("h/p/web", "")),
+    ],
+)
+def test_an_image_is_split_into_repository_and_tag(image: str, parts: tuple[str, str]) -> None:
+    assert split_image(image) == parts

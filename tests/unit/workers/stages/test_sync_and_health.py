@@ -1,0 +1,127 @@
+"""Looking at Argo CD: one refresh, then plain reads; proof or one sentence why not."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, StageName, Trigger, Wait
+from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, application, live, order, tools
+from tests.support.factories import NOW, later
+from workers.stages import health, sync
+
+OLD = "0" * 40
+OUTPUTS: dict[str, Any] = {"gitops_commit": GITOPS_COMMIT, "committed_at": NOW.isoformat()}
+
+
+def look(stage: Any, argo: FakeArgo, **fields: Any) -> Any:
+    name = StageName.SYNC if stage is sync else StageName.HEALTH
+    outputs = OUTPUTS | fields.pop("outputs", {})
+    gitops = FakeMirror(line=(OLD, GITOPS_COMMIT), files={"web/values-stg.yaml": b"image:\n  tag: x\n"})
+    return stage.run(order(name, outputs=outputs, **({"now": later(10)} | fields)), tools(argocd=argo, gitops=gitops))
+
+
+def test_argo_cd_is_asked_to_refresh_once_and_then_only_read() -> None:
+    argo = FakeArgo([live(OLD)])
+    first = look(sync, argo)
+    assert isinstance(first, Wait)
+    second = look(sync, argo, outputs=dict(first.outputs), now=later(20))
+    assert isinstance(second, Wait)
+    assert argo.asked == ["normal", "plain"]
+
+
+def test_a_refresh_is_repeated_after_a_minute_without_a_sign_of_our_commit() -> None:
+    argo = FakeArgo([live(OLD)])
+    asked = {"refreshed_at": NOW.isoformat()}
+    look(sync, argo, outputs=asked, now=later(61))
+    assert argo.asked == ["normal"]
+
+
+def test_a_waiting_run_asks_nothing_by_itself() -> None:
+    waiting = look(sync, FakeArgo([live(OLD)]))
+    assert waiting.after is None, "the watch wakes it, or its deadline"
+
+
+def test_sync_is_done_when_our_commit_is_applied_even_if_not_yet_healthy() -> None:
+    outcome = look(sync, FakeArgo([live(health="Progressing")]))
+    assert isinstance(outcome, Done)
+    assert outcome.outputs["argocd_revision"] == GITOPS_COMMIT
+
+
+def test_health_is_done_at_once_on_the_strongest_evidence_and_writes_the_receipt() -> None:
+    outcome = look(health, FakeArgo([live()]))
+    assert isinstance(outcome, Done)
+    receipt = outcome.outputs["receipt"]
+    assert (receipt["gitops_commit"], receipt["argocd_revision"]) == (GITOPS_COMMIT, GITOPS_COMMIT)
+    assert receipt["digest"].startswith("sha256:")
+    assert receipt["live_images"]
+
+
+def test_a_stale_healthy_is_not_taken_for_a_success() -> None:
+    for stage in (sync, health):
+        assert isinstance(look(stage, FakeArgo([live(OLD)])), Wait)
+
+
+def test_argo_cd_that_does_not_answer_is_unknown_never_a_failed_app() -> None:
+    for stage in (sync, health):
+        with pytest.raises(Unavailable):
+            look(stage, FakeArgo([Unavailable(Reason.ARGOCD_UNAVAILABLE, "HTTP 429")]))
+
+
+def test_an_application_may_be_missing_for_a_minute() -> None:
+    gone = FakeArgo([Refused(Reason.APPLICATION_MISSING, "not found")])
+    assert isinstance(look(sync, gone), Wait)
+    late = look(sync, gone, now=later(61))
+    assert isinstance(late, Fail)
+    assert late.reason is Reason.APPLICATION_MISSING
+
+
+def test_degraded_counts_only_when_it_lasts() -> None:
+    argo = FakeArgo([live(health="Degraded")])
+    first = look(health, argo)
+    assert isinstance(first, Wait)
+    assert first.after is not None, "a time of its own, nothing else would wake it"
+    last = look(health, argo, outputs=dict(first.outputs), now=later(200))
+    assert isinstance(last, Fail)
+    assert last.reason is Reason.DEGRADED
+
+
+def out_of_sync() -> dict[str, Any]:
+    return application(sync={"status": "OutOfSync", "revision": GITOPS_COMMIT}, health={"status": "Healthy"})
+
+
+def test_a_sync_is_asked_for_once_where_it_is_configured() -> None:
+    argo = FakeArgo([out_of_sync()])
+    first = look(sync, argo, place_sync=True)
+    assert argo.asked == ["normal", "sync"]
+    look(sync, argo, place_sync=True, outputs=dict(first.outputs), now=later(12))
+    assert argo.asked == ["normal", "sync", "plain"]
+
+
+def failed_sync() -> dict[str, Any]:
+    app = live()
+    app["status"]["operationState"] |= {"phase": "Failed", "message": "one or more objects failed to apply"}
+    app["status"]["sync"]["status"] = "OutOfSync"
+    return app
+
+
+def test_a_failed_sync_of_our_commit_fails_the_run() -> None:
+    outcome = look(sync, FakeArgo([failed_sync()]))
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.SYNC_FAILED
+
+
+def test_a_re_run_of_a_commit_that_argo_cd_gave_up_asks_for_a_sync() -> None:
+    argo = FakeArgo([failed_sync()])
+    outcome = look(sync, argo, trigger=Trigger.RERUN)
+    assert isinstance(outcome, Wait)
+    assert argo.asked == ["normal", "sync"]
+
+
+def test_a_later_commit_that_keeps_our_value_counts() -> None:
+    later_commit = "8" * 40
+    argo = FakeArgo([live(later_commit)])
+    gitops = FakeMirror(line=(OLD, GITOPS_COMMIT, later_commit), files={"web/values-stg.yaml": b"image:\n  tag: x\n"})
+    given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
+    assert isinstance(sync.run(given, tools(argocd=argo, gitops=gitops)), Done)
