@@ -114,9 +114,7 @@ def read(application: Json, repo_url: str, branch: str) -> Application:
         reconciled_at=moment(status.get("reconciledAt")),
         images=texts(summary.get("images")),
         app_of_apps=bool(summary.get("isAppOfApps")),
-        out_of_sync=tuple(
-            _resource(one) for one in mappings(status.get("resources")) if one.get("status") == "OutOfSync"
-        ),
+        out_of_sync=tuple(_resource(one) for one in mappings(status.get("resources")) if _differs(one)),
         hydration=hydration,
     )
 

@@ -148,10 +148,10 @@ def _behind(look: Look) -> Verdict | None:
 def _unapplied(look: Look) -> Verdict | None:
     """Our commit is known to Argo CD and not applied yet."""
     here = look.here
+    if look.app.sync not in ("Synced", "OutOfSync"):
+        return look.wait(Reason.SYNC_PENDING, f"Argo CD cannot tell whether {here} is in sync", STEADY)
     if look.app.sync == "Synced" or look.applied:
         return None
-    if look.app.sync != "OutOfSync":
-        return look.wait(Reason.SYNC_PENDING, f"Argo CD cannot tell whether {here} is in sync", STEADY)
     if look.ours and look.ours.phase == "Succeeded":
         return look.wait(Reason.SYNC_PENDING, f"{here} is applied; Argo CD has not compared again since", SOON)
     error = next((one for one in look.app.conditions if one.type == "SyncError"), None)

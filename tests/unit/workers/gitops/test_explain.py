@@ -1,0 +1,196 @@
+"""One sentence about what is wrong, the gravest thing first."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.applications import condition, healthy
+from workers.gitops.explain import why_unhealthy
+from workers.gitops.words import LIMIT
+
+DEGRADED = healthy({"status.health": {"status": "Degraded", "message": "apps/Deployment:p/api"}})
+
+
+def node(kind="Pod", name="api-1", status="Degraded", message="", reason="", born="2026-08-22T03:11:05Z", **more):
+    info = [{"name": "Containers", "value": "0/1"}] + ([{"name": "Status Reason", "value": reason}] if reason else [])
+    health = {"status": status, "message": message}
+    return {"kind": kind, "namespace": "p", "name": name, "health": health, "info": info, "createdAt": born, **more}
+
+
+def tree(*nodes):
+    return {"nodes": list(nodes)}
+
+
+def event(reason, message, about=None, kind="Warning", at="2026-08-22T03:12:00Z"):
+    about = about or {"kind": "Pod", "namespace": "p", "name": "api-1"}
+    return {"type": kind, "reason": reason, "message": message, "involvedObject": about, "lastTimestamp": at}
+
+
+PULL = node(reason="ImagePullBackOff", message="Back-off pulling image")
+CRASH = node(reason="CrashLoopBackOff", message="back-off 5m0s restarting failed container")
+DEPLOYMENT = node("Deployment", "api", message="exceeded its progress deadline", born="2026-03-04T21:30:33Z")
+QUOTA = {"kind": "ReplicaSet", "namespace": "p", "name": "api-6d9f"}
+
+
+@pytest.mark.parametrize(
+    ("nodes", "events", "sentence"),
+    [
+        ([PULL, DEPLOYMENT], [], "Pod p/api-1 is in ImagePullBackOff: Back-off pulling image"),
+        (
+            [PULL], [event("Failed", "Error: ErrImagePull"), event("Failed", 'Failed to pull image "x": not found')],
+            'Pod p/api-1 is in ImagePullBackOff: Failed to pull image "x": not found',
+        ),
+        ([CRASH, DEPLOYMENT], [], "Pod p/api-1 is in CrashLoopBackOff: back-off 5m0s restarting failed container"),
+        (
+            [CRASH], [event("Unhealthy", "Liveness probe failed: HTTP 500")],
+            "Pod p/api-1 is in CrashLoopBackOff: Liveness probe failed: HTTP 500",
+        ),
+        (
+            [{**CRASH, "uid": "a"}], [event("Unhealthy", "of another pod", {"kind": "Pod", "uid": "b"})],
+            "Pod p/api-1 is in CrashLoopBackOff: back-off 5m0s restarting failed container",
+        ),
+        ([CRASH, PULL], [], "Pod p/api-1 is in ImagePullBackOff: Back-off pulling image"),
+        ([node(reason="Init:CrashLoopBackOff")], [], "Pod p/api-1 is in Init:CrashLoopBackOff"),
+        (
+            [node(name="old", reason="Error", born="2026-08-20T00:00:00Z"), node(name="new", reason="Error")], [],
+            "Pod p/new is in Error",
+        ),
+        ([node(reason="SomethingNew", message="odd")], [], "Pod p/api-1 is SomethingNew: odd"),
+        ([node(message="odd")], [], "Pod p/api-1 is Degraded: odd"),
+        ([DEPLOYMENT], [], "Deployment p/api is Degraded: exceeded its progress deadline"),
+        (
+            [DEPLOYMENT], [event("FailedCreate", "pods is forbidden: exceeded quota: mem", QUOTA)],
+            "ReplicaSet p/api-6d9f: FailedCreate: pods is forbidden: exceeded quota: mem",
+        ),
+        (
+            [node(status="Progressing", reason="Pending"), DEPLOYMENT],
+            [event("FailedScheduling", "0/3 nodes are available: insufficient memory")],
+            "Pod p/api-1: FailedScheduling: 0/3 nodes are available: insufficient memory",
+        ),
+        (
+            [node(status="Progressing")], [event("Unhealthy", "Readiness probe failed: connection refused")],
+            "Pod p/api-1: Unhealthy: Readiness probe failed: connection refused",
+        ),
+        ([node(status="Progressing", reason="Creating")], [], "Pod p/api-1 is not ready (Creating)"),
+        ([node(status="Progressing")], [], "Pod p/api-1 is not ready (Progressing)"),
+        ([node(status="Healthy")], [event("Pulled", "fine", kind="Normal")], "The application is Degraded: apps/"),
+        ([], [event("Strange", "unknown words")], "Pod p/api-1: Strange: unknown words"),
+        ([node("Service", "web", status="Missing")], [], "Service p/web is Missing"),
+        ([], [], "The application is Degraded: apps/Deployment:p/api"),
+    ],
+)  # fmt: skip
+def test_the_gravest_cause_is_told(nodes, events, sentence):
+    assert why_unhealthy(DEGRADED, tree(*nodes), events).startswith(sentence)
+    assert why_unhealthy(DEGRADED, tree(*nodes), {"items": events}).startswith(sentence)
+
+
+def test_the_newest_event_of_a_kind_counts():
+    events = [
+        event("Unhealthy", "new", at="2026-08-22T03:13:00Z"),
+        event("Unhealthy", "old", at="2026-08-22T03:12:00Z"),
+        {**event("Unhealthy", "newest"), "series": {"lastObservedTime": "2026-08-22T03:14:00.000000Z"}},
+    ]
+    assert why_unhealthy(DEGRADED, {}, events) == "Pod p/api-1: Unhealthy: newest"
+
+
+HOOK = {
+    "kind": "Job",
+    "namespace": "p",
+    "name": "migrate",
+    "hookType": "PostSync",
+    "hookPhase": "Failed",
+    "message": "no",
+}
+REFUSED = {
+    "kind": "Deployment",
+    "namespace": "p",
+    "name": "api",
+    "status": "SyncFailed",
+    "message": "field is immutable",
+}
+
+
+@pytest.mark.parametrize(
+    ("resources", "sentence"),
+    [
+        ([{"status": "Synced"}, HOOK], "PostSync hook Job p/migrate failed: no"),
+        ([REFUSED], "Deployment p/api could not be applied: field is immutable"),
+        ([{**HOOK, "hookPhase": "Running"}], "The sync failed: one or more tasks failed"),
+        (None, "The sync failed: one or more tasks failed"),
+    ],
+)
+def test_what_a_sync_could_not_apply_comes_first(resources, sentence):
+    state = {"phase": "Failed", "message": "one or more tasks failed", "syncResult": {"resources": resources}}
+    assert why_unhealthy(healthy({"status.operationState": state}), tree(PULL), []) == sentence
+
+
+def test_errors_of_the_application_come_before_pods():
+    application = healthy(
+        {"status.conditions": [condition("OrphanedResourceWarning"), condition("ComparisonError", "no")]}
+    )
+    assert why_unhealthy(application, tree(PULL), []) == "ComparisonError: no"
+
+
+def test_older_servers_have_the_health_of_resources_in_the_object():
+    resources = [
+        {"kind": "Deployment", "namespace": "p", "name": "api", "health": {"status": "Degraded", "message": "late"}}
+    ]
+    application = healthy({"status.resources": resources, "status.health.status": "Degraded"})
+    assert why_unhealthy(application, {}, []) == "Deployment p/api is Degraded: late"
+
+
+def test_nothing_wrong_says_nothing():
+    assert why_unhealthy(healthy(), tree(node(status="Healthy"), node("Service", "web", status="Healthy")), []) == ""
+
+
+def test_long_and_hostile_messages_are_made_fit():
+    message = "\x1b[31m" + "x" * 900 + "\nline\u202e 한글 끝"
+    sentence = why_unhealthy(DEGRADED, tree(node(reason="Error", message=message)), [])
+    assert sentence.startswith("Pod p/api-1 is in Error: [31mxxx")
+    assert sentence.endswith("line 한글 끝")
+    assert len(sentence) <= LIMIT
+    assert "\n" not in sentence
+
+
+def test_a_resource_without_a_name_is_told_as_such():
+    assert (
+        why_unhealthy({}, {"nodes": [{"health": {"status": "Degraded"}}]}, [])
+        == "Resource (without a name) is Degraded"
+    )
+
+
+KEYS = [
+    "kind",
+    "name",
+    "uid",
+    "health",
+    "status",
+    "info",
+    "nodes",
+    "type",
+    "reason",
+    "message",
+    "items",
+    "involvedObject",
+    "series",
+    "conditions",
+    "operationState",
+    "phase",
+    "syncResult",
+    "resources",
+    "hookType",
+    "hookPhase",
+    "value",
+    "createdAt",
+]
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.sampled_from(["", "x", "Pod", "Degraded", "Failed", "Warning"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=5),
+    max_leaves=20,
+)
+
+
+@given(JSON, JSON, JSON)
+def test_odd_shapes_never_raise(application, nodes, events):
+    assert len(why_unhealthy(application, {"nodes": nodes}, events)) <= LIMIT
+    assert len(why_unhealthy(application, nodes, events)) <= LIMIT

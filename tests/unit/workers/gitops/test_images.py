@@ -1,0 +1,65 @@
+"""When a live image counts as ours."""
+
+import pytest
+
+from workers.gitops.images import Reference, parse, sighting
+
+OURS = "harbor.example.com/plate/web:sha-1"
+DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+@pytest.mark.parametrize(
+    ("image", "parts"),
+    [
+        ("nginx", ("", "nginx", "", "")),
+        ("nginx:1.27", ("", "nginx", "1.27", "")),
+        ("library/nginx:1.27", ("", "library/nginx", "1.27", "")),
+        ("localhost/web:1", ("localhost", "web", "1", "")),
+        ("127.0.0.1:5000/web", ("127.0.0.1:5000", "web", "", "")),
+        (OURS, ("harbor.example.com", "plate/web", "sha-1", "")),
+        (f"{OURS}@{DIGEST}", ("harbor.example.com", "plate/web", "sha-1", DIGEST)),
+        (f"h.io:5000/a/b@{DIGEST}", ("h.io:5000", "a/b", "", DIGEST)),
+        ("", ("", "", "", "")),
+    ],
+)
+def test_a_reference_has_four_parts(image, parts):
+    assert parse(image) == Reference(host=parts[0], path=parts[1], tag=parts[2], digest=parts[3])
+
+
+@pytest.mark.parametrize(
+    ("live", "digest", "found"),
+    [
+        (OURS, "", True),
+        (OURS, DIGEST, True),
+        (f"{OURS}@{DIGEST}", "", True),
+        (f"{OURS}@{DIGEST}", DIGEST, True),
+        (f"{OURS}@{OTHER}", DIGEST, False),
+        (f"harbor.example.com/plate/web@{DIGEST}", DIGEST, True),
+        (f"harbor.example.com/plate/web@{DIGEST}", "", False),
+        (f"cache.local/anything@{DIGEST}", DIGEST, True),
+        ("mirror.local:5000/plate/web:sha-1", "", True),
+        ("cache.local/harbor/plate/web:sha-1", "", True),
+        ("harbor.example.com/other/plate/web:sha-1", "", False),
+        ("cache.local/not-plate/web:sha-1", "", False),
+        ("harbor.example.com/plate/web:sha-2", "", False),
+        ("harbor.example.com/plate/web", "", False),
+        ("", "", False),
+    ],
+)
+def test_digests_decide_and_otherwise_path_and_tag(live, digest, found):
+    match = sighting(["other/image:1", live], OURS, digest)
+    assert (match is not None) == found
+    if match:
+        assert match.image == live
+        assert bool(match.note) == (not live.startswith("harbor.example.com/plate/web"))
+
+
+def test_a_digest_in_our_own_reference_counts():
+    assert sighting([f"x/y@{DIGEST}"], f"{OURS}@{DIGEST}")
+    assert sighting([f"{OURS}@{OTHER}"], f"{OURS}@{DIGEST}") is None
+
+
+def test_the_plainest_sighting_is_told():
+    match = sighting(["mirror.local/plate/web:sha-1", OURS], OURS)
+    assert match
+    assert (match.image, match.note) == (OURS, "")
