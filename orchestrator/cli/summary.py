@@ -28,7 +28,7 @@ def exit_code(run: Json) -> Code:
 def state_words(thing: Json) -> str:
     """Name the state of a run or a stage: ``succeeded``, ``waiting (on_hold)``, ``cancelled (superseded)``."""
     state, reason = one_line(thing.get("state")), one_line(thing.get("reason"))
-    plain = reason in ("", state, "done", "healthy", "queued", "running")
+    plain = reason in ("", state, "done", "healthy", "queued", "running", "reused")
     return state + ("" if plain else f" ({reason})") + (", reused" if thing.get("reused") else "")
 
 

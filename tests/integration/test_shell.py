@@ -1,0 +1,156 @@
+"""The shell around stages: whatever a stage does ends as one fact, and its log is kept without secrets."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.masking import Mask
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, Outcome, Run, RunState, StageName, Wait
+from orchestrator.services.bell import Bell
+from orchestrator.services.control import Control, Wish
+from orchestrator.services.execution import Execution
+from orchestrator.store import claims, logs, migrate, runs
+from orchestrator.store.database import Database, sqlite_url
+from tests.support.factories import make_settings
+from workers import shell as shell_module
+from workers.shell import Shell
+from workers.stages.order import Order, Tools
+from workers.stages.toolbox import Shared
+
+Stage = Callable[[Order, Tools], Outcome]
+
+
+class World:
+    """A shell whose stages are a test's own functions; what is not named is done at once."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.database = Database(sqlite_url(str(folder)))
+        migrate.upgrade(self.database)
+        self.settings = make_settings(str(folder))
+        self.stages: dict[StageName, Stage] = {name: lambda _o, _t: Done() for name in StageName}
+        monkeypatch.setattr(shell_module, "STAGES", self.stages)
+        bell = Bell("")
+        self.control = Control(self.database, self.settings, bell)
+        execution = Execution(self.database, self.settings, bell, "here")
+        shared = Shared(self.settings, self.database, bell, "here")
+        self.shell = Shell(shared, execution, Mask({"s3cret-harbor"}), "build")
+
+    def start(self) -> int:
+        return self.control.start(Wish(app="plate-web", environment="stg", ref="main", actor="mina"))
+
+    def run(self, run_id: int) -> Run:
+        with self.database.read() as connection:
+            found = runs.load(connection, run_id)
+        assert found is not None
+        return found
+
+    def log(self, run_id: int) -> list[str]:
+        with self.database.read() as connection:
+            return [line.text for line in logs.read(connection, run_id)]
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    made = World(tmp_path, monkeypatch)
+    yield made
+    made.database.engine.dispose()
+
+
+def test_one_look_goes_through_all_stages_that_need_no_waiting(world: World) -> None:
+    run_id = world.start()
+    world.shell.look(run_id)
+    assert world.run(run_id).state is RunState.SUCCEEDED
+
+
+def test_a_waiting_stage_gives_the_worker_back(world: World) -> None:
+    world.stages[StageName.SYNC] = lambda _o, _t: Wait(reason=Reason.SYNC_PENDING, outputs={"memory": {"a": 1}})
+    run_id = world.start()
+    world.shell.look(run_id)
+    assert world.run(run_id).state is RunState.WAITING
+    world.stages[StageName.SYNC] = lambda order, _t: Done(outputs={"seen": order.outputs["memory"]})
+    world.shell.look(run_id)
+    assert world.run(run_id).outputs["seen"] == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("error", "state", "reason"),
+    [
+        (Refused(Reason.TAG_IMMUTABLE, "web:1"), RunState.FAILED, Reason.TAG_IMMUTABLE),
+        (Unavailable(Reason.REGISTRY_UNAVAILABLE, "HTTP 503"), RunState.WAITING, Reason.RETRYING),
+        (ZeroDivisionError("oops"), RunState.WAITING, Reason.RETRYING),
+    ],
+)
+def test_how_an_error_of_a_stage_ends(world: World, error: Exception, state: RunState, reason: Reason) -> None:
+    def breaks(_order: Order, _tools: Tools) -> Outcome:
+        raise error
+
+    world.stages[StageName.PUSH] = breaks
+    run_id = world.start()
+    world.shell.look(run_id)
+    assert (world.run(run_id).state, world.run(run_id).reason) == (state, reason)
+
+
+def test_secrets_reach_neither_log_nor_reason(world: World) -> None:
+    def tells(_order: Order, tools: Tools) -> Outcome:
+        tools.log("login with s3cret-harbor")
+        tools.log("two\nlines")
+        return Fail(reason=Reason.BUILD_FAILED, detail="echo s3cret-harbor failed")
+
+    world.stages[StageName.BUILD] = tells
+    run_id = world.start()
+    world.shell.look(run_id)
+    assert world.log(run_id) == ["login with ***", "two", "lines"]
+    assert world.run(run_id).detail == "echo *** failed"
+
+
+def test_a_cancelled_stage_stops_at_its_next_checkpoint(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shell_module, "_WATCH", 0.02)
+    at_work = threading.Event()
+
+    def long(_order: Order, tools: Tools) -> Outcome:
+        at_work.set()
+        waiting = threading.Event()
+        for _ in range(1000):
+            tools.checkpoint()
+            waiting.wait(0.01)
+        return Done()
+
+    world.stages[StageName.BUILD] = long
+    run_id = world.start()
+    worker = threading.Thread(target=world.shell.look, args=(run_id,))
+    worker.start()
+    assert at_work.wait(5)
+    world.control.cancel(run_id, "mina")
+    worker.join(5)
+    assert (world.run(run_id).state, world.run(run_id).detail) == (RunState.CANCELLED, "cancelled by mina")
+    assert world.log(run_id) == ["stopped"]
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing_down(world: World) -> None:
+    def loses(order: Order, _tools: Tools) -> Outcome:
+        with world.database.write() as connection:
+            claims.release(connection, order.run.id)
+        return Fail(reason=Reason.BUILD_FAILED)
+
+    world.stages[StageName.BUILD] = loses
+    run_id = world.start()
+    world.shell.look(run_id)
+    assert world.run(run_id).state is RunState.RUNNING
+
+
+def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: World) -> None:
+    seen: list[Any] = []
+    world.stages[StageName.CHECK] = lambda _o, _t: Done(outputs={"commit": "c" * 40, "note": 5})
+
+    def looks(order: Order, _tools: Tools) -> Outcome:
+        seen.append((order.run.commit, order.outputs["note"], order.started_at <= order.now, order.app.name))
+        return Done()
+
+    world.stages[StageName.BUILD] = looks
+    world.shell.look(world.start())
+    assert seen == [("c" * 40, 5, True, "plate-web")]

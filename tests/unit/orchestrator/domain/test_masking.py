@@ -1,0 +1,50 @@
+"""Secrets are taken out of text in every form in which they appear, and nothing else is."""
+
+import base64
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.domain.apps import Channel, GitAccess, Secret
+from orchestrator.domain.masking import Mask
+from orchestrator.domain.secrets import secrets_in
+from tests.support.factories import make_app, make_settings
+
+SECRET = "robot$ecret+/한글"
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        SECRET,
+        base64.b64encode(SECRET.encode()).decode(),
+        base64.urlsafe_b64encode(SECRET.encode()).decode(),
+        "robot%24ecret%2B%2F%ED%95%9C%EA%B8%80",
+    ],
+)
+def test_each_form_of_a_secret_is_masked(form: str) -> None:
+    assert Mask([SECRET])(f"before {form} after") == "before *** after"
+
+
+@given(st.binary(max_size=20), st.binary(max_size=20))
+def test_a_secret_inside_longer_base64_is_masked(before: bytes, after: bytes) -> None:
+    encoded = base64.b64encode(before + b"user:" + SECRET.encode() + after).decode()
+    assert "***" in Mask([SECRET])(encoded)
+
+
+def test_the_longer_secret_goes_first() -> None:
+    assert Mask(["secret", "secret-and-more"])("x secret-and-more y") == "x *** y"
+
+
+@pytest.mark.parametrize("short", ["", "a", "12345", "     "])
+def test_short_values_are_no_secrets_worth_masking(short: str) -> None:
+    assert Mask([short])("a 12345 b") == "a 12345 b"
+
+
+def test_every_secret_of_the_configuration_is_found() -> None:
+    channel = Channel(name="ops", kind="slack", secret=Secret("slack-url"))
+    app = make_app(source=GitAccess(url="https://git.example.com/x.git", token=Secret("app-token")))
+    found = secrets_in(make_settings("/tmp", channels=(channel,), apps=(app,)))
+    assert found == {"slack-url", "app-token", "s3cret-harbor"}
+    assert secrets_in({"a": [Secret("in-a-map"), 1]}) == {"in-a-map"}

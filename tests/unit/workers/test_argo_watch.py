@@ -1,0 +1,103 @@
+"""Waking waiting runs: when their application changes, once at first, and a few in turn; at constant cost."""
+
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+from workers import argo_watch
+from workers.argo_watch import IN_TURN, ArgoWatch
+
+STOP = threading.Event()
+
+
+class FakeArgo:
+    """Lists applications, and has no stream."""
+
+    def __init__(self) -> None:
+        self.health: dict[str, str] = {}
+        self.lists = 0
+
+    def applications(self, *_: object) -> list[dict[str, Any]]:
+        self.lists += 1
+        return [
+            {"metadata": {"name": name}, "status": {"health": {"status": health}}}
+            for name, health in self.health.items()
+        ]
+
+    def stream(self, _on_event: Callable[..., None], stop: threading.Event) -> None:
+        raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "no stream here")
+
+
+class FakeWaits:
+    """Knows which runs wait, and remembers who was woken."""
+
+    def __init__(self, waiting: dict[str, list[int]]) -> None:
+        self.now = waiting
+        self.woken: list[set[int]] = []
+
+    def waiting(self) -> dict[str, list[int]]:
+        return self.now
+
+    def wake(self, run_ids: Iterable[int]) -> None:
+        self.woken.append(set(run_ids))
+
+    def wake_application(self, name: str) -> None:
+        self.wake(self.now.get(name, ()))
+
+
+@pytest.fixture
+def argo() -> FakeArgo:
+    return FakeArgo()
+
+
+def tick(watch: ArgoWatch) -> None:
+    watch._listed_at -= 100  # as if the interval had passed
+    watch.once(STOP)
+
+
+def make(argo: FakeArgo, waits: FakeWaits, monkeypatch: pytest.MonkeyPatch) -> ArgoWatch:
+    monkeypatch.setattr(argo_watch, "IN_TURN", 0)
+    return ArgoWatch(argo, waits)  # type: ignore[arg-type]
+
+
+def test_nothing_is_asked_while_nobody_waits(argo: FakeArgo, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = make(argo, FakeWaits({}), monkeypatch)
+    for _ in range(3):
+        tick(watch)
+    assert argo.lists == 0
+
+
+def test_a_run_is_woken_once_when_it_begins_to_wait_and_then_when_its_application_changes(
+    argo: FakeArgo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argo.health = {"web": "Progressing", "api": "Healthy"}
+    waits = FakeWaits({"web": [1], "api": [2]})
+    watch = make(argo, waits, monkeypatch)
+    tick(watch)
+    tick(watch)
+    argo.health["web"] = "Healthy"
+    tick(watch)
+    assert waits.woken == [{1, 2}, set(), {1}]
+
+
+def test_a_thousand_waiting_runs_cost_one_list_and_a_few_looks(argo: FakeArgo) -> None:
+    waits = FakeWaits({f"app-{number}": [number] for number in range(1, 1001)})
+    argo.health = dict.fromkeys(waits.now, "Progressing")
+    watch = ArgoWatch(argo, waits)  # type: ignore[arg-type]
+    tick(watch)
+    for _ in range(5):
+        tick(watch)
+    assert argo.lists == 6
+    assert [len(woken) for woken in waits.woken[1:]] == [IN_TURN] * 5
+    assert len(set().union(*waits.woken[1:])) == 5 * IN_TURN, "each in its turn"
+
+
+def test_lists_keep_their_distance(argo: FakeArgo, monkeypatch: pytest.MonkeyPatch) -> None:
+    watch = make(argo, FakeWaits({"web": [1]}), monkeypatch)
+    for _ in range(10):
+        watch.once(STOP)
+    assert argo.lists == 1
