@@ -30,17 +30,17 @@ class FakeMirror:
     error: PilotageError | None = None
     fetched: list[str] = field(default_factory=list)
 
-    def resolve(self, ref: str) -> str:
+    def resolve(self, ref: str, **_: Any) -> str:
         self._trouble()
         return self.line[-1]
 
-    def fetch_commit(self, commit: str, ref: str = "") -> None:
+    def fetch_commit(self, commit: str, ref: str = "", **_: Any) -> None:
         self._trouble()
         if commit not in self.line:
             raise Refused(Reason.COMMIT_NOT_FOUND, commit)
         self.fetched.append(commit)
 
-    def fetch_branch(self, branch: str) -> str:
+    def fetch_branch(self, branch: str, **_: Any) -> str:
         self._trouble()
         return self.head
 

@@ -43,10 +43,10 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
     if not run.commit and not run.ref:
         return {"image": image_of(order, "")}
     mirror = tools.clients.source
-    commit = run.commit or mirror.resolve(run.ref)
+    commit = run.commit or mirror.resolve(run.ref, checkpoint=tools.checkpoint)
     if order.prebuilt:
         return {"image": image_of(order, commit)}
-    mirror.fetch_commit(commit, run.ref)
+    mirror.fetch_commit(commit, run.ref, checkpoint=tools.checkpoint)
     info = mirror.commit_info(commit)
     tools.log(f"source {commit[:12]} {info.subject}")
     found = {"commit": commit, "title": info.subject[:200], "author": info.author_name[:200]}
@@ -75,7 +75,7 @@ def _values(order: Order, tools: Tools) -> dict[str, Any]:
     """See that every scalar that we shall change is there and can be changed."""
     environment = order.environment
     mirror = tools.clients.gitops
-    head = mirror.fetch_branch(order.settings.gitops.branch)
+    head = mirror.fetch_branch(order.settings.gitops.branch, checkpoint=tools.checkpoint)
     raw = mirror.read(head, environment.values)
     if raw is None:
         raise Refused(Reason.VALUES_FILE_MISSING, f"{environment.values} in {order.settings.gitops.branch}")
