@@ -53,7 +53,7 @@ def _tell(path: Path, checked: Checked) -> None:
     for warning in checked.warnings:
         warn(f"{path}:{warning.line}: warning: {warning.path}: {warning.message}")
     for problem in checked.problems:
-        say(f"{path}:{problem}")
+        say(problem.located(path))
     settings = checked.settings
     if settings is None:
         warn(f"{len(checked.problems)} problem(s); nothing was started or changed.")

@@ -85,9 +85,11 @@ def _database(settings: Settings) -> str:
     database = Parts(settings, Broker("")).database()
     database.ping()
     current = migrate.current(database)
+    if not current:
+        return "empty; `pilotage up` or `pilotage migrate` makes the tables"
     if current != migrate.expected():
         raise Refused(
-            Reason.CONFIG_INVALID, f"schema {current or 'missing'}; run `pilotage migrate` or `pilotage up`"
+            Reason.DATABASE_OUTDATED, f"It is at schema {current}, this version needs {migrate.expected()}."
         )
     return f"schema {current}"
 
@@ -106,7 +108,8 @@ def _branch(mirror, settings: Settings) -> str:  # type: ignore[no-untyped-def]
 
 
 def _heads(mirror) -> str:  # type: ignore[no-untyped-def]
-    return f"{sum(ref.startswith('refs/heads/') for ref in mirror.ls_remote(None))} branches"
+    number = sum(ref.startswith("refs/heads/") for ref in mirror.ls_remote(None))
+    return "1 branch" if number == 1 else f"{number} branches"
 
 
 def _push(settings: Settings, registry, app: App) -> str:  # type: ignore[no-untyped-def]

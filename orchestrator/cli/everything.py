@@ -3,6 +3,7 @@
 import contextlib
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -31,6 +32,8 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
 
 def run_worker(parts: Parts, queue: str, concurrency: int) -> None:
     """Be a worker until SIGTERM: finish what is at hand, then end."""
+    # Its advice is an option that we do not have; the documents say how to run as a user of one's own.
+    warnings.filterwarnings("ignore", message="You're running the worker with superuser")
     celery = assembly.worker_app(parts, queue)
     celery.Worker(
         pool="prefork",
@@ -38,7 +41,7 @@ def run_worker(parts: Parts, queue: str, concurrency: int) -> None:
         queues=[queue],
         without_mingle=True,
         without_gossip=True,
-        loglevel="WARNING",
+        loglevel="INFO",  # Celery gives it to the root logger, and so to ours; its own are quieter (journal)
         hostname=f"{queue}@%h",
         redirect_stdouts=False,
         quiet=True,

@@ -94,7 +94,11 @@ def details(run: Json, url: str) -> list[str]:
     )
     receipt = run.get("receipt")
     proof = [(f"proof: {name}", value) for name, value in receipt.items()] if isinstance(receipt, dict) else []
-    known = [(name, one_line(value)) for name, value in [*facts, *proof] if value not in (None, "", [])]
+    known = [
+        (name, one_line(", ".join(value) if isinstance(value, list) else value))
+        for name, value in [*facts, *proof]
+        if value not in (None, "", [])
+    ]
     size = max(len(name) for name, _ in known)
     return [f"{name:<{size}}  {value}" for name, value in known] + ending(run, url)
 

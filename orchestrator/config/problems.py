@@ -23,6 +23,10 @@ class Problem:
     def __str__(self) -> str:
         return f"{self.line}: {self.path}: {self.message}" if self.path else f"{self.line}: {self.message}"
 
+    def located(self, file: object) -> str:
+        """Name the file as well, as compilers do: ``pilotage.yaml:7: apps[0].name: ...``."""
+        return f"{file}:{self}" if self.line else f"{file}: {self.message}"
+
 
 class ConfigInvalid(Exception):
     """The configuration cannot be used; `problems` names everything that is wrong, in the order of the file."""
@@ -30,7 +34,7 @@ class ConfigInvalid(Exception):
     def __init__(self, problems: Iterable[Problem], file: str = "pilotage.yaml") -> None:
         self.problems = tuple(problems)
         self.file = file
-        super().__init__("\n".join(f"{file}:{problem}" for problem in self.problems))
+        super().__init__("\n".join(problem.located(file) for problem in self.problems))
 
 
 def dotted(path: Path) -> str:

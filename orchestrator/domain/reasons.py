@@ -101,6 +101,7 @@ class Reason(StrEnum):
     # ours
     LEASE_LOST = "lease_lost"
     DATABASE_UNAVAILABLE = "database_unavailable"
+    DATABASE_OUTDATED = "database_outdated"
     BROKER_UNAVAILABLE = "broker_unavailable"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     INTERNAL = "internal"
@@ -278,6 +279,7 @@ CATALOGUE: dict[Reason, Explanation] = {
     ),
     R.LEASE_LOST: _nobody("Another worker took over."),
     R.DATABASE_UNAVAILABLE: _operator("The database did not answer.", "Start it or check `server.database`."),
+    R.DATABASE_OUTDATED: _operator("The database has another version's schema.", "Run `pilotage migrate`."),
     R.BROKER_UNAVAILABLE: _operator("The broker did not answer.", "Start Redis or check `server.broker`."),
     R.ATTEMPTS_EXHAUSTED: _operator("Every attempt failed.", "Read the evidence; re-run when it is mended."),
     R.INTERNAL: _operator("Pilotage made a mistake.", "Report it with the log lines of this run."),

@@ -11,7 +11,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, render_template, request
 from pydantic import ValidationError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, NotFound
 
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import explain
@@ -121,7 +121,10 @@ def _http(error: HTTPException) -> Response:
     headers = {name: value for name, value in error.get_headers() if name.lower() != "content-type"}
     if status < 400:  # a redirect is raised as an exception too
         return Response(status=status, headers=headers)
-    return answer(Problem(status, kind, error.description or HTTPStatus(status).phrase, headers=headers))
+    detail = error.description or HTTPStatus(status).phrase
+    if isinstance(error, NotFound):
+        detail = f"There is no {'call' if request.path.startswith(_MACHINES) else 'page'} {request.path} here."
+    return answer(Problem(status, kind, detail, headers=headers))
 
 
 def _not_possible(error: NotPossible) -> Response:

@@ -58,7 +58,7 @@ def test_the_environment_names_the_file(capsys: pytest.CaptureFixture[str], monk
 
     assert code == 1
     assert out == (
-        "/no/such.yaml:0: cannot be read: No such file or directory; name the file with --config or PILOTAGE_CONFIG\n"
+        "/no/such.yaml: cannot be read: No such file or directory; name the file with --config or PILOTAGE_CONFIG\n"
     )
 
 

@@ -312,6 +312,7 @@ def test_a_run_is_shown_with_its_proof(pilotage: Pilotage, api: FakeApi) -> None
     ]
     assert "attempt               2 (repeats run 40)" in said.lines
     assert "proof: gitops_commit  feed" in said.lines
+    assert "proof: live_images    a@sha256:1" in said.lines
     assert said.lines[-1] == RUN_URL
 
 

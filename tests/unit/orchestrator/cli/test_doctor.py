@@ -1,0 +1,42 @@
+"""``pilotage doctor`` before the first start, after it, and on a database of another version."""
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from orchestrator.cli import doctor
+from orchestrator.domain.errors import Refused
+from orchestrator.domain.reasons import Reason
+from orchestrator.store import migrate
+from tests.support.configs import VALID, look
+from tests.support.databases import sqlite_database
+
+
+def ask(folder: Path) -> str:
+    settings = look(VALID, {"PILOTAGE_STATE_DIR": str(folder)}).settings
+    assert settings is not None
+    return doctor._database(settings)
+
+
+def test_an_empty_database_is_no_mistake_before_the_first_start(tmp_path: Path) -> None:
+    assert ask(tmp_path) == "empty; `pilotage up` or `pilotage migrate` makes the tables"
+
+
+def test_the_schema_of_this_version_is_named(tmp_path: Path) -> None:
+    sqlite_database(tmp_path).dispose()
+
+    assert ask(tmp_path) == f"schema {migrate.expected()}"
+
+
+def test_the_schema_of_another_version_is_a_mistake(tmp_path: Path) -> None:
+    database = sqlite_database(tmp_path)
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    database.dispose()
+
+    with pytest.raises(Refused) as caught:
+        ask(tmp_path)
+
+    assert caught.value.reason is Reason.DATABASE_OUTDATED
+    assert "9999" in caught.value.evidence
