@@ -35,7 +35,6 @@ COMMANDS: dict[str, Entry] = {
     "app": Entry("orchestrator.cli.apps:app", "See what runs where; hold, release, roll back, promote."),
     "delivery": Entry("orchestrator.cli.deliveries:app", "See the webhook requests that arrived."),
     "token": Entry("orchestrator.cli.tokens:app", "Create, list and revoke API tokens."),
-    "discover": Entry(f"{_SERVE}:discover", "Propose a configuration from what is there."),
     "web": Entry(f"{_SERVE}:web", "Run the API and the pages."),
     "webhooks": Entry(f"{_SERVE}:webhooks", "Run the webhook endpoint alone."),
     "worker": Entry(f"{_SERVE}:worker", "Run a worker."),

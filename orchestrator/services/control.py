@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.refs import is_safe_ref_name, is_sha
@@ -155,6 +155,25 @@ class Control:
                 connection, ledger.promotion_of(proven[0], environment, approved=True, actor=actor), once
             )
 
+    def rollback(self, app: str, environment: str, actor: str, to: int | None, *, once: Once | None = None) -> int:
+        """Bring back the image of an earlier run by a new commit (no history is rewritten); return the new run's id.
+
+        :param to: the run whose image is wanted; None: the last one proven with another image than the present.
+        :raises NotPossible: unknown environment, or nothing proven to go back to.
+        """
+        self._require(app, environment)
+        with self._asked(once) as connection:
+            proven = runs.page(connection, app=app, environment=environment, state="succeeded", limit=runs.MAX_PAGE)
+            present = runs.last_committed(connection, app, environment)
+            wanted = (run for run in proven if run.digest and (run.id == to if to else _differs(run, present)))
+            target = next(wanted, None)
+            if target is None:
+                which = (
+                    f"run {to} has not been proven in {app}/{environment}" if to else "nothing else was proven yet"
+                )
+                raise NotPossible("conflict", f"there is nothing to go back to: {which}")
+            return self._add(connection, _rollback_to(target, actor), once)
+
     def _again(self, old: Run, actor: str, attempt: int) -> runs.NewRun:
         return runs.NewRun(
             app=old.app,
@@ -211,4 +230,14 @@ def _settle(once: Once | None, connection: Connection, run: Run | None) -> None:
 
 def _is_given(run: Run) -> bool:
     """Tell whether the run brings an image that it did not build."""
-    return run.trigger is Trigger.PROMOTION or not run.commit
+    return run.trigger in (Trigger.PROMOTION, Trigger.ROLLBACK) or not run.commit
+
+
+def _differs(run: Run, present: Run | None) -> bool:
+    return present is None or run.digest != present.digest
+
+
+def _rollback_to(target: Run, actor: str) -> runs.NewRun:
+    return replace(
+        ledger.promotion_of(target, target.environment, approved=True, actor=actor), trigger=Trigger.ROLLBACK
+    )

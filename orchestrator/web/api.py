@@ -116,6 +116,16 @@ def promote_environment(asked: Asked, app: str, environment: str) -> Response:
     )
 
 
+def roll_back_environment(asked: Asked, app: str, environment: str) -> Response:
+    """Bring back what an earlier run has proven."""
+    to: int | None = asked.body.to
+    return carry_out(
+        asked,
+        lambda once: asked.site.control.rollback(app, environment, asked.actor, to, once=once),
+        _of_run(asked),
+    )
+
+
 def list_deliveries(asked: Asked) -> Response:
     """Answer with deliveries, newest first."""
     query: m.DeliveriesQuery = asked.query
@@ -184,6 +194,9 @@ CALLS: tuple[Call, ...] = (
     Call(method=POST, rule=f"{ENVIRONMENT}/promote", view=promote_environment, role=DEPLOYER, tag="apps",
          summary="Bring what is proven in the environment before to this one",
          body=m.Nothing, answer=m.Accepted, status=202),
+    Call(method=POST, rule=f"{ENVIRONMENT}/rollback", view=roll_back_environment, role=DEPLOYER, tag="apps",
+         summary="Bring back what an earlier run has proven, by a new commit",
+         body=m.Rollback, answer=m.Accepted, status=202),
     Call(method=GET, rule=f"{V1}/deliveries", view=list_deliveries, role=VIEWER, tag="deliveries",
          summary="List deliveries, newest first", query=m.DeliveriesQuery, answer=m.DeliveryPage),
     Call(method=GET, rule=f"{V1}/deliveries/<int(max={m.MAX_ID}):delivery_id>", view=get_delivery, role=VIEWER,

@@ -99,6 +99,12 @@ class Hold(Model):
     reason: Text = Field(default="", description="Why; shown to everyone who waits.")
 
 
+class Rollback(Model):
+    """What to go back to."""
+
+    to: int | None = Field(default=None, ge=1, le=MAX_ID, description="The run; null: what was deployed before.")
+
+
 class StageView(Model):
     """One stage of a run."""
 

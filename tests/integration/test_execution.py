@@ -14,7 +14,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Run, RunState, StageName, Wait
 from orchestrator.engine.facts import Fact, Reported, Stopped
 from orchestrator.services.bell import Bell
-from orchestrator.services.control import Control
+from orchestrator.services.control import Control, NotPossible
 from orchestrator.services.execution import Assignment, Execution
 from orchestrator.services.ingest import Ingest
 from orchestrator.services.reconcile import Reconcile
@@ -337,3 +337,21 @@ def test_a_run_whose_change_is_being_pushed_is_cancelled_only_after_it_landed(wo
     run = world.run(1)
     assert (run.state, run.committed) == (RunState.CANCELLED, True)
     assert run.detail == "cancelled by mina after its change was committed"
+
+
+def test_a_rollback_brings_back_the_image_before_as_a_new_run(world: World) -> None:
+    for number in (1, 2):
+        world.push(number)
+        world.finish(world.done(world.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    run = world.run(world.control.rollback("plate-web", "stg", "mina", None))
+    assert (run.trigger, run.image, run.digest, run.commit) == ("rollback", "h/p:1", "sha256:1", f"{1:040x}")
+    world.finish(world.begin(run.id))
+    back = world.run(world.control.rollback("plate-web", "stg", "mina", 2))
+    assert back.digest == "sha256:2"
+
+
+def test_there_must_be_something_to_roll_back_to(world: World) -> None:
+    with pytest.raises(NotPossible, match="nothing else was proven yet"):
+        world.control.rollback("plate-web", "stg", "mina", None)
+    with pytest.raises(NotPossible, match="run 9 has not been proven"):
+        world.control.rollback("plate-web", "stg", "mina", 9)
