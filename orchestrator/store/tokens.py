@@ -52,7 +52,8 @@ def claim_key(connection: Connection, key: str, request: str, at: float) -> dict
     old = select(idempotency.c.key).where(idempotency.c.created_at < at - KEY_LIFETIME).limit(_PRUNE)
     connection.execute(delete(idempotency).where(idempotency.c.key.in_(old.with_for_update(skip_locked=True))))
     row = {"key": key, "request": request, "status": 0, "answer": {}, "created_at": at}
-    if connection.execute(upsert(connection, idempotency, row, key=("key",), update={})).rowcount == 1:
+    taken = upsert(connection, idempotency, row, key=("key",), update={}).returning(idempotency.c.key)
+    if connection.execute(taken).first() is not None:
         return None
     found = connection.execute(select(idempotency).where(idempotency.c.key == key)).mappings().one()
     return dict(found)

@@ -1,0 +1,436 @@
+"""The API over a real database: what each call takes and answers, and every kind of refusal."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from orchestrator.domain.apps import Channel
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.events import Delivery
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import RunState
+from orchestrator.services.queries import Queries
+from orchestrator.store import deliveries, notifications, tokens
+from orchestrator.store.database import now
+from orchestrator.web.models import AppList, DeliveryPage, HoldState, ProblemView, RunDetail, RunPage
+from tests.support.databases import sqlite_database
+from tests.support.web import AT, World, make_world
+
+START = {"app": "plate-web", "environment": "stg", "ref": "main"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(sqlite_database(tmp_path), tmp_path)
+
+
+def problem(answer: Any, status: int, kind: str) -> dict[str, Any]:
+    """Check that an answer is a whole problem of this kind; return it."""
+    assert answer.status_code == status, answer.text
+    assert answer.content_type == "application/problem+json"
+    body: dict[str, Any] = json.loads(answer.data)
+    ProblemView.model_validate(body)
+    assert body["type"] == f"urn:pilotage:problem:{kind}"
+    assert (body["status"], body["instance"]) == (status, answer.request.path)
+    assert body["request_id"] == answer.headers["X-Request-Id"]
+    return body
+
+
+# Starting, repeating, stopping
+
+
+@pytest.mark.parametrize(
+    "source",
+    [{"ref": "main"}, {"commit": "b" * 40}, {"image": "v1.2.3"}, {"image": "sha256:" + "c" * 64}],
+)
+def test_a_run_is_started_and_can_be_looked_up_at_once(world: World, source: dict[str, str]) -> None:
+    client = world.client()
+    answer = client.post("/api/v1/runs", json={"app": "plate-web", "environment": "stg", **source})
+    assert answer.status_code == 202
+    body = answer.json
+    assert body == {
+        "id": 1,
+        "url": "http://localhost/runs/1",
+        "api_url": "http://localhost/api/v1/runs/1",
+        "state": "queued",
+        "attempt": 1,
+    }
+    assert answer.headers["Location"] == body["api_url"]
+    run = client.get(body["api_url"]).json
+    RunDetail.model_validate(run)
+    assert (run["trigger"], run["actor"]) == ("manual", "deployer-token")
+    assert {name: run[name] for name in source} == source
+
+
+def test_links_begin_with_the_configured_address(tmp_path: Path) -> None:
+    world = make_world(sqlite_database(tmp_path), tmp_path, external_url="https://pilotage.example.com")
+    answer = world.client().post("/api/v1/runs", json=START)
+    assert answer.json["url"] == "https://pilotage.example.com/runs/1"
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"ref": None, "commit": None}, ""),
+        ({"commit": "b" * 40}, ""),
+        ({"ref": None, "commit": "abc"}, "commit"),
+        ({"ref": None, "image": "no such/tag"}, "image"),
+        ({"app": None}, "app"),
+        ({"app": 5}, "app"),
+        ({"surprise": 1}, "surprise"),
+        ({"app": "a\u0000b"}, "app"),
+    ],
+)
+def test_a_start_that_is_not_exact_is_refused_with_the_field(
+    world: World, change: dict[str, Any], field: str
+) -> None:
+    body = {name: value for name, value in {**START, **change}.items() if value is not None}
+    told = problem(world.client().post("/api/v1/runs", json=body), 422, "invalid")
+    assert field in [one["field"] for one in told["errors"]]
+    assert {one["in"] for one in told["errors"]} == {"body"}
+    assert world.client().get("/api/v1/runs").json["items"] == []
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "kind"),
+    [
+        ({"app": "nosuch"}, 404, "not-found"),
+        ({"environment": "nosuch"}, 404, "not-found"),
+        ({"ref": "-x"}, 422, "invalid"),
+    ],
+)
+def test_a_start_of_what_is_not_there_is_refused(
+    world: World, change: dict[str, str], status: int, kind: str
+) -> None:
+    problem(world.client().post("/api/v1/runs", json={**START, **change}), status, kind)
+
+
+def test_a_run_that_is_over_is_repeated_as_the_next_attempt(world: World) -> None:
+    first = world.run(RunState.FAILED)
+    client = world.client()
+    answer = client.post(f"/api/v1/runs/{first}/rerun", json={"from": "build"})
+    assert answer.status_code == 202
+    assert (answer.json["id"], answer.json["attempt"]) == (first + 1, 2)
+    run = client.get(f"/api/v1/runs/{first + 1}").json
+    assert (run["rerun_of"], run["trigger"], run["attempts"]) == (first, "rerun", [first, first + 1])
+
+
+def test_while_an_attempt_is_active_there_is_no_other(world: World) -> None:
+    first = world.run(RunState.FAILED)
+    client = world.client()
+    second = client.post(f"/api/v1/runs/{first}/rerun").json["id"]
+    told = problem(client.post(f"/api/v1/runs/{first}/rerun"), 409, "conflict")
+    assert f"Run {second} is still queued" in told["detail"]
+    problem(client.post(f"/api/v1/runs/{second}/rerun"), 409, "conflict")
+
+
+@pytest.mark.parametrize("stage", ["nosuch", "", 5])
+def test_a_repetition_from_an_unknown_stage_is_refused(world: World, stage: object) -> None:
+    run = world.run(RunState.FAILED)
+    problem(world.client().post(f"/api/v1/runs/{run}/rerun", json={"from": stage}), 422, "invalid")
+
+
+def test_a_run_is_cancelled_once(world: World) -> None:
+    client = world.client()
+    run = world.run()
+    answer = client.post(f"/api/v1/runs/{run}/cancel")
+    assert (answer.status_code, answer.json["state"]) == (202, "cancelled")
+    assert client.get(f"/api/v1/runs/{run}").json["sentence"].endswith("cancelled by deployer-token.")
+    problem(client.post(f"/api/v1/runs/{run}/cancel"), 409, "conflict")
+
+
+def test_a_run_that_waits_for_approval_is_approved(world: World) -> None:
+    run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
+    assert world.client().post(f"/api/v1/runs/{run}/approve").status_code == 202
+    problem(world.client().post(f"/api/v1/runs/{run}/approve"), 409, "conflict")
+
+
+@pytest.mark.parametrize("call", ["rerun", "cancel", "approve"])
+@pytest.mark.parametrize("run", ["99", "2147483648", "99999999999999999999", "-1", "x"])
+def test_what_is_asked_of_no_run_is_not_found(world: World, call: str, run: str) -> None:
+    problem(world.client().post(f"/api/v1/runs/{run}/{call}"), 404, "not-found")
+
+
+# Environments
+
+
+def test_an_environment_is_held_and_released(world: World) -> None:
+    client = world.client()
+    place = "/api/v1/apps/plate-web/environments/stg"
+    answer = client.post(f"{place}/hold", json={"reason": "freeze"})
+    assert answer.status_code == 202
+    HoldState.model_validate(answer.json)
+    held = client.get("/api/v1/apps/plate-web").json["environments"][0]["hold"]
+    assert (held["reason"], held["by"]) == ("freeze", "deployer-token")
+    assert client.post(f"{place}/release").json == {"app": "plate-web", "environment": "stg", "hold": None}
+    assert client.get("/api/v1/apps/plate-web").json["environments"][0]["hold"] is None
+
+
+def test_what_is_proven_is_promoted(world: World) -> None:
+    client = world.client()
+    place = "/api/v1/apps/plate-web/environments/prod/promote"
+    problem(client.post(place), 409, "conflict")
+    world.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", digest="sha256:1")
+    answer = client.post(place)
+    run = client.get(answer.json["api_url"]).json
+    assert (run["environment"], run["trigger"]) == ("prod", "promotion")
+    assert run["image"] == "harbor.example.com/plate/plate-web:sha-1"
+
+
+@pytest.mark.parametrize("call", ["hold", "release", "promote"])
+def test_an_unknown_environment_is_not_found(world: World, call: str) -> None:
+    problem(world.client().post(f"/api/v1/apps/plate-web/environments/nosuch/{call}"), 404, "not-found")
+    problem(world.client().post(f"/api/v1/apps/nosuch/environments/stg/{call}"), 404, "not-found")
+
+
+def test_apps_show_what_was_deployed_and_what_came_last(world: World) -> None:
+    good = world.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", digest="sha256:1")
+    bad = world.run(RunState.FAILED)
+    body = world.client("viewer").get("/api/v1/apps").json
+    AppList.model_validate(body)
+    stg, prod = body["items"][0]["environments"]
+    assert (stg["deployed"]["run"], stg["last_run"]["id"]) == (good, bad)
+    assert stg["deployed"]["image"] == "harbor.example.com/plate/plate-web:sha-1"
+    assert (prod["deployed"], prod["last_run"]) == (None, None)
+    problem(world.client().get("/api/v1/apps/nosuch"), 404, "not-found")
+
+
+# Lists
+
+
+def test_paging_repeats_and_skips_nothing_while_runs_arrive(world: World) -> None:
+    before = [world.run() for _ in range(7)]
+    client = world.client("viewer")
+    seen: list[int] = []
+    url = "/api/v1/runs?limit=3&app=plate-web"
+    while url:
+        answer = client.get(url)
+        RunPage.model_validate(answer.json)
+        seen += [run["id"] for run in answer.json["items"]]
+        world.run()
+        link = answer.headers.get("Link", "")
+        assert bool(link) == (answer.json["next"] is not None)
+        url = link.partition("<")[2].partition(">")[0]
+        assert not link or link.endswith('rel="next"')
+    assert seen == sorted(before, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [("", 4), ("app=plate-web", 4), ("app=other", 0), ("environment=prod", 1), ("state=failed", 2), ("limit=1", 1)],
+)
+def test_runs_are_narrowed_down(world: World, query: str, expected: int) -> None:
+    for state in (RunState.QUEUED, RunState.FAILED, RunState.FAILED):
+        world.run(state)
+    world.run(environment="prod")
+    assert len(world.client("viewer").get(f"/api/v1/runs?{query}").json["items"]) == expected
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["limit=0", "limit=101", "limit=x", "cursor=0", "cursor=x", "cursor=99999999999", "state=red", "page=2", "app=",
+     "app=%00", "limit=1&limit=2"],
+)  # fmt: skip
+def test_a_query_that_is_not_exact_is_refused(world: World, query: str) -> None:
+    told = problem(world.client("viewer").get(f"/api/v1/runs?{query}"), 422, "invalid")
+    assert told["errors"][0]["in"] == "query"
+
+
+def test_deliveries_are_listed_with_what_came_of_them(world: World) -> None:
+    delivery = Delivery(hook="github", key="d-1", event="push", size=12, sha256="0" * 64, remote="192.0.2.1")
+    with world.database.write() as connection:
+        rows = [deliveries.row_of(delivery, AT, "accepted"), deliveries.row_of(delivery, AT, "refused", "signature")]
+        rows[0]["changes"] = [{"ref": "refs/heads/main", "commit": "a" * 40}]
+        first, second = deliveries.add(connection, rows)
+        deliveries.set_runs(connection, first, [41])
+    client = world.client("viewer")
+    page = client.get("/api/v1/deliveries?limit=1").json
+    DeliveryPage.model_validate(page)
+    assert ([one["id"] for one in page["items"]], page["next"]) == ([second], second)
+    found = client.get("/api/v1/deliveries?hook=github&outcome=accepted").json["items"]
+    assert [(one["id"], one["runs"]) for one in found] == [(first, [41])]
+    assert client.get(f"/api/v1/deliveries/{first}").json == found[0]
+    problem(client.get("/api/v1/deliveries/99"), 404, "not-found")
+
+
+def test_a_run_tells_who_was_told(world: World) -> None:
+    run = world.run(RunState.FAILED)
+    row = {"run_id": run, "channel": "slack-1", "type": "run.failed", "message": {}, "state": "pending"}
+    with world.database.write() as connection:
+        notifications.add(connection, [{**row, "due_at": AT, "created_at": AT}])
+    told = world.client("viewer").get(f"/api/v1/runs/{run}").json["notifications"]
+    assert told == [{"channel": "slack-1", "type": "run.failed", "state": "pending", "detail": "", "sent_at": None}]
+
+
+# Who may do what
+
+
+POSTS = [
+    "/api/v1/runs",
+    "/api/v1/runs/1/rerun",
+    "/api/v1/runs/1/cancel",
+    "/api/v1/runs/1/approve",
+    "/api/v1/apps/plate-web/environments/stg/hold",
+    "/api/v1/apps/plate-web/environments/stg/release",
+    "/api/v1/apps/plate-web/environments/prod/promote",
+]
+GETS = ["/api/v1/runs", "/api/v1/runs/1", "/api/v1/runs/1/logs", "/api/v1/apps", "/api/v1/deliveries"]
+
+
+@pytest.mark.parametrize("path", GETS + POSTS)
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer plt_wrong", "Basic cGx0Xw==", "plt_x"])
+def test_nobody_gets_in_without_a_valid_token(world: World, path: str, header: str | None) -> None:
+    client = world.client("")
+    headers = {} if header is None else {"Authorization": header}
+    answer = client.post(path, headers=headers) if path in POSTS else client.get(path, headers=headers)
+    problem(answer, 401, "unauthorized")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_viewer_changes_nothing(world: World, path: str) -> None:
+    assert "deployer" in problem(world.client("viewer").post(path), 403, "forbidden")["detail"]
+
+
+def test_an_admin_may_do_what_a_deployer_may(world: World) -> None:
+    assert world.client("admin").post("/api/v1/runs", json=START).status_code == 202
+
+
+def test_a_revoked_token_is_refused_at_once(world: World) -> None:
+    client = world.client("viewer")
+    assert client.get("/api/v1/runs").status_code == 200
+    with world.database.write() as connection:
+        for row in tokens.all_tokens(connection):
+            tokens.revoke_token(connection, row["id"], now())
+    problem(client.get("/api/v1/runs"), 401, "unauthorized")
+
+
+# Form
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "kind"),
+    [
+        (b"{", "application/json", 400, "malformed"),
+        (b"\xff", "application/json", 400, "malformed"),
+        (b"[]", "application/json", 422, "invalid"),
+        (b"null", "application/json", 422, "invalid"),
+        (b"a=b", "application/x-www-form-urlencoded", 415, "content-type"),
+        (b"{}", "", 415, "content-type"),
+        (b"{}", "application/json; charset=utf-16", 415, "content-type"),
+        (b'{"app":"' + b"x" * 70_000 + b'"}', "application/json", 413, "too-large"),
+    ],
+)
+def test_a_body_that_is_no_small_json_object_is_refused(
+    world: World, body: bytes, content_type: str, status: int, kind: str
+) -> None:
+    problem(world.client().post("/api/v1/runs", data=body, content_type=content_type), status, kind)
+
+
+def test_an_unknown_path_and_method_are_problems_too(world: World) -> None:
+    problem(world.client().get("/api/v1/nosuch"), 404, "not-found")
+    answer = world.client().delete("/api/v1/runs")
+    problem(answer, 405, "method-not-allowed")
+    assert "GET" in answer.headers["Allow"]
+
+
+def test_a_database_that_does_not_answer_is_503(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise Unavailable(Reason.DATABASE_UNAVAILABLE, "connection to 10.0.0.1 refused")
+
+    monkeypatch.setattr(Queries, "runs", fail)
+    answer = world.client().get("/api/v1/runs")
+    assert "10.0.0.1" not in json.dumps(problem(answer, 503, "database-unavailable"))
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_our_own_mistake_is_500_with_an_id_and_nothing_inside(
+    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("secret inside")
+
+    monkeypatch.setattr(Queries, "runs", fail)
+    answer = world.client().get("/api/v1/runs")
+    told = problem(answer, 500, "internal")
+    assert "secret inside" not in answer.text
+    printed = capsys.readouterr().out
+    assert told["request_id"] in printed
+    assert world.tokens["deployer"] not in printed
+
+
+@pytest.mark.parametrize(("given", "kept"), [("abc-1.2_3", True), ("a b", False), ("x" * 65, False), ("", False)])
+def test_a_request_id_that_a_client_sends_is_kept_if_it_is_harmless(world: World, given: str, kept: bool) -> None:
+    answer = world.client().get("/healthz", headers={"X-Request-Id": given})
+    assert (answer.headers["X-Request-Id"] == given) is kept
+    assert answer.headers["X-Request-Id"]
+
+
+def test_answers_are_guarded(world: World) -> None:
+    for path in ("/api/v1/runs", "/login", "/healthz", "/nosuch"):
+        headers = world.client().get(path).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+
+
+# Health
+
+
+def test_alive_means_only_that_the_process_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.database, "read", lambda: pytest.fail("looked at the database"))
+    assert world.client("").get("/healthz").json == {"status": "ok"}
+
+
+def missing(client: FlaskClient) -> dict[str, str]:
+    told = problem(client.get("/readyz"), 503, "not-ready")
+    return {one["field"]: one["message"] for one in told["errors"]}
+
+
+def test_readiness_says_what_is_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = world.client("")
+    assert set(missing(client)) == {"workers", "broker"}
+    monkeypatch.setattr("orchestrator.services.bell.Bell.ping", lambda _: None)
+    assert set(missing(client)) == {"workers"}
+    with world.database.write() as connection:
+        tokens.seen_alive(connection, "worker-1", "worker", now(), {})
+    assert client.get("/readyz").json == {"status": "ready"}
+    with world.database.write() as connection:
+        tokens.seen_alive(connection, "worker-1", "worker", now() - 300, {})
+    assert "pilotage worker" in missing(client)["workers"]
+    with world.database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'older'")
+    assert "pilotage migrate" in missing(client)["schema"]
+
+
+def test_metrics_are_counted_from_the_tables(world: World) -> None:
+    world.client().post("/api/v1/runs", json=START)
+    world.run(RunState.FAILED)
+    text = world.client("").get("/metrics").text
+    for line in (
+        'pilotage_runs{state="queued"} 1.0',
+        'pilotage_runs{state="failed"} 1.0',
+        'pilotage_runs{state="succeeded"} 0.0',
+        "pilotage_queue_due 1.0",
+        'pilotage_deliveries{outcome="refused"} 0.0',
+        'pilotage_notifications{state="pending"} 0.0',
+    ):
+        assert line in text.splitlines()
+
+
+def test_the_document_is_served(world: World) -> None:
+    answer = world.client("").get("/api/v1/openapi.json")
+    assert answer.json["openapi"] == "3.1.0"
+
+
+def test_no_answer_holds_a_secret(tmp_path: Path) -> None:
+    channel = Channel(name="slack-1", kind="slack")
+    world = make_world(sqlite_database(tmp_path), tmp_path, channels=(channel,))
+    client = world.client("admin")
+    text = "".join(client.get(path).text for path in ("/api/v1/apps", "/apps", "/readyz", "/metrics"))
+    assert "s3cret" not in text
+    assert "robot$ci" not in text

@@ -1,0 +1,211 @@
+"""Idempotency-Key and attempts under real concurrency, on both databases."""
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.runs import Run, RunState
+from orchestrator.services.bell import Bell
+from orchestrator.services.control import Control, NotPossible, Wish
+from orchestrator.services.once import KeyReused, Once, Repeated
+from orchestrator.store import runs, tokens
+from orchestrator.store.database import Database, now
+from tests.support.databases import postgres_database, postgres_url, sqlite_database
+from tests.support.web import World, make_world
+
+__all__ = ["postgres_url"]  # a fixture
+
+START = {"app": "plate-web", "environment": "stg", "ref": "main"}
+AT_ONCE = 6
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    if request.param == "sqlite":
+        yield sqlite_database(tmp_path)
+        return
+    with postgres_database(request.getfixturevalue("postgres_url")) as database:
+        yield database
+
+
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> World:
+    return make_world(database, tmp_path)
+
+
+def together(do: Callable[[int], Any]) -> list[Any]:
+    """Call `do` from several threads that start at the same moment."""
+    barrier = threading.Barrier(AT_ONCE)
+
+    def one(number: int) -> Any:
+        barrier.wait(10)
+        return do(number)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(pool.map(one, range(AT_ONCE)))
+
+
+def all_runs(database: Database) -> list[Run]:
+    with database.read() as connection:
+        return runs.page(connection)
+
+
+def start(world: World, key: str, body: dict[str, str] | None = None, role: str = "deployer") -> Any:
+    return world.client(role).post("/api/v1/runs", json=body or START, headers={"Idempotency-Key": key})
+
+
+def test_the_same_request_is_answered_as_the_first_and_done_once(world: World) -> None:
+    first, second = start(world, "k"), start(world, "k")
+    assert (second.status_code, second.data) == (first.status_code, first.data)
+    assert second.headers["Location"] == first.headers["Location"]
+    assert ("Idempotent-Replayed" in first.headers, second.headers["Idempotent-Replayed"]) == (False, "true")
+    assert len(all_runs(world.database)) == 1
+
+
+def test_the_answer_stays_the_first_one_when_the_run_goes_on(world: World) -> None:
+    first = start(world, "k")
+    world.change(first.json["id"], RunState.FAILED)
+    assert start(world, "k").data == first.data
+
+
+def test_a_quoted_key_is_the_same_key(world: World) -> None:
+    assert start(world, '"k"').data == start(world, "k").data
+
+
+def test_another_request_with_the_same_key_is_refused(world: World) -> None:
+    start(world, "k")
+    answer = start(world, "k", {**START, "ref": "other"})
+    assert (answer.status_code, answer.json["type"]) == (422, "urn:pilotage:problem:idempotency-key-reused")
+    assert len(all_runs(world.database)) == 1
+
+
+def test_keys_of_two_tokens_have_nothing_to_do_with_each_other(world: World) -> None:
+    assert start(world, "k").json["id"] != start(world, "k", role="admin").json["id"]
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "a\tb", "é"])
+def test_a_key_that_is_none_is_refused(world: World, key: str) -> None:
+    assert start(world, key).status_code == 400
+
+
+def test_a_request_that_was_refused_leaves_its_key_free(world: World) -> None:
+    assert start(world, "k", {**START, "app": "nosuch"}).status_code == 404
+    run = world.run(RunState.RUNNING)
+    client = world.client()
+    headers = {"Idempotency-Key": "r"}
+    assert client.post(f"/api/v1/runs/{run}/rerun", headers=headers).status_code == 409
+    world.change(run, RunState.FAILED)
+    assert client.post(f"/api/v1/runs/{run}/rerun", headers=headers).status_code == 202
+
+
+@pytest.mark.parametrize("path", ["runs/1/cancel", "apps/plate-web/environments/stg/hold"])
+def test_every_post_takes_a_key(world: World, path: str) -> None:
+    world.run()
+    headers = {"Idempotency-Key": "k"}
+    first = world.client().post(f"/api/v1/{path}", headers=headers)
+    second = world.client().post(f"/api/v1/{path}", headers=headers)
+    assert (first.status_code, second.status_code, second.data) == (202, 202, first.data)
+
+
+def test_while_the_first_request_is_at_work_the_second_is_told_so(world: World) -> None:
+    inside, go_on = threading.Event(), threading.Event()
+    control = Control(world.database, world.settings, Bell(""))
+    original = Once.settle
+
+    def slow(self: Once, *arguments: Any) -> None:
+        inside.set()
+        go_on.wait(10)
+        original(self, *arguments)
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
+        patch.setattr(Once, "settle", slow)
+        first = pool.submit(start, world, "k")
+        assert inside.wait(10)
+        second = start(world, "k")
+        go_on.set()
+        assert (second.status_code, second.json["type"]) == (409, "urn:pilotage:problem:idempotency-key-busy")
+        assert second.headers["Retry-After"] == "1"
+        assert first.result(10).status_code == 202
+    assert start(world, "k").status_code == 202
+    assert len(all_runs(world.database)) == 1
+    assert control  # the control of another process would wait in the database instead
+
+
+def test_parallel_requests_with_one_key_make_one_run(world: World) -> None:
+    answers = together(lambda _: start(world, "k"))
+    assert {answer.status_code for answer in answers} <= {202, 409}
+    assert len({answer.data for answer in answers if answer.status_code == 202}) == 1
+    assert len(all_runs(world.database)) == 1
+
+
+def test_parallel_requests_through_several_processes_make_one_run(world: World) -> None:
+    """Each control stands for a process: nothing but the database is between them."""
+
+    def do(number: int) -> object:
+        control = Control(world.database, world.settings, Bell(""))
+        once = Once(lambda run: {"id": run.id if run else 0}, key="7:k", request="same")
+        try:
+            control.start(Wish(app="plate-web", environment="stg", ref="main"), once=once)
+        except Repeated as earlier:
+            return dict(earlier.answer)
+        return dict(once.answer)
+
+    answers = together(do)
+    assert len(all_runs(world.database)) == 1
+    assert answers == [{"id": all_runs(world.database)[0].id}] * AT_ONCE
+
+
+def test_parallel_requests_with_one_key_and_different_content_make_one_run(world: World) -> None:
+    def do(number: int) -> str:
+        control = Control(world.database, world.settings, Bell(""))
+        once = Once(lambda _: {}, key="7:k", request=f"number {number}")
+        try:
+            control.start(Wish(app="plate-web", environment="stg", ref="main"), once=once)
+        except KeyReused:
+            return "refused"
+        return "done"
+
+    assert sorted(together(do)) == ["done"] + ["refused"] * (AT_ONCE - 1)
+    assert len(all_runs(world.database)) == 1
+
+
+def test_parallel_reruns_make_one_attempt(world: World) -> None:
+    run = world.run(RunState.FAILED)
+
+    def do(number: int) -> str:
+        try:
+            Control(world.database, world.settings, Bell("")).rerun(run, "somebody")
+        except NotPossible as refusal:
+            return refusal.kind
+        return "done"
+
+    assert sorted(together(do)) == ["conflict"] * (AT_ONCE - 1) + ["done"]
+    assert [one.attempt for one in all_runs(world.database)] == [2, 1]
+
+
+def test_a_crash_before_the_end_leaves_neither_run_nor_key(world: World) -> None:
+    class Crash(BaseException):
+        pass
+
+    def crash(_: Run | None) -> dict[str, Any]:
+        raise Crash
+
+    control = Control(world.database, world.settings, Bell(""))
+    wish = Wish(app="plate-web", environment="stg", ref="main")
+    with pytest.raises(Crash):
+        control.start(wish, once=Once(crash, key="k", request="r"))
+    assert all_runs(world.database) == []
+    control.start(wish, once=Once(lambda _: {}, key="k", request="r"))
+    assert len(all_runs(world.database)) == 1
+
+
+def test_keys_are_forgotten_after_a_day(world: World) -> None:
+    at = now()
+    with world.database.write() as connection:
+        assert tokens.claim_key(connection, "k", "r", at - tokens.KEY_LIFETIME - 1) is None
+    with world.database.write() as connection:
+        assert tokens.claim_key(connection, "k", "other", at) is None
