@@ -165,7 +165,7 @@ def test_a_pipe_gets_one_line_per_change_and_a_summary_without_escape_codes(pilo
     built = stage("build", "succeeded", finished_at="2026-11-24T03:12:00Z", seconds=58.4)
     going = run(title="\x1b[31mred", stages=[stage("build", "running"), stage("health")])
     unhealthy = stage(
-        "health", "failed", reason="degraded", sentence="The application is unhealthy.", detail="\x1b[2Jpod x: ErrImagePull",
+        "health", "failed", reason="degraded", sentence="The application is unhealthy: \x1b[2Jpod x: ErrImagePull.",
         finished_at="2026-11-24T03:13:10Z", seconds=70,
     )  # fmt: skip
     api.runs[42] = going
@@ -190,7 +190,7 @@ def test_a_pipe_gets_one_line_per_change_and_a_summary_without_escape_codes(pilo
         "run 42 running",
         "build succeeded in 58 s",
         "health waiting (progressing)",
-        "health failed (degraded) in 1m10s: The application is unhealthy. pod x: ErrImagePull",
+        "health failed (degraded) in 1m10s: The application is unhealthy: pod x: ErrImagePull.",
         "run 42 failed (degraded) in 2m10s: The image build failed. exit code 2",
     ]
     assert said.lines[2].startswith("2026-11-24T03:12:00Z ")
@@ -198,7 +198,7 @@ def test_a_pipe_gets_one_line_per_change_and_a_summary_without_escape_codes(pilo
         "",
         "STAGE   STATE              TIME   WHY",
         "build   succeeded          58 s",
-        "health  failed (degraded)  1m10s  The application is unhealthy. pod x: ErrImagePull",
+        "health  failed (degraded)  1m10s  The application is unhealthy: pod x: ErrImagePull.",
         "",
         "run 42 failed (degraded) after 2m10s",
         "The image build failed. exit code 2",
