@@ -66,6 +66,8 @@ class Verdict:
     :param detail: one sentence with the evidence.
     :param revision: what Argo CD compared with; "" when it names no commit.
     :param recheck_after: seconds until the next look; None after a final verdict.
+    :param quiet: what ends this wait shows in no list (see `fingerprint`), so that only a look of its own, after
+        ``recheck_after``, finds it.
     :param strong: our image was seen live in a comparison newer than the operation: no second look is needed.
     :param memory: JSON values for the next call of `judge`.
     """
@@ -77,6 +79,7 @@ class Verdict:
     revision: str = ""
     live_images: tuple[str, ...] = ()
     recheck_after: float | None = None
+    quiet: bool = False
     strong: bool = False
     memory: Mapping[str, Any] = field(default_factory=dict)
 
@@ -129,7 +132,7 @@ class Look:
         if left <= 0:
             return self.verdict(Kind.FAILED, final, detail, synced=synced)
         memory = {"what": what, "since": since.isoformat()}
-        return self.wait(waiting, detail, max(1.0, min(left, STEADY)), synced=synced, memory=memory)
+        return self.wait(waiting, detail, max(1.0, min(left, STEADY)), synced=synced, quiet=True, memory=memory)
 
 
 def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, memory: Mapping[str, Any]) -> Look:

@@ -137,12 +137,15 @@ def _behind(look: Look) -> Verdict | None:
     if not look.revision:
         return look.wait(Reason.SYNC_PENDING, f"Argo CD has not compared with {commit} yet", STEADY)
     if look.contained is None:
-        return look.wait(Reason.SYNC_PENDING, f"Git cannot tell yet whether {here} contains {commit}", STEADY)
+        return look.wait(
+            Reason.SYNC_PENDING, f"Git cannot tell yet whether {here} contains {commit}", STEADY, quiet=True
+        )
     if look.expected.reverted(look.revision):
         where = look.expected.values or "the values file"
         detail = f"{here} contains {commit}, but {where} has another value there"
         return look.verdict(Kind.FAILED, Reason.CHANGE_REVERTED, detail)
-    return look.wait(Reason.SYNC_PENDING, f"Argo CD compares with {here}, which does not contain {commit}", STEADY)
+    detail = f"Argo CD compares with {here}, which does not contain {commit}"
+    return look.wait(Reason.SYNC_PENDING, detail, LATER, quiet=True)
 
 
 def _unapplied(look: Look) -> Verdict | None:
@@ -176,7 +179,7 @@ def _stale(look: Look) -> Verdict | None:
     if ended is None or (compared is not None and compared >= ended):
         return None
     detail = f"{look.here} is applied; its health has not been looked at since"
-    return look.wait(Reason.PROGRESSING, detail, SOON, synced=True)
+    return look.wait(Reason.PROGRESSING, detail, SOON, synced=True, quiet=True)
 
 
 def _unhealthy(look: Look) -> Verdict | None:

@@ -78,15 +78,14 @@ def _same_value(order: Order, tools: Tools, revision: str) -> bool:
 
 
 def waiting(verdict: Verdict) -> Wait:
-    """Wait for the watch to see a change. Only what must last (Degraded, an error) has a time of its own.
+    """Wait for the watch to see a change; only what no list shows (what must last, a moved revision) has a time.
 
     So a thousand waiting runs ask nothing of Argo CD by themselves; see `workers.argo_watch`.
     """
-    lasting = bool(verdict.memory.get("what"))
     return Wait(
         reason=verdict.reason,
         detail=verdict.detail,
-        after=verdict.recheck_after if lasting else None,
+        after=verdict.recheck_after if verdict.quiet else None,
         outputs={"memory": dict(verdict.memory)},
     )
 

@@ -519,3 +519,20 @@ def test_odd_shapes_never_raise(changes, memory):
     verdict = judge(application, expected(), NOW, memory if isinstance(memory, dict) else None)
     assert verdict.detail
     assert (verdict.recheck_after is None) == (verdict.kind in (Kind.SUCCESS, Kind.FAILED))
+
+
+@pytest.mark.parametrize(
+    ("changes", "quiet"),
+    [
+        ({"status.health.status": "Progressing"}, False),
+        (RUNNING, False),
+        ({**OUT_OF_SYNC, **NO_OPERATION}, False),
+        ({"status.health.status": "Suspended"}, False),
+        ({"status.sync.revision": OLD}, True),
+        ({"status.reconciledAt": "2026-08-22T03:11:07Z"}, True),
+        ({"status.health.status": "Degraded"}, True),
+        ({"status.summary.images": [OLD_IMAGE]}, True),
+    ],
+)
+def test_a_wait_says_when_no_list_can_end_it(changes, quiet):
+    assert judge(healthy(changes), expected(), NOW).quiet == quiet

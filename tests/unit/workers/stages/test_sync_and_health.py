@@ -39,8 +39,13 @@ def test_a_refresh_is_repeated_after_a_minute_without_a_sign_of_our_commit() -> 
 
 
 def test_a_waiting_run_asks_nothing_by_itself() -> None:
-    waiting = look(sync, FakeArgo([live(OLD)]))
+    waiting = look(health, FakeArgo([live(health="Progressing")]))
     assert waiting.after is None, "the watch wakes it, or its deadline"
+
+
+def test_what_the_watch_cannot_see_is_looked_at_now_and_then() -> None:
+    waiting = look(sync, FakeArgo([live(OLD)]))
+    assert waiting.after == 30.0, "no list shows a revision, and the refresh is to be repeated after a minute"
 
 
 def test_sync_is_done_when_our_commit_is_applied_even_if_not_yet_healthy() -> None:
