@@ -77,7 +77,13 @@ class Reconcile:
                 return []
             new = [
                 runs.NewRun(
-                    app=app.name, environment=env.name, trigger=Trigger.POLL, ref=ref, commit=commit, actor="poll"
+                    app=app.name,
+                    environment=env.name,
+                    trigger=Trigger.POLL,
+                    ref=ref,
+                    commit=commit,
+                    actor="poll",
+                    approved=not env.approval,
                 )
                 for env in app.environments
                 if env.branch == branch

@@ -355,3 +355,12 @@ def test_there_must_be_something_to_roll_back_to(world: World) -> None:
         world.control.rollback("plate-web", "stg", "mina", None)
     with pytest.raises(NotPossible, match="run 9 has not been proven"):
         world.control.rollback("plate-web", "stg", "mina", 9)
+
+
+def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(world: World) -> None:
+    guarded = make_app(environments=(make_environment(approval=True),))
+
+    world.reconcile.head_seen(guarded, "main", "1" * 40)
+    (made,) = world.reconcile.head_seen(guarded, "main", "2" * 40)
+
+    assert not world.run(made).approved
