@@ -16,6 +16,8 @@ from workers.stages.wanted import change_of
 
 CONFIRM = 2.0
 """Seconds between two looks when the first one's evidence is not the strongest (contracts: second GET)."""
+_PODS = 3
+"""Unhealthy pods whose events are read for the one sentence."""
 _MISSING_GRACE = 60.0
 """Seconds for which an application may be missing after our commit: its parent may have to create it first."""
 
@@ -48,7 +50,18 @@ def expected(order: Order, tools: Tools) -> Expected:
         sync=environment.sync,
         noop=bool(order.outputs.get("noop")),
         contains=lambda revision: _contains(order, tools, commit, revision),
+        reverted=lambda revision: _reverted(order, tools, commit, revision),
     )
+
+
+def _reverted(order: Order, tools: Tools, commit: str, revision: str) -> bool:
+    """Tell whether somebody changed our value again in a later commit."""
+    mirror = tools.clients.gitops
+    try:
+        return mirror.is_ancestor(commit, revision) is True and not _same_value(order, tools, revision)
+    except PilotageError as error:
+        tools.log(f"cannot read {revision[:12]} yet: {error}")
+        return False
 
 
 def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | None:
@@ -98,12 +111,23 @@ def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: 
     try:
         tree = tools.clients.argocd.resource_tree(environment.argocd, project=project, app_namespace=namespace)
         events = tools.clients.argocd.events(environment.argocd, project=project, app_namespace=namespace)
+        for pod in _troubled_pods(tree):
+            events += tools.clients.argocd.events(
+                environment.argocd, project=project, app_namespace=namespace, resource=pod
+            )
         sentence = why_unhealthy(application, tree, events)
     except (Refused, Unavailable) as error:
         tools.log(f"no details from Argo CD: {error}")
     detail = sentence or verdict.detail
     tools.log(f"{verdict.reason}: {detail}")
     return Fail(reason=verdict.reason, detail=detail, outputs={"argocd_revision": verdict.revision})
+
+
+def _troubled_pods(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Choose the pods whose own events may say more: the application's events do not include them."""
+    nodes = [node for node in tree.get("nodes") or () if isinstance(node, Mapping) and node.get("kind") == "Pod"]
+    healthy = ("Healthy", "Suspended")
+    return [node for node in nodes if (node.get("health") or {}).get("status") not in healthy][:_PODS]
 
 
 def missing(order: Order, error: Refused) -> Wait | Fail:

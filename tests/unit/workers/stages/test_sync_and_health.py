@@ -130,3 +130,17 @@ def test_a_later_commit_that_keeps_our_value_counts() -> None:
     gitops = FakeMirror(line=(OLD, GITOPS_COMMIT, later_commit), files={"web/values-stg.yaml": b"image:\n  tag: x\n"})
     given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
     assert isinstance(sync.run(given, tools(argocd=argo, gitops=gitops)), Done)
+
+
+def test_a_value_that_somebody_changed_again_is_said_to_be_reverted() -> None:
+    later_commit = "8" * 40
+
+    class Changed(FakeMirror):
+        def read(self, commit: str, path: str) -> bytes | None:
+            return b"image:\n  tag: other\n" if commit == later_commit else b"image:\n  tag: ours\n"
+
+    gitops = Changed(line=(OLD, GITOPS_COMMIT, later_commit))
+    given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
+    outcome = sync.run(given, tools(argocd=FakeArgo([live(later_commit)]), gitops=gitops))
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.CHANGE_REVERTED
