@@ -13,7 +13,7 @@ class HttpFault:
     :param where: part of the request's path that it must contain; "" = any request.
     :param status: answer this status with `headers` and `body` and do nothing else; 0 = work as usual.
     :param delay: seconds to wait first. :param drop: ``before`` = cut the connection at once; ``after`` = do the
-        work, then cut it without an answer.
+        work, then cut it without an answer; ``during`` (the Harbor stand-in only) = in the middle of its body.
     :param times: how many requests it hits; 0 = as many as come within `seconds`.
     """
 

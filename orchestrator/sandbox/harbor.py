@@ -5,6 +5,7 @@ it is not: replication, retention, garbage collection, signatures, webhooks and 
 """
 
 import contextlib
+import fcntl
 import secrets
 import socket
 import threading
@@ -13,11 +14,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from io import RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 from urllib.parse import unquote, urlsplit
 
 from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 
+from orchestrator.domain.errors import PilotageError, Refused
+from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.faults import HttpFault, HttpFaults
 from orchestrator.sandbox.harbor_api import Api, make_app
 from orchestrator.sandbox.harbor_auth import Accounts
@@ -66,6 +69,8 @@ class SandboxHarbor:
             with contextlib.suppress(HarborError):
                 self._store.create_project(name, Policy())
         self._registry = RegistryProcess(state_dir / "registry", key.hex())
+        self._lock_file = state_dir / "lock"
+        self._folder_lock: IO[bytes] | None = None
         self._server: _Server | None = None
         self._thread: threading.Thread | None = None
 
@@ -73,14 +78,20 @@ class SandboxHarbor:
         """Start the registry and the server, and return the base URL.
 
         :param port: 0 = any free one; images are named by it, so a sandbox that lives on keeps its port.
-        :raises Refused: the program `docker-registry` is not installed. :raises Unavailable: it does not start.
+        :raises Refused: REGISTRY_REFUSED, the program `docker-registry` is not installed, or another process has a
+            Harbor in this folder. :raises Unavailable: REGISTRY_UNAVAILABLE, it does not start.
         :raises OSError: the port is taken.
         """
+        self._take_folder()
         api = Api(self._store, self.accounts, self.scanner, lambda: self._registry.pid > 0)
         proxy = Proxy(self._store, self.accounts, self.scanner, self._registry)
-        with socket.create_server((host, port)) as listening:
-            self._registry.start()
-            self._server = _Server(host, listening, make_app(api), proxy, self.faults)
+        try:
+            with socket.create_server((host, port)) as listening:
+                self._registry.start()
+                self._server = _Server(host, listening, make_app(api), proxy, self.faults)
+        except (OSError, PilotageError):
+            self.stop()
+            raise
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), name="harbor", daemon=True)
         self._thread.start()
         return f"http://{host}:{self._server.port}"
@@ -92,6 +103,9 @@ class SandboxHarbor:
             self._thread.join(5)
         self._server = self._thread = None
         self._registry.stop()
+        if self._folder_lock:
+            self._folder_lock.close()
+            self._folder_lock = None
 
     def __enter__(self) -> "SandboxHarbor":
         self.start()
@@ -134,6 +148,17 @@ class SandboxHarbor:
     def grant(self, robot: str, actions: Collection[str]) -> None:
         """Set what a robot may do: any of ``pull``, ``push``, ``delete``, ``scan``; see `Accounts.grant`."""
         self.accounts.grant(robot, actions)
+
+    def _take_folder(self) -> None:
+        self._folder_lock = self._lock_file.open("wb")
+        try:
+            fcntl.flock(self._folder_lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            self._folder_lock.close()
+            self._folder_lock = None
+            raise Refused(
+                Reason.REGISTRY_REFUSED, f"another Harbor stand-in uses {self._lock_file.parent}; stop it first"
+            ) from error
 
 
 class _Server(ThreadedWSGIServer):

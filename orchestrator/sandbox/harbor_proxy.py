@@ -12,7 +12,7 @@ from http.client import HTTPException, HTTPResponse
 from urllib.parse import quote
 
 from orchestrator.sandbox.harbor_artifacts import describe, is_image, names_of
-from orchestrator.sandbox.harbor_auth import SERVICE, Accounts
+from orchestrator.sandbox.harbor_auth import ADMIN, SERVICE, Accounts
 from orchestrator.sandbox.harbor_registry import RegistryConnection, RegistryProcess
 from orchestrator.sandbox.harbor_rules import READ_ONLY, HarborError, check_csrf
 from orchestrator.sandbox.harbor_scanner import Scanner
@@ -27,8 +27,9 @@ MERGED = 64 * 1024
 """Bytes from which on a piece is sent by itself."""
 MAX_CONFIG = 8 * 1024 * 1024
 """Bytes of an image's configuration that are read."""
+_WORD = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _ROUTE = re.compile(
-    r"/v2/(?P<name>.+)/(?:(?P<kind>manifests)/(?P<ref>[^/]+)|(?P<blobs>blobs)/(?P<blob>uploads/[^/]*|[^/]+)"
+    rf"/v2/(?P<name>{_WORD}(?:/{_WORD})*)/(?:(?P<kind>manifests)/(?P<ref>[^/]+)|(?P<blobs>blobs)/(?P<blob>uploads/[^/]*|[^/]+)"
     r"|(?P<tags>tags)/list|(?P<referrers>referrers)/[^/]+)\Z"
 )
 _NEEDED = {"GET": "pull", "HEAD": "pull", "POST": "push", "PUT": "push", "PATCH": "push", "DELETE": "delete"}
@@ -107,9 +108,8 @@ class Proxy:
     def _catalog(self, call: Call) -> None:
         authorization = call.header("Authorization")
         claims = self._accounts.claims(authorization) or {"access": []}
-        if self._accounts.who(authorization) != "admin" and not any(
-            "*" in one["actions"] for one in claims["access"]
-        ):
+        granted = any("*" in one["actions"] for one in claims["access"])
+        if self._accounts.who(authorization) != ADMIN and not granted:
             text = "unauthorized to list catalog"
             raise HarborError("UNAUTHORIZED", f"{text}: {text}")
         with self._store.lock:
@@ -210,6 +210,8 @@ class Proxy:
         with self._lock:
             if call.method == "PATCH" and answer.status == 202:
                 self._uploads[upload] = self._uploads.get(upload, 0) + sent
+            elif call.method == "DELETE" and upload:
+                self._uploads.pop(upload, None)
             elif call.method in ("POST", "PUT") and answer.status == 201:
                 size = self._uploads.pop(upload, 0) + sent
                 self._store.charge(project, digest, size or self._size_elsewhere(digest))
@@ -221,7 +223,8 @@ class Proxy:
     def _tags(self, call: Call, name: str) -> None:
         project, _, path = name.partition("/")
         with self._store.lock:
-            place = next((one.repositories.get(path) for one in self._store.projects() if one.name == project), None)
+            found = self._store.project(project)
+            place = found.repositories.get(path) if found else None
             if place is None or not place.artifacts:
                 raise HarborError("NOT_FOUND", f"repository {name} not found")
             tags = sorted(tag for one in place.artifacts.values() for tag in one.tags)
@@ -323,7 +326,7 @@ def _challenge(call: Call) -> str:
     """Return how to log in: a client that has sent any authorization is only told ``Basic``."""
     if call.header("Authorization"):
         return 'Basic realm="harbor"'
-    scope = ""
+    scope = ',scope="registry:catalog:*"' if call.path == "/v2/_catalog" else ""
     route = _ROUTE.match(call.path)
     if route:
         needed = _NEEDED.get(call.method, "push")

@@ -36,6 +36,11 @@ class Artifact:
     tags: dict[str, Tag] = field(default_factory=dict)
     scan: Scan | None = None
 
+    @property
+    def children(self) -> set[str]:
+        """Digests of the images of an image index."""
+        return {str(one["child_digest"]) for one in self.about["references"] or ()}
+
 
 @dataclass(slots=True, kw_only=True)
 class Repository:
@@ -197,9 +202,13 @@ class Store:
     def delete(self, project: Project, place: Repository, artifact: Artifact, tag: str = "") -> None:
         """Delete one tag of an artifact, or ("") the artifact with all its tags.
 
-        :raises HarborError: PRECONDITION, an immutable tag would go; NOT_FOUND, it has no such tag.
+        :raises HarborError: PRECONDITION, an immutable tag would go; NOT_FOUND, it has no such tag;
+            VIOLATE_FOREIGN_KEY_CONSTRAINT, an image index still names the artifact.
         """
         with self.lock:
+            if not tag and any(artifact.digest in one.children for one in place.artifacts.values()):
+                words = f"the artifact {artifact.id} is referenced by other resources"
+                raise HarborError("VIOLATE_FOREIGN_KEY_CONSTRAINT", words)
             for name in [tag] if tag else artifact.tags:
                 if name in artifact.tags and project.policy.keeps(place.path, name):
                     raise HarborError("PRECONDITION", f"the tag {name} configured as immutable, cannot be deleted")
@@ -222,10 +231,9 @@ class Store:
             self._save()
 
     def charge(self, project: Project, digest: str, size: int) -> None:
-        """Count a blob that was uploaded to a project."""
+        """Count a blob that was uploaded to a project; written to the file with its manifest."""
         with self.lock:
             project.blobs.setdefault(digest, size)
-            self._save()
 
     def pulled(self, repository: str, artifact: Artifact, tag: str) -> None:
         """Note the time of a pull; written to the file with the next change."""
