@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.apps import Secret
+from orchestrator.domain.apps import Author, Secret
 from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.githttp import TOKEN, USER, Fault, Forge, forge, git
-from workers.clients.git import GITOPS, SOURCE, Mirror, PushVerdict, mirror_folder
+from workers.clients.git import GITOPS, SOURCE, Draft, Mirror, PushVerdict, mirror_folder
 from workers.clients.git_errors import Missing
 from workers.clients.git_lock import exclusive
 from workers.clients.git_process import Output
@@ -233,9 +233,13 @@ def test_locks_that_killed_processes_left_do_not_stop_the_next_fetch(server: For
     own = next(path for path in (mirror.folder / "refs" / "pilotage" / "branch").iterdir())
     for lock in (own.with_name(own.name + ".lock"), mirror.folder / "packed-refs.lock", mirror.folder / "HEAD.lock"):
         lock.touch()
+    (mirror.folder / "fast_import_crash_12").touch()
+    for ending in (".0123.new", ".4567.damaged"):
+        mirror.folder.with_name(mirror.folder.name + ending).mkdir()
     newer = server.commit({"README.md": "newer\n"})
     assert mirror.fetch_branch("main") == newer
-    assert list(mirror.folder.rglob("*.lock")) == []
+    assert list(mirror.folder.rglob("*.lock")) + list(mirror.folder.glob("fast_import*")) == []
+    assert sorted(path.suffix for path in mirror.folder.parent.iterdir()) == [".git", ".lock"]
 
 
 def _cut_head(folder: Path) -> None:
@@ -313,6 +317,27 @@ def test_a_mirror_that_became_slow_is_packed(server: Forge, mirror: Mirror) -> N
     assert mirror.read(head, "README.md") == b"hello\n"
     with exclusive(mirror.folder.with_name(mirror.folder.name + ".lock"), 1.0):
         assert not mirror.tidy(force=True)
+
+
+def test_landings_do_not_pile_up_packs(server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.clients.git_keep._MANY_PACKS", 3)
+    head = mirror.fetch_branch("main")
+    counts = []
+    for number in range(6):
+        with mirror.landing("main", 5.0):
+            draft = Draft(path=f"f{number}", mode="100644", content=b"x", message="m", date=number)
+            (head,) = mirror.write(head, [draft], branch="main", author=Author())
+        counts.append(len(list((mirror.folder / "objects" / "pack").glob("*.pack"))))
+    assert max(counts) <= 3
+    assert mirror.read(head, "f0") == b"x"
+
+
+def test_writing_on_a_commit_that_is_not_here_is_an_error(mirror: Mirror, server: Forge) -> None:
+    mirror.fetch_branch("main")
+    draft = Draft(path="f", mode="100644", content=b"x", message="m", date=1)
+    with pytest.raises(Unavailable):
+        mirror.write(NOBODY, [draft], branch="main", author=Author())
+    assert mirror.fetch_branch("main") == server.head()
 
 
 # what may not leak, and what may not be obeyed

@@ -22,7 +22,7 @@ LOW_SPEED_SECONDS = 60
 SSH_CONNECT_SECONDS = 10
 """Seconds to connect over SSH."""
 _SCP = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?![:/]{2})[^:\s][^\s]*\Z")
-_HOST = re.compile(r"[A-Za-z0-9\[][A-Za-z0-9._:\]-]*\Z")
+_HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:-]*\Z")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+$-]*\Z")
 _SCHEMES = ("https", "http", "ssh")
 

@@ -74,7 +74,7 @@ class KeptCopy(Repository):
         try:
             with exclusive(self._beside(".lock"), timeout, checkpoint):
                 self._create()
-                self._remove_stale_locks()
+                self._sweep()
                 try:
                     return work()
                 except CorruptMirror as damage:
@@ -105,12 +105,15 @@ class KeptCopy(Repository):
             self.folder.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
 
-    def _remove_stale_locks(self) -> None:
-        """Remove what killed Git processes left; called while our own lock is held."""
+    def _sweep(self) -> None:
+        """Remove what killed processes left, here and beside the copy; called while our own lock is held."""
+        for name in os.listdir(self.folder.parent):
+            if name.startswith(f"{self.folder.name}.") and name.endswith((".new", ".damaged")):
+                shutil.rmtree(self.folder.parent / name, ignore_errors=True)
         places = ((self.folder, os.listdir(self.folder)), *((Path(at), names) for at, _, names in self._refs()))
         for place, names in places:
             for name in names:
-                if name.endswith(".lock"):
+                if name.endswith(".lock") or name.startswith("fast_import_crash_"):
                     (place / name).unlink(missing_ok=True)
 
     def _refs(self) -> Iterator[tuple[str, list[str], list[str]]]:

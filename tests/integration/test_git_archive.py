@@ -1,0 +1,233 @@
+"""The tar stream of a commit: exactly what is committed, the same bytes every time, or a clear refusal."""
+
+import hashlib
+import io
+import tarfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from tests.support.githttp import Forge, forge, git
+from workers.clients.git import Mirror
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
+DATE = 1_700_000_000
+LONG = "deep/" * 30 + "이름이-아주-긴-파일.txt"
+FILES: dict[str, bytes | str] = {
+    ".gitattributes": "tests export-ignore\nversion.txt export-subst\n*.bat text eol=crlf\n*.id ident\n",
+    "Dockerfile": "FROM scratch\n",
+    "bin/run": "#!/bin/sh\n",
+    "current": "bin/run",
+    "version.txt": "$Format:%H$\n",
+    "tests/test_x.py": "assert 1\n",
+    "go.bat": "dir\n",
+    "x.id": "$Id$\n",
+    "empty": "",
+    "block": b"\0" * 512,
+    "한글.txt": "가나다\n",
+    LONG: "far away\n",
+    "web/index.html": "<p>\n",
+    "web/way": "../bin/run",
+}
+MODES = {"bin/run": "100755", "current": "120000", "web/way": "120000"}
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[Forge]:
+    with forge(tmp_path / "srv") as running:
+        running.commit(FILES, modes=MODES, date=DATE)
+        yield running
+
+
+@pytest.fixture
+def mirror(server: Forge, tmp_path: Path) -> Mirror:
+    return server.mirror(tmp_path / "state")
+
+
+def members(raw: bytes) -> dict[str, tarfile.TarInfo]:
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        return {member.name: member for member in tar.getmembers()}
+
+
+def contents(raw: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
+        files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isreg()}
+        return {name: file.read() for name, file in files.items() if file}
+
+
+def test_every_file_is_there_as_committed_whatever_the_attributes_say(server: Forge, mirror: Mirror) -> None:
+    with mirror.archive(mirror.fetch_branch("main")) as stream:
+        raw = stream.read()
+    plain = {name: raw_.encode() if isinstance(raw_, str) else raw_ for name, raw_ in FILES.items()}
+    assert contents(raw) == {name: content for name, content in plain.items() if MODES.get(name) != "120000"}
+    assert len(raw) % 512 == 0
+
+
+def test_modes_links_owners_and_times_are_kept_plain(server: Forge, mirror: Mirror) -> None:
+    with mirror.archive(mirror.fetch_branch("main")) as stream:
+        found = members(stream.read())
+    assert oct(found["bin/run"].mode) == "0o755"
+    assert oct(found["Dockerfile"].mode) == "0o644"
+    assert (found["current"].issym(), found["current"].linkname) == (True, "bin/run")
+    assert (found["bin"].isdir(), oct(found["bin"].mode)) == (True, "0o755")
+    assert {(m.uid, m.gid, m.uname, m.gname, m.mtime) for m in found.values()} == {(0, 0, "", "", DATE)}
+    assert all(not member.pax_headers for member in found.values())
+
+
+def test_the_same_commit_gives_the_same_bytes_from_any_mirror(server: Forge, mirror: Mirror, tmp_path: Path) -> None:
+    sums = set()
+    for copy in (mirror, server.mirror(tmp_path / "other")):
+        with copy.archive(copy.fetch_branch("main")) as stream:
+            sums.add(hashlib.sha256(stream.read()).hexdigest())
+    assert len(sums) == 1
+
+
+@pytest.mark.parametrize("context", ["web", "./web/", "web/."])
+def test_names_are_relative_to_the_context(server: Forge, mirror: Mirror, context: str) -> None:
+    with mirror.archive(mirror.fetch_branch("main"), context) as stream:
+        found = members(stream.read())
+    assert sorted(found) == ["index.html", "way"]
+    assert found["way"].linkname == "../bin/run"
+    assert found["way"].mtime == DATE
+
+
+@pytest.mark.parametrize(
+    ("context", "words"),
+    [
+        ("no/where", "no/where is not there"),
+        ("Dockerfile", "Dockerfile is a file"),
+        ("current", "current is a symbolic link"),
+        ("web/way/x", "is a symbolic link"),
+        ("../web", "leaves the repository"),
+        ("/etc", "not a path inside"),
+        ("--output=/tmp/x", "is not there"),
+    ],
+)
+def test_a_context_that_is_no_folder_of_the_commit_is_refused(
+    server: Forge, mirror: Mirror, context: str, words: str
+) -> None:
+    commit = mirror.fetch_branch("main")
+    with pytest.raises(Refused, match=words) as caught, mirror.archive(commit, context):
+        pass
+    assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
+
+
+def test_a_commit_that_was_not_fetched_is_named(mirror: Mirror) -> None:
+    with pytest.raises(Refused) as caught, mirror.archive("1" * 40):
+        pass
+    assert caught.value.reason is Reason.COMMIT_NOT_FOUND
+
+
+def test_what_is_left_out_is_neither_sent_nor_judged(server: Forge, mirror: Mirror) -> None:
+    server.commit(
+        {".gitattributes": "*.psd filter=lfs -text\n", "art/a.psd": POINTER, "vendor/lib": "1" * 40},
+        modes={"vendor/lib": "160000"},
+    )
+    commit = mirror.fetch_branch("main")
+
+    def leave_out(path: str) -> bool:
+        return path.startswith(("art", "vendor", "deep"))
+
+    with mirror.archive(commit, leave_out=leave_out) as stream:
+        names = members(stream.read())
+    assert not [name for name in names if leave_out(name)]
+    assert "Dockerfile" in names
+
+
+def test_a_submodule_inside_is_refused_and_one_outside_is_not(server: Forge, mirror: Mirror) -> None:
+    server.commit({"vendor/lib": "1" * 40}, modes={"vendor/lib": "160000"})
+    commit = mirror.fetch_branch("main")
+    with pytest.raises(Refused, match="vendor/lib is a submodule") as caught, mirror.archive(commit):
+        pass
+    assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
+    with mirror.archive(commit, "web") as stream:
+        assert members(stream.read())
+
+
+@pytest.mark.parametrize(
+    ("rules", "context", "refused"),
+    [
+        (".gitattributes", ".", "web/logo.png"),
+        (".gitattributes", "web", "logo.png"),
+        ("web/.gitattributes", "web", "logo.png"),
+        (".gitattributes", "bin", ""),
+        ("", ".", ""),
+    ],
+)
+def test_lfs_pointers_are_refused_where_the_repository_uses_lfs(
+    server: Forge, mirror: Mirror, rules: str, context: str, refused: str
+) -> None:
+    files = {"web/logo.png": POINTER, "web/small.txt": "version 2\n"}
+    server.commit(files | ({rules: "*.png filter=lfs diff=lfs merge=lfs -text\n"} if rules else {}))
+    commit = mirror.fetch_branch("main")
+    if not refused:
+        with mirror.archive(commit, context) as stream:
+            assert members(stream.read())
+        return
+    with pytest.raises(Refused, match=f"{refused} is a Git LFS pointer"), mirror.archive(commit, context):
+        pass
+
+
+def test_thousands_of_files_and_large_ones_are_streamed(server: Forge, mirror: Mirror) -> None:
+    large = bytes(range(256)) * 4096 * 5
+    many = {f"many/{number:05d}.txt": f"{number}\n" for number in range(2500)}
+    server.commit({"large.bin": large, **many})
+    with mirror.archive(mirror.fetch_branch("main")) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+        seen = 0
+        for member in tar:
+            file = tar.extractfile(member) if member.isreg() else None
+            if member.name == "large.bin":
+                assert file is not None
+                assert file.read() == large
+            elif member.name.startswith("many/"):
+                assert file is not None
+                assert file.read().decode().strip() == str(int(member.name[5:10]))
+                seen += 1
+    assert seen == 2500
+
+
+def test_a_reader_that_stops_early_leaves_no_process(server: Forge, mirror: Mirror) -> None:
+    server.commit({"large.bin": b"x" * 8_000_000})
+    commit = mirror.fetch_branch("main")
+    with mirror.archive(commit) as stream:
+        stream.read(1000)
+        assert _readers(mirror)
+    assert not _readers(mirror)
+
+
+def _readers(mirror: Mirror) -> list[str]:
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = entry.read_bytes().decode("utf-8", "replace")
+        except OSError:
+            continue
+        if str(mirror.folder) in words and "cat-file" in words:
+            found.append(words)
+    return found
+
+
+def test_a_stream_that_is_read_too_slowly_is_cut(server: Forge, mirror: Mirror) -> None:
+    server.commit({f"big{number}": b"x" * 4_000_000 for number in range(3)})
+    commit = mirror.fetch_branch("main")
+    with mirror.archive(commit, timeout=0.3) as stream:
+        stream.read(100)
+        time.sleep(0.6)
+        with pytest.raises(Unavailable, match="not read in time"):
+            stream.read()
+
+
+def test_a_mirror_that_breaks_meanwhile_is_reported_and_heals(server: Forge, mirror: Mirror) -> None:
+    commit = mirror.fetch_branch("main")
+    blob = git(server.repo, "rev-parse", f"{commit}:web/index.html")
+    with mirror.archive(commit) as stream:
+        (mirror.folder / "objects" / blob[:2] / blob[2:]).unlink()
+        with pytest.raises(Unavailable, match="made again"):
+            stream.read()
+    mirror.fetch_commit(commit, "main")
+    with mirror.archive(commit) as stream:
+        assert contents(stream.read())["web/index.html"] == b"<p>\n"

@@ -1,0 +1,155 @@
+"""What Git says becomes ours: tables over lines that real Git, curl and OpenSSH print."""
+
+import pytest
+
+from orchestrator.domain.errors import PilotageError, Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from workers.clients.git_errors import (
+    GITOPS,
+    MAX_EVIDENCE,
+    SOURCE,
+    Missing,
+    PushVerdict,
+    is_corrupt,
+    last_words,
+    read_push,
+    remote_words,
+    scrub,
+    server_format,
+    to_error,
+)
+
+HTTP = "fatal: unable to access 'https://git.example.com/x.git/': "
+SSH_END = (
+    "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\n"
+    "and the repository exists.\n"
+)
+SAID = [
+    ("fatal: couldn't find remote ref refs/heads/x", Missing, "does not have it"),
+    ("fatal: remote error: upload-pack: not our ref 1111", Missing, "does not have it"),
+    ("error: Server does not allow request for unadvertised object 1111", Missing, "does not have it"),
+    ("fatal: could not read Username for 'https://x': terminal prompts disabled", Refused, "login"),
+    ("remote: HTTP Basic: Access denied\nfatal: Authentication failed for 'https://x/y.git/'", Refused, "login"),
+    (HTTP + "The requested URL returned error: 403", Refused, "403"),
+    ("remote: Not Found\nfatal: repository 'https://x/y.git/' not found", Refused, "no such repository"),
+    ("ERROR: Repository not found.\n" + SSH_END, Refused, "no such repository"),
+    (HTTP + "The requested URL returned error: 302", Refused, "redirects"),
+    ("fatal: https://x/y.git/info/refs not valid: is this a git repository?", Refused, "login page"),
+    ("fatal: 'x.git' does not appear to be a git repository\n" + SSH_END, Refused, "not a Git repository"),
+    ("fatal: transport 'file' not allowed", Refused, "kind of address"),
+    (HTTP + "The requested URL returned error: 429", Unavailable, "limits"),
+    (HTTP + "The requested URL returned error: 504", Unavailable, "the server failed"),
+    (HTTP + "SSL certificate problem: self-signed certificate in certificate chain", Refused, "ca_file"),
+    (HTTP + "server certificate verification failed. CAfile: none CRLfile: none", Refused, "ca_file"),
+    (HTTP + "SSL: no alternative certificate subject name matches target host name", Refused, "ca_file"),
+    (HTTP + "error setting certificate file: /run/ca.pem", Refused, "ca_file"),
+    (
+        "No ED25519 host key is known for x and you have requested strict checking.\n" + SSH_END,
+        Refused,
+        "known_hosts",
+    ),
+    ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.\n", Refused, "known_hosts"),
+    ("git@x: Permission denied (publickey).\n" + SSH_END, Refused, "SSH key was not accepted"),
+    ('Load key "/run/key": error in libcrypto\n' + SSH_END, Refused, "key file"),
+    (HTTP + "Could not resolve host: git.example.com", Unavailable, "resolved"),
+    ("ssh: Could not resolve hostname x: Name or service not known\n" + SSH_END, Unavailable, "resolved"),
+    (HTTP + "Failed to connect to x port 443 after 1 ms: Couldn't connect to server", Unavailable, "no connection"),
+    ("ssh: connect to host x port 22: Connection refused\n" + SSH_END, Unavailable, "no connection"),
+    ("ssh: connect to host x port 22: Connection timed out\n" + SSH_END, Unavailable, "in time"),
+    (HTTP + "Operation too slow. Less than 1 bytes/sec transferred the last 60 seconds", Unavailable, "in time"),
+    ("fatal: write error: No space left on device", Unavailable, "disk"),
+    ("error: RPC failed; curl 92 HTTP/2 stream 5 was not closed cleanly\nfatal: early EOF", Unavailable, "broke"),
+    ("fatal: the remote end hung up unexpectedly", Unavailable, "broke"),
+    (HTTP + "gnutls_handshake() failed: The TLS connection was non-properly terminated.", Unavailable, "broke"),
+    ("kex_exchange_identification: Connection closed by remote host\n" + SSH_END, Unavailable, "broke"),
+    ("fatal: something that no version of Git has said so far", Unavailable, "git failed"),
+    ("", Unavailable, "git failed"),
+]
+
+
+@pytest.mark.parametrize(("said", "kind", "cause"), SAID)
+def test_every_saying_has_a_kind_and_a_cause(said: str, kind: type[PilotageError], cause: str) -> None:
+    error = to_error(said, SOURCE, "https://git.example.com/x.git")
+    assert type(error) is kind
+    assert error.evidence.startswith("https://git.example.com/x.git: ")
+    assert cause in error.evidence
+    assert "\n" not in error.evidence
+
+
+def test_the_repository_decides_which_reason_is_given() -> None:
+    table = [("error: 403", GITOPS.refused), ("early EOF", GITOPS.unavailable), ("not our ref", GITOPS.missing)]
+    for said, reason in table:
+        assert to_error(said, GITOPS, "x").reason is reason
+    assert to_error("not our ref", SOURCE, "x").reason is Reason.COMMIT_NOT_FOUND
+
+
+def test_nothing_secret_and_nothing_that_moves_the_cursor_is_kept() -> None:
+    said = "fatal: https://bot:pw1@x/y tok3n \x1b[31mred\x1b[0m\r\x07 Authorization: Basic Ym90OnB3 end"
+    assert scrub(said, ["tok3n", ""]) == "fatal: https://x/y *** red Authorization: Basic *** end"
+    assert len(scrub("x" * 1000)) == MAX_EVIDENCE
+    error = to_error(f"fatal: {said}", SOURCE, "x", iter(["tok3n"]))
+    assert not any(secret in str(error) for secret in ("tok3n", "pw1", "Ym90OnB3"))
+
+
+def test_the_last_lines_that_say_something_are_kept() -> None:
+    said = "one\ntwo\nhint: no\nfatal: three\nfatal: three\n" + SSH_END
+    assert last_words(said) == "two; fatal: three"
+    assert last_words("hint: only this\n") == ""
+
+
+def test_the_server_is_quoted_without_its_ornaments() -> None:
+    said = "remote: \nremote: ========\nremote: GL-HOOK-ERR: no\nremote:   really\nremote: ----\nTo x\n ! rejected\n"
+    assert remote_words(said) == "GL-HOOK-ERR: no really"
+    assert remote_words("nothing from there\n") == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "damaged"),
+    [
+        ("error: object file ./objects/ab/cd is empty", True),
+        ("fatal: loose object 1234 (stored in x) is corrupt", True),
+        ("error: inflate: data stream error (incorrect header check)", True),
+        ("fatal: not a git repository: '/state/mirrors/x.git'", True),
+        ("fatal: bad object refs/pilotage/branch/1", True),
+        ("fatal: unable to read tree 1111", True),
+        ("error: missing blob 1111", True),
+        ("error: index file x.idx is too small", True),
+        ("fatal: couldn't find remote ref refs/heads/x", False),
+        ("fatal: early EOF", False),
+        ("fatal: not a tree object", False),
+        ("", False),
+    ],
+)
+def test_damage_is_told_from_other_errors(said: str, damaged: bool) -> None:
+    assert is_corrupt(said) is damaged
+
+
+def test_a_server_with_other_ids_is_recognised() -> None:
+    assert server_format("fatal: mismatched algorithms: client sha1; server sha256\n") == "sha256"
+    assert server_format("fatal: early EOF") == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        (" \t1111:refs/heads/main\tabc..def", PushVerdict.LANDED),
+        ("*\t1111:refs/heads/main\t[new branch]", PushVerdict.LANDED),
+        ("=\t1111:refs/heads/main\t[up to date]", PushVerdict.LANDED),
+        ("!\t1111:refs/heads/main\t[rejected] (fetch first)", PushVerdict.RACE),
+        ("!\t1111:refs/heads/main\t[rejected] (non-fast-forward)", PushVerdict.RACE),
+        ("!\t1111:refs/heads/main\t[remote rejected] (failed to update ref)", PushVerdict.RACE),
+        ("!\t1111:refs/heads/main\t[remote rejected] (cannot lock ref 'refs/heads/main': is at 2)", PushVerdict.RACE),
+        ("!\t1111:refs/heads/main\t[remote rejected] (incorrect old value provided)", PushVerdict.RACE),
+        ("!\t1111:refs/heads/main\t[remote rejected] (pre-receive hook declined)", PushVerdict.REFUSED),
+        ("!\t1111:refs/heads/main\t[remote rejected] (protected branch hook declined)", PushVerdict.REFUSED),
+        ("!\t1111:refs/heads/main\t[remote rejected] (Internal Server Error)", PushVerdict.UNKNOWN),
+        ("!\t1111:refs/heads/main\t[remote rejected] (unpacker error)", PushVerdict.UNKNOWN),
+        ("!\t1111:refs/heads/main\t[remote failure] (remote failed to report status)", PushVerdict.UNKNOWN),
+        (" \t1111:refs/heads/other\tabc..def", PushVerdict.UNKNOWN),
+        ("[rejected] main -> refs/heads/main (fetch first)", PushVerdict.UNKNOWN),
+        ("", PushVerdict.UNKNOWN),
+    ],
+)
+def test_the_answer_to_a_push_is_read_from_its_own_line(line: str, verdict: PushVerdict) -> None:
+    answer = read_push(f"To https://x/y.git\n{line}\nDone\n", "refs/heads/main")
+    assert answer.verdict is verdict
