@@ -13,7 +13,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import image_tag, is_image_tag
 from orchestrator.domain.runs import Done, Fail, Outcome, Rival, Trigger
 from workers.gitops.tracking import tracks
-from workers.gitops.values import EditRefused, inspect
+from workers.gitops.values import EditRefused, inspect, overridden
 from workers.stages.order import Order, Tools
 
 _INSISTS = frozenset({Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK})
@@ -86,7 +86,10 @@ def _values(order: Order, tools: Tools) -> dict[str, Any]:
             except EditRefused as refusal:
                 line = f":{refusal.line}" if refusal.line else ""
                 raise Refused(Reason.VALUES_KEY_REFUSED, f"{environment.values}{line}: {refusal.detail}") from refusal
-    return {}
+    warning = overridden(raw, environment.key) if not environment.digest_key else ""
+    if warning:
+        tools.log(f"warning: {environment.values}: {warning}")
+    return {"note": warning} if warning else {}
 
 
 def _application(order: Order, tools: Tools) -> dict[str, Any]:

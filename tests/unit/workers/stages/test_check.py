@@ -104,3 +104,11 @@ def test_waiting_runs_of_older_commits_are_overtaken_and_others_not() -> None:
     )
     outcome = check.run(order(CHECK, commit=NEW, rivals=rivals), tools(source=FakeMirror(line=(OLD, NEW))))
     assert done(outcome).outputs["obsolete"] == [3, 6]
+
+
+def test_a_digest_beside_the_tag_is_warned_about_because_it_would_win() -> None:
+    raw = b"image:\n  tag: old\n  digest: sha256:00\n"
+    lines: list[str] = []
+    outcome = check.run(order(CHECK), tools(lines.append, gitops=FakeMirror(files={"web/values-stg.yaml": raw})))
+    assert "digest" in done(outcome).detail
+    assert any(line.startswith("warning: web/values-stg.yaml") for line in lines)
