@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from orchestrator.store.schema import logs
 
 MAX_CHUNKS = 100
-"""Chunks that one look reads: bounds the memory, whatever the number of lines in each."""
+"""Chunks that one look reads."""
+MAX_BYTES = 1024 * 1024
+"""Bytes of text that one look reads, or one chunk where that is larger: bounds the memory of a reader."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,16 +43,27 @@ def read(connection: Connection, run_id: int, *, after: int = 0, stage: str = ""
     of_run = logs.c.run_id == run_id
     # The chunk to begin with is found by the index; readers that follow a long log ask several times a second.
     begin = select(func.max(logs.c.first)).where(of_run, logs.c.first <= after + 1).scalar_subquery()
-    statement = select(logs).where(of_run, logs.c.first >= func.coalesce(begin, 0))
-    statement = statement.where(logs.c.first + logs.c.lines - 1 > after)
+    wanted = [of_run, logs.c.first >= func.coalesce(begin, 0), logs.c.first + logs.c.lines - 1 > after]
     if stage:
-        statement = statement.where(logs.c.stage == stage)
-    found: list[Line] = []
-    for row in connection.execute(statement.order_by(logs.c.first).limit(min(limit, MAX_CHUNKS))).mappings():
-        found.extend(line for line in _lines(row) if line.n > after)
-        if len(found) >= limit:
+        wanted.append(logs.c.stage == stage)
+    chunks = _chunks(connection, wanted, limit)
+    if not chunks:
+        return []
+    rows = connection.execute(select(logs).where(of_run, logs.c.first.in_(chunks)).order_by(logs.c.first)).mappings()
+    return [line for row in rows for line in _lines(row) if line.n > after][:limit]
+
+
+def _chunks(connection: Connection, wanted: list[ColumnElement[bool]], limit: int) -> list[int]:
+    """Choose, before any text is read, as many chunks as make up `limit` lines or `MAX_BYTES`; at least one."""
+    sizes = select(logs.c.first, logs.c.lines, func.length(logs.c.text)).where(*wanted)
+    chosen: list[int] = []
+    lines = size = 0
+    for first, count_, length in connection.execute(sizes.order_by(logs.c.first).limit(MAX_CHUNKS)):
+        if chosen and (lines >= limit or size + length > MAX_BYTES):
             break
-    return found[:limit]
+        chosen.append(first)
+        lines, size = lines + count_, size + length
+    return chosen
 
 
 def count(connection: Connection, run_id: int, stage: str) -> int:

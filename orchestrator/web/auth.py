@@ -81,7 +81,7 @@ class Guard:
         if request.method in _SAFE_METHODS:
             return
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-        ours = {request.host, urlsplit(self.external_url).netloc}
+        ours = {request.host, urlsplit(self.external_url).netloc} - {""}  # the origin "null" has no host
         if site == "same-origin" or (site is None and origin is not None and urlsplit(origin).netloc in ours):
             return
         raise Problem(403, "cross-site", "The request comes from another site; open the page here and try again.")
