@@ -1,13 +1,11 @@
 """Waking waiting runs: when their application changes, once at first, and a few in turn; at constant cost."""
 
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
 
-from orchestrator.domain.errors import Unavailable
-from orchestrator.domain.reasons import Reason
 from workers import argo_watch
 from workers.argo_watch import IN_TURN, ArgoWatch
 
@@ -15,7 +13,7 @@ STOP = threading.Event()
 
 
 class FakeArgo:
-    """Lists applications, and has no stream."""
+    """Lists applications."""
 
     def __init__(self) -> None:
         self.health: dict[str, str] = {}
@@ -28,8 +26,17 @@ class FakeArgo:
             for name, health in self.health.items()
         ]
 
-    def stream(self, _on_event: Callable[..., None], stop: threading.Event) -> None:
-        raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "no stream here")
+
+class NoStream:
+    """Stands in for the stream: never up, so that lists are all there is."""
+
+    up = False
+
+    def start(self, _stopping: threading.Event) -> None:
+        """Stay down."""
+
+    def stop(self) -> None:
+        """Stay down."""
 
 
 class FakeWaits:
@@ -61,7 +68,13 @@ def tick(watch: ArgoWatch) -> None:
 
 def make(argo: FakeArgo, waits: FakeWaits, monkeypatch: pytest.MonkeyPatch) -> ArgoWatch:
     monkeypatch.setattr(argo_watch, "IN_TURN", 0)
-    return ArgoWatch(argo, waits)  # type: ignore[arg-type]
+    return watching(argo, waits)
+
+
+def watching(argo: FakeArgo, waits: FakeWaits) -> ArgoWatch:
+    watch = ArgoWatch(argo, waits)  # type: ignore[arg-type]
+    watch._stream = NoStream()  # type: ignore[assignment]
+    return watch
 
 
 def test_nothing_is_asked_while_nobody_waits(argo: FakeArgo, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,7 +100,7 @@ def test_a_run_is_woken_once_when_it_begins_to_wait_and_then_when_its_applicatio
 def test_a_thousand_waiting_runs_cost_one_list_and_a_few_looks(argo: FakeArgo) -> None:
     waits = FakeWaits({f"app-{number}": [number] for number in range(1, 1001)})
     argo.health = dict.fromkeys(waits.now, "Progressing")
-    watch = ArgoWatch(argo, waits)  # type: ignore[arg-type]
+    watch = watching(argo, waits)
     tick(watch)
     for _ in range(5):
         tick(watch)
