@@ -20,6 +20,7 @@ from orchestrator.store.database import Database, sqlite_url
 
 if TYPE_CHECKING:
     from celery import Celery
+    from flask import Flask
 
     from workers.relay import Relay
 
@@ -73,7 +74,7 @@ def check_schema(database: Database) -> None:
         )
 
 
-def web_app(parts_: Parts) -> Wsgi:
+def web_app(parts_: Parts) -> "Flask":
     """Make the WSGI application of the API and the pages."""
     from orchestrator.services.control import Control
     from orchestrator.web.app import create_app
@@ -94,15 +95,27 @@ def webhooks_app(parts_: Parts) -> Wsgi:
     return create_app(hooks, inbox, max_body=settings.max_body, now=lambda: datetime.now(UTC))
 
 
-def both_apps(parts_: Parts) -> Wsgi:
-    """Make one WSGI application of both, for a single address: ``/webhooks/`` goes to the endpoint."""
-    web, hooks = web_app(parts_), webhooks_app(parts_)
+@dataclass(frozen=True, slots=True)
+class Both:
+    """One WSGI application of both, for a single address: ``/webhooks/`` goes to the endpoint."""
 
-    def dispatch(environ: dict[str, Any], start_response: Any) -> Any:
-        chosen = hooks if environ.get("PATH_INFO", "").startswith("/webhooks/") else web
+    web: "Flask"
+    hooks: Wsgi
+
+    @property
+    def extensions(self) -> dict[str, Any]:
+        """What the web has at work beside its requests."""
+        return self.web.extensions
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer one request."""
+        chosen = self.hooks if environ.get("PATH_INFO", "").startswith("/webhooks/") else self.web
         return chosen(environ, start_response)
 
-    return dispatch
+
+def both_apps(parts_: Parts) -> Both:
+    """Make one WSGI application of API, pages and webhooks."""
+    return Both(web_app(parts_), webhooks_app(parts_))
 
 
 def worker_app(parts_: Parts, queue: str) -> "Celery":

@@ -1,10 +1,13 @@
 """The HTTP server: gunicorn with threads, configured here and nowhere else."""
 
+import signal
+from collections.abc import Callable
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
 from orchestrator.cli.assembly import Wsgi
+from orchestrator.web.streams import STREAMS
 
 THREADS = 128
 """Threads of one process: half of them may hold log streams and the rest still answers (measured)."""
@@ -46,7 +49,22 @@ class Httpd(BaseApplication):  # type: ignore[misc]
     def load(self) -> Wsgi:
         """Make the application."""
         made: Wsgi = self._make()
+        streams = getattr(made, "extensions", {}).get(STREAMS)
+        if streams is not None:
+            _before_stop(streams.close)
         return made
+
+
+def _before_stop(do: Callable[[], None]) -> None:
+    """Call `do` when gunicorn tells this worker to stop: followed logs would keep it until the grace is over."""
+    handler = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, frame: Any) -> None:
+        do()
+        if callable(handler):
+            handler(number, frame)
+
+    signal.signal(signal.SIGTERM, stop)
 
 
 def _has_shm() -> bool:

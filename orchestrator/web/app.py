@@ -14,10 +14,7 @@ from orchestrator.store.database import Database
 from orchestrator.web import auth, openapi, pages, problems
 from orchestrator.web.api import CALLS, V1
 from orchestrator.web.calls import Site, mount, to_json
-from orchestrator.web.streams import Streams
-
-STREAMS = "pilotage.streams"
-"""Name in ``app.extensions`` of the `Streams`; whoever serves the app calls its ``close`` before stopping."""
+from orchestrator.web.streams import STREAMS, Streams
 
 
 def utc_now() -> datetime:

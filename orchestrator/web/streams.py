@@ -19,6 +19,8 @@ TEXT = "text/plain"
 JSON_LINES = "application/x-ndjson"
 EVENTS = "text/event-stream"
 
+STREAMS = "pilotage.streams"
+"""Name in ``app.extensions`` of the `Streams`; whoever serves the app calls its ``close`` before stopping."""
 MAX_STREAMS = 64
 """Logs that one process follows at a time; each takes a thread of the server."""
 LOOK = 0.2

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from flask.testing import FlaskClient
@@ -15,6 +16,7 @@ from orchestrator.domain.runs import RunState
 from orchestrator.services.queries import Queries
 from orchestrator.store import deliveries, notifications, tokens
 from orchestrator.store.database import now
+from orchestrator.web import problems
 from orchestrator.web.models import AppList, DeliveryPage, HoldState, ProblemView, RunDetail, RunPage
 from tests.support.databases import sqlite_database
 from tests.support.web import AT, World, make_world
@@ -180,7 +182,7 @@ def test_what_is_proven_is_promoted(world: World) -> None:
     assert run["image"] == "harbor.example.com/plate/plate-web:sha-1"
 
 
-@pytest.mark.parametrize("call", ["hold", "release", "promote"])
+@pytest.mark.parametrize("call", ["hold", "release", "promote", "rollback"])
 def test_an_unknown_environment_is_not_found(world: World, call: str) -> None:
     problem(world.client().post(f"/api/v1/apps/plate-web/environments/nosuch/{call}"), 404, "not-found")
     problem(world.client().post(f"/api/v1/apps/nosuch/environments/stg/{call}"), 404, "not-found")
@@ -276,6 +278,7 @@ POSTS = [
     "/api/v1/apps/plate-web/environments/stg/hold",
     "/api/v1/apps/plate-web/environments/stg/release",
     "/api/v1/apps/plate-web/environments/prod/promote",
+    "/api/v1/apps/plate-web/environments/stg/rollback",
 ]
 GETS = ["/api/v1/runs", "/api/v1/runs/1", "/api/v1/runs/1/logs", "/api/v1/apps", "/api/v1/deliveries"]
 
@@ -347,19 +350,20 @@ def test_a_database_that_does_not_answer_is_503(world: World, monkeypatch: pytes
     assert answer.headers["Retry-After"] == "5"
 
 
-def test_our_own_mistake_is_500_with_an_id_and_nothing_inside(
-    world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_our_own_mistake_is_500_with_an_id_and_nothing_inside(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret inside")
 
+    journal = Mock()
     monkeypatch.setattr(Queries, "runs", fail)
+    monkeypatch.setattr(problems, "_log", journal)
     answer = world.client().get("/api/v1/runs")
     told = problem(answer, 500, "internal")
     assert "secret inside" not in answer.text
-    printed = capsys.readouterr().out
-    assert told["request_id"] in printed
-    assert world.tokens["deployer"] not in printed
+    noted = journal.error.call_args.kwargs
+    assert noted["request_id"] == told["request_id"]
+    assert noted["err_stack"].endswith("RuntimeError: secret inside\n")
+    assert world.tokens["deployer"] not in str(noted)
 
 
 @pytest.mark.parametrize(("given", "kept"), [("abc-1.2_3", True), ("a b", False), ("x" * 65, False), ("", False)])

@@ -1,0 +1,86 @@
+"""The web under the real HTTP server: log streams arrive at once, and a stop does not wait for them."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import requests
+
+from orchestrator.domain.runs import RunState
+from tests.support.contracts import ROOT
+from tests.support.databases import sqlite_database
+from tests.support.web import World, make_world
+
+SERVE = """
+import sys
+from pathlib import Path
+from orchestrator.cli.httpd import Httpd
+from orchestrator.store.database import Database
+from tests.support.web import make_world
+
+folder = Path(sys.argv[1])
+Httpd(lambda: make_world(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
+"""
+STOPPED = 10.0
+"""Seconds in which the server must have stopped; its grace for requests at work is 20."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(sqlite_database(tmp_path), tmp_path)
+
+
+@pytest.fixture
+def server(world: World, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The server's process and the port it listens on."""
+    log = (tmp_path / "log").open("wb")
+    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", SERVE, str(tmp_path), world.database.url]
+    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT)
+    try:
+        yield process, _port(process)
+    finally:
+        process.kill()
+        process.wait(10)
+        log.close()
+
+
+def _port(process: subprocess.Popen[bytes]) -> int:
+    """Find the port on which the process listens, once it does."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline and process.poll() is None:
+        sockets = {os.readlink(one) for one in Path(f"/proc/{process.pid}/fd").iterdir() if one.is_symlink()}
+        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                return int(fields[1].partition(":")[2], 16)
+        time.sleep(0.05)
+    raise RuntimeError("the server does not listen")
+
+
+def test_a_stream_is_live_and_does_not_delay_a_stop(
+    world: World, server: tuple[subprocess.Popen[bytes], int]
+) -> None:
+    process, port = server
+    run = world.run(RunState.RUNNING)
+    world.log(run, "one")
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {world.tokens['viewer']}"}
+    url = f"http://127.0.0.1:{port}/api/v1/runs/{run}/logs"
+    with requests.get(url, headers=headers, stream=True, timeout=20) as answer:
+        lines = answer.iter_lines(chunk_size=1)
+        assert next(line for line in lines if line.startswith(b"id:")) == b"id: 1"
+        world.log(run, "two")
+        stored = time.monotonic()
+        assert next(line for line in lines if line.startswith(b"id:")) == b"id: 2"
+        assert time.monotonic() - stored < 1
+        process.send_signal(signal.SIGTERM)
+        asked = time.monotonic()
+        rest = list(lines)
+    assert process.wait(STOPPED) == 0
+    assert time.monotonic() - asked < STOPPED
+    assert b"event: end" not in rest  # the reader comes back
