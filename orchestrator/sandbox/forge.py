@@ -130,6 +130,11 @@ class SandboxForge:
         """Have something go wrong with the next deliveries (pings aside)."""
         self._courier.fault(fault)
 
+    @property
+    def requests(self) -> list[str]:
+        """Method and path of every request of Git clients so far, oldest first."""
+        return list(self._git.requests)
+
     def git_fault(self, fault: Fault) -> None:
         """Have something go wrong with the next requests of Git clients."""
         self._git.inject(fault)
