@@ -1,0 +1,188 @@
+"""The stand-in of Harbor keeps the contract of the real one: shapes, fields, headers, claims."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.sandbox.harbor import ScanResult
+from tests.support.harbor import (
+    ADMIN,
+    INDEX,
+    MANIFEST,
+    REPORT,
+    REPOSITORY,
+    ROBOT,
+    SYSTEM,
+    World,
+    digest_of,
+    image,
+    place,
+    running,
+)
+from tests.support.harbor_contract import Json, check, needs_contract, sample
+
+ARTIFACT = f"/api/v2.0{place()}/artifacts/v1"
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with running(tmp_path) as made:
+        yield made
+
+
+def shape(value: Any) -> Any:
+    """Return the keys and types of a document; texts, numbers and what labels hold do not matter."""
+    if isinstance(value, dict):
+        return {key: shape(one) for key, one in value.items() if key not in ("config", "annotations")}
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return "text" if isinstance(value, str) else type(value).__name__
+
+
+def scanned(world: World, seconds: float, result: ScanResult | None = None) -> Json:
+    """Push and scan; look so many seconds after the scan began (it waits for 5 and works for 9)."""
+    world.push()
+    world.harbor.scanner.pending, world.harbor.scanner.running = 5.0, 9.0
+    if result:
+        world.harbor.scanner.find("shop/**:*", result)
+    assert world.ask("POST", f"{ARTIFACT}/scan").status_code == 202
+    world.clock.now += seconds
+    return world.artifact()
+
+
+def push_index(world: World) -> str:
+    """Push an image by its digest and an index that names it; return the image's digest."""
+    world.push("")
+    child = digest_of(image()[0])
+    entry = {"digest": child, "size": len(image()[0]), "platform": {"os": "linux", "architecture": "amd64"}}
+    content = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).encode()
+    assert world.push_manifest(REPOSITORY, "v1", content, INDEX).status_code == 201
+    return child
+
+
+STATES: dict[str, tuple[str, Callable[[World], Json]]] = {
+    "no scan": ("artifact-no-scan", lambda world: (world.push(), world.artifact())[1]),
+    "untagged": ("artifact-untagged", lambda world: (world.push(""), world.artifact(digest_of(image()[0])))[1]),
+    "pending": ("artifact-scan-pending", lambda world: scanned(world, 4.9)),
+    "running": ("artifact-scan-running", lambda world: scanned(world, 5.1)),
+    "error": ("artifact-scan-error", lambda world: scanned(world, 15, ScanResult(status="Error"))),
+    "clean": ("artifact-scan-success-none", lambda world: scanned(world, 15)),
+    "findings": (
+        "artifact-scan-success-high",
+        lambda world: scanned(world, 15, ScanResult.counted(High=2, Medium=5, Low=6, Unknown=1)),
+    ),
+    "index": ("artifact-index-multiarch", lambda world: (push_index(world), world.artifact())[1]),
+}
+
+
+@needs_contract
+@pytest.mark.parametrize("state", STATES)
+def test_an_artifact_looks_like_the_recorded_one_in_every_state(world: World, state: str) -> None:
+    name, make = STATES[state]
+    shown, recorded = make(world), sample(name)
+    check("Artifact", shown)
+    if state == "index":  # the record is made up from that of an image; an index has no build history of its own
+        del recorded["addition_links"]["build_history"]
+    assert shape(shown) == shape(recorded)
+    status = [one["scan_status"] for one in recorded.get("scan_overview", {}).values()]
+    assert [one["scan_status"] for one in shown.get("scan_overview", {}).values()] == status
+
+
+@needs_contract
+def test_the_summary_of_a_scan_has_the_recorded_numbers(world: World) -> None:
+    result = ScanResult.counted(High=2, Medium=5, Low=6, Unknown=1)
+    recorded = sample("artifact-scan-success-high")["scan_overview"][REPORT]
+    shown = scanned(world, 15, result)["scan_overview"][REPORT]
+    assert shown["summary"]["summary"] == recorded["summary"]["summary"]
+    assert shown["summary"]["total"] == recorded["summary"]["total"]
+    assert shown["severity"] == recorded["severity"]
+
+
+@needs_contract
+def test_lists_and_system_answers_have_the_shape_of_the_contract(world: World) -> None:
+    world.push()
+    for path, definition in [
+        (f"{place()}/artifacts", "Artifact"),
+        (f"{place()}/artifacts/v1/tags", "Tag"),
+        ("/projects/shop/repositories", "Repository"),
+        ("/projects", "Project"),
+    ]:
+        items = world.get(path)
+        assert len(items) == 1
+        check(definition, items[0])
+    check("Repository", world.get(place()))
+    check("Project", world.get("/projects/shop", user=ADMIN))
+    check("OverallHealthStatus", world.get("/health", user=None))
+    check("GeneralInfo", world.get("/systeminfo"))
+    assert shape(world.get("/systeminfo")) == shape(sample("systeminfo-authenticated"))
+    assert world.get("/systeminfo", user=None) == sample("systeminfo-anonymous")
+    assert world.get("/health", user=None) == sample("health-healthy")
+    assert shape(world.get(f"{place()}/artifacts/v1/tags")) == shape(sample("tags"))
+
+
+@needs_contract
+def test_a_token_has_the_recorded_claims(world: World) -> None:
+    world.harbor.grant(ROBOT, {"pull"})
+    scope = {"service": "harbor-registry", "scope": f"repository:{REPOSITORY}:pull,push"}
+    answer = world.ask("GET", "/service/token", params=scope).json()
+    assert shape(answer) == shape(sample("token-response"))
+    claims = world.harbor.accounts.claims(f"Bearer {answer['token']}")
+    recorded = sample("token-claims-insufficient")
+    assert claims is not None
+    assert shape(claims) == shape(recorded)
+    assert claims["access"] == recorded["access"]
+    assert claims["exp"] - claims["iat"] == recorded["exp"] - recorded["iat"]
+
+
+@needs_contract
+def test_the_registry_challenges_like_the_real_one(world: World) -> None:
+    recorded = sample("v2-challenge.headers")
+    path = f"/v2/{REPOSITORY}/blobs/uploads/"
+    bare = world.ask("POST", path, user=None)
+    assert bare.status_code == recorded["status"]
+    assert bare.headers["Www-Authenticate"] == recorded["Www-Authenticate"].replace(
+        "https://harbor.example.com", world.url
+    )
+    assert bare.json() == recorded["body"]
+    assert bare.headers["Docker-Distribution-Api-Version"] == recorded["Docker-Distribution-Api-Version"]
+    wrong = world.ask("POST", path, password="wrong")
+    assert wrong.headers["Www-Authenticate"] == recorded["with_authorization_header_present"]["Www-Authenticate"]
+
+
+@needs_contract
+def test_a_head_of_a_manifest_has_the_recorded_headers(world: World) -> None:
+    world.push()
+    answer = world.ask("HEAD", f"/v2/{REPOSITORY}/manifests/v1", headers={"Accept": MANIFEST})
+    manifest = image()[0]
+    recorded = {name for name in sample("v2-manifest-head.headers") if name != "status"}
+    assert recorded <= set(answer.headers)
+    assert answer.headers["Docker-Content-Digest"] == digest_of(manifest)
+    assert answer.headers["Content-Length"] == str(len(manifest))
+
+
+@needs_contract
+def test_a_project_is_created_as_recorded(world: World) -> None:
+    recorded = sample("project-create")
+    asked = recorded["request"]
+    for name, status in (("mart", 201), ("mart", 409)):
+        body = asked["body"] | {"project_name": name}
+        answer = world.ask("POST", asked["path"], headers=asked["headers"], json=body, user=SYSTEM)
+        assert answer.status_code == status
+        if status == 201:
+            assert answer.headers["Location"] == "/api/v2.0/projects/mart"
+    assert world.harbor.policy("mart").auto_scan
+    assert world.get("/projects/mart", user=ADMIN)["metadata"]["auto_scan"] == "true"
+
+
+@needs_contract
+def test_pages_are_counted_and_linked_as_recorded(world: World) -> None:
+    recorded = sample("pagination.headers")
+    for number in range(42):
+        world.ask("POST", "/api/v2.0/projects", json={"project_name": f"p{number}"}, user=ADMIN)
+    answer = world.ask("GET", "/api/v2.0/projects?page=2&page_size=10&name=p", user=ADMIN)
+    assert answer.headers["Link"] == recorded["Link"].replace("/shop/repositories", "")
+    assert len(answer.json()) == 10
+    assert world.ask("GET", "/api/v2.0/projects?page_size=101", user=ADMIN).status_code == 422
