@@ -1,5 +1,6 @@
 """The web on a real SQLite database, with a token for each role and runs in any state."""
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -21,6 +22,7 @@ from orchestrator.services.control import Control
 from orchestrator.store import logs, runs
 from orchestrator.store.database import Database
 from orchestrator.web.app import create_app
+from orchestrator.web.models import ProblemView
 from orchestrator.web.streams import Streams
 from tests.support.factories import make_app, make_environment, make_settings
 
@@ -133,3 +135,15 @@ def served(app: Flask) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join(5)
+
+
+def problem(answer: Any, status: int, kind: str) -> dict[str, Any]:
+    """Check that an answer is a whole problem of this kind; return it."""
+    assert answer.status_code == status, answer.text
+    assert answer.content_type == "application/problem+json"
+    body: dict[str, Any] = json.loads(answer.data)
+    ProblemView.model_validate(body)
+    assert body["type"] == f"urn:pilotage:problem:{kind}"
+    assert (body["status"], body["instance"]) == (status, answer.request.path)
+    assert body["request_id"] == answer.headers["X-Request-Id"]
+    return body

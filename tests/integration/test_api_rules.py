@@ -1,0 +1,199 @@
+"""Rules for all calls of the API: who gets in, what form is taken, how errors and health are told."""
+
+import json
+from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+from flask.testing import FlaskClient
+
+from orchestrator.domain.apps import Channel
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import RunState
+from orchestrator.services.queries import Queries
+from orchestrator.store import tokens
+from orchestrator.store.database import now
+from orchestrator.web import problems
+from tests.support.databases import sqlite_database
+from tests.support.web import World, make_world, problem
+
+START = {"app": "plate-web", "environment": "stg", "ref": "main"}
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return make_world(sqlite_database(tmp_path), tmp_path)
+
+
+# Who may do what
+
+
+POSTS = [
+    "/api/v1/runs",
+    "/api/v1/runs/1/rerun",
+    "/api/v1/runs/1/cancel",
+    "/api/v1/runs/1/approve",
+    "/api/v1/apps/plate-web/environments/stg/hold",
+    "/api/v1/apps/plate-web/environments/stg/release",
+    "/api/v1/apps/plate-web/environments/prod/promote",
+    "/api/v1/apps/plate-web/environments/stg/rollback",
+]
+GETS = ["/api/v1/runs", "/api/v1/runs/1", "/api/v1/runs/1/logs", "/api/v1/apps", "/api/v1/deliveries"]
+
+
+@pytest.mark.parametrize("path", GETS + POSTS)
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer plt_wrong", "Basic cGx0Xw==", "plt_x"])
+def test_nobody_gets_in_without_a_valid_token(world: World, path: str, header: str | None) -> None:
+    client = world.client("")
+    headers = {} if header is None else {"Authorization": header}
+    answer = client.post(path, headers=headers) if path in POSTS else client.get(path, headers=headers)
+    problem(answer, 401, "unauthorized")
+    assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_a_viewer_changes_nothing(world: World, path: str) -> None:
+    assert "deployer" in problem(world.client("viewer").post(path), 403, "forbidden")["detail"]
+
+
+def test_an_admin_may_do_what_a_deployer_may(world: World) -> None:
+    assert world.client("admin").post("/api/v1/runs", json=START).status_code == 202
+
+
+def test_a_revoked_token_is_refused_at_once(world: World) -> None:
+    client = world.client("viewer")
+    assert client.get("/api/v1/runs").status_code == 200
+    with world.database.write() as connection:
+        for row in tokens.all_tokens(connection):
+            tokens.revoke_token(connection, row["id"], now())
+    problem(client.get("/api/v1/runs"), 401, "unauthorized")
+
+
+# Form
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type", "status", "kind"),
+    [
+        (b"{", "application/json", 400, "malformed"),
+        (b"\xff", "application/json", 400, "malformed"),
+        (b"[]", "application/json", 422, "invalid"),
+        (b"null", "application/json", 422, "invalid"),
+        (b"a=b", "application/x-www-form-urlencoded", 415, "content-type"),
+        (b"{}", "", 415, "content-type"),
+        (b"{}", "application/json; charset=utf-16", 415, "content-type"),
+        (b'{"app":"' + b"x" * 70_000 + b'"}', "application/json", 413, "too-large"),
+    ],
+)
+def test_a_body_that_is_no_small_json_object_is_refused(
+    world: World, body: bytes, content_type: str, status: int, kind: str
+) -> None:
+    problem(world.client().post("/api/v1/runs", data=body, content_type=content_type), status, kind)
+
+
+def test_an_unknown_path_and_method_are_problems_too(world: World) -> None:
+    problem(world.client().get("/api/v1/nosuch"), 404, "not-found")
+    answer = world.client().delete("/api/v1/runs")
+    problem(answer, 405, "method-not-allowed")
+    assert "GET" in answer.headers["Allow"]
+
+
+def test_a_database_that_does_not_answer_is_503(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise Unavailable(Reason.DATABASE_UNAVAILABLE, "connection to 10.0.0.1 refused")
+
+    monkeypatch.setattr(Queries, "runs", fail)
+    answer = world.client().get("/api/v1/runs")
+    assert "10.0.0.1" not in json.dumps(problem(answer, 503, "database-unavailable"))
+    assert answer.headers["Retry-After"] == "5"
+
+
+def test_our_own_mistake_is_500_with_an_id_and_nothing_inside(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("secret inside")
+
+    journal = Mock()
+    monkeypatch.setattr(Queries, "runs", fail)
+    monkeypatch.setattr(problems, "_log", journal)
+    answer = world.client().get("/api/v1/runs")
+    told = problem(answer, 500, "internal")
+    assert "secret inside" not in answer.text
+    noted = journal.error.call_args.kwargs
+    assert noted["request_id"] == told["request_id"]
+    assert noted["err_stack"].endswith("RuntimeError: secret inside\n")
+    assert world.tokens["deployer"] not in str(noted)
+
+
+@pytest.mark.parametrize(("given", "kept"), [("abc-1.2_3", True), ("a b", False), ("x" * 65, False), ("", False)])
+def test_a_request_id_that_a_client_sends_is_kept_if_it_is_harmless(world: World, given: str, kept: bool) -> None:
+    answer = world.client().get("/healthz", headers={"X-Request-Id": given})
+    assert (answer.headers["X-Request-Id"] == given) is kept
+    assert answer.headers["X-Request-Id"]
+
+
+def test_answers_are_guarded(world: World) -> None:
+    for path in ("/api/v1/runs", "/login", "/healthz", "/nosuch"):
+        headers = world.client().get(path).headers
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["X-Content-Type-Options"] == "nosniff"
+        assert headers["Cache-Control"] == "no-store"
+
+
+# Health
+
+
+def test_alive_means_only_that_the_process_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(world.database, "read", lambda: pytest.fail("looked at the database"))
+    assert world.client("").get("/healthz").json == {"status": "ok"}
+
+
+def missing(client: FlaskClient) -> dict[str, str]:
+    told = problem(client.get("/readyz"), 503, "not-ready")
+    return {one["field"]: one["message"] for one in told["errors"]}
+
+
+def test_readiness_says_what_is_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = world.client("")
+    assert set(missing(client)) == {"workers", "broker"}
+    monkeypatch.setattr("orchestrator.services.bell.Bell.ping", lambda _: None)
+    assert set(missing(client)) == {"workers"}
+    with world.database.write() as connection:
+        tokens.seen_alive(connection, "worker-1", "worker", now(), {})
+    assert client.get("/readyz").json == {"status": "ready"}
+    with world.database.write() as connection:
+        tokens.seen_alive(connection, "worker-1", "worker", now() - 300, {})
+    assert "pilotage worker" in missing(client)["workers"]
+    with world.database.write() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'older'")
+    assert "pilotage migrate" in missing(client)["schema"]
+
+
+def test_metrics_are_counted_from_the_tables(world: World) -> None:
+    world.client().post("/api/v1/runs", json=START)
+    world.run(RunState.FAILED)
+    text = world.client("").get("/metrics").text
+    for line in (
+        'pilotage_runs{state="queued"} 1.0',
+        'pilotage_runs{state="failed"} 1.0',
+        'pilotage_runs{state="succeeded"} 0.0',
+        "pilotage_queue_due 1.0",
+        'pilotage_deliveries{outcome="refused"} 0.0',
+        'pilotage_notifications{state="pending"} 0.0',
+    ):
+        assert line in text.splitlines()
+
+
+def test_the_document_is_served(world: World) -> None:
+    answer = world.client("").get("/api/v1/openapi.json")
+    assert answer.json["openapi"] == "3.1.0"
+
+
+def test_no_answer_holds_a_secret(tmp_path: Path) -> None:
+    channel = Channel(name="slack-1", kind="slack")
+    world = make_world(sqlite_database(tmp_path), tmp_path, channels=(channel,))
+    client = world.client("admin")
+    text = "".join(client.get(path).text for path in ("/api/v1/apps", "/apps", "/readyz", "/metrics"))
+    assert "s3cret" not in text
+    assert "robot$ci" not in text
