@@ -65,6 +65,7 @@ class Control:
             commit=wish.commit,
             image=wish.image,
             actor=wish.actor,
+            approved=not self._needs_approval(wish.app, wish.environment),
         )
         with self._asked(once) as connection:
             return self._add(connection, new, once)
@@ -188,6 +189,7 @@ class Control:
             actor=actor,
             attempt=attempt,
             rerun_of=old.rerun_of or old.id,
+            approved=old.approved or not self._needs_approval(old.app, old.environment),
         )
 
     @contextmanager
@@ -214,6 +216,11 @@ class Control:
             raise NotPossible("invalid", "commit must be a full object id of 40 or 64 hex digits")
         if wish.ref and not is_safe_ref_name(wish.ref):
             raise NotPossible("invalid", "ref is not a name that Git would create")
+
+    def _needs_approval(self, app: str, environment: str) -> bool:
+        configured = self._settings.app(app)
+        place = configured.environment(environment) if configured else None
+        return place is not None and place.approval
 
     def _require(self, app: str, environment: str) -> None:
         found = self._settings.app(app)

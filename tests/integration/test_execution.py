@@ -14,7 +14,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Run, RunState, StageName, Wait
 from orchestrator.engine.facts import Fact, Reported, Stopped
 from orchestrator.services.bell import Bell
-from orchestrator.services.control import Control, NotPossible
+from orchestrator.services.control import Control, NotPossible, Wish
 from orchestrator.services.execution import Assignment, Execution
 from orchestrator.services.ingest import Ingest
 from orchestrator.services.reconcile import Reconcile
@@ -364,3 +364,14 @@ def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(wor
     (made,) = world.reconcile.head_seen(guarded, "main", "2" * 40)
 
     assert not world.run(made).approved
+
+
+def test_a_manual_run_waits_for_approval_where_the_environment_asks_for_it(world: World) -> None:
+    two_places(world, approval=True)
+    wish = Wish(app="plate-web", environment="prod", ref="main", actor="mina")
+    run_id = world.control.start(wish)
+    assert world.done(world.begin(run_id)) is None
+    assert world.run(run_id).reason is Reason.AWAITING_APPROVAL
+    world.control.approve(run_id, "jun")
+    world.finish(world.begin(run_id))
+    assert world.run(world.control.rerun(run_id, "mina")).approved, "it was approved before"
