@@ -43,8 +43,8 @@ docs: setup ## write the reference pages
 demo: setup ## show a whole deploy on this machine, without any service of yours
 	.venv/bin/pilotage demo
 
-bench: setup ## measure
-	$(PY) .ci/with_engine.py $(PYTEST) -s tests/benchmarks
+bench: setup ## measure (BENCH='runs memory': only these)
+	$(PY) .ci/with_engine.py $(PY) -m tests.benchmarks $(BENCH)
 
 lock: ## renew the locks from pyproject.toml (needs the network)
 	@.ci/lock

@@ -1,6 +1,7 @@
 """``pilotage up``: the whole product on one machine, forked from one process that has loaded it."""
 
 import contextlib
+import importlib
 import signal
 import threading
 import warnings
@@ -16,6 +17,30 @@ from orchestrator.domain.apps import Settings
 from orchestrator.store import migrate
 
 DEPLOY_PROCESSES = 2
+
+_LOADED = (
+    "orchestrator.web.app",
+    "webhooks.app",
+    "gunicorn.glogging",
+    "gunicorn.workers.gthread",
+    "workers.argo_watch",
+    "workers.messenger",
+    "workers.polling",
+    "workers.relay",
+    "workers.tasks",
+    "celery.app.amqp",
+    "celery.app.control",
+    "celery.app.trace",
+    "celery.apps.worker",
+    "celery.concurrency.prefork",
+    "celery.events.dispatcher",
+    "celery.worker.autoscale",
+    "celery.worker.components",
+    "celery.worker.consumer",
+    "celery.worker.control",
+    "kombu.transport.redis",
+)
+"""What the processes load sooner or later. Whatever one of them loads after the fork, it has in memory alone."""
 
 
 def run(settings: Settings, ready: Callable[[str], None]) -> None:
@@ -92,7 +117,5 @@ def _bootstrap_token(parts: Parts) -> None:
 
 def _preload() -> None:
     """Load what the children need, once, so that they share it."""
-    import workers.argo_watch
-    import workers.messenger
-    import workers.polling
-    import workers.tasks  # noqa: F401
+    for name in _LOADED:
+        importlib.import_module(name)
