@@ -46,3 +46,25 @@ class Polling:
             if made:
                 log.info("push found without a hook", app=app.name, branch=branch, runs=made)
                 self._bell.ring()
+
+
+class Tidying:
+    """Packs the mirrors that have become slow to read, apart from any run."""
+
+    _EVERY = 3600.0
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def once(self, stopping: threading.Event) -> float:
+        """Look at every mirror; return the seconds until the next round."""
+        root = Path(self._settings.state_dir)
+        accesses = [self._settings.gitops.access, *(app.source for app in self._settings.apps)]
+        for access in {access.url: access for access in accesses}.values():
+            if stopping.wait(1.0):
+                break
+            try:
+                Mirror(access, mirror_folder(root, access.url)).tidy()
+            except PilotageError as error:
+                log.warning("mirror not tidied", reason=error.reason.value, detail=error.evidence)
+        return self._EVERY

@@ -134,7 +134,7 @@ def relay(parts_: Parts) -> "Relay":
     from workers.argo_watch import ArgoWatch
     from workers.clients.argocd import ArgoClient
     from workers.messenger import Messenger
-    from workers.polling import Polling
+    from workers.polling import Polling, Tidying
     from workers.relay import Duty, Publisher, Relay, Repairs
 
     settings, database, bell = parts_.settings, parts_.database(), parts_.bell()
@@ -151,6 +151,7 @@ def relay(parts_: Parts) -> "Relay":
             Duty(name="repairs", once=Repairs(reconcile, bell).once),
             Duty(name="argo watch", once=watch.once),
             Duty(name="polling", once=Polling(settings, reconcile, bell).once),
+            Duty(name="tidying", once=Tidying(settings).once),
             *messengers,
         )
     )

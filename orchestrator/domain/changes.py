@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from orchestrator.domain.reasons import Reason
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
@@ -43,7 +45,8 @@ class Landed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    """The change cannot be made: one sentence with file, line and reason."""
+    """The change cannot be made: one sentence with file, line and what is wrong, and its code."""
 
     run: int
     detail: str
+    reason: Reason = Reason.VALUES_KEY_REFUSED

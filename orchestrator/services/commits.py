@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from orchestrator.domain.changes import Change, Edit, Landed, Rejected
+from orchestrator.domain.reasons import Reason
 from orchestrator.services.bell import Bell
 from orchestrator.store import changes, wakes
 from orchestrator.store.database import Database
@@ -77,4 +78,6 @@ def _result(row: dict[str, Any]) -> Result | None:
     values = dict(row["result"])
     if row["state"] == "landed":
         return Landed(**{**values, "previous": tuple(values["previous"])})
-    return Rejected(**values) if row["state"] == "rejected" else None
+    if row["state"] == "rejected":
+        return Rejected(run=values["run"], detail=values["detail"], reason=Reason(values["reason"]))
+    return None

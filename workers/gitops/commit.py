@@ -138,7 +138,8 @@ class _Landing:
             try:
                 results += self.together([change])
             except _Declined as single:
-                results.append(Rejected(run=change.run, detail=f"the server declined the push: {single.evidence}"))
+                detail = f"the server declined the push: {single.evidence}"
+                results.append(Rejected(run=change.run, detail=detail, reason=single.reason))
         if not any(isinstance(result, Landed) for result in results):
             raise refusal
         return results
@@ -242,7 +243,8 @@ class _Files:
         """Make one change; append a draft if that alters the file."""
         fault = self._fault(change.file)
         if fault:
-            return Rejected(run=change.run, detail=f"{change.file[:200]} {fault}")
+            detail = f"{change.file[:200]} {fault}"
+            return Rejected(run=change.run, detail=detail, reason=Reason.VALUES_FILE_MISSING)
         try:
             edited = edit(self.contents[change.file], change.edits)
         except EditRefused as refusal:

@@ -77,7 +77,7 @@ def _newer(order: Order, tools: Tools) -> int | None:
 
 def _outcome(result: Landed | Rejected, order: Order) -> Outcome:
     if isinstance(result, Rejected):
-        return Fail(reason=Reason.VALUES_KEY_REFUSED, detail=result.detail)
+        return Fail(reason=result.reason, detail=result.detail)
     outputs = {
         "gitops_commit": result.commit,
         "previous": list(result.previous),
