@@ -192,16 +192,19 @@ def test_a_secret_is_nowhere_to_be_read(loop: Loop) -> None:
 
 
 def test_argo_cd_that_is_away_for_some_seconds_fails_nothing(loop: Loop) -> None:
-    run = loop.run_of(loop.push(loop.broken(), branch="deploy/argo"))
-    loop.waiting_at(run, "health")
-    loop.api.post(f"/runs/{run}/cancel")
-    good = loop.run_of(loop.push(branch="deploy/argo"))
-    loop.until_run(good, lambda seen: stage_of(seen, "commit")["state"] == "running", "the commit")
-    loop.platform.argocd.faults.set("unavailable", seconds=3, value=503)
-    seen = loop.until_run(good, lambda one: one["reason"] == "argocd_unavailable", "the unknown state", 20)
-    assert seen["state"] in ("waiting", "running")
-    loop.platform.argocd.faults.set("unavailable", seconds=2, value=429)
-    succeeded(loop.end(good))
+    run = loop.run_of(loop.push(loop.dockerfile("RUN sleep 2"), branch="deploy/argo"))
+    loop.until_run(run, lambda seen: stage_of(seen, "build")["state"] == "running", "the build")
+    faults = loop.platform.argocd.faults
+    faults.set("unavailable", value=503)
+    try:
+        seen = loop.until_run(run, lambda one: stage_of(one, "sync")["attempt"] > 1, "a second try")
+        assert (seen["state"], seen["reason"]) == ("waiting", "retrying")
+        assert "503" in seen["sentence"]
+        faults.set("unavailable", value=429)
+        loop.until_run(run, lambda one: "429" in one["sentence"], "the other answer")
+    finally:
+        faults.lift("unavailable")
+    succeeded(loop.end(run))
 
 
 def test_harbor_that_stumbles_during_a_push_is_asked_again(loop: Loop) -> None:

@@ -160,16 +160,11 @@ class Loop:
 
     def git(self, name: str, *arguments: str) -> str:
         """Ask the forge's own repository."""
-        repository = self.platform.state_dir / "forge" / f"{name}.git"
-        command = ["git", f"--git-dir={repository}", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+        return git(self.platform, name, *arguments)
 
     def gitops_commits(self, run_id: int) -> list[str]:
         """Return the GitOps commits that bear a run's trailer, newest first."""
-        trailer = "%(trailers:key=Pilotage-Run,valueonly,separator=%x2C)"
-        log = self.git(GITOPS, "log", f"--format=%H {trailer}", "main")
-        pairs = [line.partition(" ") for line in log.splitlines()]
-        return [commit for commit, _, run in pairs if run.strip() == str(run_id)]
+        return gitops_commits(self.platform, run_id)
 
     def receives(self) -> list[str]:
         """Return the pushes to the GitOps repository that have reached the forge, refused ones included."""
@@ -180,6 +175,20 @@ class Loop:
         """Return the digests of all manifests that were ever put into the app's repository of the registry."""
         repositories = self.platform.state_dir.glob(f"harbor/**/repositories/{samples.IMAGE}")
         return sorted(link.name for root in repositories for link in (root / "_manifests/revisions/sha256").iterdir())
+
+
+def git(platform: Platform, name: str, *arguments: str) -> str:
+    """Ask the forge's own repository."""
+    command = ["git", f"--git-dir={platform.state_dir / 'forge' / name}.git", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+
+
+def gitops_commits(platform: Platform, run_id: int) -> list[str]:
+    """Return the GitOps commits that bear a run's trailer, newest first."""
+    trailer = "%(trailers:key=Pilotage-Run,valueonly,separator=%x2C)"
+    log = git(platform, GITOPS, "log", f"--format=%H {trailer}", "main")
+    pairs = [line.partition(" ") for line in log.splitlines()]
+    return [commit for commit, _, run in pairs if run.strip() == str(run_id)]
 
 
 def stage_of(run: Json, name: str) -> Json:
@@ -228,10 +237,10 @@ def whole_loop(
                 platform.hook_to(product.url)
                 yield Loop(platform, product)
         finally:
-            _remove_images(platform)
+            remove_images(platform)
 
 
-def _remove_images(platform: Platform) -> None:
+def remove_images(platform: Platform) -> None:
     """Leave no image of this world's registry in the engine."""
     with contextlib.suppress(DockerException):
         client = docker.DockerClient(platform.docker_host, timeout=30)

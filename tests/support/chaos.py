@@ -1,0 +1,82 @@
+"""Workers that are killed at a chosen moment: ``python -m tests.support.chaos CONFIGURATION``.
+
+One process that has loaded everything forks a worker for each line of its standard input and answers with how that
+worker ended: ``look RUN N`` looks at a run, ``tell 0 N`` sends what waits for the chat. N: the worker kills itself
+with SIGKILL right after its N-th durable transaction; 0: never. Forked anew each time, a worker remembers nothing.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import TextIO
+
+from orchestrator.config import load
+from orchestrator.domain.apps import Settings
+from orchestrator.domain.masking import Mask
+from orchestrator.domain.secrets import secrets_in
+from orchestrator.services.bell import Bell
+from orchestrator.services.execution import Execution
+from orchestrator.services.outbox import Outbox
+from orchestrator.store.database import Database, sqlite_url
+from workers.messenger import IDLE, Messenger
+from workers.shell import Shell
+from workers.stages.toolbox import Shared
+
+
+def killer(after: int) -> Callable[[], None]:
+    """Return what counts transactions and kills this process after number `after`."""
+    lock = threading.Lock()
+    count = 0
+
+    def committed() -> None:
+        nonlocal count
+        with lock:
+            count += 1
+            if count == after:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    return committed
+
+
+def work(settings: Settings, what: str, run_id: int, after: int) -> None:
+    """Be one worker, put together as `workers.tasks` does it."""
+    database = Database(settings.database or sqlite_url(settings.state_dir), after_commit=killer(after))
+    mask, bell, owner = Mask(secrets_in(settings)), Bell(""), f"chaos:{os.getpid()}"
+    if what == "tell":
+        for channel in settings.channels:
+            messenger = Messenger(channel, Outbox(database), mask)
+            while messenger.once(threading.Event()) != IDLE:
+                pass
+        return
+    shared = Shared(settings, database, bell, owner)
+    Shell(shared, Execution(database, settings, bell, owner), mask, "build").look(run_id)
+
+
+def main(configuration: str) -> None:
+    """Serve until standard input ends."""
+    settings = load(Path(configuration), os.environ)
+    with os.fdopen(os.dup(1), "w") as answers:
+        os.dup2(2, 1)  # the workers' log goes elsewhere
+        print("ready", file=answers, flush=True)
+        _serve(settings, answers)
+
+
+def _serve(settings: Settings, answers: TextIO) -> None:
+    for line in sys.stdin:
+        what, run_id, after = line.split()
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                work(settings, what, int(run_id), int(after))
+                code = 0
+            finally:
+                os._exit(code)
+        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=answers, flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
