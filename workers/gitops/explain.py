@@ -141,10 +141,15 @@ def _pod_reason(node: Json) -> str:
 def _said_about(reason: str, warnings: Sequence[Json]) -> str:
     """Find what the events of a pod say about its state: why the pull failed, which probe killed it."""
     wanted = ("Failed",) if reason in _PULL else ("Failed", "Unhealthy")
-    found = [one for one in warnings if one.get("reason") in wanted]
+    found = [one for one in warnings if one.get("reason") in wanted and not _is_of_readiness(one)]
     if reason in _PULL:
         found = [one for one in found if "pull" in text(one.get("message")).lower()]
     return max((text(one.get("message")) for one in found), key=len, default="")
+
+
+def _is_of_readiness(event: Json) -> bool:
+    """Tell whether a readiness probe failed: the kubelet never ends a container because of it."""
+    return event.get("reason") == "Unhealthy" and text(event.get("message")).startswith("Readiness probe")
 
 
 def _event_causes(warnings: Sequence[Json]) -> Iterator[_Cause]:

@@ -46,6 +46,10 @@ QUOTA = {"kind": "ReplicaSet", "namespace": "p", "name": "api-6d9f"}
             "Pod p/api-1 is in CrashLoopBackOff: Liveness probe failed: HTTP 500",
         ),
         (
+            [CRASH], [event("Unhealthy", "Readiness probe failed: Get http://10.0.0.7:8080/: connection refused")],
+            "Pod p/api-1 is in CrashLoopBackOff: back-off 5m0s restarting failed container",
+        ),
+        (
             [{**CRASH, "uid": "a"}], [event("Unhealthy", "of another pod", {"kind": "Pod", "uid": "b"})],
             "Pod p/api-1 is in CrashLoopBackOff: back-off 5m0s restarting failed container",
         ),
