@@ -27,6 +27,8 @@ log = journal.get(__name__)
 
 _WATCH = 1.0
 """Seconds between two looks at whether the run is still wanted."""
+_WRITTEN = ("title", "author")
+"""Outputs that hold the words of whoever wrote the commit."""
 
 
 class Shell:
@@ -72,8 +74,7 @@ class Shell:
                     clients=Clients(self._shared, assignment.app),
                 )
                 outcome = STAGES[assignment.stage](self._order(assignment), tools)
-                masked: Outcome = replace(outcome, detail=self._mask(outcome.detail))
-                return Reported(stage=assignment.stage, outcome=masked)
+                return Reported(stage=assignment.stage, outcome=self._masked(outcome))
             except LeaseLost:
                 raise
             except Cancelled:
@@ -101,6 +102,11 @@ class Shell:
 
     def _open_log(self, assignment: Assignment) -> RunLog:
         return RunLog(_appender(self._shared.database, assignment), self._mask)
+
+    def _masked(self, outcome: Outcome) -> Outcome:
+        """Take secrets out of what people may read: the detail, and what the commit's author wrote."""
+        written = {name: self._mask(str(outcome.outputs[name])) for name in _WRITTEN if name in outcome.outputs}
+        return replace(outcome, detail=self._mask(outcome.detail), outputs={**outcome.outputs, **written})
 
     def _refused(self, stage: StageName, error: Refused, runlog: RunLog) -> Fact:
         detail = self._mask(error.evidence)

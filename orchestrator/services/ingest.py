@@ -7,15 +7,17 @@ whether it holds one delivery or fifty.
 import hashlib
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.events import Delivery, Ignored, Parsed, Ping, Push
 from orchestrator.domain.inbox import Answer
+from orchestrator.domain.masking import Mask
 from orchestrator.domain.ownership import is_own_commit
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Trigger
+from orchestrator.domain.secrets import secrets_in
 from orchestrator.engine.matching import Matched, Wanted, match
 from orchestrator.services.bell import Bell
 from orchestrator.store import deliveries, runs, tokens, wakes
@@ -47,6 +49,7 @@ class Ingest:
         self._database = database
         self._settings = settings
         self._bell = bell
+        self._mask = Mask(secrets_in(settings))
         self._queue: list[_Item] = []
         self._queue_lock = threading.Lock()
         self._led = False
@@ -56,7 +59,7 @@ class Ingest:
 
         :raises Unavailable: the database does not take the write; nothing was accepted.
         """
-        item = self._judge(delivery, parsed)
+        item = self._judge(delivery, self._masked(parsed))
         self._write(item)
         if item.answer is None:  # pragma: no cover
             raise RuntimeError("a delivery was written without an answer")
@@ -68,6 +71,16 @@ class Ingest:
         """Record a refused delivery so that it can be looked up; only the newest are kept."""
         row = deliveries.row_of(delivery, clock(), "refused", reason, detail)
         self._write(_Item(delivery=delivery, parsed=None, matched=None, row=row))
+
+    def _masked(self, parsed: Parsed) -> Parsed:
+        """Take our secrets out of what people wrote: it is shown, sent to chats and written into GitOps commits."""
+        if not isinstance(parsed, Push):
+            return parsed
+        changes = (
+            replace(one, message=self._mask(one.message), author_name=self._mask(one.author_name))
+            for one in parsed.changes
+        )
+        return replace(parsed, changes=tuple(changes))
 
     def _judge(self, delivery: Delivery, parsed: Parsed) -> _Item:
         matched = None
