@@ -1,13 +1,19 @@
-"""The endpoint: ``POST /webhooks/<forge>``, as an app of its own or mounted in another Flask app."""
+"""The endpoint: ``POST /webhooks/<forge>``, as an app of its own or mounted in another Flask app.
+
+Hooks of known forges are answered before Flask routes them, by the same code as behind Flask: routing, the contexts
+and the signals of Flask cost as much as verifying and parsing the delivery.
+"""
 
 import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import structlog
-from flask import Blueprint, Flask, Request, Response, request
+from flask import Blueprint, Flask, Response, request
+from werkzeug import Request as PlainRequest
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from orchestrator.domain.apps import Hook
@@ -37,48 +43,53 @@ def create_app(hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: C
     :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
     """
     app = Flask(__name__, static_folder=None)
-    mount(app, hooks, inbox, max_body=max_body, now=now)
+    door = _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now))
+    app.wsgi_app = _Front(door=door, flask=app.wsgi_app)  # type: ignore[method-assign]
     return app
 
 
 def mount(app: Flask, hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> None:
     """Add the routes to `app`; the parameters are those of `create_app`."""
-    door = _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now)
+    _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now))
+
+
+def _mount(app: Flask, door: "_Door") -> "_Door":
     routes = Blueprint("webhooks", __name__)
     # All methods and both spellings of the path come here: a forge does not follow a redirect with its POST.
     routes.add_url_rule(
         "/webhooks/<forge>",
-        view_func=door.answer,
+        view_func=lambda forge: door.answer(request, forge),
         endpoint="receive",
         methods=_METHODS,
         strict_slashes=False,
         provide_automatic_options=False,
     )
     app.register_blueprint(routes)
+    return door
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Door:
-    """The view, with what it needs."""
+    """Answers requests, with what it needs for that."""
 
     hooks: Mapping[str, Hook]
     inbox: Inbox
     max_body: int
     now: Callable[[], datetime]
 
-    def answer(self, forge: str) -> Response:
+    def answer(self, asked: PlainRequest, forge: str) -> Response:
         """Answer one request."""
         try:
-            told = self._take(forge)
+            told = self._take(asked, forge)
         except Turned as turned:
             return problem(turned)
         return Response(json.dumps(told.body), status=told.status, content_type="application/json")
 
-    def _take(self, name: str) -> Answer:
+    def _take(self, asked: PlainRequest, name: str) -> Answer:
         row, hook = self._find(name)
-        _check_form(request)
-        body = _read(request, self.max_body)
-        result = receive(row, hook, Headers(request.headers), body, self.now(), remote=request.remote_addr or "")
+        _check_form(asked)
+        body = _read(asked, self.max_body)
+        result = receive(row, hook, Headers(asked.headers), body, self.now(), remote=asked.remote_addr or "")
         if isinstance(result, RefusedDelivery):
             raise self._refuse(row, result)
         try:
@@ -107,7 +118,24 @@ class _Door:
         return Turned(result.status, result.reason, f"The delivery was refused: {result.detail}.", wanted)
 
 
-def _check_form(asked: Request) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Front:
+    """A WSGI application: hooks of known forges go to the door at once, all other requests to Flask."""
+
+    door: _Door
+    flask: Callable[..., Any]
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        forge = _PATHS.get(environ.get("PATH_INFO", ""))
+        if forge is None:
+            return self.flask(environ, start_response)
+        return self.door.answer(PlainRequest(environ), forge)(environ, start_response)
+
+
+_PATHS = {f"/webhooks/{name}{end}": name for name in FORGES for end in ("", "/")}
+
+
+def _check_form(asked: PlainRequest) -> None:
     if asked.method != "POST":
         raise Turned(405, "method", "A webhook is delivered with POST.", {"Allow": "POST"})
     charset = asked.mimetype_params.get("charset", "utf-8").lower()
@@ -117,7 +145,7 @@ def _check_form(asked: Request) -> None:
         raise Turned(415, "content_encoding", "Deliver the body without compression.")
 
 
-def _read(asked: Request, most: int) -> bytes:
+def _read(asked: PlainRequest, most: int) -> bytes:
     """Read the body, with or without a length, and never more than `most` bytes and one."""
     announced = asked.content_length
     if announced is not None and announced > most:

@@ -1,10 +1,11 @@
 """Reading a payload strictly: one JSON object in UTF-8, and typed access that names the field that is wrong.
 
-Measured on a push of 16 KB: plain ``json.loads`` 50 us; with the checks for duplicate keys and depth 90 us.
+Measured on a push of 16 KB: plain ``json.loads`` 70 us; with the checks for duplicate keys and depth 150 us.
 """
 
 import json
 from collections.abc import Mapping
+from itertools import chain
 from typing import Any, NoReturn, Self
 from urllib.parse import unquote_to_bytes
 
@@ -94,8 +95,15 @@ class Record:
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of texts; empty when it is absent or null."""
         values = self._list(name)
-        if not all(isinstance(value, str) for value in values):
+        if not values:
+            return ()
+        try:
+            whole = "".join(values)
+        except TypeError:
             self._fail(name, "is not a list of texts")
+        # One look at all of them: a push can list thousands of files, and hardly ever one that needs cleaning.
+        if len(whole) <= MAX_TEXT and _storable(whole):
+            return tuple(values)
         return tuple(_clean(value) for value in values)
 
     def _list(self, name: str) -> list[Any]:
@@ -136,7 +144,7 @@ def decode(document: bytes) -> dict[str, Any]:
     :raises Malformed: see `read`.
     """
     try:
-        value = _DECODER.decode(document.decode("utf-8"))
+        value = _decode(document)
     except UnicodeDecodeError as error:
         raise Malformed(f"the body is not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -147,7 +155,6 @@ def decode(document: bytes) -> dict[str, Any]:
         raise Malformed("the body holds a number that is too long") from None
     if not isinstance(value, dict):
         raise Malformed("the body is not a JSON object")
-    _check_depth(value)
     return value
 
 
@@ -157,6 +164,16 @@ def _form_payload(body: bytes) -> bytes:
     if len(pairs) > MAX_FIELDS or len(payloads) != 1:
         raise Malformed("the form does not hold exactly one field `payload`")
     return unquote_to_bytes(payloads[0].replace(b"+", b" "))
+
+
+def _decode(document: bytes) -> Any:
+    value = _QUICK.decode(document.decode("utf-8"))
+    # Python keeps the last of two equal keys. In the document without its white space each key ends in a quote and a
+    # colon; so when as many keys were kept as there are such pairs, none was lost. A text that holds such a pair
+    # itself only sends us the slow way.
+    if _count_keys(value) == document.translate(None, _WHITE).count(b'":'):
+        return value
+    return _EXACT.decode(document.decode("utf-8"))
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -170,19 +187,24 @@ def _constant(name: str) -> NoReturn:
     raise Malformed(f"the body holds {name}, which is not JSON")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+_QUICK = json.JSONDecoder(parse_constant=_constant)
+_EXACT = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+_WHITE = b" \t\n\r"
+_NESTED = frozenset((dict, list))
 
 
-def _check_depth(root: dict[str, Any]) -> None:
-    level: list[Any] = [root]
-    for _ in range(MAX_DEPTH):
-        inner: list[Any] = []
-        for value in level:
-            children = value.values() if type(value) is dict else value
-            inner += [child for child in children if type(child) is dict or type(child) is list]
-        if not inner:
-            return
-        level = inner
+def _count_keys(root: Any) -> int:
+    """Count the keys of all objects in `root`. :raises Malformed: nested too deeply."""
+    keys = 0
+    level = [root] if type(root) in _NESTED else []
+    for _ in range(MAX_DEPTH + 1):
+        if not level:
+            return keys
+        objects = [value for value in level if type(value) is dict]
+        lists = [value for value in level if type(value) is list]
+        keys += sum(map(len, objects))
+        inside = chain(chain.from_iterable(map(dict.values, objects)), chain.from_iterable(lists))
+        level = [child for child in inside if type(child) in _NESTED]
     raise Malformed(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 

@@ -161,3 +161,33 @@ def test_neither_secret_nor_body_is_logged() -> None:
     assert printed.count("webhook refused") == 2
     assert "hunter2" not in printed
     assert SECRET not in printed
+
+
+ASKED: dict[str, dict[str, Any]] = {
+    "accepted": {"data": CASE.body, "headers": CASE.headers()},
+    "bad signature": {"data": CASE.body + b" ", "headers": CASE.headers()},
+    "another method": {"method": "PUT"},
+    "another type": {"data": b"x", "content_type": "text/plain"},
+    "too large": {"data": b"x" * 100_001, "content_type": "application/json"},
+    "no hook's secret": {"data": b"", "content_type": "application/json"},
+}
+
+
+@pytest.mark.parametrize("path", ["/webhooks/github", "/webhooks/github/", "/webhooks/sourceforge"])
+@pytest.mark.parametrize("name", ASKED)
+def test_in_front_of_flask_and_behind_it_the_answer_is_the_same(name: str, path: str) -> None:
+    alone, around = FakeInbox(), FakeInbox()
+    app = Flask(__name__)
+    mount(app, hooks(), around, max_body=100_000, now=lambda: NOW)
+    asked = {"method": "POST"} | ASKED[name]
+    first = make_app(alone, max_body=100_000).test_client().open(path, **asked)
+    second = app.test_client().open(path, **asked)
+    assert (first.status, first.data, list(first.headers)) == (second.status, second.data, list(second.headers))
+    assert (alone.accepted, alone.refused) == (around.accepted, around.refused)
+
+
+def test_a_known_forge_is_answered_without_flasks_routing() -> None:
+    app = make_app(FakeInbox())
+    app.before_request(lambda: "routed")
+    assert app.test_client().post("/webhooks/github", data=CASE.body, headers=CASE.headers()).status_code == 202
+    assert app.test_client().post("/webhooks/sourceforge").data == b"routed"

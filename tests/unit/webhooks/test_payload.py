@@ -112,3 +112,16 @@ def test_an_error_names_the_place_and_not_the_content() -> None:
 def test_what_is_not_strictly_json_is_told(document: bytes, said: str) -> None:
     with pytest.raises(Malformed, match=said):
         decode(document)
+
+
+@pytest.mark.parametrize("gap", ["", " ", "\t", "\n", "\r", " \n\t "])
+@pytest.mark.parametrize("text", ["", r"\":", r" \" :", "a: b", r"\\", "한글"])
+@pytest.mark.parametrize("levels", [0, 1, 3])
+def test_two_equal_keys_are_found_whatever_stands_around_them(gap: str, text: str, levels: int) -> None:
+    def document(second: str) -> bytes:
+        inner = f'{{"t"{gap}:{gap}"{text}","a"{gap}:[[1]],"{second}"{gap}:{gap}{{"a":1}}}}'
+        return ('{"a":[' * levels + inner + "]}" * levels).encode()
+
+    assert decode(document("b"))
+    with pytest.raises(Malformed, match="the same key twice"):
+        decode(document("a"))
