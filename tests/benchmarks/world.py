@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from docker import APIClient
 
 from orchestrator.cli.product import Product, free_address
 from orchestrator.sandbox import samples
@@ -80,12 +81,26 @@ def world(*, runtime: str = "none", **server: object) -> Iterator[World]:
     """Bring everything up and take it down again. :param runtime: as that of `Platform`."""
     with tempfile.TemporaryDirectory(prefix="pilotage-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        with Platform(folder / "platform", runtime=runtime) as platform:
+        with Platform(folder / "platform", runtime=runtime) as platform, _images_removed(platform):
             bind = free_address()
             configuration = platform.configuration(bind, folder / "pilotage" / "state", **server)
             with Product(folder / "pilotage", bind, configuration, platform.environ()) as product:
                 platform.hook_to(product.url)
                 yield World(platform, product, folder)
+
+
+@contextmanager
+def _images_removed(platform: Platform) -> Iterator[None]:
+    """Take out of the engine at the end whatever is named after this platform's registry."""
+    try:
+        yield
+    finally:
+        client = APIClient(base_url=platform.docker_host, version="1.41")
+        for image in client.images():
+            for name in image["RepoTags"] or ():
+                if name.startswith(f"{platform.registry_host}/"):
+                    client.remove_image(name, force=True)
+        client.close()
 
 
 def until(good: Callable[[], object], seconds: float, pause: float = 0.05) -> None:
