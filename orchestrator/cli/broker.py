@@ -8,24 +8,33 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestrator import journal
 from orchestrator.cli.errors import CliError, Code
 from orchestrator.domain.errors import Unavailable
 from orchestrator.services.bell import Bell
 
+log = journal.get(__name__)
+
 _START_TIMEOUT = 10.0
+_PAUSE = 1.0
+"""Seconds between two attempts to start an embedded broker that ended; nothing that matters is in it."""
 _MAX_SOCKET_PATH = 100
 """Bytes of a Unix socket's path that every kernel accepts (108 on Linux, 104 on macOS)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A Redis-compatible server: the same place, as Celery and as redis-py write it."""
+    """A Redis-compatible server: the same place, as Celery and as redis-py write it.
+
+    ``tend`` is to be called now and then; it starts an embedded server again that has ended.
+    """
 
     redis_url: str
+    tend: Callable[[], None] = field(default=lambda: None, compare=False, repr=False)
 
     @property
     def celery_url(self) -> str:
@@ -44,18 +53,51 @@ def embedded(state_dir: Path) -> Iterator[Broker]:
     folder = state_dir / "broker"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     socket = _socket(folder)
-    process = subprocess.Popen(
-        [_program(), *_options(folder, socket)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=_die_with_parent,  # noqa: PLW1509  # the supervisor has no threads when it starts the broker
-    )
+    server = _Server([_program(), *_options(folder, socket)])
     try:
-        broker = Broker(f"unix://{socket}")
-        _wait_until_up(broker, process)
+        server.start()
+        broker = Broker(f"unix://{socket}", tend=server.tend)
+        _wait_until_up(broker, server)
         yield broker
     finally:
+        server.stop()
+
+
+class _Server:
+    """The broker's process."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._command = list(command)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._due = 0.0
+
+    @property
+    def runs(self) -> bool:
+        """Whether it has not ended."""
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        """Start it."""
+        self._due = time.monotonic() + _PAUSE
+        self._process = subprocess.Popen(
+            self._command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            preexec_fn=_die_with_parent,  # noqa: PLW1509  # the supervisor has no threads
+        )
+
+    def tend(self) -> None:
+        """Start it again if it has ended."""
+        if not self.runs and time.monotonic() >= self._due:
+            log.error("process ended", process="broker")
+            self.start()
+
+    def stop(self) -> None:
+        """End it."""
+        process = self._process
+        if process is None:
+            return
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=10)
@@ -101,10 +143,10 @@ def _options(folder: Path, socket: Path) -> list[str]:
     ]
 
 
-def _wait_until_up(broker: Broker, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_up(broker: Broker, server: _Server) -> None:
     deadline = time.monotonic() + _START_TIMEOUT
     bell = Bell(broker.redis_url)
-    while time.monotonic() < deadline and process.poll() is None:
+    while time.monotonic() < deadline and server.runs:
         with contextlib.suppress(Unavailable):
             bell.ping()
             return

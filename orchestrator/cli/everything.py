@@ -52,7 +52,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
         _bootstrap_token(parts)
         database.dispose()
         _preload()
-        Supervisor(_processes(parts)).run(lambda: ready(f"http://{settings.bind}"))
+        Supervisor(_processes(parts), tend=broker.tend).run(lambda: ready(f"http://{settings.bind}"))
 
 
 def run_worker(parts: Parts, queue: str, concurrency: int) -> None:

@@ -36,9 +36,11 @@ class Supervisor:
     """Keeps children alive until it is told to stop.
 
     :param runs: name -> what the child does; it returns when it has got SIGTERM.
+    :param tend: called a few times a second, for what is not a child of this kind.
     """
 
     runs: Mapping[str, Callable[[], None]]
+    tend: Callable[[], None] = lambda: None
     _children: list[_Child] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -62,6 +64,7 @@ class Supervisor:
 
     def _tend(self) -> None:
         self._stopping.wait(0.2)
+        self.tend()
         for child in self._children:
             if child.pid and _ended(child.pid):
                 self._bury(child)
