@@ -177,12 +177,15 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     made = dict(zip(fresh, runs.add(connection, list(fresh.values()), at), strict=True))
     wakes.set_due_many(connection, made.values(), at, "deploy")
     _remember_heads(connection, [item for item, _ in items], at)
+    runs_of = twins | made
+    led_to: dict[int, list[int]] = {delivery: [] for _, delivery in items}
+    for _, delivery, new in pairs:
+        led_to[delivery].append(runs_of[new.dedupe])
+    makers = {delivery for _, delivery in fresh.values()}
+    told = {delivery: ids for delivery, ids in led_to.items() if ids and delivery not in makers}
     for item, delivery in items:
-        ids = [(twins | made)[new.dedupe] for one, _, new in pairs if one is item]
-        known = bool(ids) and not any(fresh.get(new.dedupe, (new, 0))[1] == delivery for _, _, new in pairs)
-        item.answer = _answer(item, delivery, ids, known)
-        if known:
-            deliveries.set_runs(connection, delivery, ids)
+        item.answer = _answer(item, delivery, led_to[delivery], delivery in told)
+    deliveries.set_runs_many(connection, told)
 
 
 def _remember_heads(connection: Connection, items: Sequence[_Item], at: float) -> None:

@@ -1,9 +1,9 @@
 """What arrived at the webhooks, and what became of it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
 
 from orchestrator.domain.events import Delivery
 from orchestrator.store.schema import deliveries
@@ -49,9 +49,19 @@ def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
     return list(connection.execute(statement, list(rows)).scalars())
 
 
+_SET_RUNS = update(deliveries).where(deliveries.c.id == bindparam("of_delivery")).values(runs=bindparam("runs"))
+
+
 def set_runs(connection: Connection, delivery_id: int, run_ids: Sequence[int]) -> None:
     """Write down which runs tell of the same push, when another delivery made them."""
-    connection.execute(update(deliveries).where(deliveries.c.id == delivery_id).values(runs=list(run_ids)))
+    set_runs_many(connection, {delivery_id: run_ids})
+
+
+def set_runs_many(connection: Connection, led_to: Mapping[int, Sequence[int]]) -> None:
+    """Do as `set_runs` for many deliveries: delivery id -> run ids."""
+    if led_to:
+        rows = [{"of_delivery": delivery_id, "runs": list(run_ids)} for delivery_id, run_ids in led_to.items()]
+        connection.execute(_SET_RUNS, rows)
 
 
 def prune_refused(connection: Connection) -> None:

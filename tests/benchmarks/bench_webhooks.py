@@ -31,7 +31,9 @@ from tests.support.factories import make_settings
 SECRET = "bench-secret"
 CONNECTIONS = 50
 SECONDS = 5
-BODIES = 20_000
+BODIES = 100_000
+ROUND = 20_000
+"""Bodies of a round: the next one begins behind them, so that each push names a commit of its own."""
 _AFTER = "0123456789abcdef0123456789abcdef01234567"
 
 _LUA = """
@@ -128,9 +130,7 @@ def _fill(files: dict[str, Path], path: str) -> str:
 def load(script: Path, address: str, round_: int) -> Load:
     """Run wrk once."""
     command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", "--latency", "-s", str(script), f"http://{address}"]
-    told = subprocess.run(
-        [*command, "--", str(round_ * 10_000_000)], capture_output=True, text=True, check=True
-    ).stdout
+    told = subprocess.run([*command, "--", str(round_ * ROUND)], capture_output=True, text=True, check=True).stdout
     rate = float(re.search(r"Requests/sec:\s+([\d.]+)", told)[1])  # type: ignore[index]
     errors = re.search(r"Non-2xx or 3xx responses: (\d+)", told)
     return Load(rate, _ms(told, "50%"), _ms(told, "99%"), int(errors[1]) if errors else 0)

@@ -1,0 +1,45 @@
+"""Deliveries that arrive together are written together, and the same push is told once."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
+from orchestrator.domain.inbox import Answer
+from orchestrator.services.bell import Bell
+from orchestrator.services.ingest import Ingest
+from orchestrator.store import deliveries, migrate, runs
+from orchestrator.store.database import Database, sqlite_url
+from tests.support.factories import make_settings
+
+REPO = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
+
+
+def push(commit: str) -> Push:
+    change = RefChange(
+        ref="refs/heads/main", kind=RefKind.BRANCH, name="main", before="f" * 40, after=commit, commit=commit
+    )
+    return Push(event="push", repo=REPO, changes=(change,))
+
+
+def test_many_hooks_that_tell_of_few_pushes_make_one_run_for_each_push(tmp_path: Path) -> None:
+    database = Database(sqlite_url(str(tmp_path)))
+    migrate.upgrade(database)
+    inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
+
+    def accept(number: int) -> tuple[str, Answer]:
+        commit = f"{number % 4:x}" * 39 + "a"
+        return commit, inbox.accept(Delivery(hook="github", key=f"d-{number}"), push(commit))
+
+    with ThreadPoolExecutor(16) as pool:
+        told = list(pool.map(accept, range(64)))
+
+    run_of = {commit: answer.body["runs"] for commit, answer in told if answer.status == 202}
+    assert sum(answer.status == 202 for _, answer in told) == 4 == len(run_of)
+    assert all(answer.body["runs"] == run_of[commit] for commit, answer in told)
+    assert all(answer.body.get("duplicate") for _, answer in told if answer.status == 200)
+    with database.read() as connection:
+        assert len(runs.page(connection)) == 4
+        written = {row["id"]: row["runs"] for row in deliveries.page(connection, limit=100)}
+    for _, answer in told:
+        assert written[answer.body["delivery"]] == ([] if answer.status == 202 else answer.body["runs"])
+    database.dispose()
