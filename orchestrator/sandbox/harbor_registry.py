@@ -42,8 +42,9 @@ class RegistryProcess:
     :param secret: what the state of uploads is signed with; the same for every start in this folder.
     """
 
-    def __init__(self, folder: Path, secret: str) -> None:
+    def __init__(self, folder: Path, secret: str, program: str = PROGRAM) -> None:
         self._folder = folder
+        self._program = program
         self._secret = secret
         self._socket = Path()
         self._own_folder = ""
@@ -56,7 +57,7 @@ class RegistryProcess:
         :raises Refused: REGISTRY_REFUSED, the program is not installed.
         :raises Unavailable: REGISTRY_UNAVAILABLE, it does not answer in time; with the end of its log.
         """
-        if shutil.which(PROGRAM) is None:
+        if shutil.which(self._program) is None:
             raise Refused(
                 Reason.REGISTRY_REFUSED, f"{PROGRAM} is not installed: install the package `docker-registry`"
             )
@@ -69,7 +70,7 @@ class RegistryProcess:
         launched.wait()
         if not self._answers():
             self.stop()
-            raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{PROGRAM} does not start: {self._last_words()}")
+            raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{self._program} does not start: {self._last_words()}")
 
     def stop(self) -> None:
         """End it, if it runs."""
@@ -114,7 +115,7 @@ class RegistryProcess:
 
     def _keep(self, launched: threading.Event) -> None:
         """Start the process and wait for its end: it dies with the thread (not the process) that started it."""
-        command = [PROGRAM, "serve", str(self._folder / "config.yml")]
+        command = [self._program, "serve", str(self._folder / "config.yml")]
         if hasattr(ctypes.CDLL(None), "prctl"):
             command = [sys.executable, "-I", "-S", "-c", _TRAMPOLINE, str(os.getpid()), *command]
         environment = {

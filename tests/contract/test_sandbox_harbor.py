@@ -1,6 +1,5 @@
 """The stand-in of Harbor keeps the contract of the real one: shapes, fields, headers, claims."""
 
-import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,6 @@ import pytest
 from orchestrator.sandbox.harbor import ScanResult
 from tests.support.harbor import (
     ADMIN,
-    INDEX,
     MANIFEST,
     REPORT,
     REPOSITORY,
@@ -53,16 +51,6 @@ def scanned(world: World, seconds: float, result: ScanResult | None = None) -> J
     return world.artifact()
 
 
-def push_index(world: World) -> str:
-    """Push an image by its digest and an index that names it; return the image's digest."""
-    world.push("")
-    child = digest_of(image()[0])
-    entry = {"digest": child, "size": len(image()[0]), "platform": {"os": "linux", "architecture": "amd64"}}
-    content = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).encode()
-    assert world.push_manifest(REPOSITORY, "v1", content, INDEX).status_code == 201
-    return child
-
-
 STATES: dict[str, tuple[str, Callable[[World], Json]]] = {
     "no scan": ("artifact-no-scan", lambda world: (world.push(), world.artifact())[1]),
     "untagged": ("artifact-untagged", lambda world: (world.push(""), world.artifact(digest_of(image()[0])))[1]),
@@ -74,7 +62,7 @@ STATES: dict[str, tuple[str, Callable[[World], Json]]] = {
         "artifact-scan-success-high",
         lambda world: scanned(world, 15, ScanResult.counted(High=2, Medium=5, Low=6, Unknown=1)),
     ),
-    "index": ("artifact-index-multiarch", lambda world: (push_index(world), world.artifact())[1]),
+    "index": ("artifact-index-multiarch", lambda world: (world.push_index(), world.artifact())[1]),
 }
 
 

@@ -98,6 +98,16 @@ class World:
                 return answer
         return self.push_manifest(repository, tag or digest_of(manifest), manifest, **kwargs)
 
+    def push_index(self, tag: str = "v1") -> str:
+        """Push an image by its digest and an index that names it; return the image's digest."""
+        self.push("")
+        child = digest_of(image()[0])
+        entry = {"digest": child, "size": len(image()[0]), "platform": {"os": "linux", "architecture": "amd64"}}
+        entry["mediaType"] = MANIFEST
+        content = json.dumps({"schemaVersion": 2, "mediaType": INDEX, "manifests": [entry]}).encode()
+        assert self.push_manifest(REPOSITORY, tag, content, INDEX).status_code == 201
+        return child
+
 
 def digest_of(content: bytes) -> str:
     return f"sha256:{hashlib.sha256(content).hexdigest()}"

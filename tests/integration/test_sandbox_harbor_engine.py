@@ -1,0 +1,153 @@
+"""The Docker engine against the stand-in of Harbor: logins, pushes and pulls as with the real one."""
+
+import os
+import shutil
+import subprocess
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.apps import Build
+from orchestrator.domain.errors import PilotageError, Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.sandbox.harbor import HttpFault, Immutable
+from tests.support.engine import BUSYBOX, TEST_LABEL, Journal, require_engine, tar_of
+from tests.support.harbor import ADMIN, REPOSITORY, ROBOT, SECRETS, World, running
+from workers.clients.docker import Engine
+from workers.clients.engine_requests import REVISION_LABEL
+
+pytestmark = pytest.mark.engine
+
+DOCKERFILE = b"FROM scratch\nCOPY bin/busybox /bin/busybox\nCOPY noise /noise\n"
+
+
+class Yard:
+    """The engine with one image that no registry has seen; it is gone in the end."""
+
+    def __init__(self, world: World, engine: Engine) -> None:
+        self.world, self.engine = world, engine
+        self.name = f"{world.host}/{REPOSITORY}"
+        self.made: set[str] = set()
+
+    def build(self, tag: str = "v1", megabytes: int = 0) -> None:
+        self.made.add(f"{self.name}:{tag}")
+        noise = os.urandom(megabytes * 1024 * 1024) or uuid.uuid4().bytes
+        files: dict[str, bytes | str] = {
+            "Dockerfile": DOCKERFILE.decode(),
+            "bin/busybox": BUSYBOX.read_bytes(),
+            "noise": noise,
+        }
+        self.engine.build(
+            iter([tar_of(files)]),
+            dockerfile=DOCKERFILE,
+            tag=f"{self.name}:{tag}",
+            build=Build(network="none"),
+            labels={TEST_LABEL: "1", REVISION_LABEL: "c" * 40},
+            registry=self.world.settings(),
+            watch=Journal().watch,
+        )
+
+    def push(self, tag: str = "v1", **login: str) -> str:
+        settings = self.world.settings(**login)
+        return self.engine.push(f"{self.name}:{tag}", registry=settings, watch=Journal().watch)
+
+    def close(self) -> None:
+        for reference in self.made:
+            self.engine.remove(reference)
+
+
+@pytest.fixture
+def yard(tmp_path: Path) -> Iterator[Yard]:
+    engine = require_engine()
+    with running(tmp_path) as world:
+        made = Yard(world, engine)
+        try:
+            yield made
+        finally:
+            made.close()
+
+
+def refusal(yard: Yard, **login: str) -> PilotageError:
+    with pytest.raises(PilotageError) as caught:
+        yard.push(**login)
+    return caught.value
+
+
+def test_an_image_goes_there_and_back(yard: Yard) -> None:
+    yard.build(megabytes=20)
+    registry = yard.world.registry()
+    registry.check_push(REPOSITORY)
+    digest = yard.push()
+    assert registry.digest(REPOSITORY, "v1") == digest
+    labels = registry.image_config(REPOSITORY, "v1")
+    assert labels is not None
+    assert labels[REVISION_LABEL] == "c" * 40
+    local = yard.engine.image_id(f"{yard.name}:v1")
+    assert yard.engine.remove(f"{yard.name}:v1")
+    yard.engine.pull(f"{yard.name}:v1", registry=yard.world.settings(), watch=Journal().watch)
+    assert yard.engine.image_id(f"{yard.name}:v1") == local
+    found = yard.world.artifact()
+    assert (found["digest"], found["extra_attrs"]["os"]) == (digest, "linux")
+    assert found["size"] > 20 * 1024 * 1024
+
+
+def test_a_second_push_sends_only_what_is_new(yard: Yard) -> None:
+    yard.build(megabytes=1)
+    assert yard.push() == yard.push()
+    yard.world.harbor.faults.add(HttpFault(where="/blobs/uploads/", method="PATCH", status=500, times=0, seconds=60))
+    assert yard.push()
+
+
+@pytest.mark.parametrize(("tag", "login"), [("v1", False), ("nosuch", True)], ids=["anonymous", "no such tag"])
+def test_a_pull_that_is_not_allowed_or_not_there_fails(yard: Yard, tag: str, login: bool) -> None:
+    yard.build()
+    yard.push()
+    registry = yard.world.settings() if login else None
+    with pytest.raises(PilotageError) as caught:
+        yard.engine.pull(f"{yard.name}:{tag}", registry=registry, watch=Journal().watch)
+    assert caught.value.reason is Reason.BASE_IMAGE_UNAVAILABLE
+
+
+def test_each_rule_of_harbor_has_its_reason_at_our_end(yard: Yard) -> None:
+    harbor = yard.world.harbor
+    yard.build()
+    assert refusal(yard, password="wrong").reason is Reason.REGISTRY_UNAUTHORIZED
+    harbor.grant(ROBOT, {"pull"})
+    assert refusal(yard).reason is Reason.REGISTRY_UNAUTHORIZED
+    harbor.grant(ROBOT, {"pull", "push"})
+    harbor.change("shop", quota=1000)
+    assert refusal(yard).reason is Reason.REGISTRY_QUOTA
+    harbor.change("shop", quota=-1)
+    harbor.read_only = True
+    error = refusal(yard)
+    assert (error.reason, type(error)) == (Reason.REGISTRY_READ_ONLY, Unavailable)
+    harbor.read_only = False
+    yard.push()
+    harbor.change("shop", immutable=(Immutable(),))
+    error = refusal(yard)
+    assert error.reason is Reason.TAG_IMMUTABLE
+    assert "'team-a/api:v1' configured as immutable" in error.evidence
+
+
+def test_a_project_that_is_not_there_cannot_be_pushed_to(yard: Yard) -> None:
+    yard.name = f"{yard.world.host}/nosuch/api"
+    yard.build()
+    error = refusal(yard, user=ADMIN)
+    assert error.reason is Reason.REGISTRY_PROJECT_MISSING
+
+
+@pytest.mark.slow
+def test_a_push_survives_a_connection_that_is_lost_in_the_middle_of_a_layer(yard: Yard) -> None:
+    yard.build(megabytes=5)
+    yard.world.harbor.faults.add(HttpFault(where="/blobs/uploads/", method="PATCH", drop="during"))
+    assert yard.push() == yard.world.registry().digest(REPOSITORY, "v1")
+
+
+@pytest.mark.skipif(shutil.which("docker") is None, reason="no docker command")
+@pytest.mark.parametrize(("password", "works"), [(SECRETS[ROBOT], True), ("wrong", False)])
+def test_the_docker_command_logs_in(yard: Yard, tmp_path: Path, password: str, works: bool) -> None:
+    command = ["docker", "--config", str(tmp_path / "cli"), "login", "-u", ROBOT, "--password-stdin", yard.world.host]
+    done = subprocess.run(command, input=password.encode(), capture_output=True, timeout=30, check=False)
+    assert (done.returncode == 0) is works, done.stderr
