@@ -88,15 +88,6 @@ class Hook(Model):
     previous: t.SecretText | None = described("The secret before a rotation; both are accepted.", default=None)
 
 
-class PasswordHook(Model):
-    """One webhook endpoint of a sender that signs nothing but sends a password along."""
-
-    secret: t.SecretText = described(
-        "The password (or header value) that the sender sends along.", example="${HOOK_SECRET}"
-    )
-    previous: t.SecretText | None = described("The password before a rotation; both are accepted.", default=None)
-
-
 class GitlabHook(Model):
     """GitLab's webhook endpoint: `token`, `signing` or both."""
 
@@ -117,16 +108,6 @@ class Webhooks(Model):
     gitea: Hook | None = described("Gitea.", default=None)
     forgejo: Hook | None = described("Forgejo.", default=None)
     gogs: Hook | None = described("Gogs.", default=None)
-    bitbucket: Hook | None = described("Bitbucket Cloud.", default=None)
-    bitbucket_server: Hook | None = Field(
-        default=None, alias="bitbucket-server", description="Bitbucket Server and Data Center."
-    )
-    azure_devops: PasswordHook | None = Field(
-        default=None,
-        alias="azure-devops",
-        description="Azure DevOps: the password of its basic authentication.",
-    )
-    harbor: PasswordHook | None = described("Harbor: the value of the webhook's authentication header.", default=None)
 
 
 class Destination(Model):

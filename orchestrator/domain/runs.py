@@ -132,7 +132,8 @@ class Run:
     """One attempt to bring one app in one environment to one commit (or image), as it is written down.
 
     ``id`` orders runs by arrival; ``blocked_by`` is the run that this one waits for; ``cut_off`` is the run
-    that this one stopped while it was at work (a run that cut off another is itself not cut off).
+    that this one stopped while it was at work (a run that cut off another is itself not cut off). ``from_stage`` is
+    the stage from which a person wanted a re-run to do its work again.
     """
 
     id: int
@@ -151,6 +152,7 @@ class Run:
     detail: str = ""
     attempt: int = 1
     rerun_of: int | None = None
+    from_stage: str = ""
     delivery_id: int | None = None
     superseded_by: int | None = None
     blocked_by: int | None = None

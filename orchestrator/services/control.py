@@ -76,7 +76,8 @@ class Control:
         Every stage looks first at what is already proven (image in the registry, value in Git) and reuses that;
         the stage that failed, and what follows it, really runs.
 
-        :param from_stage: a stage name, ``failed``, ``start`` or "" (the same as ``failed``).
+        :param from_stage: a stage name, ``failed``, ``start`` or "" (the same as ``failed``). From ``build`` the
+            image is made anew and gets a tag of its own, because a pushed image is never replaced.
         :raises NotPossible: no such run, it or a later attempt is still active, or an unknown stage.
         """
         if from_stage not in ("", "failed", "start", *StageName):
@@ -92,7 +93,7 @@ class Control:
             if not last.state.final:
                 text = f"run {last.id} is still {last.state}; cancel it first or wait for its end"
                 raise NotPossible("conflict", text)
-            return self._add(connection, self._again(old, actor, len(attempts) + 1), once)
+            return self._add(connection, self._again(old, actor, len(attempts) + 1, from_stage), once)
 
     def cancel(self, run_id: int, actor: str, *, once: Once | None = None) -> Run:
         """Ask a run to stop; return it. :raises NotPossible: no such run, or it is over."""
@@ -175,7 +176,7 @@ class Control:
                 raise NotPossible("conflict", f"there is nothing to go back to: {which}")
             return self._add(connection, _rollback_to(target, actor), once)
 
-    def _again(self, old: Run, actor: str, attempt: int) -> runs.NewRun:
+    def _again(self, old: Run, actor: str, attempt: int, from_stage: str) -> runs.NewRun:
         return runs.NewRun(
             app=old.app,
             environment=old.environment,
@@ -189,6 +190,7 @@ class Control:
             actor=actor,
             attempt=attempt,
             rerun_of=old.rerun_of or old.id,
+            from_stage=from_stage,
             approved=old.approved or not self._needs_approval(old.app, old.environment),
         )
 

@@ -70,6 +70,7 @@ def to_run(row: Mapping[str, Any] | RowMapping, stages: Mapping[str, Stage]) -> 
     return Run(
         id=row["id"],
         trigger=Trigger(row["trigger"]),
+        from_stage=row["from_stage"],
         state=RunState(row["state"]),
         reason=Reason(row["reason"]),
         cancel_requested=bool(row["cancel_requested"]),

@@ -43,6 +43,7 @@ class NewRun:
     actor: str = ""
     attempt: int = 1
     rerun_of: int | None = None
+    from_stage: str = ""
     approved: bool = True
     dedupe: str = ""
 
@@ -52,6 +53,7 @@ class NewRun:
         values: dict[str, Any] = {name: getattr(self, name) for name in names}
         return values | {
             "rerun_of": self.rerun_of,
+            "from_stage": self.from_stage,
             "trigger": self.trigger.value,
             "approved": self.approved,
             "dedupe": self.dedupe,

@@ -74,6 +74,7 @@ runs = Table(
     Column("detail", Text, nullable=False, default=""),
     Column("attempt", Integer, nullable=False, default=1),
     Column("rerun_of", Integer),
+    Column("from_stage", String(20), nullable=False, default=""),
     Column("delivery_id", Integer, ForeignKey("deliveries.id")),
     Column("superseded_by", Integer),
     Column("blocked_by", Integer),

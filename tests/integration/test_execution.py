@@ -276,11 +276,12 @@ def test_a_rerun_is_a_new_run_that_names_the_first(world: World) -> None:
     world.push(1)
     failed: Fact = Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.ARGOCD_FORBIDDEN))
     world.one.report(world.begin(1), failed, "build")
-    again = world.control.rerun(1, "mina")
+    again = world.control.rerun(1, "mina", "build")
     third = world.control.rerun(1, "mina") if world.run(again).state.final else None
     assert third is None
     run = world.run(again)
     assert (run.rerun_of, run.attempt, run.commit) == (1, 2, world.run(1).commit)
+    assert run.from_stage == "build"
 
 
 def test_a_head_that_moved_without_a_hook_becomes_a_run(world: World) -> None:

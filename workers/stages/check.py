@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import image_tag, is_image_tag
-from orchestrator.domain.runs import Done, Fail, Outcome, Rival, Trigger
+from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger
 from workers.gitops.tracking import tracks
 from workers.gitops.values import EditRefused, inspect, overridden
 from workers.stages.order import Order, Tools
@@ -123,4 +123,5 @@ def image_of(order: Order, commit: str) -> str:
         return f"{base}@{given}"
     if given and is_image_tag(given):
         return f"{base}:{given}"
-    return given or f"{base}:{image_tag(commit, order.app.build.inputs)}"
+    again = f"-r{order.run.attempt}" if order.run.from_stage == StageName.BUILD else ""
+    return given or f"{base}:{image_tag(commit, order.app.build.inputs)}{again}"

@@ -82,8 +82,6 @@ argocd: {url: http://argocd.internal/root/, token: ${ARGOCD_TOKEN}, insecure: tr
 webhooks:
   github: {secret: ${GITHUB_SECRET}, previous: ${GITLAB_TOKEN}}
   gitlab: {signing: ${GITHUB_SECRET}}
-  bitbucket-server: {secret: ${GITHUB_SECRET}}
-  azure-devops: {secret: ${GITHUB_SECRET}}
   harbor: {secret: ${GITHUB_SECRET}}
 notify:
   - slack: {token: "${GITHUB_SECRET}", channel: C01, name: team, on: [failed, succeeded], apps: [api]}
@@ -171,8 +169,6 @@ def test_every_key_reaches_the_settings() -> None:
     assert [hook.forge for hook in found.hooks] == [
         "github",
         "gitlab",
-        "bitbucket-server",
-        "azure-devops",
         "harbor",
     ]
     assert found.hooks[0].secrets == (ENVIRON["GITHUB_SECRET"], ENVIRON["GITLAB_TOKEN"])

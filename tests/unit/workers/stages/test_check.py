@@ -112,3 +112,8 @@ def test_a_digest_beside_the_tag_is_warned_about_because_it_would_win() -> None:
     outcome = check.run(order(CHECK), tools(lines.append, gitops=FakeMirror(files={"web/values-stg.yaml": raw})))
     assert "digest" in done(outcome).detail
     assert any(line.startswith("warning: web/values-stg.yaml") for line in lines)
+
+
+def test_a_re_run_from_build_makes_an_image_with_a_tag_of_its_own() -> None:
+    again = order(CHECK, trigger=Trigger.RERUN, from_stage="build", attempt=3)
+    assert done(check.run(again, tools())).outputs["image"] == f"{IMAGE}-r3"
