@@ -82,7 +82,6 @@ argocd: {url: http://argocd.internal/root/, token: ${ARGOCD_TOKEN}, insecure: tr
 webhooks:
   github: {secret: ${GITHUB_SECRET}, previous: ${GITLAB_TOKEN}}
   gitlab: {signing: ${GITHUB_SECRET}}
-  harbor: {secret: ${GITHUB_SECRET}}
 notify:
   - slack: {token: "${GITHUB_SECRET}", channel: C01, name: team, on: [failed, succeeded], apps: [api]}
   - webhook: {url: "http://10.0.0.5/x", secret: "${CALLBACK_SECRET}", insecure: true, allow_private: true}
@@ -169,7 +168,6 @@ def test_every_key_reaches_the_settings() -> None:
     assert [hook.forge for hook in found.hooks] == [
         "github",
         "gitlab",
-        "harbor",
     ]
     assert found.hooks[0].secrets == (ENVIRON["GITHUB_SECRET"], ENVIRON["GITLAB_TOKEN"])
     assert found.hooks[1].secrets == ()
