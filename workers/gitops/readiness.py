@@ -195,7 +195,10 @@ def _unhealthy(look: Look) -> Verdict | None:
         return look.lasting(
             what, look.expected.degraded_grace, Reason.PROGRESSING, Reason.DEGRADED, detail, synced=True
         )
-    return look.wait(Reason.PROGRESSING, detail, STEADY, synced=True)
+    memory = (
+        {**look.memory, "rolling": look.revision} if look.ours and look.ours.phase == "Succeeded" else look.memory
+    )
+    return look.wait(Reason.PROGRESSING, detail, STEADY, synced=True, memory=dict(memory))
 
 
 def _leftover(look: Look) -> Verdict | None:
@@ -232,7 +235,9 @@ def _live(look: Look) -> Verdict:
     expected, here = look.expected, look.here
     seen = sighting(look.app.images, expected.image, expected.digest)
     if seen:
-        strong = look.applied or look.ours is None
+        # Argo CD's times are whole seconds, which leave open what came first; a rollout that was seen under way after
+        # the operation, and has ended since, does not.
+        strong = look.applied or look.ours is None or look.memory.get("rolling") == look.revision
         return _success(look, f"{here} is synced and healthy and {_told(seen)} is live", strong)
     if expected.noop:
         return _success(look, f"{here} is synced and healthy; no change of its manifests was expected")

@@ -311,6 +311,21 @@ def test_a_comparison_in_the_second_of_the_end_wants_a_second_look():
     assert (verdict.kind, verdict.strong) == (Kind.SUCCESS, False)
 
 
+SAME_SECOND = {"status.reconciledAt": "2026-08-22T03:11:08Z"}
+
+
+def test_a_rollout_seen_under_way_after_the_operation_needs_no_second_look_when_it_has_ended():
+    before = judge(healthy({**SAME_SECOND, "status.health.status": "Progressing"}), expected(), NOW)
+    verdict = judge(healthy(SAME_SECOND), expected(), NOW + seconds(1), before.memory)
+    assert (before.kind, verdict.kind, verdict.strong) == (Kind.WAIT, Kind.SUCCESS, True)
+
+
+def test_a_rollout_seen_under_way_before_the_operation_ended_proves_nothing():
+    before = judge(healthy({**RUNNING, "status.health.status": "Progressing"}), expected(), NOW)
+    verdict = judge(healthy(SAME_SECOND), expected(), NOW + seconds(1), before.memory)
+    assert (verdict.kind, verdict.strong) == (Kind.SUCCESS, False)
+
+
 def test_a_registry_that_a_webhook_rewrote_is_accepted_and_told():
     verdict = judge(healthy({"status.summary.images": ["mirror.local/shop/api:sha-2"]}), expected(), NOW)
     assert verdict.kind is Kind.SUCCESS
