@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, tuple_, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
 from orchestrator.domain.events import Delivery
 from orchestrator.store.schema import deliveries
@@ -32,13 +32,25 @@ def row_of(delivery: Delivery, at: float, outcome: str, reason: str = "", detail
     }
 
 
+# By hook: SQLite searches no index for a list of pairs, it would read the whole table.
+_SEEN = select(deliveries).where(
+    deliveries.c.hook == bindparam("of_hook"),
+    deliveries.c.key.in_(bindparam("keys", expanding=True)),
+    # Spelt out: the index is for these rows only, and a parameter would hide from the planner that they are.
+    deliveries.c.outcome != bindparam("refused", "refused", literal_execute=True),
+)
+
+
 def seen(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], dict[str, Any]]:
     """Find deliveries that came before: (hook, key) -> row."""
-    if not keys:
-        return {}
-    pair = tuple_(deliveries.c.hook, deliveries.c.key)
-    statement = select(deliveries).where(pair.in_(list(keys)), deliveries.c.outcome != "refused")
-    return {(row["hook"], row["key"]): dict(row) for row in connection.execute(statement).mappings()}
+    by_hook: dict[str, list[str]] = {}
+    for hook, key in keys:
+        by_hook.setdefault(hook, []).append(key)
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for hook, of_hook in by_hook.items():
+        for row in connection.execute(_SEEN, {"of_hook": hook, "keys": of_hook}).mappings():
+            found[row["hook"], row["key"]] = dict(row)
+    return found
 
 
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:

@@ -2,6 +2,9 @@
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy import event
 
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
 from orchestrator.domain.inbox import Answer
@@ -42,4 +45,20 @@ def test_many_hooks_that_tell_of_few_pushes_make_one_run_for_each_push(tmp_path:
         written = {row["id"]: row["runs"] for row in deliveries.page(connection, limit=100)}
     for _, answer in told:
         assert written[answer.body["delivery"]] == ([] if answer.status == 202 else answer.body["runs"])
+    database.dispose()
+
+
+def test_looking_for_earlier_deliveries_does_not_read_the_whole_table(tmp_path: Path) -> None:
+    database = Database(sqlite_url(str(tmp_path)))
+    migrate.upgrade(database)
+    said: list[tuple[str, Any]] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: said.append((told[2], told[3])))
+    with database.read() as connection:
+        deliveries.seen(connection, [("github", "a"), ("gitlab", "b"), ("github", "c")])
+        searched = [one for one in said if one[0].startswith("SELECT")]
+        plans = [
+            str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {one}", values).all()) for one, values in searched
+        ]
+    assert len(plans) == 2
+    assert all("SEARCH deliveries USING INDEX uq_deliveries_hook_key (hook=? AND key=?)" in plan for plan in plans)
     database.dispose()
