@@ -17,16 +17,16 @@ setup: ## make .venv from the lock; on Debian as root also install what the test
 	@.ci/setup
 
 test: setup ## run everything: tests, then the checks of the code
-	$(MAKE) unit COVERAGE='--cov --cov-report='
-	$(MAKE) coverage
-	$(MAKE) integration
 	$(MAKE) lint
+	$(MAKE) unit COVERAGE='--cov --cov-report='
+	$(MAKE) integration COVERAGE='--cov --cov-append --cov-report='
+	$(MAKE) coverage
 
 unit: setup ## run the fast tests: no Docker, no network
 	$(PYTEST) -n $(WORKERS) $(COVERAGE) tests/unit tests/contract
 
 integration: setup ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
-	$(PY) .ci/with_engine.py $(PYTEST) tests/integration tests/e2e
+	$(PY) .ci/with_engine.py $(PYTEST) $(COVERAGE) tests/integration tests/e2e
 
 coverage:
 	$(PY) -m coverage report --include='$(PURE)' --fail-under=100 --skip-covered --show-missing

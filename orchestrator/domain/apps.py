@@ -4,7 +4,6 @@
 """
 
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -213,11 +212,6 @@ class Environment:
     health_timeout: float = 900.0
     degraded_grace: float = 60.0
 
-    @property
-    def values_path(self) -> PurePosixPath:
-        """The values file as a path inside the GitOps repo."""
-        return PurePosixPath(self.values)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
@@ -266,7 +260,3 @@ class Settings:
     def app(self, name: str) -> App | None:
         """Return the app called `name`, or None."""
         return next((app for app in self.apps if app.name == name), None)
-
-    def hook(self, forge: str) -> Hook | None:
-        """Return the hook configured for `forge`, or None."""
-        return next((hook for hook in self.hooks if hook.forge == forge), None)

@@ -1,0 +1,59 @@
+"""Configured values: what they derive, and that secrets never show."""
+
+import pytest
+
+from orchestrator.domain.apps import Build, Hook, Registry, Secret
+from orchestrator.domain.errors import Cancelled, LeaseLost, Unavailable
+from orchestrator.domain.reasons import CATALOGUE, Reason, explain
+from tests.support.factories import make_app, make_environment, make_settings
+
+
+def test_a_secret_shows_nowhere_but_where_it_is_asked_for() -> None:
+    secret = Secret("hunter2!")
+    assert "hunter2" not in f"{secret!r} {secret} {Registry(url='https://h', password=secret)!r}"
+    assert secret.reveal() == "hunter2!"
+    assert (bool(secret), bool(Secret(""))) == (True, False)
+    assert repr(Secret("")) == "Secret('')"
+
+
+def test_an_empty_secret_is_never_one_to_try() -> None:
+    assert Hook(forge="github", secret=Secret("")).secrets == ()
+    assert Hook(forge="github", secret=Secret("new"), previous=Secret("old")).secrets == ("new", "old")
+
+
+@pytest.mark.parametrize(
+    ("url", "host"),
+    [("https://harbor.example.com/", "harbor.example.com"), ("http://127.0.0.1:5000", "127.0.0.1:5000")],
+)
+def test_the_host_of_a_registry(url: str, host: str) -> None:
+    assert Registry(url=url).host == host
+
+
+def test_build_options_that_change_the_image_are_told_apart_and_the_default_has_none() -> None:
+    assert Build().inputs == ""
+    assert Build(timeout=5, paths=("x",), builder="classic").inputs == ""
+    variants = [Build(target="a"), Build(args=(("A", "1"),)), Build(context="web"), Build(platform="linux/arm64")]
+    assert len({build.inputs for build in variants} - {""}) == len(variants)
+
+
+def test_what_is_configured_is_found_by_its_name() -> None:
+    settings = make_settings("/nonexistent")
+    app = settings.app("plate-web")
+    assert app == make_app()
+    assert settings.app("other") is None
+    assert (make_app().environment("stg"), make_app().environment("prod")) == (make_environment(), None)
+
+
+def test_errors_carry_their_reason_and_evidence() -> None:
+    error = Unavailable(Reason.REGISTRY_UNAVAILABLE, "HTTP 503", retry_after=5)
+    assert (str(error), error.retry_after) == ("registry_unavailable: HTTP 503", 5)
+    assert str(Cancelled()) == "cancelled"
+    assert LeaseLost("run 7").reason is Reason.LEASE_LOST
+
+
+@pytest.mark.parametrize("reason", list(Reason))
+def test_every_reason_is_explained_with_a_next_step(reason: Reason) -> None:
+    explanation = explain(reason)
+    assert explanation.text.endswith(".")
+    assert explanation.next_step.endswith(".")
+    assert set(CATALOGUE) == set(Reason)
