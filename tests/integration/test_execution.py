@@ -18,9 +18,12 @@ from orchestrator.services.control import Control, NotPossible, Wish
 from orchestrator.services.execution import Assignment, Execution
 from orchestrator.services.ingest import Ingest
 from orchestrator.services.reconcile import Reconcile
-from orchestrator.store import changes, claims, migrate, runs, wakes
-from orchestrator.store.database import Database, now, sqlite_url
+from orchestrator.store import changes, claims, runs, wakes
+from orchestrator.store.database import Database, now
+from tests.support.databases import postgres_database, postgres_url, sqlite_database
 from tests.support.factories import make_app, make_environment, make_settings
+
+__all__ = ["postgres_url"]
 
 QUIET = Bell("")
 
@@ -83,12 +86,15 @@ class World:
         return {run_id for run_id, _ in self.reconcile.due_wakes()}
 
 
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    database = Database(sqlite_url(str(tmp_path)))
-    migrate.upgrade(database)
-    yield World(database, tmp_path)
-    database.engine.dispose()
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    if request.param == "sqlite":
+        database = sqlite_database(tmp_path)
+        yield World(database, tmp_path)
+        database.engine.dispose()
+    else:
+        with postgres_database(request.getfixturevalue("postgres_url")) as database:
+            yield World(database, tmp_path)
 
 
 def test_a_push_becomes_a_queued_run_that_is_due_at_once(world: World) -> None:
