@@ -35,7 +35,7 @@ def main(rounds: int = 5) -> None:
     for count in COUNTS:
         lists, looks = measure(count, SECONDS * rounds / 5)
         print(
-            f"  {count:>5} waiting runs: {lists:>4.0f} lists and {looks:>4.0f} looks a minute   [{load()}]",
+            f"  {count:>5} waiting runs: {lists:>4.0f} lists and {looks:>4.0f} looks a minute",
             flush=True,
         )
 
