@@ -20,9 +20,13 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Matched:
-    """What a push leads to; without ``wanted``, why not: a stable word and a sentence."""
+    """What a push leads to; without ``wanted``, why not: a stable word and a sentence.
+
+    ``told``: the branches that deploy somewhere and that this push tells of, whether it leads to anything or not.
+    """
 
     wanted: tuple[Wanted, ...] = ()
+    told: tuple[tuple[App, RefChange], ...] = ()
     ignored: str = ""
     detail: str = ""
 
@@ -46,16 +50,21 @@ def match(push: Push, apps: Iterable[App], is_own: Callable[[RefChange], bool]) 
         wanted.extend(found)
         if not found:
             reasons.append(_unmatched(change, concerned))
+    told = tuple((app, change) for app in concerned for change in push.changes if _is_watched(app, change))
     if wanted:
-        return Matched(wanted=tuple(wanted))
+        return Matched(wanted=tuple(wanted), told=told)
     ignored, detail = reasons[0] if reasons else ("empty", "the push names no ref")
-    return Matched(ignored=ignored, detail=detail)
+    return Matched(ignored=ignored, detail=detail, told=told)
 
 
 def watched_branches(app: App) -> tuple[str, ...]:
     """Return the exact branch names (no patterns) that deploy somewhere: what can be polled."""
     names = {env.branch for env in app.environments if env.branch and not set(env.branch) & set("*?[")}
     return tuple(sorted(names))
+
+
+def _is_watched(app: App, change: RefChange) -> bool:
+    return change.kind is RefKind.BRANCH and _names_commit(change) and change.name in watched_branches(app)
 
 
 def _is_repo_of(push: Push, app: App) -> bool:

@@ -169,7 +169,7 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     """Insert the runs of new deliveries, except for pushes that another hook has told already."""
     pairs = [(item, delivery, _new_run(item, one)) for item, delivery in items for one in _wanted(item)]
     at = clock()
-    twins = runs.recent_twin(connection, [new.dedupe for _, _, new in pairs], at - TWIN_WINDOW)
+    twins = _twins(connection, [new for _, _, new in pairs], at)
     fresh: dict[str, tuple[runs.NewRun, int]] = {}
     for _, delivery, new in pairs:
         if new.dedupe not in twins:
@@ -188,10 +188,33 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     deliveries.set_runs_many(connection, told)
 
 
+def _twins(connection: Connection, news: Sequence[runs.NewRun], at: float) -> dict[str, int]:
+    """Find runs that the same pushes have led to: told by another hook, or seen by the poll before the hook came."""
+    polled = {polled_key(new): new for new in news}
+    found = runs.recent_twin(connection, [*(new.dedupe for new in news), *polled], at - TWIN_WINDOW)
+    twins: dict[str, int] = {}
+    for key, run_id in found.items():
+        new = polled.get(key)
+        if new is None:
+            twins[key] = run_id
+        elif runs.is_newest(connection, run_id, new.app, new.environment):  # else the branch went on and came back
+            twins.setdefault(new.dedupe, run_id)
+    return twins
+
+
+def polled_key(new: runs.NewRun) -> str:
+    """Name the run that the poll makes for where a branch is: it does not know the push that brought it there."""
+    return hashlib.sha256(repr(("poll", new.app, new.environment, new.ref, new.commit)).encode()).hexdigest()
+
+
 def _remember_heads(connection: Connection, items: Sequence[_Item], at: float) -> None:
-    """Note where branches are, so that the poll does not take a push for one that was lost."""
+    """Note where branches are, so that the poll does not take a push for one that was lost, nor deploys what a hook
+    has told of and was ignored for (a skip marker, a path filter, a commit of ours).
+    """
     newest = {
-        (repo_key(one.app.source.url), one.change.ref): one.change.commit for item in items for one in _wanted(item)
+        (repo_key(app.source.url), change.ref): change.commit
+        for item in items
+        for app, change in (item.matched.told if item.matched else ())
     }
     for (repo, ref), commit in newest.items():
         if commit:

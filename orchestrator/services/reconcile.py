@@ -1,11 +1,14 @@
 """Making true again what a crash or a lost message left behind, periodically."""
 
+from dataclasses import replace
+
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Trigger
 from orchestrator.engine.facts import LeaseExpired
 from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger
+from orchestrator.services.ingest import polled_key
 from orchestrator.store import claims, runs, tokens, wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
@@ -88,6 +91,7 @@ class Reconcile:
                 for env in app.environments
                 if env.branch == branch
             ]
+            new = [replace(one, dedupe=polled_key(one)) for one in new]
             made = runs.add(connection, [(one, None) for one in new], now)
             wakes.set_due_many(connection, made, now, "deploy")
             return made

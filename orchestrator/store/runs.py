@@ -210,6 +210,12 @@ def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) ->
     return {row.dedupe: row.id for row in connection.execute(statement)}
 
 
+def is_newest(connection: Connection, run_id: int, app: str, environment: str) -> bool:
+    """Tell whether an environment has no later run than this one."""
+    later = select(runs.c.id).where(runs.c.app == app, runs.c.environment == environment, runs.c.id > run_id)
+    return connection.execute(later.limit(1)).first() is None
+
+
 def exists_for(connection: Connection, app: str, commit: str) -> bool:
     """Tell whether an app has a run for a commit."""
     statement = select(runs.c.id).where(runs.c.app == app, runs.c.commit == commit).limit(1)

@@ -43,10 +43,16 @@ class World:
         self.one = Execution(self.database, settings, QUIET, "worker-1")
         self.two = Execution(self.database, settings, QUIET, "worker-2")
 
-    def push(self, number: int, key: str = "", before: int | None = None) -> dict[str, Any]:
+    def push(self, number: int, key: str = "", before: int | None = None, skip: str = "") -> dict[str, Any]:
         commit, old = f"{number:040x}", f"{number - 1 if before is None else before:040x}"
         change = RefChange(
-            ref="refs/heads/main", kind=RefKind.BRANCH, name="main", before=old, after=commit, commit=commit
+            ref="refs/heads/main",
+            kind=RefKind.BRANCH,
+            name="main",
+            before=old,
+            after=commit,
+            commit=commit,
+            skip=skip,
         )
         names = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
         delivery = Delivery(hook="github", key=key or f"delivery-{number}")
@@ -382,3 +388,21 @@ def test_a_manual_run_waits_for_approval_where_the_environment_asks_for_it(world
     world.control.approve(run_id, "jun")
     world.finish(world.begin(run_id))
     assert world.run(world.control.rerun(run_id, "mina")).approved, "it was approved before"
+
+
+def test_a_hook_that_comes_after_the_poll_leads_to_the_polled_run(world: World) -> None:
+    app = world.settings.apps[0]
+    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    assert world.reconcile.head_seen(app, "main", f"{2:040x}") == [1]
+    late = world.push(2)
+    assert (late["duplicate"], late["runs"]) == (True, [1])
+    assert world.push(3)["runs"] == [2]
+    assert world.push(2, key="back", before=3)["runs"] == [3], "back again is a push of its own"
+
+
+def test_a_push_that_asks_to_be_skipped_is_not_deployed_by_the_poll_either(world: World) -> None:
+    app = world.settings.apps[0]
+    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    assert world.push(2, skip="[skip ci]")["ignored"] == "skip"
+    assert world.reconcile.head_seen(app, "main", f"{2:040x}") == []
+    assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [1]
