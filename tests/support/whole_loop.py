@@ -1,11 +1,11 @@
 """The whole loop for tests: the stand-ins, `pilotage up` beside them, and what a developer does and sees."""
 
 import contextlib
-import itertools
 import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,15 +48,14 @@ class Loop:
     def __init__(self, platform: Platform, product: Product) -> None:
         self.platform = platform
         self.product = product
-        self._numbers = itertools.count(1)
 
     @property
     def api(self) -> Api:
         return self.product.api()
 
     def files(self, text: str = "") -> dict[str, str]:
-        """Return the app's files with a page that nobody has pushed before."""
-        return samples.source_files(self.platform.base_image, f"{text} {next(self._numbers)}")
+        """Return the app's files with a page that nobody has pushed before, so that no engine's cache knows it."""
+        return samples.source_files(self.platform.base_image, f"{text} {uuid.uuid4()}")
 
     def dockerfile(self, *lines: str) -> dict[str, str]:
         """Return the app's files with more lines in the Dockerfile."""
