@@ -231,6 +231,7 @@ def test_korean_names_go_all_the_way(loop: Loop) -> None:
     run = succeeded(loop.deploy(branch=KOREAN_BRANCH, message="접시 인사말을 바꿉니다\n\n둘째 줄"))
     assert (run["title"], run["ref"]) == ("접시 인사말을 바꿉니다", f"refs/heads/{KOREAN_BRANCH}")
     assert "접시 인사말을 바꿉니다" in loop.git(GITOPS, "show", "-s", "--format=%B", run["receipt"]["gitops_commit"])
+    loop.told(run["id"])
     assert "접시" in "".join(one.text for one in loop.platform.chat.slack.shown)
 
 
