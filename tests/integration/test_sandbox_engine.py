@@ -16,7 +16,7 @@ from workers.clients.docker import Engine
 
 NOWHERE = "unix:///nonexistent/docker.sock"
 NO_BRIDGE = ATTEMPTS[1:]
-"""Not the first attempt: its bridge would be that of the machine's own engine."""
+"""Not the first attempt: nobody needs the bridge here, and rules for it take time."""
 
 
 def can_start() -> bool:
@@ -26,6 +26,19 @@ def can_start() -> bool:
 needs_dockerd = pytest.mark.skipif(
     not can_start() and os.environ.get("CI") != "true", reason="dockerd cannot be started here"
 )
+
+
+@pytest.fixture(autouse=True)
+def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start engines in a network of their own: one without a bridge would take that of the machine's engine away."""
+    real = shutil.which("dockerd")
+    if real is None:
+        return
+    wrapper = tmp_path / "bin" / "dockerd"
+    wrapper.parent.mkdir()
+    wrapper.write_text(f'#!/bin/sh\nexec unshare --net {real} "$@"\n')
+    wrapper.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
 
 
 def left_behind(folder: Path) -> list[str]:
