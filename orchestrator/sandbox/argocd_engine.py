@@ -36,7 +36,7 @@ _PROBES = (
     ("node", "-e", "fetch(process.argv[1]).then(r=>process.exit(r.ok?0:1),()=>process.exit(1))", "{url}"),
 )
 _CANNOT_RUN = (126, 127, 139)
-"""Exit codes that say nothing about the container: not there, not allowed, or crashed (a static BusyBox's ``wget``)."""
+"""Exit codes that say nothing of the container: not there, not allowed, or crashed (a static BusyBox's ``wget``)."""
 _ERRORS = (DockerException, OSError)  # the SDK lets errors of its HTTP client through, which are OSErrors
 
 
