@@ -158,7 +158,8 @@ def test_both_streams_are_made_by_the_template() -> None:
     for stream in ("container-logs-cluster", "container-logs-pilotage"):
         assert stream in FILES["02_filters.conf"]
     assert (output["template_name"], output["use_legacy_template"]) == ("container-logs", "false")
-    assert (output["target_index_key"], output["write_operation"]) == ("data_stream", "create")
+    assert (output["index_name"], output["write_operation"]) == ("${log_stream}", "create")
+    assert CONFIGURATION.find("buffer", path="/var/log/fluentd/buffer").argument == "log_stream"
     assert output["template_file"] == "/etc/fluent/config.d/index-template.json"
 
 
@@ -179,7 +180,13 @@ def test_what_cannot_be_sent_is_kept_and_every_wait_is_bounded() -> None:
 def test_a_line_that_is_sent_twice_is_stored_once() -> None:
     genid = CONFIGURATION.find("filter", type="elasticsearch_genid").parameters["hash_id_key"]
     output = CONFIGURATION.find("match", type="elasticsearch").parameters
-    assert output["id_key"] == output["remove_keys"] == genid
+    assert output["id_key"] == genid
+
+
+def test_a_refused_line_still_has_what_the_plugin_looks_for() -> None:
+    """A record whose id or index was taken out is lost when Elasticsearch refuses it: tried with the real plugin."""
+    output = CONFIGURATION.find("match", type="elasticsearch").parameters
+    assert not {"remove_keys", "target_index_key"} & output.keys()
 
 
 def test_the_password_comes_from_the_environment() -> None:
