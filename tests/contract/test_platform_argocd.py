@@ -1,10 +1,12 @@
 """The app-of-apps: what Argo CD is told to manage is there, allowed, in order, and what Pilotage works on."""
 
+import json
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
@@ -34,7 +36,8 @@ TOOL_NAMES = sorted(folder.name for folder in TOOLS.iterdir())
 NOT_HERE = "" if (CHARTS / "pilotage").is_dir() else "charts/pilotage"
 """The chart of Pilotage comes by a change of its own."""
 WAVES = {"AppProject": -10, "Namespace": -10, "argocd": -5, "eck-operator": 0, "pilotage": 2}
-PILOTAGE = read(CHARTS / "environments/pilotage/values.yaml")["config"]
+VALUES = read(CHARTS / "environments/pilotage/values.yaml")
+PILOTAGE = VALUES["config"]
 SECRETS = {**ENVIRON, "SOURCE_TOKEN": "source-token"}
 SETTINGS = look(yaml.safe_dump(PILOTAGE), SECRETS).settings
 assert SETTINGS is not None
@@ -158,6 +161,23 @@ def test_the_charts_of_the_applications_differ_in_their_values_only() -> None:
 def test_the_configuration_of_pilotage_passes_its_check() -> None:
     result = look(yaml.safe_dump(PILOTAGE), SECRETS)
     assert [str(problem) for problem in (*result.problems, *result.warnings)] == []
+
+
+@pytest.mark.skipif(bool(NOT_HERE), reason="the chart of Pilotage is not there")
+def test_the_chart_of_pilotage_takes_its_values() -> None:
+    schema = json.loads((CHARTS / "pilotage/values.schema.json").read_text(encoding="utf-8"))
+    assert [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(VALUES)] == []
+
+
+def test_every_credential_is_in_the_secret_that_the_page_makes() -> None:
+    page = (ROOT / "docs/how-to/install-the-platform.md").read_text(encoding="utf-8")
+    block = re.search(r"create secret generic pilotage .*?\n(.*?)\nEOF", page, re.DOTALL)
+    assert block
+    made = set(re.findall(r"^(\w+)=", block[1], re.MULTILINE))
+    named = set(re.findall(r"\$\{(\w+)\}", yaml.safe_dump(PILOTAGE)))
+    assert made == named | {"DATABASE_URL", "BROKER_URL", "SESSION_KEY"}
+    assert VALUES["credentials"]["existingSecret"] == "pilotage"
+    assert VALUES["externalURL"].startswith("https://pilotage.")
 
 
 def test_pilotage_knows_every_application_of_the_project() -> None:

@@ -18,6 +18,7 @@ TABLE = json.loads((Path(__file__).parent / "platform/charts.json").read_text(en
 VALUES = {folder.name: read(folder / "values.yaml") for folder in sorted(TOOLS.iterdir())}
 APPLICATIONS = named("Application")
 FILES = sorted(file for file in CHARTS.rglob("*.yaml") if "templates" not in file.parts)
+RULES = CHARTS / "pilotage/rules/pilotage.yaml"
 DOMAIN = "example.com"
 PUBLIC = {
     "argoproj.github.io", "charts.jenkins.io", "fluent.github.io", "grafana-community.github.io", "helm.elastic.co",
@@ -163,6 +164,12 @@ def test_prometheus_reads_its_scrape_configuration(tmp_path: Path) -> None:
     )
     assert answer.returncode == 0, answer.stderr
     assert [job["job_name"] for job in jobs] == ["pilotage", "argocd"]
+
+
+@pytest.mark.skipif(not RULES.exists(), reason="the alert rules are not there")
+def test_prometheus_has_the_alert_rules_of_pilotage() -> None:
+    ours = read(TOOLS / "prometheus/rules.yaml")["serverFiles"]["alerting_rules.yml"]
+    assert ours == read(RULES)
 
 
 def test_argo_cd_lets_pilotage_read_and_nothing_more() -> None:
