@@ -1,0 +1,34 @@
+"""The files that other programs read: YAML and Dockerfiles, by the linters of their kind."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+YAML = sorted(
+    file.relative_to(ROOT).as_posix()
+    for pattern in ("*.yaml", "*.yml", "charts/**/*.yaml", "charts/**/*.yml", "docs/**/*.yaml")
+    for file in ROOT.glob(pattern)
+    if "templates" not in file.parts
+)
+DOCKERFILES = sorted(file.name for file in ROOT.glob("Dockerfile*"))
+
+
+def _said(*command: str) -> str:
+    answer = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    return answer.stdout + answer.stderr
+
+
+def test_yaml_files_are_written_well() -> None:
+    assert "pilotage.example.yaml" in YAML
+    assert _said(".venv/bin/yamllint", "--strict", "--config-file", ".ci/yamllint.yaml", *YAML) == ""
+
+
+@pytest.mark.skipif(not DOCKERFILES, reason="there is no Dockerfile")
+def test_dockerfiles_are_written_well() -> None:
+    if not (ROOT / ".venv/bin/hadolint").exists() and shutil.which("hadolint") is None:
+        pytest.skip("no hadolint for this machine")
+    # Debian's packages are not pinned (DL3008): a pinned one is gone from the archive with the next security update.
+    assert _said(".venv/bin/hadolint", "--ignore", "DL3008", *DOCKERFILES) == ""
