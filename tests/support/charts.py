@@ -1,7 +1,8 @@
 """The charts, what they are rendered with, and Helm 3 and 4. A chart in ``charts/`` is found by being there.
 
 ``values.yaml`` is always read. Each ``values-*.yaml`` beside it (an environment) and each ``ci/*.yaml`` (a way to use
-the chart that only the tests have) is rendered on top of it.
+the chart that only the tests have) is rendered on top of it. A chart that cannot do without values of its user has
+them in ``ci/minimal.yaml``, which lies under all others.
 """
 
 import functools
@@ -36,7 +37,7 @@ class Case:
     values: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
-        names = [value.relative_to(self.chart).as_posix() for value in self.values]
+        names = [value.relative_to(self.chart).as_posix() for value in self.values[-1:]]
         return "+".join([self.chart.relative_to(CHARTS).as_posix(), *names])
 
 
@@ -50,10 +51,17 @@ def cases() -> list[Case]:
     return [case for chart in charts() for case in _cases(chart)]
 
 
+def least(chart: Path) -> Case:
+    """Return the case with no more values than the chart needs."""
+    minimal = chart / "ci/minimal.yaml"
+    return Case(chart, (minimal,) if minimal.exists() else ())
+
+
 def _cases(chart: Path) -> Iterator[Case]:
-    yield Case(chart)
-    for values in sorted([*chart.glob("values-*.yaml"), *chart.glob("ci/*.yaml")]):
-        yield Case(chart, (values,))
+    base = least(chart)
+    yield base
+    for values in sorted({*chart.glob("values-*.yaml"), *chart.glob("ci/*.yaml")} - {*base.values}):
+        yield Case(chart, (*base.values, values))
 
 
 def manifests() -> list[Path]:

@@ -104,7 +104,6 @@ def _mounts(documents: list[Document]) -> Iterator[str]:
         mounted = {mount["name"] for one in containers(pod) for mount in one.get("volumeMounts", [])}
         for name in mounted ^ volumes.keys():
             yield f"{name_of(owner)}: the volume {name} is not both there and mounted"
-        account = spec.get("serviceAccountName")
-        made = _named(documents, "ServiceAccount")
-        if account and made and account not in made:
+        account = spec.get("serviceAccountName", "default")
+        if account not in {"default", *_named(documents, "ServiceAccount")}:
             yield f"{name_of(owner)}: there is no service account {account}"
