@@ -45,6 +45,8 @@ def create_app(hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: C
     app = Flask(__name__, static_folder=None)
     door = _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now))
     app.wsgi_app = _Front(door=door, flask=app.wsgi_app)  # type: ignore[method-assign]
+    # For probes. It says that the process answers, and nothing about the database, which is no reason to restart it.
+    app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
     return app
 
 
