@@ -18,12 +18,13 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from orchestrator.domain.apps import Hook
 from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.events import Delivery
 from orchestrator.domain.inbox import Answer, Inbox
 from webhooks.forges import FORGES, Forge
 from webhooks.headers import Headers
 from webhooks.payload import FORM
 from webhooks.problems import Turned, problem
-from webhooks.receive import RefusedDelivery, receive
+from webhooks.receive import RefusedDelivery, announced, receive
 
 RETRY_AFTER = 5
 """Seconds after which a forge may deliver again, when the inbox does not say."""
@@ -89,10 +90,17 @@ class _Door:
         return Response(json.dumps(told.body), status=told.status, content_type="application/json")
 
     def _take(self, asked: PlainRequest, name: str) -> Answer:
-        row, hook = self._find(name)
-        _check_form(asked)
-        body = _read(asked, self.max_body)
-        result = receive(row, hook, Headers(asked.headers), body, self.now(), remote=asked.remote_addr or "")
+        row, headers, remote = _known(name), Headers(asked.headers), asked.remote_addr or ""
+        try:
+            hook = self._hook(name)
+            _check_form(asked)
+            body = _read(asked, self.max_body)
+        except Turned as turned:
+            if asked.method == "POST":  # what else comes is no delivery
+                sent = announced(row, headers, asked.content_length or 0, remote)
+                self._remember(sent, turned.reason, turned.detail)
+            raise
+        result = receive(row, hook, headers, body, self.now(), remote=remote)
         if isinstance(result, RefusedDelivery):
             raise self._refuse(row, result)
         try:
@@ -101,24 +109,26 @@ class _Door:
             _log.error("webhook not written down", forge=name, delivery=result.delivery.key, reason=error.reason)
             raise _try_later(error) from None
 
-    def _find(self, name: str) -> tuple[Forge, Hook]:
-        row, hook = FORGES.get(name), self.hooks.get(name)
-        if row is None:
-            raise Turned(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
+    def _hook(self, name: str) -> Hook:
+        hook = self.hooks.get(name)
         if hook is None:
             raise Turned(404, "forge", f"No hook is configured for {name}; set `webhooks.{name}` and restart.")
-        return row, hook
+        return hook
 
     def _refuse(self, row: Forge, result: RefusedDelivery) -> Turned:
-        fields = {"forge": row.name, "delivery": result.delivery.key, "reason": result.reason}
-        _log.warning("webhook refused", remote=result.delivery.remote, detail=result.detail, **fields)
-        try:
-            self.inbox.refuse(result.delivery, result.reason, result.detail)
-        except Unavailable as error:
-            _log.error("refused webhook not written down", cause=error.reason, **fields)
+        self._remember(result.delivery, result.reason, result.detail)
         # RFC 9110 section 15.5.2: a 401 says which proof is wanted.
         wanted = {"WWW-Authenticate": f'Webhook header="{row.proof_header}"'} if result.status == 401 else {}
         return Turned(result.status, result.reason, f"The delivery was refused: {result.detail}.", wanted)
+
+    def _remember(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """Log a refusal and write it down; where that is not possible the answer stays the same."""
+        fields = {"forge": delivery.hook, "delivery": delivery.key, "reason": reason}
+        _log.warning("webhook refused", remote=delivery.remote, detail=detail, **fields)
+        try:
+            self.inbox.refuse(delivery, reason, detail)
+        except Unavailable as error:
+            _log.error("refused webhook not written down", cause=error.reason, **fields)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,6 +146,14 @@ class _Front:
 
 
 _PATHS = {f"/webhooks/{name}{end}": name for name in FORGES for end in ("", "/")}
+
+
+def _known(name: str) -> Forge:
+    """Find a forge. What is sent to another path than that of a forge leaves no trace: it is nobody's delivery."""
+    row = FORGES.get(name)
+    if row is None:
+        raise Turned(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
+    return row
 
 
 def _check_form(asked: PlainRequest) -> None:
