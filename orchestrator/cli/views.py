@@ -69,7 +69,7 @@ class Plain:
 
     def _change(self, name: str, thing: Json) -> None:
         state, reason, attempt = thing.get("state"), thing.get("reason"), thing.get("attempt")
-        if state in (None, "queued") or self._told.get(name) == (state, reason, attempt):
+        if state in (None, "queued") or reason == "not_reached" or self._told.get(name) == (state, reason, attempt):
             return
         self._told[name] = (state, reason, attempt)
         if self._compact and state not in _BUSY and not name.startswith("run "):

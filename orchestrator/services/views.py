@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.reasons import explain
 from orchestrator.domain.refs import repo_key
-from orchestrator.domain.runs import Run, Stage, StageName
+from orchestrator.domain.runs import Run, Stage, StageName, closed
 from orchestrator.domain.wording import sentence
 from orchestrator.store.rows import moment
 
@@ -46,7 +46,7 @@ def run_view(
         **_origin(run),
         **_links(run, settings, base),
         **_times(run),
-        "stages": [stage_view(stage) for stage in run.stages],
+        "stages": [stage_view(stage) for stage in _stages(run)],
         "receipt": run.stage(StageName.HEALTH).outputs.get("receipt"),
     }
     if attempts is not None:
@@ -142,6 +142,11 @@ def rfc3339(at: datetime | None) -> str | None:
     if at is None:
         return None
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _stages(run: Run) -> tuple[Stage, ...]:
+    """Return the stages; rows of version 0.1.0 keep those that a run did not reach as queued."""
+    return closed(run.stages) if run.state.final else run.stages
 
 
 def _origin(run: Run) -> View:

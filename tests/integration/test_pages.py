@@ -192,7 +192,7 @@ def test_a_run_shows_its_stages_each_with_an_accessible_state(world: World) -> N
     labels = [one["aria-label"] for one in items]
     assert len(labels) == 7
     assert labels[0] == "check: failed, 59 s"
-    assert labels[1] == "build: queued"
+    assert labels[1] == "build: not reached"
 
 
 def test_a_run_says_why_and_what_is_next(world: World) -> None:

@@ -57,10 +57,18 @@ def test_times_are_rfc_3339_in_utc_and_durations_seconds() -> None:
 
 
 def test_a_stage_that_has_not_begun_says_nothing() -> None:
-    stages = {stage["name"]: stage for stage in view(failed())["stages"]}
+    stages = {stage["name"]: stage for stage in view(make_run(StageName.BUILD, StageState.RUNNING))["stages"]}
     assert list(stages) == [name.value for name in StageName]
     assert (stages["push"]["state"], stages["push"]["sentence"]) == ("queued", "")
     assert stages["check"]["seconds"] == 0
+
+
+def test_a_stage_that_was_queued_when_its_run_ended_is_shown_as_not_reached() -> None:
+    stages = {stage["name"]: stage for stage in view(failed())["stages"]}
+    assert failed().stage(StageName.PUSH).state is StageState.QUEUED
+    assert (stages["push"]["state"], stages["push"]["reason"]) == ("skipped", "not_reached")
+    assert stages["push"]["sentence"] == "The run ended before this stage."
+    assert stages["build"]["state"] == "failed"
 
 
 def test_links_lead_to_us_and_to_argo_cd() -> None:
