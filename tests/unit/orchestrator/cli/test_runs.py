@@ -473,9 +473,23 @@ def test_hold_and_release_say_what_follows(pilotage: Pilotage, api: FakeApi) -> 
 
 
 def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> None:
+    image = "h:1/plate/plate-web:sha-"
+    crash = {"id": 42, "state": "failed", "reason": "degraded", "sentence": "It crashes."}
+    stopped = {"id": 43, "state": "cancelled", "reason": "cancelled", "sentence": "A person cancelled the run."}
     places = [
-        {"name": "stg", "branch": "main", "last_run": run(), "hold": None},
-        {"name": "prod", "branch": "", "last_run": None, "hold": {"reason": "freeze"}},
+        {
+            "name": "stg",
+            "last_run": stopped,
+            "in_git": {"run": 42, "image": f"{image}b", "proven": False, "verdict": crash},
+            "deployed": {"run": 41, "image": f"{image}a"},
+            "hold": None,
+        },
+        {
+            "name": "dev",
+            "last_run": stopped,
+            "in_git": {"run": 40, "image": "", "commit": "a" * 40, "proven": True, "verdict": None},
+        },
+        {"name": "prod", "last_run": None, "in_git": None, "deployed": None, "hold": {"reason": "freeze"}},
     ]
     api.answers["GET /apps"] = Reply(body={"items": [{"name": "plate-web", "environments": places}]})
     delivery = {
@@ -491,9 +505,10 @@ def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> Non
     api.answers["GET /deliveries/7"] = Reply(body=delivery)
 
     assert pilotage("app", "list", "--url", api.url).lines == [
-        "APP        ENVIRONMENT  BRANCH  LAST RUN    HOLD",
-        "plate-web  stg          main    42 running",
-        "plate-web  prod                             freeze",
+        "APP        ENVIRONMENT  IN GIT                        PROVEN HEALTHY  LAST RUN      HOLD    WHY",
+        "plate-web  stg          sha-b (run 42), not proven    sha-a (run 41)  43 cancelled          It crashes.",
+        "plate-web  dev          aaaaaaaaaaaaaaaaaaa (run 40)                  43 cancelled          A person cancelled the run.",
+        "plate-web  prod                                                                     freeze",
     ]
     assert pilotage("delivery", "list", "--url", api.url).lines == [
         "ID  RECEIVED  HOOK    EVENT  OUTCOME   WHAT",
