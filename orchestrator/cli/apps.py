@@ -48,8 +48,8 @@ def _brought(thing: object) -> str:
     """Name what a run brought: ``sha-0123456789ab (run 4)``."""
     if not isinstance(thing, dict):
         return ""
-    tag = one_line(thing.get("image")).rpartition("/")[2].partition(":")[2]
-    return f"{tag or one_line(thing.get('commit') or thing.get('digest'))[:19]} (run {thing.get('run')})"
+    name = one_line(thing.get("tag")) or one_line(thing.get("commit") or thing.get("digest"))[:19]
+    return f"{name} (run {thing.get('run')})"
 
 
 def _why(place: Json) -> str:

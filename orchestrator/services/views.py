@@ -233,7 +233,7 @@ def _in_git_view(run: Run, judged: Run | None) -> View:
         "run": run.id,
         "commit": run.commit,
         "image": run.image,
-        "tag": "" if "@" in run.image else run.image.rpartition("/")[2].partition(":")[2],
+        "tag": _tag(run.image),
         "digest": run.digest,
         "gitops_commit": str(run.outputs.get("gitops_commit") or ""),
         "since": rfc3339(run.stage(StageName.COMMIT).finished_at),
@@ -247,6 +247,11 @@ def _deployed_view(run: Run) -> View:
         "run": run.id,
         "commit": run.commit,
         "image": run.image,
+        "tag": _tag(run.image),
         "digest": run.digest,
         "since": rfc3339(run.finished_at),
     }
+
+
+def _tag(image: str) -> str:
+    return "" if "@" in image else image.rpartition("/")[2].partition(":")[2]

@@ -220,6 +220,7 @@ class Deployed(Model):
     run: int
     commit: str
     image: str
+    tag: str
     digest: str
     since: Time | None
 

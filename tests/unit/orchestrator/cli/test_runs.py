@@ -473,21 +473,20 @@ def test_hold_and_release_say_what_follows(pilotage: Pilotage, api: FakeApi) -> 
 
 
 def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> None:
-    image = "h:1/plate/plate-web:sha-"
     crash = {"id": 42, "state": "failed", "reason": "degraded", "sentence": "It crashes."}
     stopped = {"id": 43, "state": "cancelled", "reason": "cancelled", "sentence": "A person cancelled the run."}
     places = [
         {
             "name": "stg",
             "last_run": stopped,
-            "in_git": {"run": 42, "image": f"{image}b", "proven": False, "verdict": crash},
-            "deployed": {"run": 41, "image": f"{image}a"},
+            "in_git": {"run": 42, "tag": "sha-b", "proven": False, "verdict": crash},
+            "deployed": {"run": 41, "tag": "sha-a"},
             "hold": None,
         },
         {
             "name": "dev",
             "last_run": stopped,
-            "in_git": {"run": 40, "image": "", "commit": "a" * 40, "proven": True, "verdict": None},
+            "in_git": {"run": 40, "tag": "", "commit": "a" * 40, "proven": True, "verdict": None},
         },
         {"name": "prod", "last_run": None, "in_git": None, "deployed": None, "hold": {"reason": "freeze"}},
     ]
