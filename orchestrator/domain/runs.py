@@ -75,7 +75,8 @@ class Trigger(StrEnum):
 class Done:
     """The stage reached its aim. ``outputs`` are JSON values that later stages and the receipt read.
 
-    ``reused`` says that the aim was found already reached and was proven so now.
+    ``reused`` says that the aim was found already reached and was proven so now. With the reason ``done``, ``detail``
+    is the sentence that tells what was done.
     """
 
     reason: Reason = Reason.DONE

@@ -10,13 +10,13 @@ def sentence(reason: Reason, detail: str) -> str:
     """Join the catalogue's text for `reason` and the evidence in `detail` to one line that ends with a full stop.
 
     What the evidence only repeats is left out: "The environment is on hold." and "on hold: freeze" become
-    "The environment is on hold: freeze."
+    "The environment is on hold: freeze." A stage that is done says itself what it did.
     """
     text = explain(reason).text
     evidence = _news(" ".join(detail.split()), text)
     if not evidence:
         return text
-    joined = f"{text.rstrip('.')}: {evidence}"
+    joined = evidence if reason is Reason.DONE else f"{text.rstrip('.')}: {evidence}"
     if len(joined) > MAX_LENGTH:
         return joined[: MAX_LENGTH - 2].rstrip() + " …"
     return joined if joined.endswith((".", "!", "?", "…")) else f"{joined}."

@@ -34,7 +34,8 @@ def run(order: Order, tools: Tools) -> Outcome:
     newer = outputs.pop("newer", None)
     if newer is not None:
         return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {newer} has a newer commit", outputs=outputs)
-    return Done(detail=outputs.pop("note", ""), outputs=outputs)
+    note = outputs.pop("note", "")
+    return Done(detail="Everything that the run needs is there" + (f", but {note}" if note else ""), outputs=outputs)
 
 
 def _source(order: Order, tools: Tools) -> dict[str, Any]:

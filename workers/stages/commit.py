@@ -85,5 +85,5 @@ def _outcome(result: Landed | Rejected, order: Order) -> Outcome:
         "noop": not result.created and not result.previous,
     }
     if result.created:
-        return Done(detail=f"{result.commit[:12]}", outputs=outputs)
+        return Done(detail=f"Committed as {result.commit[:12]}", outputs=outputs)
     return Done(reason=Reason.ALREADY_COMMITTED, detail=result.commit[:12], outputs=outputs, reused=True)

@@ -79,7 +79,7 @@ def _tidy(order: Order, tools: Tools) -> None:
 def _done(order: Order, digest: str, *, reused: bool = False) -> Done:
     return Done(
         reason=Reason.REUSED if reused else Reason.DONE,
-        detail=digest,
+        detail=digest if reused else f"Pushed; the registry reports {digest}",
         reused=reused,
         outputs={"image": order.image, "digest": digest},
     )

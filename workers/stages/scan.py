@@ -44,7 +44,8 @@ def run(order: Order, tools: Tools) -> Outcome:
 def _decide(order: Order, tools: Tools, verdict: Verdict) -> Outcome:
     remembered = {name: int(order.outputs.get(name, 0)) for name in ("scan_looks", "scan_asked", "scan_repeated")}
     if verdict.state is ScanState.CLEAN:
-        return Done(detail=verdict.summary, outputs={"scan": verdict.summary})
+        detail = f"Harbor's scan found {verdict.summary} (gate: {order.app.scan.fail_on})"
+        return Done(detail=detail, outputs={"scan": verdict.summary})
     if verdict.state is ScanState.FINDINGS:
         return _findings(order, tools, verdict)
     if verdict.state is ScanState.ERROR and remembered["scan_repeated"]:

@@ -26,13 +26,18 @@ def run(order: Order, tools: Tools) -> Outcome:
     asked: dict[str, Any] = {"refreshed_at": order.now.isoformat()} if refresh else {}
     if verdict.synced or verdict.kind is Kind.SUCCESS:
         outputs = {**asked, "argocd_revision": verdict.revision, "memory": dict(verdict.memory)}
-        return Done(detail=verdict.revision[:12], outputs=outputs)
+        return Done(detail=_applied(order, verdict.revision), outputs=outputs)
     if _wants_sync(order, application, verdict):
         return _ask_for_sync(order, tools, verdict, asked)
     if verdict.kind is Kind.FAILED:
         return failed(order, tools, application, verdict)
     wait = waiting(verdict)
     return replace(wait, outputs={**wait.outputs, **asked})
+
+
+def _applied(order: Order, revision: str) -> str:
+    ours = str(order.outputs["gitops_commit"])
+    return f"Argo CD applied {revision[:12]}" + ("" if revision == ours else f", which contains {ours[:12]}")
 
 
 def _wants_refresh(order: Order) -> bool:

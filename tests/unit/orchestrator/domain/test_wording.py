@@ -9,6 +9,8 @@ from orchestrator.domain.wording import MAX_LENGTH, sentence
 @pytest.mark.parametrize(
     ("reason", "detail", "expected"),
     [
+        (Reason.DONE, "", "The stage reached its aim."),
+        (Reason.DONE, "Committed as 0123456789ab", "Committed as 0123456789ab."),
         (Reason.HEALTHY, "", "The commit is live and healthy."),
         (Reason.HEALTHY, "healthy", "The commit is live and healthy."),
         (Reason.BUILD_FAILED, "exit 3", "The image build failed: exit 3."),
@@ -41,4 +43,4 @@ def test_a_sentence_is_bounded() -> None:
 
 @pytest.mark.parametrize("reason", list(CATALOGUE))
 def test_every_reason_reads_as_one_sentence(reason: Reason) -> None:
-    assert sentence(reason, "evidence").endswith(": evidence.")
+    assert sentence(reason, "evidence").endswith("evidence." if reason is Reason.DONE else ": evidence.")

@@ -14,7 +14,7 @@ from workers.stages import build
 def test_a_new_commit_is_built() -> None:
     world = World()
     outcome = build.run(order(), world.tools())
-    assert outcome == Done(outputs={"image": IMAGE, "image_id": "sha256:built"})
+    assert outcome == Done(detail="Built sha256:built", outputs={"image": IMAGE, "image_id": "sha256:built"})
     assert world.engine.sent == b"tar of Dockerfile"
 
 

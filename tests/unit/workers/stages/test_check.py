@@ -110,6 +110,7 @@ def test_a_digest_beside_the_tag_is_warned_about_because_it_would_win() -> None:
     raw = b"image:\n  tag: old\n  digest: sha256:00\n"
     lines: list[str] = []
     outcome = check.run(order(CHECK), tools(lines.append, gitops=FakeMirror(files={"web/values-stg.yaml": raw})))
+    assert done(outcome).detail.startswith("Everything that the run needs is there, but ")
     assert "digest" in done(outcome).detail
     assert any(line.startswith("warning: web/values-stg.yaml") for line in lines)
 

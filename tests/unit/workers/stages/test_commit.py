@@ -43,6 +43,7 @@ def test_the_writer_lands_its_own_change_and_those_of_others(monkeypatch: pytest
     outcome = commit.run(order(STAGE), tools(commits=queue))
     assert isinstance(outcome, Done)
     assert (outcome.outputs["gitops_commit"], outcome.outputs["previous"]) == (GITOPS_COMMIT, ["old"])
+    assert outcome.detail == f"Committed as {GITOPS_COMMIT[:12]}"
     assert [one.run for one in queue.finished] == [5, 7]
     assert queue.given_back == []
 

@@ -21,7 +21,9 @@ def built() -> World:
 def test_an_image_is_pushed_and_read_back() -> None:
     world = built()
     outcome = push.run(order(), world.tools())
-    assert outcome == Done(detail=DIGEST, outputs={"image": IMAGE, "digest": DIGEST})
+    assert outcome == Done(
+        detail=f"Pushed; the registry reports {DIGEST}", outputs={"image": IMAGE, "digest": DIGEST}
+    )
     assert world.engine.asked == ["push", TIDY]
 
 

@@ -72,7 +72,9 @@ def test_a_running_scan_is_waited_for_with_growing_pauses() -> None:
     assert pauses[0] == 3.0
     assert pauses == sorted(pauses, key=lambda pause: pause or 0)
     assert pauses[-1] == 10.0
-    assert last == Done(detail="no vulnerabilities", outputs={"scan": "no vulnerabilities"})
+    assert last == Done(
+        detail="Harbor's scan found no vulnerabilities (gate: high)", outputs={"scan": "no vulnerabilities"}
+    )
     assert world.harbor.started == 0
 
 

@@ -52,6 +52,15 @@ def test_sync_is_done_when_our_commit_is_applied_even_if_not_yet_healthy() -> No
     outcome = look(sync, FakeArgo([live(health="Progressing")]))
     assert isinstance(outcome, Done)
     assert outcome.outputs["argocd_revision"] == GITOPS_COMMIT
+    assert outcome.detail == f"Argo CD applied {GITOPS_COMMIT[:12]}"
+
+
+def test_sync_tells_of_a_later_commit_that_contains_ours() -> None:
+    later_one = "f" * 40
+    gitops = FakeMirror(line=(OLD, GITOPS_COMMIT, later_one), files={"web/values-stg.yaml": b"image:\n  tag: x\n"})
+    given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
+    outcome = sync.run(given, tools(argocd=FakeArgo([live(later_one)]), gitops=gitops))
+    assert outcome.detail == f"Argo CD applied {later_one[:12]}, which contains {GITOPS_COMMIT[:12]}"
 
 
 def test_health_is_done_at_once_on_the_strongest_evidence_and_writes_the_receipt() -> None:
