@@ -7,7 +7,8 @@ import typer
 
 from orchestrator.cli import options as o
 from orchestrator.cli import summary
-from orchestrator.cli.api import Json, connect, segment
+from orchestrator.cli.api import Api, Json, connect, segment
+from orchestrator.cli.errors import CliError
 from orchestrator.cli.output import Format, one_line, say, say_json, table
 from orchestrator.cli.runs import finish
 from orchestrator.cli.watching import Watch
@@ -126,8 +127,10 @@ def rollback(
       pilotage app rollback plate-web prod --to 17
     """
     api = connect(url, token_file)
+    undo = _undo(api, app_name, environment)
     answer = api.post(_path(app_name, environment, "rollback"), {"to": to}, str(uuid.uuid4()))
-    finish(api, answer, wait=wait, wish=Watch(timeout=timeout, output=output, compact=compact, colour=not no_color))
+    wish = Watch(timeout=timeout, output=output, compact=compact, colour=not no_color)
+    finish(api, answer, wait=wait, wish=wish, note=f"To undo it: `{undo}`." if undo else "")
 
 
 @app.command()
@@ -151,6 +154,20 @@ def promote(
     api = connect(url, token_file)
     answer = api.post(_path(app_name, environment, "promote"), key=str(uuid.uuid4()))
     finish(api, answer, wait=wait, wish=Watch(timeout=timeout, output=output, compact=compact, colour=not no_color))
+
+
+def _undo(api: Api, app_name: str, environment: str) -> str:
+    """Name the command that brings back what is in Git now, or "" where that cannot be found out."""
+    try:
+        places = api.get(f"/apps/{segment(app_name)}").get("environments", [])
+    except CliError:
+        return ""  # nothing may stand in the way of a rollback
+    in_git = next((place.get("in_git") for place in places if place.get("name") == environment), None)
+    if not isinstance(in_git, dict):
+        return ""
+    if not in_git.get("proven"):  # only what was proven is rolled back to
+        return f"pilotage run rerun {in_git.get('run')}"
+    return f"pilotage app rollback {app_name} {environment} --to {in_git['verdict']['id']}"
 
 
 def _path(app_name: str, environment: str, action: str) -> str:

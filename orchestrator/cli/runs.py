@@ -262,13 +262,15 @@ def show_logs(
     raise typer.Exit(logs(connect(url, token_file), reading, follow=follow))
 
 
-def finish(api: Api, answer: Json, *, wait: bool, wish: Watch) -> None:
+def finish(api: Api, answer: Json, *, wait: bool, wish: Watch, note: str = "") -> None:
     """Print the run that a request gave, and follow it when that is asked for.
 
-    :raises typer.Exit: with the run's result, after following it.
+    :param note: one more line for people. :raises typer.Exit: with the run's result, after following it.
     """
     if wish.output is Format.TEXT:
         say(f"run {answer.get('id')} {api.page(answer)}")
+        if note:
+            say(note)
     elif not wait:
         say_json(answer)
     if wait:

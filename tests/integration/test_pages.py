@@ -2,6 +2,7 @@
 
 import re
 import stat
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,16 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.apps import Secret
+from orchestrator.domain.events import Delivery
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.services import tokens
+from orchestrator.services.views import rfc3339
+from orchestrator.store import deliveries
+from orchestrator.web import words
 from orchestrator.web.auth import session_key
 from tests.support.databases import sqlite_database
-from tests.support.web import World, make_world
+from tests.support.web import AT, World, make_world
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
@@ -289,6 +294,29 @@ def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(world: World) -
     world.run(RunState.CANCELLED, detail="cancelled by kim")
     shown = page(world, "/apps").text
     assert (shown.count("not proven"), shown.count(sentence), "cancelled by kim" in shown) == (1, 1, True)
+
+
+def test_times_can_be_read_by_the_script_and_are_utc_without_it(world: World) -> None:
+    run = world.run(RunState.FAILED)
+    shown = page(world, f"/runs/{run}")
+    created = rfc3339(datetime.fromtimestamp(AT, UTC))
+    assert {"datetime": created} in shown.all("time")
+    assert words.moment(created) in shown.text
+    assert {one["datetime"] for one in page(world, "/runs").all("time")} == {created}
+    assert any(one["src"].startswith("/static/times.js") for one in shown.all("script"))
+
+
+def test_a_run_leads_to_its_delivery(world: World) -> None:
+    with world.database.write() as connection:
+        row = deliveries.row_of(Delivery(hook="github", key="d-1"), AT, "accepted")
+        (delivery,) = deliveries.add(connection, [row])
+        later = deliveries.row_of(Delivery(hook="github", key="d-2"), AT, "ignored")
+        deliveries.add(connection, [later])
+    run = world.run(RunState.FAILED, delivery_id=delivery)
+    (link,) = (one["href"] for one in page(world, f"/runs/{run}").all("a") if "/deliveries?" in one.get("href", ""))
+    path, _, anchor = link.partition("#")
+    rows = [one["id"] for one in page(world, path).all("tr") if "id" in one]
+    assert (anchor, rows) == ("delivery-1", ["delivery-1"])
 
 
 def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: World) -> None:

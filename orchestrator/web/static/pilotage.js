@@ -46,6 +46,7 @@
       const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
       if (old && fresh) old.replaceWith(document.adoptNode(fresh));
     }
+    showTimes(document);
   };
 
   toEnd();

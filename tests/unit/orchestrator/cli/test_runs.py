@@ -415,6 +415,25 @@ def test_what_acts_on_runs_prints_the_run(
     assert api.asked("POST", path)[0].json() == body
 
 
+@pytest.mark.parametrize(
+    ("in_git", "undo"),
+    [
+        ({"run": 43, "proven": True, "verdict": {"id": 41}}, "pilotage app rollback plate-web prod --to 41"),
+        ({"run": 42, "proven": False, "verdict": {"id": 42}}, "pilotage run rerun 42"),
+    ],
+)
+def test_a_rollback_tells_how_to_undo_it(pilotage: Pilotage, api: FakeApi, in_git: dict[str, Any], undo: str) -> None:
+    places = [{"name": "stg", "in_git": None}, {"name": "prod", "in_git": in_git}]
+    api.answers["GET /apps/plate-web"] = Reply(body={"name": "plate-web", "environments": places})
+    api.answers["POST /apps/plate-web/environments/prod/rollback"] = Reply(
+        status=202, body={"id": 44, "url": RUN_URL}
+    )
+    arguments = ("app", "rollback", "plate-web", "prod", "--url", api.url)
+
+    assert pilotage(*arguments).lines == [f"run 44 {RUN_URL}", f"To undo it: `{undo}`."]
+    assert json.loads(pilotage(*arguments, "-o", "json").out)["id"] == 44
+
+
 def test_a_run_that_cannot_be_repeated_now_exits_2(pilotage: Pilotage, api: FakeApi) -> None:
     api.answers["POST /runs/42/rerun"] = problem(409, "run 42 is still running")
 
