@@ -21,5 +21,5 @@ def on_fork(callback: Any) -> None:
 
 
 def on_heartbeat(callback: Any) -> None:
-    """Have `callback()` called from the worker's main loop every couple of seconds."""
+    """Have `callback()` called from the worker's main loop every couple of seconds, with a broker or without."""
     heartbeat_sent.connect(lambda **_: callback(), weak=False)

@@ -39,6 +39,7 @@ COMMANDS: dict[str, Entry] = {
     "webhooks": Entry(f"{_SERVE}:webhooks", "Run the webhook endpoint alone."),
     "worker": Entry(f"{_SERVE}:worker", "Run a worker."),
     "relay": Entry(f"{_SERVE}:relay", "Run the relay: wake-ups, leases, polling."),
+    "alive": Entry("orchestrator.cli.alive:alive", "Probe the relay or a worker on this machine."),
     "migrate": Entry(f"{_SERVE}:migrate", "Bring the database to this version."),
     "completion": Entry("orchestrator.cli.completion:completion", "Print a shell's completion script."),
     "docs": Entry("orchestrator.cli.reference:docs", "Write the reference pages.", hidden=True),
