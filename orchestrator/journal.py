@@ -4,8 +4,10 @@ The fields are those of `orchestrator.log_fields`. Whatever a library logs, warn
 form; a traceback is one text in one line.
 """
 
+import io
 import json
 import logging
+import os
 import sys
 import threading
 import traceback
@@ -60,6 +62,11 @@ def configure(service: str, mask: Callable[[str], str] = str, level: str = "info
     threading.excepthook = _on_thread_end
 
 
+def service() -> str:
+    """Return the name of this process's kind."""
+    return _process.service
+
+
 def get(name: str) -> Any:
     """Return the logger of a module; call it as ``log.info("run claimed", run=1)``."""
     return structlog.stdlib.get_logger(name)
@@ -71,9 +78,7 @@ def about(**ids: Any) -> AbstractContextManager[Any]:
 
 
 def _take_over_root(level: str) -> None:
-    handler = _Handler(sys.stdout)
-    if hasattr(sys.stdout, "reconfigure"):
-        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
+    handler = _Handler(_raw(sys.stdout))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, _library],
@@ -87,8 +92,25 @@ def _take_over_root(level: str) -> None:
         logging.getLogger(name).setLevel(level)
 
 
+def _raw(stream: Any) -> io.FileIO:
+    """Open what is below a text stream, to write each line with one call: a pool shares its standard output.
+
+    None: the process was started without one.
+    """
+    return io.FileIO(os.devnull if stream is None else stream.fileno(), "wb", closefd=stream is None)
+
+
 class _Handler(logging.StreamHandler[Any]):
     """Writes lines. One that cannot be written must not harm what it tells of."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line."""
+        try:
+            rest = f"{self.format(record)}\n".encode()
+            while rest:
+                rest = rest[self.stream.write(rest) :]
+        except OSError:
+            self.handleError(record)
 
     def format(self, record: logging.LogRecord) -> str:
         """Word a line, also when its own words and arguments do not go together."""

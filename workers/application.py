@@ -3,7 +3,7 @@
 from typing import Any
 
 from celery import Celery
-from celery.signals import heartbeat_sent, worker_process_init
+from celery.signals import heartbeat_sent, worker_process_init, worker_process_shutdown
 
 from workers.settings import CELERY
 
@@ -18,6 +18,11 @@ def make_celery(broker_url: str) -> Celery:
 def on_fork(callback: Any) -> None:
     """Have `callback()` called in each new pool process."""
     worker_process_init.connect(lambda **_: callback(), weak=False)
+
+
+def on_child_end(callback: Any) -> None:
+    """Have `callback()` called in each pool process when it ends in peace."""
+    worker_process_shutdown.connect(lambda **_: callback(), weak=False)
 
 
 def on_heartbeat(callback: Any) -> None:

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from orchestrator import journal
+from orchestrator import journal, tracing
 from orchestrator.domain.apps import Channel
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.masking import Mask
@@ -34,7 +34,11 @@ class Messenger:
             return IDLE
         told = parcel.message
         with journal.about(run=told.run, app=told.app, env=told.environment, channel=self._channel.name):
-            self._send(parcel)
+            if parcel.trace is None:
+                self._send(parcel)
+            else:
+                with tracing.span("notification", parcel.trace, channel=self._channel.name, type=told.type):
+                    self._send(parcel)
         return KINDS[self._channel.kind].interval
 
     def _send(self, parcel: Parcel) -> None:

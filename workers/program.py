@@ -30,6 +30,7 @@ class Pulse(bootsteps.StartStopStep):  # type: ignore[misc]
 
     def start(self, parent: Any) -> None:
         """Begin; called when the loop begins, and again after a lost connection."""
+        _live()
         self._timer = parent.timer.call_repeatedly(EVERY, _live)
 
     def stop(self, parent: Any) -> None:

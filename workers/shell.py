@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from orchestrator import journal
+from orchestrator import journal, tracing
 from orchestrator.domain.errors import Cancelled, LeaseLost, Refused, Unavailable
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason
@@ -16,6 +16,7 @@ from orchestrator.store import logs
 from orchestrator.store.claims import HEARTBEAT
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
+from orchestrator.tracing import Trace
 from workers.runlog import RunLog
 from workers.stages.order import Order, Tools
 from workers.stages.table import STAGES
@@ -62,7 +63,10 @@ class Shell:
 
     def _one(self, assignment: Assignment) -> Assignment | None:
         run, started = assignment.run, clock()
-        with journal.about(stage=assignment.stage.value, app=run.app, env=run.environment):
+        with (
+            journal.about(stage=assignment.stage.value, app=run.app, env=run.environment),
+            tracing.span("look", Trace(run.id, run.created_at), assignment.stage.value) as span,
+        ):
             try:
                 fact = self._perform(assignment)
                 following = self._execution.report(assignment, fact, self._queue, go_on=not self._stopping())
@@ -70,6 +74,7 @@ class Shell:
                 log.warning("lease lost")
                 return None
             outcome, reason = _told(fact)
+            span.note(stage=assignment.stage.value, outcome=outcome, reason=reason)
             duration_ms = round((clock() - started) * 1000)
             log.info("stage looked at", outcome=outcome, reason=reason, duration_ms=duration_ms)
             return following

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from orchestrator import journal
+from orchestrator import journal, tracing
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.masking import Mask
@@ -18,7 +18,7 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.execution import Execution
 from orchestrator.store.database import Database
 from orchestrator.store.tokens import seen_alive
-from workers.application import make_celery, on_fork, on_heartbeat
+from workers.application import make_celery, on_child_end, on_fork, on_heartbeat
 from workers.program import Stopping, on_stop
 from workers.shell import Shell
 from workers.stages.toolbox import Shared
@@ -90,6 +90,8 @@ def worker(settings: Settings, make_database: MakeDatabase, bell_url: str, broke
     process = WorkerProcess(settings, make_database, bell_url, queue, stopping)
     register(celery, process)
     on_fork(process.forget)
+    on_fork(tracing.start)
+    on_child_end(tracing.stop)
     on_stop(stopping.set)
     on_heartbeat(Alive(settings, make_database, queue))
     return celery

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from orchestrator import tracing
 from orchestrator.cli import assembly
 from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker, embedded
@@ -65,6 +66,7 @@ def run_worker(parts: Parts, queue: str, concurrency: int) -> None:
 
 def run_relay(parts: Parts) -> None:
     """Be the relay until SIGTERM or SIGINT: let each duty finish what it is doing, then end."""
+    tracing.start()
     running = assembly.relay(parts)
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -73,6 +75,7 @@ def run_relay(parts: Parts) -> None:
     keeper.start()
     while keeper.is_alive():
         keeper.join(0.5)  # handlers of signals run between two joins, never while this thread holds a lock
+    tracing.stop()
 
 
 def _processes(parts: Parts) -> dict[str, Callable[[], None]]:

@@ -9,7 +9,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
-from orchestrator import access
+from orchestrator import access, tracing
 from orchestrator.cli.assembly import Wsgi
 from orchestrator.web.streams import STREAMS
 
@@ -36,6 +36,7 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             # The control socket lives in the home folder by default: two instances would collide.
             "control_socket_disable": True,
             "logger_class": Lines,
+            "worker_exit": lambda _server, _worker: tracing.stop(),
             "proc_name": "pilotage",
             "limit_request_line": 8190,
             "worker_tmp_dir": "/dev/shm" if _has_shm() else None,  # noqa: S108  # gunicorn's heartbeat file
@@ -49,7 +50,8 @@ class Httpd(BaseApplication):  # type: ignore[misc]
                 self.cfg.set(name, value)
 
     def load(self) -> Wsgi:
-        """Make the application."""
+        """Make the application, in the process that serves it."""
+        tracing.start()
         made: Wsgi = self._make()
         streams = getattr(made, "extensions", {}).get(STREAMS)
         if streams is not None:

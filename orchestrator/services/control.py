@@ -207,7 +207,7 @@ class Control:
         now = clock()
         run_id = runs.add(connection, [(new, None)], now)[0]
         wakes.set_due_many(connection, [run_id], now, "deploy")
-        story.queued(connection, run_id, new)
+        story.queued(connection, run_id, new, now)
         _settle(once, connection, runs.load(connection, run_id))
         return run_id
 

@@ -37,7 +37,7 @@ class _Item:
     parsed: Parsed | None
     matched: Matched | None
     row: dict[str, Any]
-    made: list[tuple[int, runs.NewRun]] = field(default_factory=list)
+    made: list[tuple[int, runs.NewRun, float]] = field(default_factory=list)
     answer: Answer | None = None
     turn: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
@@ -65,8 +65,9 @@ class Ingest:
         self._write(item)
         if item.answer is None:  # pragma: no cover
             raise RuntimeError("a delivery was written without an answer")
-        for run_id, new in item.made:  # here, not by whoever wrote for all: the lines are about this request
-            story.began(run_id, new)
+        for run_id, new, at in item.made:  # here, not by whoever wrote for all: the lines are about this request
+            story.began(run_id, new, at)
+            story.delivered(run_id, at, item.row["received_at"])
         if item.answer.status == 202:
             self._bell.ring()
         return item.answer
@@ -186,7 +187,7 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     for item, delivery, new in pairs:
         led_to[delivery].append(runs_of[new.dedupe])
         if fresh.get(new.dedupe, (None, 0))[1] == delivery:
-            item.made.append((runs_of[new.dedupe], new))
+            item.made.append((runs_of[new.dedupe], new, at))
     makers = {delivery for _, delivery in fresh.values()}
     told = {delivery: ids for delivery, ids in led_to.items() if ids and delivery not in makers}
     for item, delivery in items:

@@ -95,5 +95,5 @@ class Reconcile:
             made = runs.add(connection, [(one, None) for one in new], now)
             wakes.set_due_many(connection, made, now, "deploy")
             for run_id, one in zip(made, new, strict=True):
-                story.queued(connection, run_id, one)
+                story.queued(connection, run_id, one, now)
             return made

@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from orchestrator.cli import assembly
 from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker
 from orchestrator.cli.everything import run_worker
+from orchestrator.domain.apps import Channel, Secret, Settings
 from orchestrator.domain.runs import Done, Outcome, StageName
 from tests.support.contracts import ROOT
 from tests.support.factories import make_settings
@@ -53,6 +55,13 @@ def running(folder: Path, redis_url: str, **environ: str) -> Iterator["subproces
         process.wait(10)
 
 
+def settings_of(folder: Path) -> Settings:
+    """Return the settings of the worker, with a channel that nobody listens to."""
+    secret = Secret("s3cret-of-the-team")
+    channel = Channel(name="team", kind="webhook", url="http://127.0.0.1:1/", secret=secret, allow_private=True)
+    return make_settings(str(folder), channels=(channel,))
+
+
 def stage(name: StageName, folder: Path) -> Callable[[Order, Tools], Outcome]:
     """Make a stage that a test can hold up."""
 
@@ -69,7 +78,7 @@ def stage(name: StageName, folder: Path) -> Callable[[Order, Tools], Outcome]:
 
 def main(folder: Path, redis_url: str) -> None:
     """Be the worker."""
-    settings = make_settings(str(folder))
+    settings = replace(settings_of(folder), log_level=os.environ.get("PILOTAGE_LOG_LEVEL", "info"))
     assembly.log_as(f"worker-{QUEUE}", settings)
     shell.STAGES = {name: stage(name, folder) for name in StageName}  # type: ignore[assignment]
     run_worker(Parts(settings, Broker(redis_url)), QUEUE, 1)

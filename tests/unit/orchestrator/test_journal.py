@@ -1,6 +1,7 @@
 """Whatever a process says, it says in lines of the table: each scenario is a process of its own."""
 
 import json
+import socket
 import subprocess
 import sys
 from typing import Any
@@ -131,6 +132,23 @@ def test_a_process_that_was_forked_from_another_has_its_own_name() -> None:
     lines = said("log.info('duty failed'); journal.configure('relay'); log.info('duty failed')")
 
     assert [line["service"] for line in lines] == ["web", "relay"]
+
+
+def test_a_line_is_written_at_once_however_long_it_is() -> None:
+    """Processes of a pool share one output: what is written in two parts may have another line between them."""
+    script = """
+log.error("duty broke", detail="x" * 5000, exc_info=ValueError("y" * 20000))
+log.info("duty failed")
+"""
+    ours, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with ours, its:
+        ours.settimeout(30)
+        command = [sys.executable, "-c", f"LEVEL = 'info'\n{BEGIN}\n{script}"]
+        subprocess.run(command, cwd=ROOT, stdout=its, timeout=60, check=True)
+        first, second = ours.recv(65536), ours.recv(65536)
+
+    assert 10_000 < len(first) < 16 * 1024
+    assert [json.loads(one)["event"] for one in (first, second)] == ["duty broke", "duty failed"]
 
 
 def test_a_log_that_nobody_reads_any_more_harms_nothing() -> None:
