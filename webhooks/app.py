@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import structlog
 from flask import Blueprint, Flask, Response, request
 from werkzeug import Request as PlainRequest
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
+from orchestrator import access, journal
 from orchestrator.domain.apps import Hook
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.inbox import Answer, Inbox
@@ -23,7 +23,7 @@ from webhooks.forges import FORGES, Forge
 from webhooks.headers import Headers
 from webhooks.payload import FORM
 from webhooks.problems import Turned, problem
-from webhooks.receive import RefusedDelivery, receive
+from webhooks.receive import Accepted, RefusedDelivery, receive
 
 RETRY_AFTER = 5
 """Seconds after which a forge may deliver again, when the inbox does not say."""
@@ -33,7 +33,7 @@ CHUNK = 64 * 1024
 _CONTENT_TYPES = ("application/json", FORM)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-_log = structlog.get_logger(__name__)
+_log = journal.get(__name__)
 
 
 def create_app(hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> Flask:
@@ -82,11 +82,15 @@ class _Door:
 
     def answer(self, asked: PlainRequest, forge: str) -> Response:
         """Answer one request."""
+        request_id = access.begin(asked.environ)
         try:
             told = self._take(asked, forge)
         except Turned as turned:
-            return problem(turned)
-        return Response(json.dumps(told.body), status=told.status, content_type="application/json")
+            answer = problem(turned, request_id)
+        else:
+            answer = Response(json.dumps(told.body), status=told.status, content_type="application/json")
+        answer.headers["X-Request-Id"] = request_id
+        return answer
 
     def _take(self, asked: PlainRequest, name: str) -> Answer:
         row, hook = self._find(name)
@@ -95,11 +99,17 @@ class _Door:
         result = receive(row, hook, Headers(asked.headers), body, self.now(), remote=asked.remote_addr or "")
         if isinstance(result, RefusedDelivery):
             raise self._refuse(row, result)
+        with journal.about(forge=name, delivery=result.delivery.key):
+            return self._hand_in(result)
+
+    def _hand_in(self, accepted: Accepted) -> Answer:
         try:
-            return self.inbox.accept(result.delivery, result.parsed)
+            told = self.inbox.accept(accepted.delivery, accepted.parsed)
         except Unavailable as error:
-            _log.error("webhook not written down", forge=name, delivery=result.delivery.key, reason=error.reason)
+            _log.error("webhook not written down", reason=error.reason.value, detail=error.evidence)
             raise _try_later(error) from None
+        _log.info("webhook taken", delivery_id=told.body.get("delivery"), outcome=_outcome(told), reason=_why(told))
+        return told
 
     def _find(self, name: str) -> tuple[Forge, Hook]:
         row, hook = FORGES.get(name), self.hooks.get(name)
@@ -110,12 +120,12 @@ class _Door:
         return row, hook
 
     def _refuse(self, row: Forge, result: RefusedDelivery) -> Turned:
-        fields = {"forge": row.name, "delivery": result.delivery.key, "reason": result.reason}
-        _log.warning("webhook refused", remote=result.delivery.remote, detail=result.detail, **fields)
+        log = _log.bind(forge=row.name, delivery=result.delivery.key)
+        log.warning("webhook refused", reason=result.reason, detail=result.detail, remote=result.delivery.remote)
         try:
             self.inbox.refuse(result.delivery, result.reason, result.detail)
         except Unavailable as error:
-            _log.error("refused webhook not written down", cause=error.reason, **fields)
+            log.error("refused webhook not written down", reason=error.reason.value, detail=error.evidence)
         # RFC 9110 section 15.5.2: a 401 says which proof is wanted.
         wanted = {"WWW-Authenticate": f'Webhook header="{row.proof_header}"'} if result.status == 401 else {}
         return Turned(result.status, result.reason, f"The delivery was refused: {result.detail}.", wanted)
@@ -168,6 +178,16 @@ def _read(asked: PlainRequest, most: int) -> bytes:
 
 def _too_large(most: int) -> Turned:
     return Turned(413, "too_large", f"The body is larger than {most} bytes; let the hook send fewer events.")
+
+
+def _outcome(told: Answer) -> str:
+    """Name what became of a delivery, for the log."""
+    return next((word for word in ("duplicate", "ignored", "pong") if word in told.body), "runs")
+
+
+def _why(told: Answer) -> str | None:
+    """Return the reason for which a delivery was ignored."""
+    return told.body.get("ignored")
 
 
 def _try_later(error: Unavailable) -> Turned:

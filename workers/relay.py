@@ -6,6 +6,7 @@ slow foreign service delays nothing else.
 """
 
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from kombu.exceptions import OperationalError
 
 from orchestrator import journal
 from orchestrator.domain.errors import PilotageError, Unavailable
+from orchestrator.heartbeat import EVERY
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
 from workers.tasks import LOOK
@@ -29,19 +31,34 @@ PULSE = 10.0
 """Seconds between two signs of life."""
 
 
+GRACE = 10.0
+"""Seconds that all duties together get to finish what they are doing; what they leave is taken up from the tables."""
+PATIENCE = 300.0
+"""Seconds that a duty may take before the relay counts as stuck; every foreign call ends much sooner."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """Something that the relay does again and again: ``once`` returns the seconds until the next time."""
+    """Something that the relay does again and again: ``once`` returns the seconds until the next time.
+
+    :param patience: seconds that once may take; None: as long as it likes, there may be any number of repositories.
+    """
 
     name: str
     once: Callable[[threading.Event], float]
+    patience: float | None = PATIENCE
 
 
 class Relay:
-    """Runs duties until told to stop."""
+    """Runs duties until told to stop.
 
-    def __init__(self, duties: tuple[Duty, ...]) -> None:
+    :param beat: called every few seconds as long as no duty is stuck.
+    """
+
+    def __init__(self, duties: tuple[Duty, ...], beat: Callable[[], None] = lambda: None) -> None:
         self._duties = duties
+        self._beat = beat
+        self._since: dict[str, float] = {}
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -51,12 +68,33 @@ class Relay:
         ]
         for thread in threads:
             thread.start()
-        self.stopping.wait()
+        self._show_life()
+        while not self.stopping.wait(EVERY):
+            self._show_life()
+        deadline = time.monotonic() + GRACE
         for thread in threads:
-            thread.join(timeout=10)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
+
+    def stuck(self, now: float) -> list[str]:
+        """Name the duties that have been at it for longer than they may. :param now: monotonic seconds."""
+        patience = {duty.name: duty.patience for duty in self._duties}
+        begun = tuple(self._since.items())
+        return [name for name, since in begun if (most := patience[name]) is not None and now - since > most]
+
+    def _show_life(self) -> None:
+        stuck = self.stuck(time.monotonic())
+        for name in stuck:
+            log.error("duty is stuck", duty=name)
+        if stuck:
+            return
+        try:
+            self._beat()
+        except OSError as error:
+            log.warning("heartbeat not written", detail=str(error))
 
     def _keep(self, duty: Duty) -> None:
         while not self.stopping.is_set():
+            self._since[duty.name] = time.monotonic()
             try:
                 pause = duty.once(self.stopping)
             except PilotageError as error:
@@ -65,6 +103,7 @@ class Relay:
             except Exception:  # the shell of a duty: one mistake must not end it for ever
                 log.exception("duty broke", duty=duty.name)
                 pause = REPAIR
+            self._since.pop(duty.name, None)
             self.stopping.wait(pause)
 
 
@@ -101,7 +140,7 @@ class Publisher:
         try:
             self._celery.send_task(LOOK, args=[run_id], queue=queue, retry=False, ignore_result=True)
         except (OperationalError, OSError) as error:
-            log.warning("wake-up not published", run=run_id, detail=type(error).__name__)
+            log.warning("wake-up not published", run=run_id, err_type=type(error).__name__)
 
     def _wait(self, seconds: float, stopping: threading.Event) -> None:
         try:
@@ -121,14 +160,14 @@ class Repairs:
     def once(self, _stopping: threading.Event) -> float:
         """Repair once."""
         taken = self._reconcile.expired_leases()
-        if taken:
-            log.warning("leases expired", runs=taken)
+        for run_id in taken:
+            log.warning("lease expired", run=run_id)
         self._looks += 1
         if self._looks % 12 == 0:
             stranded = self._reconcile.stranded()
-            if stranded:
-                log.error("runs without a wake-up", runs=stranded)
-                taken = taken + stranded
+            for run_id in stranded:
+                log.error("run without a wake-up", run=run_id)
+            taken = taken + stranded
         if taken:
             self._bell.ring()
         return REPAIR

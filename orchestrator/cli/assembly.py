@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from orchestrator.config import ConfigInvalid, default_path, load
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.secrets import secrets_in
+from orchestrator.heartbeat import Heartbeat, file_of
 from orchestrator.services.bell import Bell
 from orchestrator.store import migrate
 from orchestrator.store.database import Database, sqlite_url
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from workers.relay import Relay
 
 Wsgi = Callable[..., Any]
+log = journal.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,9 @@ def parts(settings: Settings) -> Parts:
 
 
 def log_as(service: str, settings: Settings) -> None:
-    """Set up this process's log."""
-    journal.configure(service, Mask(secrets_in(settings)))
+    """Set up this process's log, and say in it who begins."""
+    journal.configure(service, Mask(secrets_in(settings)), settings.log_level)
+    log.info("process started", pid=os.getpid(), version=metadata.version("pilotage"))
 
 
 def check_schema(database: Database) -> None:
@@ -151,8 +155,9 @@ def relay(parts_: Parts) -> "Relay":
             Duty(name="publisher", once=Publisher(reconcile, make_celery(parts_.broker.celery_url), bell).once),
             Duty(name="repairs", once=Repairs(reconcile, bell).once),
             Duty(name="argo watch", once=watch.once),
-            Duty(name="polling", once=Polling(settings, reconcile, bell).once),
-            Duty(name="tidying", once=Tidying(settings).once),
+            Duty(name="polling", once=Polling(settings, reconcile, bell).once, patience=None),
+            Duty(name="tidying", once=Tidying(settings).once, patience=None),
             *messengers,
-        )
+        ),
+        beat=Heartbeat(file_of(settings.state_dir, "relay")),
     )

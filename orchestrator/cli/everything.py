@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from orchestrator import tracing
 from orchestrator.cli import assembly
 from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker, embedded
@@ -26,10 +27,10 @@ _LOADED = (
     "workers.argo_watch",
     "workers.messenger",
     "workers.polling",
+    "workers.program",
     "workers.relay",
     "workers.tasks",
     "celery.app.amqp",
-    "celery.app.control",
     "celery.app.trace",
     "celery.apps.worker",
     "celery.concurrency.prefork",
@@ -37,7 +38,6 @@ _LOADED = (
     "celery.worker.autoscale",
     "celery.worker.components",
     "celery.worker.consumer",
-    "celery.worker.control",
     "kombu.transport.redis",
 )
 """What the processes load sooner or later. Whatever one of them loads after the fork, it has in memory alone."""
@@ -57,20 +57,25 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
 
 def run_worker(parts: Parts, queue: str, concurrency: int) -> None:
     """Be a worker until SIGTERM: finish what is at hand, then end."""
+    from workers.program import run as run_program
+
     # Its advice is an option that we do not have; the documents say how to run as a user of one's own.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser")
-    celery = assembly.worker_app(parts, queue)
-    celery.Worker(
-        pool="prefork",
-        concurrency=concurrency,
-        queues=[queue],
-        without_mingle=True,
-        without_gossip=True,
-        loglevel="INFO",  # Celery gives it to the root logger, and so to ours; its own are quieter (journal)
-        hostname=f"{queue}@%h",
-        redirect_stdouts=False,
-        quiet=True,
-    ).start()
+    run_program(assembly.worker_app(parts, queue), queue, concurrency)
+
+
+def run_relay(parts: Parts) -> None:
+    """Be the relay until SIGTERM or SIGINT: let each duty finish what it is doing, then end."""
+    tracing.start()
+    running = assembly.relay(parts)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: running.stopping.set())
+    keeper = threading.Thread(target=running.run, name="relay")
+    keeper.start()
+    while keeper.is_alive():
+        keeper.join(0.5)  # handlers of signals run between two joins, never while this thread holds a lock
+    tracing.stop()
 
 
 def _processes(parts: Parts) -> dict[str, Callable[[], None]]:
@@ -82,12 +87,7 @@ def _processes(parts: Parts) -> dict[str, Callable[[], None]]:
 
     def relay() -> None:
         assembly.log_as("relay", settings)
-        running = assembly.relay(parts)
-        signal.signal(signal.SIGTERM, lambda *_: running.stopping.set())
-        keeper = threading.Thread(target=running.run)
-        keeper.start()
-        while keeper.is_alive():
-            keeper.join(0.5)
+        run_relay(parts)
 
     def builder() -> None:
         assembly.log_as("worker-build", settings)

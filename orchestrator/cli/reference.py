@@ -3,6 +3,7 @@
 A page is one function that returns Markdown, and one row of `PAGES`; a test compares what is committed with it.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import UnionType
@@ -117,12 +118,43 @@ def openapi() -> str:
     return openapi_text()
 
 
+def log_fields() -> str:
+    """Describe every field of a log line."""
+    from orchestrator.log_fields import FIELDS, MAX_STACK, MAX_TEXT
+
+    text = (
+        "Every process writes its log to standard output: one JSON object per line, all on one level, each field\n"
+        "always of one type. `event` is one constant text for each kind of line; what differs is in the other\n"
+        "fields. A line has the ids of what it is about. Build output is never here: it is in the log of its run.\n\n"
+        f"A value is cut after {MAX_TEXT} characters, `err_stack` before its last {MAX_STACK}: a line stays below\n"
+        "the 16 KiB at which container runtimes cut. Secrets of the configuration are shown as `***`.\n"
+        "`server.log_level` or `PILOTAGE_LOG_LEVEL` sets the least that is said; requests of probes and for the\n"
+        "pages' own files are said at `debug` only. Libraries say warnings and errors, never less.\n\n"
+        "The types are those of Elasticsearch. [log-fields.json](log-fields.json) is the same table for programs,\n"
+        "with the mapping of an index template."
+    )
+    lines = [_HEAD.format(source="orchestrator/log_fields.py", title="Log fields", text=text)]
+    rows = [
+        (f"`{name}`", field.kind, "always" if field.always else "", field.meaning) for name, field in FIELDS.items()
+    ]
+    return "\n".join([*lines, *_table(("field", "type", "", "meaning"), rows), ""])
+
+
+def log_fields_json() -> str:
+    """Write the fields of a log line down for programs."""
+    from orchestrator.log_fields import as_json
+
+    return json.dumps(as_json(), indent=2, ensure_ascii=False) + "\n"
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "reason-codes.md": reason_codes,
     "cli.md": command_line,
     "api.md": http_api,
     "openapi.json": openapi,
+    "log-fields.md": log_fields,
+    "log-fields.json": log_fields_json,
 }
 """Every generated page and the function that makes it."""
 

@@ -19,6 +19,7 @@ from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Trigger
 from orchestrator.domain.secrets import secrets_in
 from orchestrator.engine.matching import Matched, Wanted, match
+from orchestrator.services import story
 from orchestrator.services.bell import Bell
 from orchestrator.store import deliveries, runs, tokens, wakes
 from orchestrator.store.database import Connection, Database
@@ -36,6 +37,7 @@ class _Item:
     parsed: Parsed | None
     matched: Matched | None
     row: dict[str, Any]
+    made: list[tuple[int, runs.NewRun, float]] = field(default_factory=list)
     answer: Answer | None = None
     turn: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
@@ -63,6 +65,9 @@ class Ingest:
         self._write(item)
         if item.answer is None:  # pragma: no cover
             raise RuntimeError("a delivery was written without an answer")
+        for run_id, new, at in item.made:  # here, not by whoever wrote for all: the lines are about this request
+            story.began(run_id, new, at)
+            story.delivered(run_id, at, item.row["received_at"])
         if item.answer.status == 202:
             self._bell.ring()
         return item.answer
@@ -179,8 +184,10 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     _remember_heads(connection, [item for item, _ in items], at)
     runs_of = twins | made
     led_to: dict[int, list[int]] = {delivery: [] for _, delivery in items}
-    for _, delivery, new in pairs:
+    for item, delivery, new in pairs:
         led_to[delivery].append(runs_of[new.dedupe])
+        if fresh.get(new.dedupe, (None, 0))[1] == delivery:
+            item.made.append((runs_of[new.dedupe], new, at))
     makers = {delivery for _, delivery in fresh.values()}
     told = {delivery: ids for delivery, ids in led_to.items() if ids and delivery not in makers}
     for item, delivery in items:

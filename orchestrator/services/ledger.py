@@ -10,6 +10,7 @@ from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.domain.wording import sentence
 from orchestrator.engine.facts import Superseded
 from orchestrator.engine.transitions import Decision, advance
+from orchestrator.services import story
 from orchestrator.store import changes, claims, environments, notifications, runs, wakes
 from orchestrator.store.database import Connection
 from orchestrator.store.rows import moment
@@ -48,6 +49,7 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
     if decision.freed:
         environments.leave(connection, run)
         wake_waiting(connection, run.app, run.environment, now)
+    story.told(connection, before, run)
     _notify(connection, settings, run, decision.tell, now)
     if run.state is RunState.SUCCEEDED and not before.state.final:
         _promote(connection, settings, run, now)
@@ -88,6 +90,7 @@ def _promote(connection: Connection, settings: Settings, proven: Run, now: float
             new = promotion_of(proven, environment.name, approved=not environment.approval)
             run_id = runs.add(connection, [(new, None)], now)[0]
             wakes.set_due_many(connection, [run_id], now, "deploy")
+            story.queued(connection, run_id, new, now)
             for older in runs.waiting_promotions(connection, proven.app, environment.name, run_id):
                 supersede(connection, settings, older, run_id, now)
 

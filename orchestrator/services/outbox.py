@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator import tracing
 from orchestrator.domain.messages import Message
-from orchestrator.store import notifications
+from orchestrator.store import notifications, runs
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
+from orchestrator.tracing import Trace
 
 ATTEMPTS = 10
 """Tries before a notification is given up: about a day, with the pauses below."""
@@ -21,6 +23,7 @@ class Parcel:
     row: dict[str, Any]
     message: Message
     previous: str
+    trace: Trace | None = None
 
 
 class Outbox:
@@ -36,7 +39,9 @@ class Outbox:
             if row is None:
                 return None
             previous = notifications.reference(connection, row["run_id"], channel)
-        return Parcel(row=row, message=_message(row["message"]), previous=previous)
+            run = runs.load(connection, row["run_id"]) if tracing.is_on() else None
+        trace = Trace(run.id, run.created_at) if run else None
+        return Parcel(row=row, message=_message(row["message"]), previous=previous, trace=trace)
 
     def sent(self, parcel: Parcel, reference: str) -> None:
         """It arrived."""

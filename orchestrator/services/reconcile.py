@@ -7,7 +7,7 @@ from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Trigger
 from orchestrator.engine.facts import LeaseExpired
 from orchestrator.engine.transitions import advance
-from orchestrator.services import ledger
+from orchestrator.services import ledger, story
 from orchestrator.services.ingest import polled_key
 from orchestrator.store import claims, runs, tokens, wakes
 from orchestrator.store.database import Database
@@ -94,4 +94,6 @@ class Reconcile:
             new = [replace(one, dedupe=polled_key(one)) for one in new]
             made = runs.add(connection, [(one, None) for one in new], now)
             wakes.set_due_many(connection, made, now, "deploy")
+            for run_id, one in zip(made, new, strict=True):
+                story.queued(connection, run_id, one, now)
             return made

@@ -12,7 +12,9 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 
-__all__ = ["Connection", "Database", "now", "sqlite_url"]
+__all__ = ["Connection", "Database", "after_commit", "now", "sqlite_url"]
+
+_LATER = "pilotage.later"
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a writer waits for another one (SQLite) before it gives up."""
@@ -48,9 +50,12 @@ class Database:
         :raises Unavailable: the database cannot be reached or stays locked.
         """
         with _translated(), self.engine.begin() as connection:
+            later = connection.info[_LATER] = []
             yield connection
         if self._after_commit is not None:
             self._after_commit()
+        for do in later:
+            do()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -66,6 +71,11 @@ class Database:
         """Prove that the database answers. :raises Unavailable: it does not."""
         with self.read() as connection:
             connection.exec_driver_sql("SELECT 1")
+
+
+def after_commit(connection: Connection, do: Callable[[], None]) -> None:
+    """Have something done as soon as this write transaction is durable, and never if it fails."""
+    connection.info[_LATER].append(do)
 
 
 @contextmanager

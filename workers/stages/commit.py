@@ -1,5 +1,6 @@
 """Have the change committed to the GitOps repo: by this worker for all that wait, or by whoever writes already."""
 
+from orchestrator import tracing
 from orchestrator.domain.changes import Change, Landed, Rejected
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
@@ -42,15 +43,16 @@ def _write(order: Order, tools: Tools, queue: Commits, batch: list[Change]) -> L
     unfinished = batch
     try:
         tools.log(f"committing {len(batch)} change(s) to {settings.branch}")
-        results = land(
-            tools.clients.gitops,
-            settings.branch,
-            batch,
-            author=settings.author,
-            signing=tools.clients.signing,
-            deadline_s=_DEADLINE,
-            checkpoint=lambda: _stay_writer(queue),
-        )
+        with tracing.inner("gitops push", changes=len(batch)):
+            results = land(
+                tools.clients.gitops,
+                settings.branch,
+                batch,
+                author=settings.author,
+                signing=tools.clients.signing,
+                deadline_s=_DEADLINE,
+                checkpoint=lambda: _stay_writer(queue),
+            )
         queue.finish(results)
         unfinished = []
     finally:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from structlog.testing import capture_logs
 
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.hooks import NOW, SECRET, FakeInbox, fill, hooks, make_app, own_case
+from tests.support.journals import Logged
 from webhooks.app import CHUNK, create_app, mount
 
 CASE = own_case("github", "push-branch")
@@ -23,9 +23,10 @@ def post(inbox: FakeInbox, path: str = "/webhooks/github", **changed: Any) -> An
 
 def assert_problem(response: Any, status: int, reason: str) -> None:
     assert (response.status_code, response.content_type) == (status, "application/problem+json")
-    assert response.json.keys() == {"type", "title", "status", "detail", "reason"}
+    assert response.json.keys() == {"type", "title", "status", "detail", "reason", "request_id"}
     assert (response.json["status"], response.json["reason"]) == (status, reason)
     assert response.json["detail"].endswith(".")
+    assert response.json["request_id"] == response.headers["X-Request-Id"]
 
 
 def test_the_answer_is_the_inboxs() -> None:
@@ -156,17 +157,24 @@ def test_a_bad_signature_is_a_401_even_when_it_cannot_be_written_down() -> None:
     assert_problem(post(inbox, data=b"{}"), 401, "signature")
 
 
-def test_neither_secret_nor_body_is_logged() -> None:
+def test_neither_secret_nor_body_is_logged(logged: Logged) -> None:
     body = json.dumps({"password": "hunter2"}).encode()
     gitlab = own_case("gitlab", "push-branch")
     wrong = gitlab.headers() | {"X-Gitlab-Token": "nearly-" + SECRET}
-    with capture_logs() as logged:
-        post(FakeInbox(), data=body, headers=fill(CASE.meta["headers"], body))
-        post(FakeInbox(), "/webhooks/gitlab", data=gitlab.body, headers=wrong)
-    printed = str(logged)
+    post(FakeInbox(), data=body, headers=fill(CASE.meta["headers"], body))
+    post(FakeInbox(), "/webhooks/gitlab", data=gitlab.body, headers=wrong)
+    printed = str(logged.lines)
     assert printed.count("webhook refused") == 2
     assert "hunter2" not in printed
     assert SECRET not in printed
+
+
+def test_what_became_of_a_delivery_is_logged_with_its_ids(logged: Logged) -> None:
+    response = post(FakeInbox())
+    (line,) = logged.of("webhook taken")
+    delivery = {"forge": "github", "delivery": CASE.headers()["X-GitHub-Delivery"], "delivery_id": 1}
+    ids = delivery | {"request_id": response.headers["X-Request-Id"]}
+    assert line == ids | {"event": "webhook taken", "level": "info", "outcome": "runs"}
 
 
 ASKED: dict[str, dict[str, Any]] = {
@@ -185,7 +193,7 @@ def test_in_front_of_flask_and_behind_it_the_answer_is_the_same(name: str, path:
     alone, around = FakeInbox(), FakeInbox()
     app = Flask(__name__)
     mount(app, hooks(), around, max_body=100_000, now=lambda: NOW)
-    asked = {"method": "POST"} | ASKED[name]
+    asked = {"method": "POST", "environ_base": {"HTTP_X_REQUEST_ID": "1"}} | ASKED[name]
     first = make_app(alone, max_body=100_000).test_client().open(path, **asked)
     second = app.test_client().open(path, **asked)
     assert (first.status, first.data, list(first.headers)) == (second.status, second.data, list(second.headers))
