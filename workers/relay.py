@@ -5,9 +5,12 @@ sends notifications, and polls branch heads for pushes whose hook was lost. Each
 slow foreign service delays nothing else.
 """
 
+import os
+import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -24,6 +27,8 @@ IDLE = 1.0
 """Seconds after which the tables are looked at even if nobody rang."""
 REPAIR = 5.0
 """Seconds between two repairs."""
+UPKEEP = 10.0
+"""Seconds between two signs of life."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +98,22 @@ class Publisher:
             self._bell.wait(seconds)
         except Unavailable:
             stopping.wait(min(seconds, IDLE))  # no bell without Redis; the table is looked at all the same
+
+
+class Upkeep:
+    """Tells that this relay is alive, by a row and by a file for a probe, and keeps the tallies small."""
+
+    def __init__(self, reconcile: Reconcile, state_dir: str) -> None:
+        self._reconcile = reconcile
+        self._name = f"{socket.gethostname()}:relay:{os.getpid()}"
+        self._file = Path(state_dir) / "relay.alive"
+
+    def once(self, _stopping: threading.Event) -> float:
+        """Do both; return the seconds until the next time."""
+        self._file.touch()
+        self._reconcile.alive(self._name, "relay")
+        self._reconcile.fold_tallies()
+        return UPKEEP
 
 
 class Repairs:

@@ -10,6 +10,7 @@ import structlog
 from orchestrator import journal
 from orchestrator.domain.errors import Cancelled, LeaseLost, Refused, Unavailable
 from orchestrator.domain.masking import Mask
+from orchestrator.domain.metrics import LOOKS_TOTAL
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Outcome, StageName
 from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
@@ -29,6 +30,8 @@ _WATCH = 1.0
 """Seconds between two looks at whether the run is still wanted."""
 _WRITTEN = ("title", "author")
 """Outputs that hold the words of whoever wrote the commit."""
+
+_LOOKS = {"Done": "done", "Wait": "wait", "Fail": "fail", "Troubled": "trouble", "Stopped": "stopped"}
 
 
 class Shell:
@@ -56,10 +59,13 @@ class Shell:
     def _one(self, assignment: Assignment) -> Assignment | None:
         started = clock()
         fields = {"stage": assignment.stage.value, "app": assignment.run.app, "env": assignment.run.environment}
+        counts = self._shared.database.counts
         try:
             fact = self._perform(assignment)
+            counts.add(LOOKS_TOTAL, assignment.stage.value, _LOOKS[_name(fact)])
             following = self._execution.report(assignment, fact, self._queue)
         except LeaseLost:
+            counts.add(LOOKS_TOTAL, assignment.stage.value, "lost")
             log.warning("lease lost", **fields)
             return None
         log.info("stage looked at", fact=_name(fact), ms=round((clock() - started) * 1000), **fields)
