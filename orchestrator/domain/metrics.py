@@ -44,19 +44,20 @@ class Metric:
     def initial(self, configured: Mapping[str, Sequence[Labels]]) -> Iterator[Labels]:
         """Yield the label values that are told from the start, so that "none so far" is 0 and not nothing.
 
-        :param configured: by the label that they begin with, the values that the configuration has for one label, or
-            for two that belong together (``app`` with ``env``). A label without any yields nothing.
+        :param configured: by the label that they begin with, the values that are known for one label, or for two
+            that belong together (``app`` with ``env``). A label without any yields nothing.
         """
         parts: list[Sequence[Labels]] = []
         for label, values in self.labels.items():
             if values:
                 parts.append([(value,) for value in values])
-            elif not (label == "env" and "app" in self.labels):  # comes with its app
+            elif _COMES_WITH.get(label) not in self.labels:
                 parts.append(configured.get(label, ()))
         for chosen in product(*parts):
             yield tuple(value for values in chosen for value in values)
 
 
+_COMES_WITH = {"env": "app", "who_acts": "reason"}
 SUM = "sum"
 """Stands where a histogram's bucket does, for the sum of all values."""
 QUEUES = ("build", "deploy")
@@ -88,8 +89,8 @@ RUNS = Metric(
     labels={"app": (), "env": (), "result": ("succeeded", "failed", "cancelled", "superseded")},
 )
 RUN_FAILURES = Metric(
-    name="pilotage_run_failures_total", kind=C, text="Runs that failed, by the stage, the reason and who must act.",
-    labels={"stage": (), "reason": (), "who_acts": ()},
+    name="pilotage_run_failures_total", kind=C, text="Runs that failed, by the reason and who must act.",
+    labels={"reason": (), "who_acts": ()},
 )
 RUN_SECONDS = Metric(
     name="pilotage_run_seconds", kind=H, text="Time from accepted to healthy, of runs that succeeded.",
@@ -103,7 +104,7 @@ STAGE_SECONDS = Metric(
 LOOKS_TOTAL = Metric(
     name="pilotage_stage_looks_total", kind=C,
     text="Times that a worker looked at a stage. Trouble: a service did not answer, it is tried again. Lost: another"
-    " worker had taken the run over.",
+    " worker had taken the run over, and what came of the look does not count.",
     labels={"stage": STAGES, "result": LOOKS},
 )
 DEPLOYMENTS = Metric(

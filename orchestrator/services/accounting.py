@@ -32,8 +32,7 @@ def _count_end(connection: Connection, counts: Counts, run: Run) -> None:
     superseded = run.state is RunState.CANCELLED and run.reason in _BY_OTHERS
     counts.add(metrics.RUNS, *place, "superseded" if superseded else run.state.value)
     if run.state is RunState.FAILED:
-        stage = next((one.name.value for one in run.stages if one.state is StageState.FAILED), "")
-        counts.add(metrics.RUN_FAILURES, stage, run.reason, explain(run.reason).actor)
+        counts.add(metrics.RUN_FAILURES, run.reason, explain(run.reason).actor)
     if run.finished_at is None or run.state is RunState.CANCELLED:
         return
     if run.state is RunState.SUCCEEDED:

@@ -6,7 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 
 from orchestrator.domain import metrics
 from orchestrator.domain.apps import Settings
-from orchestrator.domain.metrics import METRICS, Kind, Labels, Metric
+from orchestrator.domain.metrics import METRICS, Kind, Labels
+from orchestrator.domain.reasons import CATALOGUE, Actor
 from orchestrator.services.ledger import queue_at
 from orchestrator.store import figures, tallies, tokens
 from orchestrator.store.database import Connection
@@ -27,35 +28,38 @@ def measure(connection: Connection, settings: Settings, now: float) -> Sums:
         end = ("+Inf",) if metric.kind is Kind.HISTOGRAM else ()
         sums.update({(metric.name, (*labels, *end)): 0.0 for labels in metric.initial(known)})
     sums.update(tallies.read(connection))
-    for metric, values in _gauges(connection, now).items():
-        sums.update({(metric.name, labels): value for labels, value in values.items()})
+    for name, values in _gauges(connection, now).items():
+        sums.update({(name, labels): value for labels, value in values.items()})
     return sums
 
 
 def configured(settings: Settings) -> dict[str, Sequence[Labels]]:
-    """Return the label values that the configuration knows."""
+    """Return the label values that the configuration and the code know."""
     return {
         "app": [(app.name, environment.name) for app in settings.apps for environment in app.environments],
         "forge": [(hook.forge,) for hook in settings.hooks],
         "channel": [(channel.name,) for channel in settings.channels],
+        "reason": [
+            (reason.value, known.actor) for reason, known in CATALOGUE.items() if known.actor is not Actor.NOBODY
+        ],
         "version": [(_version(),)],
     }
 
 
-def _gauges(connection: Connection, now: float) -> dict[Metric, Values]:
+def _gauges(connection: Connection, now: float) -> dict[str, Values]:
     active = figures.active(connection, now)
     alive = tokens.alive(connection, now - ALIVE)
     return {
-        metrics.QUEUE_RUNS: Counter((queue_at(run.stage), _turn(run, now)) for run in active),
-        metrics.QUEUE_OLDEST: _oldest(active, now),
-        metrics.ACTIVE: Counter((run.app, run.environment, run.state) for run in active),
-        metrics.AT_STAGE: Counter((run.stage.value, run.state) for run in active),
-        metrics.DEPLOY_AGE: _ages(active, now),
-        metrics.HELD: dict.fromkeys(figures.holds(connection), 1.0),
-        metrics.PENDING: {(name,): number for name, number in figures.pending_notifications(connection).items()},
-        metrics.WORKERS: Counter((str(row["facts"].get("queue")),) for row in alive if row["kind"] == "worker"),
-        metrics.RELAYS: {(): sum(row["kind"] == "relay" for row in alive)},
-        metrics.BUILD_INFO: {(_version(),): 1.0},
+        metrics.QUEUE_RUNS.name: Counter((queue_at(run.stage), _turn(run, now)) for run in active),
+        metrics.QUEUE_OLDEST.name: _oldest(active, now),
+        metrics.ACTIVE.name: Counter((run.app, run.environment, run.state) for run in active),
+        metrics.AT_STAGE.name: Counter((run.stage.value, run.state) for run in active),
+        metrics.DEPLOY_AGE.name: _ages(active, now),
+        metrics.HELD.name: dict.fromkeys(figures.holds(connection), 1.0),
+        metrics.PENDING.name: {(name,): number for name, number in figures.pending_notifications(connection).items()},
+        metrics.WORKERS.name: Counter((str(row["facts"].get("queue")),) for row in alive if row["kind"] == "worker"),
+        metrics.RELAYS.name: {(): sum(row["kind"] == "relay" for row in alive)},
+        metrics.BUILD_INFO.name: {(_version(),): 1.0},
     }
 
 

@@ -44,6 +44,8 @@ _PENDING = (
     .where(text("notifications.state = 'pending'"))
     .group_by(notifications.c.channel)
 )
+STATEMENTS = (_ACTIVE, _PASSED, _DUE, _PENDING)
+"""What a scrape reads beside the tallies: none of them may read a whole table that grows."""
 
 
 def active(connection: Connection, now: float) -> list[ActiveRun]:
@@ -51,7 +53,7 @@ def active(connection: Connection, now: float) -> list[ActiveRun]:
     passed: dict[int, dict[str, float | None]] = {}
     for run_id, name, finished_at in connection.execute(_PASSED):
         passed.setdefault(run_id, {})[name] = finished_at
-    due: dict[int, float] = dict(connection.execute(_DUE, {"now": now}).tuples())
+    due = {row.run_id: row.due_at for row in connection.execute(_DUE, {"now": now})}
     found = []
     for row in connection.execute(_ACTIVE):
         behind = passed.get(row.id, {})

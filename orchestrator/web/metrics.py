@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from math import inf
 
 from flask import Flask, Response, g, request
 from prometheus_client import CollectorRegistry, generate_latest
@@ -68,9 +69,9 @@ def _histogram(metric: Metric, values: dict[Labels, float]) -> Family:
     family = HistogramMetricFamily(metric.name, metric.text, labels=list(metric.labels))
     for labels in sorted({key[:-1] for key in values}):
         count, buckets = 0.0, []
-        for bound in (*(f"{bound:g}" for bound in metric.buckets), "+Inf"):
-            count += values.get((*labels, bound), 0.0)
-            buckets.append((bound, count))
+        for bound in (*metric.buckets, inf):
+            count += values.get((*labels, metric.bucket(bound)), 0.0)
+            buckets.append(("+Inf" if bound == inf else str(bound), count))
         family.add_metric(labels, buckets, sum_value=values.get((*labels, SUM), 0.0))
     return family
 
