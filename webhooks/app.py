@@ -6,6 +6,7 @@ and the signals of Flask cost as much as verifying and parsing the delivery.
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,15 +37,26 @@ _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _log = journal.get(__name__)
 
 
-def create_app(hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> Flask:
+Observe = Callable[[str, int, float], None]
+"""Is told of each answer: the forge, the status, and the seconds that it took."""
+
+
+def create_app(
+    hooks: Mapping[str, Hook],
+    inbox: Inbox,
+    *,
+    max_body: int,
+    now: Callable[[], datetime],
+    observe: Observe | None = None,
+) -> Flask:
     """Make an app that serves the webhooks and nothing else.
 
     :param hooks: the configured hooks by forge. :param inbox: takes what arrives.
     :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
+    :param observe: is told of each answer.
     """
     app = Flask(__name__, static_folder=None)
-    app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})  # the process answers; nothing else is looked at
-    door = _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now))
+    door = _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now, observe=observe or _nobody))
     app.wsgi_app = _Front(door=door, flask=app.wsgi_app)  # type: ignore[method-assign]
     # For probes. It says that the process answers, and nothing about the database, which is no reason to restart it.
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
@@ -53,7 +65,11 @@ def create_app(hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: C
 
 def mount(app: Flask, hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> None:
     """Add the routes to `app`; the parameters are those of `create_app`."""
-    _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now))
+    _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now, observe=_nobody))
+
+
+def _nobody(_forge: str, _status: int, _seconds: float) -> None:
+    """Is told of answers that nobody counts."""
 
 
 def _mount(app: Flask, door: "_Door") -> "_Door":
@@ -79,9 +95,17 @@ class _Door:
     inbox: Inbox
     max_body: int
     now: Callable[[], datetime]
+    observe: Observe
 
     def answer(self, asked: PlainRequest, forge: str) -> Response:
         """Answer one request."""
+        begun = time.monotonic()
+        answer = self._answer(asked, forge)
+        # Anybody can ask for any name: what is counted by name must be few.
+        self.observe(forge if forge in FORGES else "unknown", answer.status_code, time.monotonic() - begun)
+        return answer
+
+    def _answer(self, asked: PlainRequest, forge: str) -> Response:
         request_id = access.begin(asked.environ)
         try:
             told = self._take(asked, forge)

@@ -5,11 +5,12 @@ sends notifications, and polls branch heads for pushes whose hook was lost. Each
 slow foreign service delays nothing else.
 """
 
+import os
+import socket
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -27,10 +28,8 @@ IDLE = 1.0
 """Seconds after which the tables are looked at even if nobody rang."""
 REPAIR = 5.0
 """Seconds between two repairs."""
-PULSE = 10.0
-"""Seconds between two signs of life."""
-
-
+UPKEEP = 10.0
+"""Seconds between two signs of life in the tables."""
 GRACE = 10.0
 """Seconds that all duties together get to finish what they are doing; what they leave is taken up from the tables."""
 PATIENCE = 300.0
@@ -107,18 +106,6 @@ class Relay:
             self.stopping.wait(pause)
 
 
-class Pulse:
-    """Touches a file for the probe of an orchestrator, as workers do; a relay has no port that could be asked."""
-
-    def __init__(self, state_dir: str) -> None:
-        self._file = Path(state_dir) / "relay.alive"
-
-    def once(self, _stopping: threading.Event) -> float:
-        """Touch it. :raises OSError: the state folder cannot be written to."""
-        self._file.touch()
-        return PULSE
-
-
 class Publisher:
     """Publishes due wake-ups to Celery."""
 
@@ -147,6 +134,20 @@ class Publisher:
             self._bell.wait(seconds)
         except Unavailable:
             stopping.wait(min(seconds, IDLE))  # no bell without Redis; the table is looked at all the same
+
+
+class Upkeep:
+    """Tells by a row that this relay is alive, and keeps the tallies small."""
+
+    def __init__(self, reconcile: Reconcile) -> None:
+        self._reconcile = reconcile
+        self._name = f"{socket.gethostname()}:relay:{os.getpid()}"
+
+    def once(self, _stopping: threading.Event) -> float:
+        """Do both; return the seconds until the next time."""
+        self._reconcile.alive(self._name, "relay")
+        self._reconcile.fold_tallies()
+        return UPKEEP
 
 
 class Repairs:

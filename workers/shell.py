@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from orchestrator import journal, tracing
 from orchestrator.domain.errors import Cancelled, LeaseLost, Refused, Unavailable
 from orchestrator.domain.masking import Mask
+from orchestrator.domain.metrics import LOOKS_TOTAL
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Outcome, StageName
 from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
@@ -28,6 +29,9 @@ _WATCH = 1.0
 """Seconds between two looks at whether the run is still wanted."""
 _WRITTEN = ("title", "author")
 """Outputs that hold the words of whoever wrote the commit."""
+
+_LOOKS = {"troubled": "trouble"}
+"""Outcomes that the metric names in another way than the log."""
 
 
 class Shell:
@@ -63,17 +67,20 @@ class Shell:
 
     def _one(self, assignment: Assignment) -> Assignment | None:
         run, started = assignment.run, clock()
+        counts = self._shared.database.counts
         with (
             journal.about(stage=assignment.stage.value, app=run.app, env=run.environment),
             tracing.span("look", Trace(run.id, run.created_at), assignment.stage.value) as span,
         ):
             try:
                 fact = self._perform(assignment)
+                outcome, reason = _told(fact)
+                counts.add(LOOKS_TOTAL, assignment.stage.value, _LOOKS.get(outcome, outcome))
                 following = self._execution.report(assignment, fact, self._queue, go_on=not self._stopping())
             except LeaseLost:
+                counts.add(LOOKS_TOTAL, assignment.stage.value, "lost")
                 log.warning("lease lost")
                 return None
-            outcome, reason = _told(fact)
             span.note(stage=assignment.stage.value, outcome=outcome, reason=reason)
             duration_ms = round((clock() - started) * 1000)
             log.info("stage looked at", outcome=outcome, reason=reason, duration_ms=duration_ms)

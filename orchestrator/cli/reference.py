@@ -20,6 +20,36 @@ WIDTH = 100
 
 _HEAD = "<!-- Made by `make docs`; changes belong into {source}. -->\n\n# {title}\n\n{text}\n"
 
+_METRICS = """\
+`GET /metrics` of a `web` process (and of `pilotage up`) answers for **all** processes, in Prometheus's text format
+and without a token. There is no port to scrape on a worker, a relay or a webhook endpoint.
+
+* What follows from the tables is counted in the transaction that makes it true: a delivery, the end of a stage or a
+  run, a deployment, a message. It is there exactly once, whatever is killed and however many processes there are.
+* What only a process knows (requests to Argo CD, registry and Harbor, answers of web and webhooks, pushes made again)
+  is added up in the process and written with its next transaction. A process that is killed takes with it what it
+  has counted since then: seconds.
+* What is now (queues, ages, workers alive) is read when Prometheus asks. A worker or relay is alive when it was seen
+  in the last 60 seconds.
+
+No metric is counted from the history: how many runs there are makes no difference. Counters outlive restarts,
+upgrades and the removal of old rows; they begin with the database. What has known label values is 0 from the start.
+
+**Several web replicas tell the same.** Scrape one address for all of them (the Service), or take the maximum over the
+replicas before anything is added up, as the rules and dashboards in `charts/pilotage` do:
+
+```promql
+sum by (result) (max by (app, env, result) (rate(pilotage_runs_total[5m])))
+```
+
+To scale workers of a pool, use the runs that wait for a worker or have one:
+
+```promql
+sum(max by (queue, state) (pilotage_queue_runs{queue="build", state=~"ready|running"}))
+```
+
+No label holds a run, a commit, a person or an address."""
+
 
 def docs(
     out: Annotated[Path, typer.Option("--out", metavar="FOLDER", help="Where the pages are.")] = FOLDER,
@@ -147,9 +177,28 @@ def log_fields_json() -> str:
     return json.dumps(as_json(), indent=2, ensure_ascii=False) + "\n"
 
 
+def metrics() -> str:
+    """Describe every metric and every label."""
+    from orchestrator.domain.metrics import LABELS, METRICS
+
+    lines = [_HEAD.format(source="orchestrator/domain/metrics.py", title="Metrics", text=_METRICS)]
+    for metric in METRICS:
+        lines.append(f"## `{metric.name}`\n\n{metric.text} ({metric.kind.value})\n")
+        for label, values in metric.labels.items():
+            known = ", ".join(f"`{value}`" for value in values)
+            lines.append(f"* `{label}`: {known or LABELS[label]}")
+        if metric.buckets:
+            lines.append(f"* buckets: {', '.join(f'{bound:g}' for bound in metric.buckets)}")
+        lines.append("")
+    return "\n".join(
+        [*lines, "## Labels\n", *_table(("label", "values"), [(f"`{k}`", v) for k, v in LABELS.items()]), ""]
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "reason-codes.md": reason_codes,
+    "metrics.md": metrics,
     "cli.md": command_line,
     "api.md": http_api,
     "openapi.json": openapi,

@@ -14,6 +14,7 @@ from orchestrator.domain.apps import Settings
 from orchestrator.domain.events import Delivery, Ignored, Parsed, Ping, Push
 from orchestrator.domain.inbox import Answer
 from orchestrator.domain.masking import Mask
+from orchestrator.domain.metrics import DELIVERIES
 from orchestrator.domain.ownership import is_own_commit
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Trigger
@@ -21,7 +22,7 @@ from orchestrator.domain.secrets import secrets_in
 from orchestrator.engine.matching import Matched, Wanted, match
 from orchestrator.services import story
 from orchestrator.services.bell import Bell
-from orchestrator.store import deliveries, runs, tokens, wakes
+from orchestrator.store import deliveries, runs, tallies, tokens, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 
@@ -157,6 +158,16 @@ def _write_batch(connection: Connection, batch: Sequence[_Item]) -> None:
     for item in batch:
         if item.parsed is not None and item.answer is None:  # the same delivery twice in one batch
             item.answer = _duplicate(fresh[_key(item)].answer)
+    _count(connection, batch)
+
+
+def _count(connection: Connection, batch: Sequence[_Item]) -> None:
+    """Count what arrived, as one row for each outcome of the batch."""
+    counts = tallies.Counts()
+    for item in batch:
+        again = item.answer is not None and item.answer.body.get("duplicate")
+        counts.add(DELIVERIES, item.delivery.hook, "duplicate" if again else item.row["outcome"])
+    tallies.add(connection, counts.take())
 
 
 def _answer_known(connection: Connection, items: Sequence[_Item]) -> dict[tuple[str, str], dict[str, Any]]:

@@ -10,7 +10,7 @@ from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.domain.wording import sentence
 from orchestrator.engine.facts import Superseded
 from orchestrator.engine.transitions import Decision, advance
-from orchestrator.services import story
+from orchestrator.services import accounting, story
 from orchestrator.store import changes, claims, environments, notifications, runs, wakes
 from orchestrator.store.database import Connection
 from orchestrator.store.rows import moment
@@ -20,7 +20,12 @@ _HEAVY = frozenset({StageName.BUILD, StageName.PUSH})
 
 def queue_of(run: Run) -> str:
     """Name the worker pool for the run's current stage: ``build`` for image work, else ``deploy``."""
-    return "build" if run.current is not None and run.current.name in _HEAVY else "deploy"
+    return queue_at(run.current.name if run.current else None)
+
+
+def queue_at(stage: StageName | None) -> str:
+    """Name the worker pool for a stage; None: the run is over."""
+    return "build" if stage in _HEAVY else "deploy"
 
 
 def lock(connection: Connection, run_id: int) -> Run | None:
@@ -40,6 +45,7 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
     run = decision.run
     if run != before:
         runs.save(connection, before, run)
+        accounting.count(connection, before, run)
     if run.state.final:
         wakes.drop(connection, run.id)
         if not before.state.final:

@@ -5,8 +5,9 @@ from typing import Any
 
 from orchestrator import tracing
 from orchestrator.domain.messages import Message
-from orchestrator.store import notifications, runs
-from orchestrator.store.database import Database
+from orchestrator.domain.metrics import NOTIFICATIONS
+from orchestrator.store import notifications, runs, tallies
+from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.tracing import Trace
 
@@ -47,21 +48,29 @@ class Outbox:
         """It arrived."""
         with self._database.write() as connection:
             notifications.sent(connection, parcel.row, reference, clock())
+            _count(connection, parcel, "sent")
 
     def postpone(self, parcel: Parcel, detail: str, retry_after: float | None) -> None:
         """It could not be delivered now; try later, or give up after the last attempt."""
         attempt = int(parcel.row["attempt"])
         with self._database.write() as connection:
             if attempt >= ATTEMPTS:
+                _count(connection, parcel, "failed")
                 notifications.give_up(connection, parcel.row["id"], f"given up after {attempt} attempts: {detail}")
                 return
             pause = retry_after if retry_after is not None else PAUSES[min(attempt, len(PAUSES)) - 1]
             notifications.postpone(connection, parcel.row["id"], clock() + pause, detail)
+            _count(connection, parcel, "postponed")
 
     def refused(self, parcel: Parcel, detail: str) -> None:
         """The channel will never take it."""
         with self._database.write() as connection:
             notifications.give_up(connection, parcel.row["id"], detail)
+            _count(connection, parcel, "failed")
+
+
+def _count(connection: Connection, parcel: Parcel, result: str) -> None:
+    tallies.add(connection, {(NOTIFICATIONS.name, (parcel.row["channel"], result)): 1.0})
 
 
 def _message(values: dict[str, Any]) -> Message:

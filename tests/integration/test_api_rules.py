@@ -174,12 +174,10 @@ def test_metrics_are_counted_from_the_tables(world: World) -> None:
     world.run(RunState.FAILED)
     text = world.client("").get("/metrics").text
     for line in (
-        'pilotage_runs{state="queued"} 1.0',
-        'pilotage_runs{state="failed"} 1.0',
-        'pilotage_runs{state="succeeded"} 0.0',
-        "pilotage_queue_due 1.0",
-        'pilotage_deliveries{outcome="refused"} 0.0',
-        'pilotage_notifications{state="pending"} 0.0',
+        'pilotage_runs_active{app="plate-web",env="stg",state="queued"} 1.0',
+        'pilotage_runs_active{app="plate-web",env="stg",state="running"} 0.0',
+        'pilotage_queue_runs{queue="deploy",state="ready"} 1.0',
+        'pilotage_environment_held{app="plate-web",env="stg"} 0.0',
     ):
         assert line in text.splitlines()
 

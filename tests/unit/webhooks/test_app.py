@@ -58,6 +58,16 @@ def test_a_forge_without_a_hook_is_told_the_setting() -> None:
     assert "`webhooks.gitlab`" in response.json["detail"]
 
 
+def test_answers_are_counted_by_forge_and_an_invented_name_makes_no_new_one() -> None:
+    seen: list[tuple[str, int]] = []
+    observe = lambda forge, status, _seconds: seen.append((forge, status))  # noqa: E731
+    app = create_app(hooks(), FakeInbox(), max_body=10**6, now=lambda: NOW, observe=observe)
+    app.test_client().post("/webhooks/github", data=CASE.body, headers=CASE.headers())
+    app.test_client().post("/webhooks/github", data=b"{}", headers=CASE.headers())
+    app.test_client().post("/webhooks/sourceforge", data=CASE.body, headers=CASE.headers())
+    assert seen == [("github", 202), ("github", 401), ("unknown", 404)]
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_other_methods_are_told_which_one(method: str) -> None:
     response = make_app(FakeInbox()).test_client().open("/webhooks/github", method=method)
