@@ -39,6 +39,7 @@ lint: setup ## check style, types and the direction of imports
 
 docs: setup ## write the reference pages
 	.venv/bin/pilotage docs
+	$(PY) .ci/charts.py
 
 demo: setup ## show a whole deploy on this machine, without any service of yours
 	.venv/bin/pilotage demo

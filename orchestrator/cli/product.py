@@ -25,14 +25,24 @@ class Product:
 
     :param folder: where the configuration, the state and the log are. :param configuration: text of the YAML file.
     :param environ: the variables that the configuration names, beside this process's own.
+    :param module: what Python runs in place of the command (benchmarks).
     """
 
-    def __init__(self, folder: Path, bind: str, configuration: str, environ: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bind: str,
+        configuration: str,
+        environ: Mapping[str, str],
+        *,
+        module: str = "orchestrator.cli",
+    ) -> None:
         self.folder = folder
         self.url = f"http://{bind}"
         self.log = folder / "pilotage.log"
         self._configuration = configuration
         self._environ = dict(environ)
+        self._module = module
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -58,7 +68,7 @@ class Product:
 
     def start(self) -> None:
         """Start and wait until it is ready. :raises CliError: it does not become ready."""
-        command = [sys.executable, "-m", "orchestrator.cli", "up", "--config", str(self.folder / "pilotage.yaml")]
+        command = [sys.executable, "-m", self._module, "up", "--config", str(self.folder / "pilotage.yaml")]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command,

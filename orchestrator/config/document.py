@@ -14,7 +14,7 @@ import yaml
 from orchestrator.config.filling import Shielded, shield
 from orchestrator.config.problems import Path, Problem, dotted
 
-MAX_NODES = 500_000
+MAX_NODES = 100_000
 """Values of one file after aliases are followed; more is a mistake or an alias bomb."""
 
 _LOADER: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)

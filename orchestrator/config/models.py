@@ -175,6 +175,12 @@ class Server(Model):
         default="",
         example="/var/lib/pilotage",
     )
+    session_key: t.SessionKey | None = described(
+        "Signs the sessions of the pages. Several web processes on different machines need the same one."
+        " Default: made once, in `state_dir`.",
+        default=None,
+        example="${SESSION_KEY}",
+    )
     concurrency: Annotated[int, Field(ge=1, le=64)] = described(
         "Stages at work at the same time, per worker.", default=2
     )

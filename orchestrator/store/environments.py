@@ -1,6 +1,6 @@
 """The places of an environment (who makes, who proves) and its hold."""
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, bindparam, select, update
 
 from orchestrator.domain.runs import Run, StageName, StageState
 from orchestrator.engine.gate import Place, Places
@@ -8,16 +8,24 @@ from orchestrator.store.dialect import upsert
 from orchestrator.store.runs import load
 from orchestrator.store.schema import environments
 
+_HERE = (environments.c.app == bindparam("of_app")) & (environments.c.name == bindparam("named"))
+_LOCK = select(environments).where(_HERE).with_for_update()
+_TAKE_MAKING = update(environments).where(_HERE).values(making=bindparam("run"))
+_TAKE_PROVING = update(environments).where(_HERE).values(proving=bindparam("run"))
+_LEAVE = {
+    column.name: update(environments).where(_HERE, column == bindparam("run")).values({column: None})
+    for column in (environments.c.making, environments.c.proving)
+}
+
 
 def places(connection: Connection, app: str, environment: str) -> Places:
     """Read the places, and keep other writers of this environment out until the transaction ends."""
-    where = (environments.c.app == app) & (environments.c.name == environment)
-    locked = select(environments).where(where).with_for_update()
-    row = connection.execute(locked).mappings().one_or_none()
+    here = {"of_app": app, "named": environment}
+    row = connection.execute(_LOCK, here).mappings().one_or_none()
     if row is None:
         new = {"app": app, "name": environment}
         connection.execute(upsert(connection, environments, new, key=("app", "name"), update={}))
-        row = connection.execute(locked).mappings().one()
+        row = connection.execute(_LOCK, here).mappings().one()
     return Places(
         making=_place(connection, row["making"]), proving=_place(connection, row["proving"]), hold=row["hold"]
     )
@@ -25,21 +33,19 @@ def places(connection: Connection, app: str, environment: str) -> Places:
 
 def take_making(connection: Connection, run: Run) -> None:
     """Let `run` make."""
-    _set(connection, run, making=run.id)
+    connection.execute(_TAKE_MAKING, _place_of(run))
 
 
 def move_to_proving(connection: Connection, run: Run) -> None:
     """Let `run` prove, and free the place where it made."""
-    where = _where(run) & (environments.c.making == run.id)
-    connection.execute(update(environments).where(where).values(making=None))
-    _set(connection, run, proving=run.id)
+    connection.execute(_LEAVE["making"], _place_of(run))
+    connection.execute(_TAKE_PROVING, _place_of(run))
 
 
 def leave(connection: Connection, run: Run) -> None:
     """Free whatever place `run` has."""
-    for column in (environments.c.making, environments.c.proving):
-        where = _where(run) & (column == run.id)
-        connection.execute(update(environments).where(where).values({column: None}))
+    for statement in _LEAVE.values():
+        connection.execute(statement, _place_of(run))
 
 
 def set_hold(connection: Connection, app: str, environment: str, why: str, by: str, at: float | None) -> None:
@@ -54,12 +60,8 @@ def holds(connection: Connection) -> dict[tuple[str, str], str]:
     return {(app, name): why for app, name, why in connection.execute(statement)}
 
 
-def _where(run: Run):  # type: ignore[no-untyped-def]
-    return (environments.c.app == run.app) & (environments.c.name == run.environment)
-
-
-def _set(connection: Connection, run: Run, **values: int) -> None:
-    connection.execute(update(environments).where(_where(run)).values(**values))
+def _place_of(run: Run) -> dict[str, str | int]:
+    return {"of_app": run.app, "named": run.environment, "run": run.id}
 
 
 def _place(connection: Connection, run_id: int | None) -> Place | None:

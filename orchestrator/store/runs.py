@@ -132,14 +132,18 @@ def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
     return (*found, Rival(run=last.id, commit=last.commit, landed=True, begun=True)) if last else tuple(found)
 
 
-def waiting_in(connection: Connection, app: str, environment: str, limit: int = 20) -> list[int]:
-    """List the runs of an environment that wait for another run or for a hold to end, newest first."""
-    statement = (
-        select(runs.c.id)
-        .where(runs.c.app == app, runs.c.environment == environment, runs.c.state == "waiting")
-        .where(runs.c.reason.in_(("behind_run", "on_hold")))
-    )
-    return list(connection.execute(statement.order_by(runs.c.id.desc()).limit(limit)).scalars())
+_WAITING_IN = (
+    select(runs.c.id)
+    .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
+    .where(runs.c.state == "waiting", runs.c.reason.in_(("behind_run", "on_hold")))
+    .order_by(runs.c.id.desc())
+    .limit(20)
+)
+
+
+def waiting_in(connection: Connection, app: str, environment: str) -> list[int]:
+    """List the runs of an environment that wait for another run or for a hold to end, the newest 20 first."""
+    return list(connection.execute(_WAITING_IN, {"of_app": app, "in_environment": environment}).scalars())
 
 
 def waiting_promotions(connection: Connection, app: str, environment: str, before: int) -> list[int]:
@@ -167,20 +171,21 @@ def waiting_at(connection: Connection, names: Sequence[str]) -> list[tuple[int, 
     return [(row.id, row.app, row.environment) for row in connection.execute(_WAITING_AT, {"names": list(names)})]
 
 
+_LAST_COMMITTED = (
+    select(runs.c.id)
+    .join(stages, (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.COMMIT.value))
+    .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
+    .where(stages.c.state == StageState.SUCCEEDED.value, runs.c.commit != "", runs.c.id != bindparam("of_run"))
+    .order_by(stages.c.finished_at.desc(), runs.c.id.desc())
+    .limit(1)
+)
+
+
 def last_committed(connection: Connection, app: str, environment: str, *, before: int | None = None) -> Run | None:
     """Read the run whose change is the newest in Git for this environment (other than run `before`)."""
-    statement = (
-        select(runs)
-        .join(stages, (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.COMMIT.value))
-        .where(runs.c.app == app, runs.c.environment == environment)
-        .where(stages.c.state == StageState.SUCCEEDED.value, runs.c.commit != "")
-        .order_by(stages.c.finished_at.desc(), runs.c.id.desc())
-        .limit(1)
-    )
-    if before is not None:
-        statement = statement.where(runs.c.id != before)
-    found = load_many(connection, statement)
-    return found[0] if found else None
+    values = {"of_app": app, "in_environment": environment, "of_run": before or 0}
+    found = connection.execute(_LAST_COMMITTED, values).scalar_one_or_none()
+    return None if found is None else load(connection, found)
 
 
 def page(

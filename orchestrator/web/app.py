@@ -58,7 +58,7 @@ def create_app(
 
 
 def _configure(app: Flask, settings: Settings) -> None:
-    app.secret_key = auth.session_key(settings.state_dir)
+    app.secret_key = settings.session_key.reveal() or auth.session_key(settings.state_dir)
     app.session_interface = auth.Sessions()
     app.config.update(
         SESSION_COOKIE_NAME="pilotage_session",

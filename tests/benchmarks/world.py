@@ -77,14 +77,14 @@ class World:
 
 
 @contextmanager
-def world(*, runtime: str = "none", **server: object) -> Iterator[World]:
-    """Bring everything up and take it down again. :param runtime: as that of `Platform`."""
+def world(*, runtime: str = "none", module: str = "orchestrator.cli", **server: object) -> Iterator[World]:
+    """Bring everything up and take it down again. :param runtime, module: as those of `Platform` and `Product`."""
     with tempfile.TemporaryDirectory(prefix="pilotage-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         with Platform(folder / "platform", runtime=runtime) as platform, _images_removed(platform):
             bind = free_address()
             configuration = platform.configuration(bind, folder / "pilotage" / "state", **server)
-            with Product(folder / "pilotage", bind, configuration, platform.environ()) as product:
+            with Product(folder / "pilotage", bind, configuration, platform.environ(), module=module) as product:
                 platform.hook_to(product.url)
                 yield World(platform, product, folder)
 

@@ -122,14 +122,14 @@ def test_a_repository_that_cannot_be_reached_is_a_comparison_error(tmp_path):
             sandbox.stop()
 
 
-def test_a_thousand_applications_are_listed_in_one_request(tmp_path):
+def test_all_applications_are_listed_in_one_request(tmp_path):
     with gitops_repo(tmp_path) as repo:
         repo.chart("helm/shop-api")
         sandbox = SandboxArgoCD(
             state_dir=tmp_path / "state",
             docker_host="",
             token=TOKEN,
-            applications=[declared(repo, name=f"shop-{number}") for number in range(1000)],
+            applications=[declared(repo, name=f"shop-{number}") for number in range(100)],
             git_credentials=repo.access,
             runtime="none",
         )
@@ -141,7 +141,7 @@ def test_a_thousand_applications_are_listed_in_one_request(tmp_path):
                 if all(app["status"]["health"]["status"] == "Healthy" for app in found):
                     break
                 time.sleep(0.5)
-            assert len(found) == 1000
+            assert len(found) == 100
             assert {app["status"]["sync"]["status"] for app in found} == {"Synced"}
         finally:
             sandbox.stop()

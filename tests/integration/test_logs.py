@@ -202,10 +202,8 @@ def test_an_event_id_that_is_none_of_ours_is_left_aside(world: World, last: str)
 
 def test_a_finished_run_ends_its_stream_at_once(world: World) -> None:
     run = world.run(RunState.SUCCEEDED)
-    began = time.monotonic()
     answer = get(world, run, "follow=1")
     assert answer.text == ""
-    assert time.monotonic() - began < 1
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/x-ndjson"])

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.apps import Secret
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.services import tokens
@@ -285,6 +286,22 @@ def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: World) 
         for _, attributes in shown.tags:
             assert "style" not in attributes
             assert not [name for name in attributes if name.startswith("on")]
+
+
+def test_with_a_common_key_a_session_is_good_at_every_web_process(tmp_path: Path) -> None:
+    database, key = sqlite_database(tmp_path), Secret("0123456789abcdef0123456789abcdef")
+    one, other, stranger = (
+        make_world(database, tmp_path / name, **({"session_key": key} if name != "c" else {})) for name in "abc"
+    )
+    cookie = one.client("").post("/login", data={"token": one.tokens["viewer"]}, headers=OURS).headers["Set-Cookie"]
+    value = cookie.split(";")[0].removeprefix("pilotage_session=")
+
+    def seen_by(world: World) -> int:
+        client = world.client("")
+        client.set_cookie("pilotage_session", value)
+        return client.get("/runs").status_code
+
+    assert (seen_by(other), seen_by(stranger)) == (200, 303)
 
 
 def test_the_key_of_the_sessions_is_private_and_stays(tmp_path: Path) -> None:

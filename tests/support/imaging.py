@@ -137,7 +137,7 @@ class FakeEngine:
         self.after_push()
         return DIGEST
 
-    def tidy(self, repository: str, app: str, keep: int) -> list[str]:
+    def tidy(self, repository: str, app: str, keep: int, every: float = 0.0) -> list[str]:
         self.asked.append(f"tidy {repository} {app} {keep}")
         if self.tidy_error:
             raise self.tidy_error

@@ -60,6 +60,7 @@ class Engine:
 
     def __init__(self, host: str = "") -> None:
         self.host = host
+        self._tidied: dict[str, float] = {}
 
     def ping(self) -> str:
         """Return the engine's version."""
@@ -96,13 +97,18 @@ class Engine:
             raise
         return True
 
-    def tidy(self, repository: str, app: str, keep: int) -> list[str]:
+    def tidy(self, repository: str, app: str, keep: int, every: float = 0.0) -> list[str]:
         """Remove the older local images of an app, so that the engine's disk does not fill up.
 
         Only images with our label count, and of those only names in `repository` (without tag) and untagged ones.
 
         :param keep: how many of the newest stay. :return: the names that were removed.
+        :param every: do nothing when this process has tidied for the app within so many seconds.
         """
+        now = time.monotonic()
+        if now - self._tidied.get(app, -every) < every:
+            return []
+        self._tidied[app] = now
         label = f"{APP_LABEL}={app}"
         with _ours(Reason.ENGINE_REFUSED):
             self._api.prune_images(filters={"dangling": True, "label": label})

@@ -9,6 +9,8 @@ from workers.stages.order import Order, Tools
 
 PUSH_TIMEOUT = 1800.0
 """Seconds for one push."""
+TIDY_EVERY = 600.0
+"""Seconds between two looks for older images: the look takes longer than a small push."""
 KEPT_IMAGES = 3
 """Images of an app that stay in the engine, for their layers."""
 
@@ -66,7 +68,7 @@ def _tidy(order: Order, tools: Tools) -> None:
     """Remove older local images; what stands in the way of that is no reason to fail a good push."""
     name = f"{order.settings.registry.host}/{repository(order)}"
     try:
-        removed = tools.clients.engine.tidy(name, order.app.name, KEPT_IMAGES)
+        removed = tools.clients.engine.tidy(name, order.app.name, KEPT_IMAGES, TIDY_EVERY)
     except PilotageError as error:
         tools.log(f"older images were not removed from the engine: {error.evidence}")
         return

@@ -1,5 +1,6 @@
 """The foreign services of one run's stage, made on first use and shared where that is safe."""
 
+import uuid
 from functools import cached_property
 from pathlib import Path
 
@@ -50,10 +51,10 @@ class Shared:
         access = self.settings.gitops.access
         return Mirror(access, mirror_folder(self.folder, access.url), reasons=GITOPS)
 
-    @cached_property
     def commits(self) -> Commits:
-        """The queue of the GitOps branch."""
-        return Commits(self.database, self.bell, branch_key(self.settings.gitops), self.owner)
+        """The queue of the GitOps branch, for one writer: two runs of one process are two writers."""
+        owner = f"{self.owner}/{uuid.uuid4().hex[:8]}"
+        return Commits(self.database, self.bell, branch_key(self.settings.gitops), owner)
 
     @property
     def folder(self) -> Path:
@@ -72,7 +73,7 @@ class Clients:
         self.harbor = shared.harbor
         self.argocd = shared.argocd
         self.gitops = shared.gitops
-        self.commits = shared.commits
+        self.commits = shared.commits()
         gitops = shared.settings.gitops
         self.signing = (
             Signing(format=gitops.signing_format, key=gitops.signing_key) if gitops.signing_format else None

@@ -33,6 +33,12 @@ def test_the_answer_is_the_inboxs() -> None:
     assert (response.status_code, response.json) == (202, {"delivery": 1, "runs": [1]})
 
 
+def test_a_probe_is_told_that_the_process_answers() -> None:
+    inbox = FakeInbox()
+    response = make_app(inbox).test_client().get("/healthz")
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+
+
 def test_a_path_with_a_slash_at_its_end_is_no_redirect() -> None:
     assert post(FakeInbox(), "/webhooks/github/").status_code == 202
 

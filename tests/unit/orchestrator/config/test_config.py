@@ -122,6 +122,7 @@ server:
   database: postgresql://db/pilotage
   broker: redis://redis:6379/0
   state_dir: /var/lib/pilotage
+  session_key: ${SESSION_KEY}
   concurrency: 4
   poll_interval: 1m
   max_body: 10MiB
@@ -171,6 +172,7 @@ def test_every_key_reaches_the_settings() -> None:
     ]
     assert found.hooks[0].secrets == (ENVIRON["GITHUB_SECRET"], ENVIRON["GITLAB_TOKEN"])
     assert found.hooks[1].secrets == ()
+    assert found.session_key.reveal() == ENVIRON["SESSION_KEY"]
     assert [(c.name, c.kind, c.target, c.on, c.apps) for c in found.channels] == [
         ("team", "slack-api", "C01", frozenset({"failed", "succeeded"}), frozenset({"api"})),
         ("webhook-2", "webhook", "", frozenset(), frozenset()),

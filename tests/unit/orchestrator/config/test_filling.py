@@ -135,4 +135,4 @@ def test_an_alias_bomb_is_stopped() -> None:
 
     problems = read("\n".join(lines), {}, Path()).problems
 
-    assert [problem.message for problem in problems] == ["has more than 500000 values; look for aliases of aliases"]
+    assert [problem.message for problem in problems] == ["has more than 100000 values; look for aliases of aliases"]

@@ -1,7 +1,5 @@
 """The rules of .dockerignore, against what the docker command does."""
 
-import time
-
 import pytest
 
 from workers.clients.dockerignore import Ignore, read_patterns
@@ -62,7 +60,6 @@ def test_a_byte_order_mark_is_not_part_of_the_first_rule() -> None:
     assert Ignore(read_patterns(b"\xef\xbb\xbfsecret")).ignores("secret")
 
 
+@pytest.mark.timeout(20)
 def test_a_tangle_of_stars_does_not_take_forever() -> None:
-    began = time.monotonic()
     assert not ignores("**/" * 40 + "x", "/".join("a" * 60))
-    assert time.monotonic() - began < 1
