@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from orchestrator import journal
 from orchestrator.cli.errors import CliError, Code
@@ -28,7 +29,7 @@ _MAX_SOCKET_PATH = 100
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A Redis-compatible server: the same place, as Celery and as redis-py write it.
+    """A Redis-compatible server: the same place, as Celery and as redis-py write it; both unquote a path once.
 
     ``tend`` is to be called now and then; it starts an embedded server again that has ended.
     """
@@ -57,7 +58,7 @@ def embedded(state_dir: Path, holds: int) -> Iterator[Broker]:
     server = _Server([_program(), *_options(folder, socket)], holds)
     try:
         server.start()
-        broker = Broker(f"unix://{socket}", tend=server.tend)
+        broker = Broker(f"unix://{quote(str(socket))}", tend=server.tend)
         _wait_until_up(broker, server)
         yield broker
     finally:
