@@ -12,6 +12,7 @@ from orchestrator import tracing
 from orchestrator.cli import assembly
 from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker, embedded
+from orchestrator.cli.claim import Claims, claimed
 from orchestrator.cli.httpd import Httpd
 from orchestrator.cli.supervise import Supervisor
 from orchestrator.domain.apps import Settings
@@ -44,15 +45,19 @@ _LOADED = (
 
 
 def run(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Run everything until SIGTERM or SIGINT. `ready` is called with the address when all processes are started."""
-    with _broker(settings) as broker:
+    """Run everything until SIGTERM or SIGINT. `ready` is called with the address when all processes are started.
+
+    :raises CliError: somebody else has the state folder or the address, or a part does not start.
+    """
+    with claimed(Path(settings.state_dir), settings.bind) as claims, _broker(settings, claims) as broker:
         parts = Parts(settings, broker)
         database = parts.database()
         migrate.upgrade(database)
         _bootstrap_token(parts)
         database.dispose()
         _preload()
-        Supervisor(_processes(parts), tend=broker.tend).run(lambda: ready(f"http://{settings.bind}"))
+        supervisor = Supervisor(_processes(parts, claims), tend=broker.tend, stopping=claims.listener.close)
+        supervisor.run(lambda: ready(f"http://{settings.bind}"))
 
 
 def run_worker(parts: Parts, queue: str, concurrency: int) -> None:
@@ -78,22 +83,25 @@ def run_relay(parts: Parts) -> None:
     tracing.stop()
 
 
-def _processes(parts: Parts) -> dict[str, Callable[[], None]]:
+def _processes(parts: Parts, claims: Claims) -> dict[str, Callable[[], None]]:
     settings = parts.settings
 
     def web() -> None:
         assembly.log_as("web", settings)
-        Httpd(lambda: assembly.both_apps(parts), settings.bind).run()
+        Httpd(lambda: assembly.both_apps(parts), f"fd://{claims.listener.detach()}").run()
 
     def relay() -> None:
+        claims.drop()
         assembly.log_as("relay", settings)
         run_relay(parts)
 
     def builder() -> None:
+        claims.drop()
         assembly.log_as("worker-build", settings)
         run_worker(parts, "build", settings.concurrency)
 
     def deployer() -> None:
+        claims.drop()
         assembly.log_as("worker-deploy", settings)
         run_worker(parts, "deploy", DEPLOY_PROCESSES)
 
@@ -101,11 +109,11 @@ def _processes(parts: Parts) -> dict[str, Callable[[], None]]:
 
 
 @contextlib.contextmanager
-def _broker(settings: Settings) -> Iterator[Broker]:
+def _broker(settings: Settings, claims: Claims) -> Iterator[Broker]:
     if settings.broker:
         yield Broker(settings.broker)
         return
-    with embedded(Path(settings.state_dir)) as broker:
+    with embedded(Path(settings.state_dir), holds=claims.folder) as broker:
         yield broker
 
 

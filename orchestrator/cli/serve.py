@@ -39,10 +39,12 @@ def web(config: Config = None) -> None:
       pilotage web --config pilotage.yaml
     """
     from orchestrator.cli import assembly
+    from orchestrator.cli.claim import listen
     from orchestrator.cli.httpd import Httpd
 
     parts = _start("web", config)
-    Httpd(lambda: assembly.web_app(parts), parts.settings.bind).run()
+    listener = listen(parts.settings.bind)
+    Httpd(lambda: assembly.web_app(parts), f"fd://{listener.detach()}").run()
 
 
 def webhooks(config: Config = None) -> None:
@@ -53,10 +55,12 @@ def webhooks(config: Config = None) -> None:
       pilotage webhooks --config pilotage.yaml
     """
     from orchestrator.cli import assembly
+    from orchestrator.cli.claim import listen
     from orchestrator.cli.httpd import Httpd
 
     parts = _start("webhooks", config)
-    Httpd(lambda: assembly.webhooks_app(parts), parts.settings.bind).run()
+    listener = listen(parts.settings.bind)
+    Httpd(lambda: assembly.webhooks_app(parts), f"fd://{listener.detach()}").run()
 
 
 def worker(

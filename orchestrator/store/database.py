@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from orchestrator.domain.errors import Unavailable
@@ -23,7 +23,8 @@ LOCK_TIMEOUT = 30.0
 
 def sqlite_url(state_dir: str) -> str:
     """Return the URL of the database file in the state folder."""
-    return f"sqlite:///{Path(state_dir).absolute() / 'pilotage.db'}"
+    file = Path(state_dir).absolute() / "pilotage.db"
+    return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
 
 
 class Database:
