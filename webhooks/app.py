@@ -19,12 +19,13 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from orchestrator import access, journal
 from orchestrator.domain.apps import Hook
 from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.events import Delivery
 from orchestrator.domain.inbox import Answer, Inbox
 from webhooks.forges import FORGES, Forge
 from webhooks.headers import Headers
 from webhooks.payload import FORM
 from webhooks.problems import Turned, problem
-from webhooks.receive import Accepted, RefusedDelivery, receive
+from webhooks.receive import Accepted, RefusedDelivery, announced, receive
 
 RETRY_AFTER = 5
 """Seconds after which a forge may deliver again, when the inbox does not say."""
@@ -117,10 +118,17 @@ class _Door:
         return answer
 
     def _take(self, asked: PlainRequest, name: str) -> Answer:
-        row, hook = self._find(name)
-        _check_form(asked)
-        body = _read(asked, self.max_body)
-        result = receive(row, hook, Headers(asked.headers), body, self.now(), remote=asked.remote_addr or "")
+        row, headers, remote = _known(name), Headers(asked.headers), asked.remote_addr or ""
+        try:
+            hook = self._hook(name)
+            _check_form(asked)
+            body = _read(asked, self.max_body)
+        except Turned as turned:
+            if asked.method == "POST":  # what else comes is no delivery
+                sent = announced(row, headers, asked.content_length or 0, remote)
+                self._remember(sent, turned.reason, turned.detail)
+            raise
+        result = receive(row, hook, headers, body, self.now(), remote=remote)
         if isinstance(result, RefusedDelivery):
             raise self._refuse(row, result)
         with journal.about(forge=name, delivery=result.delivery.key):
@@ -135,24 +143,26 @@ class _Door:
         _log.info("webhook taken", delivery_id=told.body.get("delivery"), outcome=_outcome(told), reason=_why(told))
         return told
 
-    def _find(self, name: str) -> tuple[Forge, Hook]:
-        row, hook = FORGES.get(name), self.hooks.get(name)
-        if row is None:
-            raise Turned(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
+    def _hook(self, name: str) -> Hook:
+        hook = self.hooks.get(name)
         if hook is None:
             raise Turned(404, "forge", f"No hook is configured for {name}; set `webhooks.{name}` and restart.")
-        return row, hook
+        return hook
 
     def _refuse(self, row: Forge, result: RefusedDelivery) -> Turned:
-        log = _log.bind(forge=row.name, delivery=result.delivery.key)
-        log.warning("webhook refused", reason=result.reason, detail=result.detail, remote=result.delivery.remote)
-        try:
-            self.inbox.refuse(result.delivery, result.reason, result.detail)
-        except Unavailable as error:
-            log.error("refused webhook not written down", reason=error.reason.value, detail=error.evidence)
+        self._remember(result.delivery, result.reason, result.detail)
         # RFC 9110 section 15.5.2: a 401 says which proof is wanted.
         wanted = {"WWW-Authenticate": f'Webhook header="{row.proof_header}"'} if result.status == 401 else {}
         return Turned(result.status, result.reason, f"The delivery was refused: {result.detail}.", wanted)
+
+    def _remember(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """Log a refusal and write it down; where that is not possible the answer stays the same."""
+        log = _log.bind(forge=delivery.hook, delivery=delivery.key)
+        log.warning("webhook refused", reason=reason, detail=detail, remote=delivery.remote)
+        try:
+            self.inbox.refuse(delivery, reason, detail)
+        except Unavailable as error:
+            log.error("refused webhook not written down", reason=error.reason.value, detail=error.evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,6 +180,14 @@ class _Front:
 
 
 _PATHS = {f"/webhooks/{name}{end}": name for name in FORGES for end in ("", "/")}
+
+
+def _known(name: str) -> Forge:
+    """Find a forge. What is sent to another path than that of a forge leaves no trace: it is nobody's delivery."""
+    row = FORGES.get(name)
+    if row is None:
+        raise Turned(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
+    return row
 
 
 def _check_form(asked: PlainRequest) -> None:

@@ -24,6 +24,7 @@ ENVIRONMENTS = (
     "twice",
     "cli",
     "watched",
+    "scan",
 )
 
 

@@ -70,8 +70,10 @@ def test_answers_are_counted_by_forge_and_an_invented_name_makes_no_new_one() ->
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_other_methods_are_told_which_one(method: str) -> None:
-    response = make_app(FakeInbox()).test_client().open("/webhooks/github", method=method)
+    inbox = FakeInbox()
+    response = make_app(inbox).test_client().open("/webhooks/github", method=method)
     assert_problem(response, 405, "method")
+    assert not inbox.refused
     assert response.headers["Allow"] == "POST"
 
 
@@ -165,6 +167,40 @@ def test_when_it_cannot_be_written_down_the_forge_is_asked_to_come_again(asked: 
 def test_a_bad_signature_is_a_401_even_when_it_cannot_be_written_down() -> None:
     inbox = FakeInbox(error=Unavailable(Reason.INTERNAL))
     assert_problem(post(inbox, data=b"{}"), 401, "signature")
+
+
+UNREAD: dict[str, tuple[dict[str, Any], str]] = {
+    "too large": ({"data": b"x" * 100_001}, "too_large"),
+    "too large, as it says": ({"data": b"x", "environ_overrides": {"CONTENT_LENGTH": "9" * 19}}, "too_large"),
+    "another type": ({"headers": CASE.headers() | {"Content-Type": "text/plain"}}, "content_type"),
+    "compressed": ({"headers": CASE.headers() | {"Content-Encoding": "gzip"}}, "content_encoding"),
+    "cut short": ({"environ_overrides": {"CONTENT_LENGTH": str(len(CASE.body) + 1)}}, "malformed"),
+}
+
+
+@pytest.mark.parametrize("name", UNREAD)
+def test_what_is_turned_away_unread_is_written_down_by_its_headers(name: str, logged: Logged) -> None:
+    changed, reason = UNREAD[name]
+    inbox = FakeInbox()
+    asked = {"data": CASE.body, "headers": CASE.headers()} | changed
+    client = make_app(inbox, max_body=100_000).test_client()
+    response = client.post("/webhooks/github", **asked)
+    assert response.json["reason"] == reason
+    ((delivery, why, detail),) = inbox.refused
+    assert (delivery.hook, delivery.key, delivery.event) == ("github", CASE.headers()["X-GitHub-Delivery"], "push")
+    assert (delivery.remote, delivery.sha256) == ("127.0.0.1", "")
+    assert 0 < delivery.size < 2**31
+    assert (why, detail) == (reason, response.json["detail"])
+    assert [one["reason"] for one in logged.of("webhook refused")] == [reason]
+
+
+def test_a_forge_without_a_hook_is_written_down_and_an_unknown_one_is_not() -> None:
+    inbox = FakeInbox()
+    client = create_app({}, inbox, max_body=100_000, now=lambda: NOW).test_client()
+    for path in ("/webhooks/github", "/webhooks/sourceforge", "/webhooks/github/other"):
+        assert client.post(path, data=CASE.body, headers=CASE.headers()).status_code == 404
+    assert [(delivery.hook, reason) for delivery, reason, _ in inbox.refused] == [("github", "forge")]
+    assert "`webhooks.github`" in inbox.refused[0][2]
 
 
 def test_neither_secret_nor_body_is_logged(logged: Logged) -> None:
