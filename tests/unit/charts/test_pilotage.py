@@ -90,12 +90,14 @@ def test_a_credential_comes_from_the_first_place_that_has_it(tmp_path: Path) -> 
 
 
 def test_only_real_references_need_a_credential(tmp_path: Path) -> None:
-    config = {"server": {"database": "$${NOT}", "broker": "${A:-redis://redis}", "session_key": "${file:/run/key}"}}
-    values = {"credentials": {"existingSecret": "", "values": {}}, "extraEnv": [{"name": "GIVEN", "value": "x"}]}
+    server = {"database": "$${NOT}", "broker": "${A:-redis://redis}", "session_key": "${file:/run/key}"}
     known = dict.fromkeys(("HARBOR_PASSWORD", "GITOPS_TOKEN", "ARGOCD_TOKEN", "GITHUB_SECRET"), "x")
-    values["credentials"] = {"existingSecret": "", "values": known}
-    config["apps"] = [{"name": "x", "token": "${GIVEN}"}]  # type: ignore[assignment]
-    found = render(tmp_path, {**values, "config": config})
+    values = {
+        "config": {"server": server, "apps": [{"name": "x", "token": "${GIVEN}"}]},
+        "credentials": {"existingSecret": "", "values": known},
+        "extraEnv": [{"name": "GIVEN", "value": "x"}],
+    }
+    found = render(tmp_path, values)
     assert sources(container(found, "web")).keys() == known.keys()
 
 
