@@ -49,7 +49,7 @@ class Stack:
         )
         return [line for *command, label in lists for line in docker(*command, "--filter", label).split()]
 
-    def compose(self, *arguments: str, timeout: float = 60) -> str:
+    def compose(self, *arguments: str, timeout: float = 300) -> str:
         """Run a command of Compose with the profile demo and return what it printed."""
         command = [self._compose, "--profile", "demo", *arguments]
         # The project must get by with what .env says.

@@ -58,6 +58,11 @@ def test_a_forge_without_a_hook_is_told_the_setting() -> None:
     assert "`webhooks.gitlab`" in response.json["detail"]
 
 
+def test_a_probe_is_answered_whatever_the_inbox_does() -> None:
+    answer = make_app(FakeInbox()).test_client().get("/healthz")
+    assert (answer.status_code, answer.json) == (200, {"status": "ok"})
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
 def test_other_methods_are_told_which_one(method: str) -> None:
     response = make_app(FakeInbox()).test_client().open("/webhooks/github", method=method)
