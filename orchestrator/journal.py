@@ -14,6 +14,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
@@ -23,6 +24,11 @@ from orchestrator.log_fields import FIELDS, LIBRARY_EVENT, fit
 
 OURS = ("orchestrator", "workers", "webhooks")
 """The packages to which the configured level applies; libraries never say less than a warning."""
+
+
+_OURS_ALONE = frozenset({"ts", "level", "service", "logger", "event"})
+"""Fields whose values are never anybody else's words."""
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 
 @dataclass(slots=True)
@@ -49,8 +55,7 @@ def configure(service: str, mask: Callable[[str], str] = str, level: str = "info
         processors=[
             structlog.stdlib.filter_by_level,
             structlog.contextvars.merge_contextvars,
-            structlog.stdlib.add_log_level,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+            _hand_on,
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=True,
@@ -79,12 +84,6 @@ def about(**ids: Any) -> AbstractContextManager[Any]:
 
 def _take_over_root(level: str) -> None:
     handler = _Handler(_raw(sys.stdout))
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, _library],
-            processors=[structlog.processors.TimeStamper(fmt="iso", key="ts"), _add_common, _add_error, _line],
-        )
-    )
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(logging.WARNING, logging.getLevelName(level)))
@@ -113,37 +112,34 @@ class _Handler(logging.StreamHandler[Any]):
             self.handleError(record)
 
     def format(self, record: logging.LogRecord) -> str:
-        """Word a line, also when its own words and arguments do not go together."""
-        try:
-            return super().format(record)
-        except (TypeError, ValueError):
-            record.msg, record.args = f"{record.msg} {record.args}", None
-            return super().format(record)
+        """Word a line, ours (its fields are there as a mapping) or a library's."""
+        event = record.msg if isinstance(record.msg, dict) else _library(record)
+        about_all = {
+            "ts": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds")[:-6] + "Z",
+            "level": record.levelname.lower(),
+            "service": _process.service,
+            "logger": record.name,
+        }
+        error = record.exc_info[1] if record.exc_info else None
+        return _line({**event, **about_all, **(describe(error) if error else {})})
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the library's name
         """Say nothing: a traceback on standard error would be no line of ours."""
 
 
-def _library(_logger: Any, _name: str, event: Any) -> Any:
+def _hand_on(_logger: Any, _name: str, event: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Hand the fields of a line to the standard library, where libraries log too."""
+    error = event.pop("exc_info", None)
+    return (event,), {"exc_info": error}
+
+
+def _library(record: logging.LogRecord) -> dict[str, Any]:
     """Put a library's words, which are never constant, where free words belong."""
-    return {**event, "event": LIBRARY_EVENT, "detail": event["event"]}
-
-
-def _add_common(_logger: Any, _name: str, event: Any) -> Any:
-    return {**event, "service": _process.service, "logger": event["_record"].name}
-
-
-def _add_error(_logger: Any, _name: str, event: Any) -> Any:
-    error = _error_of(event.pop("exc_info", None))
-    return event if error is None else {**event, **describe(error)}
-
-
-def _error_of(given: Any) -> BaseException | None:
-    """Find the exception in what logging takes for one: itself, a triple, or that it is being handled."""
-    if isinstance(given, BaseException):
-        return given
-    triple = given if isinstance(given, tuple) else sys.exc_info() if given else ()
-    return next((one for one in triple if isinstance(one, BaseException)), None)
+    try:
+        detail = record.getMessage()
+    except (TypeError, ValueError):  # its words and its arguments do not go together
+        detail = f"{record.msg} {record.args}"
+    return {**structlog.contextvars.get_contextvars(), "event": LIBRARY_EVENT, "detail": detail}
 
 
 def describe(error: BaseException) -> dict[str, str]:
@@ -154,12 +150,14 @@ def describe(error: BaseException) -> dict[str, str]:
     return {"err_type": name, "err_msg": str(error), "err_stack": stack}
 
 
-def _line(_logger: Any, _name: str, event: Mapping[str, Any]) -> str:
+def _line(event: Mapping[str, Any]) -> str:
     """Word the line: known fields only, each of its type, without secrets."""
-    mask = _process.mask
-    values = {name: event[name] for name in FIELDS if event.get(name) is not None}
-    masked = {name: mask(value) if isinstance(value, str) else value for name, value in values.items()}
-    return json.dumps({name: fit(name, value) for name, value in masked.items()}, ensure_ascii=False)
+    return _encode({name: _clean(name, event[name]) for name in FIELDS if event.get(name) is not None})
+
+
+def _clean(name: str, value: Any) -> Any:
+    whole = isinstance(value, int) and FIELDS[name].kind == "long"
+    return fit(name, value if whole or name in _OURS_ALONE else _process.mask(str(value)))
 
 
 _log = get(__name__)

@@ -92,14 +92,15 @@ def test_secrets_are_masked_wherever_they_stand() -> None:
     lines = said(
         """
 log.info("duty failed", detail="token s3cret")
+log.info("duty failed", detail=ValueError("token s3cret"))
 logging.getLogger("git").warning("clone https://x:s3cret@forge/")
 raise RuntimeError("s3cret")
 """
     )
 
     assert "s3cret" not in json.dumps(lines)
-    assert [lines[0]["detail"], lines[1]["detail"], lines[2]["err_msg"]] == [
-        "token ***", "clone https://x:***@forge/", "***"
+    assert [lines[0]["detail"], lines[1]["detail"], lines[2]["detail"], lines[3]["err_msg"]] == [
+        "token ***", "token ***", "clone https://x:***@forge/", "***"
     ]  # fmt: skip
 
 
