@@ -112,6 +112,8 @@ def fold(connection: Connection) -> int:
         return 0
     wanted = tuple_(tallies.c.name, tallies.c.labels).in_([tuple(key) for key in keys])
     found = connection.execute(select(tallies).where(wanted).with_for_update(skip_locked=True)).all()
+    if not found:
+        return 0
     sums: dict[tuple[str, str], float] = {}
     for row in found:
         sums[row.name, row.labels] = sums.get((row.name, row.labels), 0.0) + row.value

@@ -1,7 +1,9 @@
 """What is counted: once, by every process into the same tables, whatever is rolled back, restarted or folded."""
 
 import re
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -219,6 +221,28 @@ def test_folding_changes_no_sum(site: Site) -> None:
     assert _rows(site) < rows
     site.deploy(4)
     assert _counted(site)['pilotage_runs_total{app="plate-web",env="stg",result="succeeded"}'] == 4
+
+
+def test_two_that_fold_while_others_count_lose_nothing(site: Site) -> None:
+    reconcile, stop = Reconcile(site.database, site.settings), threading.Event()
+
+    def fold() -> None:
+        while not stop.is_set():
+            reconcile.fold_tallies()
+
+    def count() -> None:
+        for _ in range(50):
+            with site.database.write() as connection:
+                tallies.add(connection, {(metrics.LEASES_LOST.name, ()): 1.0})
+
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        folding = [pool.submit(fold) for _ in range(2)]
+        for counting in [pool.submit(count) for _ in range(4)]:
+            counting.result()
+        stop.set()
+        for one in folding:
+            one.result()
+    assert site.metrics()["pilotage_leases_lost_total"] == 200
 
 
 def test_the_queue_tells_who_waits_for_a_worker_and_who_has_one(site: Site) -> None:
