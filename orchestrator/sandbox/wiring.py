@@ -102,6 +102,7 @@ def _app(forge: str, environments: Sequence[str]) -> dict[str, object]:
         "token": "${GITOPS_TOKEN}",
         **_readable(forge),
         "image": samples.IMAGE,
+        "scan": {"fail_on": "critical"},
         "environments": [
             {
                 "name": name,

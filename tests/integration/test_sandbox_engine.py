@@ -12,6 +12,7 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.engine import ATTEMPTS, ensure_engine, home_of
 from tests.support.engine import BUSYBOX, Journal, require_engine, tar_of
+from tests.support.needs import require, require_program
 from workers.clients.docker import Engine
 
 NOWHERE = "unix:///nonexistent/docker.sock"
@@ -19,13 +20,10 @@ NO_BRIDGE = ATTEMPTS[1:]
 """Not the first attempt: nobody needs the bridge here, and rules for it take time."""
 
 
-def can_start() -> bool:
-    return os.geteuid() == 0 and shutil.which("dockerd") is not None
-
-
-needs_dockerd = pytest.mark.skipif(
-    not can_start() and os.environ.get("CI") != "true", reason="dockerd cannot be started here"
-)
+@pytest.fixture
+def dockerd() -> None:
+    require_program("dockerd", "docker.io")
+    require(os.geteuid() == 0, "only root can start dockerd")
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +56,7 @@ def test_an_engine_that_answers_is_used(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 @pytest.mark.slow
-@needs_dockerd
+@pytest.mark.usefixtures("dockerd")
 def test_an_engine_is_started_builds_and_leaves_nothing_behind(tmp_path: Path) -> None:
     with ensure_engine(tmp_path, NOWHERE, NO_BRIDGE) as host:
         assert host != NOWHERE
@@ -85,7 +83,7 @@ def build_something(engine: Engine) -> None:
 
 @pytest.mark.engine
 @pytest.mark.slow
-@needs_dockerd
+@pytest.mark.usefixtures("dockerd")
 def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
     with (
         pytest.raises(Unavailable, match="dockerd does not start") as caught,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import yaml
 
 from tests.support.charts import ROOT, Case, resources
 from tests.support.pilotage_chart import CHART, blocks, case, kinds, named, render
+from tests.support.pod_rules import containers, pods
 
 RULES = CHART / "rules/pilotage.yaml"
 DASHBOARDS = sorted(CHART.glob("dashboards/*.json"))
@@ -68,6 +70,28 @@ def test_every_dashboard_arrives_as_it_is() -> None:
         assert resource["metadata"]["labels"]["grafana_dashboard"] == "1"
         assert json.loads(resource["data"][file.name]) == json.loads(file.read_text(encoding="utf-8"))
     assert len([name for name in kinds(found, "ConfigMap") if "dashboard" in name]) == len(DASHBOARDS)
+
+
+def test_the_chart_is_of_the_version_of_the_program_and_lists_the_images_of_others() -> None:
+    chart = yaml.safe_load((CHART / "Chart.yaml").read_text(encoding="utf-8"))
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert chart["appVersion"] == project["version"]
+    listed = {one["image"] for one in yaml.safe_load(chart["annotations"]["artifacthub.io/images"])}
+    engines = {
+        part["image"]
+        for mode in ("dind", "dind-rootless")
+        for _, pod in pods(resources("helm4", case(mode)))
+        for part in containers(pod)
+        if part["name"] == "engine"
+    }
+    assert listed == engines
+
+
+def test_the_figure_that_scales_builders_is_one_that_is_told() -> None:
+    metrics = pytest.importorskip("orchestrator.domain.metrics")
+    row = next(metric for metric in metrics.METRICS if metric.name == "pilotage_queue_runs")
+    assert {"ready", "running"} <= set(row.labels["state"])
+    assert "build" in row.labels["queue"]
 
 
 def test_builders_are_scaled_by_what_runs_and_what_is_due() -> None:
