@@ -26,8 +26,8 @@ FILES = sorted(
 RULES = CHARTS / "pilotage/rules/pilotage.yaml"
 DOMAIN = "example.com"
 PUBLIC = {
-    "argoproj.github.io", "charts.jenkins.io", "fluent.github.io", "grafana-community.github.io", "helm.elastic.co",
-    "helm.goharbor.io", "prometheus-community.github.io", "kubernetes.default.svc", "json-schema.org",
+    "argoproj.github.io", "charts.jenkins.io", "fluent.github.io", "github.com", "grafana-community.github.io",
+    "helm.elastic.co", "helm.goharbor.io", "prometheus-community.github.io", "kubernetes.default.svc",
     "prometheus-server.monitoring.svc", "prometheus-alertmanager.monitoring.svc",
 }  # fmt: skip
 SECRET = re.compile(r"(password|secret|token|apikey|credential)s?$", re.IGNORECASE)
