@@ -8,6 +8,7 @@ import yaml
 
 from orchestrator.cli import COMMANDS
 from orchestrator.config import check_text
+from orchestrator.heartbeat import SERVICES
 from tests.support.charts import Case, cases, rendered, resources
 from tests.support.pilotage_chart import (
     CHART,
@@ -105,13 +106,16 @@ def test_only_real_references_need_a_credential(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("one", OURS)
 def test_every_process_runs_a_command_that_exists(one: Case) -> None:
-    # `alive` is the probe of processes without HTTP.
-    known = {*COMMANDS, "alive"}
     for _, pod in pods(resources("helm4", one)):
         for part in containers(pod):
             args = part.get("args", [])
             if args and part["name"] != "engine":
-                assert args[0] in known
+                assert args[0] in COMMANDS
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                command = part.get(probe, {}).get("exec", {}).get("command", [])
+                if command[:1] == ["pilotage"]:
+                    assert command[1] in COMMANDS
+                    assert command[2] in SERVICES
             if args[:2] == ["worker", "--queue"]:
                 assert args[2] in QUEUES
 
