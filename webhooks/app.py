@@ -43,7 +43,6 @@ def create_app(hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: C
     :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
     """
     app = Flask(__name__, static_folder=None)
-    app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})  # the process answers; nothing else is looked at
     door = _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now))
     app.wsgi_app = _Front(door=door, flask=app.wsgi_app)  # type: ignore[method-assign]
     # For probes. It says that the process answers, and nothing about the database, which is no reason to restart it.

@@ -9,7 +9,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from celery import Celery
 from kombu.exceptions import OperationalError
@@ -27,8 +26,6 @@ IDLE = 1.0
 """Seconds after which the tables are looked at even if nobody rang."""
 REPAIR = 5.0
 """Seconds between two repairs."""
-PULSE = 10.0
-"""Seconds between two signs of life."""
 
 
 GRACE = 10.0
@@ -105,18 +102,6 @@ class Relay:
                 pause = REPAIR
             self._since.pop(duty.name, None)
             self.stopping.wait(pause)
-
-
-class Pulse:
-    """Touches a file for the probe of an orchestrator, as workers do; a relay has no port that could be asked."""
-
-    def __init__(self, state_dir: str) -> None:
-        self._file = Path(state_dir) / "relay.alive"
-
-    def once(self, _stopping: threading.Event) -> float:
-        """Touch it. :raises OSError: the state folder cannot be written to."""
-        self._file.touch()
-        return PULSE
 
 
 class Publisher:

@@ -139,7 +139,7 @@ def relay(parts_: Parts) -> "Relay":
     from workers.clients.argocd import ArgoClient
     from workers.messenger import Messenger
     from workers.polling import Polling, Tidying
-    from workers.relay import Duty, Publisher, Pulse, Relay, Repairs
+    from workers.relay import Duty, Publisher, Relay, Repairs
 
     settings, database, bell = parts_.settings, parts_.database(), parts_.bell()
     reconcile = Reconcile(database, settings)
@@ -151,7 +151,6 @@ def relay(parts_: Parts) -> "Relay":
     ]
     return Relay(
         (
-            Duty(name="pulse", once=Pulse(settings.state_dir).once),
             Duty(name="publisher", once=Publisher(reconcile, make_celery(parts_.broker.celery_url), bell).once),
             Duty(name="repairs", once=Repairs(reconcile, bell).once),
             Duty(name="argo watch", once=watch.once),
