@@ -31,7 +31,8 @@ FIELDS: dict[str, LogField] = {
     "level": LogField("keyword", "`debug`, `info`, `warning`, `error` or `critical`.", always=True),
     "service": LogField(
         "keyword",
-        "Which process: `web`, `webhooks`, `relay`, `worker-build`, `worker-deploy`, `migrate` or `up`.",
+        "Which process: `web`, `webhooks`, `relay`, `worker` (both queues), `worker-build`, `worker-deploy`, "
+        "`migrate` or `up`.",
         always=True,
     ),
     "logger": LogField("keyword", "Which module, ours or a library's.", always=True),

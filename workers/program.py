@@ -1,7 +1,7 @@
 """Celery's worker program, with what it lacks: signs of life without a broker, a quiet stop, our log."""
 
 import mmap
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from celery import Celery, bootsteps, signals
@@ -101,19 +101,24 @@ def _take_pool_log(**_: Any) -> None:
     get_multiprocessing_logger().propagate = True
 
 
-def run(celery: Celery, queue: str, concurrency: int) -> None:
-    """Be a worker until SIGTERM: finish what is at hand, then return."""
+def run(celery: Celery, queues: Sequence[str], concurrency: int, pool: str = "prefork") -> None:
+    """Be a worker until SIGTERM: finish what is at hand, then return.
+
+    :param pool: ``prefork`` (a process for each run at work) or ``threads`` (all in this process, a third of the
+        memory). Nothing relies on Celery to stop a task: stages stop at their checkpoints, and every foreign call has
+        a deadline of its own.
+    """
     leave_logging_alone()
     celery.steps["consumer"].add(Pulse)
     Program(
         app=celery,
-        pool="prefork",
+        pool=pool,
         concurrency=concurrency,
-        queues=[queue],
+        queues=list(queues),
         without_mingle=True,
         without_gossip=True,
         without_heartbeat=True,
-        hostname=f"{queue}@%h",
+        hostname=f"{'-'.join(queues)}@%h",
         redirect_stdouts=False,
         quiet=True,
     ).start()

@@ -4,7 +4,9 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from celery import Celery
 
@@ -19,6 +21,7 @@ from orchestrator.services.execution import Execution
 from orchestrator.store.database import Database
 from orchestrator.store.tokens import seen_alive
 from workers.application import make_celery, on_child_end, on_fork, on_heartbeat
+from workers.lanes import Lane
 from workers.program import Stopping, on_stop
 from workers.shell import Shell
 from workers.stages.toolbox import Shared
@@ -31,69 +34,87 @@ MakeDatabase = Callable[[], Database]
 
 
 class WorkerProcess:
-    """What one pool process needs, made after the fork: connections do not survive one."""
+    """What one pool process needs, made after the fork: connections do not survive one.
+
+    :param lanes: the queues that it serves, each with the number of runs that it looks at together.
+    """
 
     def __init__(
         self,
         settings: Settings,
         make_database: MakeDatabase,
         bell_url: str,
-        queue: str,
+        lanes: Mapping[str, int],
         stopping: Callable[[], bool] = lambda: False,
     ) -> None:
         self._stopping = stopping
         self._settings = settings
         self._make_database = make_database
         self._bell_url = bell_url
-        self._queue = queue
-        self._shell: Shell | None = None
+        self._widths = dict(lanes)
+        self._lanes: dict[str, Lane] = {}
+        self._making = threading.Lock()
 
     def forget(self) -> None:
         """Start anew in a forked process."""
-        self._shell = None
+        self._lanes = {}
 
-    def look(self, run_id: int) -> None:
-        """Look at a run; a database that is away is not this task's problem: the relay repeats the wake-up."""
-        if self._shell is None:
-            self._shell = self._make()
+    def look(self, run_id: int, queue: str) -> None:
+        """Look at a run whose wake-up came through a queue."""
+        with self._making:
+            self._lanes = self._lanes or self._make()
+        lane = self._lanes.get(queue) or next(iter(self._lanes.values()))
+        lane.take(run_id)
+
+    def _look(self, shell: Shell, run_id: int) -> None:
+        """Look; a database that is away is not this task's problem: the relay repeats the wake-up."""
         try:
-            self._shell.look(run_id)
+            shell.look(run_id)
         except Unavailable as error:
             log.warning("run not looked at", run=run_id, reason=error.reason.value, detail=error.evidence)
         except Exception:  # the shell of a task: Celery's own line would not say which run
             log.exception("look broke", run=run_id)
 
-    def _make(self) -> Shell:
+    def _make(self) -> dict[str, Lane]:
         owner = f"{socket.gethostname()}:{os.getpid()}"
         database, bell = self._make_database(), Bell(self._bell_url)
         shared = Shared(self._settings, database, bell, owner)
         mask = Mask(secrets_in(self._settings))
-        return Shell(shared, Execution(database, self._settings, bell, owner), mask, self._queue, self._stopping)
+        execution = Execution(database, self._settings, bell, owner)
+        shells = {queue: Shell(shared, execution, mask, queue, self._stopping) for queue in self._widths}
+        return {
+            queue: Lane(partial(self._look, shell), self._widths[queue], self._stopping)
+            for queue, shell in shells.items()
+        }
 
 
 def register(celery: Celery, process: WorkerProcess) -> None:
     """Give the Celery application its task."""
 
     # Later versions may send more arguments: a worker of this version must not fail on them during an upgrade.
-    @celery.task(name=LOOK, ignore_result=True)  # type: ignore[untyped-decorator]
-    def look(run_id: int, *_: object, **__: object) -> None:
-        process.look(run_id)
+    @celery.task(name=LOOK, bind=True, ignore_result=True)  # type: ignore[untyped-decorator]
+    def look(task: Any, run_id: int, *_: object, **__: object) -> None:
+        process.look(run_id, str((task.request.delivery_info or {}).get("routing_key", "")))
 
 
-def worker(settings: Settings, make_database: MakeDatabase, bell_url: str, broker_url: str, queue: str) -> Celery:
-    """Make the Celery application of a worker that serves `queue`.
+def worker(
+    settings: Settings, make_database: MakeDatabase, bell_url: str, broker_url: str, lanes: Mapping[str, int]
+) -> Celery:
+    """Make the Celery application of a worker.
 
+    :param lanes: the queues that it serves, each with the number of runs that it looks at together.
     :param bell_url: the broker as redis-py names it. :param broker_url: the same as Celery names it.
     """
     celery = make_celery(broker_url)
     stopping = Stopping()
-    process = WorkerProcess(settings, make_database, bell_url, queue, stopping)
+    process = WorkerProcess(settings, make_database, bell_url, lanes, stopping)
     register(celery, process)
     on_fork(process.forget)
     on_fork(tracing.start)
     on_child_end(tracing.stop)
     on_stop(stopping.set)
-    on_heartbeat(Alive(settings, make_database, queue))
+    for queue in lanes:
+        on_heartbeat(Alive(settings, make_database, queue))
     return celery
 
 

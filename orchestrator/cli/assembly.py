@@ -1,7 +1,7 @@
 """Putting the parts of each process together: the one place that knows them all."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -129,11 +129,11 @@ def both_apps(parts_: Parts) -> Both:
     return Both(web_app(parts_, database), webhooks_app(parts_, database))
 
 
-def worker_app(parts_: Parts, queue: str) -> "Celery":
-    """Make the Celery application of a worker."""
+def worker_app(parts_: Parts, lanes: Mapping[str, int]) -> "Celery":
+    """Make the Celery application of a worker. :param lanes: as those of `workers.tasks.worker`."""
     from workers.tasks import worker
 
-    return worker(parts_.settings, parts_.database, parts_.broker.redis_url, parts_.broker.celery_url, queue)
+    return worker(parts_.settings, parts_.database, parts_.broker.redis_url, parts_.broker.celery_url, lanes)
 
 
 def relay(parts_: Parts) -> "Relay":

@@ -5,7 +5,7 @@ import importlib
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from orchestrator import tracing
@@ -18,7 +18,8 @@ from orchestrator.cli.supervise import Supervisor
 from orchestrator.domain.apps import Settings
 from orchestrator.store import migrate
 
-DEPLOY_PROCESSES = 2
+DEPLOYS = 4
+"""Runs that one machine looks at together, beside those that it builds."""
 
 _LOADED = (
     "orchestrator.web.app",
@@ -34,7 +35,7 @@ _LOADED = (
     "celery.app.amqp",
     "celery.app.trace",
     "celery.apps.worker",
-    "celery.concurrency.prefork",
+    "celery.concurrency.thread",
     "celery.events.dispatcher",
     "celery.worker.autoscale",
     "celery.worker.components",
@@ -60,13 +61,19 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
         supervisor.run(lambda: ready(f"http://{settings.bind}"))
 
 
-def run_worker(parts: Parts, queue: str, concurrency: int) -> None:
-    """Be a worker until SIGTERM: finish what is at hand, then end."""
+def run_worker(parts: Parts, lanes: Mapping[str, int], pool: str = "prefork") -> None:
+    """Be a worker until SIGTERM: finish what is at hand, then end.
+
+    :param lanes: the queues that it serves, each with the number of runs that it looks at together.
+    """
     from workers.program import run as run_program
 
     # Its advice is an option that we do not have; the documents say how to run as a user of one's own.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser")
-    run_program(assembly.worker_app(parts, queue), queue, concurrency)
+    if pool == "threads":
+        tracing.start()  # a pool of processes starts it in each
+    run_program(assembly.worker_app(parts, lanes), tuple(lanes), sum(lanes.values()), pool)
+    tracing.stop()
 
 
 def run_relay(parts: Parts) -> None:
@@ -95,17 +102,12 @@ def _processes(parts: Parts, claims: Claims) -> dict[str, Callable[[], None]]:
         assembly.log_as("relay", settings)
         run_relay(parts)
 
-    def builder() -> None:
+    def worker() -> None:
         claims.drop()
-        assembly.log_as("worker-build", settings)
-        run_worker(parts, "build", settings.concurrency)
+        assembly.log_as("worker", settings)
+        run_worker(parts, {"build": settings.concurrency, "deploy": DEPLOYS}, pool="threads")
 
-    def deployer() -> None:
-        claims.drop()
-        assembly.log_as("worker-deploy", settings)
-        run_worker(parts, "deploy", DEPLOY_PROCESSES)
-
-    return {"web": web, "relay": relay, "worker build": builder, "worker deploy": deployer}
+    return {"web": web, "relay": relay, "worker": worker}
 
 
 @contextlib.contextmanager

@@ -79,7 +79,7 @@ def worker(
 
     if queue not in QUEUES:
         raise CliError(f"There is no queue {queue!r}; choose one of {', '.join(QUEUES)}.", Code.USAGE)
-    run_worker(_start(f"worker-{queue}", config), queue, concurrency)
+    run_worker(_start(f"worker-{queue}", config), {queue: concurrency})
 
 
 def relay(config: Config = None) -> None:

@@ -81,7 +81,7 @@ def main(folder: Path, redis_url: str) -> None:
     settings = replace(settings_of(folder), log_level=os.environ.get("PILOTAGE_LOG_LEVEL", "info"))
     assembly.log_as(f"worker-{QUEUE}", settings)
     shell.STAGES = {name: stage(name, folder) for name in StageName}  # type: ignore[assignment]
-    run_worker(Parts(settings, Broker(redis_url)), QUEUE, 1)
+    run_worker(Parts(settings, Broker(redis_url)), {QUEUE: 1})
 
 
 if __name__ == "__main__":
