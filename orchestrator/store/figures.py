@@ -5,12 +5,21 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, bindparam, func, select, text, union_all
 
+<<<<<<< HEAD
 from orchestrator.domain.runs import STAGE_ORDER, Run, StageName
 from orchestrator.store.runs import load_many
 from orchestrator.store.schema import environments, notifications, runs, stages, wakes
+=======
+from orchestrator.domain.runs import Run, RunState, StageName, StageState
+from orchestrator.store.runs import load_many
+from orchestrator.store.schema import deliveries, environments, notifications, runs, stages, wakes
+>>>>>>> product
 
 _CHUNK = 100
 """Environments in one statement; SQLite takes at most 500 parts of a UNION."""
+_LATE = 20
+"""Runs among which the one that landed last is looked for: one that was approved late lands after newer ones."""
+_JUDGED = (RunState.SUCCEEDED.value, RunState.FAILED.value)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +87,23 @@ def pending_notifications(connection: Connection) -> dict[str, int]:
 
 def newest(connection: Connection, places: Sequence[tuple[str, str]], state: str = "") -> dict[tuple[str, str], Run]:
     """Read the newest run (in `state`, if one is named) of each place: (app, environment) -> run."""
+    return _of_each(connection, [_newest_id(app, environment, state) for app, environment in places])
+
+
+def landed(
+    connection: Connection, places: Sequence[tuple[str, str]], *, judged: bool = False
+) -> dict[tuple[str, str], Run]:
+    """Read the run whose change is the newest in Git of each place: (app, environment) -> run.
+
+    :param judged: only among the runs of which it turned out whether they are healthy.
+    """
+    return _of_each(connection, [_landed_id(app, environment, judged) for app, environment in places])
+
+
+def _of_each(connection: Connection, wanted: Sequence[Select[tuple[int]]]) -> dict[tuple[str, str], Run]:
     found: list[Run] = []
-    for at in range(0, len(places), _CHUNK):
-        parts = [_newest_id(app, environment, state).subquery() for app, environment in places[at : at + _CHUNK]]
+    for at in range(0, len(wanted), _CHUNK):
+        parts = [one.subquery() for one in wanted[at : at + _CHUNK]]
         ids = union_all(*(select(part.c.id) for part in parts))
         found.extend(load_many(connection, select(runs).where(runs.c.id.in_(ids))))
     return {(run.app, run.environment): run for run in found}
@@ -98,3 +121,23 @@ def _newest_id(app: str, environment: str, state: str) -> Select[tuple[int]]:
     if state:
         statement = statement.where(runs.c.state == state)
     return statement.order_by(runs.c.id.desc()).limit(1)
+<<<<<<< HEAD
+=======
+
+
+def _landed_id(app: str, environment: str, judged: bool) -> Select[tuple[int]]:
+    of_commit = (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.COMMIT.value)
+    statement = (
+        select(runs.c.id, stages.c.finished_at)
+        .join(stages, of_commit)
+        .where(runs.c.app == app, runs.c.environment == environment, stages.c.state == StageState.SUCCEEDED.value)
+    )
+    if judged:
+        statement = statement.where(runs.c.state.in_(_JUDGED))
+    late = statement.order_by(runs.c.id.desc()).limit(_LATE).subquery()
+    return select(late.c.id).order_by(late.c.finished_at.desc(), late.c.id.desc()).limit(1)
+
+
+def _counts(connection: Connection, statement: Any) -> dict[str, int]:
+    return {name: int(number) for name, number in connection.execute(statement)}
+>>>>>>> product

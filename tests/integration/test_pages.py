@@ -192,7 +192,7 @@ def test_a_run_shows_its_stages_each_with_an_accessible_state(world: World) -> N
     labels = [one["aria-label"] for one in items]
     assert len(labels) == 7
     assert labels[0] == "check: failed, 59 s"
-    assert labels[1] == "build: queued"
+    assert labels[1] == "build: not reached"
 
 
 def test_a_run_says_why_and_what_is_next(world: World) -> None:
@@ -270,6 +270,25 @@ def test_apps_and_deliveries_are_shown(world: World) -> None:
     assert {"href": f"/runs/{run}"} in shown.all("a")
     assert "on hold by deployer-token: freeze <now>" in shown.text
     assert "No deliveries yet" in page(world, "/deliveries").text
+
+
+def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(world: World) -> None:
+    image = "harbor.example.com/plate/plate-web:sha-"
+    world.run(RunState.SUCCEEDED, image=f"{image}1", landed=10.0)
+    assert "not proven" not in page(world, "/apps").text
+    fields = {"image": f"{image}2", "reason": Reason.DEGRADED, "detail": "it crashes"}
+    world.run(RunState.FAILED, landed=20.0, **fields)
+    sentence = "The application is unhealthy with this commit: it crashes."
+    shown = page(world, "/apps").text
+    assert (shown.count("sha-2"), shown.count("sha-1"), shown.count("not proven"), shown.count(sentence)) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    world.run(RunState.CANCELLED, detail="cancelled by kim")
+    shown = page(world, "/apps").text
+    assert (shown.count("not proven"), shown.count(sentence), "cancelled by kim" in shown) == (1, 1, True)
 
 
 def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: World) -> None:
