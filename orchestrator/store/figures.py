@@ -5,15 +5,9 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, bindparam, func, select, text, union_all
 
-<<<<<<< HEAD
-from orchestrator.domain.runs import STAGE_ORDER, Run, StageName
+from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, StageName, StageState
 from orchestrator.store.runs import load_many
 from orchestrator.store.schema import environments, notifications, runs, stages, wakes
-=======
-from orchestrator.domain.runs import Run, RunState, StageName, StageState
-from orchestrator.store.runs import load_many
-from orchestrator.store.schema import deliveries, environments, notifications, runs, stages, wakes
->>>>>>> product
 
 _CHUNK = 100
 """Environments in one statement; SQLite takes at most 500 parts of a UNION."""
@@ -121,8 +115,6 @@ def _newest_id(app: str, environment: str, state: str) -> Select[tuple[int]]:
     if state:
         statement = statement.where(runs.c.state == state)
     return statement.order_by(runs.c.id.desc()).limit(1)
-<<<<<<< HEAD
-=======
 
 
 def _landed_id(app: str, environment: str, judged: bool) -> Select[tuple[int]]:
@@ -136,8 +128,3 @@ def _landed_id(app: str, environment: str, judged: bool) -> Select[tuple[int]]:
         statement = statement.where(runs.c.state.in_(_JUDGED))
     late = statement.order_by(runs.c.id.desc()).limit(_LATE).subquery()
     return select(late.c.id).order_by(late.c.finished_at.desc(), late.c.id.desc()).limit(1)
-
-
-def _counts(connection: Connection, statement: Any) -> dict[str, int]:
-    return {name: int(number) for name, number in connection.execute(statement)}
->>>>>>> product

@@ -43,7 +43,7 @@ def test_a_promotion_with_approval_is_read() -> None:
     assert app is not None
     assert app.environments[1] == Environment(
         name="prod",
-        values="helm/applications/plate-web/values-prod.yaml",
+        values="charts/applications/plate-web/values-prod.yaml",
         argocd="plate-web-prod",
         promote_from="stg",
         approval=True,
@@ -195,7 +195,7 @@ def test_every_problem_is_named_at_once_with_key_and_line() -> None:
     text = VALID.replace("dockerfile: Dockerfile", "dockerfil: Dockerfile").replace(
         "approval: required", "approval: maybe"
     )
-    text = text.replace("values: helm/applications/plate-web/values-prod.yaml", "values: /etc/passwd")
+    text = text.replace("values: charts/applications/plate-web/values-prod.yaml", "values: /etc/passwd")
     text = text.replace("argocd:   {url: https://argocd.example.com, ", "argocd:   {")
 
     assert look(text, {}).problems == (
