@@ -47,8 +47,11 @@ def _inside(folder: Path, command: list[str]) -> int:
         # Not the machine's own engine: that one is in another network.
         with ensure_engine(state, host=home_of(state).host, attempts=((),)) as host:
             environ = {**os.environ, "DOCKER_HOST": host, "COMPOSE_V2": str(next(folder.glob("compose2-*")))}
+            _sweep(environ)
             _stand_ins(folder, environ)
-            return subprocess.run(command, env=environ, check=False).returncode
+            code = subprocess.run(command, env=environ, check=False).returncode
+            _sweep(environ)
+            return code
     except PilotageError as error:
         sys.stderr.write(f"no Docker engine with a network: {error}\n")
         return 1
@@ -60,9 +63,10 @@ def _stand_ins(folder: Path, environ: dict[str, str]) -> None:
     files = sorted((HERE / "stand-ins").iterdir())
     parts = b"".join(file.read_bytes() for file in files) + root.name.encode() + wheels.name.encode()
     stamp = f"pilotage-stand-in:{hashlib.sha256(parts).hexdigest()[:12]}"
-    if _docker(environ, "image", "inspect", stamp, check=False) == 0:
+    if _docker(environ, "image", "inspect", stamp, check=False).returncode == 0:
         return
     sys.stderr.write("stand-ins: making base images\n")
+    _docker(environ, "system", "prune", "-a", "-f", check=False)  # what was made of earlier ones
     _docker(environ, "import", str(root), "pilotage-stand-in:root")
     context = folder / "context"
     shutil.rmtree(context, ignore_errors=True)
@@ -74,13 +78,23 @@ def _stand_ins(folder: Path, environ: dict[str, str]) -> None:
     shutil.rmtree(context)
 
 
-def _docker(environ: dict[str, str], *arguments: str, check: bool = True) -> int:
+def _sweep(environ: dict[str, str]) -> None:
+    """Remove what a run has left, one that was killed too: the engine would start its containers again."""
+    for listing, removing in ((("ps", "-aq"), ("rm", "-f")), (("volume", "ls", "-q"), ("volume", "rm", "-f"))):
+        found = _docker(environ, *listing).stdout.split()
+        if found:
+            _docker(environ, *removing, *found, check=False)
+    _docker(environ, "network", "prune", "-f", check=False)
+    _docker(environ, "image", "prune", "-f", check=False)
+
+
+def _docker(environ: dict[str, str], *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
     command = ["docker", *arguments]
     classic = {**environ, "DOCKER_BUILDKIT": "0"}
     done = subprocess.run(command, env=classic, check=False, capture_output=True, text=True, timeout=BUILD_TIMEOUT)
     if check and done.returncode:
         raise SystemExit(f"{' '.join(command[:3])} failed:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.returncode
+    return done
 
 
 if __name__ == "__main__":

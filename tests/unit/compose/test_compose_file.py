@@ -23,6 +23,8 @@ DEMO = ("sandbox", "door-build", "door-deploy")
 VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 ODD = 'robot$a+b $HOME $$ #"`\\n'
 """A value with everything that a program between .env and the container could take for something else."""
+VOLUMES = [volume for service in SERVICES.values() for volume in service.get("volumes", [])]
+MOUNTS = [volume for volume in VOLUMES if isinstance(volume, str)]
 every_service = pytest.mark.parametrize("name", SERVICES)
 
 
@@ -110,7 +112,7 @@ def test_an_image_is_pinned_by_its_version(name: str) -> None:
 
 
 def test_volumes_are_named_and_declared() -> None:
-    mounts = [mount.rsplit(":/", 1)[0] for service in SERVICES.values() for mount in service.get("volumes", [])]
+    mounts = [mount.rsplit(":/", 1)[0] for mount in MOUNTS]
 
     named = {mount for mount in mounts if re.fullmatch(r"[a-z]+", mount)}
     assert named == set(FILE["volumes"])
@@ -118,10 +120,23 @@ def test_volumes_are_named_and_declared() -> None:
 
 
 def test_files_that_are_mounted_are_there() -> None:
-    mounts = [mount.split(":")[0] for service in SERVICES.values() for mount in service.get("volumes", [])]
+    mounts = [mount.split(":")[0] for mount in MOUNTS]
 
-    made = {"./pilotage.yaml", "./charts/pilotage/rules", "./charts/pilotage/dashboards"}
+    made = {"./charts/pilotage/rules", "./charts/pilotage/dashboards"}
     assert [one for one in mounts if one.startswith("./") and one not in made and not (ROOT / one).exists()] == []
+
+
+def test_the_configuration_is_mounted_as_it_is_or_not_at_all() -> None:
+    written_out = [volume for volume in VOLUMES if not isinstance(volume, str)]
+
+    assert written_out == len(OURS) * [
+        {
+            "type": "bind",
+            "source": "./pilotage.yaml",
+            "target": "/etc/pilotage/pilotage.yaml",
+            "read_only": True,
+        }
+    ]
 
 
 def test_every_variable_is_in_the_example() -> None:
