@@ -6,24 +6,26 @@ and the signals of Flask cost as much as verifying and parsing the delivery.
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import structlog
 from flask import Blueprint, Flask, Response, request
 from werkzeug import Request as PlainRequest
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
+from orchestrator import access, journal
 from orchestrator.domain.apps import Hook
 from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.events import Delivery
 from orchestrator.domain.inbox import Answer, Inbox
 from webhooks.forges import FORGES, Forge
 from webhooks.headers import Headers
 from webhooks.payload import FORM
 from webhooks.problems import Turned, problem
-from webhooks.receive import RefusedDelivery, receive
+from webhooks.receive import Accepted, RefusedDelivery, announced, receive
 
 RETRY_AFTER = 5
 """Seconds after which a forge may deliver again, when the inbox does not say."""
@@ -33,24 +35,42 @@ CHUNK = 64 * 1024
 _CONTENT_TYPES = ("application/json", FORM)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-_log = structlog.get_logger(__name__)
+_log = journal.get(__name__)
 
 
-def create_app(hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> Flask:
+Observe = Callable[[str, int, float], None]
+"""Is told of each answer: the forge, the status, and the seconds that it took."""
+
+
+def create_app(
+    hooks: Mapping[str, Hook],
+    inbox: Inbox,
+    *,
+    max_body: int,
+    now: Callable[[], datetime],
+    observe: Observe | None = None,
+) -> Flask:
     """Make an app that serves the webhooks and nothing else.
 
     :param hooks: the configured hooks by forge. :param inbox: takes what arrives.
     :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
+    :param observe: is told of each answer.
     """
     app = Flask(__name__, static_folder=None)
-    door = _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now))
+    door = _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now, observe=observe or _nobody))
     app.wsgi_app = _Front(door=door, flask=app.wsgi_app)  # type: ignore[method-assign]
+    # For probes. It says that the process answers, and nothing about the database, which is no reason to restart it.
+    app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
     return app
 
 
 def mount(app: Flask, hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> None:
     """Add the routes to `app`; the parameters are those of `create_app`."""
-    _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now))
+    _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now, observe=_nobody))
+
+
+def _nobody(_forge: str, _status: int, _seconds: float) -> None:
+    """Is told of answers that nobody counts."""
 
 
 def _mount(app: Flask, door: "_Door") -> "_Door":
@@ -76,46 +96,73 @@ class _Door:
     inbox: Inbox
     max_body: int
     now: Callable[[], datetime]
+    observe: Observe
 
     def answer(self, asked: PlainRequest, forge: str) -> Response:
         """Answer one request."""
+        begun = time.monotonic()
+        answer = self._answer(asked, forge)
+        # Anybody can ask for any name: what is counted by name must be few.
+        self.observe(forge if forge in FORGES else "unknown", answer.status_code, time.monotonic() - begun)
+        return answer
+
+    def _answer(self, asked: PlainRequest, forge: str) -> Response:
+        request_id = access.begin(asked.environ)
         try:
             told = self._take(asked, forge)
         except Turned as turned:
-            return problem(turned)
-        return Response(json.dumps(told.body), status=told.status, content_type="application/json")
+            answer = problem(turned, request_id)
+        else:
+            answer = Response(json.dumps(told.body), status=told.status, content_type="application/json")
+        answer.headers["X-Request-Id"] = request_id
+        return answer
 
     def _take(self, asked: PlainRequest, name: str) -> Answer:
-        row, hook = self._find(name)
-        _check_form(asked)
-        body = _read(asked, self.max_body)
-        result = receive(row, hook, Headers(asked.headers), body, self.now(), remote=asked.remote_addr or "")
+        row, headers, remote = _known(name), Headers(asked.headers), asked.remote_addr or ""
+        try:
+            hook = self._hook(name)
+            _check_form(asked)
+            body = _read(asked, self.max_body)
+        except Turned as turned:
+            if asked.method == "POST":  # what else comes is no delivery
+                sent = announced(row, headers, asked.content_length or 0, remote)
+                self._remember(sent, turned.reason, turned.detail)
+            raise
+        result = receive(row, hook, headers, body, self.now(), remote=remote)
         if isinstance(result, RefusedDelivery):
             raise self._refuse(row, result)
-        try:
-            return self.inbox.accept(result.delivery, result.parsed)
-        except Unavailable as error:
-            _log.error("webhook not written down", forge=name, delivery=result.delivery.key, reason=error.reason)
-            raise _try_later(error) from None
+        with journal.about(forge=name, delivery=result.delivery.key):
+            return self._hand_in(result)
 
-    def _find(self, name: str) -> tuple[Forge, Hook]:
-        row, hook = FORGES.get(name), self.hooks.get(name)
-        if row is None:
-            raise Turned(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
+    def _hand_in(self, accepted: Accepted) -> Answer:
+        try:
+            told = self.inbox.accept(accepted.delivery, accepted.parsed)
+        except Unavailable as error:
+            _log.error("webhook not written down", reason=error.reason.value, detail=error.evidence)
+            raise _try_later(error) from None
+        _log.info("webhook taken", delivery_id=told.body.get("delivery"), outcome=_outcome(told), reason=_why(told))
+        return told
+
+    def _hook(self, name: str) -> Hook:
+        hook = self.hooks.get(name)
         if hook is None:
             raise Turned(404, "forge", f"No hook is configured for {name}; set `webhooks.{name}` and restart.")
-        return row, hook
+        return hook
 
     def _refuse(self, row: Forge, result: RefusedDelivery) -> Turned:
-        fields = {"forge": row.name, "delivery": result.delivery.key, "reason": result.reason}
-        _log.warning("webhook refused", remote=result.delivery.remote, detail=result.detail, **fields)
-        try:
-            self.inbox.refuse(result.delivery, result.reason, result.detail)
-        except Unavailable as error:
-            _log.error("refused webhook not written down", cause=error.reason, **fields)
+        self._remember(result.delivery, result.reason, result.detail)
         # RFC 9110 section 15.5.2: a 401 says which proof is wanted.
         wanted = {"WWW-Authenticate": f'Webhook header="{row.proof_header}"'} if result.status == 401 else {}
         return Turned(result.status, result.reason, f"The delivery was refused: {result.detail}.", wanted)
+
+    def _remember(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """Log a refusal and write it down; where that is not possible the answer stays the same."""
+        log = _log.bind(forge=delivery.hook, delivery=delivery.key)
+        log.warning("webhook refused", reason=reason, detail=detail, remote=delivery.remote)
+        try:
+            self.inbox.refuse(delivery, reason, detail)
+        except Unavailable as error:
+            log.error("refused webhook not written down", reason=error.reason.value, detail=error.evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +180,14 @@ class _Front:
 
 
 _PATHS = {f"/webhooks/{name}{end}": name for name in FORGES for end in ("", "/")}
+
+
+def _known(name: str) -> Forge:
+    """Find a forge. What is sent to another path than that of a forge leaves no trace: it is nobody's delivery."""
+    row = FORGES.get(name)
+    if row is None:
+        raise Turned(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
+    return row
 
 
 def _check_form(asked: PlainRequest) -> None:
@@ -165,6 +220,16 @@ def _read(asked: PlainRequest, most: int) -> bytes:
 
 def _too_large(most: int) -> Turned:
     return Turned(413, "too_large", f"The body is larger than {most} bytes; let the hook send fewer events.")
+
+
+def _outcome(told: Answer) -> str:
+    """Name what became of a delivery, for the log."""
+    return next((word for word in ("duplicate", "ignored", "pong") if word in told.body), "runs")
+
+
+def _why(told: Answer) -> str | None:
+    """Return the reason for which a delivery was ignored."""
+    return told.body.get("ignored")
 
 
 def _try_later(error: Unavailable) -> Turned:

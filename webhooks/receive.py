@@ -14,6 +14,9 @@ from webhooks.signing import WHSEC
 MAX_HEADER = 200
 """Characters of a header that are written down; a longer delivery id is not used."""
 
+MAX_SIZE = 2**31 - 1
+"""Bytes that are written down as a size at the most: what is announced need not be true."""
+
 KEPT_HEADERS = ("User-Agent", "Content-Type", "X-GitHub-Hook-ID", "X-Gitlab-Instance", "X-Gitlab-Event-UUID")
 """Headers that are written down beside event and delivery id: none of them is secret."""
 
@@ -48,7 +51,8 @@ def receive(
     :param headers: without regard to case. :param body: as it arrived. :param now: with a time zone.
     :param remote: the caller's address, for the record.
     """
-    delivery = _describe(forge, hook, headers, body, remote)
+    digest = hashlib.sha256(body).hexdigest()
+    delivery = _describe(forge, headers, digest, len(body), remote)
     try:
         _verify(forge, hook, headers, body, now)
     except BadSignature as error:
@@ -57,6 +61,14 @@ def receive(
         return Accepted(delivery=delivery, parsed=forge.parse(headers, body))
     except Malformed as error:
         return RefusedDelivery(status=400, reason="malformed", detail=str(error), delivery=delivery)
+
+
+def announced(forge: Forge, headers: Mapping[str, str], size: int, remote: str) -> Delivery:
+    """Describe a delivery whose body was not read, by its headers alone.
+
+    :param size: bytes that were announced. :param remote: the caller's address, for the record.
+    """
+    return _describe(forge, headers, "", min(size, MAX_SIZE), remote)
 
 
 def _verify(forge: Forge, hook: Hook, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
@@ -78,15 +90,14 @@ def _secrets(hook: Hook) -> tuple[str, ...]:
     return hook.secrets or ("",)
 
 
-def _describe(forge: Forge, hook: Hook, headers: Mapping[str, str], body: bytes, remote: str) -> Delivery:
+def _describe(forge: Forge, headers: Mapping[str, str], digest: str, size: int, remote: str) -> Delivery:
     event = _short(headers, forge.event_header)
-    digest = hashlib.sha256(body).hexdigest()
     names = (forge.event_header, *forge.delivery_headers, *KEPT_HEADERS)
     return Delivery(
-        hook=hook.forge,
+        hook=forge.name,
         key=_key(forge, headers) or hashlib.sha256(f"{event}\n{digest}".encode()).hexdigest(),
         event=event,
-        size=len(body),
+        size=size,
         sha256=digest,
         remote=remote,
         headers={name: value for name in names if (value := _short(headers, name))},

@@ -29,6 +29,7 @@ _SERVE = "orchestrator.cli.serve"
 COMMANDS: dict[str, Entry] = {
     "up": Entry(f"{_SERVE}:up", "Run everything on this machine: web, webhooks, relay and workers."),
     "demo": Entry(f"{_SERVE}:demo", "Show a whole deploy on this machine, without any service of yours."),
+    "init": Entry("orchestrator.cli.init:init", "Write .env and pilotage.yaml for docker-compose.yml."),
     "doctor": Entry(f"{_SERVE}:doctor", "Check every service that the configuration names."),
     "config": Entry("orchestrator.cli.configs:app", "Check the configuration."),
     "run": Entry("orchestrator.cli.runs:app", "Start, follow, repeat and stop runs."),
@@ -39,7 +40,9 @@ COMMANDS: dict[str, Entry] = {
     "webhooks": Entry(f"{_SERVE}:webhooks", "Run the webhook endpoint alone."),
     "worker": Entry(f"{_SERVE}:worker", "Run a worker."),
     "relay": Entry(f"{_SERVE}:relay", "Run the relay: wake-ups, leases, polling."),
+    "alive": Entry("orchestrator.cli.alive:alive", "Probe the relay or a worker on this machine."),
     "migrate": Entry(f"{_SERVE}:migrate", "Bring the database to this version."),
+    "sandbox": Entry("orchestrator.cli.sandbox:app", "Serve the stand-ins of the demo."),
     "completion": Entry("orchestrator.cli.completion:completion", "Print a shell's completion script."),
     "docs": Entry("orchestrator.cli.reference:docs", "Write the reference pages.", hidden=True),
 }

@@ -12,12 +12,15 @@ from orchestrator.cli.output import Format, one_line, say, say_json, table
 from orchestrator.cli.runs import finish
 from orchestrator.cli.watching import Watch
 
+_HEAD = ("APP", "ENVIRONMENT", "IN GIT", "PROVEN HEALTHY", "LAST RUN", "HOLD", "WHY")
+_UNHAPPY = ("waiting", "failed", "cancelled")
+
 app = typer.Typer(help="Apps: what runs where; hold, release, roll back and promote.", no_args_is_help=True)
 
 
 @app.command("list")
 def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.TokenFile = None) -> None:
-    """List apps and their environments with the last run of each.
+    """List apps and their environments: what is in Git, what was last proven healthy, and the last run.
 
     \b
     Example:
@@ -28,15 +31,34 @@ def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.
         say_json(answer)
         return
     rows = [_row(app, place) for app in answer.get("items", []) for place in app.get("environments", [])]
-    for line in table(("APP", "ENVIRONMENT", "BRANCH", "LAST RUN", "HOLD"), rows):
+    for line in table(_HEAD, rows, last=100):
         say(line)
 
 
 def _row(app: Json, place: Json) -> tuple[object, ...]:
-    last, held = place.get("last_run"), place.get("hold")
-    run = f"{last.get('id')} {summary.state_words(last)}" if isinstance(last, dict) else one_line(last)
-    hold = one_line(held.get("reason") or "yes") if isinstance(held, dict) else one_line(held or "")
-    return app.get("name"), place.get("name"), place.get("branch"), run, hold
+    last, held, in_git = place.get("last_run"), place.get("hold"), place.get("in_git")
+    run = f"{last.get('id')} {summary.state_words(last)}" if isinstance(last, dict) else ""
+    hold = one_line(held.get("reason") or "yes") if isinstance(held, dict) else ""
+    doubt = "" if not isinstance(in_git, dict) or in_git.get("proven") else ", not proven"
+    names = app.get("name"), place.get("name")
+    return *names, _brought(in_git) + doubt, _brought(place.get("deployed")), run, hold, _why(place)
+
+
+def _brought(thing: object) -> str:
+    """Name what a run brought: ``sha-0123456789ab (run 4)``."""
+    if not isinstance(thing, dict):
+        return ""
+    name = one_line(thing.get("tag")) or one_line(thing.get("commit") or thing.get("digest"))[:19]
+    return f"{name} (run {thing.get('run')})"
+
+
+def _why(place: Json) -> str:
+    """Say what is wrong with what is in Git; if nothing is, why the last run did not succeed."""
+    in_git, last = place.get("in_git"), place.get("last_run")
+    verdict = in_git.get("verdict") if isinstance(in_git, dict) and not in_git.get("proven") else None
+    if isinstance(verdict, dict):
+        return summary.why(verdict)
+    return summary.why(last) if isinstance(last, dict) and last.get("state") in _UNHAPPY else ""
 
 
 @app.command()

@@ -44,7 +44,7 @@ class Broker:
 
 
 @contextlib.contextmanager
-def embedded(state_dir: Path, holds: int) -> Iterator[Broker]:
+def embedded(state_dir: Path, holds: int | None = None) -> Iterator[Broker]:
     """Run a broker on a Unix socket in the state folder while the block lasts.
 
     It keeps its queue on disk, although nothing depends on that: the tables repeat every message.
@@ -68,7 +68,7 @@ def embedded(state_dir: Path, holds: int) -> Iterator[Broker]:
 class _Server:
     """The broker's process."""
 
-    def __init__(self, command: Sequence[str], holds: int) -> None:
+    def __init__(self, command: Sequence[str], holds: int | None) -> None:
         self._command = list(command)
         self._holds = holds
         self._process: subprocess.Popen[bytes] | None = None
@@ -87,7 +87,7 @@ class _Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            pass_fds=(self._holds,),
+            pass_fds=() if self._holds is None else (self._holds,),
             preexec_fn=_die_with_parent,  # noqa: PLW1509  # the supervisor has no threads
         )
 

@@ -119,7 +119,8 @@ class _Story:
             run = self._api.run(run_id)
             for stage in stages(run):
                 name = str(stage["name"])
-                if name not in told and stage["state"] in ("succeeded", "skipped", "failed"):
+                reached = stage["state"] in ("succeeded", "skipped", "failed") and stage["reason"] != "not_reached"
+                if reached and name not in told:
                     told.add(name)
                     say(f"   {SIGNS[str(stage['state'])]} {name:<7} {state_words(stage):<32} {took(stage)}")
             return run if is_final(run) else None

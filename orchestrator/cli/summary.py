@@ -34,6 +34,8 @@ def state_words(thing: Json) -> str:
 
 def why(thing: Json) -> str:
     """Return the sentence that the API words, evidence included; the bare evidence where it words none."""
+    if thing.get("reason") == "not_reached":
+        return ""  # the state says it already, for each stage behind the one that ended the run
     return one_line(thing.get("sentence")) or one_line(thing.get("detail"), 500)
 
 

@@ -87,7 +87,7 @@ class Supervisor:
         lived = time.monotonic() - child.started
         child.failures = 0 if lived > _STEADY else child.failures + 1
         child.due = time.monotonic() + min(30.0, 0.5 * 2.0**child.failures)
-        log.error("process ended", process=child.name, pid=child.pid, lived_s=round(lived, 1))
+        log.error("process ended", process=child.name, pid=child.pid, duration_ms=round(lived * 1000))
         child.pid = 0
 
     def _end_all(self) -> None:

@@ -51,10 +51,12 @@ class Plain:
         self._told: dict[str, tuple[object, ...]] = {}
 
     def show(self, run: Json) -> None:
-        """Print what is new since the last look."""
-        for stage in summary.stages(run):
+        """Print what is new since the last look; of the run itself what none of its stages says."""
+        shown = [stage for stage in summary.stages(run) if self._is_shown(stage)]
+        for stage in shown:
             self._change(str(stage.get("name")), stage)
-        self._change(f"run {run.get('id')}", run)
+        if run.get("state") != "running" and all(_said(stage) != _said(run) for stage in shown):
+            self._change(f"run {run.get('id')}", run)
 
     def beat(self, run: Json) -> None:
         """Print that the run is still at work, and on what."""
@@ -67,17 +69,22 @@ class Plain:
     def close(self) -> None:
         """Print nothing."""
 
+    def _is_shown(self, stage: Json) -> bool:
+        return stage.get("reason") != "not_reached" and (not self._compact or stage.get("state") in _BUSY)
+
     def _change(self, name: str, thing: Json) -> None:
-        state, reason, attempt = thing.get("state"), thing.get("reason"), thing.get("attempt")
-        if state in (None, "queued") or self._told.get(name) == (state, reason, attempt):
+        state, news = thing.get("state"), (*_said(thing), thing.get("attempt"))
+        if state in (None, "queued") or self._told.get(name) == news:
             return
-        self._told[name] = (state, reason, attempt)
-        if self._compact and state not in _BUSY and not name.startswith("run "):
-            return
+        self._told[name] = news
         when = instant(thing.get("finished_at")) or datetime.now(UTC)
         time = f" in {summary.took(thing)}" if thing.get("finished_at") and summary.took(thing) else ""
         sentence = summary.why(thing) if state in ("waiting", "failed", "cancelled") else ""
         say(f"{stamp(when)} {name} {summary.state_words(thing)}{time}" + (f": {sentence}" if sentence else ""))
+
+
+def _said(thing: Json) -> tuple[object, object]:
+    return thing.get("state"), thing.get("reason")
 
 
 class Live:

@@ -11,6 +11,7 @@ from orchestrator.config import types as t
 from orchestrator.config.app_models import App
 from orchestrator.config.base import CA_FILE, INSECURE, GitKeys, Model, described
 
+LogLevel = Literal["debug", "info", "warning", "error"]
 State = Literal["started", "succeeded", "failed", "cancelled"]
 
 
@@ -175,11 +176,21 @@ class Server(Model):
         default="",
         example="/var/lib/pilotage",
     )
+    session_key: t.SessionKey | None = described(
+        "Signs the sessions of the pages. Several web processes on different machines need the same one."
+        " Default: made once, in `state_dir`.",
+        default=None,
+        example="${SESSION_KEY}",
+    )
     concurrency: Annotated[int, Field(ge=1, le=64)] = described(
         "Stages at work at the same time, per worker.", default=2
     )
     poll_interval: Annotated[float, t.Duration(10, 86400)] = described(
         "How often branch heads are compared, for pushes whose webhook was lost.", default=300.0, example="5m"
+    )
+    log_level: LogLevel = described(
+        "The least that is logged; `$PILOTAGE_LOG_LEVEL` goes before it. Libraries say no less than a warning.",
+        default="info",
     )
     max_body: t.Size = described("Largest webhook body that is read.", default=25 * 1024 * 1024, example="25MiB")
 

@@ -28,10 +28,12 @@ def settings(
         broker=server.broker,
         external_url=server.external_url or "",
         docker_host=config.docker.host or environ.get("DOCKER_HOST", ""),
+        session_key=_secret(server.session_key),
         bind=server.bind,
         concurrency=server.concurrency,
         poll_interval=server.poll_interval,
         max_body=server.max_body,
+        log_level=environ.get("PILOTAGE_LOG_LEVEL", "").lower() or server.log_level,
         warnings=warnings,
     )
 

@@ -19,6 +19,9 @@ from orchestrator.domain.refs import is_image_path, is_safe_ref_name
 MESSAGE_FIELDS = ("app", "environment", "tag", "commit", "run")
 """What a commit message template may name."""
 
+MIN_SESSION_KEY = 32
+"""Characters; 32 hexadecimal ones are 128 bits."""
+
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>B|[kKMG]i?B?)?\Z")
 _POWERS = {"B": 0, "K": 1, "M": 2, "G": 3}
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -82,6 +85,13 @@ def _secret(value: object) -> Secret:
     if not value.strip():
         raise wrong("is empty; an empty secret is never accepted (leave the key out if none is needed)")
     return Secret(value)
+
+
+def _session_key(value: object) -> Secret:
+    secret = _secret(value)
+    if len(secret.reveal()) < MIN_SESSION_KEY:
+        raise wrong(f"is shorter than {MIN_SESSION_KEY} characters; make one with `openssl rand -hex 32`")
+    return secret
 
 
 def _address(text: str, schemes: tuple[str, ...], what: str) -> SplitResult:
@@ -232,6 +242,7 @@ FilePath = Annotated[str, StringConstraints(max_length=4096), Kind("path of a fi
 Name = Annotated[str, AfterValidator(_name), Kind("name")]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=1024, le=1024**3), Kind("size")]
 SecretText = Annotated[Secret, PlainValidator(_secret), Kind("secret")]
+SessionKey = Annotated[Secret, PlainValidator(_session_key), Kind("secret")]
 SecretUrl = Annotated[Secret, PlainValidator(_secret_url), Kind("secret address")]
 ServiceUrl = Annotated[str, AfterValidator(_service_url), Kind("address")]
 RegistryUrl = Annotated[str, AfterValidator(_registry_url), Kind("address")]

@@ -237,6 +237,7 @@ class Settings:
     :param state_dir: folder for the database file, mirrors, the embedded broker and run logs.
     :param database: SQLAlchemy URL; "" = SQLite in `state_dir`. :param broker: Redis URL; "" = embedded.
     :param external_url: where people reach the web pages; used in messages and commit trailers.
+    :param session_key: signs sessions; "" = a key of its own in `state_dir`.
     :param warnings: what works but is doubtful, one sentence each with line and key, without secrets.
     """
 
@@ -247,6 +248,7 @@ class Settings:
     channels: tuple[Channel, ...]
     apps: tuple[App, ...]
     state_dir: str
+    session_key: Secret = field(default_factory=lambda: Secret(""))
     database: str = field(default="", repr=False)
     broker: str = field(default="", repr=False)
     external_url: str = ""
@@ -255,6 +257,7 @@ class Settings:
     concurrency: int = 2
     poll_interval: float = 300.0
     max_body: int = 25 * 1024 * 1024
+    log_level: str = "info"
     warnings: tuple[str, ...] = ()
 
     def app(self, name: str) -> App | None:

@@ -34,7 +34,8 @@ class Inbox(Protocol):
         Anybody on the internet can cause this call and choose ``delivery.key``: a refused delivery must never
         count as "seen before", and what is kept must be bounded.
 
-        :param reason: ``signature`` or ``malformed``. :param detail: one sentence without secrets or body.
+        :param reason: a stable word, as ``signature``, ``malformed`` or ``too_large``.
+        :param detail: one sentence without secrets or body.
         :raises Unavailable: it could not be written down; the answer to the caller stays the same.
         """
         ...

@@ -44,6 +44,7 @@ class Reason(StrEnum):
     ALREADY_COMMITTED = "already_committed"
     NOT_CONFIGURED = "not_configured"
     NOT_NEEDED = "not_needed"
+    NOT_REACHED = "not_reached"
     # ended by people or by other runs
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
@@ -170,6 +171,7 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.ALREADY_COMMITTED: _nobody("The values file already holds this value."),
     R.NOT_CONFIGURED: _nobody("The stage is not asked for by the configuration."),
     R.NOT_NEEDED: _nobody("The stage has nothing to do for this run."),
+    R.NOT_REACHED: _nobody("The run ended before this stage."),
     R.CANCELLED: _nobody("A person cancelled the run."),
     R.SUPERSEDED: _nobody("A newer run took its place."),
     R.OLDER_COMMIT: _nobody("A newer commit is already deployed; an older one never replaces it."),

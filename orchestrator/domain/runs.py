@@ -1,7 +1,7 @@
 """What a run is: its states, its stages, what a stage answers, and why a run exists."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -125,6 +125,14 @@ class Stage:
     wake_at: datetime | None = None
     deadline_at: datetime | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
+
+
+def closed(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+    """Return the stages of a run that is over: those that it did not reach are skipped."""
+    return tuple(
+        stage if stage.state.final else replace(stage, state=StageState.SKIPPED, reason=Reason.NOT_REACHED)
+        for stage in stages
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,7 @@ from orchestrator.domain.runs import (
     StageName,
     StageState,
     Wait,
+    closed,
 )
 from orchestrator.engine.facts import (
     Approved,
@@ -261,8 +262,12 @@ def _end(run: Run, current: Stage, now: datetime) -> Decision:
 
 
 def _with(run: Run, stage: Stage, state: RunState, reason: Reason, detail: str) -> Run:
-    """The one place where a run's state and its reason change, together with the stage that caused it."""
+    """The one place where a run's state and its reason change, together with the stage that caused it.
+
+    A run that ends here ends with this stage: those behind it are skipped.
+    """
     stages = tuple(stage if stage.name is old.name else old for old in run.stages)
+    stages = closed(stages) if state.final else stages
     if run.cancel_requested and state is RunState.RUNNING:
         detail = run.detail
     return replace(run, stages=stages, state=state, reason=reason, detail=detail)

@@ -49,6 +49,7 @@ class SandboxArgoCD:
     :param git_credentials: how to reach the GitOps repository; the credentials are used for addresses of its host.
     :param registry_auth: the registry that images are pulled from (the cluster's image pull secret).
     :param runtime: ``docker``: real containers; ``none``: pods are ready at once.
+    :param ask_inside: readiness is asked from inside the containers: their ports are on another machine's loopback.
     :param progress_deadline: seconds until a rollout is called Degraded, unless the values say otherwise.
     """
 
@@ -63,11 +64,14 @@ class SandboxArgoCD:
         registry_auth: Registry | None = None,
         runtime: Literal["docker", "none"] = "docker",
         progress_deadline: float = PROGRESS_DEADLINE,
+        ask_inside: bool = False,
     ) -> None:
         state_dir.mkdir(parents=True, exist_ok=True)
         self.faults = Faults()
         self.instance = _instance(state_dir)
-        self._engine = Engine(docker_host, self.instance, registry_auth) if runtime == "docker" else None
+        self._engine = (
+            Engine(docker_host, self.instance, registry_auth, ask_inside=ask_inside) if runtime == "docker" else None
+        )
         self._clones = state_dir / "clones"
         apps = {app.name: app for app in applications}
         self._repositories = {app.repo: self._repository(app.repo, git_credentials) for app in applications}

@@ -49,25 +49,34 @@ class Arrived:
 class SandboxChat:
     """Start it, configure a channel with `webhook_url`, `api_url` or `callback_url`, and look at what arrived.
 
+    :param listen: address to listen on. :param name: host in the addresses that it gives out; "" = `listen`.
     :param limited: answer 429 to a second message within a second, as Slack does.
     :param secrets: what callbacks are signed with.
     :ivar slack: the workspace. :ivar callbacks: the receiver. :ivar faults: what goes wrong next; ``where`` is part
         of a path such as ``/services/``, ``/api/chat.update`` or ``/callbacks``.
     """
 
-    def __init__(self, *, port: int = 0, limited: bool = False, secrets: Sequence[str] = (SECRET,)) -> None:
+    def __init__(
+        self,
+        *,
+        listen: str = "127.0.0.1",
+        port: int = 0,
+        name: str = "",
+        limited: bool = False,
+        secrets: Sequence[str] = (SECRET,),
+    ) -> None:
         self.slack = Slack(channels={CHANNEL: "deploys"}, token=TOKEN, limited=limited)
         self.callbacks = Callbacks(secrets)
         self.faults = HttpFaults()
         self.base_url = ""
-        self._port = port
+        self._listen, self._port, self._name = listen, port, name
         self._arrived: list[Arrived] = []
         self._lock = threading.Lock()
         self._stack = ExitStack()
 
     def start(self) -> str:
-        """Listen on 127.0.0.1; return the base URL."""
-        self.base_url = self._stack.enter_context(serve(self._app(), port=self._port))
+        """Listen; return the base URL."""
+        self.base_url = self._stack.enter_context(serve(self._app(), self._listen, self._port, name=self._name))
         return self.base_url
 
     def stop(self) -> None:

@@ -31,9 +31,18 @@ class SandboxForge:
 
     :param state_dir: folder of the repositories; what is there is served again.
     :param users: name to token of everybody who may read and push.
+    :param listen: address to listen on. :param name: host in the addresses that it gives out; "" = `listen`.
     """
 
-    def __init__(self, *, state_dir: Path, users: Mapping[str, str] | None = None, port: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        state_dir: Path,
+        users: Mapping[str, str] | None = None,
+        listen: str = "127.0.0.1",
+        port: int = 0,
+        name: str = "",
+    ) -> None:
         self.users = dict(users or {USER: TOKEN})
         self.base_url = ""
         self._git = GitHttpApp(state_dir, users=self.users)
@@ -42,15 +51,15 @@ class SandboxForge:
         self._hooks: list[Hook] = []
         self._repositories: dict[str, Repository] = {}
         self._lock = threading.Lock()
-        self._port = port
+        self._listen, self._port, self._name = listen, port, name
         self._stack = ExitStack()
         state_dir.mkdir(parents=True, exist_ok=True)
         for path in sorted(state_dir.glob("*/*.git")):
             self._known(path.relative_to(state_dir).as_posix().removesuffix(".git"), path)
 
     def start(self) -> str:
-        """Listen on 127.0.0.1; return the base URL."""
-        self.base_url = self._stack.enter_context(serve(self, port=self._port))
+        """Listen; return the base URL."""
+        self.base_url = self._stack.enter_context(serve(self, self._listen, self._port, name=self._name))
         self._courier.start()
         self._stack.callback(self._courier.stop)
         return self.base_url

@@ -275,16 +275,16 @@ class _Quiet(WSGIRequestHandler):
 
 
 @contextmanager
-def serve(app: "WSGIApplication", host: str = "127.0.0.1", port: int = 0) -> Iterator[str]:
+def serve(app: "WSGIApplication", host: str = "127.0.0.1", port: int = 0, *, name: str = "") -> Iterator[str]:
     """Serve a WSGI application from a thread of its own; give its base URL ("http://127.0.0.1:40123").
 
-    :param port: 0: any free port.
+    :param port: 0: any free port. :param name: host in the base URL, where it is not `host` for those who call.
     """
     server = make_server(host, port, app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, args=(0.05,), name="githttp", daemon=True)
     thread.start()
     try:
-        yield f"http://{host}:{server.server_port}"
+        yield f"http://{name or host}:{server.server_port}"
     finally:
         server.shutdown()
         thread.join()

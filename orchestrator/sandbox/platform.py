@@ -8,24 +8,27 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
-import yaml
-
 from orchestrator.domain.apps import GitAccess, Registry, Secret
-from orchestrator.sandbox import samples
+from orchestrator.sandbox import samples, wiring
 from orchestrator.sandbox.argocd import SandboxApplication, SandboxArgoCD, new_token
 from orchestrator.sandbox.base_image import push_base_image
 from orchestrator.sandbox.chat import SandboxChat
 from orchestrator.sandbox.engine import ensure_engine
 from orchestrator.sandbox.forge import SandboxForge
 from orchestrator.sandbox.harbor import SandboxHarbor
+from orchestrator.sandbox.wiring import (
+    FORGE_TOKEN,
+    FORGE_USER,
+    GITOPS,
+    HOOK_SECRET,
+    ROBOT,
+    ROBOT_SECRET,
+    SOURCE,
+    Keys,
+    Places,
+)
 
-SOURCE = "acme/plate-web"
-GITOPS = "platform/gitops"
-ROBOT = "robot$plate+pilotage"
-HOOK_SECRET = "sandbox-hook-secret"  # noqa: S105  # opens nothing but this sandbox
-ROBOT_SECRET = "Sandbox-Robot-1"  # noqa: S105
-FORGE_TOKEN = "sandbox-forge-token"  # noqa: S105
-FORGE_USER = "pilotage"
+__all__ = ["FORGE_TOKEN", "FORGE_USER", "GITOPS", "HOOK_SECRET", "ROBOT", "ROBOT_SECRET", "SOURCE", "Platform"]
 
 
 class Platform:
@@ -33,17 +36,27 @@ class Platform:
 
     :param state_dir: folder for all its files. :param environments: name -> replicas.
     :param runtime: ``docker``: Argo CD starts real containers; ``none``: pods are ready at once.
+    :param places: where it listens; anywhere but on loopback it takes itself for a container, whose engine publishes
+        ports on another loopback. :param keys: what it is opened with.
     """
 
     def __init__(
-        self, state_dir: Path, *, environments: Mapping[str, int] | None = None, runtime: str = "docker"
+        self,
+        state_dir: Path,
+        *,
+        environments: Mapping[str, int] | None = None,
+        runtime: str = "docker",
+        places: Places | None = None,
+        keys: Keys | None = None,
     ) -> None:
         self.state_dir = state_dir
         self.environments = dict(environments or {"stg": 1})
         self._runtime = runtime
         self._stack = ExitStack()
+        self._places = places or Places()
+        self._keys = keys or Keys(argocd=new_token())
+        self.argocd_token = self._keys.argocd
         self.docker_host = ""
-        self.argocd_token = new_token()
         self.forge: SandboxForge
         self.harbor: SandboxHarbor
         self.argocd: SandboxArgoCD
@@ -75,38 +88,57 @@ class Platform:
 
     def _start(self) -> None:
         self.docker_host = self._stack.enter_context(ensure_engine(self.state_dir / "engine"))
-        self.chat = SandboxChat()
-        self.chat_url = self.chat.start()
-        self._stack.callback(self.chat.stop)
-        self.harbor = SandboxHarbor(
-            state_dir=self.state_dir / "harbor", robots={ROBOT: ROBOT_SECRET}, projects=["plate"]
-        )
-        self.harbor_url = self.harbor.start()
-        self._stack.callback(self.harbor.stop)
-        self.forge = SandboxForge(state_dir=self.state_dir / "forge", users={FORGE_USER: FORGE_TOKEN})
-        self.forge_url = self.forge.start()
-        self._stack.callback(self.forge.stop)
-        push_base_image(self.docker_host, self.base_image, {"username": ROBOT, "password": ROBOT_SECRET})
+        self._start_chat()
+        self._start_harbor()
+        self._start_forge()
+        auth = {"username": ROBOT, "password": self._keys.robot}
+        push_base_image(self.docker_host, self.base_image, auth)
         self._make_repositories()
         self._start_argocd()
+
+    def _start_chat(self) -> None:
+        where = self._places
+        self.chat = SandboxChat(listen=where.listen, port=where.chat, name=where.name)
+        self.chat_url = self.chat.start()
+        self._stack.callback(self.chat.stop)
+
+    def _start_harbor(self) -> None:
+        robots = {ROBOT: self._keys.robot}
+        self.harbor = SandboxHarbor(state_dir=self.state_dir / "harbor", robots=robots, projects=["plate"])
+        self.harbor.change("plate", auto_scan=True)
+        # As good as a real scan for what follows, and nobody waits for it.
+        self.harbor.scanner.pending = self.harbor.scanner.running = 0.0
+        url = self.harbor.start(self._places.listen, self._places.harbor)
+        self.harbor_url = f"http://127.0.0.1:{url.rsplit(':', 1)[1]}"
+        self._stack.callback(self.harbor.stop)
+
+    def _start_forge(self) -> None:
+        where, users = self._places, {FORGE_USER: self._keys.forge}
+        self.forge = SandboxForge(
+            state_dir=self.state_dir / "forge", users=users, listen=where.listen, port=where.forge, name=where.name
+        )
+        self.forge_url = self.forge.start()
+        self._stack.callback(self.forge.stop)
 
     def _make_repositories(self) -> None:
         self.forge.create_repo(SOURCE, samples.source_files(self.base_image, "Hello"))
         self.forge.create_repo(GITOPS, samples.gitops_files(self.registry_host, self.environments))
 
     def _start_argocd(self) -> None:
-        access = GitAccess(url=self.repo_url(GITOPS), username=FORGE_USER, token=Secret(FORGE_TOKEN))
+        access = GitAccess(url=self.repo_url(GITOPS), username=FORGE_USER, token=Secret(self._keys.forge))
         self.argocd = SandboxArgoCD(
             state_dir=self.state_dir / "argocd",
             docker_host=self.docker_host,
-            token=self.argocd_token,
+            token=self._keys.argocd,
             applications=[self._application(name) for name in self.environments],
             git_credentials=access,
-            registry_auth=Registry(url=self.harbor_url, username=ROBOT, password=Secret(ROBOT_SECRET)),
+            registry_auth=Registry(url=self.harbor_url, username=ROBOT, password=Secret(self._keys.robot)),
             runtime="docker" if self._runtime == "docker" else "none",
             progress_deadline=5.0,
+            ask_inside=self._places.listen != "127.0.0.1",
         )
-        self.argocd_url = self.argocd.start()
+        url = self.argocd.start(self._places.listen, self._places.argocd)
+        self.argocd_url = f"http://{self._places.name}:{url.rsplit(':', 1)[1]}"
         self._stack.callback(self.argocd.stop)
 
     def _application(self, environment: str) -> SandboxApplication:
@@ -124,54 +156,22 @@ class Platform:
 
     def hook_to(self, pilotage_url: str) -> None:
         """Have the forge tell Pilotage about every push to the app's repository, as a GitHub would."""
-        self.forge.hook(SOURCE, f"{pilotage_url}/webhooks/github", HOOK_SECRET, "github")
+        self.forge.hook(SOURCE, f"{pilotage_url}/webhooks/github", self._keys.hook, "github")
 
     def environ(self) -> dict[str, str]:
         """Return the environment variables that `configuration` names: the secrets."""
-        return {
-            "HARBOR_PASSWORD": ROBOT_SECRET,
-            "GITOPS_TOKEN": FORGE_TOKEN,
-            "ARGOCD_TOKEN": self.argocd_token,
-            "GITHUB_SECRET": HOOK_SECRET,
-            "SLACK_WEBHOOK": self.chat.webhook_url,
-        }
+        return wiring.environ(self._keys, self.chat.webhook_url)
 
     def configuration(self, bind: str, state_dir: Path, **server: object) -> str:
         """Write the ``pilotage.yaml`` with which Pilotage serves this platform."""
-        config = {
+        more = {
             "server": {"bind": bind, "external_url": f"http://{bind}", "state_dir": str(state_dir), **server},
             "docker": {"host": self.docker_host},
-            "registry": {"url": self.harbor_url, "username": ROBOT, "password": "${HARBOR_PASSWORD}"},
-            "gitops": {
-                "repo": self.repo_url(GITOPS),
-                "branch": "main",
-                "username": FORGE_USER,
-                "token": "${GITOPS_TOKEN}",
-            },
-            "argocd": {"url": self.argocd_url, "token": "${ARGOCD_TOKEN}"},
-            "webhooks": {"github": {"secret": "${GITHUB_SECRET}"}},
-            "notify": [{"slack": {"webhook": "${SLACK_WEBHOOK}", "allow_private": True}}],
-            "apps": [self._app()],
         }
-        text: str = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-        return text
-
-    def _app(self) -> dict[str, object]:
-        first = next(iter(self.environments))
-        return {
-            "name": samples.APP,
-            "repo": self.repo_url(SOURCE),
-            "username": FORGE_USER,
-            "token": "${GITOPS_TOKEN}",
-            "image": samples.IMAGE,
-            "environments": [
-                {
-                    "name": name,
-                    "branch": "main" if name == first else f"deploy/{name}",
-                    "values": f"{samples.CHART}/values-{name}.yaml",
-                    "argocd": f"{samples.APP}-{name}",
-                    "degraded_grace": 2,
-                }
-                for name in self.environments
-            ],
-        }
+        return wiring.configuration(
+            forge=self.forge_url,
+            harbor=self.harbor_url,
+            argocd=self.argocd_url,
+            environments=list(self.environments),
+            more=more,
+        )

@@ -1,10 +1,16 @@
-"""The sample app and the sample GitOps repository of the demo: small, and like what people really have."""
+"""The sample app of the demo, and its GitOps repository: the charts of ``charts/applications`` as they are."""
 
+import re
 from collections.abc import Mapping
+from pathlib import Path
 
 APP = "plate-web"
 IMAGE = f"plate/{APP}"
-CHART = f"helm/applications/{APP}"
+CHARTS = "charts/applications"
+"""Folder of the charts in the GitOps repository, as in the repository that they come from."""
+CHART = f"{CHARTS}/{APP}"
+PROGRESS_DEADLINE = 5
+"""Seconds until a rollout of the demo is given up; the charts wait for five minutes."""
 
 
 def source_files(base_image: str, greeting: str) -> dict[str, str]:
@@ -27,70 +33,36 @@ def _dockerfile(base_image: str, command: str) -> str:
 
 
 def gitops_files(registry_host: str, environments: Mapping[str, int]) -> dict[str, str]:
-    """Return the files of the GitOps repository: the app's chart with a values file for each environment.
+    """Return the files of the GitOps repository: every chart, and for the app a values file per environment.
 
-    :param environments: name -> replicas.
+    :param registry_host: replaces the host in the charts' ``image.repository``.
+    :param environments: name -> replicas. Each values file is the chart's own for staging with these replicas.
     """
+    folder = _charts()
     files = {
-        f"{CHART}/Chart.yaml": _CHART,
-        f"{CHART}/values.yaml": _values(registry_host),
-        f"{CHART}/templates/deployment.yaml": _TEMPLATE,
+        f"{CHARTS}/{path.relative_to(folder).as_posix()}": path.read_text(encoding="utf-8")
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
     }
+    for name in [name for name in files if name.endswith("/values.yaml")]:
+        image = name.split("/")[-2]
+        values = _set(files[name], "  repository", f"{registry_host}/plate/{image}")
+        files[name] = _set(values, "progressDeadlineSeconds", str(PROGRESS_DEADLINE))
+    staging = files[f"{CHART}/values-stg.yaml"]
     for name, replicas in environments.items():
-        files[f"{CHART}/values-{name}.yaml"] = _environment_values(name, replicas)
+        files[f"{CHART}/values-{name}.yaml"] = _set(staging, "replicaCount", str(replicas))
     return files
 
 
-_CHART = f"""\
-apiVersion: v2
-name: {APP}
-version: 0.1.0
-"""
-
-_TEMPLATE = """\
-apiVersion: apps/v1
-kind: Deployment
-metadata:
-  name: {{ .Release.Name }}
-spec:
-  replicas: {{ .Values.replicaCount }}
-  selector:
-    matchLabels: {app.kubernetes.io/name: plate-web}
-  template:
-    metadata:
-      labels: {app.kubernetes.io/name: plate-web}
-    spec:
-      containers:
-        - name: web
-          image: "{{ .Values.image.repository }}:{{ .Values.image.tag }}"
-          ports: [{containerPort: {{ .Values.service.port }}}]
-          readinessProbe: {httpGet: {path: /, port: {{ .Values.service.port }}}}
-"""
+def _charts() -> Path:
+    """Return the folder of the charts: in a wheel beside this file, in a checkout at the top."""
+    packed = Path(__file__).parent / "charts"
+    return packed if packed.is_dir() else Path(__file__).parents[2] / CHARTS
 
 
-def _values(registry_host: str) -> str:
-    return f"""\
-replicaCount: 1
-
-image:
-  repository: {registry_host}/{IMAGE}
-  tag: ""  # set for each environment
-
-service:
-  port: 8080
-containerPort: 8080
-readinessProbe:
-  httpGet:
-    path: /
-    port: 8080
-"""
-
-
-def _environment_values(name: str, replicas: int) -> str:
-    return f"""\
-# {name}: 이미지 태그는 Pilotage가 바꿉니다 (the image tag is changed by Pilotage)
-replicaCount: {replicas}
-
-image:
-  tag: "none"   # do not edit by hand
-"""
+def _set(text: str, key: str, value: str) -> str:
+    """Replace the value of the only line that begins with `key`; everything else stays, comments included."""
+    changed, found = re.subn(rf"(?m)^({re.escape(key)}): .*$", rf"\1: {value}", text)
+    if found != 1:
+        raise ValueError(f"{found} lines begin with {key!r}")
+    return changed

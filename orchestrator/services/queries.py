@@ -1,24 +1,24 @@
 """Read models: what the API, the pages and the command line show, each read in one consistent look at the tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import explain
 from orchestrator.domain.runs import Run
 from orchestrator.services.bell import Bell
-from orchestrator.services.views import View, app_view, delivery_view, run_view
+from orchestrator.services.dora import dora
+from orchestrator.services.measures import ALIVE, measure
+from orchestrator.services.views import Place, View, app_view, delivery_view, run_view
 from orchestrator.store import deliveries, figures, logs, migrate, notifications, runs, tokens
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
+from orchestrator.store.tallies import Sums
 
-__all__ = ["Figures", "Line", "Page", "Queries", "View", "app_view", "delivery_view", "run_view"]
+__all__ = ["Line", "Page", "Queries", "View", "app_view", "delivery_view", "run_view"]
 
-ALIVE = 60.0
-"""Seconds since a process was last seen within which it counts as alive."""
 MAX_LINES = 2000
 """Lines of a log that are read at a time."""
 
@@ -32,16 +32,6 @@ class Page:
 
     items: list[View]
     next: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """A few counts for metrics."""
-
-    runs: Mapping[str, int]
-    deliveries: Mapping[str, int]
-    notifications: Mapping[str, int]
-    queue: figures.Queue
 
 
 class Queries:
@@ -121,15 +111,16 @@ class Queries:
         app = self._settings.app(name)
         return self._apps([app])[0] if app else None
 
-    def figures(self) -> Figures:
-        """Count what metrics tell."""
+    def measures(self) -> Sums:
+        """Read the values of all metrics; what this process has counted is written down first."""
+        self._database.write_counts()
         with self._database.read() as connection:
-            return Figures(
-                runs=figures.runs_by_state(connection),
-                deliveries=figures.deliveries_by_outcome(connection),
-                notifications=figures.notifications_by_state(connection),
-                queue=figures.queue(connection, clock()),
-            )
+            return measure(connection, self._settings, clock())
+
+    def dora(self, days: int, *, app: str = "", environment: str = "") -> View:
+        """Summarize the deployments of the last `days`."""
+        with self._database.read() as connection:
+            return dora(connection, clock(), days, app=app, environment=environment)
 
     def missing(self, bell: Bell) -> dict[str, str]:
         """Say what keeps us from doing our work: part -> one sentence; empty when nothing does."""
@@ -156,28 +147,29 @@ class Queries:
         return {"workers": f"No worker was seen in the last {ALIVE:.0f} s; start `pilotage worker`."}
 
     def _apps(self, apps: Sequence[App]) -> list[View]:
-        places = [(app.name, env.name) for app in apps for env in app.environments]
+        names = [(app.name, env.name) for app in apps for env in app.environments]
         with self._database.read() as connection:
-            last, deployed, held = _environments(connection, places)
+            places = _places(connection, names)
         return [
-            app_view(
-                app,
-                self._settings,
-                last=_of(app, last),
-                deployed=_of(app, deployed),
-                holds=_of(app, held),
-            )
+            app_view(app, self._settings, {env.name: places[app.name, env.name] for env in app.environments})
             for app in apps
         ]
 
 
-def _environments(connection: Connection, places: Sequence[tuple[str, str]]) -> tuple[Any, Any, Any]:
-    last = figures.newest(connection, places)
-    return last, figures.newest(connection, places, state="succeeded"), figures.holds(connection)
-
-
-def _of(app: App, found: Mapping[tuple[str, str], Any]) -> dict[str, Any]:
-    return {name: value for (of_app, name), value in found.items() if of_app == app.name}
+def _places(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Place]:
+    last, proven = figures.newest(connection, names), figures.newest(connection, names, state="succeeded")
+    landed, judged = figures.landed(connection, names), figures.landed(connection, names, judged=True)
+    holds = figures.holds(connection)
+    return {
+        name: Place(
+            last=last.get(name),
+            deployed=proven.get(name),
+            landed=landed.get(name),
+            judged=judged.get(name),
+            hold=holds.get(name),
+        )
+        for name in names
+    }
 
 
 def _page(items: list[View], limit: int) -> Page:

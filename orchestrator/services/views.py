@@ -4,6 +4,7 @@ Pure: domain values in, JSON values out. Times are RFC 3339 in UTC with ``Z``, d
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -11,11 +12,27 @@ from urllib.parse import quote, urlsplit
 from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.reasons import explain
 from orchestrator.domain.refs import repo_key
-from orchestrator.domain.runs import Run, Stage, StageName
+from orchestrator.domain.runs import Run, RunState, Stage, StageName, closed
 from orchestrator.domain.wording import sentence
 from orchestrator.store.rows import moment
 
 View = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What is known of one environment.
+
+    :param last: its newest run. :param deployed: the newest that succeeded.
+    :param landed: the run whose change is the newest in Git. :param judged: the same, among those of which it turned
+        out whether they are healthy. :param hold: why, by whom, since when (seconds).
+    """
+
+    last: Run | None = None
+    deployed: Run | None = None
+    landed: Run | None = None
+    judged: Run | None = None
+    hold: tuple[str, str, float | None] | None = None
 
 
 def run_view(
@@ -46,7 +63,7 @@ def run_view(
         **_origin(run),
         **_links(run, settings, base),
         **_times(run),
-        "stages": [stage_view(stage) for stage in run.stages],
+        "stages": [stage_view(stage) for stage in _stages(run)],
         "receipt": run.stage(StageName.HEALTH).outputs.get("receipt"),
     }
     if attempts is not None:
@@ -102,23 +119,13 @@ def delivery_view(row: Mapping[str, Any], runs: Sequence[int]) -> View:
     }
 
 
-def app_view(
-    app: App,
-    settings: Settings,
-    *,
-    last: Mapping[str, Run],
-    deployed: Mapping[str, Run],
-    holds: Mapping[str, tuple[str, str, float | None]],
-) -> View:
-    """Show an app and, for each environment by name, its last run, what runs there and its hold."""
+def app_view(app: App, settings: Settings, places: Mapping[str, Place]) -> View:
+    """Show an app and what is known of its environments. `places`: by name."""
     return {
         "name": app.name,
         "repo": app.source.url,
         "image": f"{settings.registry.host}/{app.image}",
-        "environments": [
-            _environment_view(env, settings, last.get(env.name), deployed.get(env.name), holds.get(env.name))
-            for env in app.environments
-        ],
+        "environments": [_environment_view(env, settings, places.get(env.name, Place())) for env in app.environments],
     }
 
 
@@ -142,6 +149,11 @@ def rfc3339(at: datetime | None) -> str | None:
     if at is None:
         return None
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _stages(run: Run) -> tuple[Stage, ...]:
+    """Return the stages; rows of version 0.1.0 keep those that a run did not reach as queued."""
+    return closed(run.stages) if run.state.final else run.stages
 
 
 def _origin(run: Run) -> View:
@@ -186,13 +198,8 @@ def _between(start: datetime | None, end: datetime | None) -> float | None:
     return None if start is None or end is None else round((end - start).total_seconds(), 3)
 
 
-def _environment_view(
-    env: Environment,
-    settings: Settings,
-    last: Run | None,
-    deployed: Run | None,
-    hold: tuple[str, str, float | None] | None,
-) -> View:
+def _environment_view(env: Environment, settings: Settings, place: Place) -> View:
+    hold = place.hold
     return {
         "name": env.name,
         "branch": env.branch,
@@ -203,9 +210,35 @@ def _environment_view(
         "argocd_url": argocd_url(settings, env),
         "promote_from": env.promote_from,
         "approval": env.approval,
-        "last_run": None if last is None else {"id": last.id, "state": last.state.value, "reason": last.reason.value},
-        "deployed": None if deployed is None else _deployed_view(deployed),
+        "last_run": None if place.last is None else _verdict_view(place.last),
+        "in_git": None if place.landed is None else _in_git_view(place.landed, place.judged),
+        "deployed": None if place.deployed is None else _deployed_view(place.deployed),
         "hold": None if hold is None else {"reason": hold[0], "by": hold[1], "since": rfc3339(moment(hold[2]))},
+    }
+
+
+def _verdict_view(run: Run) -> View:
+    return {
+        "id": run.id,
+        "state": run.state.value,
+        "reason": run.reason.value,
+        "sentence": sentence(run.reason, run.detail),
+    }
+
+
+def _in_git_view(run: Run, judged: Run | None) -> View:
+    """Show what is in Git, and how the newest run of this very image turned out."""
+    verdict = judged if judged is not None and judged.image == run.image else None
+    return {
+        "run": run.id,
+        "commit": run.commit,
+        "image": run.image,
+        "tag": _tag(run.image),
+        "digest": run.digest,
+        "gitops_commit": str(run.outputs.get("gitops_commit") or ""),
+        "since": rfc3339(run.stage(StageName.COMMIT).finished_at),
+        "proven": verdict is not None and verdict.state is RunState.SUCCEEDED,
+        "verdict": None if verdict is None else _verdict_view(verdict),
     }
 
 
@@ -214,6 +247,11 @@ def _deployed_view(run: Run) -> View:
         "run": run.id,
         "commit": run.commit,
         "image": run.image,
+        "tag": _tag(run.image),
         "digest": run.digest,
         "since": rfc3339(run.finished_at),
     }
+
+
+def _tag(image: str) -> str:
+    return "" if "@" in image else image.rpartition("/")[2].partition(":")[2]

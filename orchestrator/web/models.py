@@ -191,20 +191,36 @@ class Accepted(Model):
     attempt: int
 
 
-class LastRun(Model):
-    """The newest run of an environment."""
+class Verdict(Model):
+    """A run of an environment and how it turned out."""
 
     id: int
     state: RunState
     reason: Reason
+    sentence: str
 
 
-class Deployed(Model):
-    """What the last successful run brought."""
+class InGit(Model):
+    """What Pilotage last committed to the GitOps repository."""
 
     run: int
     commit: str
     image: str
+    tag: str
+    digest: str
+    gitops_commit: str
+    since: Time | None
+    proven: bool = Field(description="Whether the newest run of this image that came to an end found it healthy.")
+    verdict: Verdict | None = Field(description="That run; null while there is none.")
+
+
+class Deployed(Model):
+    """What the last successful run brought: it was healthy then."""
+
+    run: int
+    commit: str
+    image: str
+    tag: str
     digest: str
     since: Time | None
 
@@ -229,7 +245,8 @@ class EnvironmentView(Model):
     argocd_url: str
     promote_from: str
     approval: bool
-    last_run: LastRun | None
+    last_run: Verdict | None
+    in_git: InGit | None
     deployed: Deployed | None
     hold: HoldView | None
 

@@ -76,7 +76,7 @@ def test_a_body_above_the_bound_is_too_large(forge: str) -> None:
     response = deliver(inbox, forge, b" " * (MAX_BODY + 1))
     assert_problem(response, 413, "too_large")
     assert not inbox.accepted
-    assert not inbox.refused
+    assert [(one.hook, one.size, reason) for one, reason, _ in inbox.refused] == [(forge, MAX_BODY + 1, "too_large")]
 
 
 @EVERY_FORGE

@@ -23,6 +23,8 @@ ENVIRONMENTS = (
     "korea",
     "twice",
     "cli",
+    "watched",
+    "scan",
 )
 
 

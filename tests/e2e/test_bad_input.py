@@ -84,6 +84,8 @@ def ask(loop: Loop, ref: str) -> str:
 def test_a_body_of_25_megabytes_is_refused_and_the_next_one_taken(loop: Loop) -> None:
     huge = json.dumps({"ref": "refs/heads/main", "padding": "x" * (25 * 1024 * 1024)}).encode()
     assert post(loop, huge).status_code == 413
+    newest = loop.api.get("/deliveries", {"outcome": "refused", "limit": 1})["items"][0]
+    assert (newest["hook"], newest["reason"], newest["size"]) == ("github", "too_large", len(huge))
     commit = loop.push(branch="deploy/cli")
     succeeded(loop.end(loop.run_of(commit)))
 

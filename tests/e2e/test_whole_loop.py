@@ -26,6 +26,7 @@ def test_a_push_is_deployed_and_the_receipt_proves_it(loop: Loop) -> None:
     assert receipt["live_images"] == [receipt["image"]]
     assert containers(loop.platform, receipt["image"])
     assert (run["title"], run["author"], run["trigger"]) == ("Say hello", "Dev Eloper", "push")
+    assert [stage["state"] for stage in run["stages"]] == ["succeeded"] * 7
 
 
 def test_a_push_of_several_commits_deploys_the_last(loop: Loop) -> None:

@@ -180,6 +180,25 @@ def test_apps_show_what_was_deployed_and_what_came_last(world: World) -> None:
     problem(world.client().get("/api/v1/apps/nosuch"), 404, "not-found")
 
 
+def test_apps_show_what_is_in_git_and_whether_it_is_proven(world: World) -> None:
+    image = "harbor.example.com/plate/plate-web:sha-"
+
+    def landed(state: RunState, tag: str, at: float) -> int:
+        return world.run(state, image=image + tag, landed=at)
+
+    def in_git() -> dict[str, Any]:
+        return dict(world.client("viewer").get("/api/v1/apps").json["items"][0]["environments"][0]["in_git"])
+
+    late = landed(RunState.SUCCEEDED, "1", 900.0)
+    landed(RunState.SUCCEEDED, "0", 100.0)
+    world.run(RunState.FAILED)
+    assert (in_git()["run"], in_git()["tag"], in_git()["proven"]) == (late, "sha-1", True)
+    bad = landed(RunState.FAILED, "2", 1000.0)
+    again = landed(RunState.CANCELLED, "2", 1100.0)
+    assert (in_git()["run"], in_git()["proven"], in_git()["verdict"]["id"]) == (again, False, bad)
+    assert in_git()["since"] == "2025-11-24T16:18:20.000Z"
+
+
 # Lists
 
 

@@ -62,3 +62,24 @@ def test_looking_for_earlier_deliveries_does_not_read_the_whole_table(tmp_path: 
     assert len(plans) == 2
     assert all("SEARCH deliveries USING INDEX uq_deliveries_hook_key (hook=? AND key=?)" in plan for plan in plans)
     database.dispose()
+
+
+def test_refused_deliveries_do_not_fill_the_disk(tmp_path: Path) -> None:
+    database = Database(sqlite_url(str(tmp_path)))
+    migrate.upgrade(database)
+    inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
+    inbox.accept(Delivery(hook="github", key="genuine"), push("a" * 40))
+    reasons = ("signature", "malformed", "too_large", "content_type", "forge")
+    rows = [
+        deliveries.row_of(Delivery(hook="github", key="same"), 1.0, "refused", reasons[number % len(reasons)])
+        for number in range(deliveries.KEEP_REFUSED + 50)
+    ]
+    with database.write() as connection:
+        deliveries.add(connection, rows)
+    inbox.refuse(Delivery(hook="gitlab", key="k" * 9999, size=2**31 - 1), "too_large", "d" * 9999)
+    with database.read() as connection:
+        kept = deliveries.page(connection, limit=2000)
+    assert [row["outcome"] for row in kept].count("refused") == deliveries.KEEP_REFUSED
+    assert (len(kept[0]["key"]), len(kept[0]["detail"])) == (200, 500)
+    assert kept[-1]["key"] == "genuine"
+    database.dispose()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.apps import Secret
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.services import tokens
@@ -191,7 +192,7 @@ def test_a_run_shows_its_stages_each_with_an_accessible_state(world: World) -> N
     labels = [one["aria-label"] for one in items]
     assert len(labels) == 7
     assert labels[0] == "check: failed, 59 s"
-    assert labels[1] == "build: queued"
+    assert labels[1] == "build: not reached"
 
 
 def test_a_run_says_why_and_what_is_next(world: World) -> None:
@@ -271,6 +272,25 @@ def test_apps_and_deliveries_are_shown(world: World) -> None:
     assert "No deliveries yet" in page(world, "/deliveries").text
 
 
+def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(world: World) -> None:
+    image = "harbor.example.com/plate/plate-web:sha-"
+    world.run(RunState.SUCCEEDED, image=f"{image}1", landed=10.0)
+    assert "not proven" not in page(world, "/apps").text
+    fields = {"image": f"{image}2", "reason": Reason.DEGRADED, "detail": "it crashes"}
+    world.run(RunState.FAILED, landed=20.0, **fields)
+    sentence = "The application is unhealthy with this commit: it crashes."
+    shown = page(world, "/apps").text
+    assert (shown.count("sha-2"), shown.count("sha-1"), shown.count("not proven"), shown.count(sentence)) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    world.run(RunState.CANCELLED, detail="cancelled by kim")
+    shown = page(world, "/apps").text
+    assert (shown.count("not proven"), shown.count(sentence), "cancelled by kim" in shown) == (1, 1, True)
+
+
 def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: World) -> None:
     run = world.run(RunState.RUNNING)
     client = world.browser()
@@ -285,6 +305,22 @@ def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: World) 
         for _, attributes in shown.tags:
             assert "style" not in attributes
             assert not [name for name in attributes if name.startswith("on")]
+
+
+def test_with_a_common_key_a_session_is_good_at_every_web_process(tmp_path: Path) -> None:
+    database, key = sqlite_database(tmp_path), Secret("0123456789abcdef0123456789abcdef")
+    one, other, stranger = (
+        make_world(database, tmp_path / name, **({"session_key": key} if name != "c" else {})) for name in "abc"
+    )
+    cookie = one.client("").post("/login", data={"token": one.tokens["viewer"]}, headers=OURS).headers["Set-Cookie"]
+    value = cookie.split(";")[0].removeprefix("pilotage_session=")
+
+    def seen_by(world: World) -> int:
+        client = world.client("")
+        client.set_cookie("pilotage_session", value)
+        return client.get("/runs").status_code
+
+    assert (seen_by(other), seen_by(stranger)) == (200, 303)
 
 
 def test_the_key_of_the_sessions_is_private_and_stays(tmp_path: Path) -> None:

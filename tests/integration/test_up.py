@@ -86,7 +86,7 @@ def test_a_web_that_is_started_anew_answers_on_the_same_socket(running: Product)
 
 def test_nobody_waits_at_the_address_while_workers_finish_and_a_restart_finds_all_free(tmp_path: Path) -> None:
     with product(tmp_path) as first:
-        (worker,) = children(first.pid, "worker build")
+        (worker,) = children(first.pid, "worker")
         os.kill(worker, signal.SIGSTOP)
         os.kill(first.pid, signal.SIGTERM)
         until(lambda: not answers(first), "a refused connection")

@@ -12,6 +12,7 @@ ENVIRON = {
     "GITLAB_TOKEN": "fedcba9876543210fedcba9876543210",
     "SLACK_WEBHOOK": "https://hooks.slack.example.com/services/T0/B0/x",
     "CALLBACK_SECRET": "whsec_MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIz",
+    "SESSION_KEY": "00112233445566778899aabbccddeeff",
 }
 
 VALID = """\

@@ -90,7 +90,8 @@ class World:
 
 
 def in_state(run: Run, state: RunState, **fields: Any) -> Run:
-    """Return the run in a state, with a first stage that fits."""
+    """Return the run in a state, with a first stage that fits. `landed`: seconds until its change was in Git."""
+    landed = fields.pop("landed", None)
     reasons = {
         RunState.SUCCEEDED: Reason.HEALTHY,
         RunState.FAILED: Reason.BUILD_FAILED,
@@ -103,6 +104,10 @@ def in_state(run: Run, state: RunState, **fields: Any) -> Run:
         run.stages[0], state=StageState(state.value), reason=reason, started_at=started, finished_at=finished
     )
     stages = (first, *run.stages[1:])
+    if landed is not None:
+        at = datetime.fromtimestamp(AT + landed, UTC)
+        there = replace(run.stage(StageName.COMMIT), state=StageState.SUCCEEDED, reason=Reason.DONE, finished_at=at)
+        stages = tuple(there if stage.name is StageName.COMMIT else stage for stage in stages)
     return replace(run, state=state, reason=reason, started_at=started, finished_at=finished, stages=stages, **fields)
 
 

@@ -23,7 +23,8 @@ _INSISTS = frozenset({Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK})
 def run(order: Order, tools: Tools) -> Outcome:
     """Check everything at once; the first that is wrong is the run's reason.
 
-    Outputs: commit, image, title, author of the run; ``obsolete``: ids of waiting runs that this one overtakes.
+    Outputs: commit, image, title, author of the run; ``commit_date``: when its commit was made (RFC 3339);
+    ``obsolete``: ids of waiting runs that this one overtakes.
     """
     checks: tuple[Callable[[Order, Tools], dict[str, Any]], ...] = (_source, _values, _application, _registry)
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -49,7 +50,12 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
     mirror.fetch_commit(commit, run.ref, checkpoint=tools.checkpoint)
     info = mirror.commit_info(commit)
     tools.log(f"source {commit[:12]} {info.subject}")
-    found = {"commit": commit, "title": info.subject[:200], "author": info.author_name[:200]}
+    found = {
+        "commit": commit,
+        "title": info.subject[:200],
+        "author": info.author_name[:200],
+        "commit_date": info.date,
+    }
     return found | _ordered(order, tools, commit) | {"image": image_of(order, commit)}
 
 

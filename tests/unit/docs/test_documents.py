@@ -15,7 +15,7 @@ from workers.notifiers.webhook import sign
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted(
-    [*ROOT.glob("*.md"), *(page for page in (ROOT / "docs").rglob("*.md"))], key=lambda page: page.as_posix()
+    [*ROOT.glob("*.md"), *ROOT.glob("charts/*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda page: page.as_posix()
 )
 SECRETS = {**ENVIRON, "SOURCE_TOKEN": "t", "SLACK_TOKEN": "xoxb-1", "HOOK_SECRET": "0123456789abcdef"}
 KINDS = {"tutorial": "*Tutorial.", "how-to": "*How-to.", "explanation": "*Explanation."}

@@ -181,16 +181,14 @@ def test_a_pipe_gets_one_line_per_change_and_a_summary_without_escape_codes(pilo
 
     assert said.code == 1
     assert "\x1b" not in said.out + said.err
-    assert [line.split(" ", 1)[1] for line in said.lines[:6]] == [
+    assert [line.split(" ", 1)[1] for line in said.lines[:4]] == [
         "build running",
-        "run 42 running",
         "build succeeded in 58 s",
         "health waiting (progressing)",
         "health failed (degraded) in 1m10s: The application is unhealthy: pod x: ErrImagePull.",
-        "run 42 failed (degraded) in 2m10s: The image build failed.",
     ]
-    assert said.lines[2].startswith("2026-11-24T03:12:00Z ")
-    assert said.lines[6:] == [
+    assert said.lines[1].startswith("2026-11-24T03:12:00Z ")
+    assert said.lines[4:] == [
         "",
         "STAGE   STATE              TIME   WHY",
         "build   succeeded          58 s",
@@ -475,9 +473,22 @@ def test_hold_and_release_say_what_follows(pilotage: Pilotage, api: FakeApi) -> 
 
 
 def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> None:
+    crash = {"id": 42, "state": "failed", "reason": "degraded", "sentence": "It crashes."}
+    stopped = {"id": 43, "state": "cancelled", "reason": "cancelled", "sentence": "A person cancelled the run."}
     places = [
-        {"name": "stg", "branch": "main", "last_run": run(), "hold": None},
-        {"name": "prod", "branch": "", "last_run": None, "hold": {"reason": "freeze"}},
+        {
+            "name": "stg",
+            "last_run": stopped,
+            "in_git": {"run": 42, "tag": "sha-b", "proven": False, "verdict": crash},
+            "deployed": {"run": 41, "tag": "sha-a"},
+            "hold": None,
+        },
+        {
+            "name": "dev",
+            "last_run": stopped,
+            "in_git": {"run": 40, "tag": "", "commit": "a" * 40, "proven": True, "verdict": None},
+        },
+        {"name": "prod", "last_run": None, "in_git": None, "deployed": None, "hold": {"reason": "freeze"}},
     ]
     api.answers["GET /apps"] = Reply(body={"items": [{"name": "plate-web", "environments": places}]})
     delivery = {
@@ -493,9 +504,10 @@ def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> Non
     api.answers["GET /deliveries/7"] = Reply(body=delivery)
 
     assert pilotage("app", "list", "--url", api.url).lines == [
-        "APP        ENVIRONMENT  BRANCH  LAST RUN    HOLD",
-        "plate-web  stg          main    42 running",
-        "plate-web  prod                             freeze",
+        "APP        ENVIRONMENT  IN GIT                        PROVEN HEALTHY  LAST RUN      HOLD    WHY",
+        "plate-web  stg          sha-b (run 42), not proven    sha-a (run 41)  43 cancelled          It crashes.",
+        "plate-web  dev          aaaaaaaaaaaaaaaaaaa (run 40)                  43 cancelled          A person cancelled the run.",
+        "plate-web  prod                                                                     freeze",
     ]
     assert pilotage("delivery", "list", "--url", api.url).lines == [
         "ID  RECEIVED  HOOK    EVENT  OUTCOME   WHAT",

@@ -79,6 +79,33 @@ def test_a_compact_tree_shows_only_what_is_at_work(monkeypatch: pytest.MonkeyPat
     assert "health" in screen.getvalue()
 
 
+def test_a_pipe_hears_of_a_wait_once(capsys: pytest.CaptureFixture[str]) -> None:
+    view = Plain()
+    started = {"started_at": "2026-11-24T03:11:14Z"}
+    for state, reason, attempt in (("running",) * 2 + (1,), ("waiting", "retrying", 2), ("running",) * 2 + (2,)):
+        sentence = "Argo CD does not answer." if state == "waiting" else ""
+        thing = {"state": state, "reason": reason, "sentence": sentence, **started}
+        view.show(run(**thing, stages=[stage("health", **{**thing, "attempt": attempt})]))
+    failed = {"state": "failed", "reason": "degraded", "sentence": "No.", "finished_at": "2026-11-24T03:12:00Z"}
+    view.show(run(**failed, stages=[stage("health", **failed), stage("after", "skipped", reason="not_reached")]))
+
+    assert [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()] == [
+        "health running",
+        "health waiting (retrying): Argo CD does not answer.",
+        "health running",
+        "health failed (degraded): No.",
+    ]
+
+
+def test_a_pipe_hears_of_the_run_what_no_stage_says(capsys: pytest.CaptureFixture[str]) -> None:
+    view = Plain(compact=True)
+    view.show(run(state="waiting", reason="on_hold", sentence="Held.", stages=[stage("check", "succeeded")]))
+    view.show(run(ending="succeeded", stages=[stage("health", "succeeded", reason="healthy")]))
+
+    said = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert said == ["run 42 waiting (on_hold): Held.", "run 42 succeeded"]
+
+
 def test_a_silent_pipe_hears_a_sign_of_life(capsys: pytest.CaptureFixture[str]) -> None:
     beaten = threading.Event()
     going = run(stages=[stage("build", "succeeded"), stage("health", "waiting", started_at="2026-11-24T03:11:14Z")])

@@ -64,7 +64,7 @@ def test_the_defaults_of_the_file_are_those_of_the_domain() -> None:
         name=app.name, source=GitAccess(url=app.source.url), image=app.image, environments=app.environments
     )
     assert found.registry.harbor is Registry(url="").harbor
-    for name in ("bind", "concurrency", "poll_interval", "max_body", "database", "broker", "external_url"):
+    for name in ("bind", "concurrency", "poll_interval", "max_body", "log_level", "database", "broker"):
         assert getattr(found, name) == defaults[name].default, name
 
 
@@ -122,9 +122,11 @@ server:
   database: postgresql://db/pilotage
   broker: redis://redis:6379/0
   state_dir: /var/lib/pilotage
+  session_key: ${SESSION_KEY}
   concurrency: 4
   poll_interval: 1m
   max_body: 10MiB
+  log_level: warning
 docker: {host: "unix:///run/docker.sock"}
 """
 
@@ -171,11 +173,12 @@ def test_every_key_reaches_the_settings() -> None:
     ]
     assert found.hooks[0].secrets == (ENVIRON["GITHUB_SECRET"], ENVIRON["GITLAB_TOKEN"])
     assert found.hooks[1].secrets == ()
+    assert found.session_key.reveal() == ENVIRON["SESSION_KEY"]
     assert [(c.name, c.kind, c.target, c.on, c.apps) for c in found.channels] == [
         ("team", "slack-api", "C01", frozenset({"failed", "succeeded"}), frozenset({"api"})),
         ("webhook-2", "webhook", "", frozenset(), frozenset()),
     ]
-    assert dataclasses.astuple(found)[-9:-1] == (
+    assert dataclasses.astuple(found)[-10:-1] == (
         "postgresql://db/pilotage",
         "redis://redis:6379/0",
         "https://pilotage.example.com",
@@ -184,6 +187,7 @@ def test_every_key_reaches_the_settings() -> None:
         4,
         60.0,
         10 * 1024 * 1024,
+        "warning",
     )
 
 
@@ -229,6 +233,16 @@ def test_state_dir_is_found_beside_the_file_or_where_the_environment_says(tmp_pa
 
     assert load(file, ENVIRON).state_dir == str(tmp_path / "state")
     assert load(file, {**ENVIRON, "PILOTAGE_STATE_DIR": "/var/lib/p"}).state_dir == "/var/lib/p"
+
+
+def test_the_level_of_the_log_is_the_files_or_the_environments(tmp_path: Path) -> None:
+    file = tmp_path / "pilotage.yaml"
+    file.write_text(f"{VALID}server: {{log_level: error}}\n", encoding="utf-8")
+
+    assert load(file, ENVIRON).log_level == "error"
+    assert load(file, {**ENVIRON, "PILOTAGE_LOG_LEVEL": "DEBUG"}).log_level == "debug"
+    with pytest.raises(ConfigInvalid, match="PILOTAGE_LOG_LEVEL names no level, `debgu`; did you mean `debug`"):
+        load(file, {**ENVIRON, "PILOTAGE_LOG_LEVEL": "debgu"})
 
 
 def test_warnings_travel_with_the_settings() -> None:

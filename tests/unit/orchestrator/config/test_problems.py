@@ -52,6 +52,10 @@ CLASHES = [
         (22, "apps[0].environments[1].promote_from", "leads back to itself: prod <- prod"),
     ),
     (
+        VALID + "server: {session_key: short}\n",
+        (26, "server.session_key", "is shorter than 32 characters; make one with `openssl rand -hex 32`"),
+    ),
+    (
         spoiled(PROD, ""),
         (21, "apps[0].environments[1]", "nothing ever runs here; give it a `branch`, a `tag` or `promote_from`"),
     ),

@@ -123,6 +123,26 @@ def test_a_fail_is_final() -> None:
     assert decision.freed
 
 
+ENDS: dict[str, Fact] = {
+    "a failure": Reported(stage=BUILD, outcome=Fail(reason=Reason.BUILD_FAILED)),
+    "an older commit": Reported(stage=BUILD, outcome=Fail(reason=Reason.OLDER_COMMIT)),
+    "a cancel": CancelRequested(by="mina", at_work=False),
+    "a newer run": Superseded(by=9, at_work=False),
+    "a stop": Stopped(stage=BUILD),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_the_stages_behind_the_end_are_skipped_as_not_reached(name: str) -> None:
+    run = advance(working(), ENDS[name], later(1)).run
+    assert run.state in FINAL
+    assert (run.stage(CHECK).state, run.stage(BUILD).state.final) == (StageState.SUCCEEDED, True)
+    behind = run.stages[2:]
+    assert {(stage.state, stage.reason) for stage in behind} == {(StageState.SKIPPED, Reason.NOT_REACHED)}
+    assert {(stage.started_at, stage.finished_at) for stage in behind} == {(None, None)}
+    assert run.current is None
+
+
 @pytest.mark.parametrize("reason", [Reason.OLDER_COMMIT, Reason.SUPERSEDED])
 def test_ending_for_a_newer_commit_is_not_a_failure(reason: Reason) -> None:
     decision = advance(working(CHECK), Reported(stage=CHECK, outcome=Fail(reason=reason)), NOW)
@@ -283,6 +303,7 @@ def test_whatever_happens_a_run_stays_in_a_legal_state(walk: list[tuple[Fact, fl
             assert all(state in (StageState.SUCCEEDED, StageState.SKIPPED) for state in states)
         if run.state in FINAL:
             assert run.finished_at is not None
+            assert run.current is None
             assert decision.freed or before.state in FINAL
         elif run.state is RunState.WAITING:
             assert run.current is not None

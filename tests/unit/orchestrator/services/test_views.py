@@ -10,7 +10,7 @@ from orchestrator.domain.apps import ArgoCD, GitAccess
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Run, RunState, StageName, StageState
 from orchestrator.services.ledger import message_of
-from orchestrator.services.views import View, accepted_view, app_view, commit_url, rfc3339, run_view
+from orchestrator.services.views import Place, View, accepted_view, app_view, commit_url, rfc3339, run_view
 from orchestrator.web.models import Accepted, AppView, RunDetail, RunView
 from tests.support.factories import NOW, later, make_app, make_environment, make_run, make_settings
 from tests.support.web import with_receipt
@@ -57,10 +57,18 @@ def test_times_are_rfc_3339_in_utc_and_durations_seconds() -> None:
 
 
 def test_a_stage_that_has_not_begun_says_nothing() -> None:
-    stages = {stage["name"]: stage for stage in view(failed())["stages"]}
+    stages = {stage["name"]: stage for stage in view(make_run(StageName.BUILD, StageState.RUNNING))["stages"]}
     assert list(stages) == [name.value for name in StageName]
     assert (stages["push"]["state"], stages["push"]["sentence"]) == ("queued", "")
     assert stages["check"]["seconds"] == 0
+
+
+def test_a_stage_that_was_queued_when_its_run_ended_is_shown_as_not_reached() -> None:
+    stages = {stage["name"]: stage for stage in view(failed())["stages"]}
+    assert failed().stage(StageName.PUSH).state is StageState.QUEUED
+    assert (stages["push"]["state"], stages["push"]["reason"]) == ("skipped", "not_reached")
+    assert stages["push"]["sentence"] == "The run ended before this stage."
+    assert stages["build"]["state"] == "failed"
 
 
 def test_links_lead_to_us_and_to_argo_cd() -> None:
@@ -95,24 +103,61 @@ def test_what_was_accepted_names_the_run() -> None:
     Accepted.model_validate(shown)
 
 
-def test_an_app_shows_what_runs_where_and_never_a_secret() -> None:
-    app = make_app(environments=(make_environment(), make_environment("prod")))
-    good = replace(failed(), state=RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1")
-    shown = app_view(
-        app,
-        SETTINGS,
-        last={"stg": failed()},
-        deployed={"stg": good},
-        holds={"prod": ("freeze", "kim", NOW.timestamp())},
+def healthy(**fields: object) -> Run:
+    run = make_run(StageName.HEALTH, StageState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1")
+    return replace(
+        run, **({"state": RunState.SUCCEEDED, "reason": Reason.HEALTHY, "finished_at": later(2.5)} | fields)
     )
+
+
+def unhealthy(**fields: object) -> Run:
+    return healthy(
+        **({"id": 8, "state": RunState.FAILED, "reason": Reason.DEGRADED, "detail": "CrashLoopBackOff"} | fields)
+    )
+
+
+def place_of(**known: object) -> View:
+    return app_view(make_app(), SETTINGS, {"stg": Place(**known)})["environments"][0]  # type: ignore[arg-type]
+
+
+def test_an_app_shows_what_is_known_of_its_environments_and_never_a_secret() -> None:
+    app = make_app(environments=(make_environment(), make_environment("prod")))
+    places = {
+        "stg": Place(last=failed(), deployed=healthy()),
+        "prod": Place(hold=("freeze", "kim", NOW.timestamp())),
+    }
+    shown = app_view(app, SETTINGS, places)
     AppView.model_validate(shown)
     stg, prod = shown["environments"]
-    assert stg["last_run"] == {"id": 7, "state": "failed", "reason": "build_failed"}
+    assert (stg["last_run"]["id"], stg["last_run"]["sentence"]) == (7, "The image build failed: exit 3.")
     assert stg["deployed"]["since"] == rfc3339(NOW + timedelta(seconds=2.5))
-    assert (prod["last_run"], prod["deployed"]) == (None, None)
+    assert (prod["last_run"], prod["in_git"], prod["deployed"]) == (None, None, None)
     assert prod["hold"] == {"reason": "freeze", "by": "kim", "since": "2026-11-24T09:00:00.000Z"}
     assert shown["image"] == "harbor.example.com/plate/plate-web"
     assert "s3cret" not in str(shown)
+
+
+def test_what_is_in_git_is_not_proven_by_an_earlier_image() -> None:
+    new = "harbor.example.com/plate/plate-web:sha-2"
+    bad = unhealthy(image=new)
+    shown = place_of(last=bad, landed=bad, judged=bad, deployed=healthy())
+    assert (shown["in_git"]["run"], shown["in_git"]["tag"], shown["in_git"]["proven"]) == (8, "sha-2", False)
+    assert shown["in_git"]["verdict"]["sentence"].endswith("with this commit: CrashLoopBackOff.")
+    assert shown["deployed"]["image"].endswith(":sha-1")
+    fresh = place_of(landed=healthy(id=9, state=RunState.WAITING, image=new), judged=healthy())
+    assert (fresh["in_git"]["proven"], fresh["in_git"]["verdict"]) == (False, None)
+
+
+def test_a_cancelled_repetition_leaves_the_verdict_on_the_image_as_it_was() -> None:
+    cancelled = healthy(id=9, state=RunState.CANCELLED, reason=Reason.CANCELLED)
+    good = place_of(last=cancelled, landed=cancelled, judged=healthy(), deployed=healthy())["in_git"]
+    assert (good["run"], good["proven"], good["verdict"]["id"]) == (9, True, 7)
+    bad = place_of(last=cancelled, landed=cancelled, judged=unhealthy())["in_git"]
+    assert (bad["run"], bad["proven"], bad["verdict"]["reason"]) == (9, False, "degraded")
+
+
+def test_an_image_by_digest_has_no_tag() -> None:
+    assert place_of(landed=healthy(image="harbor.example.com/plate/web@sha256:abc"))["in_git"]["tag"] == ""
 
 
 @pytest.mark.parametrize(
@@ -136,4 +181,4 @@ def test_without_a_commit_there_is_no_page() -> None:
 def test_a_repository_is_shown_without_credentials(tmp_path: Path) -> None:
     app = make_app(source=GitAccess(url="https://git.example.com/acme/web.git"))
     settings = make_settings(str(tmp_path))
-    assert app_view(app, settings, last={}, deployed={}, holds={})["repo"] == "https://git.example.com/acme/web.git"
+    assert app_view(app, settings, {})["repo"] == "https://git.example.com/acme/web.git"

@@ -1,0 +1,107 @@
+"""``pilotage sandbox``: the stand-ins as services of their own, for the demo of ``docker-compose.yml``."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.output import say
+from orchestrator.domain.errors import PilotageError
+from orchestrator.domain.reasons import explain
+
+if TYPE_CHECKING:
+    from orchestrator.sandbox.wiring import Keys
+
+app = typer.Typer(help="The stand-ins of the demo as services.", no_args_is_help=True)
+
+LOOK = 5.0
+"""Seconds between two looks at what a door leads to."""
+PATIENCE = 3
+"""Looks in vain after which a door ends, so that it is started anew."""
+
+
+@app.callback()
+def sandbox() -> None:
+    """The stand-ins of the demo as services."""
+
+
+@app.command("serve")
+def serve(
+    state_dir: Annotated[Path, typer.Option("--state-dir", metavar="FOLDER", help="Where their files are.")],
+    hook: Annotated[str, typer.Option("--hook", metavar="URL", help="Pilotage's address, for the forge's hooks.")],
+) -> None:
+    """Serve a forge, Harbor, Argo CD and a chat at the addresses of `docker-compose.yml`, until SIGTERM.
+
+    Their secrets come from HARBOR_PASSWORD, GITOPS_TOKEN, ARGOCD_TOKEN and GITHUB_SECRET.
+
+    \b
+    Example:
+      pilotage sandbox serve --state-dir /var/lib/sandbox --hook http://webhooks:8480
+    """
+    from orchestrator.sandbox.platform import SOURCE, Platform
+    from orchestrator.sandbox.wiring import COMPOSE
+
+    ended = _until_told()
+    try:
+        with Platform(state_dir, places=COMPOSE, keys=_keys()) as platform:
+            platform.hook_to(hook)
+            say(f"forge {platform.forge.clone_url(SOURCE)}  Harbor {platform.harbor_url}")
+            ended.wait()
+    except PilotageError as error:
+        said = explain(error.reason)
+        raise CliError(f"{said.text} {error.evidence}. {said.next_step}", Code.FAILED) from error
+
+
+@app.command("door")
+def door(
+    port: Annotated[int, typer.Argument(min=1, max=65535, help="Port on this loopback.")],
+    host: Annotated[str, typer.Argument(help="Host that the same port leads to.")],
+) -> None:
+    """Hand every connection to a port of 127.0.0.1 on to the same port of another host.
+
+    It ends when the host cannot be reached for a while: a container that shares the network of another one has to be
+    started again after that one was.
+
+    \b
+    Example:
+      pilotage sandbox door 8483 sandbox
+    """
+    from orchestrator.sandbox.door import Door
+
+    ended = _until_told()
+    opened = Door(("127.0.0.1", port), (host, port))
+    opened.start()
+    missed = 0
+    while not ended.wait(LOOK):
+        missed = 0 if opened.leads_somewhere() else missed + 1
+        if missed >= PATIENCE:
+            raise CliError(f"{host}:{port} cannot be reached.", Code.UNREACHABLE)
+    opened.stop()
+
+
+def _keys() -> "Keys":
+    """Read the secrets. :raises CliError: one is missing."""
+    from orchestrator.sandbox.wiring import Keys
+
+    names = {
+        "hook": "GITHUB_SECRET",
+        "robot": "HARBOR_PASSWORD",
+        "forge": "GITOPS_TOKEN",
+        "argocd": "ARGOCD_TOKEN",
+    }
+    missing = [name for name in names.values() if not os.environ.get(name)]
+    if missing:
+        raise CliError(f"Not set: {', '.join(missing)}; `pilotage init --demo` writes them.", Code.USAGE)
+    return Keys(**{field: os.environ[name] for field, name in names.items()})
+
+
+def _until_told() -> threading.Event:
+    """Return an event that is set when the process is told to end."""
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    return ended

@@ -1,0 +1,116 @@
+"""How the stand-ins are reached and opened, and the ``pilotage.yaml`` with which Pilotage serves them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import yaml
+
+from orchestrator.config.checks import is_loopback
+from orchestrator.sandbox import samples
+
+SOURCE = "acme/plate-web"
+GITOPS = "platform/gitops"
+ROBOT = "robot$plate+pilotage"
+FORGE_USER = "pilotage"
+HOOK_SECRET = "sandbox-hook-secret"  # noqa: S105  # opens nothing but this sandbox
+ROBOT_SECRET = "Sandbox-Robot-1"  # noqa: S105
+FORGE_TOKEN = "sandbox-forge-token"  # noqa: S105
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Places:
+    """Where the stand-ins listen, and what they are called.
+
+    Harbor is always called 127.0.0.1: that is the one name by which an engine speaks to a registry without TLS, so
+    the ports of stand-ins in a container are published on the loopback of the engine's machine under the same number.
+
+    :param listen: address of the network interface. :param name: host of forge, Argo CD and chat for those who call.
+    :param forge, harbor, argocd, chat: ports; 0 = any free one.
+    """
+
+    listen: str = "127.0.0.1"
+    name: str = "127.0.0.1"
+    forge: int = 0
+    harbor: int = 0
+    argocd: int = 0
+    chat: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keys:
+    """What the stand-ins are opened with; the defaults are public and good for loopback only."""
+
+    hook: str = HOOK_SECRET
+    robot: str = ROBOT_SECRET
+    forge: str = FORGE_TOKEN
+    argocd: str
+
+
+COMPOSE = Places(listen="0.0.0.0", name="sandbox", forge=8482, harbor=8483, argocd=8484, chat=8485)  # noqa: S104
+"""The places of ``docker-compose.yml``: one container called ``sandbox``."""
+
+
+def configuration(
+    *, forge: str, harbor: str, argocd: str, environments: Sequence[str], more: Mapping[str, object]
+) -> str:
+    """Write the ``pilotage.yaml``; its secrets come from the environment, see `environ`.
+
+    :param forge, harbor, argocd: base URLs. :param environments: names; pushes to ``main`` go to the first.
+    :param more: further sections, such as ``server``.
+    """
+    config = {
+        **more,
+        "registry": {"url": harbor, "username": ROBOT, "password": "${HARBOR_PASSWORD}"},
+        "gitops": {
+            "repo": f"{forge}/{GITOPS}.git",
+            "branch": "main",
+            "username": FORGE_USER,
+            "token": "${GITOPS_TOKEN}",
+            **_readable(forge),
+        },
+        "argocd": {"url": argocd, "token": "${ARGOCD_TOKEN}", **_readable(argocd)},
+        "webhooks": {"github": {"secret": "${GITHUB_SECRET}"}},
+        "notify": [{"slack": {"webhook": "${SLACK_WEBHOOK}", "allow_private": True, **_readable(forge)}}],
+        "apps": [_app(forge, environments)],
+    }
+    text: str = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
+    return text
+
+
+def environ(keys: Keys, chat_hook: str) -> dict[str, str]:
+    """Return the environment variables that `configuration` names: the secrets."""
+    return {
+        "HARBOR_PASSWORD": keys.robot,
+        "GITOPS_TOKEN": keys.forge,
+        "ARGOCD_TOKEN": keys.argocd,
+        "GITHUB_SECRET": keys.hook,
+        "SLACK_WEBHOOK": chat_hook,
+    }
+
+
+def _readable(url: str) -> dict[str, bool]:
+    """Allow ``http`` to a host that is not this one; stand-ins have no certificates."""
+    host = url.split("://", 1)[1].rsplit(":", 1)[0]
+    return {} if is_loopback(host) else {"insecure": True}
+
+
+def _app(forge: str, environments: Sequence[str]) -> dict[str, object]:
+    return {
+        "name": samples.APP,
+        "repo": f"{forge}/{SOURCE}.git",
+        "username": FORGE_USER,
+        "token": "${GITOPS_TOKEN}",
+        **_readable(forge),
+        "image": samples.IMAGE,
+        "scan": {"fail_on": "critical"},
+        "environments": [
+            {
+                "name": name,
+                "branch": "main" if number == 0 else f"deploy/{name}",
+                "values": f"{samples.CHART}/values-{name}.yaml",
+                "argocd": f"{samples.APP}-{name}",
+                "degraded_grace": 2,
+            }
+            for number, name in enumerate(environments)
+        ],
+    }
