@@ -1,7 +1,7 @@
 # Everything that a person or a build server does with this repository. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit integration coverage lint docs demo bench lock clean
+.PHONY: help setup test unit integration coverage lint docs demo bench lock clean test-compose
 MAKEFLAGS += --no-print-directory
 
 PY := .venv/bin/python
@@ -11,7 +11,7 @@ WORKERS ?= 2
 PURE := orchestrator/domain/*,orchestrator/engine/*,workers/gitops/*,webhooks/forges/*
 
 help: ## list the targets
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
 
 setup: ## make .venv from the lock; on Debian as root also install what the tests use
 	@.ci/setup
@@ -27,6 +27,9 @@ unit: setup ## run the fast tests: no Docker, no network
 
 integration: setup ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
 	$(PY) .ci/with_engine.py $(PYTEST) $(COVERAGE) tests/integration tests/e2e
+
+test-compose: setup ## run docker-compose.yml for real, with Compose 1 and 2 (as root on Debian)
+	$(PY) .ci/with_compose.py $(PYTEST) -p no:randomly tests/compose tests/unit/compose
 
 coverage:
 	$(PY) -m coverage report --include='$(PURE)' --fail-under=100 --skip-covered --show-missing

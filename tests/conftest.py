@@ -1,16 +1,16 @@
-"""What holds for every test: only loopback may be spoken to, and our log goes to the log, not to standard output."""
+"""What holds for every test: only loopback may be spoken to, and whatever is logged is in the table of fields."""
+
+from collections.abc import Iterator
 
 import pytest
 import structlog
 
+from tests.support import journals
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Send structlog the way of the standard library, where pytest captures it per test."""
-    structlog.configure(
-        processors=[structlog.stdlib.render_to_log_kwargs],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-    )
+    """Send our log the way of the standard library, where pytest captures it per test."""
+    journals.install()
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +19,12 @@ def _only_loopback(request: pytest.FixtureRequest) -> None:
     from pytest_socket import socket_allow_hosts
 
     socket_allow_hosts(["127.0.0.1", "::1", "localhost"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def logged() -> Iterator[journals.Logged]:
+    """What the test had logged; the test fails when a field of it is not in the table or has another type."""
+    structlog.contextvars.clear_contextvars()
+    journals.logged.clear()
+    yield journals.logged
+    assert not journals.logged.faults

@@ -6,16 +6,17 @@ and the signals of Flask cost as much as verifying and parsing the delivery.
 
 import json
 import math
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-import structlog
 from flask import Blueprint, Flask, Response, request
 from werkzeug import Request as PlainRequest
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
+from orchestrator import access, journal
 from orchestrator.domain.apps import Hook
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.events import Delivery
@@ -24,7 +25,7 @@ from webhooks.forges import FORGES, Forge
 from webhooks.headers import Headers
 from webhooks.payload import FORM
 from webhooks.problems import Turned, problem
-from webhooks.receive import RefusedDelivery, announced, receive
+from webhooks.receive import Accepted, RefusedDelivery, announced, receive
 
 RETRY_AFTER = 5
 """Seconds after which a forge may deliver again, when the inbox does not say."""
@@ -34,17 +35,29 @@ CHUNK = 64 * 1024
 _CONTENT_TYPES = ("application/json", FORM)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
-_log = structlog.get_logger(__name__)
+_log = journal.get(__name__)
 
 
-def create_app(hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> Flask:
+Observe = Callable[[str, int, float], None]
+"""Is told of each answer: the forge, the status, and the seconds that it took."""
+
+
+def create_app(
+    hooks: Mapping[str, Hook],
+    inbox: Inbox,
+    *,
+    max_body: int,
+    now: Callable[[], datetime],
+    observe: Observe | None = None,
+) -> Flask:
     """Make an app that serves the webhooks and nothing else.
 
     :param hooks: the configured hooks by forge. :param inbox: takes what arrives.
     :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
+    :param observe: is told of each answer.
     """
     app = Flask(__name__, static_folder=None)
-    door = _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now))
+    door = _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now, observe=observe or _nobody))
     app.wsgi_app = _Front(door=door, flask=app.wsgi_app)  # type: ignore[method-assign]
     # For probes. It says that the process answers, and nothing about the database, which is no reason to restart it.
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
@@ -53,7 +66,11 @@ def create_app(hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: C
 
 def mount(app: Flask, hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> None:
     """Add the routes to `app`; the parameters are those of `create_app`."""
-    _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now))
+    _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now, observe=_nobody))
+
+
+def _nobody(_forge: str, _status: int, _seconds: float) -> None:
+    """Is told of answers that nobody counts."""
 
 
 def _mount(app: Flask, door: "_Door") -> "_Door":
@@ -79,14 +96,26 @@ class _Door:
     inbox: Inbox
     max_body: int
     now: Callable[[], datetime]
+    observe: Observe
 
     def answer(self, asked: PlainRequest, forge: str) -> Response:
         """Answer one request."""
+        begun = time.monotonic()
+        answer = self._answer(asked, forge)
+        # Anybody can ask for any name: what is counted by name must be few.
+        self.observe(forge if forge in FORGES else "unknown", answer.status_code, time.monotonic() - begun)
+        return answer
+
+    def _answer(self, asked: PlainRequest, forge: str) -> Response:
+        request_id = access.begin(asked.environ)
         try:
             told = self._take(asked, forge)
         except Turned as turned:
-            return problem(turned)
-        return Response(json.dumps(told.body), status=told.status, content_type="application/json")
+            answer = problem(turned, request_id)
+        else:
+            answer = Response(json.dumps(told.body), status=told.status, content_type="application/json")
+        answer.headers["X-Request-Id"] = request_id
+        return answer
 
     def _take(self, asked: PlainRequest, name: str) -> Answer:
         row, headers, remote = _known(name), Headers(asked.headers), asked.remote_addr or ""
@@ -102,11 +131,17 @@ class _Door:
         result = receive(row, hook, headers, body, self.now(), remote=remote)
         if isinstance(result, RefusedDelivery):
             raise self._refuse(row, result)
+        with journal.about(forge=name, delivery=result.delivery.key):
+            return self._hand_in(result)
+
+    def _hand_in(self, accepted: Accepted) -> Answer:
         try:
-            return self.inbox.accept(result.delivery, result.parsed)
+            told = self.inbox.accept(accepted.delivery, accepted.parsed)
         except Unavailable as error:
-            _log.error("webhook not written down", forge=name, delivery=result.delivery.key, reason=error.reason)
+            _log.error("webhook not written down", reason=error.reason.value, detail=error.evidence)
             raise _try_later(error) from None
+        _log.info("webhook taken", delivery_id=told.body.get("delivery"), outcome=_outcome(told), reason=_why(told))
+        return told
 
     def _hook(self, name: str) -> Hook:
         hook = self.hooks.get(name)
@@ -122,12 +157,12 @@ class _Door:
 
     def _remember(self, delivery: Delivery, reason: str, detail: str) -> None:
         """Log a refusal and write it down; where that is not possible the answer stays the same."""
-        fields = {"forge": delivery.hook, "delivery": delivery.key, "reason": reason}
-        _log.warning("webhook refused", remote=delivery.remote, detail=detail, **fields)
+        log = _log.bind(forge=delivery.hook, delivery=delivery.key)
+        log.warning("webhook refused", reason=reason, detail=detail, remote=delivery.remote)
         try:
             self.inbox.refuse(delivery, reason, detail)
         except Unavailable as error:
-            _log.error("refused webhook not written down", cause=error.reason, **fields)
+            log.error("refused webhook not written down", reason=error.reason.value, detail=error.evidence)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +220,16 @@ def _read(asked: PlainRequest, most: int) -> bytes:
 
 def _too_large(most: int) -> Turned:
     return Turned(413, "too_large", f"The body is larger than {most} bytes; let the hook send fewer events.")
+
+
+def _outcome(told: Answer) -> str:
+    """Name what became of a delivery, for the log."""
+    return next((word for word in ("duplicate", "ignored", "pong") if word in told.body), "runs")
+
+
+def _why(told: Answer) -> str | None:
+    """Return the reason for which a delivery was ignored."""
+    return told.body.get("ignored")
 
 
 def _try_later(error: Unavailable) -> Turned:

@@ -22,14 +22,15 @@ class Turned(Exception):
         self.headers = dict(headers or {})
 
 
-def problem(turned: Turned) -> Response:
-    """Word the answer: ``type``, ``title``, ``status``, ``detail`` and our ``reason``."""
+def problem(turned: Turned, request_id: str) -> Response:
+    """Word the answer: ``type``, ``title``, ``status``, ``detail``, our ``reason`` and the request's id."""
     body = {
         "type": "about:blank",
         "title": HTTPStatus(turned.status).phrase,
         "status": turned.status,
         "detail": turned.detail,
         "reason": turned.reason,
+        "request_id": request_id,
     }
     return Response(
         json.dumps(body), status=turned.status, headers=turned.headers, content_type="application/problem+json"

@@ -3,7 +3,7 @@
 from typing import Any
 
 from celery import Celery
-from celery.signals import heartbeat_sent, worker_process_init
+from celery.signals import heartbeat_sent, worker_process_init, worker_process_shutdown
 
 from workers.settings import CELERY
 
@@ -20,6 +20,11 @@ def on_fork(callback: Any) -> None:
     worker_process_init.connect(lambda **_: callback(), weak=False)
 
 
+def on_child_end(callback: Any) -> None:
+    """Have `callback()` called in each pool process when it ends in peace."""
+    worker_process_shutdown.connect(lambda **_: callback(), weak=False)
+
+
 def on_heartbeat(callback: Any) -> None:
-    """Have `callback()` called from the worker's main loop every couple of seconds."""
+    """Have `callback()` called from the worker's main loop every couple of seconds, with a broker or without."""
     heartbeat_sent.connect(lambda **_: callback(), weak=False)

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from orchestrator import journal
+from orchestrator import journal, tracing
 from orchestrator.domain.apps import Channel
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.masking import Mask
@@ -32,17 +32,24 @@ class Messenger:
         parcel = self._outbox.next(self._channel.name)
         if parcel is None:
             return IDLE
+        told = parcel.message
+        with journal.about(run=told.run, app=told.app, env=told.environment, channel=self._channel.name):
+            if parcel.trace is None:
+                self._send(parcel)
+            else:
+                with tracing.span("notification", parcel.trace, channel=self._channel.name, type=told.type):
+                    self._send(parcel)
+        return KINDS[self._channel.kind].interval
+
+    def _send(self, parcel: Parcel) -> None:
         try:
             sent = NOTIFIERS[self._channel.kind].send(parcel.message, self._channel, parcel.previous, self._tools)
         except Refused as error:
-            self._log(parcel, "notification refused", error.evidence)
+            log.warning("notification refused", reason=error.reason.value, detail=error.evidence)
             self._outbox.refused(parcel, self._mask(error.evidence))
         except Unavailable as error:
-            self._log(parcel, "notification postponed", error.evidence)
+            log.warning("notification postponed", reason=error.reason.value, detail=error.evidence)
             self._outbox.postpone(parcel, self._mask(error.evidence), error.retry_after)
         else:
+            log.info("notification sent")
             self._outbox.sent(parcel, sent.reference)
-        return KINDS[self._channel.kind].interval
-
-    def _log(self, parcel: Parcel, event: str, evidence: str) -> None:
-        log.warning(event, channel=self._channel.name, run=parcel.message.run, detail=self._mask(evidence))

@@ -43,8 +43,9 @@ class Polling:
         for branch in branches:
             commit = heads.get(f"refs/heads/{branch}")
             made = self._reconcile.head_seen(app, branch, commit) if commit else []
+            for run_id in made:
+                log.info("push found without a hook", run=run_id, app=app.name, branch=branch, commit=commit)
             if made:
-                log.info("push found without a hook", app=app.name, branch=branch, runs=made)
                 self._bell.ring()
 
 

@@ -5,16 +5,19 @@ sends notifications, and polls branch heads for pushes whose hook was lost. Each
 slow foreign service delays nothing else.
 """
 
+import os
+import socket
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from celery import Celery
 from kombu.exceptions import OperationalError
 
 from orchestrator import journal
 from orchestrator.domain.errors import PilotageError, Unavailable
+from orchestrator.heartbeat import EVERY
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
 from workers.tasks import LOOK
@@ -25,23 +28,36 @@ IDLE = 1.0
 """Seconds after which the tables are looked at even if nobody rang."""
 REPAIR = 5.0
 """Seconds between two repairs."""
-PULSE = 10.0
-"""Seconds between two signs of life."""
+UPKEEP = 10.0
+"""Seconds between two signs of life in the tables."""
+GRACE = 10.0
+"""Seconds that all duties together get to finish what they are doing; what they leave is taken up from the tables."""
+PATIENCE = 300.0
+"""Seconds that a duty may take before the relay counts as stuck; every foreign call ends much sooner."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """Something that the relay does again and again: ``once`` returns the seconds until the next time."""
+    """Something that the relay does again and again: ``once`` returns the seconds until the next time.
+
+    :param patience: seconds that once may take; None: as long as it likes, there may be any number of repositories.
+    """
 
     name: str
     once: Callable[[threading.Event], float]
+    patience: float | None = PATIENCE
 
 
 class Relay:
-    """Runs duties until told to stop."""
+    """Runs duties until told to stop.
 
-    def __init__(self, duties: tuple[Duty, ...]) -> None:
+    :param beat: called every few seconds as long as no duty is stuck.
+    """
+
+    def __init__(self, duties: tuple[Duty, ...], beat: Callable[[], None] = lambda: None) -> None:
         self._duties = duties
+        self._beat = beat
+        self._since: dict[str, float] = {}
         self.stopping = threading.Event()
 
     def run(self) -> None:
@@ -51,12 +67,33 @@ class Relay:
         ]
         for thread in threads:
             thread.start()
-        self.stopping.wait()
+        self._show_life()
+        while not self.stopping.wait(EVERY):
+            self._show_life()
+        deadline = time.monotonic() + GRACE
         for thread in threads:
-            thread.join(timeout=10)
+            thread.join(timeout=max(0.0, deadline - time.monotonic()))
+
+    def stuck(self, now: float) -> list[str]:
+        """Name the duties that have been at it for longer than they may. :param now: monotonic seconds."""
+        patience = {duty.name: duty.patience for duty in self._duties}
+        begun = tuple(self._since.items())
+        return [name for name, since in begun if (most := patience[name]) is not None and now - since > most]
+
+    def _show_life(self) -> None:
+        stuck = self.stuck(time.monotonic())
+        for name in stuck:
+            log.error("duty is stuck", duty=name)
+        if stuck:
+            return
+        try:
+            self._beat()
+        except OSError as error:
+            log.warning("heartbeat not written", detail=str(error))
 
     def _keep(self, duty: Duty) -> None:
         while not self.stopping.is_set():
+            self._since[duty.name] = time.monotonic()
             try:
                 pause = duty.once(self.stopping)
             except PilotageError as error:
@@ -65,19 +102,8 @@ class Relay:
             except Exception:  # the shell of a duty: one mistake must not end it for ever
                 log.exception("duty broke", duty=duty.name)
                 pause = REPAIR
+            self._since.pop(duty.name, None)
             self.stopping.wait(pause)
-
-
-class Pulse:
-    """Touches a file for the probe of an orchestrator, as workers do; a relay has no port that could be asked."""
-
-    def __init__(self, state_dir: str) -> None:
-        self._file = Path(state_dir) / "relay.alive"
-
-    def once(self, _stopping: threading.Event) -> float:
-        """Touch it. :raises OSError: the state folder cannot be written to."""
-        self._file.touch()
-        return PULSE
 
 
 class Publisher:
@@ -101,13 +127,27 @@ class Publisher:
         try:
             self._celery.send_task(LOOK, args=[run_id], queue=queue, retry=False, ignore_result=True)
         except (OperationalError, OSError) as error:
-            log.warning("wake-up not published", run=run_id, detail=type(error).__name__)
+            log.warning("wake-up not published", run=run_id, err_type=type(error).__name__)
 
     def _wait(self, seconds: float, stopping: threading.Event) -> None:
         try:
             self._bell.wait(seconds)
         except Unavailable:
             stopping.wait(min(seconds, IDLE))  # no bell without Redis; the table is looked at all the same
+
+
+class Upkeep:
+    """Tells by a row that this relay is alive, and keeps the tallies small."""
+
+    def __init__(self, reconcile: Reconcile) -> None:
+        self._reconcile = reconcile
+        self._name = f"{socket.gethostname()}:relay:{os.getpid()}"
+
+    def once(self, _stopping: threading.Event) -> float:
+        """Do both; return the seconds until the next time."""
+        self._reconcile.alive(self._name, "relay")
+        self._reconcile.fold_tallies()
+        return UPKEEP
 
 
 class Repairs:
@@ -121,14 +161,14 @@ class Repairs:
     def once(self, _stopping: threading.Event) -> float:
         """Repair once."""
         taken = self._reconcile.expired_leases()
-        if taken:
-            log.warning("leases expired", runs=taken)
+        for run_id in taken:
+            log.warning("lease expired", run=run_id)
         self._looks += 1
         if self._looks % 12 == 0:
             stranded = self._reconcile.stranded()
-            if stranded:
-                log.error("runs without a wake-up", runs=stranded)
-                taken = taken + stranded
+            for run_id in stranded:
+                log.error("run without a wake-up", run=run_id)
+            taken = taken + stranded
         if taken:
             self._bell.ring()
         return REPAIR

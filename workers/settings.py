@@ -25,6 +25,10 @@ CELERY: dict[str, Any] = {
         "socket_keepalive": True,
         "health_check_interval": 10,
     },
+    # Celery's own consumer shows no sign of life while it has no broker; a probe would restart it for that.
+    "worker_consumer": "workers.program:Consumer",
+    # Nobody gives commands to a worker through the broker; the queue for them would be one more thing to wait for.
+    "worker_enable_remote_control": False,
     "worker_hijack_root_logger": False,
     "worker_redirect_stdouts": False,
     "worker_send_task_events": False,

@@ -5,11 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import structlog
-
-from orchestrator import journal
+from orchestrator import journal, tracing
 from orchestrator.domain.errors import Cancelled, LeaseLost, Refused, Unavailable
 from orchestrator.domain.masking import Mask
+from orchestrator.domain.metrics import LOOKS_TOTAL
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Outcome, StageName
 from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
@@ -18,6 +17,7 @@ from orchestrator.store import logs
 from orchestrator.store.claims import HEARTBEAT
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
+from orchestrator.tracing import Trace
 from workers.runlog import RunLog
 from workers.stages.order import Order, Tools
 from workers.stages.table import STAGES
@@ -30,40 +30,61 @@ _WATCH = 1.0
 _WRITTEN = ("title", "author")
 """Outputs that hold the words of whoever wrote the commit."""
 
+_LOOKS = {"troubled": "trouble"}
+"""Outcomes that the metric names in another way than the log."""
+
 
 class Shell:
     """Runs stages for one worker process.
 
     :param queue: the pool that this worker serves; a ``build`` worker goes on with every stage that follows.
+    :param stopping: whether this worker was told to stop; then it finishes the stage at hand and begins no other.
     """
 
-    def __init__(self, shared: Shared, execution: Execution, mask: Mask, queue: str) -> None:
+    def __init__(
+        self,
+        shared: Shared,
+        execution: Execution,
+        mask: Mask,
+        queue: str,
+        stopping: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._shared = shared
         self._execution = execution
         self._mask = mask
         self._queue = queue
+        self._stopping = stopping
 
     def look(self, run_id: int) -> None:
         """Look at a run now: do what its current stages ask for, until it has to wait or is over.
 
         :raises Unavailable: the database is gone; the wake-up is repeated by the relay.
         """
-        with structlog.contextvars.bound_contextvars(run=run_id):
+        with journal.about(run=run_id):
             assignment = self._execution.begin(run_id, self._queue)
             while assignment is not None:
                 assignment = self._one(assignment)
 
     def _one(self, assignment: Assignment) -> Assignment | None:
-        started = clock()
-        fields = {"stage": assignment.stage.value, "app": assignment.run.app, "env": assignment.run.environment}
-        try:
-            fact = self._perform(assignment)
-            following = self._execution.report(assignment, fact, self._queue)
-        except LeaseLost:
-            log.warning("lease lost", **fields)
-            return None
-        log.info("stage looked at", fact=_name(fact), ms=round((clock() - started) * 1000), **fields)
-        return following
+        run, started = assignment.run, clock()
+        counts = self._shared.database.counts
+        with (
+            journal.about(stage=assignment.stage.value, app=run.app, env=run.environment),
+            tracing.span("look", Trace(run.id, run.created_at), assignment.stage.value) as span,
+        ):
+            try:
+                fact = self._perform(assignment)
+                outcome, reason = _told(fact)
+                counts.add(LOOKS_TOTAL, assignment.stage.value, _LOOKS.get(outcome, outcome))
+                following = self._execution.report(assignment, fact, self._queue, go_on=not self._stopping())
+            except LeaseLost:
+                counts.add(LOOKS_TOTAL, assignment.stage.value, "lost")
+                log.warning("lease lost")
+                return None
+            span.note(stage=assignment.stage.value, outcome=outcome, reason=reason)
+            duration_ms = round((clock() - started) * 1000)
+            log.info("stage looked at", outcome=outcome, reason=reason, duration_ms=duration_ms)
+            return following
 
     def _perform(self, assignment: Assignment) -> Fact:
         with Watch(self._execution, assignment) as watch, self._open_log(assignment) as runlog:
@@ -119,7 +140,7 @@ class Shell:
         return Troubled(stage=stage, reason=error.reason, detail=detail, retry_after=error.retry_after)
 
     def _broken(self, stage: StageName, error: Exception, runlog: RunLog) -> Fact:
-        log.exception("stage broke", stage=stage.value)
+        log.exception("stage broke")
         detail = self._mask(f"{type(error).__name__}: {error}")[:300]
         runlog.line(f"internal error: {detail}")
         return Troubled(stage=stage, reason=Reason.INTERNAL, detail=detail)
@@ -173,5 +194,8 @@ def _appender(database: Database, assignment: Assignment) -> Callable[[list[str]
     return append
 
 
-def _name(fact: Fact) -> str:
-    return type(fact.outcome).__name__ if isinstance(fact, Reported) else type(fact).__name__
+def _told(fact: Fact) -> tuple[str, str | None]:
+    """Name what came of a look, and why, for the log."""
+    if isinstance(fact, Reported):
+        return type(fact.outcome).__name__.lower(), fact.outcome.reason.value
+    return type(fact).__name__.lower(), fact.reason.value if isinstance(fact, Troubled) else None

@@ -40,6 +40,7 @@ COMMANDS: dict[str, Entry] = {
     "webhooks": Entry(f"{_SERVE}:webhooks", "Run the webhook endpoint alone."),
     "worker": Entry(f"{_SERVE}:worker", "Run a worker."),
     "relay": Entry(f"{_SERVE}:relay", "Run the relay: wake-ups, leases, polling."),
+    "alive": Entry("orchestrator.cli.alive:alive", "Probe the relay or a worker on this machine."),
     "migrate": Entry(f"{_SERVE}:migrate", "Bring the database to this version."),
     "sandbox": Entry("orchestrator.cli.sandbox:app", "Serve the stand-ins of the demo."),
     "completion": Entry("orchestrator.cli.completion:completion", "Print a shell's completion script."),

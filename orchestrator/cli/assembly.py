@@ -1,9 +1,10 @@
 """Putting the parts of each process together: the one place that knows them all."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from orchestrator.config import ConfigInvalid, default_path, load
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.secrets import secrets_in
+from orchestrator.heartbeat import Heartbeat, file_of
 from orchestrator.services.bell import Bell
 from orchestrator.store import migrate
 from orchestrator.store.database import Database, sqlite_url
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from workers.relay import Relay
 
 Wsgi = Callable[..., Any]
+log = journal.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +65,9 @@ def parts(settings: Settings) -> Parts:
 
 
 def log_as(service: str, settings: Settings) -> None:
-    """Set up this process's log."""
-    journal.configure(service, Mask(secrets_in(settings)))
+    """Set up this process's log, and say in it who begins."""
+    journal.configure(service, Mask(secrets_in(settings)), settings.log_level)
+    log.info("process started", pid=os.getpid(), version=metadata.version("pilotage"))
 
 
 def check_schema(database: Database) -> None:
@@ -74,25 +78,31 @@ def check_schema(database: Database) -> None:
         )
 
 
-def web_app(parts_: Parts) -> "Flask":
-    """Make the WSGI application of the API and the pages."""
+def web_app(parts_: Parts, database: Database | None = None) -> "Flask":
+    """Make the WSGI application of the API and the pages. `database`: one that is open already."""
     from orchestrator.services.control import Control
     from orchestrator.web.app import create_app
 
-    database, bell = parts_.database(), parts_.bell()
+    database, bell = database or parts_.database(), parts_.bell()
     control = Control(database, parts_.settings, bell)
     return create_app(database=database, settings=parts_.settings, control=control, bell=bell)
 
 
-def webhooks_app(parts_: Parts) -> Wsgi:
-    """Make the WSGI application of the webhook endpoint."""
+def webhooks_app(parts_: Parts, database: Database | None = None) -> Wsgi:
+    """Make the WSGI application of the webhook endpoint. `database`: one that is open already."""
     from orchestrator.services.ingest import Ingest
     from webhooks.app import create_app
 
-    settings = parts_.settings
-    inbox = Ingest(parts_.database(), settings, parts_.bell())
+    settings, database = parts_.settings, database or parts_.database()
+    inbox = Ingest(database, settings, parts_.bell())
     hooks = {hook.forge: hook for hook in settings.hooks}
-    return create_app(hooks, inbox, max_body=settings.max_body, now=lambda: datetime.now(UTC))
+    return create_app(
+        hooks,
+        inbox,
+        max_body=settings.max_body,
+        now=lambda: datetime.now(UTC),
+        observe=database.counts.answers_of("webhooks"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +125,15 @@ class Both:
 
 def both_apps(parts_: Parts) -> Both:
     """Make one WSGI application of API, pages and webhooks."""
-    return Both(web_app(parts_), webhooks_app(parts_))
+    database = parts_.database()
+    return Both(web_app(parts_, database), webhooks_app(parts_, database))
 
 
-def worker_app(parts_: Parts, queue: str) -> "Celery":
-    """Make the Celery application of a worker."""
+def worker_app(parts_: Parts, lanes: Mapping[str, int]) -> "Celery":
+    """Make the Celery application of a worker. :param lanes: as those of `workers.tasks.worker`."""
     from workers.tasks import worker
 
-    return worker(parts_.settings, parts_.database, parts_.broker.redis_url, parts_.broker.celery_url, queue)
+    return worker(parts_.settings, parts_.database, parts_.broker.redis_url, parts_.broker.celery_url, lanes)
 
 
 def relay(parts_: Parts) -> "Relay":
@@ -135,11 +146,12 @@ def relay(parts_: Parts) -> "Relay":
     from workers.clients.argocd import ArgoClient
     from workers.messenger import Messenger
     from workers.polling import Polling, Tidying
-    from workers.relay import Duty, Publisher, Pulse, Relay, Repairs
+    from workers.relay import Duty, Publisher, Relay, Repairs, Upkeep
 
     settings, database, bell = parts_.settings, parts_.database(), parts_.bell()
     reconcile = Reconcile(database, settings)
-    watch = ArgoWatch(ArgoClient(settings.argocd), Waits(database, settings, bell))
+    argocd = ArgoClient(settings.argocd, database.counts.requests_to("argocd"))
+    watch = ArgoWatch(argocd, Waits(database, settings, bell))
     mask = Mask(secrets_in(settings))
     messengers = [
         Duty(name=f"messenger {channel.name}", once=Messenger(channel, Outbox(database), mask).once)
@@ -147,12 +159,13 @@ def relay(parts_: Parts) -> "Relay":
     ]
     return Relay(
         (
-            Duty(name="pulse", once=Pulse(settings.state_dir).once),
             Duty(name="publisher", once=Publisher(reconcile, make_celery(parts_.broker.celery_url), bell).once),
             Duty(name="repairs", once=Repairs(reconcile, bell).once),
+            Duty(name="upkeep", once=Upkeep(reconcile).once),
             Duty(name="argo watch", once=watch.once),
-            Duty(name="polling", once=Polling(settings, reconcile, bell).once),
-            Duty(name="tidying", once=Tidying(settings).once),
+            Duty(name="polling", once=Polling(settings, reconcile, bell).once, patience=None),
+            Duty(name="tidying", once=Tidying(settings).once, patience=None),
             *messengers,
-        )
+        ),
+        beat=Heartbeat(file_of(settings.state_dir, "relay")),
     )

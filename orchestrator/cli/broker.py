@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from orchestrator import journal
 from orchestrator.cli.errors import CliError, Code
@@ -28,7 +29,7 @@ _MAX_SOCKET_PATH = 100
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A Redis-compatible server: the same place, as Celery and as redis-py write it.
+    """A Redis-compatible server: the same place, as Celery and as redis-py write it; both unquote a path once.
 
     ``tend`` is to be called now and then; it starts an embedded server again that has ended.
     """
@@ -43,20 +44,21 @@ class Broker:
 
 
 @contextlib.contextmanager
-def embedded(state_dir: Path) -> Iterator[Broker]:
+def embedded(state_dir: Path, holds: int | None = None) -> Iterator[Broker]:
     """Run a broker on a Unix socket in the state folder while the block lasts.
 
     It keeps its queue on disk, although nothing depends on that: the tables repeat every message.
 
+    :param holds: the state folder's lock, held by the server too: when we are killed, it still has to end.
     :raises CliError: no Redis-compatible server is installed, or it does not start.
     """
     folder = state_dir / "broker"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     socket = _socket(folder)
-    server = _Server([_program(), *_options(folder, socket)])
+    server = _Server([_program(), *_options(folder, socket)], holds)
     try:
         server.start()
-        broker = Broker(f"unix://{socket}", tend=server.tend)
+        broker = Broker(f"unix://{quote(str(socket))}", tend=server.tend)
         _wait_until_up(broker, server)
         yield broker
     finally:
@@ -66,8 +68,9 @@ def embedded(state_dir: Path) -> Iterator[Broker]:
 class _Server:
     """The broker's process."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], holds: int | None) -> None:
         self._command = list(command)
+        self._holds = holds
         self._process: subprocess.Popen[bytes] | None = None
         self._due = 0.0
 
@@ -84,6 +87,7 @@ class _Server:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
+            pass_fds=() if self._holds is None else (self._holds,),
             preexec_fn=_die_with_parent,  # noqa: PLW1509  # the supervisor has no threads
         )
 

@@ -4,7 +4,7 @@ import shutil
 import signal
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -87,16 +87,8 @@ class _Story:
     def stay(self) -> None:
         """Keep everything up until Ctrl-C, and say how to play with it."""
         say()
-        say(f"Pages     {self._product.url}   (token: {self._product.state_dir / 'token'})")
-        from orchestrator.sandbox.platform import SOURCE
-
-        say(f"Chat      {self._platform.chat_url}")
-        say(f"Push      git clone {self._platform.forge.clone_url(SOURCE)}")
-        say(
-            f"Follow    PILOTAGE_URL={self._product.url} PILOTAGE_TOKEN_FILE={self._product.state_dir / 'token'} "
-            "pilotage run list"
-        )
-        say("Ctrl-C ends everything and leaves nothing behind.")
+        for line in invitation(self._platform, self._product):
+            say(line)
         signal.pause()
 
     def _push(self, title: str, files: dict[str, str]) -> Json:
@@ -157,6 +149,22 @@ class _Story:
             seconds = float(stage.get("seconds") or 0.0)
             bar = "█" * max(0, round(seconds * 20))
             say(f"   {stage['name']:<7} {took(stage):>8}  {bar[:80]}")
+
+
+def invitation(platform, product: Product) -> Iterator[str]:  # type: ignore[no-untyped-def]
+    """Say line by line how to play with what runs; each command works as it is printed."""
+    from orchestrator.sandbox.platform import FORGE_USER, SOURCE
+
+    token = product.state_dir / "token"
+    push = platform.forge.clone_url(SOURCE).replace(
+        "://", f"://{FORGE_USER}:{platform.environ()['GITOPS_TOKEN']}@", 1
+    )
+    yield f"Pages     {product.url}   (token: {token})"
+    yield f"Chat      {platform.chat_url}"
+    yield f"Push      git clone {push}"
+    yield "          (user and token open this stand-in on this machine only)"
+    yield f"Follow    PILOTAGE_URL={product.url} PILOTAGE_TOKEN_FILE={token} pilotage run list"
+    yield "Ctrl-C ends everything and leaves nothing behind."
 
 
 def _step(text: str) -> None:

@@ -123,18 +123,14 @@ def _push(settings: Settings, registry, app: App) -> str:  # type: ignore[no-unt
 
 
 def _place(settings: Settings, gitops, argocd, place: Environment) -> str:  # type: ignore[no-untyped-def]
+    from workers.gitops.keys import look_at_keys
     from workers.gitops.tracking import tracks
-    from workers.gitops.values import EditRefused, inspect
 
     raw = gitops.read(gitops.fetch_branch(settings.gitops.branch), place.values)
-    if raw is None:
-        raise Refused(Reason.VALUES_FILE_MISSING, place.values)
-    try:
-        found = inspect(raw, place.key)
-    except EditRefused as refusal:
-        raise Refused(Reason.VALUES_KEY_REFUSED, f"{place.values}:{refusal.line}: {refusal.detail}") from refusal
+    keys = look_at_keys(raw, settings.gitops, place)
     application = argocd.get(place.argocd, project=place.project, app_namespace=place.app_namespace)
     problem = tracks(application, settings.gitops, place)
     if problem:
         raise Refused(Reason.APPLICATION_MISMATCH, problem)
-    return f"{place.key} is {found.text!r}, {place.argocd} reads it"
+    warning = f"; but {keys.warning}" if keys.warning else ""
+    return f"{place.key} is {keys.tag!r}, {place.argocd} reads it{warning}"

@@ -5,18 +5,21 @@ import importlib
 import signal
 import threading
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from orchestrator import tracing
 from orchestrator.cli import assembly
 from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker, embedded
+from orchestrator.cli.claim import Claims, claimed
 from orchestrator.cli.httpd import Httpd
 from orchestrator.cli.supervise import Supervisor
 from orchestrator.domain.apps import Settings
 from orchestrator.store import migrate
 
-DEPLOY_PROCESSES = 2
+DEPLOYS = 4
+"""Runs that one machine looks at together, beside those that it builds."""
 
 _LOADED = (
     "orchestrator.web.app",
@@ -26,86 +29,93 @@ _LOADED = (
     "workers.argo_watch",
     "workers.messenger",
     "workers.polling",
+    "workers.program",
     "workers.relay",
     "workers.tasks",
     "celery.app.amqp",
-    "celery.app.control",
     "celery.app.trace",
     "celery.apps.worker",
-    "celery.concurrency.prefork",
+    "celery.concurrency.thread",
     "celery.events.dispatcher",
     "celery.worker.autoscale",
     "celery.worker.components",
     "celery.worker.consumer",
-    "celery.worker.control",
     "kombu.transport.redis",
 )
 """What the processes load sooner or later. Whatever one of them loads after the fork, it has in memory alone."""
 
 
 def run(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Run everything until SIGTERM or SIGINT. `ready` is called with the address when all processes are started."""
-    with _broker(settings) as broker:
+    """Run everything until SIGTERM or SIGINT. `ready` is called with the address when all processes are started.
+
+    :raises CliError: somebody else has the state folder or the address, or a part does not start.
+    """
+    with claimed(Path(settings.state_dir), settings.bind) as claims, _broker(settings, claims) as broker:
         parts = Parts(settings, broker)
         database = parts.database()
         migrate.upgrade(database)
         _bootstrap_token(parts)
         database.dispose()
         _preload()
-        Supervisor(_processes(parts), tend=broker.tend).run(lambda: ready(f"http://{settings.bind}"))
+        supervisor = Supervisor(_processes(parts, claims), tend=broker.tend, stopping=claims.listener.close)
+        supervisor.run(lambda: ready(f"http://{settings.bind}"))
 
 
-def run_worker(parts: Parts, queue: str, concurrency: int) -> None:
-    """Be a worker until SIGTERM: finish what is at hand, then end."""
+def run_worker(parts: Parts, lanes: Mapping[str, int], pool: str = "prefork") -> None:
+    """Be a worker until SIGTERM: finish what is at hand, then end.
+
+    :param lanes: the queues that it serves, each with the number of runs that it looks at together.
+    """
+    from workers.program import run as run_program
+
     # Its advice is an option that we do not have; the documents say how to run as a user of one's own.
     warnings.filterwarnings("ignore", message="You're running the worker with superuser")
-    celery = assembly.worker_app(parts, queue)
-    celery.Worker(
-        pool="prefork",
-        concurrency=concurrency,
-        queues=[queue],
-        without_mingle=True,
-        without_gossip=True,
-        loglevel="INFO",  # Celery gives it to the root logger, and so to ours; its own are quieter (journal)
-        hostname=f"{queue}@%h",
-        redirect_stdouts=False,
-        quiet=True,
-    ).start()
+    if pool == "threads":
+        tracing.start()  # a pool of processes starts it in each
+    run_program(assembly.worker_app(parts, lanes), tuple(lanes), sum(lanes.values()), pool)
+    tracing.stop()
 
 
-def _processes(parts: Parts) -> dict[str, Callable[[], None]]:
+def run_relay(parts: Parts) -> None:
+    """Be the relay until SIGTERM or SIGINT: let each duty finish what it is doing, then end."""
+    tracing.start()
+    running = assembly.relay(parts)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, lambda *_: running.stopping.set())
+    keeper = threading.Thread(target=running.run, name="relay")
+    keeper.start()
+    while keeper.is_alive():
+        keeper.join(0.5)  # handlers of signals run between two joins, never while this thread holds a lock
+    tracing.stop()
+
+
+def _processes(parts: Parts, claims: Claims) -> dict[str, Callable[[], None]]:
     settings = parts.settings
 
     def web() -> None:
         assembly.log_as("web", settings)
-        Httpd(lambda: assembly.both_apps(parts), settings.bind).run()
+        Httpd(lambda: assembly.both_apps(parts), f"fd://{claims.listener.detach()}").run()
 
     def relay() -> None:
+        claims.drop()
         assembly.log_as("relay", settings)
-        running = assembly.relay(parts)
-        signal.signal(signal.SIGTERM, lambda *_: running.stopping.set())
-        keeper = threading.Thread(target=running.run)
-        keeper.start()
-        while keeper.is_alive():
-            keeper.join(0.5)
+        run_relay(parts)
 
-    def builder() -> None:
-        assembly.log_as("worker-build", settings)
-        run_worker(parts, "build", settings.concurrency)
+    def worker() -> None:
+        claims.drop()
+        assembly.log_as("worker", settings)
+        run_worker(parts, {"build": settings.concurrency, "deploy": DEPLOYS}, pool="threads")
 
-    def deployer() -> None:
-        assembly.log_as("worker-deploy", settings)
-        run_worker(parts, "deploy", DEPLOY_PROCESSES)
-
-    return {"web": web, "relay": relay, "worker build": builder, "worker deploy": deployer}
+    return {"web": web, "relay": relay, "worker": worker}
 
 
 @contextlib.contextmanager
-def _broker(settings: Settings) -> Iterator[Broker]:
+def _broker(settings: Settings, claims: Claims) -> Iterator[Broker]:
     if settings.broker:
         yield Broker(settings.broker)
         return
-    with embedded(Path(settings.state_dir)) as broker:
+    with embedded(Path(settings.state_dir), holds=claims.folder) as broker:
         yield broker
 
 

@@ -1,11 +1,15 @@
 """The HTTP server: gunicorn with threads, configured here and nowhere else."""
 
+import logging
 import signal
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
+from gunicorn.glogging import Logger
 
+from orchestrator import access, tracing
 from orchestrator.cli.assembly import Wsgi
 from orchestrator.web.streams import STREAMS
 
@@ -31,9 +35,8 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": 20,
             # The control socket lives in the home folder by default: two instances would collide.
             "control_socket_disable": True,
-            "accesslog": None,
-            "errorlog": "-",
-            "loglevel": "warning",
+            "logger_class": Lines,
+            "worker_exit": lambda _server, _worker: tracing.stop(),
             "proc_name": "pilotage",
             "limit_request_line": 8190,
             "worker_tmp_dir": "/dev/shm" if _has_shm() else None,  # noqa: S108  # gunicorn's heartbeat file
@@ -47,12 +50,31 @@ class Httpd(BaseApplication):  # type: ignore[misc]
                 self.cfg.set(name, value)
 
     def load(self) -> Wsgi:
-        """Make the application."""
+        """Make the application, in the process that serves it."""
+        tracing.start()
         made: Wsgi = self._make()
         streams = getattr(made, "extensions", {}).get(STREAMS)
         if streams is not None:
             _before_stop(streams.close)
         return made
+
+
+class Lines(Logger):  # type: ignore[misc]
+    """Gunicorn's log: its own words go the way of our log, and each request is one line there."""
+
+    def setup(self, cfg: Any) -> None:
+        """Leave levels and handlers to the journal."""
+        self.cfg = cfg
+        self.error_log.propagate = True
+        self.error_log.setLevel(logging.NOTSET)
+
+    def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
+        """Write a request's line; it has been answered, or its client went away."""
+        access.end(environ, resp.status_code, round(request_time.total_seconds() * 1000))
+
+    def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
+        """Say what broke, without the query of the address that gunicorn shows."""
+        super().exception(msg, *(str(one).partition("?")[0] for one in args), **kwargs)
 
 
 def _before_stop(do: Callable[[], None]) -> None:

@@ -79,8 +79,8 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     :raises ValueError: a value that single quotes cannot hold, or a name without a line.
     """
     for name, value in values.items():
-        if "'" in value or "\n" in value:
-            raise ValueError(f"{name} holds a single quote or a line break")
+        if any(sign in value for sign in ("'", "\n", "${")):
+            raise ValueError(f"{name} holds a single quote, a line break or ${{")
         match = re.search(_LINE.format(name=name), text, re.MULTILINE)
         if match is None:
             raise ValueError(f"there is no line for {name}")

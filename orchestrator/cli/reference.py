@@ -3,6 +3,7 @@
 A page is one function that returns Markdown, and one row of `PAGES`; a test compares what is committed with it.
 """
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import UnionType
@@ -18,6 +19,36 @@ WIDTH = 100
 """Columns of the help texts on the page."""
 
 _HEAD = "<!-- Made by `make docs`; changes belong into {source}. -->\n\n# {title}\n\n{text}\n"
+
+_METRICS = """\
+`GET /metrics` of a `web` process (and of `pilotage up`) answers for **all** processes, in Prometheus's text format
+and without a token. There is no port to scrape on a worker, a relay or a webhook endpoint.
+
+* What follows from the tables is counted in the transaction that makes it true: a delivery, the end of a stage or a
+  run, a deployment, a message. It is there exactly once, whatever is killed and however many processes there are.
+* What only a process knows (requests to Argo CD, registry and Harbor, answers of web and webhooks, pushes made again)
+  is added up in the process and written with its next transaction. A process that is killed takes with it what it
+  has counted since then: seconds.
+* What is now (queues, ages, workers alive) is read when Prometheus asks. A worker or relay is alive when it was seen
+  in the last 60 seconds.
+
+No metric is counted from the history: how many runs there are makes no difference. Counters outlive restarts,
+upgrades and the removal of old rows; they begin with the database. What has known label values is 0 from the start.
+
+**Several web replicas tell the same.** Scrape one address for all of them (the Service), or take the maximum over the
+replicas before anything is added up, as the rules and dashboards in `charts/pilotage` do:
+
+```promql
+sum by (result) (max by (app, env, result) (rate(pilotage_runs_total[5m])))
+```
+
+To scale workers of a pool, use the runs that wait for a worker or have one:
+
+```promql
+sum(max by (queue, state) (pilotage_queue_runs{queue="build", state=~"ready|running"}))
+```
+
+No label holds a run, a commit, a person or an address."""
 
 
 def docs(
@@ -117,12 +148,62 @@ def openapi() -> str:
     return openapi_text()
 
 
+def log_fields() -> str:
+    """Describe every field of a log line."""
+    from orchestrator.log_fields import FIELDS, MAX_STACK, MAX_TEXT
+
+    text = (
+        "Every process writes its log to standard output: one JSON object per line, all on one level, each field\n"
+        "always of one type. `event` is one constant text for each kind of line; what differs is in the other\n"
+        "fields. A line has the ids of what it is about. Build output is never here: it is in the log of its run.\n\n"
+        f"A value is cut after {MAX_TEXT} characters, `err_stack` before its last {MAX_STACK}: a line stays below\n"
+        "the 16 KiB at which container runtimes cut. Secrets of the configuration are shown as `***`.\n"
+        "`server.log_level` or `PILOTAGE_LOG_LEVEL` sets the least that is said; requests of probes and for the\n"
+        "pages' own files are said at `debug` only. Libraries say warnings and errors, never less.\n\n"
+        "The types are those of Elasticsearch. [log-fields.json](log-fields.json) is the same table for programs,\n"
+        "with the mapping of an index template."
+    )
+    lines = [_HEAD.format(source="orchestrator/log_fields.py", title="Log fields", text=text)]
+    rows = [
+        (f"`{name}`", field.kind, "always" if field.always else "", field.meaning) for name, field in FIELDS.items()
+    ]
+    return "\n".join([*lines, *_table(("field", "type", "", "meaning"), rows), ""])
+
+
+def log_fields_json() -> str:
+    """Write the fields of a log line down for programs."""
+    from orchestrator.log_fields import as_json
+
+    return json.dumps(as_json(), indent=2, ensure_ascii=False) + "\n"
+
+
+def metrics() -> str:
+    """Describe every metric and every label."""
+    from orchestrator.domain.metrics import LABELS, METRICS
+
+    lines = [_HEAD.format(source="orchestrator/domain/metrics.py", title="Metrics", text=_METRICS)]
+    for metric in METRICS:
+        lines.append(f"## `{metric.name}`\n\n{metric.text} ({metric.kind.value})\n")
+        for label, values in metric.labels.items():
+            known = ", ".join(f"`{value}`" for value in values)
+            lines.append(f"* `{label}`: {known or LABELS[label]}")
+        if metric.buckets:
+            lines.append(f"* buckets: {', '.join(f'{bound:g}' for bound in metric.buckets)}")
+        lines.append("")
+    return "\n".join(
+        [*lines, "## Labels\n", *_table(("label", "values"), [(f"`{k}`", v) for k, v in LABELS.items()]), ""]
+    )
+
+
 PAGES: dict[str, Callable[[], str]] = {
     "configuration.md": configuration,
     "reason-codes.md": reason_codes,
+    "metrics.md": metrics,
     "cli.md": command_line,
     "api.md": http_api,
     "openapi.json": openapi,
+    "log-fields.md": log_fields,
+    "log-fields.json": log_fields_json,
 }
 """Every generated page and the function that makes it."""
 

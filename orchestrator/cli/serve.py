@@ -1,7 +1,5 @@
 """The commands that serve: everything on one machine, or one process of it."""
 
-import signal
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -41,10 +39,12 @@ def web(config: Config = None) -> None:
       pilotage web --config pilotage.yaml
     """
     from orchestrator.cli import assembly
+    from orchestrator.cli.claim import listen
     from orchestrator.cli.httpd import Httpd
 
     parts = _start("web", config)
-    Httpd(lambda: assembly.web_app(parts), parts.settings.bind).run()
+    listener = listen(parts.settings.bind)
+    Httpd(lambda: assembly.web_app(parts), f"fd://{listener.detach()}").run()
 
 
 def webhooks(config: Config = None) -> None:
@@ -55,10 +55,12 @@ def webhooks(config: Config = None) -> None:
       pilotage webhooks --config pilotage.yaml
     """
     from orchestrator.cli import assembly
+    from orchestrator.cli.claim import listen
     from orchestrator.cli.httpd import Httpd
 
     parts = _start("webhooks", config)
-    Httpd(lambda: assembly.webhooks_app(parts), parts.settings.bind).run()
+    listener = listen(parts.settings.bind)
+    Httpd(lambda: assembly.webhooks_app(parts), f"fd://{listener.detach()}").run()
 
 
 def worker(
@@ -77,7 +79,7 @@ def worker(
 
     if queue not in QUEUES:
         raise CliError(f"There is no queue {queue!r}; choose one of {', '.join(QUEUES)}.", Code.USAGE)
-    run_worker(_start(f"worker-{queue}", config), queue, concurrency)
+    run_worker(_start(f"worker-{queue}", config), {queue: concurrency})
 
 
 def relay(config: Config = None) -> None:
@@ -87,15 +89,9 @@ def relay(config: Config = None) -> None:
     Example:
       pilotage relay --config pilotage.yaml
     """
-    from orchestrator.cli import assembly
+    from orchestrator.cli.everything import run_relay
 
-    running = assembly.relay(_start("relay", config))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: running.stopping.set())
-    keeper = threading.Thread(target=running.run)
-    keeper.start()
-    while keeper.is_alive():
-        keeper.join(0.5)
+    run_relay(_start("relay", config))
 
 
 def migrate(config: Config = None) -> None:
@@ -110,9 +106,10 @@ def migrate(config: Config = None) -> None:
     from orchestrator.store import migrate as migrations
 
     settings = assembly.load_settings(config)
+    assembly.log_as("migrate", settings)
     database = assembly.Parts(settings, Broker("")).database()
     migrations.upgrade(database)
-    typer.echo(f"The database is at schema {migrations.current(database)}.")
+    typer.echo(f"The database is at schema {migrations.current(database)}.", err=True)
 
 
 def demo(
@@ -145,10 +142,17 @@ def doctor(config: Config = None) -> None:
 
 
 def _start(service: str, config: Path | None):  # type: ignore[no-untyped-def]
+    from orchestrator import journal
     from orchestrator.cli import assembly
 
-    settings = assembly.load_settings(config)
-    assembly.log_as(service, settings)
-    parts = assembly.parts(settings)
-    assembly.check_schema(parts.database())
+    try:
+        settings = assembly.load_settings(config)
+        assembly.log_as(service, settings)
+        parts = assembly.parts(settings)
+        assembly.check_schema(parts.database())
+    except CliError as error:
+        # A container has nobody at its terminal: what stops a process from starting belongs into the log.
+        journal.configure(service)
+        journal.get(__name__).critical("process not started", detail=str(error))
+        raise
     return parts

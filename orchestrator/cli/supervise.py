@@ -37,10 +37,12 @@ class Supervisor:
 
     :param runs: name -> what the child does; it returns when it has got SIGTERM.
     :param tend: called a few times a second, for what is not a child of this kind.
+    :param stopping: called once, before the children are told to end.
     """
 
     runs: Mapping[str, Callable[[], None]]
     tend: Callable[[], None] = lambda: None
+    stopping: Callable[[], None] = lambda: None
     _children: list[_Child] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -57,6 +59,7 @@ class Supervisor:
         ready()
         while not self._stopping.is_set():
             self._tend()
+        self.stopping()
         self._end_all()
 
     def _stop(self, _signal: int, _frame: object) -> None:
@@ -84,7 +87,7 @@ class Supervisor:
         lived = time.monotonic() - child.started
         child.failures = 0 if lived > _STEADY else child.failures + 1
         child.due = time.monotonic() + min(30.0, 0.5 * 2.0**child.failures)
-        log.error("process ended", process=child.name, pid=child.pid, lived_s=round(lived, 1))
+        log.error("process ended", process=child.name, pid=child.pid, duration_ms=round(lived * 1000))
         child.pid = 0
 
     def _end_all(self) -> None:

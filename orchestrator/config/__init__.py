@@ -63,6 +63,7 @@ def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
         document.add((), "is empty; see pilotage.example.yaml")
     config = shape.fit(document) if document.tree is not None else None
     checks.check(document)
+    checks.check_environment(document, environ)
     warnings = tuple(sorted(advice.warnings(document, config), key=_order)) if config else ()
     problems = tuple(sorted(set(document.problems), key=_order))
     if config is None or problems:

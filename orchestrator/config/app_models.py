@@ -54,7 +54,7 @@ class Environment(Model):
 
     name: t.Name = described("Name, unique in the app.", example="stg")
     values: t.RepoFile = described(
-        "Path of the values file in the GitOps repository.", example="helm/applications/plate-web/values-stg.yaml"
+        "Path of the values file in the GitOps repository.", example="charts/applications/plate-web/values-stg.yaml"
     )
     argocd: t.Text = described("Name of the Argo CD application.", example="plate-web-stg")
     branch: t.RefRule | None = described(

@@ -5,14 +5,15 @@ broken the file is elsewhere.
 """
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from orchestrator.config.document import Document
+from orchestrator.config.models import LogLevel
 from orchestrator.config.problems import Path
 from orchestrator.domain.paths import Index, parse_path
 
@@ -63,6 +64,14 @@ def check(document: Document) -> None:
     _git_access(document, top.inner("gitops"))
     _gitlab(document, top.inner("webhooks"))
     _notify(document, list(top.items("notify")), [app.text("name") for app in apps])
+
+
+def check_environment(document: Document, environ: Mapping[str, str]) -> None:
+    """Add what is wrong with variables that go before keys of the file."""
+    level = environ.get("PILOTAGE_LOG_LEVEL", "").lower()
+    if level and level not in get_args(LogLevel):
+        hint = closest(level, list(get_args(LogLevel)))
+        document.add(("server", "log_level"), f"PILOTAGE_LOG_LEVEL names no level, `{level}`; {hint}")
 
 
 def closest(word: str, known: list[str]) -> str:

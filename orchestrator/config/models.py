@@ -11,6 +11,7 @@ from orchestrator.config import types as t
 from orchestrator.config.app_models import App
 from orchestrator.config.base import CA_FILE, INSECURE, GitKeys, Model, described
 
+LogLevel = Literal["debug", "info", "warning", "error"]
 State = Literal["started", "succeeded", "failed", "cancelled"]
 
 
@@ -186,6 +187,10 @@ class Server(Model):
     )
     poll_interval: Annotated[float, t.Duration(10, 86400)] = described(
         "How often branch heads are compared, for pushes whose webhook was lost.", default=300.0, example="5m"
+    )
+    log_level: LogLevel = described(
+        "The least that is logged; `$PILOTAGE_LOG_LEVEL` goes before it. Libraries say no less than a warning.",
+        default="info",
     )
     max_body: t.Size = described("Largest webhook body that is read.", default=25 * 1024 * 1024, example="25MiB")
 

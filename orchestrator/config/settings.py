@@ -33,6 +33,7 @@ def settings(
         concurrency=server.concurrency,
         poll_interval=server.poll_interval,
         max_body=server.max_body,
+        log_level=environ.get("PILOTAGE_LOG_LEVEL", "").lower() or server.log_level,
         warnings=warnings,
     )
 

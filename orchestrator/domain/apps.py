@@ -257,6 +257,7 @@ class Settings:
     concurrency: int = 2
     poll_interval: float = 300.0
     max_body: int = 25 * 1024 * 1024
+    log_level: str = "info"
     warnings: tuple[str, ...] = ()
 
     def app(self, name: str) -> App | None:

@@ -147,11 +147,12 @@ class Pod:
             return
         started, missed = time.monotonic(), 0
         while not self._stop.is_set():
+            up = time.monotonic() - started
             look = containers.look(self.container, self.workload.port)
             if not look.running:
                 self._crashed(look)
                 return
-            trouble = self._trouble(containers, look, started)
+            trouble = self._trouble(containers, look, up)
             missed = missed + 1 if trouble else 0
             ready = not trouble or (self.state.ready and missed < PROBE_FAILURES)
             self._tell(
@@ -166,13 +167,16 @@ class Pod:
             )
             self._stop.wait(POLL_READY if ready and not trouble else POLL_STARTING)
 
-    def _trouble(self, containers: Containers, look: Look, started: float) -> str:
-        """Say what keeps the container from being ready; without a probe it must just stay up for a moment."""
+    def _trouble(self, containers: Containers, look: Look, up: float) -> str:
+        """Say what keeps the container from being ready; without a probe it must just stay up for a moment.
+
+        :param up: seconds that it was seen running; it may have ended while its probe was asked.
+        """
         if self.workload.probe and self.workload.port:
             said = containers.probe(self.container, look, self.workload)
             if said is not None:
                 return said
-        return "" if time.monotonic() - started >= MIN_READY else "starting"
+        return "" if up >= MIN_READY else "starting"
 
     def _crashed(self, look: Look) -> None:
         last = (self.logs(1) or [""])[-1][:200]

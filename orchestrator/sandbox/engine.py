@@ -1,8 +1,9 @@
 """A Docker engine for a machine that has none running: `dockerd` of our own, that leaves nothing behind.
 
 The sandbox needs a real engine to build real images. One that answers is used as it is. Otherwise, with Docker
-installed and as root, one is started with all its files in the state folder, first as usual and then with less
-and less asked of the kernel (no bridge network, no overlay filesystem), as containers and small machines need it.
+installed and as root, one is started with all its files in the state folder. It changes nothing about the machine's
+network: it has no bridge, no packet filter rules and no forwarding of its own, and a bridge that another engine has
+left or uses stays. A machine that has no overlay filesystem to offer, such as a container, gets copies instead.
 """
 
 import contextlib
@@ -10,10 +11,11 @@ import hashlib
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,9 +29,9 @@ START_TIMEOUT = 30.0
 """Seconds that an engine gets to answer; containerd comes first and takes most of it."""
 STOP_TIMEOUT = 20.0
 """Seconds that it gets to end by itself."""
-_NO_NETWORK = ("--bridge=none", "--iptables=false", "--ip-forward=false", "--ip-masq=false")
-ATTEMPTS: tuple[tuple[str, ...], ...] = ((), _NO_NETWORK, (*_NO_NETWORK, "--storage-driver=vfs"))
-"""Options of `dockerd` in the order in which they are tried."""
+_BRIDGE = "docker0"
+_NO_RULES = ("--iptables=false", "--ip-forward=false", "--ip-masq=false")
+_STORAGE: tuple[tuple[str, ...], ...] = ((), ("--storage-driver=vfs",))
 _LONGEST_FOLDER = 60
 """Characters of a folder for sockets: their paths may have 107 (unix(7)), and containerd makes long ones."""
 
@@ -54,13 +56,14 @@ class Home:
 
 
 @contextmanager
-def ensure_engine(state_dir: Path, host: str = "", attempts: Sequence[Sequence[str]] = ATTEMPTS) -> Iterator[str]:
+def ensure_engine(state_dir: Path, host: str = "", attempts: Sequence[Sequence[str]] | None = None) -> Iterator[str]:
     """Give the ``DOCKER_HOST`` of an engine that answers while the block runs.
 
     An engine that we started is stopped at the end, with its containers and mounts; its images stay in `state_dir`
     for the next time. One that an earlier process of ours left running there is taken over.
 
     :param host: the engine to try first; "" = the machine's usual one.
+    :param attempts: options of `dockerd` in the order in which they are tried; None = `harmless_attempts`.
     :raises Refused: ENGINE_REFUSED, there is none and we cannot start one: not root, or Docker is not installed.
     :raises Unavailable: ENGINE_UNAVAILABLE, it was started and does not answer; with the end of its log.
     """
@@ -72,10 +75,26 @@ def ensure_engine(state_dir: Path, host: str = "", attempts: Sequence[Sequence[s
     process: subprocess.Popen[bytes] | None = None
     try:
         if not answers(home.host):
-            process = _start(home, attempts)
+            process = _start(home, harmless_attempts(_interfaces()) if attempts is None else attempts)
         yield home.host
     finally:
         _stop(home, process)
+
+
+def harmless_attempts(interfaces: Collection[str]) -> list[tuple[str, ...]]:
+    """Return the options that leave the machine's network as it is.
+
+    An engine told to have no bridge removes the usual one, and with it the network of another engine's containers
+    (libnetwork, `removeDefaultBridgeInterface`). So where there is one, it is used and not managed.
+
+    :param interfaces: the names of the machine's network interfaces.
+    """
+    bridge = _BRIDGE if _BRIDGE in interfaces else "none"
+    return [(f"--bridge={bridge}", *_NO_RULES, *storage) for storage in _STORAGE]
+
+
+def _interfaces() -> list[str]:
+    return [name for _, name in socket.if_nameindex()]
 
 
 def answers(host: str) -> bool:
@@ -132,6 +151,7 @@ def _start(home: Home, attempts: Sequence[Sequence[str]]) -> "subprocess.Popen[b
 
 
 def _launch(home: Home, options: Sequence[str]) -> "subprocess.Popen[bytes]":
+    home.run.mkdir(mode=0o700, exist_ok=True)
     namespace = f"pilotage-{hashlib.sha256(str(home.data).encode()).hexdigest()[:12]}"
     command = [
         "dockerd",
@@ -166,9 +186,8 @@ def _stop(home: Home, process: "subprocess.Popen[bytes] | None") -> None:
     _end(_pid(home.run / "exec/containerd/containerd.pid", "containerd"), None)
     for mount in _mounts_below((home.data, home.run)):
         subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True, timeout=10)
-    with contextlib.suppress(FileNotFoundError):
-        (home.run / "docker.sock").unlink()
-    home.pidfile.unlink(missing_ok=True)
+    if not _mounts_below([home.run]):
+        shutil.rmtree(home.run, ignore_errors=True)
 
 
 def _end(pid: int, process: "subprocess.Popen[bytes] | None") -> None:

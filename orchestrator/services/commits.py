@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from orchestrator.domain.changes import Change, Edit, Landed, Rejected
+from orchestrator.domain.metrics import BATCH_SIZE, PUSH_RETRIES
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.bell import Bell
 from orchestrator.store import changes, wakes
@@ -48,12 +49,19 @@ class Commits:
     def finish(self, results: Sequence[Result]) -> None:
         """Write down how changes ended and have their runs look."""
         now = clock()
+        landed = sum(isinstance(result, Landed) and result.created for result in results)
+        if landed:
+            self._database.counts.observe(BATCH_SIZE, landed)
         with self._database.write() as connection:
             for result in results:
                 state = "landed" if isinstance(result, Landed) else "rejected"
                 changes.finish(connection, result.run, state, asdict(result))
                 wakes.set_due(connection, result.run, now, "deploy")
         self._bell.ring()
+
+    def count_retry(self) -> None:
+        """Count a push that is made again because another writer was faster."""
+        self._database.counts.add(PUSH_RETRIES)
 
     def stop(self, unfinished: Sequence[Change] = ()) -> None:
         """Stop writing; changes that were taken but not pushed wait again, and one of the waiting runs is woken."""

@@ -9,7 +9,7 @@ from orchestrator.domain.refs import is_safe_ref_name, is_sha
 from orchestrator.domain.runs import Run, StageName, Trigger
 from orchestrator.engine.facts import Approved, CancelRequested
 from orchestrator.engine.transitions import advance
-from orchestrator.services import ledger
+from orchestrator.services import ledger, story
 from orchestrator.services.bell import Bell
 from orchestrator.services.once import Once
 from orchestrator.store import environments, runs, wakes
@@ -207,6 +207,7 @@ class Control:
         now = clock()
         run_id = runs.add(connection, [(new, None)], now)[0]
         wakes.set_due_many(connection, [run_id], now, "deploy")
+        story.queued(connection, run_id, new, now)
         _settle(once, connection, runs.load(connection, run_id))
         return run_id
 

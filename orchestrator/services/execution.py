@@ -69,9 +69,10 @@ class Execution:
         self._bell.ring()
         return assignment
 
-    def report(self, assignment: Assignment, fact: Fact, queue: str) -> Assignment | None:
+    def report(self, assignment: Assignment, fact: Fact, queue: str, *, go_on: bool = True) -> Assignment | None:
         """Write down what came of a stage, and start the next one where that is possible at once.
 
+        :param go_on: False: leave the next stage to others, this worker is to stop.
         :raises LeaseLost: somebody else took the run over; nothing was written.
         """
         now = clock()
@@ -87,7 +88,7 @@ class Execution:
                 moved = self._move_to_proving(connection, decision.run, now)
                 decision = replace(decision, run=moved)
             following = None
-            if not decision.run.state.final and decision.wake_at == at:
+            if go_on and not decision.run.state.final and decision.wake_at == at:
                 following = self._start(connection, before, decision, assignment.fence, queue, now)
             else:
                 ledger.record(connection, self._settings, before, decision, now)

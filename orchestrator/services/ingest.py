@@ -14,13 +14,15 @@ from orchestrator.domain.apps import Settings
 from orchestrator.domain.events import Delivery, Ignored, Parsed, Ping, Push
 from orchestrator.domain.inbox import Answer
 from orchestrator.domain.masking import Mask
+from orchestrator.domain.metrics import DELIVERIES
 from orchestrator.domain.ownership import is_own_commit
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Trigger
 from orchestrator.domain.secrets import secrets_in
 from orchestrator.engine.matching import Matched, Wanted, match
+from orchestrator.services import story
 from orchestrator.services.bell import Bell
-from orchestrator.store import deliveries, runs, tokens, wakes
+from orchestrator.store import deliveries, runs, tallies, tokens, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 
@@ -36,6 +38,7 @@ class _Item:
     parsed: Parsed | None
     matched: Matched | None
     row: dict[str, Any]
+    made: list[tuple[int, runs.NewRun, float]] = field(default_factory=list)
     answer: Answer | None = None
     turn: threading.Event = field(default_factory=threading.Event)
     leads: bool = False
@@ -63,6 +66,9 @@ class Ingest:
         self._write(item)
         if item.answer is None:  # pragma: no cover
             raise RuntimeError("a delivery was written without an answer")
+        for run_id, new, at in item.made:  # here, not by whoever wrote for all: the lines are about this request
+            story.began(run_id, new, at)
+            story.delivered(run_id, at, item.row["received_at"])
         if item.answer.status == 202:
             self._bell.ring()
         return item.answer
@@ -152,6 +158,16 @@ def _write_batch(connection: Connection, batch: Sequence[_Item]) -> None:
     for item in batch:
         if item.parsed is not None and item.answer is None:  # the same delivery twice in one batch
             item.answer = _duplicate(fresh[_key(item)].answer)
+    _count(connection, batch)
+
+
+def _count(connection: Connection, batch: Sequence[_Item]) -> None:
+    """Count what arrived, as one row for each outcome of the batch."""
+    counts = tallies.Counts()
+    for item in batch:
+        again = item.answer is not None and item.answer.body.get("duplicate")
+        counts.add(DELIVERIES, item.delivery.hook, "duplicate" if again else item.row["outcome"])
+    tallies.add(connection, counts.take())
 
 
 def _answer_known(connection: Connection, items: Sequence[_Item]) -> dict[tuple[str, str], dict[str, Any]]:
@@ -179,8 +195,10 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     _remember_heads(connection, [item for item, _ in items], at)
     runs_of = twins | made
     led_to: dict[int, list[int]] = {delivery: [] for _, delivery in items}
-    for _, delivery, new in pairs:
+    for item, delivery, new in pairs:
         led_to[delivery].append(runs_of[new.dedupe])
+        if fresh.get(new.dedupe, (None, 0))[1] == delivery:
+            item.made.append((runs_of[new.dedupe], new, at))
     makers = {delivery for _, delivery in fresh.values()}
     told = {delivery: ids for delivery, ids in led_to.items() if ids and delivery not in makers}
     for item, delivery in items:

@@ -10,6 +10,7 @@ from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.domain.wording import sentence
 from orchestrator.engine.facts import Superseded
 from orchestrator.engine.transitions import Decision, advance
+from orchestrator.services import accounting, story
 from orchestrator.store import changes, claims, environments, notifications, runs, wakes
 from orchestrator.store.database import Connection
 from orchestrator.store.rows import moment
@@ -19,7 +20,12 @@ _HEAVY = frozenset({StageName.BUILD, StageName.PUSH})
 
 def queue_of(run: Run) -> str:
     """Name the worker pool for the run's current stage: ``build`` for image work, else ``deploy``."""
-    return "build" if run.current is not None and run.current.name in _HEAVY else "deploy"
+    return queue_at(run.current.name if run.current else None)
+
+
+def queue_at(stage: StageName | None) -> str:
+    """Name the worker pool for a stage; None: the run is over."""
+    return "build" if stage in _HEAVY else "deploy"
 
 
 def lock(connection: Connection, run_id: int) -> Run | None:
@@ -39,6 +45,7 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
     run = decision.run
     if run != before:
         runs.save(connection, before, run)
+        accounting.count(connection, before, run)
     if run.state.final:
         wakes.drop(connection, run.id)
         if not before.state.final:
@@ -48,6 +55,7 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
     if decision.freed:
         environments.leave(connection, run)
         wake_waiting(connection, run.app, run.environment, now)
+    story.told(connection, before, run)
     _notify(connection, settings, run, decision.tell, now)
     if run.state is RunState.SUCCEEDED and not before.state.final:
         _promote(connection, settings, run, now)
@@ -88,6 +96,7 @@ def _promote(connection: Connection, settings: Settings, proven: Run, now: float
             new = promotion_of(proven, environment.name, approved=not environment.approval)
             run_id = runs.add(connection, [(new, None)], now)[0]
             wakes.set_due_many(connection, [run_id], now, "deploy")
+            story.queued(connection, run_id, new, now)
             for older in runs.waiting_promotions(connection, proven.app, environment.name, run_id):
                 supersede(connection, settings, older, run_id, now)
 

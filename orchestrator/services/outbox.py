@@ -3,10 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
+from orchestrator import tracing
 from orchestrator.domain.messages import Message
-from orchestrator.store import notifications
-from orchestrator.store.database import Database
+from orchestrator.domain.metrics import NOTIFICATIONS
+from orchestrator.store import notifications, runs, tallies
+from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
+from orchestrator.tracing import Trace
 
 ATTEMPTS = 10
 """Tries before a notification is given up: about a day, with the pauses below."""
@@ -21,6 +24,7 @@ class Parcel:
     row: dict[str, Any]
     message: Message
     previous: str
+    trace: Trace | None = None
 
 
 class Outbox:
@@ -36,27 +40,37 @@ class Outbox:
             if row is None:
                 return None
             previous = notifications.reference(connection, row["run_id"], channel)
-        return Parcel(row=row, message=_message(row["message"]), previous=previous)
+            run = runs.load(connection, row["run_id"]) if tracing.is_on() else None
+        trace = Trace(run.id, run.created_at) if run else None
+        return Parcel(row=row, message=_message(row["message"]), previous=previous, trace=trace)
 
     def sent(self, parcel: Parcel, reference: str) -> None:
         """It arrived."""
         with self._database.write() as connection:
             notifications.sent(connection, parcel.row, reference, clock())
+            _count(connection, parcel, "sent")
 
     def postpone(self, parcel: Parcel, detail: str, retry_after: float | None) -> None:
         """It could not be delivered now; try later, or give up after the last attempt."""
         attempt = int(parcel.row["attempt"])
         with self._database.write() as connection:
             if attempt >= ATTEMPTS:
+                _count(connection, parcel, "failed")
                 notifications.give_up(connection, parcel.row["id"], f"given up after {attempt} attempts: {detail}")
                 return
             pause = retry_after if retry_after is not None else PAUSES[min(attempt, len(PAUSES)) - 1]
             notifications.postpone(connection, parcel.row["id"], clock() + pause, detail)
+            _count(connection, parcel, "postponed")
 
     def refused(self, parcel: Parcel, detail: str) -> None:
         """The channel will never take it."""
         with self._database.write() as connection:
             notifications.give_up(connection, parcel.row["id"], detail)
+            _count(connection, parcel, "failed")
+
+
+def _count(connection: Connection, parcel: Parcel, result: str) -> None:
+    tallies.add(connection, {(NOTIFICATIONS.name, (parcel.row["channel"], result)): 1.0})
 
 
 def _message(values: dict[str, Any]) -> Message:

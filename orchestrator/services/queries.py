@@ -1,6 +1,6 @@
 """Read models: what the API, the pages and the command line show, each read in one consistent look at the tables."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain.apps import App, Settings
@@ -8,16 +8,17 @@ from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import explain
 from orchestrator.domain.runs import Run
 from orchestrator.services.bell import Bell
+from orchestrator.services.dora import dora
+from orchestrator.services.measures import ALIVE, measure
 from orchestrator.services.views import Place, View, app_view, delivery_view, run_view
 from orchestrator.store import deliveries, figures, logs, migrate, notifications, runs, tokens
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
+from orchestrator.store.tallies import Sums
 
-__all__ = ["Figures", "Line", "Page", "Queries", "View", "app_view", "delivery_view", "run_view"]
+__all__ = ["Line", "Page", "Queries", "View", "app_view", "delivery_view", "run_view"]
 
-ALIVE = 60.0
-"""Seconds since a process was last seen within which it counts as alive."""
 MAX_LINES = 2000
 """Lines of a log that are read at a time."""
 
@@ -31,16 +32,6 @@ class Page:
 
     items: list[View]
     next: int | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """A few counts for metrics."""
-
-    runs: Mapping[str, int]
-    deliveries: Mapping[str, int]
-    notifications: Mapping[str, int]
-    queue: figures.Queue
 
 
 class Queries:
@@ -120,15 +111,16 @@ class Queries:
         app = self._settings.app(name)
         return self._apps([app])[0] if app else None
 
-    def figures(self) -> Figures:
-        """Count what metrics tell."""
+    def measures(self) -> Sums:
+        """Read the values of all metrics; what this process has counted is written down first."""
+        self._database.write_counts()
         with self._database.read() as connection:
-            return Figures(
-                runs=figures.runs_by_state(connection),
-                deliveries=figures.deliveries_by_outcome(connection),
-                notifications=figures.notifications_by_state(connection),
-                queue=figures.queue(connection, clock()),
-            )
+            return measure(connection, self._settings, clock())
+
+    def dora(self, days: int, *, app: str = "", environment: str = "") -> View:
+        """Summarize the deployments of the last `days`."""
+        with self._database.read() as connection:
+            return dora(connection, clock(), days, app=app, environment=environment)
 
     def missing(self, bell: Bell) -> dict[str, str]:
         """Say what keeps us from doing our work: part -> one sentence; empty when nothing does."""

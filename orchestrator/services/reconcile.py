@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 from orchestrator.domain.apps import App, Settings
+from orchestrator.domain.metrics import LEASES_LOST
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Trigger
 from orchestrator.engine.facts import LeaseExpired
 from orchestrator.engine.transitions import advance
-from orchestrator.services import ledger
+from orchestrator.services import ledger, story
 from orchestrator.services.ingest import polled_key
-from orchestrator.store import claims, runs, tokens, wakes
+from orchestrator.store import claims, runs, tallies, tokens, wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.rows import moment
@@ -47,6 +48,7 @@ class Reconcile:
                     continue
                 ledger.record(connection, self._settings, run, advance(run, LeaseExpired(), at), now)
                 claims.release(connection, run_id)
+                tallies.add(connection, {(LEASES_LOST.name, ()): 1.0})
                 taken.append(run_id)
         return taken
 
@@ -61,6 +63,16 @@ class Reconcile:
             for run_id in found:
                 wakes.set_due(connection, run_id, now, "deploy")
         return found
+
+    def fold_tallies(self) -> None:
+        """Add up what was counted, so that whoever reads it reads little."""
+        with self._database.write() as connection:
+            tallies.fold(connection)
+
+    def alive(self, name: str, kind: str) -> None:
+        """Tell that a process is alive."""
+        with self._database.write() as connection:
+            tokens.seen_alive(connection, name, kind, clock(), {})
 
     def head_seen(self, app: App, branch: str, commit: str) -> list[int]:
         """Compare a branch head that was read from the forge with the last one known; return the runs made.
@@ -94,4 +106,6 @@ class Reconcile:
             new = [replace(one, dedupe=polled_key(one)) for one in new]
             made = runs.add(connection, [(one, None) for one in new], now)
             wakes.set_due_many(connection, made, now, "deploy")
+            for run_id, one in zip(made, new, strict=True):
+                story.queued(connection, run_id, one, now)
             return made

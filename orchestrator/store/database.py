@@ -6,13 +6,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.store import tallies
 
-__all__ = ["Connection", "Database", "now", "sqlite_url"]
+__all__ = ["Connection", "Database", "after_commit", "now", "sqlite_url"]
+
+_LATER = "pilotage.later"
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a writer waits for another one (SQLite) before it gives up."""
@@ -20,7 +23,8 @@ LOCK_TIMEOUT = 30.0
 
 def sqlite_url(state_dir: str) -> str:
     """Return the URL of the database file in the state folder."""
-    return f"sqlite:///{Path(state_dir).absolute() / 'pilotage.db'}"
+    file = Path(state_dir).absolute() / "pilotage.db"
+    return URL.create("sqlite", database=str(file)).render_as_string(hide_password=False)
 
 
 class Database:
@@ -35,6 +39,7 @@ class Database:
             url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
+        self.counts = tallies.Counts()
         self._after_commit = after_commit
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
 
@@ -45,18 +50,30 @@ class Database:
         On SQLite it takes the write lock at once (BEGIN IMMEDIATE): a transaction that reads first and writes later
         would fail with "database is locked" under load (measured: 57 to 88 %).
 
+        What this process has counted in `counts` meanwhile is written with it.
+
         :raises Unavailable: the database cannot be reached or stays locked.
         """
-        with _translated(), self.engine.begin() as connection:
+        with _translated(), self.counts.handed_over() as counted, self.engine.begin() as connection:
+            later = connection.info[_LATER] = []
             yield connection
+            tallies.add(connection, counted())
         if self._after_commit is not None:
             self._after_commit()
+        for do in later:
+            do()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a connection for reading; sees one consistent state. Raises as `write` does."""
         with _translated(), self.engine.connect() as connection:
             yield connection.execution_options(pilotage_read=True)
+
+    def write_counts(self) -> None:
+        """Write down what this process has counted since its last transaction. Raises as `write` does."""
+        if self.counts:
+            with self.write():
+                pass
 
     def dispose(self) -> None:
         """Forget all connections without closing those of a parent process."""
@@ -66,6 +83,11 @@ class Database:
         """Prove that the database answers. :raises Unavailable: it does not."""
         with self.read() as connection:
             connection.exec_driver_sql("SELECT 1")
+
+
+def after_commit(connection: Connection, do: Callable[[], None]) -> None:
+    """Have something done as soon as this write transaction is durable, and never if it fails."""
+    connection.info[_LATER].append(do)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     Float,
@@ -235,3 +236,31 @@ processes = Table(
     Column("seen_at", Float, nullable=False),
     Column("facts", JSON, nullable=False, default=dict),
 )
+
+tallies = Table(
+    "tallies",
+    metadata,
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("name", String(100), nullable=False),  # of the metric
+    Column("labels", Text, nullable=False),  # values in the order of the metric's row, as a JSON list
+    Column("value", Float, nullable=False),
+)
+
+# A commit that an environment was brought to, once for each result; what DORA's figures are made of.
+deployments = Table(
+    "deployments",
+    metadata,
+    Column("app", String(100), primary_key=True),
+    Column("environment", String(100), primary_key=True),
+    Column("commit", String(100), primary_key=True),  # of the source; of a run without one, the digest
+    Column("result", String(20), primary_key=True),  # succeeded, failed
+    Column("run_id", Integer, ForeignKey("runs.id"), nullable=False),
+    Column("committed_at", Float),  # of the source commit, where it is known
+    Column("at", Float, nullable=False),
+    Column("failed_at", Float),
+    Column("restored_at", Float),
+)
+Index("ix_deployments_at", deployments.c.at)
+Index("ix_deployments_app", deployments.c.app, deployments.c.environment, deployments.c.run_id)
+_open = text("failed_at IS NOT NULL AND restored_at IS NULL")
+Index("ix_deployments_open", deployments.c.app, deployments.c.environment, sqlite_where=_open, postgresql_where=_open)

@@ -11,7 +11,7 @@ from orchestrator.services.control import Wish
 from orchestrator.services.queries import Page
 from orchestrator.services.tokens import Role
 from orchestrator.services.views import accepted_view
-from orchestrator.web import health, logs
+from orchestrator.web import dora, health, logs, metrics
 from orchestrator.web import models as m
 from orchestrator.web.calls import Asked, Call, carry_out, to_json
 from orchestrator.web.problems import Problem
@@ -201,10 +201,13 @@ CALLS: tuple[Call, ...] = (
          summary="List deliveries, newest first", query=m.DeliveriesQuery, answer=m.DeliveryPage),
     Call(method=GET, rule=f"{V1}/deliveries/<int(max={m.MAX_ID}):delivery_id>", view=get_delivery, role=VIEWER,
          tag="deliveries", summary="Show a delivery", answer=m.DeliveryView),
+    Call(method=GET, rule=f"{V1}/dora", view=dora.get_dora, role=VIEWER, tag="apps",
+         summary="Show how often, how fast and how safely changes are deployed",
+         query=dora.DoraQuery, answer=dora.Dora),
     Call(method=GET, rule="/healthz", view=health.get_health, role=None, tag="health",
          summary="Tell that the process answers", answer=m.Health),
     Call(method=GET, rule="/readyz", view=health.get_readiness, role=None, tag="health",
          summary="Tell whether anything that we need is missing", answer=m.Ready, problems=(503,)),
-    Call(method=GET, rule="/metrics", view=health.get_metrics, role=None, tag="health",
-         summary="Figures for Prometheus", media=(health.METRICS_TYPE,), problems=(503,)),
+    Call(method=GET, rule="/metrics", view=metrics.get_metrics, role=None, tag="health",
+         summary="Figures for Prometheus", media=(metrics.METRICS_TYPE,), problems=(503,)),
 )  # fmt: skip

@@ -11,7 +11,7 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control
 from orchestrator.services.queries import Queries
 from orchestrator.store.database import Database
-from orchestrator.web import auth, openapi, pages, problems
+from orchestrator.web import auth, metrics, openapi, pages, problems
 from orchestrator.web.api import CALLS, V1
 from orchestrator.web.calls import Site, mount, to_json
 from orchestrator.web.streams import STREAMS, Streams
@@ -48,6 +48,7 @@ def create_app(
     )
     _configure(app, settings)
     app.extensions[STREAMS] = site.streams
+    metrics.install(app, database.counts.answers_of("web"))
     problems.install(app)
     app.after_request(auth.secure)
     mount(app, site, CALLS)

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from flask import Flask, Response, request, session
 from flask.sessions import SecureCookieSessionInterface
 
+from orchestrator import access
 from orchestrator.services import tokens
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.store.database import Database
@@ -52,6 +53,7 @@ class Guard:
             )
         if not who.role.may(needed):
             raise Problem(403, "forbidden", f"This call needs the role {needed}; the token has the role {who.role}.")
+        access.asks(who.name)
         return who
 
     def who(self) -> Principal | None:

@@ -1,18 +1,15 @@
 """Errors as RFC 9457 problem documents, and the request id that each answer carries."""
 
 import json
-import re
-import traceback
-import uuid
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-import structlog
 from flask import Flask, Response, g, render_template, request
 from pydantic import ValidationError
 from werkzeug.exceptions import HTTPException, NotFound
 
+from orchestrator import access, journal
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import explain
 from orchestrator.services.control import NotPossible
@@ -23,11 +20,10 @@ TYPE_PREFIX = "urn:pilotage:problem:"
 RETRY_AFTER = 5
 """Seconds after which a client may ask again when we could not find out."""
 
-_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 _KINDS = {"missing": (404, "not-found"), "invalid": (422, "invalid"), "conflict": (409, "conflict")}
 _MACHINES = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
 
-_log = structlog.get_logger(__name__)
+_log = journal.get(__name__)
 
 
 class Problem(Exception):
@@ -100,8 +96,7 @@ def request_id() -> str:
 
 
 def _begin() -> None:
-    given = request.headers.get("X-Request-Id", "")
-    g.request_id = given if _REQUEST_ID.match(given) else uuid.uuid4().hex
+    g.request_id = access.begin(request.environ)
 
 
 def _name(response: Response) -> Response:
@@ -133,7 +128,7 @@ def _not_possible(error: NotPossible) -> Response:
 
 
 def _unavailable(error: Unavailable) -> Response:
-    _log.warning("request not answered", reason=error.reason.value, evidence=error.evidence, request_id=request_id())
+    _log.warning("request not answered", reason=error.reason.value, detail=error.evidence)
     told = explain(error.reason)
     wait = {"Retry-After": str(round(error.retry_after or RETRY_AFTER))}
     return answer(Problem(503, error.reason.value.replace("_", "-"), f"{told.text} {told.next_step}", headers=wait))
@@ -149,8 +144,6 @@ def _key_busy(_: KeyBusy) -> Response:
 
 
 def _mistake(error: Exception) -> Response:
-    # As text: the console's own tracebacks show local variables, and among them what nobody may see.
-    stack = "".join(traceback.format_exception(error))
-    _log.error("request failed", path=request.path, method=request.method, request_id=request_id(), err_stack=stack)
+    _log.error("request failed", path=request.path, method=request.method, exc_info=error)
     detail = f"Pilotage made a mistake; report it with the log lines of request {request_id()}."
     return answer(Problem(500, "internal", detail))

@@ -16,6 +16,7 @@ BENCHMARKS = {
     "memory": "the idle product's memory, by process",
     "contention": "many apps changed at once, alone and beside a foreign writer",
     "commit": "one change in a GitOps repo of 10,000 apps, beside bare Git",
+    "metrics": "one scrape, with no run and with 100,000 in the tables",
     "waiting": "requests to Argo CD while 10 and 1,000 runs wait",
     "webhooks": "hooks accepted per second, beside Debian's webhook",
 }

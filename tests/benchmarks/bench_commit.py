@@ -28,7 +28,7 @@ def content(app: int, tag: str) -> bytes:
 
 
 def path(app: int, name: str = "values-stg.yaml") -> str:
-    return f"helm/applications/app-{app:05d}/{name}"
+    return f"charts/applications/app-{app:05d}/{name}"
 
 
 def fill(server: Forge) -> None:

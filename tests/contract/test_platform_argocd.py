@@ -33,8 +33,6 @@ APPLICATIONS = named("Application")
 PROJECTS = named("AppProject")
 PLATE = [f"{app}-{environment}" for app in ("plate-web", "plate-api") for environment in ("stg", "prod")]
 TOOL_NAMES = sorted(folder.name for folder in TOOLS.iterdir())
-NOT_HERE = "" if (CHARTS / "pilotage").is_dir() else "charts/pilotage"
-"""The chart of Pilotage comes by a change of its own."""
 WAVES = {"AppProject": -10, "Namespace": -10, "argocd": -5, "eck-operator": 0, "pilotage": 2}
 VALUES = read(CHARTS / "environments/pilotage/values.yaml")
 PILOTAGE = VALUES["config"]
@@ -93,7 +91,7 @@ def test_every_path_is_there(name: str) -> None:
             assert re.fullmatch(r"\d+\.\d+\.\d+", source["targetRevision"]), "a chart is pinned to one version"
         else:
             assert (source["repoURL"], source["targetRevision"]) == (GITOPS, "main")
-            if source.get("path") and source["path"] != NOT_HERE:
+            if source.get("path"):
                 assert (ROOT / source["path"] / "Chart.yaml").is_file(), source["path"]
     assert [file for file in value_files(APPLICATIONS[name]) if not file.is_file()] == []
 
@@ -163,7 +161,6 @@ def test_the_configuration_of_pilotage_passes_its_check() -> None:
     assert [str(problem) for problem in (*result.problems, *result.warnings)] == []
 
 
-@pytest.mark.skipif(bool(NOT_HERE), reason="the chart of Pilotage is not there")
 def test_the_chart_of_pilotage_takes_its_values() -> None:
     schema = json.loads((CHARTS / "pilotage/values.schema.json").read_text(encoding="utf-8"))
     assert [error.message for error in jsonschema.Draft7Validator(schema).iter_errors(VALUES)] == []

@@ -23,6 +23,7 @@ ENVIRONMENTS = (
     "korea",
     "twice",
     "cli",
+    "watched",
     "scan",
 )
 

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from unittest.mock import Mock
 
 import pytest
 from flask.testing import FlaskClient
@@ -14,8 +13,8 @@ from orchestrator.domain.runs import RunState
 from orchestrator.services.queries import Queries
 from orchestrator.store import tokens
 from orchestrator.store.database import now
-from orchestrator.web import problems
 from tests.support.databases import sqlite_database
+from tests.support.journals import Logged
 from tests.support.web import World, make_world, problem
 
 START = {"app": "plate-web", "environment": "stg", "ref": "main"}
@@ -109,20 +108,20 @@ def test_a_database_that_does_not_answer_is_503(world: World, monkeypatch: pytes
     assert answer.headers["Retry-After"] == "5"
 
 
-def test_our_own_mistake_is_500_with_an_id_and_nothing_inside(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_our_own_mistake_is_500_with_an_id_and_nothing_inside(
+    world: World, monkeypatch: pytest.MonkeyPatch, logged: Logged, caplog: pytest.LogCaptureFixture
+) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret inside")
 
-    journal = Mock()
     monkeypatch.setattr(Queries, "runs", fail)
-    monkeypatch.setattr(problems, "_log", journal)
     answer = world.client().get("/api/v1/runs")
     told = problem(answer, 500, "internal")
     assert "secret inside" not in answer.text
-    noted = journal.error.call_args.kwargs
-    assert noted["request_id"] == told["request_id"]
-    assert noted["err_stack"].endswith("RuntimeError: secret inside\n")
-    assert world.tokens["deployer"] not in str(noted)
+    (line,) = logged.of("request failed")
+    assert (line["request_id"], line["actor"]) == (told["request_id"], "deployer-token")
+    assert caplog.text.rstrip().endswith("RuntimeError: secret inside")
+    assert world.tokens["deployer"] not in caplog.text
 
 
 @pytest.mark.parametrize(("given", "kept"), [("abc-1.2_3", True), ("a b", False), ("x" * 65, False), ("", False)])
@@ -175,12 +174,10 @@ def test_metrics_are_counted_from_the_tables(world: World) -> None:
     world.run(RunState.FAILED)
     text = world.client("").get("/metrics").text
     for line in (
-        'pilotage_runs{state="queued"} 1.0',
-        'pilotage_runs{state="failed"} 1.0',
-        'pilotage_runs{state="succeeded"} 0.0',
-        "pilotage_queue_due 1.0",
-        'pilotage_deliveries{outcome="refused"} 0.0',
-        'pilotage_notifications{state="pending"} 0.0',
+        'pilotage_runs_active{app="plate-web",env="stg",state="queued"} 1.0',
+        'pilotage_runs_active{app="plate-web",env="stg",state="running"} 0.0',
+        'pilotage_queue_runs{queue="deploy",state="ready"} 1.0',
+        'pilotage_environment_held{app="plate-web",env="stg"} 0.0',
     ):
         assert line in text.splitlines()
 

@@ -1,7 +1,6 @@
 """The group commit against a real Git server: what lands, in which shape, and that nothing lands twice or is lost."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from orchestrator.domain.changes import Change, Edit, Landed, Rejected
 from orchestrator.domain.errors import Cancelled, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.githttp import TOKEN, USER, Fault, Forge, forge, git
+from tests.support.needs import require_program
 from workers.clients.git import GITOPS, Mirror, PushAnswer, PushVerdict, Signing
 from workers.clients.git_lock import exclusive
 from workers.gitops.commit import Result, land
@@ -531,10 +531,10 @@ def test_commits_are_signed_with_an_ssh_key(server: Forge, mirror: Mirror, tmp_p
     assert git(server.repo, "log", "-1", "--format=%an|%ce|%ct", "main") == "Pilotage 봇|bot@example.com|1700000502"
 
 
-@pytest.mark.skipif(shutil.which("gpg") is None, reason="gpg is not installed")
 def test_commits_are_signed_with_a_gpg_key(
     server: Forge, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    require_program("gpg", "gnupg")
     home = tmp_path_factory.mktemp("gpg")
     home.chmod(0o700)
     monkeypatch.setenv("GNUPGHOME", str(home))

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from orchestrator.cli.errors import CliError
 from orchestrator.config import load
-from orchestrator.domain.runs import Run
+from orchestrator.domain.runs import Run, RunState, StageName
 from orchestrator.sandbox import samples
 from orchestrator.sandbox.platform import SOURCE, Platform
 from orchestrator.services.bell import Bell
@@ -25,12 +25,17 @@ from orchestrator.services.reconcile import Reconcile
 from orchestrator.store import runs
 from tests.support.databases import sqlite_database
 from tests.support.engine import require_engine
+from tests.support.processes import children
 from tests.support.whole_loop import Loop, gitops_commits, remove_images, stage_of, succeeded, until, whole_loop
 
 KILLED = -9
+PAUSE = 0.3
+"""Seconds between two looks at a run that waits."""
 DEADLINE = 40.0
 MOST = 80
-"""Transactions of one run, at the most; far more than there are."""
+"""Transactions of one part of a run, at the most; far more than there are."""
+PARTS = (StageName.PUSH, StageName.COMMIT, None)
+"""The last stages of the parts of a run's way; each run is killed in every part, so fewer runs do."""
 
 
 class Chaos:
@@ -42,6 +47,7 @@ class Chaos:
         configuration = folder / "pilotage.yaml"
         values = yaml.safe_load(platform.configuration("127.0.0.1:1", folder / "state"))
         values["server"]["external_url"] = "http://127.0.0.1:1"
+        values["apps"][0]["scan"] = {"fail_on": "high"}
         configuration.write_text(yaml.safe_dump(values))
         environ = {**os.environ, **platform.environ()}
         self.settings = load(configuration, environ)
@@ -66,12 +72,49 @@ class Chaos:
 
     def worker(self, what: str, run_id: int = 0, after: int = 0) -> bool:
         """Have one worker do something; True when it was killed."""
+        return self._work(what, run_id, after)[0]
+
+    def _work(self, what: str, run_id: int, after: int) -> tuple[bool, int]:
         assert self._workers.stdin
         self._workers.stdin.write(f"{what} {run_id} {after}\n")
         self._workers.stdin.flush()
-        code = int(self._answer())
+        code, transactions = (int(word) for word in self._answer().split())
         assert code in (0, KILLED)
-        return code == KILLED
+        return code == KILLED, transactions
+
+    def look_until(self, run_id: int, passed: StageName | None, kill: int) -> str:
+        """Have fresh workers look until a stage is passed (None: until the run is over), and kill one of them.
+
+        :param kill: after which transaction, counted over all looks of this call.
+        :return: the stage at which one was killed, or ``end``; "": there were not as many transactions.
+        """
+        while not self._is_past(run_id, passed):
+            killed, transactions = self._work("look", run_id, kill)
+            if killed:
+                current = self.run(run_id).current
+                self._recover(run_id, passed)
+                return current.name.value if current else "end"
+            kill -= transactions
+            self._let_world_move(run_id)
+        return ""
+
+    def _recover(self, run_id: int, passed: StageName | None) -> None:
+        deadline = time.monotonic() + DEADLINE
+        while not self._is_past(run_id, passed):
+            assert time.monotonic() < deadline, self.run(run_id)
+            self.pass_time()
+            self.reconcile.expired_leases()
+            self.worker("look", run_id)
+            self._let_world_move(run_id)
+
+    def _is_past(self, run_id: int, passed: StageName | None) -> bool:
+        run = self.run(run_id)
+        return run.state.final or (passed is not None and run.stage(passed).state.final)
+
+    def _let_world_move(self, run_id: int) -> None:
+        """Look not too often at what takes its time: the number of looks, and so of transactions, stays small."""
+        if self.run(run_id).state is RunState.WAITING:
+            time.sleep(PAUSE)
 
     def start(self, number: int) -> int:
         """Push a commit of its own and start a run of it."""
@@ -89,12 +132,7 @@ class Chaos:
 
     def finish(self, run_id: int) -> Run:
         """Let time pass and fresh workers look until the run is over and everything is told."""
-        deadline = time.monotonic() + DEADLINE
-        while not self.run(run_id).state.final:
-            assert time.monotonic() < deadline, self.run(run_id)
-            self.pass_time()
-            self.reconcile.expired_leases()
-            self.worker("look", run_id)
+        self._recover(run_id, passed=None)
         self.pass_time()
         self.worker("tell")
         return self.run(run_id)
@@ -154,16 +192,19 @@ def prove(chaos: Chaos, run_id: int, crashes: int) -> None:
 
 @pytest.mark.timeout(240)
 def test_a_worker_killed_after_any_transaction_of_a_run_leaves_nothing_twice(chaos: Chaos) -> None:
-    survived = False
-    number = 0
-    while not survived:
+    """Each run is killed once in each part of its way, after the same number of that part's transactions."""
+    number, survivors, killed_at = 0, 0, Counter[str]()
+    while survivors < 2:  # how often a run waits, and so its number of transactions, is not always the same
         number += 1
         assert number < MOST
         run_id = chaos.start(number)
-        survived = not chaos.worker("look", run_id, number)
+        kills = [chaos.look_until(run_id, last, number) for last in PARTS]
+        survivors = 0 if any(kills) else survivors + 1
+        killed_at.update(kills)
         chaos.finish(run_id)
         prove(chaos, run_id, crashes=0)
-    assert number > 10, "the run has had fewer transactions than stages"
+    assert all(killed_at[stage] >= 2 for stage in StageName), killed_at
+    assert killed_at["end"]
 
 
 def test_a_messenger_killed_after_any_transaction_repeats_one_message_at_the_most(chaos: Chaos) -> None:
@@ -232,8 +273,6 @@ def test_a_web_process_killed_right_after_its_answer_loses_no_run(loop: Loop) ->
 
 def processes_of(parent: int, name: str) -> list[int]:
     """Return the children of a process whose name contains `name`; it must have some."""
-    command = ["ps", "-o", "pid=,comm=", "--ppid", str(parent)]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    found = [int(line.split()[0]) for line in listed.splitlines() if name in line]
-    assert found, listed
+    found = children(parent, name)
+    assert found, name
     return found

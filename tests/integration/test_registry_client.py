@@ -2,8 +2,6 @@
 
 import hashlib
 import json
-import os
-import shutil
 from pathlib import Path
 
 import pytest
@@ -12,14 +10,17 @@ import requests
 from orchestrator.domain.apps import Registry, Secret
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from tests.support.needs import require_program
 from tests.support.registry import PASSWORD, USER, Running, real_registry, token_registry
 from workers.clients.engine_requests import REVISION_LABEL
 from workers.clients.registry import MANIFEST_TYPES, RegistryClient
 
-if shutil.which("docker-registry") is None and os.environ.get("CI") != "true":
-    pytest.skip("no docker-registry (package docker-registry)", allow_module_level=True)
-
 COMMIT = "c" * 40
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registry() -> None:
+    require_program("docker-registry")
 
 
 def put_image(running: Running, repository: str, tag: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -10,42 +11,58 @@ import pytest
 from orchestrator.domain.apps import Build, Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.sandbox.engine import ATTEMPTS, ensure_engine, home_of
+from orchestrator.sandbox.engine import ensure_engine, harmless_attempts, home_of
 from tests.support.engine import BUSYBOX, Journal, require_engine, tar_of
+from tests.support.needs import require, require_program
 from workers.clients.docker import Engine
 
 NOWHERE = "unix:///nonexistent/docker.sock"
-NO_BRIDGE = ATTEMPTS[1:]
-"""Not the first attempt: nobody needs the bridge here, and rules for it take time."""
+NO_BRIDGE = harmless_attempts(["lo"])
+"""As where no other engine has a bridge."""
+STATE = "cat /proc/net/dev | cut -d: -f1; cat /proc/sys/net/ipv4/ip_forward; iptables -S; iptables -t nat -S"
+"""A shell command that prints a network's interfaces, forwarding and packet filter rules."""
 
 
-def can_start() -> bool:
-    return os.geteuid() == 0 and shutil.which("dockerd") is not None
-
-
-needs_dockerd = pytest.mark.skipif(
-    not can_start() and os.environ.get("CI") != "true", reason="dockerd cannot be started here"
-)
+@pytest.fixture
+def dockerd() -> None:
+    require_program("dockerd", "docker.io")
+    require(os.geteuid() == 0, "only root can start dockerd")
 
 
 @pytest.fixture(autouse=True)
-def own_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Start engines in a network of their own: one without a bridge would take that of the machine's engine away."""
+def network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], str]]:
+    """Start engines in a network of their own that lasts as long as the test; gives a shell in it."""
     real = shutil.which("dockerd")
-    if real is None:
+    if real is None or os.geteuid() != 0:
+        yield lambda _command: ""
         return
-    wrapper = tmp_path / "bin" / "dockerd"
-    wrapper.parent.mkdir()
-    wrapper.write_text(f'#!/bin/sh\nexec unshare --net {real} "$@"\n')
-    wrapper.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+    with subprocess.Popen(["unshare", "--net", "sh", "-c", "echo; exec sleep 600"], stdout=subprocess.PIPE) as holder:
+        assert holder.stdout
+        holder.stdout.readline()
+        enter = ["nsenter", f"--net=/proc/{holder.pid}/ns/net"]
+        wrapper = tmp_path / "bin" / "dockerd"
+        wrapper.parent.mkdir()
+        wrapper.write_text(f'#!/bin/sh\nexec {" ".join(enter)} {real} "$@"\n')
+        wrapper.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{wrapper.parent}:{os.environ['PATH']}")
+        yield (
+            lambda command: (
+                subprocess.run(
+                    [*enter, "sh", "-ec", command], check=True, capture_output=True, text=True, timeout=30
+                ).stdout
+            )
+        )
+        holder.kill()
 
 
 def left_behind(folder: Path) -> list[str]:
     """List mounts and processes that belong to an engine in `folder`."""
     mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()]
     commands = subprocess.run(["ps", "-eo", "args"], check=True, capture_output=True, text=True).stdout.splitlines()
-    return [text for text in (*mounts, *commands) for one in (folder, home_of(folder).run) if str(one) in text]
+    run = home_of(folder).run
+    files = [str(one) for one in run.iterdir()]
+    run.rmdir()
+    return [text for text in (*mounts, *commands, *files) for one in (folder, run) if str(one) in text]
 
 
 @pytest.mark.engine
@@ -58,8 +75,9 @@ def test_an_engine_that_answers_is_used(tmp_path: Path) -> None:
 
 @pytest.mark.engine
 @pytest.mark.slow
-@needs_dockerd
-def test_an_engine_is_started_builds_and_leaves_nothing_behind(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("dockerd")
+def test_an_engine_is_started_builds_and_leaves_nothing_behind(tmp_path: Path, network: Callable[[str], str]) -> None:
+    before = network(STATE)
     with ensure_engine(tmp_path, NOWHERE, NO_BRIDGE) as host:
         assert host != NOWHERE
         build_something(Engine(host))
@@ -68,6 +86,20 @@ def test_an_engine_is_started_builds_and_leaves_nothing_behind(tmp_path: Path) -
     with pytest.raises(Unavailable):
         Engine(host).ping()
     assert left_behind(tmp_path) == []
+    assert network(STATE) == before
+
+
+@pytest.mark.engine
+@pytest.mark.slow
+@pytest.mark.usefixtures("dockerd")
+def test_the_bridge_of_another_engine_stays(tmp_path: Path, network: Callable[[str], str]) -> None:
+    require_program("ip", "iproute2")
+    network("ip link add docker0 type bridge; ip address add 172.17.0.1/16 dev docker0; ip link set docker0 up")
+    before = network(STATE)
+    with ensure_engine(tmp_path, NOWHERE, harmless_attempts(["lo", "docker0"])) as host:
+        assert Engine(host).ping()
+    assert network(STATE) == before
+    assert "docker0" in before
 
 
 def build_something(engine: Engine) -> None:
@@ -85,11 +117,11 @@ def build_something(engine: Engine) -> None:
 
 @pytest.mark.engine
 @pytest.mark.slow
-@needs_dockerd
+@pytest.mark.usefixtures("dockerd")
 def test_an_engine_that_cannot_start_says_why(tmp_path: Path) -> None:
     with (
         pytest.raises(Unavailable, match="dockerd does not start") as caught,
-        ensure_engine(tmp_path, NOWHERE, [["--storage-driver=nonsense", *ATTEMPTS[1]]]),
+        ensure_engine(tmp_path, NOWHERE, [["--storage-driver=nonsense", *NO_BRIDGE[0]]]),
     ):
         pass
     assert caught.value.reason is Reason.ENGINE_UNAVAILABLE

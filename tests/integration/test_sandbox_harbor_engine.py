@@ -1,7 +1,6 @@
 """The Docker engine against the stand-in of Harbor: logins, pushes and pulls as with the real one."""
 
 import os
-import shutil
 import subprocess
 import uuid
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.harbor import HttpFault, Immutable
 from tests.support.engine import BUSYBOX, TEST_LABEL, Journal, require_engine, tar_of
 from tests.support.harbor import ADMIN, REPOSITORY, ROBOT, SECRETS, World, running
+from tests.support.needs import require_program
 from workers.clients.docker import Engine
 from workers.clients.engine_requests import REVISION_LABEL
 
@@ -145,9 +145,9 @@ def test_a_push_survives_a_connection_that_is_lost_in_the_middle_of_a_layer(yard
     assert yard.push() == yard.world.registry().digest(REPOSITORY, "v1")
 
 
-@pytest.mark.skipif(shutil.which("docker") is None, reason="no docker command")
 @pytest.mark.parametrize(("password", "works"), [(SECRETS[ROBOT], True), ("wrong", False)])
 def test_the_docker_command_logs_in(yard: Yard, tmp_path: Path, password: str, works: bool) -> None:
+    require_program("docker", "docker.io")
     command = ["docker", "--config", str(tmp_path / "cli"), "login", "-u", ROBOT, "--password-stdin", yard.world.host]
     done = subprocess.run(command, input=password.encode(), capture_output=True, timeout=30, check=False)
     assert (done.returncode == 0) is works, done.stderr

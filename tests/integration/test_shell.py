@@ -9,12 +9,13 @@ import pytest
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.masking import Mask
+from orchestrator.domain.metrics import LOOKS_TOTAL
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Run, RunState, StageName, Wait
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control, Wish
 from orchestrator.services.execution import Execution
-from orchestrator.store import claims, logs, migrate, runs
+from orchestrator.store import claims, logs, migrate, runs, tallies
 from orchestrator.store.database import Database, sqlite_url
 from tests.support.factories import make_settings
 from workers import shell as shell_module
@@ -48,6 +49,12 @@ class World:
             found = runs.load(connection, run_id)
         assert found is not None
         return found
+
+    def looks(self) -> dict[tuple[str, ...], float]:
+        self.database.write_counts()
+        with self.database.read() as connection:
+            counted = tallies.read(connection)
+        return {labels: number for (name, labels), number in counted.items() if name == LOOKS_TOTAL.name}
 
     def log(self, run_id: int) -> list[str]:
         with self.database.read() as connection:
@@ -141,6 +148,16 @@ def test_a_worker_that_lost_its_lease_writes_nothing_down(world: World) -> None:
     run_id = world.start()
     world.shell.look(run_id)
     assert world.run(run_id).state is RunState.RUNNING
+    assert world.looks()["build", "lost"] == 1
+
+
+def test_every_look_is_counted_by_what_came_of_it(world: World) -> None:
+    def unanswered(_order: Order, _tools: Tools) -> Outcome:
+        raise Unavailable(Reason.REGISTRY_UNAVAILABLE, "no answer")
+
+    world.stages[StageName.PUSH] = unanswered
+    world.shell.look(world.start())
+    assert world.looks() == {("check", "done"): 1, ("build", "done"): 1, ("push", "trouble"): 1}
 
 
 def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: World) -> None:

@@ -1,10 +1,12 @@
 """Workers that are killed at a chosen moment: ``python -m tests.support.chaos CONFIGURATION``.
 
 One process that has loaded everything forks a worker for each line of its standard input and answers with how that
-worker ended: ``look RUN N`` looks at a run, ``tell 0 N`` sends what waits for the chat. N: the worker kills itself
-with SIGKILL right after its N-th durable transaction; 0: never. Forked anew each time, a worker remembers nothing.
+worker ended and how many transactions it made durable: ``look RUN N`` looks at a run, ``tell 0 N`` sends what waits
+for the chat. N: the worker kills itself with SIGKILL right after its N-th transaction; 0: never. Forked anew each
+time, a worker remembers nothing.
 """
 
+import mmap
 import os
 import signal
 import sys
@@ -26,24 +28,37 @@ from workers.shell import Shell
 from workers.stages.toolbox import Shared
 
 
-def killer(after: int) -> Callable[[], None]:
+class Count:
+    """A number that the workers' parent can read too, however they ended."""
+
+    def __init__(self) -> None:
+        self._shared = mmap.mmap(-1, 8)
+
+    @property
+    def value(self) -> int:
+        return int.from_bytes(self._shared[:8], "little")
+
+    @value.setter
+    def value(self, value: int) -> None:
+        self._shared[:8] = value.to_bytes(8, "little")
+
+
+def killer(after: int, count: Count) -> Callable[[], None]:
     """Return what counts transactions and kills this process after number `after`."""
     lock = threading.Lock()
-    count = 0
 
     def committed() -> None:
-        nonlocal count
         with lock:
-            count += 1
-            if count == after:
+            count.value += 1
+            if count.value == after:
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return committed
 
 
-def work(settings: Settings, what: str, run_id: int, after: int) -> None:
+def work(settings: Settings, what: str, run_id: int, committed: Callable[[], None]) -> None:
     """Be one worker, put together as `workers.tasks` does it."""
-    database = Database(settings.database or sqlite_url(settings.state_dir), after_commit=killer(after))
+    database = Database(settings.database or sqlite_url(settings.state_dir), after_commit=committed)
     mask, bell, owner = Mask(secrets_in(settings)), Bell(""), f"chaos:{os.getpid()}"
     if what == "tell":
         for channel in settings.channels:
@@ -65,17 +80,20 @@ def main(configuration: str) -> None:
 
 
 def _serve(settings: Settings, answers: TextIO) -> None:
+    count = Count()
     for line in sys.stdin:
         what, run_id, after = line.split()
+        count.value = 0
         child = os.fork()
         if child == 0:
             code = 1
             try:
-                work(settings, what, int(run_id), int(after))
+                work(settings, what, int(run_id), killer(int(after), count))
                 code = 0
             finally:
                 os._exit(code)
-        print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), file=answers, flush=True)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        print(code, count.value, file=answers, flush=True)
 
 
 if __name__ == "__main__":

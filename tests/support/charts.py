@@ -2,7 +2,8 @@
 
 ``values.yaml`` is always read. Each ``values-*.yaml`` beside it (an environment) and each ``ci/*.yaml`` (a way to use
 the chart that only the tests have) is rendered on top of it. A chart that cannot do without values of its user has
-them in ``ci/minimal.yaml``, which lies under all others.
+them in ``ci/minimal.yaml``, which lies under all others. An Argo CD Application that deploys a chart of this
+repository is a case of its own, with the values files that it names.
 """
 
 import functools
@@ -37,7 +38,10 @@ class Case:
     values: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
-        names = [value.relative_to(self.chart).as_posix() for value in self.values[-1:]]
+        above = (self.chart, CHARTS)
+        names = [
+            value.relative_to(above[not value.is_relative_to(self.chart)]).as_posix() for value in self.values[-1:]
+        ]
         return "+".join([self.chart.relative_to(CHARTS).as_posix(), *names])
 
 
@@ -47,8 +51,9 @@ def charts() -> list[Path]:
 
 
 def cases() -> list[Case]:
-    """List every chart with each of its values files."""
-    return [case for chart in charts() for case in _cases(chart)]
+    """List every chart with each of its values files, and with those of the Applications that deploy it."""
+    found = [case for chart in charts() for case in _cases(chart)]
+    return list({str(case): case for case in [*found, *_applications()]}.values())
 
 
 def least(chart: Path) -> Case:
@@ -62,6 +67,16 @@ def _cases(chart: Path) -> Iterator[Case]:
     yield base
     for values in sorted({*chart.glob("values-*.yaml"), *chart.glob("ci/*.yaml")} - {*base.values}):
         yield Case(chart, (*base.values, values))
+
+
+def _applications() -> Iterator[Case]:
+    for document in (document for file in manifests() for document in documents(file.read_text(encoding="utf-8"))):
+        source = document.get("spec", {}).get("source", {}) if document["kind"] == "Application" else {}
+        chart = ROOT / source.get("path", "")
+        if (chart / "Chart.yaml").exists():
+            files = source.get("helm", {}).get("valueFiles", [])
+            # A path that begins with a slash starts at the top of the repository, others at the chart.
+            yield Case(chart, tuple(ROOT / file[1:] if file.startswith("/") else chart / file for file in files))
 
 
 def manifests() -> list[Path]:

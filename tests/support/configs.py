@@ -33,13 +33,13 @@ apps:
     environments:
       - name: stg
         branch: main                            # pushes to it deploy here
-        values: helm/applications/plate-web/values-stg.yaml
+        values: charts/applications/plate-web/values-stg.yaml
         key: image.tag                          # the default
         argocd: plate-web-stg
       - name: prod
         promote_from: stg                       # the same digest, after approval
         approval: required
-        values: helm/applications/plate-web/values-prod.yaml
+        values: charts/applications/plate-web/values-prod.yaml
         argocd: plate-web-prod
 """
 

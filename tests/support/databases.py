@@ -14,8 +14,19 @@ from sqlalchemy import create_engine
 
 from orchestrator.store import migrate
 from orchestrator.store.database import Database, sqlite_url
+from tests.support.needs import require
 
-_BINARIES = Path(os.environ.get("PILOTAGE_TEST_POSTGRES", "/usr/lib/postgresql/15/bin"))
+
+def _binaries() -> Path:
+    """Return the folder of PostgreSQL's programs: Debian keeps them off PATH, a folder for each version."""
+    given = os.environ.get("PILOTAGE_TEST_POSTGRES", "")
+    if given:
+        return Path(given)
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda one: float(one.parts[-3]))
+    return found[-1].parent if found else Path(shutil.which("initdb") or "/usr/bin/initdb").parent
+
+
+_BINARIES = _binaries()
 _OPTIONS = "-c listen_addresses= -c fsync=off -c max_connections=60 -c shared_buffers=16MB -c autovacuum=off"
 
 
@@ -29,10 +40,7 @@ def sqlite_database(folder: Path) -> Database:
 @pytest.fixture(scope="session")
 def postgres_url() -> Iterator[str]:
     """The URL of an empty PostgreSQL server that is there for this session; use `postgres_database` for a test."""
-    if not (_BINARIES / "initdb").is_file():
-        if os.environ.get("CI") == "true":
-            pytest.fail(f"no PostgreSQL in {_BINARIES}")
-        pytest.skip(f"no PostgreSQL in {_BINARIES}")
+    require((_BINARIES / "initdb").is_file(), f"no PostgreSQL in {_BINARIES} (package postgresql)")
     # Not pytest's folder: the path of a Unix socket has at most 107 characters, and "postgres" must get in.
     folder = Path(tempfile.mkdtemp(prefix="pilotage-pg-"))
     try:

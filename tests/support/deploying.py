@@ -45,7 +45,7 @@ class FakeMirror:
         return self.head
 
     def commit_info(self, commit: str) -> Any:
-        return SimpleNamespace(subject="Change the greeting", author_name="Mina")
+        return SimpleNamespace(subject="Change the greeting", author_name="Mina", date="2026-11-24T08:00:00+09:00")
 
     def has(self, commit: str) -> bool:
         return commit in self.line

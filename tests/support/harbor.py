@@ -2,19 +2,17 @@
 
 import hashlib
 import json
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 import requests
 
 from orchestrator.domain.apps import Registry, Secret
 from orchestrator.sandbox.harbor import SandboxHarbor
+from tests.support.needs import require_program
 from workers.clients.harbor import Harbor
 from workers.clients.registry import RegistryClient
 
@@ -130,9 +128,8 @@ def place(repository: str = "team-a%252Fapi", project: str = "shop") -> str:
 
 
 def require_registry() -> None:
-    """Skip without the program `docker-registry`, or fail where CI says that it must be there."""
-    if shutil.which("docker-registry") is None:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)("no docker-registry")
+    """Go on when the program `docker-registry` is installed."""
+    require_program("docker-registry")
 
 
 @contextmanager

@@ -18,13 +18,12 @@ DEADLINE = 60
 
 
 def problems(documents: Sequence[Document], version: str) -> list[str]:
-    """Check resources. A kind without a schema is a problem too: nothing is passed over.
+    """Check the resources of Kubernetes itself. A kind without a schema is a problem too: nothing is passed over.
 
     :param version: of Kubernetes, ``1.30``.
     """
     ours = [document for document in documents if not is_foreign(document)]
-    foreign = [document for document in documents if is_foreign(document)]
-    return [found for document in ours for found in _problems(document, version)] + foreign_problems(foreign)
+    return [found for document in ours for found in _problems(document, version)]
 
 
 def is_foreign(document: Document) -> bool:
@@ -59,7 +58,8 @@ def _definitions(version: str) -> Registry:
 
 
 def foreign_problems(documents: Sequence[Document]) -> list[str]:
-    """Check resources of Argo CD, KEDA and the Prometheus operator, unknown keys included."""
+    """Check the resources of Argo CD, KEDA and the Prometheus operator, unknown keys included."""
+    documents = [document for document in documents if is_foreign(document)]
     if not documents:
         return []
     command = ["node", Path(__file__).with_name("schemas.mjs"), need("node_modules")]

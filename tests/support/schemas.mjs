@@ -5,8 +5,9 @@
 // In: a JSON list of documents. Out: for each of them a list of sentences, empty when it is valid.
 // The validators say nothing of keys that they do not know, and a cluster drops those without a word. So a document is
 // handed over in a wrapper that notes what is read of it: a key that was never asked for is not in the schema. What
-// was not looked into at all is free-form (a Helm `valuesObject`) and stays as it is.
-import { readFileSync } from "node:fs";
+// was not looked into at all is free-form (a Helm `valuesObject`) and stays as it is. The packages have lost every
+// `description`, also where that is the name of a key.
+import { existsSync, readFileSync } from "node:fs";
 import { pathToFileURL } from "node:url";
 
 const PACKAGES = {
@@ -33,17 +34,15 @@ function unread(value, reads, path) {
   const node = reads.get(value);
   if (node === undefined || node.keys.size === 0) return [];
   return Object.keys(value).flatMap((key) =>
-    node.keys.has(key) ? unread(value[key], reads, `${path}/${key}`) : [`${path}/${key} is not in the schema`],
+    node.keys.has(key) || key === "description" ? unread(value[key], reads, `${path}/${key}`) : [`${path}/${key} is not in the schema`],
   );
 }
 
 async function problems(root, document) {
   const [group, version] = document.apiVersion.split("/");
-  const folder = PACKAGES[group];
-  if (folder === undefined) return [`no schema for ${document.apiVersion} ${document.kind}`];
-  const module = pathToFileURL(`${root}/@kubernetes-models/${folder}/${group}/${version}/index.js`);
-  const model = (await import(module))[document.kind];
-  if (model === undefined) return [`no schema for ${document.apiVersion} ${document.kind}`];
+  const file = `${root}/@kubernetes-models/${PACKAGES[group]}/${group}/${version}/${document.kind}.js`;
+  if (!existsSync(file)) return [`no schema for ${document.apiVersion} ${document.kind}`];
+  const model = (await import(pathToFileURL(file)))[document.kind];
   const reads = new Map();
   try {
     model.prototype.validate.call(watched(document, reads));

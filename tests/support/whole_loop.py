@@ -1,6 +1,7 @@
 """The whole loop for tests: the stand-ins, `pilotage up` beside them, and what a developer does and sees."""
 
 import contextlib
+import json
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from orchestrator.cli.product import Product, free_address
 from orchestrator.sandbox import chat as chat_stand_in
 from orchestrator.sandbox import samples
 from orchestrator.sandbox.platform import GITOPS, SOURCE, Platform
+from tests.support.journals import bad_lines
 
 Json = dict[str, Any]
 T = TypeVar("T")
@@ -235,8 +237,16 @@ def whole_loop(
             with Product(folder / "pilotage", bind, text, environ) as product:
                 platform.hook_to(product.url)
                 yield Loop(platform, product)
+            assert bad_log(product.log.read_text(encoding="utf-8")) == []
         finally:
             remove_images(platform)
+
+
+def bad_log(text: str) -> list[str]:
+    """Say what is wrong with all that the product wrote; one line, to standard error, is for a person."""
+    lines = [line for line in text.splitlines() if not line.startswith("Pilotage answers on ")]
+    plain = [line for line in lines if not line.startswith("{")]
+    return plain + bad_lines([json.loads(line) for line in lines if line.startswith("{")])
 
 
 def remove_images(platform: Platform) -> None:

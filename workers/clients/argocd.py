@@ -15,7 +15,7 @@ from urllib.parse import quote
 from orchestrator.domain.apps import ArgoCD
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from workers.clients.http import Http, Response, TooSlow, retry_after
+from workers.clients.http import Http, Observe, Response, TooSlow, retry_after
 
 REFRESH_TIMEOUT = 5.0
 """Seconds to wait for a refresh: a waiting run holds no worker, and the server keeps at it after we have gone."""
@@ -43,7 +43,7 @@ OnEvent = Callable[[str, dict[str, Any]], None]
 
 
 class ArgoClient:
-    """One Argo CD API server and one account.
+    """One Argo CD API server and one account. ``observe`` is told of each request.
 
     :raises Refused: from every call: ARGOCD_UNAUTHORIZED (401), ARGOCD_FORBIDDEN or APPLICATION_MISSING (403, 404),
         APPLICATION_DELETING, ARGOCD_REFUSED (any other 4xx).
@@ -51,11 +51,13 @@ class ArgoClient:
         a timeout, a redirect or a page instead of JSON (a sign-on proxy, a wrong root path).
     """
 
-    def __init__(self, config: ArgoCD) -> None:
+    def __init__(self, config: ArgoCD, observe: Observe | None = None) -> None:
         headers = {"Accept": _JSON}
         if config.token:
             headers["Authorization"] = f"Bearer {config.token.reveal()}"
-        self._http = Http(config.url, Reason.ARGOCD_UNAVAILABLE, headers=headers, ca_file=config.ca_file)
+        self._http = Http(
+            config.url, Reason.ARGOCD_UNAVAILABLE, headers=headers, ca_file=config.ca_file, observe=observe
+        )
 
     def get(self, name: str, *, project: str = "", app_namespace: str = "", refresh: Refresh = "") -> dict[str, Any]:
         """Read one application, fresh from the Kubernetes API.

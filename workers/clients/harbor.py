@@ -10,7 +10,7 @@ from urllib.parse import quote
 from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from workers.clients.http import Http
+from workers.clients.http import Http, Observe
 from workers.clients.registry import first_error
 
 REPORT_TYPES = (
@@ -49,7 +49,7 @@ class Harbor:
     `Unavailable` with REGISTRY_UNAVAILABLE when Harbor does not answer.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, observe: Observe | None = None) -> None:
         self._user = registry.username or "anonymous"
         auth = (registry.username, registry.password.reveal()) if registry.username else None
         self._http = Http(
@@ -58,6 +58,7 @@ class Harbor:
             auth=auth,
             headers=_RESOURCE | _REPORTS | {"Accept": "application/json"},
             ca_file=registry.ca_file,
+            observe=observe,
         )
 
     def project_exists(self, name: str) -> bool:

@@ -3,7 +3,7 @@
 import json
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
@@ -25,6 +25,8 @@ MAX_ERROR = 64 * 1024
 """Bytes of an error's body that are looked at for its message."""
 Response = requests.Response
 """The type of an answer, for those who must not import the SDK."""
+Observe = Callable[[str, float], None]
+"""Is told of each request: ``ok``, ``refused`` or ``unavailable`` (`metrics.ANSWERS`), and the seconds it took."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
@@ -43,6 +45,7 @@ class Http:
     :param auth: user and password for basic authentication; ``headers``: sent with every request.
     :param address: IP address to connect to whatever the name resolves to; TLS and ``Host`` keep the name. "" = ask
         the resolver.
+    :param observe: is told of each request.
     """
 
     def __init__(
@@ -54,7 +57,9 @@ class Http:
         headers: Mapping[str, str] | None = None,
         ca_file: str = "",
         address: str = "",
+        observe: Observe | None = None,
     ) -> None:
+        self._observe = observe or _nobody
         self.base_url = base_url.rstrip("/")
         self._address = address
         self._unavailable = unavailable
@@ -78,6 +83,17 @@ class Http:
         :param stream: hand a 200 over unread; the caller closes it.
         :raises Unavailable: the service cannot be reached, is too slow, overloaded, or answers too much.
         """
+        result, begun = "unavailable", time.monotonic()
+        try:
+            answer = self._request(method, path, read_timeout=read_timeout, stream=stream, **kwargs)
+            result = "ok" if answer.status_code < 300 else "refused"
+            return answer
+        finally:
+            self._observe(result, time.monotonic() - begun)
+
+    def _request(
+        self, method: str, path: str, *, read_timeout: float, stream: bool, **kwargs: Any
+    ) -> requests.Response:
         url = path if path.startswith(("http://", "https://")) else self.base_url + path
         try:
             answer = self._session().request(
@@ -211,6 +227,10 @@ def _read(answer: requests.Response, seconds: float) -> None:
             answer.close()
             raise _TooLarge(f"answer not complete after {max(seconds, 1) * 4:.0f} s")
     answer._content = b"".join(parts)  # what requests itself does when it reads the body
+
+
+def _nobody(_result: str, _seconds: float) -> None:
+    """Is told of requests that nobody counts."""
 
 
 def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -18,7 +18,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from workers.clients.http import Http
+from workers.clients.http import Http, Observe
 from workers.clients.registry_auth import Challenge, granted_actions, read_challenge, safe_realm
 
 INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
@@ -60,9 +60,9 @@ class RegistryClient:
     service on another host must be named by `registry.token_url`, and then only that one is asked.
     """
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, observe: Observe | None = None) -> None:
         self._registry = registry
-        self._http = Http(registry.url, Reason.REGISTRY_UNAVAILABLE, ca_file=registry.ca_file)
+        self._http = Http(registry.url, Reason.REGISTRY_UNAVAILABLE, ca_file=registry.ca_file, observe=observe)
         self._lock = threading.Lock()
         self._challenge: Challenge | None = None
         self._tokens: dict[str, _Token] = {}

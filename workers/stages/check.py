@@ -12,8 +12,8 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import image_tag, is_image_tag
 from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger
+from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import tracks
-from workers.gitops.values import EditRefused, inspect, overridden
 from workers.stages.order import Order, Tools
 
 _INSISTS = frozenset({Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK})
@@ -23,7 +23,8 @@ _INSISTS = frozenset({Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK})
 def run(order: Order, tools: Tools) -> Outcome:
     """Check everything at once; the first that is wrong is the run's reason.
 
-    Outputs: commit, image, title, author of the run; ``obsolete``: ids of waiting runs that this one overtakes.
+    Outputs: commit, image, title, author of the run; ``commit_date``: when its commit was made (RFC 3339);
+    ``obsolete``: ids of waiting runs that this one overtakes.
     """
     checks: tuple[Callable[[Order, Tools], dict[str, Any]], ...] = (_source, _values, _application, _registry)
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -50,7 +51,12 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
     mirror.fetch_commit(commit, run.ref, checkpoint=tools.checkpoint)
     info = mirror.commit_info(commit)
     tools.log(f"source {commit[:12]} {info.subject}")
-    found = {"commit": commit, "title": info.subject[:200], "author": info.author_name[:200]}
+    found = {
+        "commit": commit,
+        "title": info.subject[:200],
+        "author": info.author_name[:200],
+        "commit_date": info.date,
+    }
     return found | _ordered(order, tools, commit) | {"image": image_of(order, commit)}
 
 
@@ -77,20 +83,11 @@ def _values(order: Order, tools: Tools) -> dict[str, Any]:
     environment = order.environment
     mirror = tools.clients.gitops
     head = mirror.fetch_branch(order.settings.gitops.branch, checkpoint=tools.checkpoint)
-    raw = mirror.read(head, environment.values)
-    if raw is None:
-        raise Refused(Reason.VALUES_FILE_MISSING, f"{environment.values} in {order.settings.gitops.branch}")
-    for key in (environment.key, environment.digest_key, environment.repository_key):
-        if key:
-            try:
-                inspect(raw, key)
-            except EditRefused as refusal:
-                line = f":{refusal.line}" if refusal.line else ""
-                raise Refused(Reason.VALUES_KEY_REFUSED, f"{environment.values}{line}: {refusal.detail}") from refusal
-    warning = overridden(raw, environment.key) if not environment.digest_key else ""
-    if warning:
-        tools.log(f"warning: {environment.values}: {warning}")
-    return {"note": warning} if warning else {}
+    keys = look_at_keys(mirror.read(head, environment.values), order.settings.gitops, environment)
+    if not keys.warning:
+        return {}
+    tools.log(f"warning: {environment.values}: {keys.warning}")
+    return {"note": keys.warning}
 
 
 def _application(order: Order, tools: Tools) -> dict[str, Any]:

@@ -1,5 +1,8 @@
 """Have the change committed to the GitOps repo: by this worker for all that wait, or by whoever writes already."""
 
+import time
+
+from orchestrator import tracing
 from orchestrator.domain.changes import Change, Landed, Rejected
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
@@ -42,15 +45,17 @@ def _write(order: Order, tools: Tools, queue: Commits, batch: list[Change]) -> L
     unfinished = batch
     try:
         tools.log(f"committing {len(batch)} change(s) to {settings.branch}")
-        results = land(
-            tools.clients.gitops,
-            settings.branch,
-            batch,
-            author=settings.author,
-            signing=tools.clients.signing,
-            deadline_s=_DEADLINE,
-            checkpoint=lambda: _stay_writer(queue),
-        )
+        with tracing.inner("gitops push", changes=len(batch)):
+            results = land(
+                tools.clients.gitops,
+                settings.branch,
+                batch,
+                author=settings.author,
+                signing=tools.clients.signing,
+                deadline_s=_DEADLINE,
+                checkpoint=lambda: _stay_writer(queue),
+                wait=lambda seconds: _before_retry(queue, seconds),
+            )
         queue.finish(results)
         unfinished = []
     finally:
@@ -62,6 +67,11 @@ def _stay_writer(queue: Commits) -> None:
     """Renew the right to write. A batch that others wait for is not given up when this one run is cancelled."""
     if not queue.renew():
         raise Unavailable(Reason.GITOPS_CONTENDED, "another worker took the branch over")
+
+
+def _before_retry(queue: Commits, seconds: float) -> None:
+    queue.count_retry()
+    time.sleep(seconds)
 
 
 def _newer(order: Order, tools: Tools) -> int | None:

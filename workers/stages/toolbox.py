@@ -33,17 +33,17 @@ class Shared:
     @cached_property
     def registry(self) -> RegistryClient:
         """The registry's distribution API."""
-        return RegistryClient(self.settings.registry)
+        return RegistryClient(self.settings.registry, self.database.counts.requests_to("registry"))
 
     @cached_property
     def harbor(self) -> Harbor:
         """Harbor's own API."""
-        return Harbor(self.settings.registry)
+        return Harbor(self.settings.registry, self.database.counts.requests_to("harbor"))
 
     @cached_property
     def argocd(self) -> ArgoClient:
         """Argo CD's API."""
-        return ArgoClient(self.settings.argocd)
+        return ArgoClient(self.settings.argocd, self.database.counts.requests_to("argocd"))
 
     @cached_property
     def gitops(self) -> Mirror:

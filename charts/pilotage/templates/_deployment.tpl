@@ -5,6 +5,11 @@ http (whether it serves), scaled (whether something else sets the replicas), mir
 {{- define "pilotage.deployment" -}}
 {{- $root := .root -}}
 {{- $fullname := include "pilotage.fullname" $root -}}
+{{- $security := $root.Values.podSecurityContext -}}
+{{- if and .builder (eq $root.Values.builder.mode "dind-rootless") -}}
+{{- /* The engine's socket belongs to the group of the user that it runs as. */ -}}
+{{- $security = merge (dict "supplementalGroups" (append ($security.supplementalGroups | default list) 1000)) $security -}}
+{{- end -}}
 {{- $sidecar := and .builder (ne $root.Values.builder.mode "remote") -}}
 apiVersion: apps/v1
 kind: Deployment
@@ -32,11 +37,7 @@ spec:
       hostUsers: false
       {{- end }}
       securityContext:
-        {{- include "pilotage.security" $root.Values.podSecurityContext | nindent 8 }}
-        {{- if and $sidecar (eq $root.Values.builder.mode "dind-rootless") }}
-        # The engine's socket belongs to the group of the user that it runs as.
-        supplementalGroups: [1000]
-        {{- end }}
+        {{- include "pilotage.security" $security | nindent 8 }}
       {{- if $sidecar }}
       initContainers:
         {{- include "pilotage.engine" $root | nindent 8 }}

@@ -8,6 +8,7 @@ import yaml
 
 from orchestrator.cli import COMMANDS
 from orchestrator.config import check_text
+from orchestrator.heartbeat import SERVICES
 from tests.support.charts import Case, cases, rendered, resources
 from tests.support.pilotage_chart import (
     CHART,
@@ -38,7 +39,9 @@ def test_the_configuration_is_one_that_pilotage_takes(one: Case) -> None:
         "BROKER_URL": "redis://redis:6379/0",
     }
     for component in COMPONENTS:
-        given = {entry["name"]: "0123456789abcdef0123456789abcdef" for entry in container(found, component)["env"]}
+        given = {
+            entry["name"]: "https://example.com/0123456789abcdef" for entry in container(found, component)["env"]
+        }
         checked = check_text(config_text(found), {**given, **values}, Path("/etc/pilotage"))
         assert [str(problem) for problem in checked.problems] == []
 
@@ -90,24 +93,29 @@ def test_a_credential_comes_from_the_first_place_that_has_it(tmp_path: Path) -> 
 
 
 def test_only_real_references_need_a_credential(tmp_path: Path) -> None:
-    config = {"server": {"database": "$${NOT}", "broker": "${A:-redis://redis}", "session_key": "${file:/run/key}"}}
-    values = {"credentials": {"existingSecret": "", "values": {}}, "extraEnv": [{"name": "GIVEN", "value": "x"}]}
+    server = {"database": "$${NOT}", "broker": "${A:-redis://redis}", "session_key": "${file:/run/key}"}
     known = dict.fromkeys(("HARBOR_PASSWORD", "GITOPS_TOKEN", "ARGOCD_TOKEN", "GITHUB_SECRET"), "x")
-    values["credentials"] = {"existingSecret": "", "values": known}
-    config["apps"] = [{"name": "x", "token": "${GIVEN}"}]  # type: ignore[assignment]
-    found = render(tmp_path, {**values, "config": config})
+    values = {
+        "config": {"server": server, "apps": [{"name": "x", "token": "${GIVEN}"}]},
+        "credentials": {"existingSecret": "", "values": known},
+        "extraEnv": [{"name": "GIVEN", "value": "x"}],
+    }
+    found = render(tmp_path, values)
     assert sources(container(found, "web")).keys() == known.keys()
 
 
 @pytest.mark.parametrize("one", OURS)
 def test_every_process_runs_a_command_that_exists(one: Case) -> None:
-    # `alive` is the probe of processes without HTTP.
-    known = {*COMMANDS, "alive"}
     for _, pod in pods(resources("helm4", one)):
         for part in containers(pod):
             args = part.get("args", [])
             if args and part["name"] != "engine":
-                assert args[0] in known
+                assert args[0] in COMMANDS
+            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+                command = part.get(probe, {}).get("exec", {}).get("command", [])
+                if command[:1] == ["pilotage"]:
+                    assert command[1] in COMMANDS
+                    assert command[2] in SERVICES
             if args[:2] == ["worker", "--queue"]:
                 assert args[2] in QUEUES
 
@@ -174,6 +182,18 @@ def test_the_engine_ends_after_its_worker_and_has_no_port(mode: str) -> None:
     assert engine["args"][:2] == ["dockerd", "--host=unix:///engine/docker.sock"]
     assert not [arg for arg in engine["args"] if "tcp:" in arg]
     assert (engine["securityContext"]["runAsUser"] == 0) == (mode == "dind")
+
+
+def test_a_worker_may_use_the_socket_of_an_engine_that_is_not_root(tmp_path: Path) -> None:
+    own = {"podSecurityContext": {"supplementalGroups": [7]}}
+    found = render(tmp_path, own, case("dind-rootless"))
+    groups = {
+        one: named(found, "Deployment", f"-{one}")["spec"]["template"]["spec"]["securityContext"][
+            "supplementalGroups"
+        ]
+        for one in COMPONENTS
+    }
+    assert groups == {one: [7, 1000] if one == "worker-build" else [7] for one in COMPONENTS}
 
 
 def test_a_change_of_the_configuration_restarts_the_pods_and_nothing_else_does(tmp_path: Path) -> None:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from structlog.testing import capture_logs
 
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.hooks import NOW, SECRET, FakeInbox, fill, hooks, make_app, own_case
+from tests.support.journals import Logged
 from webhooks.app import CHUNK, create_app, mount
 
 CASE = own_case("github", "push-branch")
@@ -23,9 +23,10 @@ def post(inbox: FakeInbox, path: str = "/webhooks/github", **changed: Any) -> An
 
 def assert_problem(response: Any, status: int, reason: str) -> None:
     assert (response.status_code, response.content_type) == (status, "application/problem+json")
-    assert response.json.keys() == {"type", "title", "status", "detail", "reason"}
+    assert response.json.keys() == {"type", "title", "status", "detail", "reason", "request_id"}
     assert (response.json["status"], response.json["reason"]) == (status, reason)
     assert response.json["detail"].endswith(".")
+    assert response.json["request_id"] == response.headers["X-Request-Id"]
 
 
 def test_the_answer_is_the_inboxs() -> None:
@@ -55,6 +56,16 @@ def test_a_forge_without_a_hook_is_told_the_setting() -> None:
     response = app.test_client().post("/webhooks/gitlab", data=b"{}", content_type="application/json")
     assert_problem(response, 404, "forge")
     assert "`webhooks.gitlab`" in response.json["detail"]
+
+
+def test_answers_are_counted_by_forge_and_an_invented_name_makes_no_new_one() -> None:
+    seen: list[tuple[str, int]] = []
+    observe = lambda forge, status, _seconds: seen.append((forge, status))  # noqa: E731
+    app = create_app(hooks(), FakeInbox(), max_body=10**6, now=lambda: NOW, observe=observe)
+    app.test_client().post("/webhooks/github", data=CASE.body, headers=CASE.headers())
+    app.test_client().post("/webhooks/github", data=b"{}", headers=CASE.headers())
+    app.test_client().post("/webhooks/sourceforge", data=CASE.body, headers=CASE.headers())
+    assert seen == [("github", 202), ("github", 401), ("unknown", 404)]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
@@ -168,20 +179,19 @@ UNREAD: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("name", UNREAD)
-def test_what_is_turned_away_unread_is_written_down_by_its_headers(name: str) -> None:
+def test_what_is_turned_away_unread_is_written_down_by_its_headers(name: str, logged: Logged) -> None:
     changed, reason = UNREAD[name]
     inbox = FakeInbox()
     asked = {"data": CASE.body, "headers": CASE.headers()} | changed
     client = make_app(inbox, max_body=100_000).test_client()
-    with capture_logs() as logged:
-        response = client.post("/webhooks/github", **asked)
+    response = client.post("/webhooks/github", **asked)
     assert response.json["reason"] == reason
     ((delivery, why, detail),) = inbox.refused
     assert (delivery.hook, delivery.key, delivery.event) == ("github", CASE.headers()["X-GitHub-Delivery"], "push")
     assert (delivery.remote, delivery.sha256) == ("127.0.0.1", "")
     assert 0 < delivery.size < 2**31
     assert (why, detail) == (reason, response.json["detail"])
-    assert [(one["event"], one["reason"]) for one in logged] == [("webhook refused", reason)]
+    assert [one["reason"] for one in logged.of("webhook refused")] == [reason]
 
 
 def test_a_forge_without_a_hook_is_written_down_and_an_unknown_one_is_not() -> None:
@@ -193,17 +203,24 @@ def test_a_forge_without_a_hook_is_written_down_and_an_unknown_one_is_not() -> N
     assert "`webhooks.github`" in inbox.refused[0][2]
 
 
-def test_neither_secret_nor_body_is_logged() -> None:
+def test_neither_secret_nor_body_is_logged(logged: Logged) -> None:
     body = json.dumps({"password": "hunter2"}).encode()
     gitlab = own_case("gitlab", "push-branch")
     wrong = gitlab.headers() | {"X-Gitlab-Token": "nearly-" + SECRET}
-    with capture_logs() as logged:
-        post(FakeInbox(), data=body, headers=fill(CASE.meta["headers"], body))
-        post(FakeInbox(), "/webhooks/gitlab", data=gitlab.body, headers=wrong)
-    printed = str(logged)
+    post(FakeInbox(), data=body, headers=fill(CASE.meta["headers"], body))
+    post(FakeInbox(), "/webhooks/gitlab", data=gitlab.body, headers=wrong)
+    printed = str(logged.lines)
     assert printed.count("webhook refused") == 2
     assert "hunter2" not in printed
     assert SECRET not in printed
+
+
+def test_what_became_of_a_delivery_is_logged_with_its_ids(logged: Logged) -> None:
+    response = post(FakeInbox())
+    (line,) = logged.of("webhook taken")
+    delivery = {"forge": "github", "delivery": CASE.headers()["X-GitHub-Delivery"], "delivery_id": 1}
+    ids = delivery | {"request_id": response.headers["X-Request-Id"]}
+    assert line == ids | {"event": "webhook taken", "level": "info", "outcome": "runs"}
 
 
 ASKED: dict[str, dict[str, Any]] = {
@@ -222,7 +239,7 @@ def test_in_front_of_flask_and_behind_it_the_answer_is_the_same(name: str, path:
     alone, around = FakeInbox(), FakeInbox()
     app = Flask(__name__)
     mount(app, hooks(), around, max_body=100_000, now=lambda: NOW)
-    asked = {"method": "POST"} | ASKED[name]
+    asked = {"method": "POST", "environ_base": {"HTTP_X_REQUEST_ID": "1"}} | ASKED[name]
     first = make_app(alone, max_body=100_000).test_client().open(path, **asked)
     second = app.test_client().open(path, **asked)
     assert (first.status, first.data, list(first.headers)) == (second.status, second.data, list(second.headers))

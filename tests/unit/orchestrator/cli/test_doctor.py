@@ -11,6 +11,8 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.store import migrate
 from tests.support.configs import VALID, look
 from tests.support.databases import sqlite_database
+from tests.support.deploying import FakeArgo, FakeMirror, application
+from tests.support.factories import make_environment, make_settings
 
 
 def ask(folder: Path) -> str:
@@ -40,3 +42,16 @@ def test_the_schema_of_another_version_is_a_mistake(tmp_path: Path) -> None:
 
     assert caught.value.reason is Reason.DATABASE_OUTDATED
     assert "9999" in caught.value.evidence
+
+
+@pytest.mark.parametrize("named", [{}, {"digest_key": "image.sum"}, {"repository_key": "image.name"}])
+def test_every_key_that_a_deploy_changes_is_looked_at(tmp_path: Path, named: dict[str, str]) -> None:
+    gitops = FakeMirror(files={"web/values-stg.yaml": b"image:\n  tag: old\n"})
+    settings, argocd, place = make_settings(str(tmp_path)), FakeArgo([application()]), make_environment(**named)
+
+    if not named:
+        assert doctor._place(settings, gitops, argocd, place) == "image.tag is 'old', plate-web-stg reads it"
+        return
+    with pytest.raises(Refused, match=next(iter(named.values()))) as caught:
+        doctor._place(settings, gitops, argocd, place)
+    assert caught.value.reason is Reason.VALUES_KEY_REFUSED

@@ -43,7 +43,7 @@ def test_a_promotion_with_approval_is_read() -> None:
     assert app is not None
     assert app.environments[1] == Environment(
         name="prod",
-        values="helm/applications/plate-web/values-prod.yaml",
+        values="charts/applications/plate-web/values-prod.yaml",
         argocd="plate-web-prod",
         promote_from="stg",
         approval=True,
@@ -64,7 +64,7 @@ def test_the_defaults_of_the_file_are_those_of_the_domain() -> None:
         name=app.name, source=GitAccess(url=app.source.url), image=app.image, environments=app.environments
     )
     assert found.registry.harbor is Registry(url="").harbor
-    for name in ("bind", "concurrency", "poll_interval", "max_body", "database", "broker", "external_url"):
+    for name in ("bind", "concurrency", "poll_interval", "max_body", "log_level", "database", "broker"):
         assert getattr(found, name) == defaults[name].default, name
 
 
@@ -126,6 +126,7 @@ server:
   concurrency: 4
   poll_interval: 1m
   max_body: 10MiB
+  log_level: warning
 docker: {host: "unix:///run/docker.sock"}
 """
 
@@ -177,7 +178,7 @@ def test_every_key_reaches_the_settings() -> None:
         ("team", "slack-api", "C01", frozenset({"failed", "succeeded"}), frozenset({"api"})),
         ("webhook-2", "webhook", "", frozenset(), frozenset()),
     ]
-    assert dataclasses.astuple(found)[-9:-1] == (
+    assert dataclasses.astuple(found)[-10:-1] == (
         "postgresql://db/pilotage",
         "redis://redis:6379/0",
         "https://pilotage.example.com",
@@ -186,6 +187,7 @@ def test_every_key_reaches_the_settings() -> None:
         4,
         60.0,
         10 * 1024 * 1024,
+        "warning",
     )
 
 
@@ -193,7 +195,7 @@ def test_every_problem_is_named_at_once_with_key_and_line() -> None:
     text = VALID.replace("dockerfile: Dockerfile", "dockerfil: Dockerfile").replace(
         "approval: required", "approval: maybe"
     )
-    text = text.replace("values: helm/applications/plate-web/values-prod.yaml", "values: /etc/passwd")
+    text = text.replace("values: charts/applications/plate-web/values-prod.yaml", "values: /etc/passwd")
     text = text.replace("argocd:   {url: https://argocd.example.com, ", "argocd:   {")
 
     assert look(text, {}).problems == (
@@ -231,6 +233,16 @@ def test_state_dir_is_found_beside_the_file_or_where_the_environment_says(tmp_pa
 
     assert load(file, ENVIRON).state_dir == str(tmp_path / "state")
     assert load(file, {**ENVIRON, "PILOTAGE_STATE_DIR": "/var/lib/p"}).state_dir == "/var/lib/p"
+
+
+def test_the_level_of_the_log_is_the_files_or_the_environments(tmp_path: Path) -> None:
+    file = tmp_path / "pilotage.yaml"
+    file.write_text(f"{VALID}server: {{log_level: error}}\n", encoding="utf-8")
+
+    assert load(file, ENVIRON).log_level == "error"
+    assert load(file, {**ENVIRON, "PILOTAGE_LOG_LEVEL": "DEBUG"}).log_level == "debug"
+    with pytest.raises(ConfigInvalid, match="PILOTAGE_LOG_LEVEL names no level, `debgu`; did you mean `debug`"):
+        load(file, {**ENVIRON, "PILOTAGE_LOG_LEVEL": "debgu"})
 
 
 def test_warnings_travel_with_the_settings() -> None:

@@ -109,6 +109,23 @@ def test_what_is_applied_is_progressing_until_its_probe_passes(deployment, conta
     assert deployment.rollout().urls == ("http://127.0.0.1:40000",)
 
 
+def test_a_container_that_ends_while_its_probe_is_asked_was_never_ready():
+    class Dying(FakeContainers):
+        """As on a busy machine: the question takes long, and there is nobody left to answer it."""
+
+        def probe(self, container: str, look: Look, workload: Workload) -> str | None:
+            self.ended[workload.image] = 1
+            time.sleep(2 * argocd_rollout.MIN_READY)
+            return None
+
+    seen: list[str] = []
+    deployment = Deployment(APP, Dying(), lambda: seen.append(deployment.rollout().health), deadline=0.5)
+    deployment.apply(GOOD)
+    until(lambda: "Degraded" in seen)
+    deployment.stop()
+    assert "Healthy" not in seen
+
+
 def test_applying_the_same_again_starts_nothing(deployment, containers):
     deployment.apply(GOOD)
     until(is_healthy(deployment, "api:v1"))

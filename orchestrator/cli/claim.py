@@ -1,0 +1,110 @@
+"""What a process takes for itself before it starts anything: the state folder, and the address it answers on."""
+
+import contextlib
+import errno
+import fcntl
+import ipaddress
+import os
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from orchestrator.cli.errors import CliError, Code
+
+LOCK = "up.lock"
+_PATIENCE = 3.0
+"""Seconds for whoever holds the folder to end: at a restart the earlier process may still be about to."""
+_BACKLOG = 2048
+"""Connections that wait while the web starts, or starts again; gunicorn's own number."""
+_CAUSES = {
+    errno.EADDRINUSE: "somebody else answers there; stop that, or set another server.bind",
+    errno.EACCES: "this user may not use that port; set a server.bind with a port from 1024 on",
+    errno.EADDRNOTAVAIL: "it is no address of this machine; correct server.bind",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """What one ``pilotage up`` has for itself; a claim ends with the last process that has it open.
+
+    :param folder: the open lock file of the state folder; whoever has the listener or runs the broker has it too.
+    :param listener: bound, and listening already.
+    """
+
+    folder: int
+    listener: socket.socket
+
+    def drop(self) -> None:
+        """Let go of both in a forked child that needs neither: it may outlive the others, and then be in the way."""
+        os.close(self.folder)
+        self.listener.close()
+
+
+@contextlib.contextmanager
+def claimed(state_dir: Path, bind: str) -> Iterator[Claims]:
+    """Hold folder and address while the block lasts. :raises CliError: somebody else has one of them."""
+    folder = _lock(state_dir)
+    try:
+        with listen(bind) as listener:
+            yield Claims(folder, listener)
+    finally:
+        os.close(folder)
+
+
+def listen(bind: str) -> socket.socket:
+    """Return a socket that listens at `bind`, ``host:port``. :raises CliError: that is not possible, and why."""
+    host, _, port = bind.rpartition(":")
+    host = host.strip("[]")
+    listener = socket.socket(_family(host))
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, int(port)))
+        listener.listen(_BACKLOG)
+    except OSError as error:
+        listener.close()
+        cause = _CAUSES.get(error.errno or 0, f"{error.strerror}; correct server.bind")
+        raise CliError(f"Cannot answer on {bind}: {cause}.", Code.USAGE) from error
+    return listener
+
+
+def _family(host: str) -> socket.AddressFamily:
+    """Return what gunicorn would choose: IPv6 when it is written as such, IPv4 for all else."""
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).version == 6:
+            return socket.AF_INET6
+    return socket.AF_INET
+
+
+def _lock(state_dir: Path) -> int:
+    """Lock the state folder and return the open lock file, with our process id in it for people."""
+    folder = os.open(state_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    deadline = time.monotonic() + _PATIENCE
+    while not _try(folder, state_dir):
+        if time.monotonic() > deadline:
+            owner = os.pread(folder, 20, 0).decode("ascii", "replace").strip()
+            os.close(folder)
+            raise CliError(
+                f"Another `pilotage up` (process {owner}) works in the state folder {state_dir}; "
+                "stop that one, or set another server.state_dir.",
+                Code.USAGE,
+            )
+        time.sleep(0.05)  # flock(2) can wait, but not for a limited time
+    os.ftruncate(folder, 0)
+    os.pwrite(folder, f"{os.getpid()}\n".encode(), 0)
+    return folder
+
+
+def _try(folder: int, state_dir: Path) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError as error:
+        os.close(folder)
+        sentence = (
+            f"The state folder {state_dir} cannot be locked ({error.strerror}); put it on a disk of this machine."
+        )
+        raise CliError(sentence, Code.USAGE) from error
+    return True

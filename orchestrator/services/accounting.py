@@ -1,0 +1,87 @@
+"""What is counted when a run moves: in the transaction that moves it, so that each thing counts exactly once."""
+
+from datetime import datetime
+
+from orchestrator.domain import metrics
+from orchestrator.domain.reasons import Reason, explain
+from orchestrator.domain.runs import Run, RunState, StageState, Trigger
+from orchestrator.store import deployments, tallies
+from orchestrator.store.database import Connection
+from orchestrator.store.deployments import Deployment
+from orchestrator.store.tallies import Counts
+
+_BY_OTHERS = frozenset({Reason.SUPERSEDED, Reason.OLDER_COMMIT})
+
+
+def count(connection: Connection, before: Run, run: Run) -> None:
+    """Count what has ended between `before` and `run`: stages, the run, a deployment."""
+    counts = Counts()
+    for stage in run.stages:
+        if stage.started_at and stage.finished_at and not before.stage(stage.name).state.final:
+            result = "reused" if stage.reused else stage.state.value
+            took = (stage.finished_at - stage.started_at).total_seconds()
+            if stage.state is not StageState.SKIPPED:
+                counts.observe(metrics.STAGE_SECONDS, took, stage.name, result)
+    if run.state.final and not before.state.final:
+        _count_end(connection, counts, run)
+    tallies.add(connection, counts.take())
+
+
+def _count_end(connection: Connection, counts: Counts, run: Run) -> None:
+    place = (run.app, run.environment)
+    superseded = run.state is RunState.CANCELLED and run.reason in _BY_OTHERS
+    counts.add(metrics.RUNS, *place, "superseded" if superseded else run.state.value)
+    if run.state is RunState.FAILED:
+        counts.add(metrics.RUN_FAILURES, run.reason, explain(run.reason).actor)
+    if run.finished_at is None or run.state is RunState.CANCELLED:
+        return
+    if run.state is RunState.SUCCEEDED:
+        counts.observe(metrics.RUN_SECONDS, (run.finished_at - run.created_at).total_seconds(), *place)
+    if run.committed:
+        at = run.finished_at.timestamp()
+        if run.trigger is Trigger.ROLLBACK:
+            _count_rollback(connection, counts, run)
+        else:
+            _count_deployment(connection, counts, run, at)
+        if run.state is RunState.SUCCEEDED:
+            bad_since = deployments.restore(connection, *place, at)
+            if bad_since is not None:
+                counts.observe(metrics.RESTORE, at - bad_since, *place)
+
+
+def _count_deployment(connection: Connection, counts: Counts, run: Run, at: float) -> None:
+    """Count a commit for its first success and its first failure in an environment: repeating it is no new change."""
+    commit = run.commit or run.digest or f"run {run.id}"
+    failed = run.state is RunState.FAILED
+    deployment = Deployment(
+        app=run.app,
+        environment=run.environment,
+        commit=commit,
+        result=run.state.value,
+        run_id=run.id,
+        committed_at=_commit_time(run) or deployments.commit_time(connection, run.app, commit),
+        at=at,
+        failed_at=at if failed else None,
+    )
+    if not deployments.add(connection, deployment):
+        return
+    place = (run.app, run.environment)
+    counts.add(metrics.DEPLOYMENTS, *place, run.state.value)
+    if failed:
+        counts.add(metrics.CHANGE_FAILURES, *place)
+    elif deployment.committed_at is not None:
+        counts.observe(metrics.LEAD_TIME, at - deployment.committed_at, *place)
+
+
+def _count_rollback(connection: Connection, counts: Counts, run: Run) -> None:
+    """A rollback is no deployment; it says that the one before it was bad, unless that has failed by itself."""
+    bad = deployments.present(connection, run.app, run.environment, run.id)
+    if bad is not None and bad.failed_at is None:
+        deployments.fail(connection, bad, run.created_at.timestamp())
+        counts.add(metrics.CHANGE_FAILURES, run.app, run.environment)
+
+
+def _commit_time(run: Run) -> float | None:
+    """Read when the source commit was made, which ``check`` wrote down where it had the source."""
+    text = run.outputs.get("commit_date")
+    return datetime.fromisoformat(text).timestamp() if text else None

@@ -1,0 +1,80 @@
+"""Deployments as DORA counts them: a commit that an environment was brought to, once for each result."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from sqlalchemy import Connection, select, update
+
+from orchestrator.store.dialect import upsert
+from orchestrator.store.schema import deployments
+
+_KEY = ("app", "environment", "commit", "result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployment:
+    """One deployment.
+
+    :param commit: of the source; for a run without one, the digest of its image.
+    :param committed_at: of the source commit, None where nobody knows. :param at: when the run was over.
+    :param failed_at: when it failed, or when a person wanted it rolled back. :param restored_at: when the next
+        run of the environment succeeded after that.
+    """
+
+    app: str
+    environment: str
+    commit: str
+    result: str
+    run_id: int
+    committed_at: float | None
+    at: float
+    failed_at: float | None = None
+    restored_at: float | None = None
+
+
+def add(connection: Connection, deployment: Deployment) -> bool:
+    """Write a deployment down; False when its commit had this result in this environment before."""
+    insert = upsert(connection, deployments, asdict(deployment), key=_KEY, update={})
+    return connection.execute(insert.returning(deployments.c.run_id)).first() is not None
+
+
+def commit_time(connection: Connection, app: str, commit: str) -> float | None:
+    """Return when a source commit was made, as an earlier deployment of it (in another environment) knows."""
+    where = (deployments.c.app == app) & (deployments.c.commit == commit) & deployments.c.committed_at.is_not(None)
+    return connection.execute(select(deployments.c.committed_at).where(where).limit(1)).scalar_one_or_none()
+
+
+def present(connection: Connection, app: str, environment: str, before: int) -> Deployment | None:
+    """Read the newest deployment to an environment by a run older than `before`."""
+    where = (deployments.c.app == app) & (deployments.c.environment == environment) & (deployments.c.run_id < before)
+    statement = select(deployments).where(where).order_by(deployments.c.run_id.desc()).limit(1)
+    row = connection.execute(statement).mappings().one_or_none()
+    return None if row is None else Deployment(**row)
+
+
+def fail(connection: Connection, deployment: Deployment, at: float) -> None:
+    """Write down that a deployment turned out to be bad."""
+    where = [deployments.c[name] == getattr(deployment, name) for name in _KEY]
+    connection.execute(update(deployments).where(*where).values(failed_at=at))
+
+
+def restore(connection: Connection, app: str, environment: str, at: float) -> float | None:
+    """Close the failures of an environment that has a success now; return since when it was bad, None: it was not."""
+    where: tuple[Any, ...] = (
+        deployments.c.app == app,
+        deployments.c.environment == environment,
+        deployments.c.failed_at.is_not(None),
+        deployments.c.restored_at.is_(None),
+    )
+    closed = update(deployments).where(*where).values(restored_at=at).returning(deployments.c.failed_at)
+    return min(connection.execute(closed).scalars().all(), default=None)
+
+
+def since(connection: Connection, at: float, *, app: str = "", environment: str = "") -> Sequence[Deployment]:
+    """Read the deployments since a time, oldest first."""
+    statement = select(deployments).where(deployments.c.at >= at).order_by(deployments.c.at)
+    for column, value in ((deployments.c.app, app), (deployments.c.environment, environment)):
+        if value:
+            statement = statement.where(column == value)
+    return [Deployment(**row) for row in connection.execute(statement).mappings()]

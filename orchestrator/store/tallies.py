@@ -1,0 +1,132 @@
+"""What metrics count: increments that are added up, so that nothing ever counts a history.
+
+A row is an increment or the sum of earlier ones. Writers only insert: they never wait for each other, and an
+increment is there exactly when the transaction of the thing that it counts is. Readers add up what is there; `fold`
+keeps that little. The order of both does not matter, and a sum never becomes smaller.
+"""
+
+import json
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, delete, func, insert, select, tuple_
+
+from orchestrator.domain.metrics import HTTP_REQUESTS, HTTP_SECONDS, REQUEST_SECONDS, REQUESTS, SUM, Labels, Metric
+from orchestrator.store.schema import tallies
+
+Sums = dict[tuple[str, Labels], float]
+"""Name of a metric and values of its labels (for a histogram also the bucket) -> the number."""
+_FOLD = 2000
+"""Sums that one `fold` renews at most."""
+
+
+class Counts:
+    """Increments in memory, on their way to the table; safe to share between threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sums: Sums = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._sums)
+
+    def add(self, metric: Metric, *labels: str, by: float = 1.0) -> None:
+        """Count. :raises ValueError: these are not the labels of the metric."""
+        if len(labels) != len(metric.labels):
+            raise ValueError(f"{metric.name} has the labels {', '.join(metric.labels)}")
+        self._merge({(metric.name, labels): by})
+
+    def observe(self, metric: Metric, value: float, *labels: str) -> None:
+        """Add a value to a histogram. :raises ValueError: these are not the labels of the metric."""
+        if len(labels) != len(metric.labels):
+            raise ValueError(f"{metric.name} has the labels {', '.join(metric.labels)}")
+        value = max(0.0, value)  # clocks of two machines may differ
+        self._merge({(metric.name, (*labels, metric.bucket(value))): 1.0, (metric.name, (*labels, SUM)): value})
+
+    def requests_to(self, service: str) -> Callable[[str, float], None]:
+        """Return what a client calls after each request: its result and the seconds that it took."""
+
+        def observe(result: str, seconds: float) -> None:
+            self.add(REQUESTS, service, result)
+            self.observe(REQUEST_SECONDS, seconds, service)
+
+        return observe
+
+    def answers_of(self, server: str) -> Callable[[str, int, float], None]:
+        """Return what a server calls after each request: the route, the status and the seconds that it took."""
+
+        def observe(route: str, status: int, seconds: float) -> None:
+            self.add(HTTP_REQUESTS, server, route, str(status))
+            self.observe(HTTP_SECONDS, seconds, server)
+
+        return observe
+
+    def take(self) -> Sums:
+        """Return everything and begin anew."""
+        with self._lock:
+            taken, self._sums = self._sums, {}
+        return taken
+
+    @contextmanager
+    def handed_over(self) -> Iterator[Callable[[], Sums]]:
+        """Give what is here to a transaction, by the function that this yields; take it back when the block fails."""
+        taken: Sums = {}
+
+        def take() -> Sums:
+            taken.update(self.take())
+            return taken
+
+        try:
+            yield take
+        except BaseException:
+            self._merge(taken)
+            raise
+
+    def _merge(self, sums: Sums) -> None:
+        with self._lock:
+            for key, value in sums.items():
+                self._sums[key] = self._sums.get(key, 0.0) + value
+
+
+def add(connection: Connection, sums: Mapping[tuple[str, Labels], float]) -> None:
+    """Write increments down."""
+    if sums:
+        rows = [{"name": name, "labels": _text(labels), "value": value} for (name, labels), value in sums.items()]
+        connection.execute(_ADD, rows)
+
+
+def read(connection: Connection) -> Sums:
+    """Add everything up."""
+    return {(name, tuple(json.loads(labels))): float(value) for name, labels, value in connection.execute(_READ)}
+
+
+def fold(connection: Connection) -> int:
+    """Replace rows that count the same by their sum; return how many rows fewer there are.
+
+    Rows that another transaction folds at the same time are left to it.
+    """
+    many = select(tallies.c.name, tallies.c.labels).group_by(tallies.c.name, tallies.c.labels)
+    keys = connection.execute(many.having(func.count() > 1).limit(_FOLD)).all()
+    if not keys:
+        return 0
+    wanted = tuple_(tallies.c.name, tallies.c.labels).in_([tuple(key) for key in keys])
+    found = connection.execute(select(tallies).where(wanted).with_for_update(skip_locked=True)).all()
+    if not found:
+        return 0
+    sums: dict[tuple[str, str], float] = {}
+    for row in found:
+        sums[row.name, row.labels] = sums.get((row.name, row.labels), 0.0) + row.value
+    for at in range(0, len(found), 500):
+        connection.execute(delete(tallies).where(tallies.c.id.in_([row.id for row in found[at : at + 500]])))
+    rows = [{"name": name, "labels": labels, "value": value} for (name, labels), value in sums.items()]
+    connection.execute(_ADD, rows)
+    return len(found) - len(rows)
+
+
+_ADD = insert(tallies)
+_READ = select(tallies.c.name, tallies.c.labels, func.sum(tallies.c.value)).group_by(tallies.c.name, tallies.c.labels)
+
+
+def _text(labels: Labels) -> str:
+    return json.dumps(labels, ensure_ascii=False, separators=(",", ":"))

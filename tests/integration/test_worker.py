@@ -1,0 +1,181 @@
+"""A real worker: its signs of life without a broker, its end, and that all it writes are lines of the log."""
+
+import json
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from orchestrator.cli.broker import Broker, embedded
+from orchestrator.domain.runs import Run, RunState, StageName, StageState
+from orchestrator.heartbeat import file_of
+from orchestrator.services.bell import Bell
+from orchestrator.services.control import Control, Wish
+from orchestrator.services.reconcile import Reconcile
+from orchestrator.store import runs
+from orchestrator.store.database import Database
+from tests.support.databases import sqlite_database
+from tests.support.factories import make_settings
+from tests.support.journals import bad_lines
+from tests.support.worker import QUEUE, running, until
+from workers.application import make_celery
+from workers.tasks import LOOK
+
+pytestmark = pytest.mark.slow
+
+
+class World:
+    """A database, a broker, and what the relay would do by hand."""
+
+    def __init__(self, folder: Path, broker: Broker) -> None:
+        self.folder = folder
+        self.broker = broker
+        self.database: Database = sqlite_database(folder)
+        self.settings = make_settings(str(folder))
+        self.control = Control(self.database, self.settings, Bell(""))
+        self.heartbeat = file_of(folder, f"worker-{QUEUE}")
+
+    def hold(self, stage: StageName) -> Path:
+        file = self.folder / f"{stage}.hold"
+        file.touch()
+        return file
+
+    def start(self) -> int:
+        run_id = self.control.start(Wish(app="plate-web", environment="stg", commit="a" * 40, actor="mina"))
+        self.wake(run_id)
+        return run_id
+
+    def wake(self, run_id: int) -> None:
+        make_celery(self.broker.celery_url).send_task(LOOK, args=[run_id], queue=QUEUE, ignore_result=True)
+
+    def run(self, run_id: int) -> Run:
+        with self.database.read() as connection:
+            found = runs.load(connection, run_id)
+        assert found is not None
+        return found
+
+    def until_begun(self, stage: StageName) -> None:
+        until((self.folder / f"{stage}.begun").exists, f"stage {stage}")
+
+    def until_alive(self, process: "subprocess.Popen[bytes]") -> None:
+        until(lambda: self.heartbeat.exists() or process.poll() is not None, "a heartbeat")
+
+    def beats_again(self) -> None:
+        self.heartbeat.unlink()
+        until(self.heartbeat.exists, "the next heartbeat")
+
+    def lines(self) -> list[dict[str, Any]]:
+        text = (self.folder / "worker.log").read_text(encoding="utf-8")
+        return [json.loads(line) for line in text.splitlines()]
+
+    def broker_pid(self) -> int:
+        client = redis.Redis.from_url(self.broker.redis_url)
+        pid = int(client.info("server")["process_id"])
+        client.close()
+        return pid
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with embedded(tmp_path) as broker:
+        made = World(tmp_path, broker)
+        yield made
+        made.database.engine.dispose()
+
+
+def test_it_shows_life_while_its_broker_is_away_and_works_again_after(world: World) -> None:
+    with running(world.folder, world.broker.redis_url) as process:
+        world.until_alive(process)
+        os.kill(world.broker_pid(), signal.SIGKILL)
+        until(lambda: any(line["event"] == "broker not reached" for line in world.lines()), "the loss of the broker")
+        for _ in range(2):
+            world.beats_again()
+        until(lambda: bool(world.broker.tend()) or _answers(world.broker), "the broker")
+        run_id = world.start()
+        until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
+        assert bad_lines(world.lines()) == []
+
+
+def _answers(broker: Broker) -> bool:
+    client = redis.Redis.from_url(broker.redis_url)
+    try:
+        return bool(client.ping())
+    except redis.ConnectionError:
+        return False
+    finally:
+        client.close()
+
+
+def test_it_starts_and_shows_life_where_there_is_no_broker_at_all(world: World) -> None:
+    with running(world.folder, "redis://127.0.0.1:1/0") as process:
+        world.until_alive(process)
+        world.beats_again()
+
+
+def test_a_main_loop_that_hangs_shows_no_life(world: World) -> None:
+    with running(world.folder, world.broker.redis_url) as process:
+        world.until_alive(process)
+        process.send_signal(signal.SIGSTOP)
+        before = world.heartbeat.stat().st_mtime
+        with pytest.raises(AssertionError):
+            until(lambda: world.heartbeat.stat().st_mtime != before, "a heartbeat of a stopped process", 8)
+        process.send_signal(signal.SIGCONT)
+        until(lambda: world.heartbeat.stat().st_mtime != before, "the next heartbeat")
+
+
+def test_told_to_stop_it_finishes_the_stage_at_hand_and_begins_no_other(world: World) -> None:
+    hold = world.hold(StageName.BUILD)
+    with running(world.folder, world.broker.redis_url) as process:
+        run_id = world.start()
+        world.until_begun(StageName.BUILD)
+        process.terminate()
+        until(lambda: any(line["event"] == "worker stopping" for line in world.lines()), "the signal's arrival")
+        hold.unlink()
+        assert process.wait(30) == 0
+        run = world.run(run_id)
+        assert (run.stage(StageName.BUILD).state, run.stage(StageName.PUSH).state) == (
+            StageState.SUCCEEDED,
+            StageState.QUEUED,
+        )
+        assert Reconcile(world.database, world.settings).due_wakes() == [(run_id, "build")]
+        assert bad_lines(world.lines()) == []
+    with running(world.folder, world.broker.redis_url):
+        world.wake(run_id)
+        until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
+    begun = [line["stage"] for line in world.lines() if line["event"] == "stage looked at"]
+    assert begun == [stage.value for stage in StageName]
+
+
+def test_killed_in_mid_stage_its_run_is_taken_up_by_another(world: World) -> None:
+    hold = world.hold(StageName.BUILD)
+    with running(world.folder, world.broker.redis_url) as process:
+        run_id = world.start()
+        world.until_begun(StageName.BUILD)
+        os.killpg(process.pid, signal.SIGKILL)
+    hold.unlink()
+    reconcile = Reconcile(world.database, world.settings)
+    until(lambda: reconcile.expired_leases() == [run_id], "the end of the lease")
+    with running(world.folder, world.broker.redis_url):
+        world.wake(run_id)
+        until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
+    assert world.run(run_id).stage(StageName.BUILD).outputs["crashes"] == 1
+
+
+def test_nothing_but_lines_is_written_and_no_build_output(world: World) -> None:
+    with running(world.folder, world.broker.redis_url, PILOTAGE_LOG_LEVEL="debug") as process:
+        run_id = world.start()
+        until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
+        process.terminate()
+        assert process.wait(30) == 0
+    lines = world.lines()
+    assert bad_lines(lines) == []
+    assert "build output" not in json.dumps(lines)
+    looked = [line for line in lines if line["event"] == "stage looked at"]
+    assert [(line["run"], line["app"], line["env"], line["service"]) for line in looked] == [
+        (run_id, "plate-web", "stg", "worker-build")
+    ] * len(StageName)

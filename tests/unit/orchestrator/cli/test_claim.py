@@ -1,0 +1,40 @@
+"""The claims on a state folder and an address."""
+
+import socket
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.claim import claimed, listen
+from orchestrator.cli.errors import CliError, Code
+
+
+@pytest.mark.parametrize(
+    ("bind", "family", "host"),
+    [
+        ("127.0.0.1:0", socket.AF_INET, "127.0.0.1"),
+        ("localhost:0", socket.AF_INET, "127.0.0.1"),
+        ("[::1]:0", socket.AF_INET6, "::1"),
+    ],
+)
+def test_an_address_is_taken_as_it_is_written(bind: str, family: socket.AddressFamily, host: str) -> None:
+    with listen(bind) as listener:
+        assert (listener.family, listener.getsockname()[0]) == (family, host)
+        assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN) == 1
+
+
+def test_an_address_that_cannot_be_taken_is_explained() -> None:
+    sentence = r"Cannot answer on 192\.0\.2\.1:8480: it is no address of this machine; correct server\.bind\."
+    with pytest.raises(CliError, match=sentence) as refused:
+        listen("192.0.2.1:8480")
+    assert refused.value.code == Code.USAGE
+
+
+def test_both_claims_end_with_the_block(tmp_path: Path) -> None:
+    with claimed(tmp_path, "127.0.0.1:0") as claims:
+        address = "{}:{}".format(*claims.listener.getsockname())
+        other = claimed(tmp_path, "127.0.0.1:0")
+        with pytest.raises(CliError, match=r"Another `pilotage up` \(process \d+\)"):
+            other.__enter__()
+    with claimed(tmp_path, address):
+        pass

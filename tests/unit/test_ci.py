@@ -1,0 +1,49 @@
+"""What is missing on a machine fails the run in CI and is skipped elsewhere: three places, one rule."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.support import needs
+from tests.support.contracts import ROOT
+
+SET = ("true", "1", "TRUE", "yes", "woodpecker")
+UNSET = ("", "0", "false", "False")
+TABLE = [(value, True) for value in SET] + [(value, False) for value in UNSET]
+
+
+@pytest.mark.parametrize(("value", "fails"), TABLE)
+def test_a_test_that_needs_what_is_missing(monkeypatch: pytest.MonkeyPatch, value: str, fails: bool) -> None:
+    monkeypatch.setenv("CI", value)
+    with pytest.raises(pytest.fail.Exception if fails else pytest.skip.Exception, match="no such-program"):
+        needs.require_program("such-program")
+    needs.require_program("sh")
+
+
+@pytest.mark.parametrize(("value", "fails"), TABLE)
+def test_a_command_that_gets_no_engine(tmp_path: Path, value: str, fails: bool) -> None:
+    host = "unix:///nonexistent/docker.sock"
+    command = [sys.executable, ".ci/with_engine.py", sys.executable, "-c", "print('ran')"]
+    environ = {"PATH": str(tmp_path), "CI": value, "DOCKER_HOST": host}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == ((1, "") if fails else (0, "ran\n"))
+    assert done.stderr.startswith("no Docker engine, ")
+
+
+@pytest.mark.parametrize("value", SET)
+def test_a_setup_that_may_not_install(tmp_path: Path, value: str) -> None:
+    for name in ("sh", "dirname", "ls", "ldd", "cksum", "cat"):
+        (tmp_path / name).symlink_to(str(shutil.which(name)))
+    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
+    (tmp_path / "id").chmod(0o755)
+    environ = {**os.environ, "PATH": str(tmp_path), "CI": value}
+    done = subprocess.run(
+        [str(ROOT / ".ci/setup")], env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "git" in done.stderr
+    assert "install them" in done.stderr

@@ -1,0 +1,95 @@
+"""How many runs one process looks at, at a time."""
+
+import threading
+from collections.abc import Callable
+
+import pytest
+
+from workers.lanes import Lane
+
+
+class Looks:
+    """Looks that last until they are told to end."""
+
+    def __init__(self) -> None:
+        self.begun: list[int] = []
+        self.changed = threading.Condition()
+        self.go = threading.Semaphore(0)
+
+    def __call__(self, run_id: int) -> None:
+        with self.changed:
+            self.begun.append(run_id)
+            self.changed.notify_all()
+        self.go.acquire(timeout=20)
+
+    def wait_for(self, count: int) -> list[int]:
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.begun) >= count, timeout=20)
+            return list(self.begun)
+
+
+@pytest.fixture
+def looks() -> Looks:
+    return Looks()
+
+
+def start(lane: Lane, *run_ids: int) -> list[threading.Thread]:
+    threads = [threading.Thread(target=lane.take, args=(run_id,), daemon=True) for run_id in run_ids]
+    for thread in threads:
+        thread.start()
+    return threads
+
+
+def finish(looks: Looks, threads: list[threading.Thread]) -> None:
+    looks.go.release(20)
+    for thread in threads:
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def test_what_does_not_fit_waits_without_a_thread_and_comes_next(looks: Looks) -> None:
+    lane = Lane(looks, 1)
+    busy = start(lane, 1)
+    looks.wait_for(1)
+    for run_id in (2, 3, 2):
+        lane.take(run_id)  # returns at once
+    assert looks.begun == [1]
+
+    finish(looks, busy)
+
+    assert looks.begun == [1, 2, 3]
+
+
+def test_as_many_as_fit_are_looked_at_together(looks: Looks) -> None:
+    threads = start(Lane(looks, 2), 1, 2)
+    assert sorted(looks.wait_for(2)) == [1, 2]
+    finish(looks, threads)
+
+
+def test_a_worker_that_stops_begins_nothing_that_waits(looks: Looks) -> None:
+    stopping = threading.Event()
+    lane = Lane(looks, 1, stopping.is_set)
+    busy = start(lane, 1)
+    looks.wait_for(1)
+    lane.take(2)
+    stopping.set()
+
+    finish(looks, busy)
+
+    assert looks.begun == [1]
+
+
+def test_a_look_that_breaks_gives_its_place_back() -> None:
+    seen: list[int] = []
+
+    def look(run_id: int) -> None:
+        seen.append(run_id)
+        if run_id == 1:
+            raise RuntimeError
+
+    lane = Lane(look, 1)
+    broken: Callable[[], None] = lambda: lane.take(1)  # noqa: E731
+    with pytest.raises(RuntimeError):
+        broken()
+    lane.take(2)
+    assert seen == [1, 2]
