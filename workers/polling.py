@@ -80,4 +80,4 @@ class Tidying:
             log.warning("old records not removed", reason=error.reason.value, detail=error.evidence)
             return
         if removed.runs or removed.deliveries:
-            log.info("old records removed", runs=removed.runs, deliveries=removed.deliveries)
+            log.info("old records removed", old_runs=removed.runs, old_deliveries=removed.deliveries)
