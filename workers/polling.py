@@ -1,4 +1,4 @@
-"""Finding pushes whose hook was lost: the heads of watched branches are read from the forge now and then."""
+"""What is done now and then: finding pushes whose hook was lost, and tidying."""
 
 import threading
 from pathlib import Path
@@ -9,6 +9,7 @@ from orchestrator.domain.errors import PilotageError
 from orchestrator.engine.matching import watched_branches
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
+from orchestrator.services.retention import Retention
 from workers.clients.git import Mirror, mirror_folder
 
 log = journal.get(__name__)
@@ -50,15 +51,17 @@ class Polling:
 
 
 class Tidying:
-    """Packs the mirrors that have become slow to read, apart from any run."""
+    """Removes old records, and packs the mirrors that have become slow to read, apart from any run."""
 
     _EVERY = 3600.0
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, retention: Retention) -> None:
         self._settings = settings
+        self._retention = retention
 
     def once(self, stopping: threading.Event) -> float:
-        """Look at every mirror; return the seconds until the next round."""
+        """Look at the tables and at every mirror; return the seconds until the next round."""
+        self._forget(stopping)
         root = Path(self._settings.state_dir)
         accesses = [self._settings.gitops.access, *(app.source for app in self._settings.apps)]
         for access in {access.url: access for access in accesses}.values():
@@ -69,3 +72,13 @@ class Tidying:
             except PilotageError as error:
                 log.warning("mirror not tidied", reason=error.reason.value, detail=error.evidence)
         return self._EVERY
+
+    def _forget(self, stopping: threading.Event) -> None:
+        try:
+            removed = self._retention.tidy(stopping.is_set)
+        except PilotageError as error:
+            log.warning("old records not removed", reason=error.reason.value, detail=error.evidence)
+            return
+        if removed.runs or removed.deliveries:
+            told = f"{removed.deliveries} deliveries, logs and messages of {removed.runs} runs"
+            log.info("old records removed", detail=told)

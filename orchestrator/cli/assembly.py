@@ -140,6 +140,7 @@ def relay(parts_: Parts) -> "Relay":
     """Make the relay with all its duties."""
     from orchestrator.services.outbox import Outbox
     from orchestrator.services.reconcile import Reconcile
+    from orchestrator.services.retention import Retention
     from orchestrator.services.waits import Waits
     from workers.application import make_celery
     from workers.argo_watch import ArgoWatch
@@ -164,7 +165,7 @@ def relay(parts_: Parts) -> "Relay":
             Duty(name="upkeep", once=Upkeep(reconcile).once),
             Duty(name="argo watch", once=watch.once),
             Duty(name="polling", once=Polling(settings, reconcile, bell).once, patience=None),
-            Duty(name="tidying", once=Tidying(settings).once, patience=None),
+            Duty(name="tidying", once=Tidying(settings, Retention(database, settings.keep)).once, patience=None),
             *messengers,
         ),
         beat=Heartbeat(file_of(settings.state_dir, "relay")),

@@ -192,6 +192,11 @@ class Server(Model):
         "The least that is logged; `$PILOTAGE_LOG_LEVEL` goes before it. Libraries say no less than a warning.",
         default="info",
     )
+    keep: Annotated[float, t.Duration(86400, 3660 * 86400)] = described(
+        "How long logs, messages and deliveries are kept. Runs stay, and so do the records of what is deployed now.",
+        default=90 * 86400.0,
+        example="90d",
+    )
     max_body: t.Size = described("Largest webhook body that is read.", default=25 * 1024 * 1024, example="25MiB")
 
 

@@ -32,6 +32,7 @@ def settings(
         bind=server.bind,
         concurrency=server.concurrency,
         poll_interval=server.poll_interval,
+        keep=server.keep,
         max_body=server.max_body,
         log_level=environ.get("PILOTAGE_LOG_LEVEL", "").lower() or server.log_level,
         warnings=warnings,

@@ -256,6 +256,7 @@ class Settings:
     bind: str = "127.0.0.1:8480"
     concurrency: int = 2
     poll_interval: float = 300.0
+    keep: float = 90 * 86400.0
     max_body: int = 25 * 1024 * 1024
     log_level: str = "info"
     warnings: tuple[str, ...] = ()

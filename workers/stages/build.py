@@ -25,7 +25,7 @@ def run(order: Order, tools: Tools) -> Outcome:
         return Done(reason=Reason.REUSED, reused=True, outputs={"image": order.image, "image_id": local})
     image_id = build_image(order, tools)
     tools.log(f"built {image_id}")
-    return Done(detail=f"Built {image_id}", outputs={"image": order.image, "image_id": image_id})
+    return Done(detail=f"Built {image_id[:19]}", outputs={"image": order.image, "image_id": image_id})
 
 
 def _given(order: Order, tools: Tools) -> Outcome:

@@ -64,7 +64,7 @@ def test_the_defaults_of_the_file_are_those_of_the_domain() -> None:
         name=app.name, source=GitAccess(url=app.source.url), image=app.image, environments=app.environments
     )
     assert found.registry.harbor is Registry(url="").harbor
-    for name in ("bind", "concurrency", "poll_interval", "max_body", "log_level", "database", "broker"):
+    for name in ("bind", "concurrency", "poll_interval", "keep", "max_body", "log_level", "database", "broker"):
         assert getattr(found, name) == defaults[name].default, name
 
 
@@ -125,6 +125,7 @@ server:
   session_key: ${SESSION_KEY}
   concurrency: 4
   poll_interval: 1m
+  keep: 30d
   max_body: 10MiB
   log_level: warning
 docker: {host: "unix:///run/docker.sock"}
@@ -178,7 +179,7 @@ def test_every_key_reaches_the_settings() -> None:
         ("team", "slack-api", "C01", frozenset({"failed", "succeeded"}), frozenset({"api"})),
         ("webhook-2", "webhook", "", frozenset(), frozenset()),
     ]
-    assert dataclasses.astuple(found)[-10:-1] == (
+    assert dataclasses.astuple(found)[-11:-1] == (
         "postgresql://db/pilotage",
         "redis://redis:6379/0",
         "https://pilotage.example.com",
@@ -186,6 +187,7 @@ def test_every_key_reaches_the_settings() -> None:
         "[::]:80",
         4,
         60.0,
+        30 * 86400.0,
         10 * 1024 * 1024,
         "warning",
     )

@@ -1,0 +1,80 @@
+"""Forgetting what is too old to be asked for: logs, messages and deliveries, never the runs themselves."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from orchestrator.domain.runs import Run
+from orchestrator.store import figures, retention
+from orchestrator.store.database import Connection, Database
+from orchestrator.store.database import now as clock
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """How many deliveries are gone, and how many runs have lost their log and messages."""
+
+    runs: int
+    deliveries: int
+
+
+class Retention:
+    """Removes records of finished runs. Safe to run in several processes at once.
+
+    What explains the present stays at any age: the records of an environment's newest run, of the last one that
+    succeeded, and of the one whose change is in Git.
+
+    :param keep: seconds for which records are kept.
+    """
+
+    def __init__(self, database: Database, keep: float) -> None:
+        self._database = database
+        self._keep = keep
+
+    def tidy(self, stopping: Callable[[], bool]) -> Removed:
+        """Remove what is too old, in small transactions, until nothing is or `stopping` says so.
+
+        :raises Unavailable: the database does not answer; what was removed until then is gone.
+        """
+        edge = clock() - self._keep
+        return Removed(runs=self._runs(edge, stopping), deliveries=self._deliveries(edge, stopping))
+
+    def _deliveries(self, edge: float, stopping: Callable[[], bool]) -> int:
+        removed, step = 0, 1
+        while step and not stopping():
+            with self._database.write() as connection:
+                step = retention.drop_deliveries(connection, edge)
+            removed += step
+        return removed
+
+    def _runs(self, edge: float, stopping: Callable[[], bool]) -> int:
+        removed = after = 0
+        kept: dict[tuple[str, str], set[int]] = {}
+        while not stopping():
+            with self._database.read() as connection:
+                run = retention.next_run(connection, after)
+                if run is None or run.created_at.timestamp() >= edge:
+                    break
+                place = run.app, run.environment
+                if place not in kept:
+                    kept[place] = _kept(connection, place)
+            after = run.id
+            if _is_past(run, edge) and run.id not in kept[place]:
+                with self._database.write() as connection:
+                    retention.drop_records(connection, run.id)
+                removed += 1
+        return removed
+
+
+def _is_past(run: Run, edge: float) -> bool:
+    return run.finished_at is not None and run.finished_at.timestamp() < edge
+
+
+def _kept(connection: Connection, place: tuple[str, str]) -> set[int]:
+    """List the runs of an environment whose records stay."""
+    found = (
+        figures.newest(connection, [place]),
+        figures.newest(connection, [place], state="succeeded"),
+        figures.landed(connection, [place]),
+        figures.landed(connection, [place], judged=True),
+    )
+    return {runs[place].id for runs in found if place in runs}

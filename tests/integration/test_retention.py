@@ -1,0 +1,118 @@
+"""Old logs, messages and deliveries go; runs stay, and so does what explains the present."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, select
+
+from orchestrator.domain.events import Delivery
+from orchestrator.domain.runs import RunState
+from orchestrator.services.retention import Removed, Retention
+from orchestrator.store import deliveries, retention, runs
+from orchestrator.store.database import Database
+from orchestrator.store.database import now as clock
+from orchestrator.store.schema import logs, notifications, threads
+from tests.support.databases import postgres_database, postgres_url, sqlite_database
+from tests.support.web import AT, World, make_world
+
+__all__ = ["postgres_url"]
+
+DAY = 86400.0
+OLD = clock() - AT - DAY
+"""Seconds to keep: what the world's runs left, a day after `AT`, is too old."""
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+    if request.param == "sqlite":
+        yield make_world(sqlite_database(tmp_path), tmp_path)
+    else:
+        with postgres_database(request.getfixturevalue("postgres_url")) as database:
+            yield make_world(database, tmp_path)
+
+
+def with_records(world: World, state: RunState, **fields: Any) -> int:
+    """Put a run there with a log, a message, its thread and a delivery."""
+    with world.database.write() as connection:
+        row = deliveries.row_of(Delivery(hook="github", key=f"d-{clock()}"), AT, "accepted")
+        (delivery,) = deliveries.add(connection, [row])
+    run = world.run(state, delivery_id=delivery, **fields)
+    world.log(run, "one", "two")
+    message = {"run_id": run, "channel": "slack-1", "type": "run.failed", "message": {}, "state": "sent"}
+    with world.database.write() as connection:
+        connection.execute(notifications.insert().values(**message, due_at=AT, created_at=AT))
+        connection.execute(threads.insert().values(run_id=run, channel="slack-1", reference="t"))
+    return run
+
+
+_TABLES = (logs, notifications, threads)
+
+
+def logged(database: Database) -> set[int]:
+    with database.read() as connection:
+        of = {table.name: set(connection.execute(select(table.c.run_id)).scalars()) for table in _TABLES}
+    assert of["logs"] == of["notifications"] == of["threads"]
+    return of["logs"]
+
+
+def tidy(world: World, keep: float = OLD) -> Removed:
+    return Retention(world.database, keep).tidy(lambda: False)
+
+
+def test_what_is_too_old_goes_and_the_run_stays(world: World) -> None:
+    old, newest = with_records(world, RunState.FAILED), with_records(world, RunState.FAILED)
+    assert tidy(world, OLD + 2 * DAY) == Removed(runs=0, deliveries=0)
+    assert tidy(world) == Removed(runs=1, deliveries=2)
+    assert logged(world.database) == {newest}
+    with world.database.read() as connection:
+        kept = [runs.load(connection, run_id) for run_id in (old, newest)]
+        assert deliveries.page(connection) == []
+    assert [(run.state, run.delivery_id) for run in kept if run] == [(RunState.FAILED, None)] * 2
+    assert tidy(world) == Removed(runs=0, deliveries=0)
+
+
+def test_what_explains_the_present_stays(world: World) -> None:
+    proven = with_records(world, RunState.SUCCEEDED, landed=10.0, image="h/p:1")
+    failed = with_records(world, RunState.FAILED, landed=20.0, image="h/p:2")
+    landed = with_records(world, RunState.CANCELLED, landed=30.0, image="h/p:2")
+    waiting = with_records(world, RunState.WAITING)
+    gone = with_records(world, RunState.FAILED)
+    newest = with_records(world, RunState.CANCELLED)
+    elsewhere = with_records(world, RunState.FAILED, environment="prod")
+    assert tidy(world).runs == 1
+    assert logged(world.database) == {proven, failed, landed, waiting, newest, elsewhere}
+    assert gone not in logged(world.database)
+
+
+def test_many_deliveries_go_in_steps_and_it_can_be_stopped(world: World) -> None:
+    rows = [deliveries.row_of(Delivery(hook="github", key=f"k{number}"), AT, "ignored") for number in range(450)]
+    with world.database.write() as connection:
+        deliveries.add(connection, rows)
+    answers = iter((True, False, True))  # before the runs, and twice between the steps
+    assert Retention(world.database, OLD).tidy(lambda: next(answers)) == Removed(runs=0, deliveries=200)
+    assert tidy(world) == Removed(runs=0, deliveries=250)
+
+
+def test_nothing_is_found_by_reading_a_whole_table(tmp_path: Path) -> None:
+    database = sqlite_database(tmp_path)
+    world = make_world(database, tmp_path)
+    for _ in range(2):
+        with_records(world, RunState.FAILED)
+    said: list[tuple[str, Any]] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: said.append((told[2], told[3])))
+    with database.write() as connection:
+        retention.next_run(connection, 0)
+        retention.drop_records(connection, 1)
+        retention.drop_deliveries(connection, AT + 1)
+    asked = [one for one in said if one[0].split()[0] in ("SELECT", "UPDATE", "DELETE")]
+    with database.read() as connection:
+        plans = {
+            text: str(connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values).all())
+            for text, values in asked
+        }
+    assert len(plans) >= 9
+    scans = [text for text, plan in plans.items() if "SCAN" in plan]
+    assert [text.split("\n")[0] for text in scans] == ["SELECT deliveries.id, deliveries.received_at "]
+    assert "LIMIT" in scans[0], "the oldest by the order of the table itself"
