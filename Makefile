@@ -26,7 +26,7 @@ unit: setup ## run the fast tests: no Docker, no network
 	$(PYTEST) -n $(WORKERS) $(COVERAGE) tests/unit tests/contract
 
 integration: setup ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
-	$(PY) .ci/with_engine.py $(PYTEST) $(COVERAGE) tests/integration tests/e2e
+	$(PY) .ci/with_engine.py $(PYTEST) -n $(WORKERS) --dist loadfile $(COVERAGE) tests/integration tests/e2e
 
 test-compose: setup ## run docker-compose.yml for real, with Compose 1 and 2 (as root on Debian)
 	$(PY) .ci/with_compose.py $(PYTEST) -p no:randomly tests/compose tests/unit/compose

@@ -14,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from building import in_ci
+
 from orchestrator.domain.errors import PilotageError
 from orchestrator.sandbox.engine import ensure_engine, home_of
 
@@ -26,13 +28,16 @@ MAKE_TIMEOUT, BUILD_TIMEOUT = 1500, 600
 
 
 def main(command: list[str]) -> int:
-    """Prepare, go into the namespace, and return the command's exit code; 0 when this machine cannot do it."""
+    """Prepare, go into the namespace, and return the command's exit code.
+
+    Where this machine cannot do it: 0, and 1 in CI.
+    """
     if command[:1] == ["--inside"]:
         return _inside(Path(command[1]), command[2:])
     missing = [name for name in NEEDED if shutil.which(name) is None]
     if missing or os.geteuid() != 0:
         sys.stderr.write(f"not tried: {'needs ' + ', '.join(missing) if missing else 'only root can'}\n")
-        return 0
+        return 1 if in_ci() else 0
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pilotage" / "compose"
     subprocess.run([HERE / "stand-ins" / "make", folder], check=True, timeout=MAKE_TIMEOUT)
     inside = ["unshare", "--net", sys.executable, __file__, "--inside", str(folder), *command]

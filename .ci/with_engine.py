@@ -11,6 +11,8 @@ import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
+from building import in_ci
+
 from orchestrator.domain.errors import PilotageError
 from orchestrator.sandbox.engine import ensure_engine
 
@@ -24,7 +26,7 @@ def main(command: list[str]) -> int:
         try:
             environ["DOCKER_HOST"] = stack.enter_context(ensure_engine(Path(folder)))
         except PilotageError as error:
-            if os.environ.get("CI", "").strip().lower() not in ("", "0", "false"):
+            if in_ci():
                 sys.stderr.write(f"no Docker engine, and this is CI, where nothing may be skipped: {error}\n")
                 return 1
             sys.stderr.write(f"no Docker engine, tests that need one are skipped: {error}\n")

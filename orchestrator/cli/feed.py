@@ -74,8 +74,13 @@ class Feed:
         self._stage = stage
         self._silence = silence
         self._items: queue.Queue[Event | CliError] = queue.Queue(maxsize=10_000)
+        self._closed = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
+
+    def close(self) -> None:
+        """Ask nothing more; a connection that is open ends with the server's next word."""
+        self._closed.set()
 
     def next(self, timeout: float) -> Event | None:
         """Wait for the next event; None when there is none in time. :raises CliError: following is given up."""
@@ -99,13 +104,16 @@ class Feed:
                 self._items.put(error)
                 return
             except Unavailable as error:
+                if self._closed.is_set():
+                    return
                 failures += 1
                 if self._still_there():
                     heard = time.monotonic()
                 elif time.monotonic() - heard > PATIENCE:
                     self._items.put(unreachable(self._api.url, error))
                     return
-            time.sleep(PAUSES[min(failures, len(PAUSES) - 1)])
+            if self._closed.wait(PAUSES[min(failures, len(PAUSES) - 1)]):
+                return
 
     def _connection(self) -> bool:
         """Follow one connection to its end; tell whether the run's end was seen."""

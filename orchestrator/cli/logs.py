@@ -61,13 +61,13 @@ def _present(api: Api, reading: Reading) -> Generator[Json, None, None]:
 
 
 def _followed(api: Api, reading: Reading) -> Generator[Json, None, None]:
-    feed = Feed(api, reading.run, reading.after, reading.stage)
-    while True:
-        event = feed.next(PATIENCE)
-        if event is not None and event.kind == "line":
-            yield {"n": event.id, **event.data}
-        elif event is not None and event.kind == "end":
-            return
+    with closing(Feed(api, reading.run, reading.after, reading.stage)) as feed:
+        while True:
+            event = feed.next(PATIENCE)
+            if event is not None and event.kind == "line":
+                yield {"n": event.id, **event.data}
+            elif event is not None and event.kind == "end":
+                return
 
 
 def _tell(line: Json, output: Format) -> None:

@@ -1,6 +1,7 @@
 """Watch a run to its end: read its state first, follow it then, and end with the code that its state means."""
 
 import time
+from contextlib import closing
 from dataclasses import dataclass
 
 from orchestrator.cli import summary
@@ -37,7 +38,8 @@ def watch(api: Api, run_id: int, wish: Watch) -> Code:
     try:
         view.show(run)
         if not is_final(run):
-            run, code = _follow(api, run, wish, view)
+            with closing(Feed(api, run_id)) as feed:
+                run, code = _follow(feed, run, wish, view)
     except KeyboardInterrupt:
         code = Code.DETACHED
     except CliError as error:
@@ -48,8 +50,7 @@ def watch(api: Api, run_id: int, wish: Watch) -> Code:
     return _end(api, run, code, wish)
 
 
-def _follow(api: Api, run: Json, wish: Watch, view: View) -> tuple[Json, Code | None]:
-    feed = Feed(api, int(run["id"]))
+def _follow(feed: Feed, run: Json, wish: Watch, view: View) -> tuple[Json, Code | None]:
     deadline = time.monotonic() + wish.timeout if wish.timeout is not None else None
     quiet_since = time.monotonic()
     while not is_final(run):

@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
-from orchestrator.store.runs import ACTIVE
+from orchestrator.store.runs import ACTIVE, IS_ACTIVE
 from orchestrator.store.schema import runs
 
 LEASE = 20.0
@@ -59,7 +59,7 @@ def expired(connection: Connection, now: float, limit: int = 100) -> list[int]:
     """List runs whose worker has vanished."""
     statement = (
         select(runs.c.id)
-        .where(runs.c.state.in_(ACTIVE), runs.c.lease_until.is_not(None), runs.c.lease_until < now)
+        .where(IS_ACTIVE, runs.c.lease_until.is_not(None), runs.c.lease_until < now)
         .order_by(runs.c.lease_until)
         .limit(limit)
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Select, bindparam, func, select, text, union_all
 
 from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, StageName, StageState
-from orchestrator.store.runs import load_many
+from orchestrator.store.runs import IS_ACTIVE, load_many
 from orchestrator.store.schema import environments, notifications, runs, stages, wakes
 
 _CHUNK = 100
@@ -33,13 +33,11 @@ class ActiveRun:
     landed_at: float | None
 
 
-# Spelt out: the index is for these rows only, and a parameter would hide from the planner that they are.
-_IS_ACTIVE = text("runs.state IN ('queued', 'running', 'waiting')")
-_ACTIVE = select(runs.c.id, runs.c.app, runs.c.environment, runs.c.state, runs.c.lease_until).where(_IS_ACTIVE)
+_ACTIVE = select(runs.c.id, runs.c.app, runs.c.environment, runs.c.state, runs.c.lease_until).where(IS_ACTIVE)
 _PASSED = (
     select(stages.c.run_id, stages.c.name, stages.c.finished_at)
     .join(runs, runs.c.id == stages.c.run_id)
-    .where(_IS_ACTIVE, stages.c.state.in_(("succeeded", "skipped")))
+    .where(IS_ACTIVE, stages.c.state.in_(("succeeded", "skipped")))
 )
 _DUE = select(wakes.c.run_id, wakes.c.due_at).where(wakes.c.due_at <= bindparam("now"))
 _PENDING = (

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, bindparam, case, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from orchestrator.store.runs import IS_ACTIVE
 from orchestrator.store.schema import runs, wakes
 
 REPEAT = 15.0
@@ -75,7 +76,7 @@ def without(connection: Connection, now: float, limit: int = 200) -> list[int]:
     statement = (
         select(runs.c.id)
         .outerjoin(wakes, wakes.c.run_id == runs.c.id)
-        .where(runs.c.state.in_(("queued", "running", "waiting")), wakes.c.run_id.is_(None))
+        .where(IS_ACTIVE, wakes.c.run_id.is_(None))
         .where(or_(runs.c.lease_until.is_(None), runs.c.lease_until < now), ~waiting_for_somebody)
         .limit(limit)
     )

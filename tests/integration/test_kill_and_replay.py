@@ -190,7 +190,7 @@ def prove(chaos: Chaos, run_id: int, crashes: int) -> None:
     assert sum(told.values()) <= 2 + crashes
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(400)
 def test_a_worker_killed_after_any_transaction_of_a_run_leaves_nothing_twice(chaos: Chaos) -> None:
     """Each run is killed once in each part of its way, after the same number of that part's transactions."""
     number, survivors, killed_at = 0, 0, Counter[str]()

@@ -18,6 +18,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.support.needs import require
+
 ROOT = Path(__file__).parents[2]
 CHARTS = ROOT / "charts"
 TOOLS = ROOT / ".venv/tools"
@@ -99,9 +101,7 @@ def documents(text: str) -> list[Any]:
 def need(tool: str) -> Path:
     """Return a program of ``.venv/tools``; without it skip, or fail on the build server."""
     path = TOOLS / tool
-    if not path.exists():
-        missing = f"no {path.relative_to(ROOT)}; run `make setup`"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(missing)
+    require(path.exists(), f"no {path.relative_to(ROOT)}; run `make setup`")
     return path
 
 

@@ -1,8 +1,6 @@
 """A real Prometheus (Debian's package) on loopback that scrapes one address every second."""
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,13 +8,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import pytest
 import yaml
 
 from orchestrator.cli.product import free_address
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.dashboards import RULES
+from tests.support.needs import require_program
 from tests.support.whole_loop import until
 from workers.clients.http import Http
 
@@ -65,10 +63,7 @@ class Prometheus:
 @contextmanager
 def prometheus(folder: Path, target: str) -> Iterator[Prometheus]:
     """Run Prometheus with our rules while the block runs. `target`: the address of what it scrapes."""
-    if shutil.which("prometheus") is None:
-        if os.environ.get("CI") == "true":
-            pytest.fail("no prometheus; install Debian's package")
-        pytest.skip("no prometheus")
+    require_program("prometheus")
     folder.mkdir(parents=True, exist_ok=True)
     scrape = {"job_name": "pilotage", "static_configs": [{"targets": [urlsplit(target).netloc]}]}
     config = {

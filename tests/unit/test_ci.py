@@ -1,4 +1,4 @@
-"""What is missing on a machine fails the run in CI and is skipped elsewhere: three places, one rule."""
+"""What is missing on a machine fails the run in CI and is skipped elsewhere: wherever that is asked."""
 
 import os
 import shutil
@@ -32,6 +32,15 @@ def test_a_command_that_gets_no_engine(tmp_path: Path, value: str, fails: bool) 
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == ((1, "") if fails else (0, "ran\n"))
     assert done.stderr.startswith("no Docker engine, ")
+
+
+@pytest.mark.parametrize(("value", "fails"), TABLE)
+def test_a_command_that_gets_no_compose(tmp_path: Path, value: str, fails: bool) -> None:
+    environ = {"PATH": str(tmp_path), "CI": value}
+    command = [sys.executable, ".ci/with_compose.py", "never"]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == int(fails)
+    assert done.stderr.startswith("not tried: needs docker, ")
 
 
 @pytest.mark.parametrize("value", SET)
