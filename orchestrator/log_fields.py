@@ -69,8 +69,6 @@ FIELDS: dict[str, LogField] = {
     "method": LogField("keyword", "The HTTP method."),
     "path": LogField("keyword", "The path that was asked for, without the query."),
     "status": LogField("long", "The HTTP status of the answer."),
-    "old_runs": LogField("long", "Runs whose logs and messages were removed because of their age."),
-    "old_deliveries": LogField("long", "Deliveries that were removed because of their age."),
     "remote": LogField("keyword", "The address that asked."),
     "actor": LogField("keyword", "Who asked: the name of the API token."),
     "err_type": LogField("keyword", "The class of the exception."),

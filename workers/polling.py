@@ -80,4 +80,5 @@ class Tidying:
             log.warning("old records not removed", reason=error.reason.value, detail=error.evidence)
             return
         if removed.runs or removed.deliveries:
-            log.info("old records removed", old_runs=removed.runs, old_deliveries=removed.deliveries)
+            told = f"{removed.deliveries} deliveries, logs and messages of {removed.runs} runs"
+            log.info("old records removed", detail=told)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from orchestrator.cli import command
+from orchestrator.domain.runs import StageName
 from tests.support.configs import ENVIRON, VALID, look
 from workers.notifiers.webhook import sign
 
@@ -108,6 +109,19 @@ def test_a_curl_example_names_a_call_of_the_api(block: str) -> None:
         found = [rule for rule in calls if re.fullmatch(re.sub(r"\{\w+\}", "[^/]+", rule), path)]
         method = words[words.index("-X") + 1].lower() if "-X" in words else "get"
         assert any(method in calls[rule] for rule in found), words
+
+
+def test_the_excerpt_of_the_demo_goes_through_every_stage() -> None:
+    text = (
+        (ROOT / "README.md").read_text(encoding="utf-8").partition("<!-- demo-excerpt -->")[2].partition("```\n")[0]
+    )
+    pushes = text.split("── git push")[1:]
+
+    assert len(pushes) == 2
+    for push in pushes:
+        told = re.findall(r"^   (.) (\w+) +\w+", push, re.MULTILINE)
+        assert [name for _, name in told if name in tuple(StageName)] == list(StageName)
+        assert {sign for sign, name in told if name in tuple(StageName)} <= {"✓", "✗"}
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
