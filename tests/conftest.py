@@ -4,12 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from _pytest import runner
 
 from tests.support import journals
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Send our log the way of the standard library, where pytest captures it per test."""
+    # Threads of the stand-ins read the environment at any time, and it must not change under them: `requests` goes
+    # through all of it for proxies, and a variable that goes away meanwhile is an error there.
+    runner._update_current_test_var = lambda _item, _when: None
     journals.install()
 
 
