@@ -30,7 +30,7 @@ class Policy:
 
 POLICIES: Mapping[StageName, Policy] = {
     StageName.CHECK: Policy(attempts=6, timeout=300),
-    StageName.BUILD: Policy(attempts=4, timeout=1800),
+    StageName.BUILD: Policy(attempts=6, timeout=1800),
     StageName.PUSH: Policy(attempts=8, timeout=1800),
     StageName.SCAN: Policy(attempts=0, cap=15, timeout=600),
     StageName.COMMIT: Policy(attempts=8, timeout=900),

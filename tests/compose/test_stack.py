@@ -62,4 +62,4 @@ def test_a_worker_that_was_started_again_finds_harbor_again(stack: Stack, tmp_pa
 
     run = stack.run_of(stack.push(tmp_path, f"Hello again from Compose {stack.version}"), 180)
 
-    assert run["state"] == "succeeded"
+    assert run["state"] == "succeeded", run["sentence"]

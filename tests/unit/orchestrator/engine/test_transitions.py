@@ -162,11 +162,12 @@ def test_trouble_is_retried_after_growing_pauses_or_as_the_service_asks() -> Non
 
 
 def test_trouble_that_lasts_ends_the_run_with_its_own_reason() -> None:
+    most = POLICIES[BUILD].attempts
     run = working()
-    run = replace(run, stages=tuple(replace(s, attempt=4) if s.name is BUILD else s for s in run.stages))
+    run = replace(run, stages=tuple(replace(s, attempt=most) if s.name is BUILD else s for s in run.stages))
     decision = advance(run, Troubled(stage=BUILD, reason=Reason.ENGINE_UNAVAILABLE, detail="refused"), NOW)
     assert (decision.run.state, decision.run.reason) == (RunState.FAILED, Reason.ENGINE_UNAVAILABLE)
-    assert decision.run.detail == "refused (4 attempts)"
+    assert decision.run.detail == f"refused ({most} attempts)"
 
 
 def test_unlimited_patience_ends_at_the_deadline() -> None:
