@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 import multiprocessing
+import os
 import re
 import shutil
 import socket
@@ -151,9 +152,14 @@ def ours(folder: Path) -> Iterator[str]:
     migrate.upgrade(database)
     database.dispose()
     parts = assembly.Parts(settings, Broker(""))
-    server = multiprocessing.get_context("fork").Process(
-        target=lambda: Httpd(lambda: assembly.webhooks_app(parts), address).run()
-    )
+
+    def serve() -> None:
+        with (folder / "webhooks.log").open("wb") as log:
+            os.dup2(log.fileno(), 1)  # as a service manager does: the lines are written, to a file
+        assembly.log_as("webhooks", settings)
+        Httpd(lambda: assembly.webhooks_app(parts), address).run()
+
+    server = multiprocessing.get_context("fork").Process(target=serve)
     server.start()
     try:
         _wait(address)
