@@ -10,7 +10,8 @@ from orchestrator.sandbox.githttp import Fault
 from orchestrator.sandbox.platform import GITOPS, SOURCE
 from tests.support.databases import postgres_database, postgres_url
 from tests.support.engine import require_engine
-from tests.support.whole_loop import FINAL, Json, Loop, succeeded, summary, until, whole_loop
+from tests.support.waiting import until
+from tests.support.whole_loop import FINAL, Json, Loop, succeeded, summary, whole_loop
 
 __all__ = ["postgres_url"]
 

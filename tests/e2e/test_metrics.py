@@ -8,7 +8,8 @@ import pytest
 from orchestrator.sandbox import samples
 from tests.support.dashboards import queries, rules, variables
 from tests.support.prometheus import Prometheus, prometheus
-from tests.support.whole_loop import Loop, succeeded, until
+from tests.support.waiting import until
+from tests.support.whole_loop import Loop, succeeded
 
 PLACE = f'app="{samples.APP}",env="watched"'
 RANGE = {"app": samples.APP, "env": "watched", "__range": "10m", "__rate_interval": "1m"}

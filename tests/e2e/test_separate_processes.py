@@ -15,7 +15,8 @@ from tests.support.engine import require_engine
 from tests.support.journals import bad_lines
 from tests.support.processes import children
 from tests.support.separate import COMMANDS, Separate, separate
-from tests.support.whole_loop import FINAL, Json, gitops_commits, remove_images, stage_of, succeeded, until
+from tests.support.waiting import until
+from tests.support.whole_loop import FINAL, Json, gitops_commits, remove_images, stage_of, succeeded
 
 __all__ = ["postgres_url"]
 

@@ -9,7 +9,8 @@ from orchestrator.sandbox.faults import HttpFault
 from orchestrator.sandbox.forge_hooks import HookFault
 from orchestrator.sandbox.githttp import Fault
 from orchestrator.sandbox.platform import GITOPS, ROBOT_SECRET, SOURCE
-from tests.support.whole_loop import KOREAN_BRANCH, Loop, containers, stage_of, succeeded, until
+from tests.support.waiting import until
+from tests.support.whole_loop import KOREAN_BRANCH, Loop, containers, stage_of, succeeded
 
 Event = tuple[int, str]
 

@@ -26,7 +26,8 @@ from orchestrator.store import runs
 from tests.support.databases import sqlite_database
 from tests.support.engine import require_engine
 from tests.support.processes import children
-from tests.support.whole_loop import Loop, gitops_commits, remove_images, stage_of, succeeded, until, whole_loop
+from tests.support.waiting import until
+from tests.support.whole_loop import Loop, gitops_commits, remove_images, stage_of, succeeded, whole_loop
 
 KILLED = -9
 PAUSE = 0.3

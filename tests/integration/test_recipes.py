@@ -14,7 +14,7 @@ BLOCK = re.compile(r"<!-- recipe (\w+): (create|replace) ([\w./-]+)(?:: (.*?))? 
 COPIED = ("orchestrator", "webhooks", "workers", "tests/contract", "tests/support", "pyproject.toml")
 CHECKS = {
     "forge": ["tests/contract/test_forges.py", "-k", "acme or payloads_of_our_own"],
-    "notifier": ["tests/contract/test_notifiers.py", "-k", "acme or defaults"],
+    "notifier": ["tests/contract/notifiers", "-k", "acme or defaults"],
     "stage": ["tests/contract/test_stages.py"],
 }
 

@@ -24,7 +24,8 @@ from tests.support.collector import Collector, collector
 from tests.support.contracts import ROOT
 from tests.support.databases import sqlite_database
 from tests.support.journals import Logged
-from tests.support.worker import QUEUE, running, settings_of, until
+from tests.support.waiting import until
+from tests.support.worker import QUEUE, running, settings_of
 from workers.application import make_celery
 from workers.messenger import Messenger
 from workers.tasks import LOOK

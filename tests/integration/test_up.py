@@ -16,7 +16,7 @@ from orchestrator.cli.product import Product, free_address
 from tests.support.configs import ENVIRON
 from tests.support.offline import configuration, product
 from tests.support.processes import children
-from tests.support.whole_loop import until
+from tests.support.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,8 @@ from orchestrator.store.database import Database
 from tests.support.databases import sqlite_database
 from tests.support.factories import make_settings
 from tests.support.journals import bad_lines
-from tests.support.worker import QUEUE, running, until
+from tests.support.waiting import until
+from tests.support.worker import QUEUE, running
 from workers.application import make_celery
 from workers.tasks import LOOK
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli.api import Api
-from tests.support.whole_loop import until
+from tests.support.waiting import until
 
 CORE = ("web", "webhooks", "relay", "worker-build", "worker-deploy", "redis", "postgres")
 DEMO = ("sandbox", "door-build", "door-deploy")

@@ -15,7 +15,7 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.dashboards import RULES
 from tests.support.needs import require_program
-from tests.support.whole_loop import until
+from tests.support.waiting import until
 from workers.clients.http import Http
 
 

@@ -18,7 +18,7 @@ from orchestrator.sandbox.platform import Platform
 from orchestrator.store import runs
 from orchestrator.store.database import Database
 from tests.support.needs import require
-from tests.support.whole_loop import until
+from tests.support.waiting import until
 from workers.clients.http import Http
 
 COMMANDS = {

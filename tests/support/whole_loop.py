@@ -5,12 +5,11 @@ import json
 import os
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import docker
 import yaml
@@ -22,26 +21,12 @@ from orchestrator.sandbox import chat as chat_stand_in
 from orchestrator.sandbox import samples
 from orchestrator.sandbox.platform import GITOPS, SOURCE, Platform
 from tests.support.journals import bad_lines
+from tests.support.waiting import DEADLINE, until
 
 Json = dict[str, Any]
-T = TypeVar("T")
 FINAL = ("succeeded", "failed", "cancelled")
-DEADLINE = 60.0
-"""Seconds that anything in these tests may take on a busy machine."""
 KOREAN_BRANCH = "배포/서울"
 CALLBACK_SECRET = chat_stand_in.SECRET
-
-
-def until(look: Callable[[], T | None], what: str, seconds: float = DEADLINE) -> T:
-    """Look again and again until there is something true; fail with `what` after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while True:
-        found = look()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(0.05)  # the product is another process; there is no event to wait for
 
 
 class Loop:

@@ -26,17 +26,6 @@ from workers import shell
 from workers.stages.order import Order, Tools
 
 QUEUE = "build"
-DEADLINE = 60.0
-"""Seconds that anything here may take on a busy machine."""
-
-
-def until(look: Callable[[], bool], what: str, seconds: float = DEADLINE) -> None:
-    """Look again and again until it is so."""
-    deadline = time.monotonic() + seconds
-    while not look():
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
-        time.sleep(0.05)  # another process does it; there is no event to wait for
 
 
 @contextmanager

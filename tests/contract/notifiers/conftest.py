@@ -1,0 +1,15 @@
+"""A chat that is told."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from orchestrator.sandbox.chat import SandboxChat
+
+
+@pytest.fixture
+def chat() -> Iterator[SandboxChat]:
+    started = SandboxChat()
+    started.start()
+    yield started
+    started.stop()

@@ -1,0 +1,86 @@
+"""What holds for every kind of channel."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.messages import KINDS, Message
+from orchestrator.domain.reasons import Reason
+from orchestrator.sandbox.chat import SandboxChat
+from orchestrator.sandbox.chat_rules import block_problems, unknown_escapes
+from orchestrator.sandbox.faults import HttpFault
+from tests.support.messages import ALL, FAILED, HUGE, NASTY, STARTED, channel_to, spoiled
+from tests.support.telling import KIND_NAMES, tell
+from workers.notifiers.table import NOTIFIERS
+
+
+def test_every_kind_of_channel_has_a_notifier_that_keeps_to_its_defaults() -> None:
+    assert {name: notifier.kind for name, notifier in NOTIFIERS.items()} == KINDS
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+@pytest.mark.parametrize("message", ALL, ids=lambda message: message.type)
+def test_every_state_arrives(chat: SandboxChat, kind: str, message: Message) -> None:
+    tell(message, channel_to(chat, kind))
+
+    assert [one.status for one in chat.arrived] in ([200], [204])
+    assert "42" in chat.arrived[0].body.decode()
+
+
+@pytest.mark.parametrize("kind", ["slack", "slack-api"])
+@pytest.mark.parametrize("text", [NASTY, HUGE], ids=["nasty", "huge"])
+@pytest.mark.parametrize("message", ALL, ids=lambda message: message.type)
+def test_words_of_users_neither_ping_nor_break_the_limits(
+    chat: SandboxChat, kind: str, text: str, message: Message
+) -> None:
+    tell(spoiled(message, text), channel_to(chat, kind))
+
+    body = chat.arrived[0].json()
+    assert block_problems(body["blocks"]) == []
+    assert len(body["text"]) < 4000
+    everything = json.dumps(body, ensure_ascii=False)
+    assert list(unknown_escapes(everything)) == []
+    assert "@here" not in everything
+    assert chat.slack.shown[0].blocks
+
+
+def test_a_callback_stays_below_20_kb_whatever_is_in_it(chat: SandboxChat) -> None:
+    tell(spoiled(FAILED, HUGE), channel_to(chat, "webhook"))
+
+    assert len(chat.arrived[0].body) < 20_000
+    assert chat.callbacks.taken[0].data["run"] == 42
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_a_channel_says_itself_how_long_to_wait(chat: SandboxChat, kind: str) -> None:
+    chat.faults.add(HttpFault(status=429, headers={"Retry-After": "30"}, body='{"ok":false,"error":"ratelimited"}'))
+
+    with pytest.raises(Unavailable) as caught:
+        tell(STARTED, channel_to(chat, kind))
+
+    assert caught.value.retry_after == 30
+    assert caught.value.reason is Reason.NOTIFY_UNAVAILABLE
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+@pytest.mark.parametrize("drop", ["before", "after"])
+def test_a_cut_connection_says_nothing_about_the_message(chat: SandboxChat, kind: str, drop: str) -> None:
+    chat.faults.add(HttpFault(drop=drop))
+
+    with pytest.raises(Unavailable) as caught:
+        tell(STARTED, channel_to(chat, kind))
+
+    assert len(chat.arrived) == 1
+    assert "opensonlythesandbox" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_loopback_is_refused_unless_it_is_allowed(chat: SandboxChat, kind: str) -> None:
+    channel = replace(channel_to(chat, kind), allow_private=False)
+    with pytest.raises(Refused) as caught:
+        tell(STARTED, channel)
+
+    assert caught.value.reason is Reason.NOTIFY_REFUSED
+    assert chat.arrived == []

@@ -1,0 +1,98 @@
+"""Slack's Web API: one message per run, edited in place."""
+
+import json
+
+import pytest
+
+from orchestrator.domain.apps import Secret
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.sandbox.chat import CHANNEL, SandboxChat
+from orchestrator.sandbox.faults import HttpFault
+from tests.support.messages import FAILED, PROGRESSED, STARTED, SUCCEEDED, channel_to
+from tests.support.telling import API_ERRORS, tell
+
+
+def test_a_run_is_one_message_that_is_edited_in_place(chat: SandboxChat) -> None:
+    channel = channel_to(chat, "slack-api")
+    reference = ""
+    for message in (STARTED, PROGRESSED, PROGRESSED, SUCCEEDED):
+        reference = tell(message, channel, reference).reference
+
+    [shown] = chat.slack.shown
+    assert json.loads(reference) == {"channel": CHANNEL, "ts": shown.ts}
+    assert shown.edits == 3
+    assert "Deployed: plate-web to stg" in shown.text
+
+
+def test_a_failure_is_told_again_in_the_thread_because_an_edit_makes_no_sound(chat: SandboxChat) -> None:
+    channel = channel_to(chat, "slack-api")
+    reference = tell(STARTED, channel).reference
+    tell(FAILED, channel, reference)
+
+    parent, reply = chat.slack.shown
+    assert "Deploy failed" in parent.text
+    assert (reply.thread_ts, reply.broadcast) == (parent.ts, True)
+    assert "ImagePullBackOff" in reply.text
+
+
+def test_a_failure_that_is_the_first_message_needs_no_thread(chat: SandboxChat) -> None:
+    tell(FAILED, channel_to(chat, "slack-api"))
+
+    assert len(chat.slack.shown) == 1
+
+
+@pytest.mark.parametrize("previous", ["not json", "[]", '{"channel": "C1"}', '{"channel": "C1", "ts": 1.5}'])
+def test_a_reference_that_cannot_be_read_counts_as_none(chat: SandboxChat, previous: str) -> None:
+    sent = tell(STARTED, channel_to(chat, "slack-api"), previous)
+
+    assert json.loads(sent.reference)["channel"] == CHANNEL
+
+
+def test_a_message_that_somebody_deleted_is_posted_anew(chat: SandboxChat) -> None:
+    channel = channel_to(chat, "slack-api")
+    reference = tell(STARTED, channel).reference
+    chat.slack.forget(json.loads(reference)["ts"])
+
+    renewed = tell(SUCCEEDED, channel, reference).reference
+
+    assert renewed != reference
+    assert [one.ts for one in chat.slack.shown] == [json.loads(renewed)["ts"]]
+
+
+@pytest.mark.parametrize("code", ["message_not_found", "cant_update_message", "edit_window_closed"])
+def test_a_message_that_cannot_be_edited_is_posted_anew(chat: SandboxChat, code: str) -> None:
+    channel = channel_to(chat, "slack-api")
+    reference = tell(STARTED, channel).reference
+    chat.faults.add(HttpFault(where="update", status=200, body=json.dumps({"ok": False, "error": code})))
+
+    tell(SUCCEEDED, channel, reference)
+
+    assert [one.edits for one in chat.slack.shown] == [0, 0]
+
+
+@pytest.mark.parametrize(("code", "error"), API_ERRORS)
+@pytest.mark.parametrize("method", ["chat.postMessage", "chat.update"])
+def test_an_http_200_of_the_web_api_can_be_a_no(
+    chat: SandboxChat, code: str, error: type[Exception], method: str
+) -> None:
+    channel = channel_to(chat, "slack-api")
+    reference = tell(STARTED, channel).reference if method == "chat.update" else ""
+    chat.faults.add(HttpFault(where=method, status=200, body=json.dumps({"ok": False, "error": code})))
+
+    with pytest.raises(error, match=f"team: {code}"):
+        tell(SUCCEEDED, channel, reference)
+
+
+def test_a_wrong_bot_token_is_final_and_not_shown(chat: SandboxChat) -> None:
+    with pytest.raises(Refused, match="invalid_auth") as caught:
+        tell(STARTED, channel_to(chat, "slack-api", secret=Secret("xoxb-wrong")))
+
+    assert "xoxb-wrong" not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [200, 404])
+def test_a_page_instead_of_slacks_answer_is_not_a_no(chat: SandboxChat, status: int) -> None:
+    chat.faults.add(HttpFault(status=status, body="<html>maintenance</html>"))
+
+    with pytest.raises(Unavailable):
+        tell(STARTED, channel_to(chat, "slack-api"))

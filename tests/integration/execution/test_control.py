@@ -1,0 +1,105 @@
+"""What people do to runs: cancel, hold, repeat, promote, approve, roll back."""
+
+import pytest
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Fail, RunState, StageName
+from orchestrator.engine.facts import Fact, Reported, Stopped
+from orchestrator.services.control import NotPossible
+from orchestrator.store import changes
+from orchestrator.store.database import now
+from tests.support.executing import World, two_places
+
+
+def test_cancel_stops_a_waiting_run_at_once_and_a_working_one_at_its_next_checkpoint(world: World) -> None:
+    world.push(1)
+    world.wait(world.until(1, StageName.HEALTH))
+    assert world.control.cancel(1, "mina").state is RunState.CANCELLED
+    world.push(2)
+    working = world.until(2, StageName.BUILD)
+    assert world.control.cancel(2, "mina").state is RunState.RUNNING
+    assert world.one.is_unwanted(working)
+    world.one.report(working, Stopped(stage=StageName.BUILD), "build")
+    assert world.run(2).detail == "cancelled by mina"
+
+
+def test_a_hold_keeps_runs_waiting_until_it_is_released(world: World) -> None:
+    world.control.hold("plate-web", "stg", "freeze", "mina")
+    world.push(1)
+    assert world.done(world.begin(1)) is None
+    assert world.run(1).reason is Reason.ON_HOLD
+    world.due()
+    world.control.release("plate-web", "stg")
+    assert world.due() == {1}
+    world.finish(world.begin(1))
+    assert world.run(1).state is RunState.SUCCEEDED
+
+
+def test_a_rerun_is_a_new_run_that_names_the_first(world: World) -> None:
+    world.push(1)
+    failed: Fact = Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.ARGOCD_FORBIDDEN))
+    world.one.report(world.begin(1), failed, "build")
+    again = world.control.rerun(1, "mina", "build")
+    third = world.control.rerun(1, "mina") if world.run(again).state.final else None
+    assert third is None
+    run = world.run(again)
+    assert (run.rerun_of, run.attempt, run.commit) == (1, 2, world.run(1).commit)
+    assert run.from_stage == "build"
+
+
+def test_what_is_proven_in_one_environment_is_brought_to_the_next(world: World) -> None:
+    two_places(world)
+    world.push(1)
+    check = world.begin(1)
+    world.finish(world.done(check, image="h/p:t", digest="sha256:1"))
+    promotion = world.run(2)
+    assert (promotion.environment, promotion.trigger, promotion.digest) == ("prod", "promotion", "sha256:1")
+    world.finish(world.begin(2))
+    assert world.run(2).state is RunState.SUCCEEDED
+
+
+def test_a_promotion_that_needs_approval_waits_for_it_and_gives_way_to_a_newer_one(world: World) -> None:
+    two_places(world, approval=True)
+    for number in (1, 2):
+        world.push(number)
+    world.finish(world.begin(1))
+    assert world.done(world.begin(3)) is None
+    assert world.run(3).reason is Reason.AWAITING_APPROVAL
+    world.finish(world.begin(2))
+    assert (world.run(3).state, world.run(3).superseded_by) == (RunState.CANCELLED, 4)
+    assert world.done(world.begin(4)) is None
+    world.control.approve(4, "mina")
+    assert 4 in world.due()
+    world.finish(world.begin(4))
+    assert world.run(4).state is RunState.SUCCEEDED
+
+
+def test_a_run_whose_change_is_being_pushed_is_cancelled_only_after_it_landed(world: World) -> None:
+    world.push(1)
+    world.wait(world.until(1, StageName.COMMIT))
+    with world.database.write() as connection:
+        changes.submit(connection, 1, "gitops#main", {}, now())
+        changes.take_batch(connection, "gitops#main")
+    assert world.control.cancel(1, "mina").state is RunState.WAITING
+    assert world.done(world.begin(1), gitops_commit="c" * 40) is None
+    run = world.run(1)
+    assert (run.state, run.committed) == (RunState.CANCELLED, True)
+    assert run.detail == "cancelled by mina after its change was committed"
+
+
+def test_a_rollback_brings_back_the_image_before_as_a_new_run(world: World) -> None:
+    for number in (1, 2):
+        world.push(number)
+        world.finish(world.done(world.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    run = world.run(world.control.rollback("plate-web", "stg", "mina", None))
+    assert (run.trigger, run.image, run.digest, run.commit) == ("rollback", "h/p:1", "sha256:1", f"{1:040x}")
+    world.finish(world.begin(run.id))
+    back = world.run(world.control.rollback("plate-web", "stg", "mina", 2))
+    assert back.digest == "sha256:2"
+
+
+def test_there_must_be_something_to_roll_back_to(world: World) -> None:
+    with pytest.raises(NotPossible, match="nothing else was proven yet"):
+        world.control.rollback("plate-web", "stg", "mina", None)
+    with pytest.raises(NotPossible, match="run 9 has not been proven"):
+        world.control.rollback("plate-web", "stg", "mina", 9)

@@ -1,0 +1,97 @@
+"""What a delivery or a moved head leads to, on both databases."""
+
+import threading
+from typing import Any
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import RunState
+from orchestrator.services.control import Wish
+from tests.support.executing import World, two_places
+from tests.support.factories import make_app, make_environment
+
+
+def test_a_push_becomes_a_queued_run_that_is_due_at_once(world: World) -> None:
+    answer = world.push(1)
+    assert answer["runs"] == [1]
+    assert world.run(1).state is RunState.QUEUED
+    assert world.due() == {1}
+    assert world.due() == set(), "published once, until a worker takes it or it counts as lost"
+
+
+def test_a_delivery_that_comes_again_answers_with_the_same_run(world: World) -> None:
+    first = world.push(1)
+    again = world.push(1)
+    other_hook = world.push(1, key="another-hook")
+    assert again == {"delivery": first["delivery"], "duplicate": True, "runs": [1]}
+    assert (other_hook["duplicate"], other_hook["runs"]) == (True, [1])
+    assert world.push(1, key="another-hook")["runs"] == [1]
+
+
+def test_going_back_to_an_earlier_commit_is_a_push_of_its_own(world: World) -> None:
+    world.push(1)
+    world.push(2)
+    assert world.push(1, key="force-push", before=2)["runs"] == [3]
+
+
+def test_fifty_deliveries_at_once_are_all_recorded_once(world: World) -> None:
+    answers: list[Any] = []
+    threads = [
+        threading.Thread(target=lambda n=n: answers.append(world.push(n // 2, key=f"key-{n // 2}")))
+        for n in range(100)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    fresh = [answer["runs"][0] for answer in answers if "duplicate" not in answer]
+    assert sorted(fresh) == sorted(set(fresh))
+    assert len(fresh) == 50
+    assert len(answers) == 100
+
+
+def test_a_head_that_moved_without_a_hook_becomes_a_run(world: World) -> None:
+    app = world.settings.apps[0]
+    assert world.reconcile.head_seen(app, "main", "1" * 40) == [], "the first look only remembers"
+    assert world.reconcile.head_seen(app, "main", "1" * 40) == []
+    assert world.reconcile.head_seen(app, "main", "2" * 40) == [1]
+    assert world.run(1).trigger == "poll"
+    world.push(3)
+    assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [], "the hook came after all"
+
+
+def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(world: World) -> None:
+    guarded = make_app(environments=(make_environment(approval=True),))
+
+    world.reconcile.head_seen(guarded, "main", "1" * 40)
+    (made,) = world.reconcile.head_seen(guarded, "main", "2" * 40)
+
+    assert not world.run(made).approved
+
+
+def test_a_manual_run_waits_for_approval_where_the_environment_asks_for_it(world: World) -> None:
+    two_places(world, approval=True)
+    wish = Wish(app="plate-web", environment="prod", ref="main", actor="mina")
+    run_id = world.control.start(wish)
+    assert world.done(world.begin(run_id)) is None
+    assert world.run(run_id).reason is Reason.AWAITING_APPROVAL
+    world.control.approve(run_id, "jun")
+    world.finish(world.begin(run_id))
+    assert world.run(world.control.rerun(run_id, "mina")).approved, "it was approved before"
+
+
+def test_a_hook_that_comes_after_the_poll_leads_to_the_polled_run(world: World) -> None:
+    app = world.settings.apps[0]
+    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    assert world.reconcile.head_seen(app, "main", f"{2:040x}") == [1]
+    late = world.push(2)
+    assert (late["duplicate"], late["runs"]) == (True, [1])
+    assert world.push(3)["runs"] == [2]
+    assert world.push(2, key="back", before=3)["runs"] == [3], "back again is a push of its own"
+
+
+def test_a_push_that_asks_to_be_skipped_is_not_deployed_by_the_poll_either(world: World) -> None:
+    app = world.settings.apps[0]
+    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    assert world.push(2, skip="[skip ci]")["ignored"] == "skip"
+    assert world.reconcile.head_seen(app, "main", f"{2:040x}") == []
+    assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [1]

@@ -1,0 +1,73 @@
+"""How workers take runs, lose them, and go on."""
+
+import pytest
+
+from orchestrator.domain.errors import LeaseLost
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, RunState, StageName
+from orchestrator.engine.facts import Reported
+from orchestrator.services.execution import Execution
+from orchestrator.store import claims, wakes
+from orchestrator.store.database import now
+from tests.support.executing import QUIET, World
+from tests.support.factories import make_settings
+
+
+def test_a_run_goes_through_all_stages_to_success(world: World) -> None:
+    world.push(1)
+    world.finish(world.begin(1))
+    run = world.run(1)
+    assert (run.state, run.reason) == (RunState.SUCCEEDED, Reason.HEALTHY)
+    assert world.due() == set()
+
+
+def test_only_one_worker_gets_a_run(world: World) -> None:
+    world.push(1)
+    assert world.one.begin(1, "build") is not None
+    assert world.two.begin(1, "build") is None
+
+
+def test_a_deploy_worker_leaves_image_work_to_the_build_pool(world: World) -> None:
+    world.push(1)
+    check = world.one.begin(1, "deploy")
+    assert check is not None
+    assert world.one.report(check, Reported(stage=check.stage, outcome=Done()), "deploy") is None
+    with world.database.write() as connection:
+        assert wakes.take_due(connection, now()) == [(1, "build")]
+    build = world.two.begin(1, "build")
+    assert build is not None
+    assert build.stage is StageName.BUILD
+
+
+def test_what_a_worker_says_after_its_lease_was_taken_is_not_written(world: World) -> None:
+    world.push(1)
+    stale = world.begin(1)
+    with world.database.write() as connection:
+        claims.release(connection, 1)
+    current = world.two.begin(1, "build")
+    assert current is not None
+    with pytest.raises(LeaseLost):
+        world.done(stale)
+    assert world.run(1).current is not None
+    assert not world.one.heartbeat(stale)
+    assert world.two.heartbeat(current)
+
+
+def test_a_vanished_worker_s_run_is_taken_back_and_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    world.push(1)
+    world.until(1, StageName.BUILD)
+    assert world.reconcile.expired_leases() == []
+    monkeypatch.setattr("orchestrator.services.reconcile.clock", lambda: now() + claims.LEASE + 1)
+    assert world.reconcile.expired_leases() == [1]
+    run = world.run(1)
+    assert (run.state, run.reason) == (RunState.WAITING, Reason.RETRYING)
+    again = world.begin(1)
+    assert (again.stage, again.run.outputs["crashes"]) == (StageName.BUILD, 1)
+
+
+def test_an_environment_that_left_the_configuration_fails_its_runs(world: World) -> None:
+    world.push(1)
+    world.settings = make_settings(str(world.settings.state_dir), apps=())
+    gone = Execution(world.database, world.settings, QUIET, "worker-1")
+    assert gone.begin(1, "build") is None
+    assert (world.run(1).state, world.run(1).reason) == (RunState.FAILED, Reason.APP_REMOVED)

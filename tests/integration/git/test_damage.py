@@ -1,0 +1,149 @@
+"""One mirror for many workers, after crashes, and after damage."""
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.apps import Author
+from orchestrator.domain.errors import Cancelled, Unavailable
+from orchestrator.domain.reasons import Reason
+from tests.support.git_processes import NOBODY, cancel
+from tests.support.githttp import Forge, git
+from workers.clients.git import Draft, Mirror
+from workers.clients.git_lock import exclusive
+
+
+def test_several_workers_make_and_use_one_mirror_at_once(server: Forge, tmp_path: Path) -> None:
+    for number in range(4):
+        server.commit({"f": str(number)}, branch=f"b{number}")
+
+    def work(number: int) -> str:
+        return server.mirror(tmp_path / "state").fetch_branch(f"b{number % 4}")
+
+    with ThreadPoolExecutor(8) as pool:
+        heads = list(pool.map(work, range(16)))
+    assert heads == [server.head(f"b{number % 4}") for number in range(16)]
+    assert sorted(path.suffix for path in (tmp_path / "state" / "mirrors").iterdir()) == [".git", ".lock"]
+
+
+def test_a_fetch_waits_for_another_one_and_gives_up_in_time(server: Forge, mirror: Mirror) -> None:
+    mirror.fetch_branch("main")
+    with exclusive(mirror.folder.with_name(mirror.folder.name + ".lock"), 1.0):
+        with pytest.raises(Unavailable, match="another fetch"):
+            mirror.fetch_branch("main", timeout=0.2)
+        with pytest.raises(Cancelled):
+            mirror.fetch_branch("main", timeout=5.0, checkpoint=cancel)
+    assert mirror.fetch_branch("main", timeout=5.0) == server.head()
+
+
+def test_locks_that_killed_processes_left_do_not_stop_the_next_fetch(server: Forge, mirror: Mirror) -> None:
+    mirror.fetch_branch("main")
+    own = next(path for path in (mirror.folder / "refs" / "pilotage" / "branch").iterdir())
+    for lock in (own.with_name(own.name + ".lock"), mirror.folder / "packed-refs.lock", mirror.folder / "HEAD.lock"):
+        lock.touch()
+    (mirror.folder / "fast_import_crash_12").touch()
+    for ending in (".0123.new", ".4567.damaged"):
+        mirror.folder.with_name(mirror.folder.name + ending).mkdir()
+    newer = server.commit({"README.md": "newer\n"})
+    assert mirror.fetch_branch("main") == newer
+    assert list(mirror.folder.rglob("*.lock")) + list(mirror.folder.glob("fast_import*")) == []
+    assert sorted(path.suffix for path in mirror.folder.parent.iterdir()) == [".git", ".lock"]
+
+
+def _cut_head(folder: Path) -> None:
+    (folder / "HEAD").write_bytes(b"")
+
+
+def _cut_refs(folder: Path) -> None:
+    for ref in (folder / "refs" / "pilotage" / "branch").iterdir():
+        ref.write_bytes(b"")
+
+
+def _cut_objects(folder: Path) -> None:
+    for path in (folder / "objects").rglob("*"):
+        if path.is_file():
+            path.chmod(0o644)
+            path.write_bytes(b"")
+
+
+def _lose_objects(folder: Path) -> None:
+    for path in (folder / "objects").rglob("*"):
+        if path.is_file():
+            path.unlink()
+
+
+def _lose_half(folder: Path) -> None:
+    (folder / "HEAD").unlink()
+
+
+DAMAGES = [_cut_head, _cut_refs, _cut_objects, _lose_objects, _lose_half]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_mirror_is_made_again_by_the_next_fetch(server: Forge, mirror: Mirror, damage) -> None:  # type: ignore[no-untyped-def]
+    mirror.fetch_branch("main")
+    damage(mirror.folder)
+    newer = server.commit({"README.md": "newer\n"})
+    assert mirror.fetch_branch("main") == newer
+    assert mirror.read(newer, "web/app.py") == b"print()\n"
+
+
+@pytest.mark.parametrize("damage", [_cut_head, _cut_objects, _lose_objects, _lose_half])
+def test_reading_a_damaged_mirror_asks_for_a_retry_that_then_works(server: Forge, mirror: Mirror, damage) -> None:  # type: ignore[no-untyped-def]
+    commit = mirror.fetch_branch("main")
+    damage(mirror.folder)
+    with pytest.raises(Unavailable) as caught:
+        mirror.read(commit, "README.md")
+    assert caught.value.reason is Reason.SOURCE_UNAVAILABLE
+    assert "the local copy" in caught.value.evidence
+    mirror.fetch_commit(commit, "main")
+    assert mirror.read(commit, "README.md") == b"hello\n"
+
+
+def test_a_commit_without_its_files_does_not_count_as_here(server: Forge, mirror: Mirror) -> None:
+    commit = server.commit({"new.txt": "new\n"})
+    mirror.fetch_branch("main")
+    blob = git(server.repo, "rev-parse", f"{commit}:new.txt")
+    git(
+        mirror.folder,
+        "update-ref",
+        "-d",
+        next(iter(git(mirror.folder, "for-each-ref", "--format=%(refname)").split())),
+    )
+    (mirror.folder / "objects" / blob[:2] / blob[2:]).unlink()
+    assert not mirror.has(commit)
+    mirror.fetch_commit(commit, "main")
+    assert mirror.read(commit, "new.txt") == b"new\n"
+
+
+def test_a_mirror_that_became_slow_is_packed(server: Forge, mirror: Mirror) -> None:
+    assert not mirror.tidy(force=True)
+    head = mirror.fetch_branch("main")
+    assert not mirror.tidy()
+    assert mirror.tidy(force=True)
+    assert len(list((mirror.folder / "objects" / "pack").glob("*.pack"))) == 1
+    assert mirror.read(head, "README.md") == b"hello\n"
+    with exclusive(mirror.folder.with_name(mirror.folder.name + ".lock"), 1.0):
+        assert not mirror.tidy(force=True)
+
+
+def test_landings_do_not_pile_up_packs(server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("workers.clients.git_keep._MANY_PACKS", 3)
+    head = mirror.fetch_branch("main")
+    counts = []
+    for number in range(6):
+        with mirror.landing("main", 5.0):
+            draft = Draft(path=f"f{number}", mode="100644", content=b"x", message="m", date=number)
+            (head,) = mirror.write(head, [draft], branch="main", author=Author())
+        counts.append(len(list((mirror.folder / "objects" / "pack").glob("*.pack"))))
+    assert max(counts) <= 3
+    assert mirror.read(head, "f0") == b"x"
+
+
+def test_writing_on_a_commit_that_is_not_here_is_an_error(mirror: Mirror, server: Forge) -> None:
+    mirror.fetch_branch("main")
+    draft = Draft(path="f", mode="100644", content=b"x", message="m", date=1)
+    with pytest.raises(Unavailable):
+        mirror.write(NOBODY, [draft], branch="main", author=Author())
+    assert mirror.fetch_branch("main") == server.head()

@@ -1,0 +1,92 @@
+"""Foreign errors become ours, in time, and no process is left."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavailable
+from tests.support.git_processes import cancel, children_of
+from tests.support.githttp import TOKEN, USER, Fault, Forge
+from tests.support.waiting import until
+from workers.clients.git import GITOPS, SOURCE, Mirror
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind", "words"),
+    [
+        (Fault(discovery=True, status=401), Refused, "login"),
+        (Fault(discovery=True, status=403), Refused, "403"),
+        (Fault(discovery=True, status=404), Refused, "no such repository"),
+        (Fault(discovery=True, status=200), Refused, "not a Git repository"),
+        (Fault(discovery=True, status=301, headers=(("Location", "/x"),)), Refused, "redirects"),
+        (Fault(discovery=True, status=429), Unavailable, "429"),
+        (Fault(discovery=True, status=500), Unavailable, "the server failed"),
+        (Fault(discovery=True, status=503), Unavailable, "503"),
+        (Fault(status=502), Unavailable, "the server failed"),
+        (Fault(discovery=True, drop="before"), Unavailable, "connection broke"),
+        (Fault(drop="after", times=3), Unavailable, "connection broke"),
+    ],
+)
+@pytest.mark.parametrize("reasons", [SOURCE, GITOPS])
+def test_answers_of_the_server_become_our_errors(
+    server: Forge, tmp_path: Path, fault: Fault, kind: type[PilotageError], words: str, reasons
+) -> None:  # type: ignore[no-untyped-def]
+    mirror = server.mirror(tmp_path / "state", reasons)
+    server.app.inject(fault)
+    with pytest.raises(kind) as caught:
+        mirror.fetch_branch("main")
+    assert type(caught.value) is kind
+    assert caught.value.reason is (reasons.refused if kind is Refused else reasons.unavailable)
+    assert words in caught.value.evidence
+    assert "\n" not in caught.value.evidence
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [("http://127.0.0.1:1/x.git", "no connection"), ("http://nowhere.invalid/x.git", "cannot be resolved")],
+)
+def test_a_server_that_is_not_there_is_unavailable(server: Forge, tmp_path: Path, url: str, words: str) -> None:
+    with pytest.raises(Unavailable, match=words):
+        server.mirror(tmp_path, url=url).ls_remote()
+
+
+def test_a_slow_server_is_given_up_and_no_process_is_left(server: Forge, mirror: Mirror) -> None:
+    server.app.inject(Fault(service="upload", discovery=True, delay=3.0))
+    began = time.monotonic()
+    with pytest.raises(Unavailable, match="no answer in"):
+        mirror.fetch_branch("main", timeout=0.4)
+    assert time.monotonic() - began < 2.0
+    until(lambda: children_of(server.url) == [], "the end of all of Git", 10)
+
+
+def test_a_checkpoint_ends_a_fetch_and_no_process_is_left(server: Forge, mirror: Mirror) -> None:
+    server.app.inject(Fault(service="upload", discovery=True, delay=5.0))
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        mirror.fetch_branch("main", checkpoint=cancel)
+    assert time.monotonic() - began < 3.0
+    until(lambda: children_of(server.url) == [], "the end of all of Git", 10)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
+def test_nothing_outlives_a_killed_worker(server: Forge, mirror: Mirror) -> None:
+    server.app.inject(Fault(service="upload", discovery=True, delay=10.0))
+    script = (
+        "import os, sys; from pathlib import Path; from orchestrator.domain.apps import GitAccess, Secret;"
+        "from workers.clients.git import Mirror; url, folder, user = sys.argv[1:];"
+        "access = GitAccess(url=url, username=user, token=Secret(os.environ['TOKEN']));"
+        "Mirror(access, Path(folder)).fetch_branch('main')"
+    )
+    worker = subprocess.Popen(
+        [sys.executable, "-c", script, server.url, str(mirror.folder), USER],
+        cwd=Path(__file__).resolve().parents[2],
+        env={**os.environ, "TOKEN": TOKEN},
+    )
+    until(lambda: any("remote-http" in words for words in children_of(server.url)), "Git at work", 10)
+    worker.kill()
+    worker.wait()
+    until(lambda: children_of(server.url) == [], "the end of all of Git", 10)

@@ -1,0 +1,28 @@
+"""A push lands or says why not."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.errors import Refused
+from tests.support.githttp import TOKEN, Fault, Forge, git
+from workers.clients.git import GITOPS, PushVerdict
+
+
+def test_a_push_lands_or_says_why_not(server: Forge, tmp_path: Path) -> None:
+    mirror = server.mirror(tmp_path / "state", GITOPS)
+    base = mirror.fetch_branch("main")
+    tree = git(server.repo, "rev-parse", f"{base}^{{tree}}")
+    ours = git(mirror.folder, "commit-tree", tree, "-p", base, "-m", "ours")
+    other = git(mirror.folder, "commit-tree", tree, "-p", base, "-m", "other")
+    assert mirror.push(ours, "main").verdict is PushVerdict.LANDED
+    assert mirror.push(ours, "main").verdict is PushVerdict.LANDED
+    assert server.head() == ours
+    assert mirror.push(other, "main").verdict is PushVerdict.RACE
+    server.app.refuse_pushes(server.name, f"no deploys on \x1b[1mFriday\x1b[0m {TOKEN}")
+    refused = mirror.push(git(mirror.folder, "commit-tree", tree, "-p", ours, "-m", "next"), "main")
+    assert refused.verdict is PushVerdict.REFUSED
+    assert refused.words == "[remote rejected] (pre-receive hook declined): no deploys on Friday ***"
+    server.app.inject(Fault(service="receive", discovery=True, status=403))
+    with pytest.raises(Refused, match="403"):
+        mirror.push(other, "main")

@@ -1,0 +1,129 @@
+"""Files, entries and commits are read as they were committed."""
+
+import pytest
+
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from tests.support.git_processes import NOBODY
+from tests.support.githttp import Forge
+from workers.clients.git import Mirror
+from workers.clients.git_process import Output
+
+
+@pytest.fixture
+def tree(server: Forge, mirror: Mirror) -> str:
+    """A commit with everything that a tree can hold."""
+    server.commit(
+        {
+            "values.yaml": "image: {}\n",
+            "run.sh": "#!/bin/sh\n",
+            "한글/값.yaml": "tag: 가\n",
+            "link.yaml": "values.yaml",
+            "way": "한글",
+            "vendor/lib": NOBODY,
+            'we"ird -n.txt': "odd",
+            "-rf": "dash",
+        },
+        modes={"run.sh": "100755", "link.yaml": "120000", "way": "120000", "vendor/lib": "160000"},
+    )
+    return mirror.fetch_branch("main")
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("values.yaml", b"image: {}\n"),
+        ("한글/값.yaml", "tag: 가\n".encode()),
+        ('we"ird -n.txt', b"odd"),
+        ("-rf", b"dash"),
+        ("nothing.yaml", None),
+        ("web/nothing/at/all", None),
+        ("*", None),
+    ],
+)
+def test_files_are_read_as_committed(mirror: Mirror, tree: str, path: str, content: bytes | None) -> None:
+    assert mirror.read(tree, path) == content
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("link.yaml", "link.yaml is a symbolic link"),
+        ("way/값.yaml", "way, on the way to way/값.yaml, is a symbolic link"),
+        ("vendor/lib", "vendor/lib is a submodule"),
+        ("vendor/lib/x", "vendor/lib, on the way to vendor/lib/x, is a submodule"),
+        ("web", "web is a folder"),
+        ("../values.yaml", "leaves the repository"),
+        ("web/../../x", "leaves the repository"),
+        ("./values.yaml", "plain form"),
+        ("web//app.py", "plain form"),
+        (".git/config", "leaves the repository"),
+        ("/etc/passwd", "not a path inside"),
+        ("", "not a path inside"),
+        ("web\\app.py", "backslash"),
+        ("web\x00", "control character"),
+        ("a" * 5000, "too long"),
+    ],
+)
+def test_paths_that_lead_elsewhere_are_refused_by_name(mirror: Mirror, tree: str, path: str, words: str) -> None:
+    with pytest.raises(Refused) as caught:
+        mirror.read(tree, path)
+    assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
+    assert words in caught.value.evidence
+
+
+def test_an_entry_tells_its_mode(mirror: Mirror, tree: str) -> None:
+    modes = {path: getattr(mirror.entry(tree, path), "mode", None) for path in ("run.sh", "web", "link.yaml", "no")}
+    assert modes == {"run.sh": "100755", "web": "040000", "link.yaml": "120000", "no": None}
+
+
+def test_a_file_that_is_too_large_is_refused(server: Forge, mirror: Mirror) -> None:
+    server.commit({"big": b"x" * (16 * 1024 * 1024 + 1)})
+    with pytest.raises(Refused, match="at most"):
+        mirror.read(mirror.fetch_branch("main"), "big")
+
+
+def test_only_full_ids_name_commits(mirror: Mirror, tree: str) -> None:
+    for name in ("main", "HEAD", tree[:12], "--all", ""):
+        with pytest.raises(ValueError, match="full commit id"):
+            mirror.read(name, "values.yaml")
+        assert mirror.is_ancestor(name, tree) is None
+        assert mirror.changed_paths(name, tree) is None
+        assert not mirror.has(name)
+
+
+def test_ancestry_and_changes_between_commits(server: Forge, mirror: Mirror) -> None:
+    assert mirror.is_ancestor(NOBODY, NOBODY) is None
+    assert mirror.changed_paths(NOBODY, NOBODY) is None
+    old = server.head()
+    new = server.commit({"README.md": None, "한글.txt": "x", "web/app.py": "print(1)\n"})
+    side = server.commit({"f": "1"}, branch="side")
+    for branch in ("main", "side"):
+        mirror.fetch_branch(branch)
+    table = [(old, new, True), (new, old, False), (new, new, True), (old, side, False), (old, NOBODY, None)]
+    for older, newer, answer in table:
+        assert mirror.is_ancestor(older, newer) is answer
+    assert mirror.changed_paths(old, new) == ("README.md", "web/app.py", "한글.txt")
+    assert mirror.changed_paths(old, old) == ()
+    assert mirror.changed_paths(old, NOBODY) is None
+
+
+def test_a_commit_says_who_when_and_why(server: Forge, mirror: Mirror) -> None:
+    message = "제목: add \U0001f680\n\nBody line.\n\nPilotage-Run: 7\nSigned-off-by: Bo <bo@example.com>\n"
+    server.commit({"f": "1"}, message=message)
+    info = mirror.commit_info(mirror.fetch_branch("main"))
+    assert (info.author_name, info.author_email, info.committer_email) == (
+        "Ann",
+        "ann@example.com",
+        "ann@example.com",
+    )
+    assert info.date == "2023-11-14T22:13:20+00:00"
+    assert info.subject == "제목: add \U0001f680"
+    assert info.body.startswith("Body line.\n\nPilotage-Run: 7")
+    assert info.trailers == (("Pilotage-Run", "7"), ("Signed-off-by", "Bo <bo@example.com>"))
+
+
+def test_a_command_that_fails_for_another_cause_is_unavailable(mirror: Mirror, tree: str) -> None:
+    error = mirror.failed(Output(code=128, stdout=b"", stderr="fatal: something new\n"))
+    assert isinstance(error, Unavailable)
+    assert mirror.read(tree, "values.yaml") == b"image: {}\n"

@@ -1,0 +1,52 @@
+"""Commits that are signed."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.errors import Refused
+from tests.support.githttp import Forge, git
+from tests.support.landing import change, land_all, pushes
+from tests.support.needs import require_program
+from workers.clients.git import Mirror, Signing
+
+
+def test_commits_are_signed_with_an_ssh_key(server: Forge, mirror: Mirror, tmp_path: Path) -> None:
+    key = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    signers = tmp_path / "signers"
+    signers.write_text(f"bot@example.com {key.with_suffix('.pub').read_text()}")
+    results = land_all(mirror, [change(1), change(2)], signing=Signing(format="ssh", key=str(key)))
+    assert server.head() == results[1].commit  # type: ignore[union-attr]
+    for result in results:
+        check = ["-c", f"gpg.ssh.allowedSignersFile={signers}", "verify-commit", result.commit]  # type: ignore[union-attr]
+        git(server.repo, *check)
+    assert server.log() == ["deploy(app): 배포 2", "deploy(app): 배포 1", "start"]
+    assert git(server.repo, "log", "-1", "--format=%an|%ce|%ct", "main") == "Pilotage 봇|bot@example.com|1700000502"
+
+
+def test_commits_are_signed_with_a_gpg_key(
+    server: Forge, mirror: Mirror, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_program("gpg", "gnupg")
+    home = tmp_path_factory.mktemp("gpg")
+    home.chmod(0o700)
+    monkeypatch.setenv("GNUPGHOME", str(home))
+    who = "Bot <bot@example.com>"
+    make = ["gpg", "--batch", "--quiet", "--passphrase", "", "--quick-gen-key", who, "ed25519", "sign", "never"]
+    try:
+        subprocess.run(make, check=True, capture_output=True)
+        land_all(mirror, [change(1)], signing=Signing(format="openpgp", key="bot@example.com"))
+        shown = subprocess.run(
+            ["git", f"--git-dir={server.repo}", "log", "-1", "--format=%G?", "main"], capture_output=True, check=True
+        )
+        assert shown.stdout.strip() == b"U" or shown.stdout.strip() == b"G"
+    finally:
+        subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False)
+
+
+def test_a_key_that_cannot_sign_is_refused(server: Forge, mirror: Mirror, tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="cannot be signed"):
+        land_all(mirror, [change(1)], signing=Signing(format="ssh", key=str(tmp_path / "none")))
+    assert pushes(server) == 0

@@ -1,0 +1,68 @@
+"""Errors, apps and deliveries, and what no page does."""
+
+from typing import Any
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import RunState
+from tests.support.pages import OURS, Page, page
+from tests.support.web import World
+
+
+def html(answer: Any, status: int) -> str:
+    assert answer.status_code == status
+    assert answer.content_type == "text/html; charset=utf-8"
+    return str(answer.text)
+
+
+def test_browsers_get_errors_as_pages_and_programs_as_problems(world: World) -> None:
+    client = world.browser("viewer")
+    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    assert "There is no run 99." in html(client.get("/runs/99", headers=accept), 404)
+    html(client.get("/nosuch", headers=accept), 404)
+    html(client.post("/runs/1/cancel", headers={**accept, **OURS}), 403)
+    assert client.get("/api/v1/runs/99", headers=accept).content_type == "application/problem+json"
+    assert client.get("/nosuch").content_type == "application/problem+json"
+
+
+def test_apps_and_deliveries_are_shown(world: World) -> None:
+    run = world.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1")
+    world.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze <now>"})
+    shown = page(world, "/apps")
+    assert {"href": f"/runs/{run}"} in shown.all("a")
+    assert "on hold by deployer-token: freeze <now>" in shown.text
+    assert "No deliveries yet" in page(world, "/deliveries").text
+
+
+def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(world: World) -> None:
+    image = "harbor.example.com/plate/plate-web:sha-"
+    world.run(RunState.SUCCEEDED, image=f"{image}1", landed=10.0)
+    assert "not proven" not in page(world, "/apps").text
+    fields = {"image": f"{image}2", "reason": Reason.DEGRADED, "detail": "it crashes"}
+    world.run(RunState.FAILED, landed=20.0, **fields)
+    sentence = "The application is unhealthy with this commit: it crashes."
+    shown = page(world, "/apps").text
+    assert (shown.count("sha-2"), shown.count("sha-1"), shown.count("not proven"), shown.count(sentence)) == (
+        1,
+        1,
+        1,
+        1,
+    )
+    world.run(RunState.CANCELLED, detail="cancelled by kim")
+    shown = page(world, "/apps").text
+    assert (shown.count("not proven"), shown.count(sentence), "cancelled by kim" in shown) == (1, 1, True)
+
+
+def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: World) -> None:
+    run = world.run(RunState.RUNNING)
+    client = world.browser()
+    for path in ("/runs", f"/runs/{run}", "/apps", "/deliveries", "/login"):
+        shown = Page(client.get(path).text)
+        loaded = [one["src"] for tag in ("script", "img") for one in shown.all(tag)]
+        loaded += [one["href"] for one in shown.all("link")]
+        for address in loaded:
+            assert address.startswith("/static/")
+            with client.get(address) as answer:
+                assert answer.status_code == 200
+        for _, attributes in shown.tags:
+            assert "style" not in attributes
+            assert not [name for name in attributes if name.startswith("on")]

@@ -1,0 +1,132 @@
+"""The pages of runs."""
+
+import re
+from datetime import UTC, datetime
+
+import pytest
+
+from orchestrator.domain.events import Delivery
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import RunState
+from orchestrator.services.views import rfc3339
+from orchestrator.store import deliveries
+from orchestrator.web import words
+from tests.support.pages import OURS, Page, page
+from tests.support.web import AT, World
+
+
+def test_the_list_shows_state_by_word_and_sign_and_says_why(world: World) -> None:
+    world.run(RunState.FAILED, title="주문 <b>API</b>", detail="exit 3")
+    world.run(RunState.RUNNING)
+    answer = world.browser().get("/runs").text
+    assert "주문 &lt;b&gt;API&lt;/b&gt;" in answer
+    shown = Page(answer)
+    assert "The image build failed: exit 3." in shown.text
+    for sign, word in (("✗", "failed"), ("◐", "running")):
+        assert f"{sign}{word}" in re.sub(r"\s", "", shown.text)
+
+
+def test_a_superseded_run_is_called_so(world: World) -> None:
+    later = world.run()
+    run = world.run(RunState.CANCELLED, reason=Reason.SUPERSEDED, superseded_by=later)
+    assert "superseded" in page(world, "/runs").text
+    assert {"href": f"/runs/{later}"} in page(world, f"/runs/{run}").all("a")
+
+
+def test_older_runs_are_one_click_away(world: World) -> None:
+    for _ in range(35):
+        world.run()
+    first = page(world, "/runs?app=plate-web")
+    older = next(one["href"] for one in first.all("a") if one.get("rel") == "next")
+    assert older == "/runs?app=plate-web&cursor=6"
+    assert "#5" in page(world, older).text
+
+
+@pytest.mark.parametrize("query", ["state=nosuch", "cursor=x", "app=%00", "cursor=99999999999999"])
+def test_a_list_that_is_asked_for_nonsense_shows_what_it_can(world: World, query: str) -> None:
+    page(world, f"/runs?{query}")
+    page(world, f"/deliveries?{query}")
+
+
+def test_a_run_shows_its_stages_each_with_an_accessible_state(world: World) -> None:
+    run = world.run(RunState.FAILED, detail="exit 3")
+    items = [one for one in page(world, f"/runs/{run}").all("li") if one.get("role") == "listitem"]
+    labels = [one["aria-label"] for one in items]
+    assert len(labels) == 7
+    assert labels[0] == "check: failed, 59 s"
+    assert labels[1] == "build: not reached"
+
+
+def test_a_run_says_why_and_what_is_next(world: World) -> None:
+    text = page(world, f"/runs/{world.run(RunState.FAILED, detail='exit 3')}").text
+    assert "The image build failed: exit 3." in text
+    assert "Next, for the developer: Read the end of the build log." in text
+
+
+def test_a_run_shows_the_end_of_its_log_without_a_script(world: World) -> None:
+    run = world.run(RunState.RUNNING)
+    world.log(run, *(f"\x1b[32mline {n}\x1b[0m <i>" for n in range(1, 301)))
+    answer = world.browser().get(f"/runs/{run}").text
+    shown = Page(answer)
+    assert answer.count('<div class="row">') == 200
+    assert "line 300 <i>" in shown.text
+    assert "line 101 <i>" in shown.text
+    assert "line 100 <i>" not in shown.text
+    assert "\x1b" not in answer
+    assert "whole log (300 lines)" in shown.text
+
+
+def test_attempts_are_linked(world: World) -> None:
+    first = world.run(RunState.FAILED)
+    second = world.run(rerun_of=first, attempt=2)
+    assert {"href": f"/runs/{first}", "title": f"run {first}"} in page(world, f"/runs/{second}").all("a")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "role", "expected"),
+    [
+        (RunState.FAILED, Reason.BUILD_FAILED, "deployer", ["rerun"]),
+        (RunState.RUNNING, Reason.RUNNING, "deployer", ["cancel"]),
+        (RunState.WAITING, Reason.AWAITING_APPROVAL, "admin", ["approve", "cancel"]),
+        (RunState.RUNNING, Reason.RUNNING, "viewer", []),
+    ],
+)
+def test_people_are_offered_what_they_can_do(
+    world: World, state: RunState, reason: Reason, role: str, expected: list[str]
+) -> None:
+    run = world.run(state, reason=reason)
+    forms = [one["action"] for one in page(world, f"/runs/{run}", role).all("form")]
+    assert [form for form in forms if form != "/logout"] == [f"/runs/{run}/{action}" for action in expected]
+
+
+def test_people_act_from_the_page(world: World) -> None:
+    run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
+    client = world.browser()
+    assert client.post(f"/runs/{run}/approve", headers=OURS).headers["Location"] == f"/runs/{run}"
+    assert client.post(f"/runs/{run}/cancel", headers=OURS).status_code == 303
+    assert client.post(f"/runs/{run}/rerun", headers=OURS).headers["Location"] == f"/runs/{run + 1}"
+    actor = client.get(f"/api/v1/runs/{run + 1}").json["actor"]
+    assert actor == "deployer-token"
+
+
+def test_times_can_be_read_by_the_script_and_are_utc_without_it(world: World) -> None:
+    run = world.run(RunState.FAILED)
+    shown = page(world, f"/runs/{run}")
+    created = rfc3339(datetime.fromtimestamp(AT, UTC))
+    assert {"datetime": created} in shown.all("time")
+    assert words.moment(created) in shown.text
+    assert {one["datetime"] for one in page(world, "/runs").all("time")} == {created}
+    assert any(one["src"].startswith("/static/times.js") for one in shown.all("script"))
+
+
+def test_a_run_leads_to_its_delivery(world: World) -> None:
+    with world.database.write() as connection:
+        row = deliveries.row_of(Delivery(hook="github", key="d-1"), AT, "accepted")
+        (delivery,) = deliveries.add(connection, [row])
+        later = deliveries.row_of(Delivery(hook="github", key="d-2"), AT, "ignored")
+        deliveries.add(connection, [later])
+    run = world.run(RunState.FAILED, delivery_id=delivery)
+    (link,) = (one["href"] for one in page(world, f"/runs/{run}").all("a") if "/deliveries?" in one.get("href", ""))
+    path, _, anchor = link.partition("#")
+    rows = [one["id"] for one in page(world, path).all("tr") if "id" in one]
+    assert (anchor, rows) == ("delivery-1", ["delivery-1"])

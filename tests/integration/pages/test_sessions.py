@@ -1,0 +1,142 @@
+"""The login, its session, and other sites."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.apps import Secret
+from orchestrator.domain.runs import RunState
+from orchestrator.services import tokens
+from orchestrator.web.auth import session_key
+from tests.support.databases import sqlite_database
+from tests.support.pages import OURS, Page
+from tests.support.web import World, make_world
+
+
+@pytest.mark.parametrize("path", ["/", "/runs", "/runs/1", "/apps", "/deliveries"])
+def test_people_who_are_not_logged_in_are_led_to_the_login(world: World, path: str) -> None:
+    answer = world.client("").get(path, follow_redirects=True)
+    assert answer.request.path == "/login"
+    assert "Paste an API token" in answer.text
+
+
+def test_after_the_login_people_are_where_they_wanted_to_be(world: World) -> None:
+    client = world.client("")
+    answer = client.get("/runs?state=failed")
+    assert answer.headers["Location"] == "/login?next=/runs?state%3Dfailed"
+    shown = Page(client.get(answer.headers["Location"]).text)
+    wanted = next(one["value"] for one in shown.all("input") if one.get("name") == "next")
+    form = {"token": f" {world.tokens['viewer']}\n", "next": wanted}
+    assert client.post("/login", data=form, headers=OURS).headers["Location"] == "/runs?state=failed"
+
+
+@pytest.mark.parametrize(
+    "target", ["https://evil.example.com", "//evil.example.com", "/\\evil.example.com", "x", "/a\nb"]
+)
+def test_the_login_leads_to_no_other_site(world: World, target: str) -> None:
+    form = {"token": world.tokens["viewer"], "next": target}
+    assert world.client("").post("/login", data=form, headers=OURS).headers["Location"] == "/runs"
+
+
+def test_a_wrong_token_is_said_to_be_wrong(world: World) -> None:
+    client = world.client("")
+    answer = client.post("/login", data={"token": "plt_wrong"}, headers=OURS)
+    assert answer.status_code == 401
+    assert "not valid" in answer.text
+    assert client.get("/runs").status_code == 303
+
+
+def test_the_session_cookie_is_not_for_scripts_or_other_sites_and_holds_no_token(world: World) -> None:
+    answer = world.client("").post("/login", data={"token": world.tokens["viewer"]}, headers=OURS)
+    cookie = answer.headers["Set-Cookie"]
+    assert "HttpOnly" in cookie
+    assert "SameSite=Lax" in cookie
+    assert world.tokens["viewer"] not in cookie
+
+
+@pytest.mark.parametrize(("external", "address", "secure"), [
+    ("", "http://localhost", False),
+    ("", "https://localhost", True),
+    ("https://pilotage.example.com", "http://localhost", True),
+])  # fmt: skip
+def test_where_we_are_reached_by_https_the_cookie_is_too(
+    tmp_path: Path, external: str, address: str, secure: bool
+) -> None:
+    world = make_world(sqlite_database(tmp_path), tmp_path, external_url=external)
+    form = {"token": world.tokens["viewer"]}
+    answer = world.client("").post("/login", data=form, headers=OURS, base_url=address)
+    assert ("Secure" in answer.headers["Set-Cookie"]) is secure
+
+
+def test_a_revoked_token_ends_the_session(world: World) -> None:
+    client = world.browser()
+    for row in tokens.list_all(world.database):
+        tokens.revoke(world.database, row["id"])
+    assert client.get("/runs").status_code == 303
+
+
+def test_logging_out_ends_the_session(world: World) -> None:
+    client = world.browser()
+    assert client.post("/logout", headers=OURS).status_code == 303
+    assert client.get("/runs").headers["Location"].startswith("/login")
+
+
+def test_a_session_reads_the_api_as_well(world: World) -> None:
+    run = world.run(RunState.SUCCEEDED)
+    assert world.browser("viewer").get(f"/api/v1/runs/{run}/logs").status_code == 200
+
+
+ELSEWHERE: list[dict[str, str]] = [
+    {"Sec-Fetch-Site": "cross-site"},
+    {"Sec-Fetch-Site": "same-site"},
+    {"Sec-Fetch-Site": "none"},
+    {"Origin": "https://evil.example.com"},
+    {"Origin": "null"},
+    {},
+]
+
+
+@pytest.mark.parametrize("headers", ELSEWHERE)
+def test_another_site_changes_nothing_with_somebodys_session(world: World, headers: dict[str, str]) -> None:
+    run = world.run()
+    client = world.browser()
+    for path in (f"/runs/{run}/cancel", f"/api/v1/runs/{run}/cancel", "/login", "/logout"):
+        assert client.post(path, headers=headers).status_code == 403
+    assert client.get(f"/api/v1/runs/{run}").json["state"] == "queued"
+
+
+def test_a_browser_that_sends_only_an_origin_is_known_by_it(tmp_path: Path) -> None:
+    world = make_world(sqlite_database(tmp_path), tmp_path, external_url="https://pilotage.example.com")
+    client = world.browser()
+    for origin in ("http://localhost", "https://pilotage.example.com"):
+        assert client.post(f"/runs/{world.run()}/cancel", headers={"Origin": origin}).status_code == 303
+
+
+def test_a_program_with_a_token_needs_no_origin(world: World) -> None:
+    assert world.client().post(f"/api/v1/runs/{world.run()}/cancel").status_code == 202
+
+
+def test_with_a_common_key_a_session_is_good_at_every_web_process(tmp_path: Path) -> None:
+    database, key = sqlite_database(tmp_path), Secret("0123456789abcdef0123456789abcdef")
+    one, other, stranger = (
+        make_world(database, tmp_path / name, **({"session_key": key} if name != "c" else {})) for name in "abc"
+    )
+    cookie = one.client("").post("/login", data={"token": one.tokens["viewer"]}, headers=OURS).headers["Set-Cookie"]
+    value = cookie.split(";")[0].removeprefix("pilotage_session=")
+
+    def seen_by(world: World) -> int:
+        client = world.client("")
+        client.set_cookie("pilotage_session", value)
+        return client.get("/runs").status_code
+
+    assert (seen_by(other), seen_by(stranger)) == (200, 303)
+
+
+def test_the_key_of_the_sessions_is_private_and_stays(tmp_path: Path) -> None:
+    key = session_key(str(tmp_path / "state"))
+    assert len(key) == 32
+    assert session_key(str(tmp_path / "state")) == key
+    file = tmp_path / "state" / "session.key"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert [one.name for one in file.parent.iterdir()] == ["session.key"]

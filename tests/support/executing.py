@@ -1,0 +1,90 @@
+"""One database with one app, and workers that a test moves by hand."""
+
+from pathlib import Path
+from typing import Any
+
+from orchestrator.domain.apps import Settings
+from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Run, StageName, Wait
+from orchestrator.engine.facts import Reported
+from orchestrator.services.bell import Bell
+from orchestrator.services.control import Control
+from orchestrator.services.execution import Assignment, Execution
+from orchestrator.services.ingest import Ingest
+from orchestrator.services.reconcile import Reconcile
+from orchestrator.store import runs
+from orchestrator.store.database import Database
+from tests.support.factories import make_app, make_environment, make_settings
+
+QUIET = Bell("")
+
+
+class World:
+    """One database with one app, and workers that a test moves by hand."""
+
+    def __init__(self, database: Database, state_dir: Path) -> None:
+        self.database = database
+        self.use(make_settings(str(state_dir)))
+
+    def use(self, settings: Settings) -> None:
+        self.settings = settings
+        self.ingest = Ingest(self.database, settings, QUIET)
+        self.control = Control(self.database, settings, QUIET)
+        self.reconcile = Reconcile(self.database, settings)
+        self.one = Execution(self.database, settings, QUIET, "worker-1")
+        self.two = Execution(self.database, settings, QUIET, "worker-2")
+
+    def push(self, number: int, key: str = "", before: int | None = None, skip: str = "") -> dict[str, Any]:
+        commit, old = f"{number:040x}", f"{number - 1 if before is None else before:040x}"
+        change = RefChange(
+            ref="refs/heads/main",
+            kind=RefKind.BRANCH,
+            name="main",
+            before=old,
+            after=commit,
+            commit=commit,
+            skip=skip,
+        )
+        names = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
+        delivery = Delivery(hook="github", key=key or f"delivery-{number}")
+        return dict(self.ingest.accept(delivery, Push(event="push", repo=names, changes=(change,))).body)
+
+    def run(self, run_id: int) -> Run:
+        with self.database.read() as connection:
+            found = runs.load(connection, run_id)
+        assert found is not None
+        return found
+
+    def begin(self, run_id: int) -> Assignment:
+        assignment = self.one.begin(run_id, "build")
+        assert assignment is not None
+        return assignment
+
+    def done(self, assignment: Assignment, **outputs: Any) -> Assignment | None:
+        fact = Reported(stage=assignment.stage, outcome=Done(outputs=outputs))
+        return self.one.report(assignment, fact, "build")
+
+    def until(self, run_id: int, stage: StageName) -> Assignment:
+        assignment: Assignment | None = self.begin(run_id)
+        while assignment is not None and assignment.stage is not stage:
+            assignment = self.done(assignment)
+        assert assignment is not None
+        return assignment
+
+    def wait(self, assignment: Assignment, after: float | None = None) -> None:
+        outcome = Wait(reason=Reason.PROGRESSING, after=after)
+        assert self.one.report(assignment, Reported(stage=assignment.stage, outcome=outcome), "build") is None
+
+    def finish(self, assignment: Assignment | None) -> None:
+        while assignment is not None:
+            assignment = self.done(assignment)
+
+    def due(self) -> set[int]:
+        return {run_id for run_id, _ in self.reconcile.due_wakes()}
+
+
+def two_places(world: World, **prod: Any) -> None:
+    """Configure prod behind stg."""
+    stg, follows = make_environment("stg"), make_environment("prod", branch="", promote_from="stg", **prod)
+    world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(stg, follows)),)))

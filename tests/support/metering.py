@@ -1,0 +1,46 @@
+"""The web over a database, and a worker that a test moves by hand."""
+
+from datetime import UTC, datetime, timedelta
+
+from orchestrator.domain.apps import Hook, Secret
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, StageName, Trigger
+from orchestrator.engine.facts import Reported
+from orchestrator.services.bell import Bell
+from orchestrator.services.execution import Assignment, Execution
+from orchestrator.store import runs
+from orchestrator.store.database import now
+from tests.support.web import World
+
+QUIET = Bell("")
+HOOK = Hook(forge="github", secret=Secret("s"))
+
+
+class Site(World):
+    """The web over a database, and a worker that a test moves by hand."""
+
+    def deploy(self, number: int, *, fails_at: str = "", trigger: Trigger = Trigger.PUSH, env: str = "stg") -> int:
+        """Take a run of commit `number` to its end; `fails_at` names the stage that says no."""
+        new = runs.NewRun(app="plate-web", environment=env, trigger=trigger, commit=f"{number:040x}")
+        with self.database.write() as connection:
+            run_id = runs.add(connection, [(new, None)], now())[0]
+        execution = Execution(self.database, self.settings, QUIET, "worker-1")
+        assignment = execution.begin(run_id, "build")
+        while assignment is not None:
+            assignment = execution.report(assignment, _fact(assignment, fails_at), "build")
+        return run_id
+
+    def metrics(self) -> dict[str, float]:
+        """Scrape: series -> value."""
+        answer = self.client("").get("/metrics")
+        assert answer.status_code == 200
+        pairs = (line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#"))
+        return {series: float(value) for series, _, value in pairs}
+
+
+def _fact(assignment: Assignment, fails_at: str) -> Reported:
+    if assignment.stage == fails_at:
+        return Reported(stage=assignment.stage, outcome=Fail(reason=Reason.REGISTRY_QUOTA))
+    written = {"commit_date": (datetime.now(UTC) - timedelta(hours=1)).isoformat()}
+    outputs = written if assignment.stage is StageName.CHECK else {}
+    return Reported(stage=assignment.stage, outcome=Done(outputs=outputs))

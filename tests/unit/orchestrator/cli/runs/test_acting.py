@@ -1,0 +1,77 @@
+"""What acts on runs and environments, and says what follows."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.support.commands import RUN_URL, Pilotage
+from tests.support.fake_api import FakeApi, problem
+from tests.support.loopback import Reply
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path", "body", "number"),
+    [
+        (("run", "rerun", "42", "--from", "build"), "/runs/42/rerun", {"from": "build"}, 43),
+        (("run", "cancel", "42"), "/runs/42/cancel", {}, 42),
+        (("run", "approve", "42"), "/runs/42/approve", {}, 42),
+        (
+            ("app", "rollback", "plate-web", "prod", "--to", "17"),
+            "/apps/plate-web/environments/prod/rollback",
+            {"to": 17},
+            43,
+        ),
+        (("app", "promote", "plate-web", "prod"), "/apps/plate-web/environments/prod/promote", {}, 43),
+    ],
+)
+def test_what_acts_on_runs_prints_the_run(
+    pilotage: Pilotage, api: FakeApi, arguments: tuple[str, ...], path: str, body: dict[str, object], number: int
+) -> None:
+    api.answers[f"POST {path}"] = Reply(status=202, body={"id": number, "url": RUN_URL} if number == 43 else {})
+
+    said = pilotage(*arguments, "--url", api.url)
+
+    assert said.code == 0
+    assert said.out.startswith(f"run {number} http")
+    assert api.asked("POST", path)[0].json() == body
+
+
+@pytest.mark.parametrize(
+    ("in_git", "undo"),
+    [
+        ({"run": 43, "proven": True, "verdict": {"id": 41}}, "pilotage app rollback plate-web prod --to 41"),
+        ({"run": 42, "proven": False, "verdict": {"id": 42}}, "pilotage run rerun 42"),
+    ],
+)
+def test_a_rollback_tells_how_to_undo_it(pilotage: Pilotage, api: FakeApi, in_git: dict[str, Any], undo: str) -> None:
+    places = [{"name": "stg", "in_git": None}, {"name": "prod", "in_git": in_git}]
+    api.answers["GET /apps/plate-web"] = Reply(body={"name": "plate-web", "environments": places})
+    api.answers["POST /apps/plate-web/environments/prod/rollback"] = Reply(
+        status=202, body={"id": 44, "url": RUN_URL}
+    )
+    arguments = ("app", "rollback", "plate-web", "prod", "--url", api.url)
+
+    assert pilotage(*arguments).lines == [f"run 44 {RUN_URL}", f"To undo it: `{undo}`."]
+    assert json.loads(pilotage(*arguments, "-o", "json").out)["id"] == 44
+
+
+def test_a_run_that_cannot_be_repeated_now_exits_2(pilotage: Pilotage, api: FakeApi) -> None:
+    api.answers["POST /runs/42/rerun"] = problem(409, "run 42 is still running")
+
+    said = pilotage("run", "rerun", "42", "--url", api.url)
+
+    assert (said.code, said.err) == (2, "pilotage: Not possible (HTTP 409): run 42 is still running.\n")
+
+
+def test_hold_and_release_say_what_follows(pilotage: Pilotage, api: FakeApi) -> None:
+    base = "/apps/plate-web/environments/prod"
+    api.answers[f"POST {base}/hold"] = Reply(body={"hold": {"reason": "freeze"}})
+    api.answers[f"POST {base}/release"] = Reply(status=204)
+
+    held = pilotage("app", "hold", "plate-web", "prod", "--reason", "freeze", "--url", api.url)
+    released = pilotage("app", "release", "plate-web", "prod", "--url", api.url)
+
+    assert held.out == "plate-web/prod is on hold; let it go on with `pilotage app release plate-web prod`.\n"
+    assert released.out == "plate-web/prod is released.\n"
+    assert api.asked("POST", f"{base}/hold")[0].json() == {"reason": "freeze"}

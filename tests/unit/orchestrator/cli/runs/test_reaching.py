@@ -1,0 +1,94 @@
+"""Wrong use, an API that does not answer, and whose token is shown."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.commands import Pilotage
+from tests.support.fake_api import FakeApi, problem, run
+from tests.support.loopback import Reply
+
+
+@pytest.mark.parametrize(
+    "arguments", [("run", "watch"), ("run", "watch", "0"), ("run", "wach", "42"), ("run", "list", "--state", "done")]
+)
+def test_wrong_use_exits_2(pilotage: Pilotage, arguments: tuple[str, ...]) -> None:
+    assert pilotage(*arguments).code == 2
+
+
+def test_a_run_that_is_not_there_exits_2_with_the_servers_sentence(pilotage: Pilotage, api: FakeApi) -> None:
+    said = pilotage("run", "show", "7", "--url", api.url)
+
+    assert (said.code, said.out) == (2, "")
+    assert said.err == "pilotage: Not possible (HTTP 404): there is no /runs/7.\n"
+
+
+def test_an_api_that_does_not_answer_exits_3_and_says_what_to_do(pilotage: Pilotage) -> None:
+    said = pilotage("run", "list", "--url", "http://127.0.0.1:1")
+
+    assert (said.code, said.out) == (3, "")
+    assert said.err == (
+        "pilotage: Pilotage does not answer at http://127.0.0.1:1 ([Errno 111] Connection refused);"
+        " start it with `pilotage up`, or name it with --url.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("reply", "sentence"),
+    [
+        (
+            problem(401, "x"),
+            "Pilotage does not accept the token; set PILOTAGE_TOKEN to one made with `pilotage token create`.",
+        ),
+        (problem(403, "needs deployer."), "The token's role does not allow this: needs deployer."),
+        (problem(503, "database is down"), "Pilotage does not answer at"),
+        (Reply(status=302, headers={"Location": "/login"}), "answered HTTP 302, not like Pilotage; check --url."),
+        (Reply(body="<html>"), "answered something that is not Pilotage's JSON; check --url."),
+        (Reply(body="[]"), "answered something that is not Pilotage's JSON; check --url."),
+    ],
+)
+def test_what_is_not_pilotage_or_refuses_the_token_exits_3(
+    pilotage: Pilotage, api: FakeApi, reply: Reply, sentence: str
+) -> None:
+    api.answers["GET /runs"] = reply
+
+    said = pilotage("run", "list", "--url", api.url)
+
+    assert said.code == 3
+    assert sentence in said.err
+
+
+def test_the_token_comes_from_the_environment_or_a_private_file(
+    pilotage: Pilotage, api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.token = "pt_secret"
+    api.runs[42] = run()
+    show = ("run", "show", "42", "--url", api.url)
+    assert pilotage(*show).code == 3
+
+    (tmp_path / "token").write_text("pt_secret\n")
+    (tmp_path / "token").chmod(0o600)
+    assert pilotage(*show).code == 0
+
+    (tmp_path / "token").chmod(0o644)
+    said = pilotage(*show)
+    assert said.code == 3
+    assert said.err == f"pilotage: Others can read the token file {tmp_path}/token; run `chmod 600` on it.\n"
+
+    monkeypatch.setenv("PILOTAGE_TOKEN", "pt_secret")
+    assert pilotage(*show).code == 0
+    assert pilotage(*show, "--token-file", "/no/such").code == 0
+
+
+def test_a_token_file_that_is_named_must_be_there(pilotage: Pilotage, api: FakeApi) -> None:
+    said = pilotage("run", "list", "--token-file", "/no/such/token", "--url", api.url)
+
+    assert (said.code, said.err) == (2, "pilotage: There is no token file /no/such/token.\n")
+
+
+@pytest.mark.parametrize("url", ["127.0.0.1:8480", "ftp://x", "http://"])
+def test_an_address_that_is_none_exits_2(pilotage: Pilotage, url: str) -> None:
+    said = pilotage("run", "list", "--url", url)
+
+    assert said.code == 2
+    assert said.err.endswith("is not an address; write it as in http://127.0.0.1:8480.\n")

@@ -1,0 +1,155 @@
+"""Runs, logs, apps and deliveries are read as tables and as JSON."""
+
+# ruff: noqa: E501 - a row of a table stays one line
+import json
+
+import pytest
+
+from tests.support.commands import RUN_URL, Pilotage
+from tests.support.fake_api import FakeApi, log_line, run, sse, stage
+from tests.support.loopback import Reply
+
+
+def test_json_is_one_document_and_nothing_else(pilotage: Pilotage, api: FakeApi) -> None:
+    api.runs[42] = run()
+    api.streams = [lambda: iter([sse("state", run(ending="succeeded"))])]
+
+    said = pilotage("run", "watch", "42", "-o", "json", "--url", api.url)
+
+    assert (said.code, json.loads(said.out), said.err) == (0, run(ending="succeeded"), "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [
+        (("run", "list"), "/runs"),
+        (("run", "show", "42"), "/runs/42"),
+        (("app", "list"), "/apps"),
+        (("delivery", "list"), "/deliveries"),
+        (("delivery", "show", "7"), "/deliveries/7"),
+    ],
+)
+def test_every_reading_command_can_answer_in_json(
+    pilotage: Pilotage, api: FakeApi, arguments: tuple[str, ...], path: str
+) -> None:
+    body = {"items": [{"id": 42, "title": "메뉴"}], "next": "c2"}
+    api.answers[f"GET {path}"] = Reply(body=body)
+
+    said = pilotage(*arguments, "-o", "json", "--url", api.url)
+
+    assert (said.code, json.loads(said.out), said.err) == (0, body, "")
+
+
+def test_a_list_is_a_table_that_fits_wide_letters(pilotage: Pilotage, api: FakeApi) -> None:
+    other = run(9, "succeeded", app="주문", created_at=None, commit="", title="")
+    api.answers["GET /runs"] = Reply(body={"items": [run(created_at=None), other], "next": "c2"})
+
+    said = pilotage("run", "list", "--app", "plate-web", "--state", "running", "--limit", "2", "--url", api.url)
+
+    assert said.lines == [
+        "RUN  STATE      APP        ENVIRONMENT  COMMIT        AGE  TITLE",
+        "42   running    plate-web  stg          0123456789ab       메뉴 화면 고침",
+        "9    succeeded  주문       stg",
+    ]
+    assert said.err == "More: --cursor c2\n"
+    assert api.asked("GET", "/runs")[0].query == {"app": ["plate-web"], "state": ["running"], "limit": ["2"]}
+
+
+def test_a_run_is_shown_with_its_proof(pilotage: Pilotage, api: FakeApi) -> None:
+    receipt = {"gitops_commit": "feed", "live_images": ["a@sha256:1"]}
+    api.runs[42] = run(ending="succeeded", receipt=receipt, actor="hana", rerun_of=40, attempt=2, blocked_by=None)
+
+    said = pilotage("run", "show", "42", "--url", api.url)
+
+    assert said.lines[:5] == [
+        "app                   plate-web / stg",
+        "trigger               push by hana",
+        "commit                0123456789abcdef0123456789abcdef01234567 main",
+        "title                 메뉴 화면 고침",
+        "author                김하나",
+    ]
+    assert "attempt               2 (repeats run 40)" in said.lines
+    assert "proof: gitops_commit  feed" in said.lines
+    assert "proof: live_images    a@sha256:1" in said.lines
+    assert said.lines[-1] == RUN_URL
+
+
+@pytest.mark.parametrize("command", [("rerun", "42", "--from"), ("logs", "42", "--stage")])
+def test_an_unknown_stage_is_named_before_anything_is_asked(
+    pilotage: Pilotage, api: FakeApi, command: tuple[str, ...]
+) -> None:
+    said = pilotage("run", *command, "biuld", "--url", api.url)
+
+    assert said.code == 2
+    assert said.err == (
+        "pilotage: There is no stage `biuld`; known are check, build, push, scan, commit, sync, health.\n"
+    )
+    assert api.server.asked == []
+
+
+def test_a_log_is_read_while_the_run_goes_on_and_cleaned(pilotage: Pilotage, api: FakeApi) -> None:
+    api.runs[42] = run()
+    api.lines = [log_line(1), log_line(2, "\x1b[1mbold\x1b[0m\x07 한글"), log_line(3, "x", "push")]
+
+    assert pilotage("run", "logs", "42", "--url", api.url).lines == ["line 1", "bold 한글", "x"]
+    assert pilotage("run", "logs", "42", "--stage", "push", "--url", api.url).lines == ["x"]
+    assert pilotage("run", "logs", "42", "--after", "2", "--url", api.url).lines == ["x"]
+    json_lines = pilotage("run", "logs", "42", "--after", "1", "-o", "json", "--url", api.url).lines
+    assert [json.loads(line)["n"] for line in json_lines] == [2, 3]
+
+
+def test_an_empty_log_says_why(pilotage: Pilotage, api: FakeApi) -> None:
+    api.runs[42] = run(stages=[stage("build", "waiting", reason="behind_run", sentence="Another run goes first.")])
+
+    said = pilotage("run", "logs", "42", "--stage", "build", "--url", api.url)
+
+    assert (said.code, said.out) == (0, "")
+    assert said.err == "Stage build has no log lines; it is waiting (behind_run). Another run goes first.\n"
+    assert pilotage("run", "logs", "42", "--after", "9", "--url", api.url).err == (
+        "Run 42 has no log lines after the line named; it is running.\n"
+    )
+
+
+def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> None:
+    crash = {"id": 42, "state": "failed", "reason": "degraded", "sentence": "It crashes."}
+    stopped = {"id": 43, "state": "cancelled", "reason": "cancelled", "sentence": "A person cancelled the run."}
+    places = [
+        {
+            "name": "stg",
+            "last_run": stopped,
+            "in_git": {"run": 42, "tag": "sha-b", "proven": False, "verdict": crash},
+            "deployed": {"run": 41, "tag": "sha-a"},
+            "hold": None,
+        },
+        {
+            "name": "dev",
+            "last_run": stopped,
+            "in_git": {"run": 40, "tag": "", "commit": "a" * 40, "proven": True, "verdict": None},
+        },
+        {"name": "prod", "last_run": None, "in_git": None, "deployed": None, "hold": {"reason": "freeze"}},
+    ]
+    api.answers["GET /apps"] = Reply(body={"items": [{"name": "plate-web", "environments": places}]})
+    delivery = {
+        "id": 7,
+        "hook": "github",
+        "event": "push",
+        "outcome": "accepted",
+        "received_at": "T",
+        "runs": [42, 43],
+    }
+    ignored = delivery | {"id": 8, "outcome": "ignored", "runs": [], "reason": "branch", "detail": "no rule"}
+    api.answers["GET /deliveries"] = Reply(body={"items": [delivery, ignored], "next": None})
+    api.answers["GET /deliveries/7"] = Reply(body=delivery)
+
+    assert pilotage("app", "list", "--url", api.url).lines == [
+        "APP        ENVIRONMENT  IN GIT                        PROVEN HEALTHY  LAST RUN      HOLD    WHY",
+        "plate-web  stg          sha-b (run 42), not proven    sha-a (run 41)  43 cancelled          It crashes.",
+        "plate-web  dev          aaaaaaaaaaaaaaaaaaa (run 40)                  43 cancelled          A person cancelled the run.",
+        "plate-web  prod                                                                     freeze",
+    ]
+    assert pilotage("delivery", "list", "--url", api.url).lines == [
+        "ID  RECEIVED  HOOK    EVENT  OUTCOME   WHAT",
+        "7   T         github  push   accepted  run 42, 43",
+        "8   T         github  push   ignored   branch no rule",
+    ]
+    assert "runs         run 42, 43" in pilotage("delivery", "show", "7", "--url", api.url).lines

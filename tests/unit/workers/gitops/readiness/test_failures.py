@@ -1,0 +1,110 @@
+"""What is final fails at once, and what may pass must last."""
+
+import pytest
+
+from orchestrator.domain.reasons import Reason
+from tests.support.applications import LATER, NOW, OLD, OLD_IMAGE, OURS, condition, expected, healthy
+from tests.support.situations import FAILED, NO_OPERATION, OUT_OF_SYNC, seconds, watched
+from workers.gitops.readiness import ERROR_GRACE, IMAGE_GRACE, SLOW_ERROR_GRACE, Kind, judge
+
+ERROR = {"status.operationState.phase": "Error", "status.operationState.message": "ComparisonError: no such chart"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "said"),
+    [
+        ({"metadata.deletionTimestamp": "2026-08-22T03:12:00Z"}, "application_deleting", "being deleted"),
+        (FAILED, "sync_failed", f"The sync of {OURS[:12]} ended as Failed: a hook failed"),
+        ({**FAILED, **OUT_OF_SYNC}, "sync_failed", "a hook failed"),
+        ({**ERROR, "status.sync": {"revision": "main", "status": "Unknown"}}, "manifests_invalid", "no such chart"),
+        ({**FAILED, "status.sync.revision": LATER}, "sync_failed", "a hook failed"),
+        ({**FAILED, **OUT_OF_SYNC, "status.sync.revision": LATER, "spec.syncPolicy": None}, "sync_failed", "hook"),
+    ],
+)  # fmt: skip
+def test_what_is_final_fails_at_once(changes, reason, said):
+    verdict = judge(healthy(changes), expected(), NOW)
+    assert (verdict.kind, verdict.reason, verdict.recheck_after) == (Kind.FAILED, reason, None)
+    assert said in verdict.detail
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {**FAILED, "status.operationState.syncResult.revision": OLD, "status.sync.revision": OLD},
+        {**FAILED, **OUT_OF_SYNC, "status.sync.revision": LATER},
+        {**FAILED, "operation": {"sync": {}}},
+        {**FAILED, **OUT_OF_SYNC, "status.operationState.operation.sync": {"revision": OURS, "dryRun": True}},
+        {**FAILED, **OUT_OF_SYNC, "status.operationState.operation.sync": {"resources": [{"kind": "Job"}]}},
+    ],
+)
+def test_a_failure_of_something_else_is_not_ours(changes):
+    assert judge(healthy(changes), expected(), NOW).kind is Kind.WAIT
+
+
+PASSING = "rpc error: code = Unavailable desc = dial tcp: connection refused"
+BEFORE = "2026-08-22T03:09:00Z"
+
+
+@pytest.mark.parametrize(
+    ("changes", "grace", "reason"),
+    [
+        ({"status.health.status": "Degraded"}, 60, "degraded"),
+        ({"status.health.status": "Degraded", **OUT_OF_SYNC}, 60, "degraded"),
+        ({"status.conditions": [condition("ComparisonError")]}, ERROR_GRACE, "manifests_invalid"),
+        ({"status.conditions": [condition("ComparisonError", at=BEFORE)]}, ERROR_GRACE, "manifests_invalid"),
+        ({"status.conditions": [condition("InvalidSpecError")]}, ERROR_GRACE, "application_invalid"),
+        ({"status.conditions": [condition("UnknownError")]}, ERROR_GRACE, "application_invalid"),
+        ({"status.conditions": [condition("ComparisonError", PASSING)]}, SLOW_ERROR_GRACE, "manifests_invalid"),
+        (
+            {"status.conditions": [condition("InvalidSpecError", at=BEFORE)], "status.reconciledAt": BEFORE},
+            SLOW_ERROR_GRACE, "application_invalid",
+        ),
+        ({**OUT_OF_SYNC, **NO_OPERATION, "status.conditions": [condition("SyncError")]}, ERROR_GRACE, "sync_failed"),
+        ({"status.summary.images": [OLD_IMAGE]}, IMAGE_GRACE, "image_not_deployed"),
+        ({**NO_OPERATION, "status.summary": {}}, IMAGE_GRACE, "image_not_deployed"),
+    ],
+)  # fmt: skip
+def test_what_may_pass_must_last(changes, grace, reason):
+    application = healthy(changes)
+    first, soon = watched(application, expected(), grace - 1)
+    assert (first.kind, soon.kind) == (Kind.WAIT, Kind.WAIT)
+    assert first.reason is not Reason(reason)
+    assert 1.0 <= soon.recheck_after <= first.recheck_after <= 10.0
+    then = judge(application, expected(), NOW + seconds(grace), soon.memory)
+    assert (then.kind, then.reason) == (Kind.FAILED, reason)
+
+
+def test_an_error_from_before_the_push_does_not_stop_a_sync():
+    changes = {**OUT_OF_SYNC, **NO_OPERATION, "status.reconciledAt": BEFORE}
+    application = healthy({**changes, "status.conditions": [condition("SyncError", at=BEFORE)]})
+    assert watched(application, expected(), 3600)[1].kind is Kind.WAIT
+
+
+def test_degraded_that_passes_begins_anew():
+    degraded, progressing = (
+        healthy({"status.health.status": "Degraded"}),
+        healthy({"status.health.status": "Progressing"}),
+    )
+    first = judge(degraded, expected(), NOW)
+    assert judge(healthy(), expected(), NOW + seconds(50), first.memory).kind is Kind.SUCCESS
+    other = healthy({"status.health.status": "Degraded", "status.operationState.finishedAt": "2026-08-22T03:11:30Z"})
+    assert judge(other, expected(), NOW + seconds(100), first.memory).kind is Kind.WAIT
+    between = judge(progressing, expected(), NOW + seconds(50), first.memory)
+    assert judge(degraded, expected(), NOW + seconds(61), between.memory).kind is Kind.FAILED
+
+
+def test_degraded_without_an_operation_of_ours_counts_too():
+    changes = {"status.operationState.syncResult.revision": OLD, "status.health.status": "Degraded"}
+    assert watched(healthy(changes), expected(), 61)[1].reason is Reason.DEGRADED
+
+
+@pytest.mark.parametrize("memory", [None, {}, {"what": 1}, {"what": "image " + OURS, "since": "yesterday"}])
+def test_an_odd_memory_counts_as_none(memory):
+    assert judge(healthy({"status.summary": {}}), expected(), NOW, memory).kind is Kind.WAIT
+
+
+def test_a_clock_that_went_back_does_not_lengthen_the_wait():
+    application = healthy({"status.health.status": "Degraded"})
+    first = judge(application, expected(), NOW + seconds(1000))
+    again = judge(application, expected(), NOW, first.memory)
+    assert judge(application, expected(), NOW + seconds(60), again.memory).kind is Kind.FAILED

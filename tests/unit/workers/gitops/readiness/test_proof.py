@@ -1,0 +1,93 @@
+"""What proves that our image is live, and what proves it only weakly."""
+
+import pytest
+
+from orchestrator.domain.reasons import Reason
+from tests.support.applications import IMAGE, NOW, OLD, OURS, expected, healthy
+from tests.support.situations import FAILED, RESULT, RUNNING, seconds, watched
+from workers.gitops.readiness import IMAGE_GRACE, Kind, judge
+
+
+def test_synced_healthy_and_live_is_success():
+    verdict = judge(healthy(), expected(), NOW)
+    assert (verdict.kind, verdict.reason, verdict.synced, verdict.strong) == (
+        Kind.SUCCESS,
+        Reason.HEALTHY,
+        True,
+        True,
+    )
+    assert verdict.detail == f"{OURS[:12]} is synced and healthy and {IMAGE} is live"
+    assert (verdict.revision, verdict.live_images, verdict.recheck_after) == (OURS, (IMAGE,), None)
+
+
+CRON = {"kind": "CronJob", "namespace": "p", "name": "nightly", "status": "Synced", "message": "cronjob configured"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"status.summary": {}}, "no pod runs at present"),
+        (
+            {
+                "status.summary.images": ["a/b:1"],
+                RESULT: [{**CRON, "images": [IMAGE]}],
+            },
+            f"it applied {IMAGE}, which no pod runs at present",
+        ),
+        (
+            {"status.summary.images": ["a/b:1"], RESULT: [CRON]},
+            "CronJob/p/nightly was applied, whose pods run only at times",
+        ),
+    ],
+)
+def test_an_image_that_no_pod_need_run_is_a_weak_success_after_a_while(changes, said):
+    first, later = watched(healthy(changes), expected(), IMAGE_GRACE)
+    assert first.kind is Kind.WAIT
+    assert (later.kind, later.strong) == (Kind.SUCCESS, False)
+    assert said in later.detail
+    assert judge(healthy(changes), expected(), NOW + seconds(40), later.memory).kind is Kind.SUCCESS
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        [{**CRON, "message": "cronjob unchanged"}],
+        [{**CRON, "images": ["other/image:1"]}],
+        [{**CRON, "kind": "Service"}],
+    ],
+)
+def test_a_job_that_has_nothing_to_do_with_it_is_no_excuse(resources):
+    changes = {"status.summary.images": ["a/b:1"], "status.operationState.syncResult.resources": resources}
+    assert watched(healthy(changes), expected(), IMAGE_GRACE)[1].reason is Reason.IMAGE_NOT_DEPLOYED
+
+
+def test_a_failed_operation_of_another_commit_is_no_excuse_either():
+    changes = {**FAILED, "status.operationState.syncResult": {"revision": OLD, "resources": [{"images": [IMAGE]}]}}
+    application = healthy({**changes, "status.summary.images": ["a/b:1"]})
+    assert watched(application, expected(), IMAGE_GRACE)[1].reason is Reason.IMAGE_NOT_DEPLOYED
+
+
+def test_a_comparison_in_the_second_of_the_end_wants_a_second_look():
+    verdict = judge(healthy({"status.reconciledAt": "2026-08-22T03:11:08Z"}), expected(), NOW)
+    assert (verdict.kind, verdict.strong) == (Kind.SUCCESS, False)
+
+
+SAME_SECOND = {"status.reconciledAt": "2026-08-22T03:11:08Z"}
+
+
+def test_a_rollout_seen_under_way_after_the_operation_needs_no_second_look_when_it_has_ended():
+    before = judge(healthy({**SAME_SECOND, "status.health.status": "Progressing"}), expected(), NOW)
+    verdict = judge(healthy(SAME_SECOND), expected(), NOW + seconds(1), before.memory)
+    assert (before.kind, verdict.kind, verdict.strong) == (Kind.WAIT, Kind.SUCCESS, True)
+
+
+def test_a_rollout_seen_under_way_before_the_operation_ended_proves_nothing():
+    before = judge(healthy({**RUNNING, "status.health.status": "Progressing"}), expected(), NOW)
+    verdict = judge(healthy(SAME_SECOND), expected(), NOW + seconds(1), before.memory)
+    assert (verdict.kind, verdict.strong) == (Kind.SUCCESS, False)
+
+
+def test_a_registry_that_a_webhook_rewrote_is_accepted_and_told():
+    verdict = judge(healthy({"status.summary.images": ["mirror.local/shop/api:sha-2"]}), expected(), NOW)
+    assert verdict.kind is Kind.SUCCESS
+    assert "mirror.local/shop/api:sha-2 (under another name than the one written) is live" in verdict.detail

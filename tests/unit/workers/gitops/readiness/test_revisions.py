@@ -1,0 +1,127 @@
+"""Later commits, reverted values, several sources and hydrated ones."""
+
+import pytest
+
+from orchestrator.domain.reasons import Reason
+from tests.support.applications import LATER, NOW, OLD, OURS, REPO, expected, healthy
+from tests.support.situations import watched
+from workers.gitops.readiness import ERROR_GRACE, Kind, judge
+
+
+def test_a_later_commit_that_contains_ours_counts():
+    changes = {"status.sync.revision": LATER, "status.operationState.syncResult.revision": LATER}
+    verdict = judge(healthy(changes), expected(), NOW)
+    assert (verdict.kind, verdict.revision, verdict.strong) == (Kind.SUCCESS, LATER, True)
+
+
+def test_what_git_cannot_tell_yet_waits():
+    verdict = judge(healthy({"status.sync.revision": LATER}), expected(contains=lambda _: None), NOW)
+    assert (verdict.kind, verdict.detail) == (
+        Kind.WAIT, f"Git cannot tell yet whether {LATER[:12]} contains {OURS[:12]}",
+    )  # fmt: skip
+
+
+def test_a_value_that_somebody_changed_again_fails():
+    wanted = expected(
+        contains=lambda _: False, reverted=lambda revision: revision == LATER, values="values-prod.yaml"
+    )
+    verdict = judge(healthy({"status.sync.revision": LATER}), wanted, NOW)
+    assert (verdict.kind, verdict.reason) == (Kind.FAILED, Reason.CHANGE_REVERTED)
+    assert verdict.detail == f"{LATER[:12]} contains {OURS[:12]}, but values-prod.yaml has another value there"
+
+
+def test_each_revision_is_asked_for_once():
+    asked = []
+    changes = {"status.sync.revision": LATER, "status.operationState.syncResult.revision": LATER}
+    judge(healthy(changes), expected(contains=lambda revision: asked.append(revision) or True), NOW)
+    assert asked == [LATER]
+
+
+def multi(revisions, sources, **changes):
+    """An application with several sources."""
+    return healthy(
+        {
+            "spec.source": None,
+            "spec.sources": sources,
+            "status.sync": {"status": "Synced", "revisions": revisions},
+            "status.operationState.syncResult": {"revision": "", "revisions": revisions},
+            **changes,
+        }
+    )
+
+
+CHART = {"repoURL": "https://charts.example.com", "chart": "webapp", "targetRevision": "1.8.2"}
+VALUES = {"repoURL": "git@git.example.com:platform/gitops.git", "targetRevision": "main", "ref": "values"}
+PINNED = {"repoURL": REPO, "targetRevision": "charts-v1", "path": "charts/web"}
+INSIDE = {"repoURL": "http://gitea.gitea.svc:3000/platform/gitops", "targetRevision": "HEAD"}
+OTHER = {"repoURL": "https://git.example.com/other/repo.git", "targetRevision": "main"}
+
+
+@pytest.mark.parametrize(
+    ("revisions", "sources", "kind"),
+    [
+        (["1.8.2", OURS], [CHART, VALUES], "success"),
+        (["1.8.2", OLD], [CHART, VALUES], "wait"),
+        ([OLD, OURS], [PINNED, VALUES], "success"),
+        ([OURS, OLD], [PINNED, VALUES], "wait"),
+        ([OURS, LATER], [VALUES, {**VALUES, "targetRevision": "refs/heads/main"}], "success"),
+        ([OURS, OLD], [VALUES, {**VALUES, "targetRevision": "HEAD"}], "wait"),
+        (["1.8.2", OURS], [CHART, INSIDE], "success"),
+        ([OLD, OURS], [OTHER, INSIDE], "success"),
+        ([OLD, OLD], [OTHER, INSIDE], "wait"),
+        ([OURS], [{"repoURL": "http://bad:port/x", "targetRevision": "main"}], "success"),
+        (["1.8.2"], [CHART], "wait"),
+    ],
+)
+def test_of_several_sources_ours_counts(revisions, sources, kind):
+    assert judge(multi(revisions, sources), expected(), NOW).kind == kind
+
+
+def test_the_sources_of_the_comparison_count_when_the_spec_has_changed_since():
+    application = multi(["1.8.2", OURS], [VALUES, CHART], **{"status.sync": {
+        "status": "Synced", "revisions": ["1.8.2", OURS], "comparedTo": {"sources": [CHART, VALUES]},
+    }, "status.operationState": None})  # fmt: skip
+    assert judge(application, expected(), NOW).kind is Kind.SUCCESS
+
+
+HYDRATED = "95" * 20
+
+
+def hydrated(state, revision=HYDRATED, **changes):
+    """An application with the source hydrator."""
+    return healthy(
+        {
+            "spec.source": None,
+            "spec.sourceHydrator": {"drySource": {"repoURL": REPO, "targetRevision": "main"}},
+            "status.sourceHydrator": state,
+            "status.sync.revision": revision,
+            "status.operationState.syncResult.revision": HYDRATED,
+            **changes,
+        }
+    )
+
+
+DONE = {"lastSuccessfulOperation": {"drySHA": OURS, "hydratedSHA": HYDRATED}}
+NOT_DONE = {"lastSuccessfulOperation": {"drySHA": OLD, "hydratedSHA": HYDRATED}}
+
+
+@pytest.mark.parametrize(
+    ("application", "kind"),
+    [
+        (hydrated(DONE), "success"),
+        (hydrated(DONE, revision=OLD), "wait"),
+        (hydrated(DONE, revision="env/prod"), "wait"),
+        (hydrated(NOT_DONE), "wait"),
+        (hydrated({}), "wait"),
+        (hydrated({**DONE, "currentOperation": {"phase": "Failed", "drySHA": OLD}}), "success"),
+    ],
+)
+def test_with_the_source_hydrator_our_commit_is_the_dry_one(application, kind):
+    assert judge(application, expected(), NOW).kind == kind
+
+
+def test_a_hydration_of_our_commit_that_keeps_failing_is_final():
+    failing = {**NOT_DONE, "currentOperation": {"phase": "Failed", "drySHA": OURS, "message": "helm: no"}}
+    first, then = watched(hydrated(failing), expected(), ERROR_GRACE)
+    assert (first.kind, then.kind, then.reason) == (Kind.WAIT, Kind.FAILED, Reason.MANIFESTS_INVALID)
+    assert then.detail == f"The source hydrator failed at {OURS[:12]}: helm: no"

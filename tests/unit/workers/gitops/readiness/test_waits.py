@@ -1,0 +1,112 @@
+"""What only needs time waits; what needs a person says so."""
+
+import pytest
+
+from orchestrator.domain.reasons import Reason
+from tests.support.applications import NOW, OLD, OLD_IMAGE, OURS, condition, expected, healthy
+from tests.support.situations import ARGO, NO_OPERATION, OUT_OF_SYNC, RESULT, RUNNING, watched
+from workers.gitops.readiness import IMAGE_GRACE, Kind, judge
+
+DIFFERS = [{"kind": "ConfigMap", "namespace": "p", "name": "old", "status": "OutOfSync"}]
+PRUNE = [{**DIFFERS[0], "requiresPruning": True}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "synced", "said"),
+    [
+        ({"metadata.annotations": {f"{ARGO}/refresh": "normal"}}, "sync_pending", False, "asked to refresh"),
+        ({"metadata.annotations": {f"{ARGO}/hydrate": "normal"}}, "sync_pending", False, "asked to refresh"),
+        ({"operation": {"sync": {}}}, "sync_pending", False, "has been requested and has not begun"),
+        ({**NO_OPERATION, **OUT_OF_SYNC, "operation": {"sync": {}}}, "sync_pending", False, "has been requested"),
+        (RUNNING, "sync_pending", False, f"The sync of {OURS[:12]} is running"),
+        ({"status.operationState.phase": "Terminating"}, "sync_pending", False, "is terminating"),
+        ({"status.operationState.finishedAt": None}, "sync_pending", False, "is succeeded"),
+        ({**RUNNING, "status.operationState.retryCount": 2}, "sync_pending", False, "(retry 2)"),
+        (
+            {"status.operationState.phase": "Running", "status.operationState.syncResult": None,
+             "status.operationState.operation": None},
+            "sync_pending", False, "The sync of an unknown revision is running",
+        ),
+        (
+            {**RUNNING, "status.operationState.message": "Sync operation blocked by sync window"},
+            "sync_window", False, "blocked by sync window",
+        ),
+        ({"status.sync.revision": OLD}, "sync_pending", False, f"compares with {OLD[:12]}, which does not contain"),
+        ({"status.sync.revision": "main"}, "sync_pending", False, "has not compared with"),
+        ({"status.sync.revision": None}, "sync_pending", False, "has not compared with"),
+        ({"status.sync.status": "Unknown"}, "sync_pending", False, "cannot tell whether"),
+        ({**OUT_OF_SYNC, **NO_OPERATION}, "sync_pending", False, "its sync has not begun"),
+        ({**OUT_OF_SYNC, "status.reconciledAt": "2026-08-22T03:11:00Z"}, "sync_pending", False, "not compared again"),
+        ({**OUT_OF_SYNC, "status.reconciledAt": "2026-08-22T03:11:08Z"}, "sync_pending", False, "not compared again"),
+        ({"status.reconciledAt": "2026-08-22T03:11:07Z"}, "progressing", True, "has not been looked at since"),
+        ({"status.reconciledAt": None}, "progressing", True, "has not been looked at since"),
+        ({"status.health.status": "Progressing"}, "progressing", True, "is Progressing"),
+        ({"status.health.status": "Missing"}, "progressing", True, "is Missing"),
+        ({"status.health.status": "Unknown"}, "progressing", True, "is Unknown"),
+        ({"status.health": None}, "progressing", True, "without a health state"),
+        ({"status.summary": {"isAppOfApps": True}}, "progressing", True, "its health says nothing about"),
+    ],
+)  # fmt: skip
+def test_what_only_needs_time_waits(changes, reason, synced, said):
+    for lasting in (0, 3600):
+        _, verdict = watched(healthy(changes), expected(), lasting)
+        assert (verdict.kind, verdict.reason, verdict.synced) == (Kind.WAIT, reason, synced)
+        assert said in verdict.detail
+        assert verdict.recheck_after
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "synced"),
+    [
+        ({"status.health.status": "Suspended"}, "suspended", True),
+        ({**OUT_OF_SYNC, "status.resources": PRUNE}, "prune_required", True),
+        (
+            {**OUT_OF_SYNC, "status.resources": None, RESULT: [{"status": "PruneSkipped"}]},
+            "prune_required", True,
+        ),
+        ({**OUT_OF_SYNC, "status.resources": PRUNE + DIFFERS}, "out_of_sync", True),
+        ({**OUT_OF_SYNC, "status.resources": DIFFERS * 5}, "out_of_sync", True),
+        ({**OUT_OF_SYNC, "status.resources": None}, "out_of_sync", True),
+        ({**OUT_OF_SYNC, "status.conditions": [condition("SharedResourceWarning")]}, "shared_resource", True),
+        ({**OUT_OF_SYNC, **NO_OPERATION, "spec.syncPolicy": None}, "not_automated", False),
+        ({**OUT_OF_SYNC, **NO_OPERATION, "spec.syncPolicy.automated": {"enabled": False}}, "not_automated", False),
+    ],
+)  # fmt: skip
+def test_what_waits_for_a_person_says_so_until_the_deadline(changes, reason, synced):
+    for lasting in (0, 3600):
+        _, verdict = watched(healthy(changes), expected(), lasting)
+        assert (verdict.kind, verdict.reason, verdict.synced) == (Kind.NEEDS_HUMAN, reason, synced)
+        assert verdict.recheck_after == 30.0
+
+
+def test_missing_automation_is_no_problem_where_we_sync_ourselves():
+    application = healthy({**OUT_OF_SYNC, **NO_OPERATION, "spec.syncPolicy": None})
+    assert judge(application, expected(sync=True), NOW).reason is Reason.SYNC_PENDING
+
+
+def test_no_operation_is_needed_when_the_value_was_there_before():
+    verdict = judge(healthy({"status.operationState.syncResult.revision": OLD}), expected(), NOW)
+    assert (verdict.kind, verdict.strong) == (Kind.SUCCESS, True)
+
+
+def test_a_change_that_alters_no_manifest_is_success_only_when_expected():
+    changes = {"status.operationState.syncResult.revision": OLD, "status.summary.images": [OLD_IMAGE]}
+    assert judge(healthy(changes), expected(noop=True), NOW).kind is Kind.SUCCESS
+    assert watched(healthy(changes), expected(), IMAGE_GRACE)[1].reason is Reason.IMAGE_NOT_DEPLOYED
+
+
+@pytest.mark.parametrize(
+    ("changes", "quiet"),
+    [
+        ({"status.health.status": "Progressing"}, False),
+        (RUNNING, False),
+        ({**OUT_OF_SYNC, **NO_OPERATION}, False),
+        ({"status.health.status": "Suspended"}, False),
+        ({"status.sync.revision": OLD}, True),
+        ({"status.reconciledAt": "2026-08-22T03:11:07Z"}, True),
+        ({"status.health.status": "Degraded"}, True),
+        ({"status.summary.images": [OLD_IMAGE]}, True),
+    ],
+)
+def test_a_wait_says_when_no_list_can_end_it(changes, quiet):
+    assert judge(healthy(changes), expected(), NOW).quiet == quiet
