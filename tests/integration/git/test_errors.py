@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavailable
+from tests.support.contracts import ROOT
 from tests.support.git_processes import cancel, children_of
 from tests.support.githttp import TOKEN, USER, Fault, Forge
 from tests.support.waiting import until
@@ -83,7 +84,7 @@ def test_nothing_outlives_a_killed_worker(server: Forge, mirror: Mirror) -> None
     )
     worker = subprocess.Popen(
         [sys.executable, "-c", script, server.url, str(mirror.folder), USER],
-        cwd=Path(__file__).resolve().parents[2],
+        cwd=ROOT,
         env={**os.environ, "TOKEN": TOKEN},
     )
     until(lambda: any("remote-http" in words for words in children_of(server.url)), "Git at work", 10)

@@ -12,6 +12,7 @@ import pytest
 from orchestrator.domain.changes import Landed
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
+from tests.support.contracts import ROOT
 from tests.support.githttp import TOKEN, USER, Fault, Forge, git
 from tests.support.landing import VALUES, change, file, land_all, pushes, tag_of
 from workers.clients.git import Mirror
@@ -112,9 +113,7 @@ def test_a_worker_killed_after_its_push_leaves_one_commit(server: Forge, mirror:
 
     server.app.after_receive = kill
     command = [sys.executable, "-c", script, server.url, str(mirror.folder), USER, file(1)]
-    workers.append(
-        subprocess.Popen(command, cwd=Path(__file__).resolve().parents[2], env={**os.environ, "TOKEN": TOKEN})
-    )
+    workers.append(subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TOKEN": TOKEN}))
     started.set()
     assert workers[0].wait(60) == -signal.SIGKILL
     server.app.after_receive = None

@@ -9,6 +9,17 @@ down_revision = None
 
 def upgrade() -> None:
     """Create every table."""
+    _hooks()
+    _places()
+    _callers()
+    _runs()
+    _stages()
+    _work()
+    _messages()
+
+
+def _hooks() -> None:
+    """Create what is known of hooks: deliveries, and where heads stood last."""
     op.create_table(
         "deliveries",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -38,6 +49,18 @@ def upgrade() -> None:
         postgresql_where=sa.text("outcome != 'refused'"),
     )
     op.create_table(
+        "heads",
+        sa.Column("repo", sa.String(length=600), nullable=False),
+        sa.Column("ref", sa.String(length=300), nullable=False),
+        sa.Column("commit", sa.String(length=64), nullable=False),
+        sa.Column("seen_at", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("repo", "ref", name=op.f("pk_heads")),
+    )
+
+
+def _places() -> None:
+    """Create who has an environment, and who writes to a branch."""
+    op.create_table(
         "environments",
         sa.Column("app", sa.String(length=100), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
@@ -49,13 +72,16 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("app", "name", name=op.f("pk_environments")),
     )
     op.create_table(
-        "heads",
-        sa.Column("repo", sa.String(length=600), nullable=False),
-        sa.Column("ref", sa.String(length=300), nullable=False),
-        sa.Column("commit", sa.String(length=64), nullable=False),
-        sa.Column("seen_at", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("repo", "ref", name=op.f("pk_heads")),
+        "writers",
+        sa.Column("branch_key", sa.String(length=600), nullable=False),
+        sa.Column("owner", sa.String(length=100), nullable=False),
+        sa.Column("until", sa.Float(), nullable=False),
+        sa.PrimaryKeyConstraint("branch_key", name=op.f("pk_writers")),
     )
+
+
+def _callers() -> None:
+    """Create who may call, what they called, and which processes live."""
     op.create_table(
         "idempotency",
         sa.Column("key", sa.String(length=300), nullable=False),
@@ -85,13 +111,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tokens")),
         sa.UniqueConstraint("hash", name=op.f("uq_tokens_hash")),
     )
-    op.create_table(
-        "writers",
-        sa.Column("branch_key", sa.String(length=600), nullable=False),
-        sa.Column("owner", sa.String(length=100), nullable=False),
-        sa.Column("until", sa.Float(), nullable=False),
-        sa.PrimaryKeyConstraint("branch_key", name=op.f("pk_writers")),
-    )
+
+
+def _runs() -> None:
+    """Create the runs."""
     op.create_table(
         "runs",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -139,6 +162,31 @@ def upgrade() -> None:
     op.create_index("ix_runs_app_environment", "runs", ["app", "environment", "id"], unique=False)
     op.create_index("ix_runs_dedupe", "runs", ["dedupe"], unique=False)
     op.create_index("ix_runs_delivery_id", "runs", ["delivery_id"], unique=False)
+
+
+def _stages() -> None:
+    """Create the stages of runs."""
+    op.create_table(
+        "stages",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("name", sa.String(length=20), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("reason", sa.String(length=40), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("reused", sa.Boolean(), nullable=False),
+        sa.Column("started_at", sa.Float(), nullable=True),
+        sa.Column("finished_at", sa.Float(), nullable=True),
+        sa.Column("wake_at", sa.Float(), nullable=True),
+        sa.Column("deadline_at", sa.Float(), nullable=True),
+        sa.Column("outputs", sa.JSON(), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_stages_run_id")),
+        sa.PrimaryKeyConstraint("run_id", "name", name=op.f("pk_stages")),
+    )
+
+
+def _work() -> None:
+    """Create what runs have to do and said: changes, wake-ups, logs."""
     op.create_table(
         "changes",
         sa.Column("run_id", sa.Integer(), nullable=False),
@@ -162,6 +210,20 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_logs_run_id")),
         sa.PrimaryKeyConstraint("run_id", "first", name=op.f("pk_logs")),
     )
+    op.create_table(
+        "wakes",
+        sa.Column("run_id", sa.Integer(), nullable=False),
+        sa.Column("due_at", sa.Float(), nullable=False),
+        sa.Column("published_at", sa.Float(), nullable=True),
+        sa.Column("queue", sa.String(length=20), nullable=False),
+        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_wakes_run_id")),
+        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_wakes")),
+    )
+    op.create_index("ix_wakes_due_at", "wakes", ["due_at"], unique=False)
+
+
+def _messages() -> None:
+    """Create what is told to people."""
     op.create_table(
         "notifications",
         sa.Column("id", sa.Integer(), nullable=False),
@@ -189,23 +251,6 @@ def upgrade() -> None:
     )
     op.create_index("ix_notifications_run_id", "notifications", ["run_id"], unique=False)
     op.create_table(
-        "stages",
-        sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("name", sa.String(length=20), nullable=False),
-        sa.Column("state", sa.String(length=20), nullable=False),
-        sa.Column("reason", sa.String(length=40), nullable=False),
-        sa.Column("detail", sa.Text(), nullable=False),
-        sa.Column("attempt", sa.Integer(), nullable=False),
-        sa.Column("reused", sa.Boolean(), nullable=False),
-        sa.Column("started_at", sa.Float(), nullable=True),
-        sa.Column("finished_at", sa.Float(), nullable=True),
-        sa.Column("wake_at", sa.Float(), nullable=True),
-        sa.Column("deadline_at", sa.Float(), nullable=True),
-        sa.Column("outputs", sa.JSON(), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_stages_run_id")),
-        sa.PrimaryKeyConstraint("run_id", "name", name=op.f("pk_stages")),
-    )
-    op.create_table(
         "threads",
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("channel", sa.String(length=100), nullable=False),
@@ -213,16 +258,6 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_threads_run_id")),
         sa.PrimaryKeyConstraint("run_id", "channel", name=op.f("pk_threads")),
     )
-    op.create_table(
-        "wakes",
-        sa.Column("run_id", sa.Integer(), nullable=False),
-        sa.Column("due_at", sa.Float(), nullable=False),
-        sa.Column("published_at", sa.Float(), nullable=True),
-        sa.Column("queue", sa.String(length=20), nullable=False),
-        sa.ForeignKeyConstraint(["run_id"], ["runs.id"], name=op.f("fk_wakes_run_id")),
-        sa.PrimaryKeyConstraint("run_id", name=op.f("pk_wakes")),
-    )
-    op.create_index("ix_wakes_due_at", "wakes", ["due_at"], unique=False)
 
 
 def downgrade() -> None:
