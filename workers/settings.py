@@ -2,9 +2,6 @@
 
 from typing import Any
 
-QUEUES = ("build", "deploy")
-"""The pools: image work, and everything that is short."""
-
 CELERY: dict[str, Any] = {
     # A message is only "look at run N now"; the tables repeat it if it is lost. So it is acknowledged early: late
     # acknowledgement with a visibility timeout would start long work twice (celery#5935, kombu#337).

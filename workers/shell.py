@@ -30,9 +30,6 @@ _WATCH = 1.0
 _WRITTEN = ("title", "author")
 """Outputs that hold the words of whoever wrote the commit."""
 
-_LOOKS = {"troubled": "trouble"}
-"""Outcomes that the metric names in another way than the log."""
-
 
 class Shell:
     """Runs stages for one worker process.
@@ -75,7 +72,7 @@ class Shell:
             try:
                 fact = self._perform(assignment)
                 outcome, reason = _told(fact)
-                counts.add(LOOKS_TOTAL, assignment.stage.value, _LOOKS.get(outcome, outcome))
+                counts.add(LOOKS_TOTAL, assignment.stage.value, outcome)
                 following = self._execution.report(assignment, fact, self._queue, go_on=not self._stopping())
             except LeaseLost:
                 counts.add(LOOKS_TOTAL, assignment.stage.value, "lost")

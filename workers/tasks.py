@@ -4,7 +4,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -113,21 +113,20 @@ def worker(
     on_fork(tracing.start)
     on_child_end(tracing.stop)
     on_stop(stopping.set)
-    for queue in lanes:
-        on_heartbeat(Alive(settings, make_database, queue))
+    on_heartbeat(Alive(settings, make_database, tuple(lanes)))
     return celery
 
 
 class Alive:
-    """Tells that this worker is alive: a file for the probe of an orchestrator, a row for people."""
+    """Tells that this worker is alive: for each queue a file for probes and a row for people."""
 
     _EVERY = 10.0
     """Seconds between two rows."""
 
-    def __init__(self, settings: Settings, make_database: MakeDatabase, queue: str) -> None:
-        self._touch = Heartbeat(file_of(settings.state_dir, f"worker-{queue}"))
+    def __init__(self, settings: Settings, make_database: MakeDatabase, queues: Sequence[str]) -> None:
+        self._beats = [Heartbeat(file_of(settings.state_dir, f"worker-{queue}")) for queue in queues]
         self._make_database = make_database
-        self._queue = queue
+        self._queues = queues
         self._turned = 0.0
         self._thread: threading.Thread | None = None
         self._writing = threading.Lock()
@@ -137,7 +136,8 @@ class Alive:
         """Note that the main loop has turned; never stop the worker because of it."""
         self._turned = time.monotonic()
         try:
-            self._touch()
+            for beat in self._beats:
+                beat()
         except OSError as error:
             log.warning("heartbeat not written", detail=str(error))
         if self._thread is None:
@@ -160,13 +160,14 @@ class Alive:
         while True:
             if time.monotonic() - self._turned < MAX_AGE:
                 with self._writing:
-                    self._write_row(database)
+                    self._write(database)
             time.sleep(self._EVERY)
 
-    def _write_row(self, database: Database) -> None:
-        name = f"{socket.gethostname()}:{self._queue}:{os.getpid()}"
+    def _write(self, database: Database) -> None:
         try:
             with database.write() as connection:
-                seen_alive(connection, name, "worker", time.time(), {"queue": self._queue})
+                for queue in self._queues:
+                    name = f"{socket.gethostname()}:{queue}:{os.getpid()}"
+                    seen_alive(connection, name, "worker", time.time(), {"queue": queue})
         except Unavailable as error:
             log.warning("sign of life not written down", reason=error.reason.value, detail=error.evidence)

@@ -86,9 +86,9 @@ def load(name: str) -> Any:
 
 def _version(asked: bool) -> None:
     if asked:
-        from importlib import metadata
+        from orchestrator.version import version
 
-        typer.echo(f"pilotage {metadata.version('pilotage')}")
+        typer.echo(f"pilotage {version()}")
         raise typer.Exit
 
 

@@ -4,7 +4,6 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +18,7 @@ from orchestrator.heartbeat import Heartbeat, file_of
 from orchestrator.services.bell import Bell
 from orchestrator.store import migrate
 from orchestrator.store.database import Database, sqlite_url
+from orchestrator.version import version
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -67,7 +67,7 @@ def parts(settings: Settings) -> Parts:
 def log_as(service: str, settings: Settings) -> None:
     """Set up this process's log, and say in it who begins."""
     journal.configure(service, Mask(secrets_in(settings)), settings.log_level)
-    log.info("process started", pid=os.getpid(), version=metadata.version("pilotage"))
+    log.info("process started", pid=os.getpid(), version=version())
 
 
 def check_schema(database: Database) -> None:

@@ -75,7 +75,7 @@ class Feed:
         self._silence = silence
         self._items: queue.Queue[Event | CliError] = queue.Queue(maxsize=10_000)
         self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._follow, daemon=True)
+        self._thread = threading.Thread(target=self._follow, name="feed", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ class Feed:
         heard = time.monotonic()
         while True:
             try:
-                if self._connection() or self._over():
+                if self._connection() or self._closed.is_set() or self._over():
                     return
                 failures, heard = 0, time.monotonic()
             except CliError as error:

@@ -75,7 +75,7 @@ def worker(
       pilotage worker --queue build --concurrency 4
     """
     from orchestrator.cli.everything import run_worker
-    from workers.settings import QUEUES
+    from orchestrator.domain.runs import QUEUES
 
     if queue not in QUEUES:
         raise CliError(f"There is no queue {queue!r}; choose one of {', '.join(QUEUES)}.", Code.USAGE)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
 
-from orchestrator.domain.runs import STAGE_ORDER, RunState
+from orchestrator.domain.runs import QUEUES, STAGE_ORDER, RunState
 
 Labels = tuple[str, ...]
 """Values of a metric's labels, in the order of its table row."""
@@ -60,11 +60,9 @@ class Metric:
 _COMES_WITH = {"env": "app", "who_acts": "reason"}
 SUM = "sum"
 """Stands where a histogram's bucket does, for the sum of all values."""
-QUEUES = ("build", "deploy")
-"""The worker pools."""
 STAGES = tuple(stage.value for stage in STAGE_ORDER)
 OUTCOMES = ("accepted", "duplicate", "ignored", "pinged", "refused")
-LOOKS = ("done", "wait", "fail", "trouble", "stopped", "lost")
+LOOKS = ("done", "wait", "fail", "troubled", "stopped", "lost")
 ANSWERS = ("ok", "refused", "unavailable")
 SERVICES = ("argocd", "registry", "harbor")
 _ACTIVE = tuple(state.value for state in RunState if not state.final)
@@ -103,7 +101,7 @@ STAGE_SECONDS = Metric(
 )
 LOOKS_TOTAL = Metric(
     name="pilotage_stage_looks_total", kind=C,
-    text="Times that a worker looked at a stage. Trouble: a service did not answer, it is tried again. Lost: another"
+    text="Times that a worker looked at a stage. Troubled: a service did not answer, it is tried again. Lost: another"
     " worker had taken the run over, and what came of the look does not count.",
     labels={"stage": STAGES, "result": LOOKS},
 )

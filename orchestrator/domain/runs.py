@@ -58,6 +58,8 @@ class StageName(StrEnum):
 
 
 STAGE_ORDER: tuple[StageName, ...] = tuple(StageName)
+QUEUES = ("build", "deploy")
+"""The worker pools: image work, and everything that is short."""
 
 
 class Trigger(StrEnum):

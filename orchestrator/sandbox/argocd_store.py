@@ -10,8 +10,6 @@ from orchestrator.sandbox.argocd_objects import Json
 
 BUFFER = 1000
 """Events that are kept for slow readers of a stream; older ones are lost to them (as in Argo CD)."""
-PAST = 60.0
-"""Seconds of old versions that are kept for a LIST that lags."""
 
 Event = tuple[str, Json]
 

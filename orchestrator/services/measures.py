@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 
 from orchestrator.domain import metrics
 from orchestrator.domain.apps import Settings
@@ -13,6 +12,7 @@ from orchestrator.store import figures, tallies, tokens
 from orchestrator.store.database import Connection
 from orchestrator.store.figures import ActiveRun
 from orchestrator.store.tallies import Sums
+from orchestrator.version import version
 
 ALIVE = 60.0
 """Seconds since a process was last seen within which it counts as alive."""
@@ -42,7 +42,7 @@ def configured(settings: Settings) -> dict[str, Sequence[Labels]]:
         "reason": [
             (reason.value, known.actor) for reason, known in CATALOGUE.items() if known.actor is not Actor.NOBODY
         ],
-        "version": [(_version(),)],
+        "version": [(version(),)],
     }
 
 
@@ -59,7 +59,7 @@ def _gauges(connection: Connection, now: float) -> dict[str, Values]:
         metrics.PENDING.name: {(name,): number for name, number in figures.pending_notifications(connection).items()},
         metrics.WORKERS.name: Counter((str(row["facts"].get("queue")),) for row in alive if row["kind"] == "worker"),
         metrics.RELAYS.name: {(): sum(row["kind"] == "relay" for row in alive)},
-        metrics.BUILD_INFO.name: {(_version(),): 1.0},
+        metrics.BUILD_INFO.name: {(version(),): 1.0},
     }
 
 
@@ -86,10 +86,3 @@ def _ages(active: Sequence[ActiveRun], now: float) -> Values:
             place = (run.app, run.environment)
             ages[place] = max(ages.get(place, 0.0), now - run.landed_at)
     return ages
-
-
-def _version() -> str:
-    try:
-        return version("pilotage")
-    except PackageNotFoundError:  # run from a folder without being installed
-        return "unknown"

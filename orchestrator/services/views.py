@@ -229,12 +229,7 @@ def _verdict_view(run: Run) -> View:
 def _in_git_view(run: Run, judged: Run | None) -> View:
     """Show what is in Git, and how the newest run of this very image turned out."""
     verdict = judged if judged is not None and judged.image == run.image else None
-    return {
-        "run": run.id,
-        "commit": run.commit,
-        "image": run.image,
-        "tag": _tag(run.image),
-        "digest": run.digest,
+    return _brought_view(run) | {
         "gitops_commit": str(run.outputs.get("gitops_commit") or ""),
         "since": rfc3339(run.stage(StageName.COMMIT).finished_at),
         "proven": verdict is not None and verdict.state is RunState.SUCCEEDED,
@@ -243,15 +238,10 @@ def _in_git_view(run: Run, judged: Run | None) -> View:
 
 
 def _deployed_view(run: Run) -> View:
-    return {
-        "run": run.id,
-        "commit": run.commit,
-        "image": run.image,
-        "tag": _tag(run.image),
-        "digest": run.digest,
-        "since": rfc3339(run.finished_at),
-    }
+    return _brought_view(run) | {"since": rfc3339(run.finished_at)}
 
 
-def _tag(image: str) -> str:
-    return "" if "@" in image else image.rpartition("/")[2].partition(":")[2]
+def _brought_view(run: Run) -> View:
+    """Show what a run brings to its environment."""
+    tag = "" if "@" in run.image else run.image.rpartition("/")[2].partition(":")[2]
+    return {"run": run.id, "commit": run.commit, "image": run.image, "tag": tag, "digest": run.digest}

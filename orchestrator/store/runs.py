@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
-from orchestrator.domain.runs import FINAL, Rival, Run, Stage, StageName, StageState, Trigger
+from orchestrator.domain.runs import Rival, Run, Stage, StageName, StageState, Trigger
 from orchestrator.store.dialect import upsert_statement
 from orchestrator.store.rows import RUN_COLUMNS, from_run, from_stage, to_run, to_stage
 from orchestrator.store.schema import runs, stages
@@ -242,6 +242,3 @@ def _with_stages(connection: Connection, rows: Sequence[Any]) -> list[Run]:
         for row in connection.execute(select(stages).where(stages.c.run_id.in_(chunk))).mappings():
             by_run[row["run_id"]][row["name"]] = to_stage(row)
     return [to_run(row, by_run[row["id"]]) for row in rows]
-
-
-FINAL_STATES = tuple(state.value for state in FINAL)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from math import inf
 
 from flask import Flask, Response, g, request
@@ -51,15 +52,10 @@ class _Values(Collector):
             yield _FAMILIES[metric.kind](metric, self._by_metric.get(metric.name, {}))
 
 
-def _counter(metric: Metric, values: dict[Labels, float]) -> Family:
-    family = CounterMetricFamily(metric.name, metric.text, labels=list(metric.labels))
-    for labels, value in sorted(values.items()):
-        family.add_metric(labels, value)
-    return family
-
-
-def _gauge(metric: Metric, values: dict[Labels, float]) -> Family:
-    family = GaugeMetricFamily(metric.name, metric.text, labels=list(metric.labels))
+def _plain(
+    kind: type[CounterMetricFamily | GaugeMetricFamily], metric: Metric, values: dict[Labels, float]
+) -> Family:
+    family = kind(metric.name, metric.text, labels=list(metric.labels))
     for labels, value in sorted(values.items()):
         family.add_metric(labels, value)
     return family
@@ -76,4 +72,8 @@ def _histogram(metric: Metric, values: dict[Labels, float]) -> Family:
     return family
 
 
-_FAMILIES = {Kind.COUNTER: _counter, Kind.GAUGE: _gauge, Kind.HISTOGRAM: _histogram}
+_FAMILIES: dict[Kind, Callable[[Metric, dict[Labels, float]], Family]] = {
+    Kind.COUNTER: partial(_plain, CounterMetricFamily),
+    Kind.GAUGE: partial(_plain, GaugeMetricFamily),
+    Kind.HISTOGRAM: _histogram,
+}

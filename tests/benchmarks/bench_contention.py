@@ -184,7 +184,6 @@ class _Landed:
         self._wanted = wanted
         self._runs: set[int] = set()
         self._changed = threading.Condition()
-        self._batches = 0
 
     def add(self, result: Landed | Rejected) -> None:
         if not isinstance(result, Landed):
@@ -196,7 +195,6 @@ class _Landed:
 
     def news(self) -> None:
         with self._changed:
-            self._batches += 1
             self._changed.notify_all()
 
     def wait_for_news(self) -> None:

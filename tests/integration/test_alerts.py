@@ -45,7 +45,7 @@ def test_the_cases_hold(cases: Path) -> None:
         ("(pilotage_relays_alive) == 0", "(pilotage_relays_alive) < 0"),
         ("absent(pilotage_build_info)", "absent(up)"),
         ('service="argocd",result="unavailable"', 'service="argocd",result="refused"'),
-        ('{stage="push",result=~"fail|trouble"}[15m])))\n     ', '{result=~"fail|trouble"}[15m])))\n     '),
+        ('{stage="push",result=~"fail|troubled"}[15m])))\n     ', '{result=~"fail|troubled"}[15m])))\n     '),
     ],
 )  # fmt: skip
 def test_the_cases_notice_a_rule_that_is_wrong(tmp_path: Path, old: str, new: str) -> None:

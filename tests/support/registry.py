@@ -4,7 +4,6 @@ import base64
 import hashlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import threading
@@ -22,11 +21,6 @@ from tests.support.loopback import Asked, Reply, loopback
 USER = "robot$plate+pilotage"
 PASSWORD = "Loopback-12345"
 _BCRYPT = "$2y$05$h5qrcn0zVTssGICIxSLPy.0cEvwFCNGz2F/8AtmBYH9y6mjgr6hRq"
-
-
-def have_registry() -> bool:
-    """Tell whether the program is there (Debian package `docker-registry`)."""
-    return shutil.which("docker-registry") is not None
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ import yaml
 
 from orchestrator.cli import COMMANDS
 from orchestrator.config import check_text
+from orchestrator.domain.runs import QUEUES
 from orchestrator.heartbeat import SERVICES
 from tests.support.charts import Case, cases, rendered, resources
 from tests.support.pilotage_chart import (
@@ -25,7 +26,6 @@ from tests.support.pilotage_chart import (
     sources,
 )
 from tests.support.pod_rules import containers, pods
-from workers.settings import QUEUES
 
 OURS = [pytest.param(one, id=str(one)) for one in cases() if one.chart == CHART]
 COMPONENTS = ["relay", "web", "webhooks", "worker-build", "worker-deploy"]

@@ -154,3 +154,50 @@ log.info("duty failed")
 
 def test_a_log_that_nobody_reads_any_more_harms_nothing() -> None:
     assert said("import os; os.close(1); log.info('duty failed'); sys.stdout = None") == []
+
+
+def test_a_thread_does_not_wait_for_another_one_that_writes_and_no_line_is_lost() -> None:
+    lines = said(
+        """
+import os
+handler = logging.getLogger().handlers[0]
+held, go, seen = threading.Event(), threading.Event(), threading.Semaphore(0)
+write = handler._write
+
+def slow(chunk):
+    if not held.is_set():
+        held.set()
+        go.wait(20)
+    write(chunk)
+
+handler._write = slow
+first = threading.Thread(target=log.info, args=("stage looked at",), kwargs={"run": 0})
+first.start()
+held.wait(20)
+for number in range(1, 4):
+    log.info("stage looked at", run=number)  # returns while the first one is still being written
+go.set()
+first.join(20)
+"""
+    )
+
+    assert [line["run"] for line in lines] == [0, 1, 2, 3]
+
+
+def test_a_child_writes_its_own_lines_only() -> None:
+    lines = said(
+        """
+import os
+handler = logging.getLogger().handlers[0]
+handler._waiting.append(b"the parent's to write\\n")
+handler._writing.acquire()
+child = os.fork()
+if child == 0:
+    log.info("stage looked at", run=1)
+    os._exit(0)
+os.waitpid(child, 0)
+handler._waiting.clear()
+"""
+    )
+
+    assert [line["run"] for line in lines] == [1]

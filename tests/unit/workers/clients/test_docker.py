@@ -195,3 +195,14 @@ def test_an_address_that_cannot_be_used_is_told() -> None:
         with pytest.raises(Unavailable) as caught:
             Engine(host).ping()
         assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
+
+
+def test_older_images_are_looked_for_now_and_then_for_each_app() -> None:
+    with loopback(answering(lambda asked: Reply(body="{}" if asked.method == "POST" else "[]"))) as server:
+        client = engine(server)
+        for app in ("api", "web", "api", "web"):
+            client.tidy(f"h.io/shop/{app}", app, 3, every=600)
+
+        assert sum(asked.path.endswith("/images/prune") for asked in server.asked) == 2
+        client.tidy("h.io/shop/api", "api", 3)
+        assert sum(asked.path.endswith("/images/prune") for asked in server.asked) == 3

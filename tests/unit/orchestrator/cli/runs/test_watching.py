@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from tests.support.commands import RUN_URL, Pilotage
 from tests.support.contracts import ROOT
 from tests.support.fake_api import FakeApi, log_line, run, sse, stage
+from tests.support.waiting import until
 
 
 @pytest.mark.parametrize(("ending", "code"), [("succeeded", 0), ("failed", 1), ("cancelled", 5), ("superseded", 5)])
@@ -35,6 +37,18 @@ def test_waiting_too_long_exits_4_and_the_run_goes_on(pilotage: Pilotage, api: F
     assert (said.code, said.lines[-1]) == (4, RUN_URL)
     assert said.err == ("The time to wait is over; run 42 goes on; see it again with `pilotage run watch 42`.\n")
     assert [asked.path for asked in api.server.asked if asked.method == "POST"] == []
+
+
+def test_a_watch_that_is_over_asks_nothing_more(pilotage: Pilotage, api: FakeApi) -> None:
+    api.runs[42] = run()
+    api.streams = [lambda: waiting(api)]
+    pilotage("run", "watch", "42", "--timeout", "0.2s", "--url", api.url)
+    asked = len(api.asked("GET", "/runs/42"))
+
+    api.over.set()  # the server ends the stream
+    until(lambda: not any(thread.name == "feed" for thread in threading.enumerate()), "the end of the feed", 10)
+
+    assert len(api.asked("GET", "/runs/42")) == asked
 
 
 def waiting(api: FakeApi, *first: bytes) -> Iterator[bytes]:
