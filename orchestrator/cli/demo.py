@@ -29,6 +29,7 @@ def run(*, stay: bool) -> int:
 
     :param stay: keep everything up afterwards, until Ctrl-C.
     """
+    from orchestrator.sandbox import samples
     from orchestrator.sandbox.platform import Platform
 
     folder = Path(tempfile.mkdtemp(prefix="pilotage-demo-"))
@@ -36,7 +37,7 @@ def run(*, stay: bool) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         _step("Starting stand-ins on loopback: a forge, Harbor with a real registry, Argo CD, a chat")
-        with Platform(folder / "platform") as platform:
+        with Platform(folder / "platform", apps=samples.APPS) as platform:
             bind = free_address()
             configuration = platform.configuration(bind, folder / "pilotage" / "state")
             say(f"   forge {platform.forge_url}   Harbor {platform.harbor_url}   Argo CD {platform.argocd_url}")
@@ -78,11 +79,12 @@ class _Story:
         second = self._push("플레이트 인사말 변경 (change the greeting)", samples.source_files(base, "안녕하세요"))
         again = self._rerun(int(second["id"]))
         broken = self._push("Read the new configuration", samples.broken_files(base))
+        other = self._push("Greet by JSON", samples.api_files(base, "Hello from Pilotage"), samples.API)
         self._messages()
         self._receipt(second)
         self._where_the_time_went(second)
-        ended = [run["state"] for run in (first, second, broken, again)]
-        return 0 if ended == ["succeeded", "succeeded", "failed", "succeeded"] else 1
+        ended = [run["state"] for run in (first, second, again, broken, other)]
+        return 0 if ended == ["succeeded", "succeeded", "succeeded", "failed", "succeeded"] else 1
 
     def stay(self) -> None:
         """Keep everything up until Ctrl-C, and say how to play with it."""
@@ -91,11 +93,12 @@ class _Story:
             say(line)
         signal.pause()
 
-    def _push(self, title: str, files: dict[str, str]) -> Json:
-        from orchestrator.sandbox.platform import SOURCE
+    def _push(self, title: str, files: dict[str, str], app: str = "") -> Json:
+        from orchestrator.sandbox import samples
 
-        _step(f"git push: {title}")
-        self._platform.forge.commit(SOURCE, "main", files, title, ("Mina Kim", "mina@example.com"))
+        source = samples.source_of(app or samples.APP)
+        _step(f"git push{f' to {app}' if app else ''}: {title}")
+        self._platform.forge.commit(source, "main", files, title, ("Mina Kim", "mina@example.com"))
         return self._follow(self._newest())
 
     def _rerun(self, run_id: int) -> Json:
@@ -133,7 +136,7 @@ class _Story:
 
     def _messages(self) -> None:
         _step("What the chat received (Slack incoming webhook)")
-        wanted = 8
+        wanted = 10  # the start and the end of each run
         _until(lambda: len(self._platform.chat.slack.shown) >= wanted, 15.0, "the messages")
         for message in self._platform.chat.slack.shown:
             say("   " + message.text.splitlines()[0][:150])

@@ -122,7 +122,7 @@ def _config(*, demo: bool) -> str:
     text = starter("pilotage.yaml")
     if not demo:
         return text
-    from orchestrator.sandbox import wiring
+    from orchestrator.sandbox import samples, wiring
 
     where = wiring.COMPOSE
     sections = wiring.configuration(
@@ -130,6 +130,7 @@ def _config(*, demo: bool) -> str:
         harbor=f"http://127.0.0.1:{where.harbor}",
         argocd=f"http://{where.name}:{where.argocd}",
         environments=["stg"],
+        apps=samples.APPS,
         more={},
     )
     return f"# Written by `pilotage init --demo`: Pilotage with stand-ins.\n{sections}{text[text.index('server:') :]}"

@@ -42,12 +42,13 @@ def serve(
     Example:
       pilotage sandbox serve --state-dir /var/lib/sandbox --hook http://webhooks:8480
     """
+    from orchestrator.sandbox import samples
     from orchestrator.sandbox.platform import SOURCE, Platform
     from orchestrator.sandbox.wiring import COMPOSE
 
     ended = _until_told()
     try:
-        with Platform(state_dir, places=COMPOSE, keys=_keys()) as platform:
+        with Platform(state_dir, apps=samples.APPS, places=COMPOSE, keys=_keys()) as platform:
             platform.hook_to(hook)
             say(f"forge {platform.forge.clone_url(SOURCE)}  Harbor {platform.harbor_url}")
             ended.wait()

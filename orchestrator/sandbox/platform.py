@@ -1,9 +1,9 @@
-"""The whole platform on loopback: forge, Harbor, Argo CD, chat, an engine, and the sample app's repositories.
+"""The whole platform on loopback: forge, Harbor, Argo CD, chat, an engine, and the sample apps' repositories.
 
 What a team has around Pilotage, for the demo, the tests and the benchmarks.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
@@ -35,6 +35,7 @@ class Platform:
     """Everything that a laptop lacks, started and stopped together; a context manager.
 
     :param state_dir: folder for all its files. :param environments: name -> replicas.
+    :param apps: names of sample apps: plate-web, plate-api.
     :param runtime: ``docker``: Argo CD starts real containers; ``none``: pods are ready at once.
     :param places: where it listens; anywhere but on loopback it takes itself for a container, whose engine publishes
         ports on another loopback. :param keys: what it is opened with.
@@ -45,12 +46,14 @@ class Platform:
         state_dir: Path,
         *,
         environments: Mapping[str, int] | None = None,
+        apps: Sequence[str] = (samples.APP,),
         runtime: str = "docker",
         places: Places | None = None,
         keys: Keys | None = None,
     ) -> None:
         self.state_dir = state_dir
         self.environments = dict(environments or {"stg": 1})
+        self._apps = tuple(apps)
         self._runtime = runtime
         self._stack = ExitStack()
         self._places = places or Places()
@@ -121,8 +124,10 @@ class Platform:
         self._stack.callback(self.forge.stop)
 
     def _make_repositories(self) -> None:
-        self.forge.create_repo(SOURCE, samples.source_files(self.base_image, "Hello"))
-        self.forge.create_repo(GITOPS, samples.gitops_files(self.registry_host, self.environments))
+        for app in self._apps:
+            files = samples.api_files if app == samples.API else samples.source_files
+            self.forge.create_repo(samples.source_of(app), files(self.base_image, "Hello"))
+        self.forge.create_repo(GITOPS, samples.gitops_files(self.registry_host, self.environments, self._apps))
 
     def _start_argocd(self) -> None:
         access = GitAccess(url=self.repo_url(GITOPS), username=FORGE_USER, token=Secret(self._keys.forge))
@@ -130,7 +135,7 @@ class Platform:
             state_dir=self.state_dir / "argocd",
             docker_host=self.docker_host,
             token=self._keys.argocd,
-            applications=[self._application(name) for name in self.environments],
+            applications=[self._application(app, name) for app in self._apps for name in self.environments],
             git_credentials=access,
             registry_auth=Registry(url=self.harbor_url, username=ROBOT, password=Secret(self._keys.robot)),
             runtime="docker" if self._runtime == "docker" else "none",
@@ -141,11 +146,11 @@ class Platform:
         self.argocd_url = f"http://{self._places.name}:{url.rsplit(':', 1)[1]}"
         self._stack.callback(self.argocd.stop)
 
-    def _application(self, environment: str) -> SandboxApplication:
+    def _application(self, app: str, environment: str) -> SandboxApplication:
         return SandboxApplication(
-            name=f"{samples.APP}-{environment}",
+            name=f"{app}-{environment}",
             repo=self.repo_url(GITOPS),
-            path=samples.CHART,
+            path=samples.chart_of(app),
             value_files=(f"values-{environment}.yaml",),
             namespace=environment,
         )
@@ -155,8 +160,9 @@ class Platform:
         return f"{self.forge_url}/{name}.git"
 
     def hook_to(self, pilotage_url: str) -> None:
-        """Have the forge tell Pilotage about every push to the app's repository, as a GitHub would."""
-        self.forge.hook(SOURCE, f"{pilotage_url}/webhooks/github", self._keys.hook, "github")
+        """Have the forge tell Pilotage about every push to an app's repository, as a GitHub would."""
+        for app in self._apps:
+            self.forge.hook(samples.source_of(app), f"{pilotage_url}/webhooks/github", self._keys.hook, "github")
 
     def environ(self) -> dict[str, str]:
         """Return the environment variables that `configuration` names: the secrets."""
@@ -174,4 +180,5 @@ class Platform:
             argocd=self.argocd_url,
             environments=list(self.environments),
             more=more,
+            apps=self._apps,
         )

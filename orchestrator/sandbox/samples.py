@@ -1,10 +1,10 @@
-"""The sample app of the demo, and its GitOps repository: the charts of ``charts/applications`` as they are."""
+"""The sample apps of the demo, and their GitOps repository: the charts of ``charts/applications`` as they are."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-APP = "plate-web"
+APP, API = APPS = ("plate-web", "plate-api")
 IMAGE = f"plate/{APP}"
 CHARTS = "charts/applications"
 """Folder of the charts in the GitOps repository, as in the repository that they come from."""
@@ -14,12 +14,22 @@ PROGRESS_DEADLINE = 5
 
 
 def source_files(base_image: str, greeting: str) -> dict[str, str]:
-    """Return the files of the app's repository; `base_image` is a BusyBox in the same private registry."""
+    """Return the files of plate-web's repository; `base_image` is a BusyBox in the same private registry."""
     return {
         "Dockerfile": _dockerfile(base_image, "httpd -f -p 8080 -h /www"),
         "www/index.html": f"<!doctype html><title>plate-web</title><h1>{greeting}</h1>\n",
         ".dockerignore": "*.md\n.git\n",
         "README.md": "# plate-web\n\nThe demo's app: one page, served by BusyBox.\n",
+    }
+
+
+def api_files(base_image: str, greeting: str) -> dict[str, str]:
+    """Return the files of plate-api's repository; its chart probes two paths."""
+    return {
+        "Dockerfile": _dockerfile(base_image, "httpd -f -p 8080 -h /www"),
+        "www/greeting.json": f'{{"greeting": "{greeting}"}}\n',
+        "www/healthz": "ok\n",
+        "www/readyz": "ok\n",
     }
 
 
@@ -32,8 +42,8 @@ def _dockerfile(base_image: str, command: str) -> str:
     return f"FROM {base_image}\nCOPY www /www\nEXPOSE 8080\nUSER 1000:1000\nCMD {command}\n"
 
 
-def gitops_files(registry_host: str, environments: Mapping[str, int]) -> dict[str, str]:
-    """Return the files of the GitOps repository: every chart, and for the app a values file per environment.
+def gitops_files(registry_host: str, environments: Mapping[str, int], apps: Sequence[str] = (APP,)) -> dict[str, str]:
+    """Return the files of the GitOps repository: every chart, and for each app a values file per environment.
 
     :param registry_host: replaces the host in the charts' ``image.repository``.
     :param environments: name -> replicas. Each values file is the chart's own for staging with these replicas.
@@ -48,10 +58,21 @@ def gitops_files(registry_host: str, environments: Mapping[str, int]) -> dict[st
         image = name.split("/")[-2]
         values = _set(files[name], "  repository", f"{registry_host}/plate/{image}")
         files[name] = _set(values, "progressDeadlineSeconds", str(PROGRESS_DEADLINE))
-    staging = files[f"{CHART}/values-stg.yaml"]
-    for name, replicas in environments.items():
-        files[f"{CHART}/values-{name}.yaml"] = _set(staging, "replicaCount", str(replicas))
+    for app in apps:
+        staging = files[f"{chart_of(app)}/values-stg.yaml"]
+        for name, replicas in environments.items():
+            files[f"{chart_of(app)}/values-{name}.yaml"] = _set(staging, "replicaCount", str(replicas))
     return files
+
+
+def chart_of(app: str) -> str:
+    """Return the folder of an app's chart in the GitOps repository."""
+    return f"{CHARTS}/{app}"
+
+
+def source_of(app: str) -> str:
+    """Name an app's repository on the forge."""
+    return f"acme/{app}"
 
 
 def _charts() -> Path:

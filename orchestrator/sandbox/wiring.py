@@ -8,7 +8,7 @@ import yaml
 from orchestrator.config.checks import is_loopback
 from orchestrator.sandbox import samples
 
-SOURCE = "acme/plate-web"
+SOURCE = samples.source_of(samples.APP)
 GITOPS = "platform/gitops"
 ROBOT = "robot$plate+pilotage"
 FORGE_USER = "pilotage"
@@ -51,12 +51,18 @@ COMPOSE = Places(listen="0.0.0.0", name="sandbox", forge=8482, harbor=8483, argo
 
 
 def configuration(
-    *, forge: str, harbor: str, argocd: str, environments: Sequence[str], more: Mapping[str, object]
+    *,
+    forge: str,
+    harbor: str,
+    argocd: str,
+    environments: Sequence[str],
+    more: Mapping[str, object],
+    apps: Sequence[str] = (samples.APP,),
 ) -> str:
     """Write the ``pilotage.yaml``; its secrets come from the environment, see `environ`.
 
     :param forge, harbor, argocd: base URLs. :param environments: names; pushes to ``main`` go to the first.
-    :param more: further sections, such as ``server``.
+    :param more: further sections, such as ``server``. :param apps: names.
     """
     config = {
         **more,
@@ -71,7 +77,7 @@ def configuration(
         "argocd": {"url": argocd, "token": "${ARGOCD_TOKEN}", **_readable(argocd)},
         "webhooks": {"github": {"secret": "${GITHUB_SECRET}"}},
         "notify": [{"slack": {"webhook": "${SLACK_WEBHOOK}", "allow_private": True, **_readable(forge)}}],
-        "apps": [_app(forge, environments)],
+        "apps": [_app(forge, app, environments) for app in apps],
     }
     text: str = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     return text
@@ -94,21 +100,21 @@ def _readable(url: str) -> dict[str, bool]:
     return {} if is_loopback(host) else {"insecure": True}
 
 
-def _app(forge: str, environments: Sequence[str]) -> dict[str, object]:
+def _app(forge: str, app: str, environments: Sequence[str]) -> dict[str, object]:
     return {
-        "name": samples.APP,
-        "repo": f"{forge}/{SOURCE}.git",
+        "name": app,
+        "repo": f"{forge}/{samples.source_of(app)}.git",
         "username": FORGE_USER,
         "token": "${GITOPS_TOKEN}",
         **_readable(forge),
-        "image": samples.IMAGE,
+        "image": f"plate/{app}",
         "scan": {"fail_on": "critical"},
         "environments": [
             {
                 "name": name,
                 "branch": "main" if number == 0 else f"deploy/{name}",
-                "values": f"{samples.CHART}/values-{name}.yaml",
-                "argocd": f"{samples.APP}-{name}",
+                "values": f"{samples.chart_of(app)}/values-{name}.yaml",
+                "argocd": f"{app}-{name}",
                 "degraded_grace": 2,
             }
             for number, name in enumerate(environments)
