@@ -157,7 +157,7 @@ def test_every_look_is_counted_by_what_came_of_it(world: World) -> None:
 
     world.stages[StageName.PUSH] = unanswered
     world.shell.look(world.start())
-    assert world.looks() == {("check", "done"): 1, ("build", "done"): 1, ("push", "trouble"): 1}
+    assert world.looks() == {("check", "done"): 1, ("build", "done"): 1, ("push", "troubled"): 1}
 
 
 def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: World) -> None:
