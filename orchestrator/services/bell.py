@@ -1,11 +1,15 @@
 """The door bell: tells the relay that there is something to do. Losing a ring costs a second, nothing else."""
 
 import threading
+from functools import cached_property
 
 import redis
 
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
+
+LONGEST_WAIT = 2.0
+"""Seconds that one call of `Bell.wait` listens at the most."""
 
 _KEY = "pilotage:bell"
 _TIMEOUT = 2.0
@@ -23,6 +27,11 @@ class Bell:
         self._lock = threading.Lock()
         self._ringer: threading.Thread | None = None
 
+    @cached_property
+    def _ear(self) -> "redis.Redis":
+        """The connection that is listened on: made once, since making one costs more than all else here."""
+        return _connect(self._url, _TIMEOUT + LONGEST_WAIT)
+
     def ring(self) -> None:
         """Ask for a ring and return at once."""
         if not self._url:
@@ -32,11 +41,9 @@ class Bell:
             self._start()
 
     def wait(self, seconds: float) -> None:
-        """Wait for a ring, at most `seconds`. :raises Unavailable: Redis does not answer."""
+        """Wait for a ring, at most `seconds`; by one thread at a time. :raises Unavailable: Redis does not answer."""
         try:
-            connection = _connect(self._url, _TIMEOUT + seconds)
-            with connection:
-                connection.blpop([_KEY], timeout=max(seconds, 0.01))
+            self._ear.blpop([_KEY], timeout=min(max(seconds, 0.01), LONGEST_WAIT))
         except redis.RedisError as error:
             raise Unavailable(Reason.BROKER_UNAVAILABLE, type(error).__name__) from error
 

@@ -1,7 +1,6 @@
 """Running one Git command: its bounds, its input, and what is left of it afterwards."""
 
 import os
-import sys
 import time
 from pathlib import Path
 
@@ -31,13 +30,17 @@ def alias(command: str) -> dict[str, str]:
 @pytest.mark.parametrize("guarded", [True, False])
 def test_a_command_is_fed_and_read_and_its_code_kept(repo: Path, guarded: bool) -> None:
     big = os.urandom(3_000_000)
-    stored = run(repo, ["hash-object", "-w", "--stdin"], env=local_env(), timeout=20, stdin=big, guarded=guarded)
+    stored = run(repo, ["hash-object", "-w", "--stdin"], env=local_env(), timeout=20, stdin=big)
     assert (stored.code, stored.stderr) == (0, "")
     name = stored.text.strip()
     assert run(repo, ["cat-file", "blob", name], env=local_env(), timeout=20, guarded=guarded).stdout == big
     failed = run(repo, ["cat-file", "blob", "nothing"], env=local_env(), timeout=20, guarded=guarded)
     assert failed.code == 128
     assert "Not a valid object name" in failed.stderr
+
+
+def test_a_guarded_command_has_nothing_to_read(repo: Path) -> None:
+    assert run(repo, ["x"], env=alias("cat"), timeout=20, guarded=True).stdout == b""
 
 
 def test_input_that_nobody_reads_does_no_harm(repo: Path) -> None:
@@ -100,15 +103,6 @@ def test_inherited_variables_of_git_are_dropped(repo: Path, monkeypatch: pytest.
     monkeypatch.setenv("GIT_WORK_TREE", "/elsewhere")
     done = run(repo, ["x"], env=alias("env"), timeout=5)
     assert "GIT_WORK_TREE=" not in done.text
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="prctl is Linux's")
-def test_a_guard_asks_the_kernel_only_where_it_can(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert git_process._tell_when_parent_dies(os.getpid()) is not None
-    monkeypatch.setattr(git_process, "_PRCTL", None)
-    assert git_process._tell_when_parent_dies(os.getpid()) is None
-    monkeypatch.setattr(sys, "platform", "darwin")
-    assert git_process._load_prctl() is None
 
 
 def test_a_watchdog_bites_once_and_says_so(repo: Path) -> None:

@@ -124,7 +124,9 @@ class Mirror(KeptCopy):
         ref = f"refs/heads/{branch}"
         self._check_ref(ref)
         own = _own_ref("branch", branch)
-        return self._alone(lambda: self._fetch([f"+{ref}:{own}"], timeout, checkpoint, own), timeout, checkpoint)
+        head = self._alone(lambda: self._fetch([f"+{ref}:{own}"], timeout, checkpoint, own), timeout, checkpoint)
+        self.note_head(branch, head)
+        return head
 
     def fetch_commit(
         self, commit: str, ref: str = "", *, timeout: float = FETCH_TIMEOUT, checkpoint: Checkpoint = unchecked
@@ -141,21 +143,25 @@ class Mirror(KeptCopy):
         if not self.has(commit):
             self._alone(lambda: self._find(commit, ref, timeout, checkpoint), timeout, checkpoint)
 
-    def push(self, commit: str, branch: str, *, timeout: float = PUSH_TIMEOUT) -> PushAnswer:
+    def push(self, commit: str, branch: str, *, onto: str, timeout: float = PUSH_TIMEOUT) -> PushAnswer:
         """Push exactly this commit to a branch, never with force, and return what the server said.
 
         ``PushVerdict.UNKNOWN`` means that only a look at the remote can tell. A refusal carries the server's words.
+
+        :param onto: an ancestor of `commit`, at which the branch has to be: a branch that somebody has set back since
+            would take the commit as well, and with it what was dropped on purpose.
         """
         ref = f"refs/heads/{branch}"
         self._check_ref(ref)
-        push = ["push", "--porcelain", "--no-verify", "--end-of-options", self.access.url, f"{commit}:{ref}"]
+        only = f"--force-with-lease={ref}:{onto}"  # despite its name a condition: nothing here can be a forced update
+        push = ["push", "--porcelain", "--no-verify", only, "--end-of-options", self.access.url, f"{commit}:{ref}"]
         answer = self._remote(push, timeout)
         told = read_push(answer.text, ref)
         if told.verdict is PushVerdict.UNKNOWN and answer.code and not told.words:
             raise self._remote_error(answer)
         said = remote_words(answer.stderr, self._secrets)
         words = f"{told.words}: {said}" if said and told.verdict is not PushVerdict.LANDED else told.words
-        return PushAnswer(verdict=told.verdict, words=words)
+        return PushAnswer(verdict=told.verdict, words=words, sent=told.sent)
 
     # what is made of the copy
 

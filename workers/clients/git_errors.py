@@ -177,10 +177,14 @@ class PushVerdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PushAnswer:
-    """A verdict and Git's own words for it ("[remote rejected] (pre-receive hook declined)")."""
+    """A verdict and Git's own words for it ("[remote rejected] (pre-receive hook declined)").
+
+    ``sent``: False when Git saw by itself that the branch is elsewhere, or there already, and sent nothing.
+    """
 
     verdict: PushVerdict
     words: str = ""
+    sent: bool = True
 
 
 _RACE = re.compile(
@@ -205,8 +209,8 @@ def read_push(stdout: str, ref: str) -> PushAnswer:
         if names.rpartition(":")[2] != ref:
             continue
         if flag in (" ", "*", "=", "+"):
-            return PushAnswer(verdict=PushVerdict.LANDED, words=summary)
-        return PushAnswer(verdict=_rejected(summary), words=summary)
+            return PushAnswer(verdict=PushVerdict.LANDED, words=summary, sent=flag != "=")
+        return PushAnswer(verdict=_rejected(summary), words=summary, sent=not summary.startswith("[rejected]"))
     return PushAnswer(verdict=PushVerdict.UNKNOWN)
 
 

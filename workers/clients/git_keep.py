@@ -47,6 +47,29 @@ class KeptCopy(Repository):
             return run(self.folder, ["gc", "--quiet"], env=env, timeout=TIDY_TIMEOUT, guarded=True).code == 0
         return False
 
+    def note_head(self, branch: str, head: str) -> None:
+        """Note where a branch of the remote was just seen, for all processes that share the copy."""
+        note = self._head_note(branch)
+        fresh = note.with_name(f"{note.name}.{uuid4().hex}")
+        with suppress(FileNotFoundError):  # the copy was put aside meanwhile
+            note.parent.mkdir(exist_ok=True)
+            fresh.write_text(head, encoding="ascii")
+            fresh.replace(note)
+
+    def noted_head(self, branch: str, max_age: float) -> str | None:
+        """Return where a branch was seen last, if the copy is there and that is at most `max_age` seconds ago."""
+        note = self._head_note(branch)
+        if not self._exists() or _age(note) > max_age:
+            return None
+        try:
+            return note.read_text(encoding="ascii")
+        except FileNotFoundError:  # put aside meanwhile
+            return None
+
+    def _head_note(self, branch: str) -> Path:
+        """Inside the copy, so that it is gone with what it speaks of."""
+        return self.folder / "pilotage-heads" / digest(branch)
+
     @contextmanager
     def landing(self, branch: str, timeout: float, checkpoint: Checkpoint = unchecked) -> Iterator[None]:
         """Keep other processes of this machine from landing on the same branch meanwhile: they would lose the race.

@@ -4,11 +4,9 @@ The only importer of GitPython. ``Git.execute`` starts every process; its own ti
 children through ``ps`` (absent in slim images) and cannot be interrupted by a checkpoint.
 """
 
-import ctypes
 import os
 import selectors
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -31,10 +29,15 @@ MAX_COMPLAINT = 64 * 1024
 CHECK_SECONDS = 1.0
 """Seconds between two calls of the checkpoint while a command runs."""
 _CHUNK = 65536
-_PR_SET_PDEATHSIG = 1
-_GUARD = "trap 'kill -KILL 0' TERM; exec 3<&0; \"$@\" <&3 3<&- & exec 3<&-; wait $!"
-"""Runs a command in its own process group and takes the whole group along when it is told to end. Git's helpers
-(``git-remote-https``, ``ssh``) are grandchildren, which no signal to Git itself would reach."""
+_GUARD = (
+    # the shell gives a background command no input of its own accord, hence the 3
+    'exec 3<&0; { read -r _; kill -KILL 0; } <&3 3<&- >&- 2>&- & guard=$!; "$@" </dev/null 3<&-; code=$?; '
+    'kill "$guard"; wait "$guard" 2>&-; exit "$code"'
+)
+"""Runs a command in a process group that ends with this worker, however that went: then our end of its standard input
+closes. Git's helpers (``git-remote-https``, ``ssh``) are grandchildren, which no signal to Git itself would reach.
+(Linux can tell a child that its parent died, but only one that was made by a whole fork, which takes a large worker
+several milliseconds; this way it is a vfork.)"""
 _GUARDED = ("/bin/sh", "-c", _GUARD, "git")
 
 Checkpoint = Callable[[], None]
@@ -81,30 +84,28 @@ def run(
     :param folder: the bare repository, or None for a command without one.
     :param timeout: seconds. :param stdin: what the command reads.
     :param checkpoint: called about every second; whatever it raises ends the command.
-    :param guarded: the command speaks to a server or runs for long, so it must not outlive this worker; a short local
-        command ends by itself (its pipes break) and is spared the price of the guard.
+    :param guarded: the command speaks to a server or runs for long, so it must not outlive this worker, and reads
+        nothing; a short local command ends by itself (its pipes break) and is spared the price of the guard.
     :raises TooSlow: :raises TooMuch: the bounds were hit; no process is left in either case.
     """
     with start(folder, arguments, env=env, guarded=guarded) as process:
-        return _Exchange(process, stdin).finish(time.monotonic() + timeout, checkpoint)
+        return _Exchange(process, None if guarded else stdin).finish(time.monotonic() + timeout, checkpoint)
 
 
 @contextmanager
 def start(
     folder: Path | None, arguments: Sequence[str], *, env: Mapping[str, str], guarded: bool = False
 ) -> Iterator["Popen[bytes]"]:
-    """Start ``git <arguments>`` with pipes on all three streams; at the end the whole process group is gone."""
-    command = [*_without_foreign_variables(env), *(_GUARDED if guarded else ()), "git"]
+    """Start ``git <arguments>`` with pipes on all three streams; at the end the whole process group is gone.
+
+    :param guarded: the group ends with this worker as well; the command has nothing to read then.
+    """
+    command = [*(_GUARDED if guarded else ()), *_without_foreign_variables(env), "git"]
     if folder is not None:
         command.append(f"--git-dir={folder}")
     try:
         handle = GitCommand(os.sep).execute(
-            [*command, *arguments],
-            as_process=True,
-            istream=PIPE,
-            env=env,
-            start_new_session=True,
-            preexec_fn=_tell_when_parent_dies(os.getpid()) if guarded else None,
+            [*command, *arguments], as_process=True, istream=PIPE, env=env, start_new_session=True
         )
     except GitCommandNotFound as error:
         raise Refused(Reason.INTERNAL, "the program git is not installed where this worker runs") from error
@@ -146,16 +147,17 @@ def watchdog(process: "Popen[bytes]", timeout: float) -> Iterator[threading.Even
 
 
 class _Exchange:
-    """Feeds a process and reads it at the same time, within the bounds."""
+    """Feeds a process and reads it at the same time, within the bounds. No ``stdin``: its input is left open."""
 
-    def __init__(self, process: "Popen[bytes]", stdin: bytes) -> None:
+    def __init__(self, process: "Popen[bytes]", stdin: bytes | None) -> None:
         self._process = process
-        self._unsent = memoryview(stdin)
+        self._unsent = memoryview(stdin or b"")
         self._stdout = bytearray()
         self._stderr = bytearray()
         self._selector = selectors.DefaultSelector()
+        feeding = [] if stdin is None else [(process.stdin, selectors.EVENT_WRITE)]
         for stream, events in (
-            (process.stdin, selectors.EVENT_WRITE),
+            *feeding,
             (process.stdout, selectors.EVENT_READ),
             (process.stderr, selectors.EVENT_READ),
         ):
@@ -232,27 +234,3 @@ def _without_foreign_variables(env: Mapping[str, str]) -> list[str]:
     """
     foreign = sorted(name for name in os.environ if name.startswith("GIT_") and name not in env)
     return ["env", *(word for name in foreign for word in ("-u", name))] if foreign else []
-
-
-def _load_prctl() -> Callable[[int, int], int] | None:
-    """Find Linux's ``prctl`` before any fork; None elsewhere."""
-    if not sys.platform.startswith("linux"):
-        return None
-    return cast("Callable[[int, int], int]", ctypes.CDLL(None, use_errno=True).prctl)
-
-
-_PRCTL = _load_prctl()
-
-
-def _tell_when_parent_dies(parent: int) -> Callable[[], None] | None:
-    """Return what the child does before it becomes the guard: ask the kernel for a signal when this worker dies."""
-    prctl = _PRCTL
-    if prctl is None:
-        return None
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:
-            os._exit(1)  # the worker died before the request
-
-    return ask

@@ -109,10 +109,9 @@ def _signed(
     commits: list[str] = []
     for unsigned, draft in chain:
         below = commits[-1] if commits else parent
-        sign = ["commit-tree", "--gpg-sign", "-p", below, "-F", "-", f"{unsigned}^{{tree}}"]
-        env = _signing_env(author, signing, draft.date)
-        message = plain_message(draft.message).encode("utf-8", "replace")
-        answer = _run(repository, sign, SIGN_TIMEOUT, message, env)
+        message = plain_message(draft.message).encode("utf-8", "replace").decode()
+        sign = ["commit-tree", "--gpg-sign", "-p", below, "-m", message, f"{unsigned}^{{tree}}"]
+        answer = _run(repository, sign, SIGN_TIMEOUT, env=_signing_env(author, signing, draft.date))
         commit = answer.text.strip()
         if answer.code or not is_sha(commit):
             words = last_words(answer.stderr)
@@ -135,7 +134,11 @@ def _signing_env(author: Author, signing: Signing, date: int) -> dict[str, str]:
 
 
 def _run(
-    repository: Repository, arguments: Sequence[str], timeout: float, stdin: bytes, env: dict[str, str] | None = None
+    repository: Repository,
+    arguments: Sequence[str],
+    timeout: float,
+    stdin: bytes = b"",
+    env: dict[str, str] | None = None,
 ) -> Output:
     try:
         return run(

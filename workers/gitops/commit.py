@@ -24,6 +24,8 @@ _FIRST_WAIT = 0.05
 """Seconds (at the most) before the second attempt; doubled each time."""
 _LONGEST_WAIT = 2.0
 """Seconds that no wait between two attempts exceeds."""
+_FRESH = 60.0
+"""Seconds for which a branch is taken to be where it was seen; the push has it as its condition."""
 _OURS = "Pilotage-"
 _WHOLE_BRANCH = "protected branch"
 """What GitHub and GitLab say when the account may not push to the branch at all, whatever the commits are."""
@@ -77,11 +79,22 @@ class _Plan:
     """What is to be written on top of a head, and what each change comes to.
 
     ``outcomes`` has an entry per change: the final result, or the index of the commit that holds its value (-1: the
-    head itself) with the values that were replaced.
+    head itself) with the values that were replaced. ``commits``: the head, followed by what was written on it.
     """
 
     drafts: list[Draft] = field(default_factory=list)
     outcomes: list["Result | _Held"] = field(default_factory=list)
+    commits: list[str] = field(default_factory=list)
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether a push that lands proves all of it: what is refused, or there already, a newer head may not be."""
+        return all(isinstance(outcome, _Held) and outcome.created for outcome in self.outcomes)
+
+    @property
+    def results(self) -> list[Result]:
+        """What came of each change, once the commits are on the remote."""
+        return [_result(outcome, self.commits) for outcome in self.outcomes]
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +120,9 @@ class _Landing:
 
     def together(self, changes: Sequence[Change]) -> list[Result]:
         """Land the batch by one push, again and again until no other writer comes between."""
+        results = self._where_noted(changes)
+        if results:
+            return results
         lost, attempt = "", 0
         while attempt < self.attempts:
             if lost:
@@ -117,16 +133,30 @@ class _Landing:
             self.checkpoint()
             head = self.mirror.fetch_branch(self.branch, timeout=self._left(), checkpoint=self.checkpoint)
             plan = self._plan(head, changes)
-            commits = [head]
-            if plan.drafts:
-                commits += self.mirror.write(
-                    head, plan.drafts, branch=self.branch, author=self.author, signing=self.signing
-                )
-                self.checkpoint()
-                lost = self._push(commits[-1])
-            if not plan.drafts or not lost:
-                return [_result(outcome, commits) for outcome in plan.outcomes]
+            lost = self._lost(head, plan)
+            if not lost:
+                return plan.results
         raise Unavailable(Reason.GITOPS_CONTENDED, f"{self.branch}: {attempt} pushes lost the race ({lost})")
+
+    def _where_noted(self, changes: Sequence[Change]) -> list[Result]:
+        """Land on the head that was seen last, without asking for it; [] where that does not settle everything."""
+        head = self.mirror.noted_head(self.branch, _FRESH)
+        if head is None:
+            return []
+        self.checkpoint()
+        plan = self._plan(head, changes)
+        return plan.results if plan.is_sure and not self._lost(head, plan) else []
+
+    def _lost(self, head: str, plan: _Plan) -> str:
+        """Write a plan on top of `head` and push it; return how the race was lost, "" if it was not."""
+        plan.commits = [head]
+        if not plan.drafts:
+            return ""
+        plan.commits += self.mirror.write(
+            head, plan.drafts, branch=self.branch, author=self.author, signing=self.signing
+        )
+        self.checkpoint()
+        return self._push(plan.commits[-1], onto=head)
 
     def one_by_one(self, changes: Sequence[Change], refusal: Refused) -> list[Result]:
         """Find out which changes the server declines, so that one bad change does not block the others.
@@ -144,7 +174,7 @@ class _Landing:
             raise refusal
         return results
 
-    def _push(self, tip: str) -> str:
+    def _push(self, tip: str, onto: str) -> str:
         """Push and read back; return "" when the branch holds `tip`, or how the race was lost.
 
         :raises Unavailable: neither the answer nor the branch shows that it landed.
@@ -152,8 +182,10 @@ class _Landing:
         failure: Unavailable | None = None
         verdict, words = PushVerdict.UNKNOWN, ""
         try:
-            answer = self.mirror.push(tip, self.branch, timeout=self._left())
+            answer = self.mirror.push(tip, self.branch, onto=onto, timeout=self._left())
             verdict, words = answer.verdict, answer.words
+            if not answer.sent:
+                return words
         except Unavailable as error:
             failure = error
         if self._holds(tip):
@@ -171,6 +203,7 @@ class _Landing:
         ref = f"refs/heads/{self.branch}"
         try:
             if self.mirror.ls_remote([ref]).get(ref) == tip:
+                self.mirror.note_head(self.branch, tip)
                 return True
             head = self.mirror.fetch_branch(self.branch, timeout=ASK_TIMEOUT)
             return self.mirror.is_ancestor(tip, head) is True

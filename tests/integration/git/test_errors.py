@@ -73,7 +73,6 @@ def test_a_checkpoint_ends_a_fetch_and_no_process_is_left(server: Forge, mirror:
     until(lambda: children_of(server.url) == [], "the end of all of Git", 10)
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells a child that its parent died")
 def test_nothing_outlives_a_killed_worker(server: Forge, mirror: Mirror) -> None:
     server.app.inject(Fault(service="upload", discovery=True, delay=10.0))
     script = (

@@ -65,7 +65,7 @@ def test_names_that_git_would_not_create_never_reach_it(server: Forge, mirror: M
         head = server.commit({"f": "plus"}, branch=name)
         assert mirror.fetch_branch(name) == head
         return
-    for call in (mirror.fetch_branch, mirror.resolve, lambda text: mirror.push(NOBODY, text)):
+    for call in (mirror.fetch_branch, mirror.resolve, lambda text: mirror.push(NOBODY, text, onto=NOBODY)):
         server.app.requests.clear()
         with pytest.raises(Refused) as caught:
             call(name)

@@ -15,14 +15,14 @@ def test_a_push_lands_or_says_why_not(server: Forge, tmp_path: Path) -> None:
     tree = git(server.repo, "rev-parse", f"{base}^{{tree}}")
     ours = git(mirror.folder, "commit-tree", tree, "-p", base, "-m", "ours")
     other = git(mirror.folder, "commit-tree", tree, "-p", base, "-m", "other")
-    assert mirror.push(ours, "main").verdict is PushVerdict.LANDED
-    assert mirror.push(ours, "main").verdict is PushVerdict.LANDED
+    assert mirror.push(ours, "main", onto=base).verdict is PushVerdict.LANDED
+    assert mirror.push(ours, "main", onto=base).verdict is PushVerdict.LANDED
     assert server.head() == ours
-    assert mirror.push(other, "main").verdict is PushVerdict.RACE
+    assert mirror.push(other, "main", onto=base).verdict is PushVerdict.RACE
     server.app.refuse_pushes(server.name, f"no deploys on \x1b[1mFriday\x1b[0m {TOKEN}")
-    refused = mirror.push(git(mirror.folder, "commit-tree", tree, "-p", ours, "-m", "next"), "main")
+    refused = mirror.push(git(mirror.folder, "commit-tree", tree, "-p", ours, "-m", "next"), "main", onto=ours)
     assert refused.verdict is PushVerdict.REFUSED
     assert refused.words == "[remote rejected] (pre-receive hook declined): no deploys on Friday ***"
     server.app.inject(Fault(service="receive", discovery=True, status=403))
     with pytest.raises(Refused, match="403"):
-        mirror.push(other, "main")
+        mirror.push(other, "main", onto=ours)

@@ -110,7 +110,7 @@ def test_a_branch_that_is_not_there_is_refused(server: Forge, mirror: Mirror) ->
 class Mumbling(Mirror):
     """Gets an answer to its push that says neither yes nor no."""
 
-    def push(self, commit: str, branch: str, *, timeout: float = 0) -> PushAnswer:
+    def push(self, commit: str, branch: str, *, onto: str, timeout: float = 0) -> PushAnswer:
         return PushAnswer(verdict=PushVerdict.UNKNOWN, words="[remote failure] (remote failed to report status)")
 
 
