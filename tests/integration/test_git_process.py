@@ -125,7 +125,7 @@ def test_local_commands_that_break_their_bounds_get_our_errors(repo: Path, monke
     tree = run(repo, ["mktree"], env=local_env(), timeout=5, stdin=line).text.strip()
     monkeypatch.setattr(git_process, "MAX_OUTPUT", 10)
     with pytest.raises(Refused, match="more output") as caught:
-        copy.list_tree(tree)
+        copy.list_tree(tree, "")
     assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
 
 

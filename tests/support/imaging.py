@@ -154,21 +154,29 @@ class FakeSource:
     def fetch_commit(self, commit: str, ref: str = "", **_: Any) -> None:
         assert (commit, ref) == (COMMIT, "refs/heads/main")
 
-    def read(self, _: str, path: str) -> bytes | None:
+    @contextmanager
+    def snapshot(self, commit: str, context: str, *, timeout: float) -> Iterator["FakeSnapshot"]:
+        assert (commit, timeout > 0) == (COMMIT, True)
+        prefix = "" if context == "." else f"{context}/"
+        yield FakeSnapshot(
+            {name.removeprefix(prefix): raw for name, raw in self.files.items() if name.startswith(prefix)}, self
+        )
+
+
+@dataclass(slots=True)
+class FakeSnapshot:
+    """A folder of the commit; tells its source what was left out of the stream."""
+
+    files: dict[str, bytes]
+    source: FakeSource
+    date: int = 1_787_368_000
+
+    def read(self, path: str) -> bytes | None:
         return self.files.get(path)
 
-    def commit_time(self, _: str) -> int:
-        return 1_787_368_000
-
-    @contextmanager
-    def archive(
-        self, _: str, context: str, *, leave_out: Callable[[str], bool], timeout: float
-    ) -> Iterator[BinaryIO]:
-        assert timeout > 0
-        prefix = "" if context == "." else f"{context}/"
-        names = [name.removeprefix(prefix) for name in self.files if name.startswith(prefix)]
-        self.left_out = [name for name in names if leave_out(name)]
-        yield io.BytesIO(b"tar of " + " ".join(sorted(set(names) - set(self.left_out))).encode())
+    def tar(self, leave_out: Callable[[str], bool]) -> BinaryIO:
+        self.source.left_out = [name for name in self.files if leave_out(name)]
+        return io.BytesIO(b"tar of " + " ".join(sorted(set(self.files) - set(self.source.left_out))).encode())
 
 
 @dataclass(slots=True)

@@ -4,13 +4,11 @@ import time
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from orchestrator.domain.apps import Author, GitAccess
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.refs import is_safe_ref_name, is_sha, split_ref
-from workers.clients import git_access, git_archive, git_write
-from workers.clients.git_archive import ARCHIVE_TIMEOUT, LeaveOut
+from workers.clients import git_access, git_snapshot, git_write
 from workers.clients.git_errors import (
     GITOPS,
     SOURCE,
@@ -28,6 +26,7 @@ from workers.clients.git_errors import (
 from workers.clients.git_keep import KeptCopy, digest
 from workers.clients.git_process import Checkpoint, Output, TooMuch, TooSlow, run, unchecked
 from workers.clients.git_read import CommitInfo, Entry, Message
+from workers.clients.git_snapshot import SNAPSHOT_TIMEOUT, Snapshot
 from workers.clients.git_write import Draft, Signing
 
 __all__ = [
@@ -165,16 +164,11 @@ class Mirror(KeptCopy):
 
     # what is made of the copy
 
-    def archive(
-        self,
-        commit: str,
-        context: str = ".",
-        *,
-        leave_out: LeaveOut = lambda _: False,
-        timeout: float = ARCHIVE_TIMEOUT,
-    ) -> AbstractContextManager[BinaryIO]:
-        """Give a tar stream of a folder of a commit; see `workers.clients.git_archive.archive`."""
-        return git_archive.archive(self, commit, context, leave_out=leave_out, timeout=timeout)
+    def snapshot(
+        self, commit: str, context: str = ".", *, timeout: float = SNAPSHOT_TIMEOUT
+    ) -> AbstractContextManager[Snapshot]:
+        """Open a folder of a commit; see `workers.clients.git_snapshot.snapshot`."""
+        return git_snapshot.snapshot(self, commit, context, timeout=timeout)
 
     def write(
         self, parent: str, drafts: Sequence[Draft], *, branch: str, author: Author, signing: Signing | None = None

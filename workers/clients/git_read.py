@@ -204,16 +204,14 @@ class Repository:
             trailers=trailers_of(text),
         )
 
-    def commit_time(self, commit: str) -> int:
-        """Return the committer's time of a commit that is here, in seconds since the epoch."""
-        return int(self._git(["log", "-1", "--format=%ct", "--end-of-options", _sha(commit)]).text)
+    def list_tree(self, commit: str, folder: str) -> bytes | None:
+        """Return what ``ls-tree -z -l`` says of a folder ("" = all) with everything below it, folders included.
 
-    def list_tree(self, tree: str) -> bytes:
-        """Return what ``ls-tree -z -l`` says of a folder with everything below it, folders included.
-
-        :param tree: ``<commit>:<folder>``, checked by the caller.
+        None: the commit is not here, or has no such folder, or the copy is damaged.
         """
-        return self._git(["ls-tree", "-r", "-t", "-z", "-l", "--full-tree", "--end-of-options", tree]).stdout
+        tree = f"{_sha(commit)}:{folder}"
+        answer = self._try(["ls-tree", "-r", "-t", "-z", "-l", "--full-tree", "--end-of-options", tree])
+        return None if answer.code else answer.stdout
 
     def history(self, head: str, limit: int, containing: str) -> list[Message]:
         """Return those of the last `limit` commits up to `head` whose message contains a text, newest first."""

@@ -1,6 +1,7 @@
 """What the stages of an image share: its names, the proof that a tag is of our commit, and how it is built."""
 
 import posixpath
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -8,6 +9,7 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from workers.clients.build_context import dockerfile_path, ignore_files, left_out, pieces
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL, Watch
+from workers.clients.git_snapshot import Snapshot
 from workers.stages.order import Order, Tools
 
 
@@ -62,51 +64,43 @@ def build_image(order: Order, tools: Tools) -> str:
     source, build, commit = tools.clients.source, order.app.build, order.run.commit
     dockerfile = dockerfile_path(build.dockerfile)
     source.fetch_commit(commit, order.run.ref, checkpoint=tools.checkpoint)  # another worker may have checked it
-    content = source.read(commit, _in_context(build.context, dockerfile))
-    if content is None:
-        raise Refused(Reason.DOCKERFILE_MISSING, f"{_in_context(build.context, dockerfile)} is not in {commit}")
-    leave_out = left_out(_dockerignore(order, tools, dockerfile), dockerfile)
-    tools.log(f"build {order.image} from {_public(order.app.source.url)} at {commit}")
-    with source.archive(commit, build.context, leave_out=leave_out, timeout=build.timeout) as tar:
+    with source.snapshot(commit, build.context, timeout=build.timeout) as files:
+        content = files.read(dockerfile)
+        if content is None:
+            path = posixpath.normpath(posixpath.join(build.context or ".", dockerfile))
+            raise Refused(Reason.DOCKERFILE_MISSING, f"{path} is not in {commit}")
+        leave_out = left_out(_dockerignore(files, ignore_files(dockerfile, build.builder)), dockerfile)
+        tools.log(f"build {order.image} from {_public(order.app.source.url)} at {commit}")
         return tools.clients.engine.build(
-            pieces(tar),
+            pieces(files.tar(leave_out)),
             dockerfile=content,
             tag=order.image,
             build=build,
-            labels=labels_of(order, tools),
+            labels=labels_of(order, files.date),
             registry=order.settings.registry,
             watch=Watch(on_line=tools.log, checkpoint=tools.checkpoint, deadline=build.timeout),
         )
 
 
-def labels_of(order: Order, tools: Tools) -> dict[str, str]:
-    """Return the labels of a built image.
+def labels_of(order: Order, date: int) -> dict[str, str]:
+    """Return the labels of a built image. :param date: the commit's, in seconds since the epoch.
 
     The OCI names (image-spec annotations.md) with the date of the commit, not of the build, so that the same commit
     says the same; and ours, by which images are found and tidied.
     """
-    seconds = tools.clients.source.commit_time(order.run.commit)
     return {
         REVISION_LABEL: order.run.commit,
         "org.opencontainers.image.source": _public(order.app.source.url),
-        "org.opencontainers.image.created": datetime.fromtimestamp(seconds, UTC).isoformat().replace("+00:00", "Z"),
+        "org.opencontainers.image.created": datetime.fromtimestamp(date, UTC).isoformat().replace("+00:00", "Z"),
         "org.opencontainers.image.version": reference(order),
         RUN_LABEL: str(order.run.id),
         APP_LABEL: order.app.name,
     }
 
 
-def _dockerignore(order: Order, tools: Tools, dockerfile: str) -> bytes | None:
-    build = order.app.build
-    for name in ignore_files(dockerfile, build.builder):
-        content = tools.clients.source.read(order.run.commit, _in_context(build.context, name))
-        if content is not None:
-            return content
-    return None
-
-
-def _in_context(context: str, path: str) -> str:
-    return posixpath.normpath(posixpath.join(context or ".", path))
+def _dockerignore(files: Snapshot, names: Sequence[str]) -> bytes | None:
+    """Return the first of the named files that exists."""
+    return next((content for content in map(files.read, names) if content is not None), None)
 
 
 def _public(url: str) -> str:

@@ -1,4 +1,4 @@
-"""The tar stream of a commit: exactly what is committed, the same bytes every time, or a clear refusal."""
+"""A folder of a commit, for a build: exactly what is committed, the same bytes every time, or a clear refusal."""
 
 import hashlib
 import io
@@ -60,16 +60,16 @@ def contents(raw: bytes) -> dict[str, bytes]:
 
 
 def test_every_file_is_there_as_committed_whatever_the_attributes_say(server: Forge, mirror: Mirror) -> None:
-    with mirror.archive(mirror.fetch_branch("main")) as stream:
-        raw = stream.read()
+    with mirror.snapshot(mirror.fetch_branch("main")) as files:
+        raw = files.tar().read()
     plain = {name: raw_.encode() if isinstance(raw_, str) else raw_ for name, raw_ in FILES.items()}
     assert contents(raw) == {name: content for name, content in plain.items() if MODES.get(name) != "120000"}
     assert len(raw) % 512 == 0
 
 
 def test_modes_links_owners_and_times_are_kept_plain(server: Forge, mirror: Mirror) -> None:
-    with mirror.archive(mirror.fetch_branch("main")) as stream:
-        found = members(stream.read())
+    with mirror.snapshot(mirror.fetch_branch("main")) as files:
+        found = members(files.tar().read())
     assert oct(found["bin/run"].mode) == "0o755"
     assert oct(found["Dockerfile"].mode) == "0o644"
     assert (found["current"].issym(), found["current"].linkname) == (True, "bin/run")
@@ -81,15 +81,15 @@ def test_modes_links_owners_and_times_are_kept_plain(server: Forge, mirror: Mirr
 def test_the_same_commit_gives_the_same_bytes_from_any_mirror(server: Forge, mirror: Mirror, tmp_path: Path) -> None:
     sums = set()
     for copy in (mirror, server.mirror(tmp_path / "other")):
-        with copy.archive(copy.fetch_branch("main")) as stream:
-            sums.add(hashlib.sha256(stream.read()).hexdigest())
+        with copy.snapshot(copy.fetch_branch("main")) as files:
+            sums.add(hashlib.sha256(files.tar().read()).hexdigest())
     assert len(sums) == 1
 
 
 @pytest.mark.parametrize("context", ["web", "./web/", "web/."])
 def test_names_are_relative_to_the_context(server: Forge, mirror: Mirror, context: str) -> None:
-    with mirror.archive(mirror.fetch_branch("main"), context) as stream:
-        found = members(stream.read())
+    with mirror.snapshot(mirror.fetch_branch("main"), context) as files:
+        found = members(files.tar().read())
     assert sorted(found) == ["index.html", "way"]
     assert found["way"].linkname == "../bin/run"
     assert found["way"].mtime == DATE
@@ -111,13 +111,13 @@ def test_a_context_that_is_no_folder_of_the_commit_is_refused(
     server: Forge, mirror: Mirror, context: str, words: str
 ) -> None:
     commit = mirror.fetch_branch("main")
-    with pytest.raises(Refused, match=words) as caught, mirror.archive(commit, context):
+    with pytest.raises(Refused, match=words) as caught, mirror.snapshot(commit, context):
         pass
     assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
 
 
 def test_a_commit_that_was_not_fetched_is_named(mirror: Mirror) -> None:
-    with pytest.raises(Refused) as caught, mirror.archive("1" * 40):
+    with pytest.raises(Refused) as caught, mirror.snapshot("1" * 40):
         pass
     assert caught.value.reason is Reason.COMMIT_NOT_FOUND
 
@@ -132,8 +132,8 @@ def test_what_is_left_out_is_neither_sent_nor_judged(server: Forge, mirror: Mirr
     def leave_out(path: str) -> bool:
         return path.startswith(("art", "vendor", "deep"))
 
-    with mirror.archive(commit, leave_out=leave_out) as stream:
-        names = members(stream.read())
+    with mirror.snapshot(commit) as files:
+        names = members(files.tar(leave_out).read())
     assert not [name for name in names if leave_out(name)]
     assert "Dockerfile" in names
 
@@ -141,11 +141,11 @@ def test_what_is_left_out_is_neither_sent_nor_judged(server: Forge, mirror: Mirr
 def test_a_submodule_inside_is_refused_and_one_outside_is_not(server: Forge, mirror: Mirror) -> None:
     server.commit({"vendor/lib": "1" * 40}, modes={"vendor/lib": "160000"})
     commit = mirror.fetch_branch("main")
-    with pytest.raises(Refused, match="vendor/lib is a submodule") as caught, mirror.archive(commit):
-        pass
+    with pytest.raises(Refused, match="vendor/lib is a submodule") as caught, mirror.snapshot(commit) as files:
+        files.tar()
     assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
-    with mirror.archive(commit, "web") as stream:
-        assert members(stream.read())
+    with mirror.snapshot(commit, "web") as files:
+        assert members(files.tar().read())
 
 
 @pytest.mark.parametrize(
@@ -165,18 +165,18 @@ def test_lfs_pointers_are_refused_where_the_repository_uses_lfs(
     server.commit(files | ({rules: "*.png filter=lfs diff=lfs merge=lfs -text\n"} if rules else {}))
     commit = mirror.fetch_branch("main")
     if not refused:
-        with mirror.archive(commit, context) as stream:
-            assert members(stream.read())
+        with mirror.snapshot(commit, context) as files:
+            assert members(files.tar().read())
         return
-    with pytest.raises(Refused, match=f"{refused} is a Git LFS pointer"), mirror.archive(commit, context):
-        pass
+    with pytest.raises(Refused, match=f"{refused} is a Git LFS pointer"), mirror.snapshot(commit, context) as files:
+        files.tar()
 
 
 def test_thousands_of_files_and_large_ones_are_streamed(server: Forge, mirror: Mirror) -> None:
     large = bytes(range(256)) * 4096 * 5
     many = {f"many/{number:05d}.txt": f"{number}\n" for number in range(2500)}
     server.commit({"large.bin": large, **many})
-    with mirror.archive(mirror.fetch_branch("main")) as stream, tarfile.open(fileobj=stream, mode="r|") as tar:
+    with mirror.snapshot(mirror.fetch_branch("main")) as files, tarfile.open(fileobj=files.tar(), mode="r|") as tar:
         seen = 0
         for member in tar:
             file = tar.extractfile(member) if member.isreg() else None
@@ -193,8 +193,8 @@ def test_thousands_of_files_and_large_ones_are_streamed(server: Forge, mirror: M
 def test_a_reader_that_stops_early_leaves_no_process(server: Forge, mirror: Mirror) -> None:
     server.commit({"large.bin": b"x" * 8_000_000})
     commit = mirror.fetch_branch("main")
-    with mirror.archive(commit) as stream:
-        stream.read(1000)
+    with mirror.snapshot(commit) as files:
+        files.tar().read(1000)
         assert _readers(mirror)
     assert not _readers(mirror)
 
@@ -214,7 +214,8 @@ def _readers(mirror: Mirror) -> list[str]:
 def test_a_stream_that_is_read_too_slowly_is_cut(server: Forge, mirror: Mirror) -> None:
     server.commit({f"big{number}": b"x" * 4_000_000 for number in range(3)})
     commit = mirror.fetch_branch("main")
-    with mirror.archive(commit, timeout=0.3) as stream:
+    with mirror.snapshot(commit, timeout=0.3) as files:
+        stream = files.tar()
         stream.read(100)
         time.sleep(0.6)
         with pytest.raises(Unavailable, match="not read in time"):
@@ -224,10 +225,56 @@ def test_a_stream_that_is_read_too_slowly_is_cut(server: Forge, mirror: Mirror) 
 def test_a_mirror_that_breaks_meanwhile_is_reported_and_heals(server: Forge, mirror: Mirror) -> None:
     commit = mirror.fetch_branch("main")
     blob = git(server.repo, "rev-parse", f"{commit}:web/index.html")
-    with mirror.archive(commit) as stream:
+    with mirror.snapshot(commit) as files:
         (mirror.folder / "objects" / blob[:2] / blob[2:]).unlink()
         with pytest.raises(Unavailable, match="made again"):
-            stream.read()
+            files.tar().read()
     mirror.fetch_commit(commit, "main")
-    with mirror.archive(commit) as stream:
-        assert contents(stream.read())["web/index.html"] == b"<p>\n"
+    with mirror.snapshot(commit) as files:
+        assert contents(files.tar().read())["web/index.html"] == b"<p>\n"
+
+
+def test_single_files_are_read_as_committed(server: Forge, mirror: Mirror) -> None:
+    commit = mirror.fetch_branch("main")
+    with mirror.snapshot(commit) as files:
+        assert files.date == DATE
+        assert (files.read("Dockerfile"), files.read("empty"), files.read("nowhere")) == (
+            b"FROM scratch\n",
+            b"",
+            None,
+        )
+        assert files.read(LONG) == b"far away\n"
+        assert members(files.tar().read()).keys() >= {"Dockerfile", "web/index.html"}
+    with mirror.snapshot(commit, "web") as files:
+        assert (files.read("index.html"), files.read("Dockerfile")) == (b"<p>\n", None)
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("way", "web/way is a symbolic link, not a file"),
+        ("way/x", "web/way, on the way to web/way/x, is a symbolic link"),
+        ("more", "web/more is a folder, not a file"),
+        ("big", "web/big has 20 bytes; at most 10 are read"),
+    ],
+)
+def test_what_is_no_readable_file_is_refused(
+    server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, path: str, words: str
+) -> None:
+    monkeypatch.setattr("workers.clients.git_snapshot.MAX_FILE", 10)
+    server.commit({"web/more/x": "x", "web/big": "x" * 20})
+    with mirror.snapshot(mirror.fetch_branch("main"), "web") as files, pytest.raises(Refused, match=words):
+        files.read(path)
+
+
+def test_a_commit_with_a_signature_and_odd_names_has_its_date(server: Forge, mirror: Mirror) -> None:
+    tree = git(server.repo, "rev-parse", "main^{tree}")
+    raw = (
+        f"tree {tree}\nauthor A committer B <a@b> 1 +0000\ncommitter committer <c@d> 1700000007 -0330\n"
+        "gpgsig -----BEGIN X-----\n committer nobody <x@y> 5 +0000\n -----END X-----\n\ncommitter 9\n"
+    )
+    commit = git(server.repo, "hash-object", "-t", "commit", "-w", "--stdin", stdin=raw.encode())
+    git(server.repo, "update-ref", "refs/heads/main", commit)
+    mirror.fetch_branch("main")
+    with mirror.snapshot(commit) as files:
+        assert files.date == 1_700_000_007
