@@ -13,6 +13,8 @@ from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 
 Result = Landed | Rejected
+RENEW = 5.0
+"""Seconds after which a writer renews its right, which lasts much longer."""
 
 
 class Commits:
@@ -27,24 +29,33 @@ class Commits:
         self._bell = bell
         self._key = branch_key
         self._owner = owner
+        self._renewed = 0.0
 
-    def submit(self, change: Change) -> Result | None:
-        """Queue a run's change (once, however often it is called); return its result if there is one already."""
-        with self._database.write() as connection:
-            row = changes.submit(connection, change.run, self._key, asdict(change), clock())
-        return _result(row)
+    def submit(self, change: Change) -> Result | list[Change] | None:
+        """Queue a run's change, once, however often it is called; become the writer if nobody is.
 
-    def take(self) -> list[Change] | None:
-        """Become the writer and take all that wait; None while another process writes."""
+        :return: the change's result if there is one already; else all changes that wait, which the caller has to
+            write now; None while another process writes.
+        """
+        now = clock()
         with self._database.write() as connection:
-            if not changes.become_writer(connection, self._key, self._owner, clock()):
-                return None
-            return [_change(row["payload"]) for row in changes.take_batch(connection, self._key)]
+            row = changes.submit(connection, change.run, self._key, asdict(change), now)
+            result = _result(row)
+            if result is not None or not changes.become_writer(connection, self._key, self._owner, now):
+                return result
+            batch = [_change(one["payload"]) for one in changes.take_batch(connection, self._key)]
+        self._renewed = now
+        return batch
 
     def renew(self) -> bool:
-        """Stay the writer; False when somebody else is by now."""
-        with self._database.write() as connection:
-            return changes.become_writer(connection, self._key, self._owner, clock())
+        """Stay the writer; False when somebody else is by now. Asks the tables no more often than it needs to."""
+        now = clock()
+        if not 0 <= now - self._renewed < RENEW:
+            with self._database.write() as connection:
+                if not changes.become_writer(connection, self._key, self._owner, now):
+                    return False
+            self._renewed = now
+        return True
 
     def finish(self, results: Sequence[Result]) -> None:
         """Write down how changes ended and have their runs look."""

@@ -130,11 +130,12 @@ class _Fleet:
 
     def _stage(self, commits: Commits, mirror, change: Change, landed: "_Landed") -> bool:  # type: ignore[no-untyped-def]
         """Do what the stage does; False: another worker writes, look again when it has landed something."""
-        result = commits.submit(change)
-        if result is None:
-            batch = commits.take()
-            if batch is None:
-                return False
+        answer = commits.submit(change)
+        if answer is None:
+            return False
+        result = None if isinstance(answer, list) else answer
+        if isinstance(answer, list):
+            batch = answer
             try:
                 results = land(
                     mirror, "main", batch, author=Author(), deadline_s=60, checkpoint=lambda: _stay(commits)

@@ -122,9 +122,8 @@ class FakeCommits:
 
     def submit(self, change: Change) -> Any:
         self.submitted.append(change)
-        return self.result
-
-    def take(self) -> list[Change] | None:
+        if self.result is not None:
+            return self.result
         return [*self.others, *self.submitted] if self.free else None
 
     def renew(self) -> bool:

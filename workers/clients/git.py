@@ -128,18 +128,25 @@ class Mirror(KeptCopy):
         return head
 
     def fetch_commit(
-        self, commit: str, ref: str = "", *, timeout: float = FETCH_TIMEOUT, checkpoint: Checkpoint = unchecked
+        self,
+        commit: str,
+        ref: str = "",
+        *,
+        new: bool = False,
+        timeout: float = FETCH_TIMEOUT,
+        checkpoint: Checkpoint = unchecked,
     ) -> None:
         """Make exactly this commit available, with its files and history.
 
         :param ref: full ref (or branch name) that had it, tried first; it may have moved or gone since.
+        :param new: it was just pushed, so that it pays not to look here first.
         :raises Missing: (a ``Refused`` with ``reasons.missing``) when the remote does not have it (any more).
         """
         if not is_sha(commit):
             raise Missing(self.reasons.missing, f"{commit[:80]!r} is not a full commit id")
         if ref:
             self._check_ref(ref if ref.startswith("refs/") else f"refs/heads/{ref}")
-        if not self.has(commit):
+        if new or not self.has(commit):
             self._alone(lambda: self._find(commit, ref, timeout, checkpoint), timeout, checkpoint)
 
     def push(self, commit: str, branch: str, *, onto: str, timeout: float = PUSH_TIMEOUT) -> PushAnswer:
@@ -183,13 +190,17 @@ class Mirror(KeptCopy):
         """Fetch the ref, then the commit itself, then everything, until the commit is here."""
         name = ref if ref.startswith("refs/") or not ref else f"refs/heads/{ref}"
         deadline = time.monotonic() + timeout
-        ways = [[f"+{name}:{_own_ref('ref', name)}"]] if name else []
-        ways.append([f"+{commit}:{_own_ref('commit', commit)}"])
-        ways.append(["+refs/heads/*:refs/pilotage/all/heads/*", "+refs/tags/*:refs/pilotage/all/tags/*"])
-        for way in ways:
+        own = _own_ref("ref", name)
+        tip = own if name.startswith("refs/heads/") else ""  # a tag may point to anything
+        ways = [([f"+{name}:{own}"], tip)] if name else []
+        ways.append(([f"+{commit}:{_own_ref('commit', commit)}"], ""))
+        ways.append((["+refs/heads/*:refs/pilotage/all/heads/*", "+refs/tags/*:refs/pilotage/all/tags/*"], ""))
+        for specs, read in ways:
             checkpoint()
             with suppress(Missing):
-                self._fetch(way, deadline - time.monotonic(), checkpoint)
+                # what a fetch ends at is complete, it looks itself; what is below need not be
+                if self._fetch(specs, deadline - time.monotonic(), checkpoint, read) == commit:
+                    return
             if self.has(commit):
                 return
         raise Missing(self.reasons.missing, f"{self.where}: commit {commit} is not on the remote")
@@ -207,9 +218,18 @@ class Mirror(KeptCopy):
             raise CorruptMirror(other)
         if answer.code:
             raise self._remote_error(answer)
-        if not read:
-            return ""
-        head = self._try(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{read}^{{commit}}"])
+        return self._tip(read) if read else ""
+
+    def _tip(self, ref: str) -> str:
+        """Return what a ref of ours points to. Just fetched, it mostly has a file of its own, which needs no process.
+
+        :raises CorruptMirror: it points to nothing that is here.
+        """
+        with suppress(OSError, ValueError):
+            name = (self.folder / ref).read_text(encoding="ascii").strip()
+            if is_sha(name):
+                return name
+        head = self._try(["rev-parse", "--verify", "--quiet", "--end-of-options", f"{ref}^{{commit}}"])
         if head.code:
             raise CorruptMirror
         return head.text.strip()

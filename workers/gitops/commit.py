@@ -7,6 +7,7 @@ already in the branch is not made again, and a push whose answer was lost counts
 import random
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from orchestrator.domain.apps import Author
@@ -224,8 +225,10 @@ class _Landing:
     def _plan(self, head: str, changes: Sequence[Change]) -> _Plan:
         """Apply the changes to the files of `head`; later ones see what earlier ones did."""
         plan = _Plan()
-        landed = self._landed_before(head, changes)
-        files = self._files(head, [change for change in changes if _identity(change) not in landed])
+        with ThreadPoolExecutor(1) as beside:
+            looked = beside.submit(self._landed_before, head, changes)
+            files = self._files(head, changes)
+            landed = looked.result()
         for change in changes:
             before = landed.get(_identity(change))
             outcome = self._earlier(change, before) if before else files.apply(change, plan.drafts)

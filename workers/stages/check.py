@@ -16,6 +16,8 @@ from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import tracks
 from workers.stages.order import Order, Tools
 
+_NEWS = frozenset({Trigger.PUSH, Trigger.POLL})
+"""Triggers that tell of a commit that is mostly not here yet."""
 _INSISTS = frozenset({Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK})
 """Triggers that stand for a person's word: they may deploy an older commit."""
 
@@ -48,7 +50,8 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
     commit = run.commit or mirror.resolve(run.ref, checkpoint=tools.checkpoint)
     if order.prebuilt:
         return {"image": image_of(order, commit)}
-    mirror.fetch_commit(commit, run.ref, checkpoint=tools.checkpoint)
+    new = run.trigger in _NEWS and run.attempt == 1
+    mirror.fetch_commit(commit, run.ref, new=new, checkpoint=tools.checkpoint)
     info = mirror.commit_info(commit)
     tools.log(f"source {commit[:12]} {info.subject}")
     found = {

@@ -27,13 +27,12 @@ def run(order: Order, tools: Tools) -> Outcome:
     if newer is not None:
         return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {newer} has deployed a newer commit")
     queue = tools.clients.commits
-    result = queue.submit(change_of(order))
-    if result is not None:
-        return _outcome(result, order)
-    batch = queue.take()
-    if batch is None:
+    answer = queue.submit(change_of(order))
+    if answer is None:
         return Wait(reason=Reason.COMMIT_QUEUED, detail="another worker writes to the branch", after=_LOOK_AGAIN)
-    own = _write(order, tools, queue, batch)
+    if not isinstance(answer, list):
+        return _outcome(answer, order)
+    own = _write(order, tools, queue, answer)
     if own is None:
         return Wait(reason=Reason.COMMIT_QUEUED, detail="the change was taken by another writer", after=_LOOK_AGAIN)
     return _outcome(own, order)

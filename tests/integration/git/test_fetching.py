@@ -158,3 +158,15 @@ def test_repositories_with_sha256_ids_work(server: Forge, tmp_path: Path) -> Non
     assert len(commit) == 64
     assert mirror.fetch_branch("main") == commit
     assert mirror.read(commit, "f") == b"sha256"
+
+
+def test_a_commit_that_was_just_pushed_is_asked_for_without_a_look_here(server: Forge, mirror: Mirror) -> None:
+    first = server.commit({"a": "1"})
+    second = server.commit({"a": "2"})
+    mirror.fetch_commit(first, "main", new=True)
+    assert mirror.has(first), "it is below what the branch has by now"
+    before = len(server.app.requests)
+    mirror.fetch_commit(second, "main")
+    assert len(server.app.requests) == before
+    mirror.fetch_commit(second, "main", new=True)
+    assert len(server.app.requests) > before

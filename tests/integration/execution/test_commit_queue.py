@@ -1,0 +1,69 @@
+"""The queue of changes to one GitOps branch: one writer at a time, who writes for all that wait."""
+
+import pytest
+
+from orchestrator.domain.changes import Change, Edit, Landed, Rejected
+from orchestrator.services import commits
+from orchestrator.services.commits import Commits
+from orchestrator.store.database import now
+from tests.support.executing import QUIET, World
+
+
+def change(run: int) -> Change:
+    edits = (Edit(path="image.tag", value=f"sha-{run}"),)
+    trailers = (("Pilotage-Run", str(run)),)
+    return Change(run=run, file="values.yaml", edits=edits, message="deploy", trailers=trailers, date=1)
+
+
+def queue(world: World, owner: str) -> Commits:
+    return Commits(world.database, QUIET, "gitops#main", owner)
+
+
+@pytest.fixture
+def runs(world: World) -> list[int]:
+    for number in (1, 2, 3):
+        world.push(number)
+    return [1, 2, 3]
+
+
+def test_whoever_finds_no_writer_writes_and_the_next_one_takes_all_that_wait(world: World, runs: list[int]) -> None:
+    one, two = queue(world, "one"), queue(world, "two")
+    assert one.submit(change(1)) == [change(1)]
+    assert two.submit(change(2)) is None
+    assert two.submit(change(3)) is None
+    one.finish([Landed(run=1, commit="c" * 40, created=True, previous=("old",))])
+    one.stop()
+    assert two.submit(change(3)) == [change(2), change(3)]
+    assert one.submit(change(1)) == Landed(run=1, commit="c" * 40, created=True, previous=("old",))
+
+
+def test_what_could_not_be_pushed_waits_again(world: World, runs: list[int]) -> None:
+    one = queue(world, "one")
+    one.submit(change(1))
+    one.stop([change(1)])
+    assert 1 in world.due()
+    assert queue(world, "two").submit(change(1)) == [change(1)]
+
+
+def test_a_change_that_cannot_be_made_is_answered_with_why(world: World, runs: list[int]) -> None:
+    one = queue(world, "one")
+    one.submit(change(1))
+    refused = Rejected(run=1, detail="values.yaml:3: the value is an alias")
+    one.finish([refused])
+    assert one.submit(change(1)) == refused
+
+
+def test_a_writer_renews_its_right_now_and_then_and_notices_that_it_lost_it(
+    world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = now()
+    monkeypatch.setattr(commits, "clock", lambda: at)
+    one, two = queue(world, "one"), queue(world, "two")
+    one.submit(change(1))
+    at += commits.RENEW + 1
+    assert one.renew()
+    at += 25
+    assert two.submit(change(2)) is None, "it was renewed less than its length ago"
+    at += 10
+    assert two.submit(change(2)) == [change(1), change(2)], "what a vanished writer took comes along"
+    assert not one.renew()
