@@ -53,12 +53,12 @@ def seen(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[
     return found
 
 
+_ADD = insert(deliveries).returning(deliveries.c.id, sort_by_parameter_order=True)
+
+
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
     """Insert deliveries; return their ids in the order given."""
-    if not rows:
-        return []
-    statement = insert(deliveries).returning(deliveries.c.id, sort_by_parameter_order=True)
-    return list(connection.execute(statement, list(rows)).scalars())
+    return list(connection.execute(_ADD, list(rows)).scalars()) if rows else []
 
 
 _SET_RUNS = update(deliveries).where(deliveries.c.id == bindparam("of_delivery")).values(runs=bindparam("runs"))

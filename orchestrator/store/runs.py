@@ -19,6 +19,7 @@ MAX_PAGE = 200
 
 
 # Statements of the hot path are built once: building and hashing them costs more than running them.
+_ADD = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
 _LOAD_RUN = select(runs).where(runs.c.id == bindparam("of_run"))
 _LOCK_RUN = _LOAD_RUN.with_for_update()
 _LOAD_STAGES = select(stages).where(stages.c.run_id == bindparam("of_run"))
@@ -66,11 +67,8 @@ class NewRun:
 
 def add(connection: Connection, new: Sequence[tuple[NewRun, int | None]], created_at: float) -> list[int]:
     """Insert queued runs, each with the id of the delivery that led to it; return their ids in the order given."""
-    if not new:
-        return []
-    statement = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
     rows = [one.row(created_at, delivery_id) for one, delivery_id in new]
-    return list(connection.execute(statement, rows).scalars())
+    return list(connection.execute(_ADD, rows).scalars()) if rows else []
 
 
 def of_deliveries(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, list[int]]:
@@ -208,12 +206,16 @@ def page(
     return load_many(connection, statement)
 
 
+_TWINS = select(runs.c.dedupe, runs.c.id).where(
+    runs.c.dedupe.in_(bindparam("texts", expanding=True)), runs.c.created_at >= bindparam("since")
+)
+
+
 def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) -> dict[str, int]:
     """Find runs made since `since` for the same pushes: dedupe text -> run id."""
     if not dedupes:
         return {}
-    statement = select(runs.c.dedupe, runs.c.id).where(runs.c.dedupe.in_(dedupes), runs.c.created_at >= since)
-    return {row.dedupe: row.id for row in connection.execute(statement)}
+    return {row.dedupe: row.id for row in connection.execute(_TWINS, {"texts": list(dedupes), "since": since})}
 
 
 def is_newest(connection: Connection, run_id: int, app: str, environment: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, delete, select, update
 
-from orchestrator.store.dialect import upsert
+from orchestrator.store.dialect import upsert, upsert_statement
 from orchestrator.store.schema import heads, idempotency, processes, tokens
 
 
@@ -71,10 +71,13 @@ def known_head(connection: Connection, repo: str, ref: str) -> str | None:
     return connection.execute(select(heads.c.commit).where(where)).scalar_one_or_none()
 
 
+_SET_HEAD = {name: upsert_statement(name, heads, key=("repo", "ref")) for name in ("sqlite", "postgresql")}
+
+
 def set_head(connection: Connection, repo: str, ref: str, commit: str, at: float) -> None:
     """Write down where a watched ref is."""
     row = {"repo": repo, "ref": ref, "commit": commit, "seen_at": at}
-    connection.execute(upsert(connection, heads, row, key=("repo", "ref")))
+    connection.execute(_SET_HEAD[connection.dialect.name], row)
 
 
 def seen_alive(connection: Connection, name: str, kind: str, at: float, facts: Mapping[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, or_, select, update
+from sqlalchemy import Connection, bindparam, case, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -23,6 +23,7 @@ def _set_due_statement(dialect: str) -> Any:
 
 
 _SET_DUE = {name: _set_due_statement(name) for name in ("sqlite", "postgresql")}
+_ADD = insert(wakes)
 _CLEAR = delete(wakes).where(wakes.c.run_id == bindparam("of_run"), wakes.c.due_at <= bindparam("up_to"))
 
 
@@ -36,7 +37,7 @@ def set_due_many(connection: Connection, run_ids: Iterable[int], due_at: float, 
     """Have new runs looked at; none of them has a wake-up yet."""
     rows = [{"run_id": run_id, "due_at": due_at, "queue": queue} for run_id in run_ids]
     if rows:
-        connection.execute(wakes.insert(), rows)
+        connection.execute(_ADD, rows)
 
 
 def clear(connection: Connection, run_id: int, up_to: float) -> None:
