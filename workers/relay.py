@@ -20,11 +20,12 @@ from orchestrator.domain.errors import PilotageError, Unavailable
 from orchestrator.heartbeat import EVERY
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
+from orchestrator.store.wakes import SOON
 from workers.tasks import LOOK
 
 log = journal.get(__name__)
 
-IDLE = 1.0
+IDLE = SOON
 """Seconds after which the tables are looked at even if nobody rang."""
 REPAIR = 5.0
 """Seconds between two repairs."""

@@ -66,7 +66,9 @@ class Execution:
                 return None
             wakes.clear(connection, run_id, up_to=now)
             assignment = self._start(connection, run, Decision(run=run), fence, queue, now)
-        self._bell.ring()
+            due = wakes.are_due(connection)
+        if due:
+            self._bell.ring()
         return assignment
 
     def report(self, assignment: Assignment, fact: Fact, queue: str, *, go_on: bool = True) -> Assignment | None:
@@ -93,7 +95,8 @@ class Execution:
             else:
                 ledger.record(connection, self._settings, before, decision, now)
                 claims.release(connection, before.id)
-        if following is None:
+            due = wakes.are_due(connection)
+        if due:
             self._bell.ring()
         return following
 

@@ -34,7 +34,10 @@ class Outbox:
         self._database = database
 
     def next(self, channel: str) -> Parcel | None:
-        """Lease the next notification of a channel."""
+        """Lease the next notification of a channel. Looks first without keeping anybody out: mostly there is none."""
+        with self._database.read() as connection:
+            if not notifications.is_due(connection, channel, clock()):
+                return None
         with self._database.write() as connection:
             row = notifications.take_next(connection, channel, clock())
             if row is None:

@@ -24,6 +24,7 @@ _RENEW = (
     .values(lease_until=bindparam("until"))
 )
 _RELEASE = update(runs).where(_run).values(lease_owner="", lease_until=None)
+_UNTIL = select(runs.c.lease_until).where(_run)
 _HOLDS = select(runs.c.fence).where(_run, runs.c.lease_until.is_not(None)).with_for_update()
 
 
@@ -51,7 +52,7 @@ def holds(connection: Connection, run_id: int, fence: int) -> bool:
 
 def held(connection: Connection, run_id: int, now: float) -> bool:
     """Tell whether a worker holds the run now."""
-    until = connection.execute(select(runs.c.lease_until).where(runs.c.id == run_id)).scalar_one_or_none()
+    until = connection.execute(_UNTIL, {"of_run": run_id}).scalar_one_or_none()
     return until is not None and until >= now
 
 

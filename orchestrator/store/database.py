@@ -13,9 +13,9 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.store import tallies
 
-__all__ = ["Connection", "Database", "after_commit", "now", "sqlite_url"]
+__all__ = ["Connection", "Database", "after_commit", "is_marked", "mark", "now", "sqlite_url"]
 
-_LATER = "pilotage.later"
+_LATER, _MARKS = "pilotage.later", "pilotage.marks"
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a writer waits for another one (SQLite) before it gives up."""
@@ -56,6 +56,7 @@ class Database:
         """
         with _translated(), self.counts.handed_over() as counted, self.engine.begin() as connection:
             later = connection.info[_LATER] = []
+            connection.info[_MARKS] = set()
             yield connection
             tallies.add(connection, counted())
         if self._after_commit is not None:
@@ -88,6 +89,16 @@ class Database:
 def after_commit(connection: Connection, do: Callable[[], None]) -> None:
     """Have something done as soon as this write transaction is durable, and never if it fails."""
     connection.info[_LATER].append(do)
+
+
+def mark(connection: Connection, what: str) -> None:
+    """Note something for the rest of this write transaction."""
+    connection.info.setdefault(_MARKS, set()).add(what)
+
+
+def is_marked(connection: Connection, what: str) -> bool:
+    """Tell whether something was noted in this write transaction."""
+    return what in connection.info.get(_MARKS, ())
 
 
 @contextmanager

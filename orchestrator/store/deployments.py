@@ -35,8 +35,8 @@ class Deployment:
 
 def add(connection: Connection, deployment: Deployment) -> bool:
     """Write a deployment down; False when its commit had this result in this environment before."""
-    insert = upsert(connection, deployments, asdict(deployment), key=_KEY, update={})
-    return connection.execute(insert.returning(deployments.c.run_id)).first() is not None
+    row = asdict(deployment)
+    return upsert(connection, deployments, row, key=_KEY, keep=True, returning="run_id").first() is not None
 
 
 def commit_time(connection: Connection, app: str, commit: str) -> float | None:

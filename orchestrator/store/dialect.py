@@ -1,9 +1,10 @@
 """The few statements that SQLite and PostgreSQL spell differently in SQLAlchemy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import Connection, CursorResult, Table
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -13,24 +14,27 @@ def upsert(
     table: Table,
     row: Mapping[str, Any],
     *,
-    key: Sequence[str],
-    update: Mapping[str, Any] | None = None,
-) -> Any:
-    """Build "insert, or update the row with this key" (``ON CONFLICT DO UPDATE``).
+    key: tuple[str, ...],
+    keep: bool = False,
+    returning: str = "",
+) -> CursorResult[Any]:
+    """Insert a row, or update the one with this key (``ON CONFLICT DO UPDATE``).
 
-    :param update: columns to set on conflict; default: all of `row`. An empty mapping means: leave it as it is.
+    :param keep: leave a row that is there as it is. :param returning: a column of the row that was written.
     """
-    make: Any = sqlite_insert if connection.dialect.name == "sqlite" else postgres_insert
-    statement = make(table).values(**row)
-    changes = {name: value for name, value in row.items() if name not in key} if update is None else dict(update)
-    if not changes:
-        return statement.on_conflict_do_nothing(index_elements=list(key))
-    return statement.on_conflict_do_update(index_elements=list(key), set_=changes)
+    return connection.execute(_upsert(connection.dialect.name, table, tuple(row), key, keep, returning), row)
 
 
-def upsert_statement(dialect: str, table: Table, *, key: Sequence[str]) -> Any:
-    """Build "insert, or update the row with this key" for any row, to be executed with the row as parameters."""
+@cache
+def _upsert(
+    dialect: str, table: Table, columns: tuple[str, ...], key: tuple[str, ...], keep: bool, returning: str
+) -> Any:
+    """Build the statement once: that and hashing it take longer than running it."""
     make: Any = sqlite_insert if dialect == "sqlite" else postgres_insert
     statement = make(table)
-    changes = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
-    return statement.on_conflict_do_update(index_elements=list(key), set_=changes)
+    changes = {name: statement.excluded[name] for name in columns if name not in key}
+    if keep or not changes:
+        statement = statement.on_conflict_do_nothing(index_elements=list(key))
+    else:
+        statement = statement.on_conflict_do_update(index_elements=list(key), set_=changes)
+    return statement.returning(table.c[returning]) if returning else statement

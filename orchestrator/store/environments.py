@@ -24,7 +24,7 @@ def places(connection: Connection, app: str, environment: str) -> Places:
     row = connection.execute(_LOCK, here).mappings().one_or_none()
     if row is None:
         new = {"app": app, "name": environment}
-        connection.execute(upsert(connection, environments, new, key=("app", "name"), update={}))
+        upsert(connection, environments, new, key=("app", "name"), keep=True)
         row = connection.execute(_LOCK, here).mappings().one()
     return Places(
         making=_place(connection, row["making"]), proving=_place(connection, row["proving"]), hold=row["hold"]
@@ -51,7 +51,7 @@ def leave(connection: Connection, run: Run) -> None:
 def set_hold(connection: Connection, app: str, environment: str, why: str, by: str, at: float | None) -> None:
     """Put an environment on hold ("" releases it)."""
     row = {"app": app, "name": environment, "hold": why, "held_by": by, "held_at": at}
-    connection.execute(upsert(connection, environments, row, key=("app", "name")))
+    upsert(connection, environments, row, key=("app", "name"))
 
 
 def holds(connection: Connection) -> dict[tuple[str, str], str]:

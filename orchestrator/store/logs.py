@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, select
 
 from orchestrator.store.schema import logs
 
@@ -23,10 +23,14 @@ class Line:
     text: str
 
 
+_of_run = logs.c.run_id == bindparam("of_run")
+_LAST = select(logs.c.first + logs.c.lines - 1).where(_of_run).order_by(logs.c.first.desc()).limit(1)
+_ADD = insert(logs)
+
+
 def last_line(connection: Connection, run_id: int) -> int:
     """Return the number of the run's last stored line; 0 when there is none."""
-    statement = select(logs.c.first + logs.c.lines - 1).where(logs.c.run_id == run_id).order_by(logs.c.first.desc())
-    return int(connection.execute(statement.limit(1)).scalar_one_or_none() or 0)
+    return int(connection.execute(_LAST, {"of_run": run_id}).scalar_one_or_none() or 0)
 
 
 def append(connection: Connection, run_id: int, stage: str, lines: list[str], at: float) -> int:
@@ -34,7 +38,7 @@ def append(connection: Connection, run_id: int, stage: str, lines: list[str], at
     first = last_line(connection, run_id) + 1
     data = "\n".join(line.replace("\n", " ") for line in lines).encode("utf-8", "replace")
     row = {"run_id": run_id, "first": first, "lines": len(lines), "stage": stage, "at": at, "text": data}
-    connection.execute(logs.insert().values(**row))
+    connection.execute(_ADD, row)
     return first + len(lines) - 1
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, or_, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from orchestrator.store.dialect import upsert
 from orchestrator.store.schema import notifications, threads
@@ -11,50 +11,60 @@ from orchestrator.store.schema import notifications, threads
 LEASE = 60.0
 """Seconds that one sending may take before another process tries."""
 
+_this = notifications.c.id == bindparam("which")
+_pending = notifications.c.state == "pending"
+_of = (notifications.c.run_id == bindparam("of_run")) & (notifications.c.channel == bindparam("to_channel"))
+_not_leased = or_(notifications.c.lease_until.is_(None), notifications.c.lease_until < bindparam("now"))
+_ADD = insert(notifications)
+_MERGE = update(notifications).where(_of, _pending, notifications.c.lease_until.is_(None)).values(state="merged")
+_DUE = (
+    select(notifications)
+    .where(_pending, notifications.c.channel == bindparam("to_channel"))
+    .where(notifications.c.due_at <= bindparam("now"), _not_leased)
+    .order_by(notifications.c.id)
+    .limit(50)
+)
+_TAKE = _DUE.with_for_update(skip_locked=True)
+_LEASE = update(notifications).where(_this).values(lease_until=bindparam("until"), attempt=bindparam("attempt"))
+_SENT = update(notifications).where(_this).values(state="sent", sent_at=bindparam("at"), lease_until=None)
+_OLDER = select(notifications.c.id).where(_of, _pending, notifications.c.id < bindparam("which")).limit(1)
+_REFERENCE = select(threads.c.reference).where(
+    threads.c.run_id == bindparam("of_run"), threads.c.channel == bindparam("to_channel")
+)
+
 
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> None:
     """Queue notifications."""
     if rows:
-        connection.execute(notifications.insert(), list(rows))
+        connection.execute(_ADD, list(rows))
 
 
 def merge_older(connection: Connection, run_id: int, channel: str) -> None:
     """Drop unsent messages of a run on a channel that shows only the newest state."""
-    where = and_(
-        notifications.c.run_id == run_id,
-        notifications.c.channel == channel,
-        notifications.c.state == "pending",
-        notifications.c.lease_until.is_(None),
-    )
-    connection.execute(update(notifications).where(where).values(state="merged"))
+    connection.execute(_MERGE, {"of_run": run_id, "to_channel": channel})
+
+
+def is_due(connection: Connection, channel: str, now: float) -> bool:
+    """Tell whether a channel has a notification that may be taken; nobody is kept out by asking."""
+    return connection.execute(_DUE, {"to_channel": channel, "now": now}).first() is not None
 
 
 def take_next(connection: Connection, channel: str, now: float) -> dict[str, Any] | None:
     """Lease the oldest due notification of a channel whose run has no older unsent one."""
-    free = or_(notifications.c.lease_until.is_(None), notifications.c.lease_until < now)
-    statement = (
-        select(notifications)
-        .where(notifications.c.state == "pending", notifications.c.channel == channel)
-        .where(notifications.c.due_at <= now, free)
-        .order_by(notifications.c.id)
-        .limit(50)
-        .with_for_update(skip_locked=True)
-    )
-    for row in connection.execute(statement).mappings():
+    for row in connection.execute(_TAKE, {"to_channel": channel, "now": now}).mappings():
         if not _older_unsent(connection, row):
-            lease = update(notifications).where(notifications.c.id == row["id"])
-            connection.execute(lease.values(lease_until=now + LEASE, attempt=row["attempt"] + 1))
-            return {**row, "attempt": row["attempt"] + 1}
+            attempt = row["attempt"] + 1
+            connection.execute(_LEASE, {"which": row["id"], "until": now + LEASE, "attempt": attempt})
+            return {**row, "attempt": attempt}
     return None
 
 
 def sent(connection: Connection, row: dict[str, Any], reference: str, at: float) -> None:
     """Write down that a notification arrived, and what a later edit of it needs."""
-    where = notifications.c.id == row["id"]
-    connection.execute(update(notifications).where(where).values(state="sent", sent_at=at, lease_until=None))
+    connection.execute(_SENT, {"which": row["id"], "at": at})
     if reference:
         thread = {"run_id": row["run_id"], "channel": row["channel"], "reference": reference}
-        connection.execute(upsert(connection, threads, thread, key=("run_id", "channel")))
+        upsert(connection, threads, thread, key=("run_id", "channel"))
 
 
 def postpone(connection: Connection, notification_id: int, due_at: float, detail: str) -> None:
@@ -71,8 +81,7 @@ def give_up(connection: Connection, notification_id: int, detail: str) -> None:
 
 def reference(connection: Connection, run_id: int, channel: str) -> str:
     """Return what the channel gave us for the run's first message, or ""."""
-    where = (threads.c.run_id == run_id) & (threads.c.channel == channel)
-    return connection.execute(select(threads.c.reference).where(where)).scalar_one_or_none() or ""
+    return connection.execute(_REFERENCE, {"of_run": run_id, "to_channel": channel}).scalar_one_or_none() or ""
 
 
 def of_run(connection: Connection, run_id: int) -> list[dict[str, Any]]:
@@ -82,10 +91,5 @@ def of_run(connection: Connection, run_id: int) -> list[dict[str, Any]]:
 
 
 def _older_unsent(connection: Connection, row: Any) -> bool:
-    statement = select(notifications.c.id).where(
-        notifications.c.run_id == row["run_id"],
-        notifications.c.channel == row["channel"],
-        notifications.c.state == "pending",
-        notifications.c.id < row["id"],
-    )
-    return connection.execute(statement.limit(1)).first() is not None
+    values = {"of_run": row["run_id"], "to_channel": row["channel"], "which": row["id"]}
+    return connection.execute(_OLDER, values).first() is not None

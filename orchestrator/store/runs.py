@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, StageState, Trigger
-from orchestrator.store.dialect import upsert_statement
+from orchestrator.store.dialect import upsert
 from orchestrator.store.rows import RUN_COLUMNS, from_run, from_stage, to_run, to_stage
 from orchestrator.store.schema import runs, stages
 
@@ -27,7 +27,6 @@ _WHERE_IS = select(runs.c.app, runs.c.environment).where(runs.c.id == bindparam(
 _SAVE_RUN = (
     update(runs).where(runs.c.id == bindparam("of_run")).values({name: bindparam(name) for name in RUN_COLUMNS})
 )
-_SAVE_STAGE = {name: upsert_statement(name, stages, key=("run_id", "name")) for name in ("sqlite", "postgresql")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +107,7 @@ def save(connection: Connection, before: Run, after: Run) -> None:
     old = {stage.name: stage for stage in before.stages}
     changed = [from_stage(after.id, stage) for stage in after.stages if stage != old[stage.name]]
     for row in changed:
-        connection.execute(_SAVE_STAGE[connection.dialect.name], row)
+        upsert(connection, stages, row, key=("run_id", "name"))
 
 
 _RIVALS = (

@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
-from orchestrator.store.dialect import upsert, upsert_statement
+from orchestrator.store.dialect import upsert
 from orchestrator.store.schema import heads, idempotency, processes, tokens
 
 
@@ -15,10 +15,12 @@ def add_token(connection: Connection, name: str, role: str, digest: str, at: flo
     return int(connection.execute(tokens.insert().values(**row).returning(tokens.c.id)).scalar_one())
 
 
+_FIND = select(tokens).where(tokens.c.hash == bindparam("digest"), tokens.c.revoked_at.is_(None))
+
+
 def find_token(connection: Connection, digest: str, now: float) -> dict[str, Any] | None:
     """Find a token that is neither revoked nor expired."""
-    statement = select(tokens).where(tokens.c.hash == digest, tokens.c.revoked_at.is_(None))
-    row = connection.execute(statement).mappings().one_or_none()
+    row = connection.execute(_FIND, {"digest": digest}).mappings().one_or_none()
     if row is None or (row["expires_at"] is not None and row["expires_at"] < now):
         return None
     return dict(row)
@@ -52,8 +54,7 @@ def claim_key(connection: Connection, key: str, request: str, at: float) -> dict
     old = select(idempotency.c.key).where(idempotency.c.created_at < at - KEY_LIFETIME).limit(_PRUNE)
     connection.execute(delete(idempotency).where(idempotency.c.key.in_(old.with_for_update(skip_locked=True))))
     row = {"key": key, "request": request, "status": 0, "answer": {}, "created_at": at}
-    taken = upsert(connection, idempotency, row, key=("key",), update={}).returning(idempotency.c.key)
-    if connection.execute(taken).first() is not None:
+    if upsert(connection, idempotency, row, key=("key",), keep=True, returning="key").first() is not None:
         return None
     found = connection.execute(select(idempotency).where(idempotency.c.key == key)).mappings().one()
     return dict(found)
@@ -71,19 +72,16 @@ def known_head(connection: Connection, repo: str, ref: str) -> str | None:
     return connection.execute(select(heads.c.commit).where(where)).scalar_one_or_none()
 
 
-_SET_HEAD = {name: upsert_statement(name, heads, key=("repo", "ref")) for name in ("sqlite", "postgresql")}
-
-
 def set_head(connection: Connection, repo: str, ref: str, commit: str, at: float) -> None:
     """Write down where a watched ref is."""
     row = {"repo": repo, "ref": ref, "commit": commit, "seen_at": at}
-    connection.execute(_SET_HEAD[connection.dialect.name], row)
+    upsert(connection, heads, row, key=("repo", "ref"))
 
 
 def seen_alive(connection: Connection, name: str, kind: str, at: float, facts: Mapping[str, Any]) -> None:
     """Write down that a process is alive."""
     row = {"name": name, "kind": kind, "seen_at": at, "facts": dict(facts)}
-    connection.execute(upsert(connection, processes, row, key=("name",)))
+    upsert(connection, processes, row, key=("name",))
     connection.execute(delete(processes).where(processes.c.seen_at < at - 3600))
 
 

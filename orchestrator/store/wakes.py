@@ -7,11 +7,17 @@ from sqlalchemy import Connection, bindparam, case, delete, insert, or_, select,
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
+from orchestrator.store.database import is_marked, mark
+from orchestrator.store.database import now as clock
 from orchestrator.store.runs import IS_ACTIVE
 from orchestrator.store.schema import runs, wakes
 
 REPEAT = 15.0
 """Seconds after which a published wake-up that no worker has taken is published again (a broker may lose it)."""
+
+SOON = 1.0
+"""Seconds after which the relay looks at the table by itself; what is due later needs no bell."""
+_IS_DUE = "a wake-up is due"
 
 
 def _set_due_statement(dialect: str) -> Any:
@@ -24,6 +30,19 @@ def _set_due_statement(dialect: str) -> Any:
 
 _SET_DUE = {name: _set_due_statement(name) for name in ("sqlite", "postgresql")}
 _ADD = insert(wakes)
+_open = or_(wakes.c.published_at.is_(None), wakes.c.published_at < bindparam("published_before"))
+_DUE = (
+    select(wakes.c.run_id, wakes.c.queue)
+    .where(wakes.c.due_at <= bindparam("now"), _open)
+    .order_by(wakes.c.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+_PUBLISHED = (
+    update(wakes).where(wakes.c.run_id.in_(bindparam("runs", expanding=True))).values(published_at=bindparam("now"))
+)
+_NEXT = select(wakes.c.due_at).where(wakes.c.published_at.is_(None)).order_by(wakes.c.due_at).limit(1)
+_DROP = delete(wakes).where(wakes.c.run_id == bindparam("of_run"))
 _CLEAR = delete(wakes).where(wakes.c.run_id == bindparam("of_run"), wakes.c.due_at <= bindparam("up_to"))
 
 
@@ -31,6 +50,12 @@ def set_due(connection: Connection, run_id: int, due_at: float, queue: str) -> N
     """Have the run looked at no later than `due_at`."""
     row = {"run_id": run_id, "due_at": due_at, "queue": queue, "published_at": None}
     connection.execute(_SET_DUE[connection.dialect.name], row)
+    _mark(connection, due_at)
+
+
+def are_due(connection: Connection) -> bool:
+    """Tell whether this write transaction has made anything due soon, so that the relay must be told."""
+    return is_marked(connection, _IS_DUE)
 
 
 def set_due_many(connection: Connection, run_ids: Iterable[int], due_at: float, queue: str) -> None:
@@ -38,6 +63,12 @@ def set_due_many(connection: Connection, run_ids: Iterable[int], due_at: float, 
     rows = [{"run_id": run_id, "due_at": due_at, "queue": queue} for run_id in run_ids]
     if rows:
         connection.execute(_ADD, rows)
+        _mark(connection, due_at)
+
+
+def _mark(connection: Connection, due_at: float) -> None:
+    if due_at <= clock() + SOON:
+        mark(connection, _IS_DUE)
 
 
 def clear(connection: Connection, run_id: int, up_to: float) -> None:
@@ -47,7 +78,7 @@ def clear(connection: Connection, run_id: int, up_to: float) -> None:
 
 def drop(connection: Connection, run_id: int) -> None:
     """Forget the run's wake-up, whenever it is due."""
-    connection.execute(delete(wakes).where(wakes.c.run_id == run_id))
+    connection.execute(_DROP, {"of_run": run_id})
 
 
 def take_due(connection: Connection, now: float, limit: int = 500) -> list[tuple[int, str]]:
@@ -55,20 +86,16 @@ def take_due(connection: Connection, now: float, limit: int = 500) -> list[tuple
 
     If the caller dies in between, they are due again after `REPEAT`.
     """
-    open_ = or_(wakes.c.published_at.is_(None), wakes.c.published_at < now - REPEAT)
-    statement = select(wakes.c.run_id, wakes.c.queue).where(wakes.c.due_at <= now, open_)
-    statement = statement.order_by(wakes.c.due_at).limit(limit).with_for_update(skip_locked=True)
-    due = [(run_id, queue) for run_id, queue in connection.execute(statement)]
+    found = connection.execute(_DUE, {"now": now, "published_before": now - REPEAT, "most": limit})
+    due = [(run_id, queue) for run_id, queue in found]
     if due:
-        ids = [run_id for run_id, _ in due]
-        connection.execute(update(wakes).where(wakes.c.run_id.in_(ids)).values(published_at=now))
+        connection.execute(_PUBLISHED, {"runs": [run_id for run_id, _ in due], "now": now})
     return due
 
 
 def next_due(connection: Connection) -> float | None:
     """Return when the next unpublished wake-up is due, or None."""
-    statement = select(wakes.c.due_at).where(wakes.c.published_at.is_(None)).order_by(wakes.c.due_at).limit(1)
-    return connection.execute(statement).scalar_one_or_none()
+    return connection.execute(_NEXT).scalar_one_or_none()
 
 
 def without(connection: Connection, now: float, limit: int = 200) -> list[int]:

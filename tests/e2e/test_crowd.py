@@ -16,8 +16,8 @@ from tests.support.whole_loop import FINAL, Json, Loop, succeeded, summary, whol
 __all__ = ["postgres_url"]
 
 CROWD = tuple(f"p{number:02}" for number in range(50))
-MOST_PUSHES = 20
-"""Pushes to the GitOps repository for fifty runs; it would be fifty without group commit."""
+MOST_PUSHES = 30
+"""Pushes to the GitOps repository for fifty runs; fifty without group commit, and the fewer the slower a push is."""
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
