@@ -1,8 +1,10 @@
 # Everything that a person or a build server does with this repository. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit integration coverage lint docs demo bench lock clean test-compose
+.PHONY: help setup test unit contract integration coverage lint docs demo bench lock clean test-compose
 MAKEFLAGS += --no-print-directory
+# The tests start hundreds of processes: each would compile everything anew where an environment forbids the cache.
+unexport PYTHONDONTWRITEBYTECODE
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
@@ -19,17 +21,21 @@ setup: ## make .venv from the lock; on Debian as root also install what the test
 test: setup ## run everything: tests, then the checks of the code
 	$(MAKE) lint
 	$(MAKE) unit COVERAGE='--cov --cov-report='
+	$(MAKE) contract COVERAGE='--cov --cov-append --cov-report='
 	$(MAKE) integration COVERAGE='--cov --cov-append --cov-report='
 	$(MAKE) coverage
 
 unit: setup ## run the fast tests: no Docker, no network
-	$(PYTEST) -n $(WORKERS) $(COVERAGE) tests/unit tests/contract
+	$(PYTEST) -n $(WORKERS) $(COVERAGE) tests/unit
+
+contract: setup ## run the tests over the tables of forges, notifiers, stages, and of the files that ship
+	$(PYTEST) -n $(WORKERS) $(COVERAGE) tests/contract tests/files
 
 integration: setup ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
 	$(PY) .ci/with_engine.py $(PYTEST) -n $(WORKERS) --dist loadfile $(COVERAGE) tests/integration tests/e2e
 
 test-compose: setup ## run docker-compose.yml for real, with Compose 1 and 2 (as root on Debian)
-	$(PY) .ci/with_compose.py $(PYTEST) -p no:randomly tests/compose tests/unit/compose
+	$(PY) .ci/with_compose.py $(PYTEST) -p no:randomly tests/compose tests/files/compose
 
 coverage:
 	$(PY) -m coverage report --include='$(PURE)' --fail-under=100 --skip-covered --show-missing

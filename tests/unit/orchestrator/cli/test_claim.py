@@ -30,7 +30,8 @@ def test_an_address_that_cannot_be_taken_is_explained() -> None:
     assert refused.value.code == Code.USAGE
 
 
-def test_both_claims_end_with_the_block(tmp_path: Path) -> None:
+def test_both_claims_end_with_the_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.cli.claim._PATIENCE", 0.1)
     with claimed(tmp_path, "127.0.0.1:0") as claims:
         address = "{}:{}".format(*claims.listener.getsockname())
         other = claimed(tmp_path, "127.0.0.1:0")

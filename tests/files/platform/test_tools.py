@@ -13,7 +13,7 @@ import yaml
 from orchestrator.web.openapi import document
 from tests.support.platform import CHARTS, ROOT, TOOLS, leaves, named, read, sources
 
-TABLE = json.loads((Path(__file__).parent / "platform/charts.json").read_text(encoding="utf-8"))
+TABLE = json.loads((Path(__file__).parent / "charts.json").read_text(encoding="utf-8"))
 """For each tool the pinned chart and the keys of its values file that ours use; a key stands for all below it."""
 VALUES = {folder.name: read(folder / "values.yaml") for folder in sorted(TOOLS.iterdir())}
 APPLICATIONS = named("Application")
