@@ -4,8 +4,6 @@ import re
 import uuid
 from typing import Any
 
-import structlog
-
 from orchestrator import journal
 
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
@@ -24,14 +22,13 @@ def begin(environ: dict[str, Any]) -> str:
     """
     given = environ.get("HTTP_X_REQUEST_ID", "")
     environ[_KEY] = request_id = given if _FORM.match(given) else uuid.uuid4().hex
-    structlog.contextvars.clear_contextvars()  # the thread has answered other requests before
-    structlog.contextvars.bind_contextvars(request_id=request_id)
+    journal.now_about(request_id=request_id)  # the thread has answered other requests before
     return request_id
 
 
 def asks(actor: str) -> None:
     """Have the lines of this request carry who asks."""
-    structlog.contextvars.bind_contextvars(actor=actor)
+    journal.also_about(actor=actor)
 
 
 def end(environ: dict[str, Any], status: int, duration_ms: int) -> None:

@@ -1,41 +1,45 @@
-"""Bring the database to the schema of this version; processes refuse to start on another one."""
+"""Bring the database to the schema of this version; processes refuse to start on another one.
 
+Alembic is loaded only to migrate: every process asks which schema there is, and few ever change it.
+"""
+
+from functools import cache
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection
+from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 
 from orchestrator.store.database import Database
 
+_FOLDER = Path(__file__).parent / "migrations"
 _LOCK = 7_012_001
 """Key of the advisory lock (PostgreSQL) under which one process migrates at a time."""
+_VERSION = Table("alembic_version", MetaData(), Column("version_num", String(32)))
+"""Where Alembic keeps the revision; its own table, whose name and form it documents."""
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    return config
-
-
+@cache
 def expected() -> str:
-    """Return the schema revision that this version of the code needs."""
-    return ScriptDirectory.from_config(_config()).get_current_head() or ""
+    """Return the schema revision that this version of the code needs: migrations are named by their revision."""
+    return max(file.name.partition("_")[0] for file in (_FOLDER / "versions").glob("[0-9]*.py"))
 
 
 def current(database: Database) -> str:
     """Return the schema revision of the database; "" when it is empty."""
     with database.read() as connection:
-        return MigrationContext.configure(connection).get_current_revision() or ""
+        if not inspect(connection).has_table(_VERSION.name):
+            return ""
+        return connection.execute(select(_VERSION.c.version_num)).scalar_one_or_none() or ""
 
 
 def upgrade(database: Database) -> None:
     """Migrate to the newest schema, in one transaction; safe to call from several processes at once."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     with database.write() as connection:
         _lock(connection)
-        config = _config()
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
 from orchestrator.store import migrate
 from orchestrator.store.database import Database, sqlite_url
@@ -30,5 +31,10 @@ def test_the_migrations_make_the_tables_that_the_code_uses(database: Database) -
     migrate.upgrade(database)
     migrate.upgrade(database)
     assert migrate.current(database) == migrate.expected()
+    assert migrate.expected() == ScriptDirectory(migrate._FOLDER).get_current_head()
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_an_empty_database_has_no_schema(tmp_path: Path) -> None:
+    assert migrate.current(Database(sqlite_url(str(tmp_path)))) == ""

@@ -1,4 +1,4 @@
-"""The chart of Pilotage: what is peculiar to it. What holds for every chart is in tests/files/charts/test_charts.py."""
+"""The chart of Pilotage: what is peculiar to it. What holds for every chart is in `test_charts.py`."""
 
 from pathlib import Path
 from typing import Any
