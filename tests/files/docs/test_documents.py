@@ -19,7 +19,15 @@ PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("charts/*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda page: page.as_posix()
 )
 SECRETS = {**ENVIRON, "SOURCE_TOKEN": "t", "SLACK_TOKEN": "xoxb-1", "HOOK_SECRET": "0123456789abcdef"}
-KINDS = {"tutorial": "*Tutorial.", "how-to": "*How-to.", "explanation": "*Explanation."}
+KINDS = {
+    "tutorial": "*Tutorial.",
+    "how-to": "*How-to.",
+    "explanation": "*Explanation.",
+    "runbook": "*Runbook.",
+    "ko/tutorial": "*튜토리얼.",
+    "ko/runbook": "*런북.",
+}
+TRANSLATED = sorted([*(ROOT / "docs/tutorial").glob("*.md"), *(ROOT / "docs/runbook").glob("*.md")])
 SECTION = re.compile(r"^notify:.*?(?=^apps:)", re.MULTILINE | re.DOTALL)
 GITOPS = re.compile(r"^gitops:.*?\n", re.MULTILINE)
 
@@ -151,6 +159,16 @@ def test_a_page_declares_its_kind(folder: str, word: str) -> None:
     assert [
         page.name for page in pages if page.read_text(encoding="utf-8").split("\n\n")[1][: len(word)] != word
     ] == []
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.name)
+def test_its_korean_page_says_the_same(page: Path) -> None:
+    english = page.read_text(encoding="utf-8")
+    korean = (ROOT / "docs/ko" / page.relative_to(ROOT / "docs")).read_text(encoding="utf-8")
+
+    for what in (r"```.*?```", r"^#+ ", r"^(?:\d\.|\*) ", r"`[^`\n]+`"):  # blocks, headings, items, code in texts
+        found = [re.findall(what, text, re.DOTALL | re.MULTILINE) for text in (english, korean)]
+        assert sorted(found[0]) == sorted(found[1]), what
 
 
 def test_every_page_can_be_found_from_the_readme() -> None:
