@@ -1,5 +1,6 @@
 """The files of the profile observability: each is read as its program reads it, where that program is to be had."""
 
+import json
 import re
 import shutil
 import subprocess
@@ -90,6 +91,18 @@ def test_fluentd_learns_the_service_from_the_label_that_the_engine_writes() -> N
 
     assert label is not None
     assert {service["logging"]["options"]["labels"] for service in SERVICES.values()} == {label[1]}
+
+
+def test_elasticsearch_learns_the_types_of_the_fields_and_when_to_forget_the_lines() -> None:
+    template = json.loads((FOLDER / "fluentd" / "index-template.json").read_text(encoding="utf-8"))
+    types = {name: field["type"] for name, field in template["template"]["mappings"]["properties"].items()}
+    fields = json.loads((ROOT / "docs/reference/log-fields.json").read_text(encoding="utf-8"))
+
+    assert types.items() >= {name: field["type"] for name, field in fields["fields"].items()}.items()
+    assert template["index_patterns"] == re.findall(r"^\s*index_name (.*)$", FLUENT, re.MULTILINE)
+    assert template["template"]["lifecycle"] == {"data_retention": "14d"}
+    mount = next(one for one in SERVICES["fluentd"]["volumes"] if one.startswith("./charts/compose/fluentd:"))
+    assert f"template_file {mount.split(':')[1]}/index-template.json" in FLUENT
 
 
 def test_the_versions_are_those_of_the_cluster() -> None:
