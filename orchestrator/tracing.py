@@ -81,7 +81,7 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     try:
         _provider = _make_provider(environ)
     except ImportError as error:
-        log.warning("traces not sent", detail=f"install the extra: pip install 'pilotage[otel]' ({error})")
+        log.warning("traces not sent", detail=f"the extra `otel` is not installed ({error})")
         return
     _tracer = _provider.get_tracer("pilotage")
 

@@ -56,6 +56,12 @@ def test_it_has_what_runs_and_nothing_that_installs(image: str) -> None:
     assert run(image, "ls /var/lib/apt/lists | grep -c . || true") == "0"
 
 
+def test_it_sends_traces_where_it_is_told_to(image: str) -> None:
+    code = "from orchestrator import tracing; tracing.start({'OTEL_TRACES_EXPORTER': 'otlp'}); print(tracing.is_on())"
+
+    assert run(image, f'python -c "{code}"') == "True"
+
+
 def test_it_is_small(image: str) -> None:
     sizes = [int(docker("image", "inspect", "-f", "{{.Size}}", name)) for name in (image, "python:3.11-slim")]
 
