@@ -163,7 +163,7 @@ class Server(Model):
     database: t.DatabaseUrl = described(
         "Database address. Default: an SQLite file in `state_dir`.",
         default="",
-        example="postgresql+psycopg://pilotage:${DB_PASSWORD}@db/pilotage",
+        example="postgresql://pilotage:${DB_PASSWORD}@db/pilotage",
     )
     broker: t.BrokerUrl = described(
         "Redis address. Default: a broker that Pilotage starts itself, with its data in `state_dir`.",
