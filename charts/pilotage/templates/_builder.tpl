@@ -47,11 +47,15 @@ open to the RUN steps of every build.
 {{- define "pilotage.engine" -}}
 {{- $rootless := eq .Values.builder.mode "dind-rootless" -}}
 {{- $dind := .Values.builder.dind -}}
+{{- $root := list (printf "--group=%d" (int (.Values.podSecurityContext.runAsGroup | default 10001))) -}}
+{{- /* In the engine's own user namespace, 0 is the group 1000 of the pod. The data has a folder that the engine makes:
+it sets the mode of the root of its data, and may not do that to the volume, which belongs to somebody else. */ -}}
+{{- $unprivileged := list "--group=0" "--data-root=/images/docker" -}}
 - name: engine
   image: {{ printf "%s:%s" $dind.image.repository ($dind.image.tag | default ($rootless | ternary "28.5.2-dind-rootless" "28.5.2-dind")) | quote }}
   imagePullPolicy: IfNotPresent
   restartPolicy: Always
-  args: {{ concat (list "dockerd" "--host=unix:///engine/docker.sock") ($rootless | ternary (list) (list (printf "--group=%d" (int (.Values.podSecurityContext.runAsGroup | default 10001))))) $dind.args | toJson }}
+  args: {{ concat (list "dockerd" "--host=unix:///engine/docker.sock") ($rootless | ternary $unprivileged $root) $dind.args | toJson }}
   env:
     - name: DOCKER_TLS_CERTDIR
       value: ""
@@ -82,7 +86,7 @@ open to the RUN steps of every build.
     - name: engine
       mountPath: /engine
     - name: images
-      mountPath: {{ $rootless | ternary "/home/rootless/.local/share/docker" "/var/lib/docker" }}
+      mountPath: {{ $rootless | ternary "/images" "/var/lib/docker" }}
     {{- with $dind.volumeMounts }}
     {{- toYaml . | nindent 4 }}
     {{- end }}

@@ -7,7 +7,7 @@ http (whether it serves), scaled (whether something else sets the replicas), mir
 {{- $fullname := include "pilotage.fullname" $root -}}
 {{- $security := $root.Values.podSecurityContext -}}
 {{- if and .builder (eq $root.Values.builder.mode "dind-rootless") -}}
-{{- /* The engine's socket belongs to the group of the user that it runs as. */ -}}
+{{- /* The group that the engine gives its socket to. */ -}}
 {{- $security = merge (dict "supplementalGroups" (append ($security.supplementalGroups | default list) 1000)) $security -}}
 {{- end -}}
 {{- $sidecar := and .builder (ne $root.Values.builder.mode "remote") -}}

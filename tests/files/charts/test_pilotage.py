@@ -184,6 +184,21 @@ def test_the_engine_ends_after_its_worker_and_has_no_port(mode: str) -> None:
     assert (engine["securityContext"]["runAsUser"] == 0) == (mode == "dind")
 
 
+@pytest.mark.parametrize(("mode", "group", "data"), [
+    ("dind", "--group=10001", "/var/lib/docker"),
+    # in the engine's user namespace, 0 is the pod's group 1000; it may change no volume's root, which is not its own
+    ("dind-rootless", "--group=0", "/images"),
+])  # fmt: skip
+def test_the_engine_may_use_its_volume_and_the_worker_its_socket(mode: str, group: str, data: str) -> None:
+    found = resources("helm4", case(mode))
+    (engine,) = named(found, "Deployment", "-worker-build")["spec"]["template"]["spec"]["initContainers"]
+    (images,) = [mount["mountPath"] for mount in engine["volumeMounts"] if mount["name"] == "images"]
+    roots = [arg.partition("=")[2] for arg in engine["args"] if arg.startswith("--data-root=")]
+    assert images == data
+    assert group in engine["args"]
+    assert roots == ([f"{data}/docker"] if mode == "dind-rootless" else [])
+
+
 def test_a_worker_may_use_the_socket_of_an_engine_that_is_not_root(tmp_path: Path) -> None:
     own = {"podSecurityContext": {"supplementalGroups": [7]}}
     found = render(tmp_path, own, case("dind-rootless"))
@@ -299,3 +314,19 @@ def test_every_policy_lets_through_what_its_process_needs_and_the_internet_reach
     assert 2376 in [
         port["port"] for port in named(found, "NetworkPolicy", "-worker-build")["spec"]["egress"][2]["ports"]
     ]
+
+
+def test_more_may_be_let_through_for_every_process() -> None:
+    found = resources("helm4", case("full"))  # a rule for 10.0.0.0/8
+    all_of_them = (*COMPONENTS, "migrate", "test")
+    more = [name for name in all_of_them if "10.0.0.0/8" in str(named(found, "NetworkPolicy", f"-{name}"))]
+    assert more == [*COMPONENTS, "migrate"]
+
+
+def test_an_external_metric_is_of_builds_that_run_and_that_are_due() -> None:
+    (scaler,) = [one for one in resources("helm4", case("dind")) if one["kind"] == "HorizontalPodAutoscaler"]
+    (metric,) = scaler["spec"]["metrics"]
+    assert metric["external"]["metric"]["selector"] == {
+        "matchLabels": {"queue": "build"},
+        "matchExpressions": [{"key": "state", "operator": "In", "values": ["ready", "running"]}],
+    }
