@@ -114,6 +114,34 @@ def test_what_others_need_comes_before_them() -> None:
     assert wave(APPLICATIONS["harbor"]) < wave(APPLICATIONS["pilotage"]) < wave(APPLICATIONS["plate-web-stg"])
 
 
+def step(number: int) -> str:
+    """Return a step of the page about the installation."""
+    page = (ROOT / "docs/how-to/install-the-platform.md").read_text(encoding="utf-8")
+    found = re.search(rf"^## {number}\. .*?(?=^## )", page, re.MULTILINE | re.DOTALL)
+    assert found
+    return found[0]
+
+
+def test_the_page_waits_for_nothing_that_a_later_step_brings() -> None:
+    waited = re.search(r"^argocd app wait ([a-z -]+?) --timeout", step(4), re.MULTILINE)
+    assert waited
+    waves = {name: wave(APPLICATIONS[name]) for name in waited[1].split()}
+    assert max(waves.values()) < wave(APPLICATIONS["pilotage"]), "Pilotage's Secret and image are made in step 6"
+    assert set(waves) == {name for name, one in APPLICATIONS.items() if wave(one) == 1}
+
+
+def test_pilotage_is_synced_when_its_secret_is_there() -> None:
+    commands = re.findall(
+        r"^(?:kubectl -n pilotage create secret|argocd app (?:sync|wait)) .*", step(6), re.MULTILINE
+    )
+    assert [command.split(" -")[0] for command in commands] == [
+        "kubectl",
+        "argocd app wait pilotage",
+        "argocd app sync pilotage",
+        "argocd app wait pilotage",
+    ]
+
+
 def test_waves_wait_for_each_other_only_with_a_health_of_applications() -> None:
     cm = read(TOOLS / "argocd/values.yaml")["configs"]["cm"]
     assert "resource.customizations.health.argoproj.io_Application" in cm
