@@ -33,6 +33,11 @@ PUBLIC = {
 SECRET = re.compile(r"(password|secret|token|apikey|credential)s?$", re.IGNORECASE)
 REFERENCES = re.compile(r"(existing|Secret$|secretName$|configScripts)")
 """Keys that name a Secret; the scripts of Jenkins have a test of their own."""
+NAMES_A_SECRET = re.compile(
+    r"(existing\w*Secret\w*|[sS]ecretName|secretKeyRef\.name|additionalExistingSecrets\.name|[pP]ullSecrets(\.name)?)$"
+)
+MADE_BY_OTHERS = {"elasticsearch-es-http-certs-public", "elasticsearch-roles"}
+"""By the operator, or by a chart. Those with tls in their name are cert-manager's."""
 
 
 @pytest.mark.parametrize("tool", TABLE)
@@ -125,20 +130,37 @@ def test_harbor_makes_no_secret_by_itself() -> None:
     assert set(named_secrets) == {"harbor-secrets", "harbor-token", "harbor-database"}
 
 
-def test_every_secret_that_is_named_is_in_the_table_of_the_readme() -> None:
-    page = (CHARTS / "README.md").read_text(encoding="utf-8")
-    told = set(re.findall(r"\| `([\w-]+)`", page))
-    needed = {
-        value
-        for tool in VALUES
-        for path, value in leaves(VALUES[tool])
-        if isinstance(value, str)
-        and re.search(r"(existing\w*Secret\w*|secretName|secretKeyRef\.name|additionalExistingSecrets\.name)$", path)
-        and "tls" not in value
-    }
-    made_by_others = {"elasticsearch-es-http-certs-public", "elasticsearch-roles"}
-    by_hand = {value for value in needed if re.fullmatch(r"[a-z][a-z-]+", value)} - made_by_others
-    assert by_hand <= told, by_hand - told
+def secrets_by_hand() -> dict[str, set[str]]:
+    """Find the Secrets that the values name, each with the keys that they name of it."""
+    found: dict[str, set[str]] = {}
+    deployed = [CHARTS / f"applications/{app}/values.yaml" for app in ("plate-web", "plate-api")]
+    for values in (*VALUES.values(), *map(read, [CHARTS / "environments/pilotage/values.yaml", *deployed])):
+        for path, value in leaves(values):
+            if NAMES_A_SECRET.search(path) and isinstance(value, str) and re.fullmatch(r"[a-z][a-z-]+", value):
+                found.setdefault(value, set())
+    for one in VALUES["jenkins"]["controller"]["additionalExistingSecrets"]:
+        found[one["name"]].add(one["keyName"])
+    # The chart names this Secret, and the senders its keys.
+    senders = " ".join(VALUES["argocd"]["notifications"]["notifiers"].values())
+    found["argocd-notifications-secret"] = set(re.findall(r"\$([\w-]+)", senders))
+    return {name: keys for name, keys in found.items() if name not in MADE_BY_OTHERS and "tls" not in name}
+
+
+@pytest.mark.parametrize(("secret", "keys"), secrets_by_hand().items())
+def test_a_secret_that_is_named_is_in_the_table_and_has_its_command(secret: str, keys: set[str]) -> None:
+    table = (CHARTS / "README.md").read_text(encoding="utf-8")
+    row = re.search(rf"^ *\| [\w, -]+ \| `{secret}`[^|]*\| (.*) \|$", table, re.MULTILINE)
+    assert row, "it is not in the table"
+    page = (ROOT / "docs/how-to/install-the-platform.md").read_text(encoding="utf-8")
+    assert re.search(rf"\bcreate secret [\w-]+ {secret}\s", page), "no command makes it"
+    assert {key for key in keys if f"`{key}`" not in row[1]} == set()
+    assert {key for key in keys if not re.search(rf"(^|'){key}=", page, re.MULTILINE)} == set()
+
+
+def test_the_table_has_no_secret_that_nothing_names() -> None:
+    table = (CHARTS / "README.md").read_text(encoding="utf-8")
+    told = set(re.findall(r"^ *\| [\w, -]+ \| `([\w-]+)`", table, re.MULTILINE))
+    assert told == set(secrets_by_hand())
 
 
 def test_grafana_finds_prometheus_by_the_uid_of_the_dashboards() -> None:
