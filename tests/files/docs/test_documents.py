@@ -90,6 +90,14 @@ def _parse(words: list[str]) -> None:
     group.make_context("command", rest)
 
 
+def test_database_addresses_are_written_as_the_tools_of_postgresql_read_them() -> None:
+    examples = [*PAGES, *ROOT.glob("charts/pilotage/*.md"), ROOT / "pilotage.example.yaml", ROOT / ".env.example"]
+    texts = {page.name: page.read_text(encoding="utf-8") for page in examples}
+
+    assert any("postgresql://" in text for text in texts.values())
+    assert [name for name, text in texts.items() if re.search(r"postgresql\+\w+://\w", text)] == []
+
+
 @pytest.mark.parametrize("block", checked("callback"))
 def test_the_check_of_a_callback_takes_ours_and_no_other(block: str) -> None:
     names: dict[str, Any] = {}
