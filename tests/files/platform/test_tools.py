@@ -222,7 +222,7 @@ def test_what_argo_cd_tells_goes_where_applications_subscribe() -> None:
     for name, application in APPLICATIONS.items():
         annotations = application["metadata"].get("annotations", {})
         found = {key.split("subscribe.", 1)[1] for key in annotations if "subscribe." in key}
-        expected = set() if application["spec"]["project"] == "plate" or name == "argocd" else triggers
+        expected = set() if application["spec"]["project"] == "plate" else triggers
         assert found == {f"{trigger}.{service}" for trigger in expected for service in services}, name
 
 
