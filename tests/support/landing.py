@@ -6,7 +6,8 @@ from orchestrator.domain.apps import Author
 from orchestrator.domain.changes import Change, Edit
 from tests.support.githttp import Forge
 from workers.clients.git import Mirror
-from workers.gitops.commit import Result, land
+from workers.gitops.commit import land
+from workers.gitops.plan import Result
 
 AUTHOR = Author(name="Pilotage 봇", email="bot@example.com")
 VALUES = "# 앱 {app}\nimage:\n  tag: old  # set by CI\nreplicas: 2\n"

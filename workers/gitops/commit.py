@@ -7,31 +7,23 @@ already in the branch is not made again, and a push whose answer was lost counts
 import random
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from orchestrator.domain.apps import Author
 from orchestrator.domain.changes import Change, Landed, Rejected
 from orchestrator.domain.errors import Refused, Unavailable
-from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
-from workers.clients.git import ASK_TIMEOUT, Draft, Entry, Message, Mirror, PushVerdict, Signing
-from workers.clients.git_read import MAX_FILE, folders_above, path_fault, trailers_of
-from workers.gitops.values import EditRefused, edit
+from workers.clients.git import ASK_TIMEOUT, Mirror, PushVerdict, Signing
+from workers.gitops.plan import Plan, Planner, Result
 
-HISTORY = 2000
-"""Commits of the branch that are searched for changes that an earlier attempt pushed."""
 _FIRST_WAIT = 0.05
 """Seconds (at the most) before the second attempt; doubled each time."""
 _LONGEST_WAIT = 2.0
 """Seconds that no wait between two attempts exceeds."""
 _FRESH = 60.0
 """Seconds for which a branch is taken to be where it was seen; the push has it as its condition."""
-_OURS = "Pilotage-"
 _WHOLE_BRANCH = "protected branch"
 """What GitHub and GitLab say when the account may not push to the branch at all, whatever the commits are."""
-
-Result = Landed | Rejected
 
 
 def land(
@@ -75,37 +67,6 @@ class _Declined(Refused):
     """The server took our login and declined these very commits."""
 
 
-@dataclass(slots=True)
-class _Plan:
-    """What is to be written on top of a head, and what each change comes to.
-
-    ``outcomes`` has an entry per change: the final result, or the index of the commit that holds its value (-1: the
-    head itself) with the values that were replaced. ``commits``: the head, followed by what was written on it.
-    """
-
-    drafts: list[Draft] = field(default_factory=list)
-    outcomes: list["Result | _Held"] = field(default_factory=list)
-    commits: list[str] = field(default_factory=list)
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether a push that lands proves all of it: what is refused, or there already, a newer head may not be."""
-        return all(isinstance(outcome, _Held) and outcome.created for outcome in self.outcomes)
-
-    @property
-    def results(self) -> list[Result]:
-        """What came of each change, once the commits are on the remote."""
-        return [_result(outcome, self.commits) for outcome in self.outcomes]
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    run: int
-    draft: int
-    created: bool
-    previous: tuple[str, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class _Landing:
     """One call of `land`."""
@@ -121,9 +82,10 @@ class _Landing:
 
     def together(self, changes: Sequence[Change]) -> list[Result]:
         """Land the batch by one push, again and again until no other writer comes between."""
-        results = self._where_noted(changes)
-        if results:
-            return results
+        planner = Planner(self.mirror, self.branch)
+        plan = self._where_noted(planner, changes)
+        if plan is not None and plan.is_sure and not self._lost(plan):
+            return plan.results
         lost, attempt = "", 0
         while attempt < self.attempts:
             if lost:
@@ -133,31 +95,29 @@ class _Landing:
             attempt += 1
             self.checkpoint()
             head = self.mirror.fetch_branch(self.branch, timeout=self._left(), checkpoint=self.checkpoint)
-            plan = self._plan(head, changes)
-            lost = self._lost(head, plan)
+            plan = planner.plan(head, changes) if plan is None else planner.again(plan, head, changes)
+            lost = self._lost(plan)
             if not lost:
                 return plan.results
         raise Unavailable(Reason.GITOPS_CONTENDED, f"{self.branch}: {attempt} pushes lost the race ({lost})")
 
-    def _where_noted(self, changes: Sequence[Change]) -> list[Result]:
-        """Land on the head that was seen last, without asking for it; [] where that does not settle everything."""
+    def _where_noted(self, planner: Planner, changes: Sequence[Change]) -> Plan | None:
+        """Plan for the head that was seen last, without asking for it; None where none was."""
         head = self.mirror.noted_head(self.branch, _FRESH)
         if head is None:
-            return []
+            return None
         self.checkpoint()
-        plan = self._plan(head, changes)
-        return plan.results if plan.is_sure and not self._lost(head, plan) else []
+        return planner.plan(head, changes)
 
-    def _lost(self, head: str, plan: _Plan) -> str:
-        """Write a plan on top of `head` and push it; return how the race was lost, "" if it was not."""
-        plan.commits = [head]
+    def _lost(self, plan: Plan) -> str:
+        """Write a plan down and push it; return how the race was lost, "" if it was not."""
         if not plan.drafts:
             return ""
-        plan.commits += self.mirror.write(
-            head, plan.drafts, branch=self.branch, author=self.author, signing=self.signing
-        )
+        head = plan.head
+        written = self.mirror.write(head, plan.drafts, branch=self.branch, author=self.author, signing=self.signing)
+        plan.commits = [head, *written]
         self.checkpoint()
-        return self._push(plan.commits[-1], onto=head)
+        return self._push(written[-1], onto=head)
 
     def one_by_one(self, changes: Sequence[Change], refusal: Refused) -> list[Result]:
         """Find out which changes the server declines, so that one bad change does not block the others.
@@ -221,123 +181,3 @@ class _Landing:
         if left <= 0:
             raise Unavailable(self.mirror.reasons.unavailable, f"{self.branch}: the deadline has passed")
         return left
-
-    def _plan(self, head: str, changes: Sequence[Change]) -> _Plan:
-        """Apply the changes to the files of `head`; later ones see what earlier ones did."""
-        plan = _Plan()
-        with ThreadPoolExecutor(1) as beside:
-            looked = beside.submit(self._landed_before, head, changes)
-            files = self._files(head, changes)
-            landed = looked.result()
-        for change in changes:
-            before = landed.get(_identity(change))
-            outcome = self._earlier(change, before) if before else files.apply(change, plan.drafts)
-            plan.outcomes.append(outcome)
-        return plan
-
-    def _landed_before(self, head: str, changes: Sequence[Change]) -> dict["_Identity", Message]:
-        """Find the changes that an earlier attempt pushed, by their trailers."""
-        wanted = {_identity(change) for change in changes}
-        found: dict[_Identity, Message] = {}
-        for message in self.mirror.history(head, HISTORY, f"{RUN_TRAILER}: "):
-            identity = frozenset(pair for pair in trailers_of(message.text) if pair[0].startswith(_OURS))
-            if identity in wanted:
-                found.setdefault(identity, message)
-        return found
-
-    def _earlier(self, change: Change, commit: Message) -> Landed:
-        """Describe a change that is in the branch; what it replaced is read from below its commit."""
-        files = self._files(commit.parent, [change]) if commit.parent else _Files({}, {}, self.branch)
-        held = files.apply(change, [])
-        previous = held.previous if isinstance(held, _Held) else ()
-        return Landed(run=change.run, commit=commit.commit, created=False, previous=previous)
-
-    def _files(self, commit: str, changes: Sequence[Change]) -> "_Files":
-        """Read the files of all changes in two processes, however many there are."""
-        names = sorted({change.file for change in changes if not path_fault(change.file)})
-        entries = self.mirror.entries(commit, names) if names else {}
-        contents = self.mirror.blobs(
-            entry for name, entry in entries.items() if name in names and not _entry_fault(entry)
-        )
-        loaded = {name: contents[entry.object] for name, entry in entries.items() if entry.object in contents}
-        return _Files(entries, loaded, self.branch)
-
-
-@dataclass(slots=True)
-class _Files:
-    """The files of one commit while changes are applied to them one after the other.
-
-    ``writers`` says which draft wrote a file last.
-    """
-
-    entries: dict[str, Entry]
-    contents: dict[str, bytes]
-    branch: str
-    writers: dict[str, int] = field(default_factory=dict)
-
-    def apply(self, change: Change, drafts: list[Draft]) -> "_Held | Rejected":
-        """Make one change; append a draft if that alters the file."""
-        fault = self._fault(change.file)
-        if fault:
-            detail = f"{change.file[:200]} {fault}"
-            return Rejected(run=change.run, detail=detail, reason=Reason.VALUES_FILE_MISSING)
-        try:
-            edited = edit(self.contents[change.file], change.edits)
-        except EditRefused as refusal:
-            line = f", line {refusal.line}" if refusal.line else ""
-            return Rejected(run=change.run, detail=f"{change.file}{line}: {refusal.detail}")
-        if not edited.changed:
-            # nothing is written: the value is in the newest commit that wrote the file, or in the head
-            return _Held(change.run, self.writers.get(change.file, -1), False, ())
-        self.contents[change.file] = edited.raw
-        self.writers[change.file] = len(drafts)
-        drafts.append(_draft(change, self.entries[change.file].mode, edited.raw))
-        return _Held(change.run, len(drafts) - 1, True, tuple(edited.previous))
-
-    def _fault(self, file: str) -> str:
-        """Say why a file cannot be edited; "" if it can."""
-        fault = path_fault(file)
-        if fault:
-            return fault
-        for folder in folders_above(file):
-            if folder in self.entries and self.entries[folder].mode != "040000":
-                return f"lies below {folder}, which is {self.entries[folder].kind}"
-        if file not in self.entries:
-            return f"is not in the branch {self.branch}"
-        return _entry_fault(self.entries[file])
-
-
-def _entry_fault(entry: Entry) -> str:
-    if not entry.is_file:
-        return f"is {entry.kind}, not a file"
-    return f"has {entry.size} bytes; at most {MAX_FILE} are edited" if entry.size > MAX_FILE else ""
-
-
-_Identity = frozenset[tuple[str, str]]
-
-
-def _trailers(change: Change) -> list[tuple[str, str]]:
-    """Return the trailers as they are written: one line each, the run's own always among them."""
-    trailers = [(key, " ".join(value.split())) for key, value in change.trailers]
-    if not any(key == RUN_TRAILER for key, _ in trailers):
-        trailers.insert(0, (RUN_TRAILER, str(change.run)))
-    return trailers
-
-
-def _identity(change: Change) -> _Identity:
-    """Return what tells this change from all others, the same run's rollback included."""
-    return frozenset(pair for pair in _trailers(change) if pair[0].startswith(_OURS))
-
-
-def _draft(change: Change, mode: str, content: bytes) -> Draft:
-    trailers = "\n".join(f"{key}: {value}" for key, value in _trailers(change))
-    message = f"{change.message.strip()}\n\n{trailers}\n"
-    return Draft(path=change.file, mode=mode, content=content, message=message, date=change.date)
-
-
-def _result(outcome: Result | _Held, commits: Sequence[str]) -> Result:
-    """Name the commit of an outcome; `commits` is the head followed by what was written on it."""
-    if not isinstance(outcome, _Held):
-        return outcome
-    commit = commits[outcome.draft + 1]
-    return Landed(run=outcome.run, commit=commit, created=outcome.created, previous=outcome.previous)

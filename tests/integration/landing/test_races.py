@@ -13,8 +13,8 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.githttp import Forge, git
 from tests.support.landing import VALUES, before_each_push, change, file, land_all, once, pushes, tag_of
-from workers.clients.git import GITOPS, Mirror
-from workers.gitops.commit import Result
+from workers.clients.git import GITOPS, Message, Mirror
+from workers.gitops.plan import Result
 
 
 def test_a_lost_race_is_won_by_applying_the_change_to_the_new_head(server: Forge, mirror: Mirror) -> None:
@@ -138,3 +138,36 @@ def test_writers_on_one_machine_take_turns_and_never_race(server: Forge, tmp_pat
         results = list(pool.map(worker, range(6)))
     assert all(result.created for result in results)  # type: ignore[union-attr]
     assert pushes(server) == 6
+
+
+class Counting(Mirror):
+    """Counts how often the branch is read for a plan."""
+
+    plans = 0
+
+    def history(self, head: str, limit: int, containing: str) -> list[Message]:
+        self.plans += 1
+        return super().history(head, limit, containing)
+
+
+@pytest.mark.parametrize(
+    ("foreign", "plans"),
+    [
+        ({"elsewhere.txt": "x"}, 1),
+        ({file(2): VALUES.format(app=2).replace("2", "5")}, 1),
+        ({file(1): VALUES.format(app=1).replace("2", "5")}, 2),
+        ({file(1): None, file(1).rpartition("/")[0]: "no folder any more"}, 2),
+    ],
+)
+def test_a_plan_is_made_anew_only_where_the_race_was_about_its_files(
+    server: Forge, tmp_path: Path, foreign: dict[str, str | None], plans: int
+) -> None:
+    mirror = Counting(server.access(), tmp_path / "m.git", reasons=GITOPS)
+    (result,) = land_all(
+        mirror, [change(1)], checkpoint=before_each_push(once(lambda: server.commit(foreign, message="foreign")))
+    )
+    assert mirror.plans == plans
+    assert isinstance(result, Rejected if None in foreign.values() else Landed)
+    if isinstance(result, Landed):
+        assert server.show(file(1)).decode() == (foreign.get(file(1)) or VALUES.format(app=1)).replace("old", "sha-1")
+        assert server.log() == ["deploy(app): 배포 1", "foreign", "start"]
