@@ -119,14 +119,16 @@ class _Fleet:
 
     def _work(self, owner: str, waiting: "queue.Queue[Change]", landed: "_Landed") -> None:
         commits, mirror = Commits(self._database, Bell(""), "bench#main", owner), self.mirror()
+        queued: list[Change] = []
         while not landed.all():
             try:
-                change = waiting.get(timeout=0.01)
+                change = waiting.get_nowait()
             except queue.Empty:
-                continue
-            if not self._stage(commits, mirror, change, landed):
-                waiting.put(change)
+                # what waits for another worker is woken when that has landed something
                 landed.wait_for_news()
+                queued = [one for one in queued if not self._stage(commits, mirror, one, landed)]
+            else:
+                queued += [] if self._stage(commits, mirror, change, landed) else [change]
 
     def _stage(self, commits: Commits, mirror, change: Change, landed: "_Landed") -> bool:  # type: ignore[no-untyped-def]
         """Do what the stage does; False: another worker writes, look again when it has landed something."""
@@ -189,7 +191,9 @@ class _Landed:
     def add(self, result: Landed | Rejected) -> None:
         if not isinstance(result, Landed):
             raise SystemExit(f"not landed: {result}")
-        self._runs.add(result.run)
+        with self._changed:
+            self._runs.add(result.run)
+            self._changed.notify_all()
 
     def all(self) -> bool:
         return len(self._runs) >= self._wanted
@@ -199,9 +203,10 @@ class _Landed:
             self._changed.notify_all()
 
     def wait_for_news(self) -> None:
-        """Wait a moment only: the queue has more to submit meanwhile."""
+        """Wait until something has landed, or a moment: the writer may have given up."""
         with self._changed:
-            self._changed.wait(0.001)
+            if not self.all():
+                self._changed.wait(0.25)
 
 
 class _Foreigner:
