@@ -35,7 +35,7 @@ COMPONENTS = ["relay", "web", "webhooks", "worker-build", "worker-deploy"]
 def test_the_configuration_is_one_that_pilotage_takes(one: Case) -> None:
     found = resources("helm4", one)
     values = {
-        "DATABASE_URL": "postgresql+psycopg://pilotage@db/pilotage",
+        "DATABASE_URL": "postgresql://pilotage@db/pilotage",
         "BROKER_URL": "redis://redis:6379/0",
     }
     for component in COMPONENTS:

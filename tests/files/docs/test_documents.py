@@ -179,6 +179,14 @@ def test_its_korean_page_says_the_same(page: Path) -> None:
         assert sorted(found[0]) == sorted(found[1]), what
 
 
+def test_systemd_lets_the_parent_end_its_processes() -> None:
+    page = (ROOT / "docs/how-to/install-on-one-machine.md").read_text(encoding="utf-8")
+    unit = re.search(r"```ini\n(.*?)```", page, re.DOTALL)
+
+    assert unit
+    assert "KillMode=mixed" in unit[1].splitlines()
+
+
 def test_every_page_can_be_found_from_the_readme() -> None:
     seen, waiting = set(), [ROOT / "README.md"]
     while waiting:
