@@ -18,7 +18,7 @@ from workers.gitops.plan import Plan, Planner, Result
 
 _FIRST_WAIT = 0.05
 """Seconds (at the most) before the second attempt; doubled each time."""
-_LONGEST_WAIT = 2.0
+_LONGEST_WAIT = 0.5
 """Seconds that no wait between two attempts exceeds."""
 _FRESH = 60.0
 """Seconds for which a branch is taken to be where it was seen; the push has it as its condition."""
