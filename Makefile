@@ -9,8 +9,6 @@ unexport PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 WORKERS ?= 2
-# One more than cores: those tests often wait for a lease, a probe or a container.
-WAITERS ?= 3
 # Pure rules: every branch of them is tested.
 PURE := orchestrator/domain/*,orchestrator/engine/*,workers/gitops/*,webhooks/forges/*
 
@@ -34,7 +32,7 @@ contract: setup ## run the tests over the tables of forges, notifiers, stages, a
 	$(PYTEST) -n $(WORKERS) $(COVERAGE) tests/contract tests/files
 
 integration: setup ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
-	$(PY) .ci/with_engine.py $(PYTEST) -n $(WAITERS) --dist loadfile $(COVERAGE) tests/integration tests/e2e
+	$(PY) .ci/with_engine.py $(PYTEST) -n $(WORKERS) --dist loadfile $(COVERAGE) tests/integration tests/e2e
 
 test-compose: setup ## run docker-compose.yml for real, with Compose 1 and 2 (as root on Debian)
 	$(PY) .ci/with_compose.py $(PYTEST) -p no:randomly tests/compose tests/files/compose

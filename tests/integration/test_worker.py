@@ -74,6 +74,9 @@ class World:
         text = (self.folder / "worker.log").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
+    def begun(self) -> list[str]:
+        return [line["stage"] for line in self.lines() if line["event"] == "stage looked at"]
+
     def broker_pid(self) -> int:
         client = redis.Redis.from_url(self.broker.redis_url)
         pid = int(client.info("server")["process_id"])
@@ -148,8 +151,8 @@ def test_told_to_stop_it_finishes_the_stage_at_hand_and_begins_no_other(world: W
     with running(world.folder, world.broker.redis_url):
         world.wake(run_id)
         until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
-    begun = [line["stage"] for line in world.lines() if line["event"] == "stage looked at"]
-    assert begun == [stage.value for stage in StageName]
+        until(lambda: world.begun()[-1:] == [StageName.HEALTH.value], "the line of the last stage")
+    assert world.begun() == [stage.value for stage in StageName]
 
 
 def test_killed_in_mid_stage_its_run_is_taken_up_by_another(world: World) -> None:

@@ -23,9 +23,14 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.execution import Execution
 from orchestrator.services.outbox import Outbox
 from orchestrator.store.database import Database, sqlite_url
+from workers import runlog
 from workers.messenger import IDLE, Messenger
 from workers.shell import Shell
 from workers.stages.toolbox import Shared
+
+# A log is written down now and then while a stage is at work; after a kill right then, in the middle of a push, the
+# engine may end that push beside the next one. Without, a run's transactions are those between its steps.
+runlog.INTERVAL = 3600.0
 
 
 class Count:

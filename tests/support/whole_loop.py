@@ -250,6 +250,8 @@ def containers(platform: Platform, image: str) -> list[str]:
     """Return the names of the containers that run an image."""
     client = docker.DockerClient(platform.docker_host, timeout=30)
     try:
-        return [one.name for one in client.containers.list() if one.attrs["Config"]["Image"] == image]
+        return [
+            one.name for one in client.containers.list(ignore_removed=True) if one.attrs["Config"]["Image"] == image
+        ]
     finally:
         client.close()
