@@ -22,13 +22,13 @@ def begin(environ: dict[str, Any]) -> str:
     """
     given = environ.get("HTTP_X_REQUEST_ID", "")
     environ[_KEY] = request_id = given if _FORM.match(given) else uuid.uuid4().hex
-    journal.now_about(request_id=request_id)  # the thread has answered other requests before
+    journal.bind_only(request_id=request_id)  # the thread has answered other requests before
     return request_id
 
 
 def asks(actor: str) -> None:
     """Have the lines of this request carry who asks."""
-    journal.also_about(actor=actor)
+    journal.bind(actor=actor)
 
 
 def end(environ: dict[str, Any], status: int, duration_ms: int) -> None:

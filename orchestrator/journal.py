@@ -93,13 +93,13 @@ def about(**ids: Any) -> AbstractContextManager[Any]:
     return structlog.contextvars.bound_contextvars(**ids)
 
 
-def now_about(**ids: Any) -> None:
+def bind_only(**ids: Any) -> None:
     """Have the lines of this thread carry these fields from now on, and none that it had before."""
     structlog.contextvars.clear_contextvars()
     structlog.contextvars.bind_contextvars(**ids)
 
 
-def also_about(**ids: Any) -> None:
+def bind(**ids: Any) -> None:
     """Have the lines of this thread carry these fields as well from now on."""
     structlog.contextvars.bind_contextvars(**ids)
 

@@ -203,7 +203,7 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     told = {delivery: ids for delivery, ids in led_to.items() if ids and delivery not in makers}
     for item, delivery in items:
         item.answer = _answer(item, delivery, led_to[delivery], delivery in told)
-    deliveries.set_runs_many(connection, told)
+    deliveries.set_runs(connection, told)
 
 
 def _twins(connection: Connection, news: Sequence[runs.NewRun], at: float) -> dict[str, int]:

@@ -64,13 +64,8 @@ def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
 _SET_RUNS = update(deliveries).where(deliveries.c.id == bindparam("of_delivery")).values(runs=bindparam("runs"))
 
 
-def set_runs(connection: Connection, delivery_id: int, run_ids: Sequence[int]) -> None:
-    """Write down which runs tell of the same push, when another delivery made them."""
-    set_runs_many(connection, {delivery_id: run_ids})
-
-
-def set_runs_many(connection: Connection, led_to: Mapping[int, Sequence[int]]) -> None:
-    """Do as `set_runs` for many deliveries: delivery id -> run ids."""
+def set_runs(connection: Connection, led_to: Mapping[int, Sequence[int]]) -> None:
+    """Write down which runs tell of the same push, where another delivery made them: delivery id -> run ids."""
     if led_to:
         rows = [{"of_delivery": delivery_id, "runs": list(run_ids)} for delivery_id, run_ids in led_to.items()]
         connection.execute(_SET_RUNS, rows)

@@ -246,7 +246,7 @@ def test_deliveries_are_listed_with_what_came_of_them(world: World) -> None:
         rows = [deliveries.row_of(delivery, AT, "accepted"), deliveries.row_of(delivery, AT, "refused", "signature")]
         rows[0]["changes"] = [{"ref": "refs/heads/main", "commit": "a" * 40}]
         first, second = deliveries.add(connection, rows)
-        deliveries.set_runs(connection, first, [41])
+        deliveries.set_runs(connection, {first: [41]})
     client = world.client("viewer")
     page = client.get("/api/v1/deliveries?limit=1").json
     DeliveryPage.model_validate(page)

@@ -13,7 +13,7 @@ from orchestrator.log_fields import FIELDS, faults
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("orchestrator", "workers", "webhooks")
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
-_BINDERS = frozenset({"bind", "about", "now_about", "also_about", "bound_contextvars", "bind_contextvars"})
+_BINDERS = frozenset({"bind", "about", "bind_only", "bound_contextvars", "bind_contextvars"})
 _OURS = frozenset({"exc_info", "stack_info"})
 """What the log takes beside fields."""
 
