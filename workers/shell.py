@@ -1,6 +1,5 @@
 """The shell around every stage: claim, call, record. Whatever a stage does ends as one fact."""
 
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -12,9 +11,8 @@ from orchestrator.domain.metrics import LOOKS_TOTAL
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Outcome, StageName
 from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
-from orchestrator.services.execution import Assignment, Execution
+from orchestrator.services.execution import Assignment, Execution, no_build
 from orchestrator.store import logs
-from orchestrator.store.claims import HEARTBEAT
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 from orchestrator.tracing import Trace
@@ -22,11 +20,10 @@ from workers.runlog import RunLog
 from workers.stages.order import Order, Tools
 from workers.stages.table import STAGES
 from workers.stages.toolbox import Clients, Shared
+from workers.watching import Watcher
 
 log = journal.get(__name__)
 
-_WATCH = 1.0
-"""Seconds between two looks at whether the run is still wanted."""
 _WRITTEN = ("title", "author")
 """Outputs that hold the words of whoever wrote the commit."""
 
@@ -51,18 +48,20 @@ class Shell:
         self._mask = mask
         self._queue = queue
         self._stopping = stopping
+        self._watcher = Watcher(execution)
 
-    def look(self, run_id: int) -> None:
+    def look(self, run_id: int, build_here: Callable[[], bool] = no_build) -> None:
         """Look at a run now: do what its current stages ask for, until it has to wait or is over.
 
+        :param build_here: asked when a worker of another pool comes to image work: whether to go on all the same.
         :raises Unavailable: the database is gone; the wake-up is repeated by the relay.
         """
         with journal.about(run=run_id):
-            assignment = self._execution.begin(run_id, self._queue)
+            assignment = self._execution.begin(run_id, self._queue, build_here)
             while assignment is not None:
-                assignment = self._one(assignment)
+                assignment = self._one(assignment, build_here)
 
-    def _one(self, assignment: Assignment) -> Assignment | None:
+    def _one(self, assignment: Assignment, build_here: Callable[[], bool]) -> Assignment | None:
         run, started = assignment.run, clock()
         counts = self._shared.database.counts
         with (
@@ -73,7 +72,9 @@ class Shell:
                 fact = self._perform(assignment)
                 outcome, reason = _told(fact)
                 counts.add(LOOKS_TOTAL, assignment.stage.value, outcome)
-                following = self._execution.report(assignment, fact, self._queue, go_on=not self._stopping())
+                following = self._execution.report(
+                    assignment, fact, self._queue, build_here, go_on=not self._stopping()
+                )
             except LeaseLost:
                 counts.add(LOOKS_TOTAL, assignment.stage.value, "lost")
                 log.warning("lease lost")
@@ -84,7 +85,7 @@ class Shell:
             return following
 
     def _perform(self, assignment: Assignment) -> Fact:
-        with Watch(self._execution, assignment) as watch, self._open_log(assignment) as runlog:
+        with self._watcher.watch(assignment) as watch, self._open_log(assignment) as runlog:
             try:
                 tools = Tools(
                     log=runlog.line,
@@ -141,46 +142,6 @@ class Shell:
         detail = self._mask(f"{type(error).__name__}: {error}")[:300]
         runlog.line(f"internal error: {detail}")
         return Troubled(stage=stage, reason=Reason.INTERNAL, detail=detail)
-
-
-class Watch:
-    """Keeps the lease of a claimed run alive and notices when the run is no longer wanted; a context manager."""
-
-    def __init__(self, execution: Execution, assignment: Assignment) -> None:
-        self._execution = execution
-        self._assignment = assignment
-        self._stop = threading.Event()
-        self._lost = threading.Event()
-        self._unwanted = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
-
-    def __enter__(self) -> "Watch":
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-
-    def checkpoint(self) -> None:
-        """Go on, or raise ``LeaseLost`` or ``Cancelled``."""
-        if self._lost.is_set():
-            raise LeaseLost(f"run {self._assignment.run.id}")
-        if self._unwanted.is_set():
-            raise Cancelled(f"run {self._assignment.run.id}")
-
-    def _run(self) -> None:
-        since_renewal = 0.0
-        while not self._stop.wait(_WATCH):
-            since_renewal += _WATCH
-            try:
-                if since_renewal >= HEARTBEAT:
-                    since_renewal = 0.0
-                    if not self._execution.heartbeat(self._assignment):
-                        self._lost.set()
-                if self._execution.is_unwanted(self._assignment):
-                    self._unwanted.set()
-            except Unavailable:
-                continue  # the lease may run out meanwhile; then the fence keeps our report out
 
 
 def _appender(database: Database, assignment: Assignment) -> Callable[[list[str]], None]:

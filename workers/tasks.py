@@ -21,7 +21,7 @@ from orchestrator.services.execution import Execution
 from orchestrator.store.database import Database
 from orchestrator.store.tokens import seen_alive
 from workers.application import make_celery, on_child_end, on_fork, on_heartbeat
-from workers.lanes import Lane
+from workers.lanes import Lane, Move
 from workers.program import Stopping, on_stop
 from workers.shell import Shell
 from workers.stages.toolbox import Shared
@@ -66,10 +66,10 @@ class WorkerProcess:
         lane = self._lanes.get(queue) or next(iter(self._lanes.values()))
         lane.take(run_id)
 
-    def _look(self, shell: Shell, run_id: int) -> None:
+    def _look(self, shell: Shell, run_id: int, build_here: Move) -> None:
         """Look; a database that is away is not this task's problem: the relay repeats the wake-up."""
         try:
-            shell.look(run_id)
+            shell.look(run_id, build_here)
         except Unavailable as error:
             log.warning("run not looked at", run=run_id, reason=error.reason.value, detail=error.evidence)
         except Exception:  # the shell of a task: Celery's own line would not say which run
@@ -81,11 +81,11 @@ class WorkerProcess:
         shared = Shared(self._settings, database, bell, owner)
         mask = Mask(secrets_in(self._settings))
         execution = Execution(database, self._settings, bell, owner)
-        shells = {queue: Shell(shared, execution, mask, queue, self._stopping) for queue in self._widths}
-        return {
-            queue: Lane(partial(self._look, shell), self._widths[queue], self._stopping)
-            for queue, shell in shells.items()
-        }
+        lanes: dict[str, Lane] = {}
+        for queue in sorted(self._widths):  # "build" first: it is beside the other one
+            look = partial(self._look, Shell(shared, execution, mask, queue, self._stopping))
+            lanes[queue] = Lane(look, self._widths[queue], self._stopping, beside=lanes.get("build"))
+        return lanes
 
 
 def register(celery: Celery, process: WorkerProcess) -> None:

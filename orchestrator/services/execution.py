@@ -1,5 +1,6 @@
 """How a worker takes a run's current stage, reports on it, and goes on to the next: one transaction each."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -16,6 +17,9 @@ from orchestrator.services.bell import Bell
 from orchestrator.store import claims, environments, runs, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
+
+Serves = Callable[[str], bool]
+"""Whether a pool's work is done here."""
 
 _ORDERED = frozenset({StageName.CHECK, StageName.COMMIT})
 """The stages that compare this run's commit with those of other runs."""
@@ -38,6 +42,11 @@ class Assignment:
     rivals: tuple[Rival, ...] = ()
 
 
+def no_build() -> bool:
+    """Leave image work to the ``build`` pool."""
+    return False
+
+
 class Execution:
     """The worker's side of the tables.
 
@@ -50,12 +59,13 @@ class Execution:
         self._bell = bell
         self._owner = owner
 
-    def begin(self, run_id: int, queue: str) -> Assignment | None:
+    def begin(self, run_id: int, queue: str, build_here: Callable[[], bool] = no_build) -> Assignment | None:
         """Claim a run and start (or go on with) its current stage; None when there is nothing to do here now.
 
         :param queue: the pool that this worker serves; image work is left to the ``build`` pool.
+        :param build_here: asked before it is left: whether this process has room for it, then it is done here.
         """
-        now = clock()
+        now, serves = clock(), _serves(queue, build_here)
         with self._database.write() as connection:
             run = ledger.lock(connection, run_id)
             if run is None or run.state.final:
@@ -65,23 +75,32 @@ class Execution:
             if fence is None:
                 return None
             wakes.clear(connection, run_id, up_to=now)
-            assignment = self._start(connection, run, Decision(run=run), fence, queue, now)
+            assignment = self._start(connection, run, Decision(run=run), fence, serves, now)
             due = wakes.are_due(connection)
         if due:
             self._bell.ring()
         return assignment
 
-    def report(self, assignment: Assignment, fact: Fact, queue: str, *, go_on: bool = True) -> Assignment | None:
+    def report(
+        self,
+        assignment: Assignment,
+        fact: Fact,
+        queue: str,
+        build_here: Callable[[], bool] = no_build,
+        *,
+        go_on: bool = True,
+    ) -> Assignment | None:
         """Write down what came of a stage, and start the next one where that is possible at once.
 
+        :param queue, build_here: as those of `begin`.
         :param go_on: False: leave the next stage to others, this worker is to stop.
         :raises LeaseLost: somebody else took the run over; nothing was written.
         """
-        now = clock()
+        now, serves = clock(), _serves(queue, build_here)
         at = _at(now)
         with self._database.write() as connection:
-            before = ledger.lock(connection, assignment.run.id)
-            if before is None or not claims.holds(connection, before.id, assignment.fence):
+            before = ledger.lock(connection, assignment.run.id, assignment.fence)
+            if before is None:
                 raise LeaseLost(f"run {assignment.run.id}, fence {assignment.fence}")
             decision = advance(before, fact, at)
             for obsolete in _obsolete(fact):
@@ -91,7 +110,7 @@ class Execution:
                 decision = replace(decision, run=moved)
             following = None
             if go_on and not decision.run.state.final and decision.wake_at == at:
-                following = self._start(connection, before, decision, assignment.fence, queue, now)
+                following = self._start(connection, before, decision, assignment.fence, serves, now)
             else:
                 ledger.record(connection, self._settings, before, decision, now)
                 claims.release(connection, before.id)
@@ -112,7 +131,13 @@ class Execution:
         return run is None or run.cancel_requested or run.superseded_by is not None
 
     def _start(
-        self, connection: Connection, before: Run, so_far: Decision, fence: int, queue: str, now: float
+        self,
+        connection: Connection,
+        before: Run,
+        so_far: Decision,
+        fence: int,
+        serves: Serves,
+        now: float,
     ) -> Assignment | None:
         """Begin the current stage if the gate lets it; otherwise say why not and give the run back.
 
@@ -125,7 +150,7 @@ class Execution:
         environment = app.environment(run.environment) if app else None
         if stage is None:  # pragma: no cover
             return None
-        if ledger.queue_of(run) == "build" and queue != "build":
+        if not serves(ledger.queue_of(run)):
             self._give_back(connection, before, replace(so_far, wake_at=_at(now)), now)
             return None
         if app is None or environment is None:
@@ -150,7 +175,7 @@ class Execution:
         """Ask the gate, once per stage; take the place that the stage needs, cutting off who may be cut off."""
         if stage.started_at is not None or stage.name not in _GATED:
             return run, None
-        answer = gate(run, stage.name, environments.places(connection, run.app, run.environment))
+        answer = gate(run, stage.name, environments.places(connection, run))
         if isinstance(answer, Stay):
             return run, answer
         environments.take_making(connection, run)
@@ -163,7 +188,7 @@ class Execution:
 
     def _move_to_proving(self, connection: Connection, run: Run, now: float) -> Run:
         """The change has landed: whoever is still proving the change before it can no longer do so."""
-        other = commit_cuts_off(run, environments.places(connection, run.app, run.environment))
+        other = commit_cuts_off(run, environments.places(connection, run))
         environments.move_to_proving(connection, run)
         ledger.wake_waiting(connection, run.app, run.environment, now)
         return self._cut_off(connection, run, other, now)
@@ -180,6 +205,11 @@ def _obsolete(fact: Fact) -> list[int]:
     if isinstance(fact, Reported) and fact.stage is StageName.CHECK and isinstance(fact.outcome, Done):
         return [int(run_id) for run_id in fact.outcome.outputs.get("obsolete", ())]
     return []
+
+
+def _serves(queue: str, build_here: Callable[[], bool]) -> Serves:
+    """Tell which pools' work this worker does: a worker of ``build`` goes on with whatever follows."""
+    return lambda wanted: queue == "build" or wanted != "build" or build_here()
 
 
 def _then(first: Decision, second: Decision) -> Decision:

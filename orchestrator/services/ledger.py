@@ -28,16 +28,19 @@ def queue_at(stage: StageName | None) -> str:
     return "build" if stage in _HEAVY else "deploy"
 
 
-def lock(connection: Connection, run_id: int) -> Run | None:
+def lock(connection: Connection, run_id: int, fence: int | None = None) -> Run | None:
     """Read a run and keep others out of it and of its environment until the transaction ends.
 
+    None: there is no such run, or, with `fence`, the claim with that number is not the valid one any more.
     The environment is locked before the run, always, so that two transactions cannot wait for each other.
     """
     if connection.dialect.name != "sqlite":  # there, a write transaction keeps everybody out anyway
         place = runs.where_is(connection, run_id)
         if place is not None:
-            environments.places(connection, *place)
-    return runs.load(connection, run_id, lock=True)
+            environments.lock(connection, *place)
+    if fence is None:
+        return runs.load(connection, run_id, lock=True)
+    return runs.load_claimed(connection, run_id, fence)
 
 
 def record(connection: Connection, settings: Settings, before: Run, decision: Decision, now: float) -> Run:

@@ -25,7 +25,6 @@ _RENEW = (
 )
 _RELEASE = update(runs).where(_run).values(lease_owner="", lease_until=None)
 _UNTIL = select(runs.c.lease_until).where(_run)
-_HOLDS = select(runs.c.fence).where(_run, runs.c.lease_until.is_not(None)).with_for_update()
 
 
 def claim(connection: Connection, run_id: int, owner: str, now: float) -> int | None:
@@ -43,11 +42,6 @@ def renew(connection: Connection, run_id: int, fence: int, now: float) -> bool:
 def release(connection: Connection, run_id: int) -> None:
     """Give the run back."""
     connection.execute(_RELEASE, {"of_run": run_id})
-
-
-def holds(connection: Connection, run_id: int, fence: int) -> bool:
-    """Tell, inside a write transaction, whether the claim with this fencing number is still the valid one."""
-    return connection.execute(_HOLDS, {"of_run": run_id}).scalar_one_or_none() == fence
 
 
 def held(connection: Connection, run_id: int, now: float) -> bool:

@@ -57,8 +57,10 @@ class Database:
         with _translated(), self.counts.handed_over() as counted, self.engine.begin() as connection:
             later = connection.info[_LATER] = []
             connection.info[_MARKS] = set()
+            tallies.begin(connection)
             yield connection
             tallies.add(connection, counted())
+            tallies.write(connection)
         if self._after_commit is not None:
             self._after_commit()
         for do in later:

@@ -12,17 +12,17 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 def upsert(
     connection: Connection,
     table: Table,
-    row: Mapping[str, Any],
-    *,
+    *rows: Mapping[str, Any],
     key: tuple[str, ...],
     keep: bool = False,
     returning: str = "",
 ) -> CursorResult[Any]:
-    """Insert a row, or update the one with this key (``ON CONFLICT DO UPDATE``).
+    """Insert rows, all with the same columns, or update those with these keys (``ON CONFLICT DO UPDATE``).
 
     :param keep: leave a row that is there as it is. :param returning: a column of the row that was written.
     """
-    return connection.execute(_upsert(connection.dialect.name, table, tuple(row), key, keep, returning), row)
+    statement = _upsert(connection.dialect.name, table, tuple(rows[0]), key, keep, returning)
+    return connection.execute(statement, rows[0] if len(rows) == 1 else list(rows))
 
 
 @cache

@@ -1,6 +1,8 @@
 """The places of an environment (who makes, who proves) and its hold."""
 
-from sqlalchemy import Connection, bindparam, select, update
+from typing import Any
+
+from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 
 from orchestrator.domain.runs import Run, StageName, StageState
 from orchestrator.engine.gate import Place, Places
@@ -8,27 +10,45 @@ from orchestrator.store.dialect import upsert
 from orchestrator.store.runs import load
 from orchestrator.store.schema import environments
 
+
+def _without(place: Any) -> Any:
+    """Word a place as it is without a run: empty if that run has it."""
+    return func.nullif(place, bindparam("run"))
+
+
 _HERE = (environments.c.app == bindparam("of_app")) & (environments.c.name == bindparam("named"))
 _LOCK = select(environments).where(_HERE).with_for_update()
 _TAKE_MAKING = update(environments).where(_HERE).values(making=bindparam("run"))
-_TAKE_PROVING = update(environments).where(_HERE).values(proving=bindparam("run"))
-_LEAVE = {
-    column.name: update(environments).where(_HERE, column == bindparam("run")).values({column: None})
-    for column in (environments.c.making, environments.c.proving)
-}
+_MOVE = update(environments).where(_HERE).values(making=_without(environments.c.making), proving=bindparam("run"))
+_LEAVE = (
+    update(environments)
+    .where(_HERE)
+    .values({column: _without(column) for column in (environments.c.making, environments.c.proving)})
+)
 
 
-def places(connection: Connection, app: str, environment: str) -> Places:
-    """Read the places, and keep other writers of this environment out until the transaction ends."""
+def places(connection: Connection, run: Run) -> Places:
+    """Read the places where `run` goes, and keep other writers of this environment out until the transaction ends.
+
+    Into a place that `run` has itself is not looked: nobody is in their own way.
+    """
+    row = lock(connection, run.app, run.environment)
+    return Places(
+        making=_place(connection, row["making"], run),
+        proving=_place(connection, row["proving"], run),
+        hold=row["hold"],
+    )
+
+
+def lock(connection: Connection, app: str, environment: str) -> RowMapping:
+    """Keep other writers of an environment out until the transaction ends; return its row."""
     here = {"of_app": app, "named": environment}
     row = connection.execute(_LOCK, here).mappings().one_or_none()
     if row is None:
         new = {"app": app, "name": environment}
         upsert(connection, environments, new, key=("app", "name"), keep=True)
         row = connection.execute(_LOCK, here).mappings().one()
-    return Places(
-        making=_place(connection, row["making"]), proving=_place(connection, row["proving"]), hold=row["hold"]
-    )
+    return row
 
 
 def take_making(connection: Connection, run: Run) -> None:
@@ -38,14 +58,12 @@ def take_making(connection: Connection, run: Run) -> None:
 
 def move_to_proving(connection: Connection, run: Run) -> None:
     """Let `run` prove, and free the place where it made."""
-    connection.execute(_LEAVE["making"], _place_of(run))
-    connection.execute(_TAKE_PROVING, _place_of(run))
+    connection.execute(_MOVE, _place_of(run))
 
 
 def leave(connection: Connection, run: Run) -> None:
     """Free whatever place `run` has."""
-    for statement in _LEAVE.values():
-        connection.execute(statement, _place_of(run))
+    connection.execute(_LEAVE, _place_of(run))
 
 
 def set_hold(connection: Connection, app: str, environment: str, why: str, by: str, at: float | None) -> None:
@@ -64,7 +82,9 @@ def _place_of(run: Run) -> dict[str, str | int]:
     return {"of_app": run.app, "named": run.environment, "run": run.id}
 
 
-def _place(connection: Connection, run_id: int | None) -> Place | None:
+def _place(connection: Connection, run_id: int | None, asking: Run) -> Place | None:
+    if run_id == asking.id:
+        return Place(run=run_id)
     run = load(connection, run_id) if run_id is not None else None
     if run is None or run.state.final:
         return None

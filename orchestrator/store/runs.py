@@ -22,6 +22,7 @@ MAX_PAGE = 200
 _ADD = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
 _LOAD_RUN = select(runs).where(runs.c.id == bindparam("of_run"))
 _LOCK_RUN = _LOAD_RUN.with_for_update()
+_LOCK_CLAIMED = _LOCK_RUN.where(runs.c.fence == bindparam("with_fence"), runs.c.lease_until.is_not(None))
 _LOAD_STAGES = select(stages).where(stages.c.run_id == bindparam("of_run"))
 _WHERE_IS = select(runs.c.app, runs.c.environment).where(runs.c.id == bindparam("of_run"))
 _SAVE_RUN = (
@@ -82,10 +83,19 @@ def of_deliveries(connection: Connection, delivery_ids: Sequence[int]) -> dict[i
 
 def load(connection: Connection, run_id: int, *, lock: bool = False) -> Run | None:
     """Read one run with all its stages. `lock` keeps other writers of this run out until the transaction ends."""
-    statement = _LOCK_RUN if lock else _LOAD_RUN
-    row = connection.execute(statement, {"of_run": run_id}).mappings().one_or_none()
+    return _load(connection, _LOCK_RUN if lock else _LOAD_RUN, {"of_run": run_id})
+
+
+def load_claimed(connection: Connection, run_id: int, fence: int) -> Run | None:
+    """Read and lock a run, if the claim with this fencing number is still the valid one; else None."""
+    return _load(connection, _LOCK_CLAIMED, {"of_run": run_id, "with_fence": fence})
+
+
+def _load(connection: Connection, statement: Any, values: dict[str, int]) -> Run | None:
+    row = connection.execute(statement, values).mappings().one_or_none()
     if row is None:
         return None
+    run_id = row["id"]
     rows = connection.execute(_LOAD_STAGES, {"of_run": run_id}).mappings()
     return to_run(row, {stage["name"]: to_stage(stage) for stage in rows})
 
@@ -106,8 +116,8 @@ def save(connection: Connection, before: Run, after: Run) -> None:
     connection.execute(_SAVE_RUN, {"of_run": after.id, **from_run(after)})
     old = {stage.name: stage for stage in before.stages}
     changed = [from_stage(after.id, stage) for stage in after.stages if stage != old[stage.name]]
-    for row in changed:
-        upsert(connection, stages, row, key=("run_id", "name"))
+    if changed:
+        upsert(connection, stages, *changed, key=("run_id", "name"))
 
 
 _RIVALS = (

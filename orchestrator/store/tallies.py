@@ -17,6 +17,7 @@ from orchestrator.store.schema import tallies
 
 Sums = dict[tuple[str, Labels], float]
 """Name of a metric and values of its labels (for a histogram also the bucket) -> the number."""
+_COUNTED = "pilotage.counted"
 _FOLD = 2000
 """Sums that one `fold` renews at most."""
 
@@ -89,10 +90,23 @@ class Counts:
                 self._sums[key] = self._sums.get(key, 0.0) + value
 
 
+def begin(connection: Connection) -> None:
+    """Begin a write transaction, which has counted nothing yet."""
+    connection.info[_COUNTED] = {}
+
+
 def add(connection: Connection, sums: Mapping[tuple[str, Labels], float]) -> None:
-    """Write increments down."""
-    if sums:
-        rows = [{"name": name, "labels": _text(labels), "value": value} for (name, labels), value in sums.items()]
+    """Have increments written down at the end of this transaction, all of them with one statement."""
+    counted: Sums = connection.info[_COUNTED]
+    for key, value in sums.items():
+        counted[key] = counted.get(key, 0.0) + value
+
+
+def write(connection: Connection) -> None:
+    """Write down what this transaction has counted."""
+    counted: Sums = connection.info[_COUNTED]
+    if counted:
+        rows = [{"name": name, "labels": _text(labels), "value": value} for (name, labels), value in counted.items()]
         connection.execute(_ADD, rows)
 
 

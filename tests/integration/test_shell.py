@@ -19,6 +19,7 @@ from orchestrator.store import claims, logs, migrate, runs, tallies
 from orchestrator.store.database import Database, sqlite_url
 from tests.support.factories import make_settings
 from workers import shell as shell_module
+from workers import watching
 from workers.shell import Shell
 from workers.stages.order import Order, Tools
 from workers.stages.toolbox import Shared
@@ -116,7 +117,7 @@ def test_secrets_reach_neither_log_nor_reason(world: World) -> None:
 
 
 def test_a_cancelled_stage_stops_at_its_next_checkpoint(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shell_module, "_WATCH", 0.02)
+    monkeypatch.setattr(watching, "EVERY", 0.02)
     at_work = threading.Event()
 
     def long(_order: Order, tools: Tools) -> Outcome:

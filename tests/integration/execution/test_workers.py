@@ -39,6 +39,16 @@ def test_a_deploy_worker_leaves_image_work_to_the_build_pool(world: World) -> No
     assert build.stage is StageName.BUILD
 
 
+def test_a_worker_of_both_pools_goes_on_with_the_image_without_the_way_through_the_broker(world: World) -> None:
+    world.push(1)
+    check = world.one.begin(1, "deploy", lambda: True)
+    assert check is not None
+    build = world.one.report(check, Reported(stage=check.stage, outcome=Done()), "deploy", lambda: True)
+    assert build is not None
+    assert build.stage is StageName.BUILD
+    assert world.due() == set()
+
+
 def test_what_a_worker_says_after_its_lease_was_taken_is_not_written(world: World) -> None:
     world.push(1)
     stale = world.begin(1)

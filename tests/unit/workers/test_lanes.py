@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from workers.lanes import Lane
+from workers.lanes import Lane, Move
 
 
 class Looks:
@@ -16,7 +16,7 @@ class Looks:
         self.changed = threading.Condition()
         self.go = threading.Semaphore(0)
 
-    def __call__(self, run_id: int) -> None:
+    def __call__(self, run_id: int, _move: Move) -> None:
         with self.changed:
             self.begun.append(run_id)
             self.changed.notify_all()
@@ -82,7 +82,7 @@ def test_a_worker_that_stops_begins_nothing_that_waits(looks: Looks) -> None:
 def test_a_look_that_breaks_gives_its_place_back() -> None:
     seen: list[int] = []
 
-    def look(run_id: int) -> None:
+    def look(run_id: int, _move: Move) -> None:
         seen.append(run_id)
         if run_id == 1:
             raise RuntimeError
@@ -93,3 +93,40 @@ def test_a_look_that_breaks_gives_its_place_back() -> None:
         broken()
     lane.take(2)
     assert seen == [1, 2]
+
+
+def test_a_look_goes_on_in_the_lane_beside_and_leaves_its_own_place_to_others(looks: Looks) -> None:
+    build = Lane(looks, 1)
+    moved: list[bool] = []
+
+    def look(run_id: int, move: Move) -> None:
+        moved.append(move() and move())  # once it has moved, it stays
+        looks(run_id, move)
+
+    threads = start(deploy := Lane(look, 1, beside=build), 1)
+    looks.wait_for(1)
+    threads += start(deploy, 2)  # there is room again
+    looks.wait_for(2)
+    build.take(3)  # waits for the place that run 1 has
+
+    finish(looks, threads)
+
+    assert moved == [True, False]
+    assert looks.begun == [1, 2, 3]
+
+
+def test_a_look_stays_where_it_is_while_others_wait_for_its_place(looks: Looks) -> None:
+    moved: list[bool] = []
+
+    def look(run_id: int, move: Move) -> None:
+        looks(run_id, move)
+        moved.append(move())
+
+    deploy = Lane(look, 1, beside=Lane(looks, 1))
+    threads = start(deploy, 1)
+    looks.wait_for(1)
+    deploy.take(2)
+
+    finish(looks, threads)
+
+    assert moved == [False, True]
