@@ -26,14 +26,19 @@ MAX_FIELDS = 32
 class Record:
     """One JSON object of a payload; every method raises Malformed, naming the field, on a wrong type.
 
-    :param data: the decoded object. :param path: where it is, such as ``repository``; "" at the top.
+    :param data: the decoded object. :param name: of the field that holds it; "" at the top. :param inside: the record
+        with that field. :param at: its place there, if the field is a list. They are put together when one fails.
     """
 
-    __slots__ = ("_data", "_path")
+    __slots__ = ("_at", "_data", "_inside", "_name")
 
-    def __init__(self, data: Mapping[str, Any], path: str = "") -> None:
+    def __init__(
+        self, data: Mapping[str, Any], name: str = "", inside: "Record | None" = None, at: int | None = None
+    ) -> None:
         self._data = data
-        self._path = path
+        self._name = name
+        self._inside = inside
+        self._at = at
 
     def text(self, name: str) -> str:
         """Return a text that must be there and must not be empty, such as a ref or a name."""
@@ -78,7 +83,7 @@ class Record:
             return None
         if not isinstance(value, dict):
             self._fail(name, "is not an object")
-        return type(self)(value, self._at(name))
+        return type(self)(value, name, self)
 
     def need(self, name: str) -> Self:
         """Return an object inside that must be there."""
@@ -90,7 +95,7 @@ class Record:
         values = self._list(name)
         if not all(isinstance(value, dict) for value in values):
             self._fail(name, "is not a list of objects")
-        return tuple(type(self)(value, f"{self._at(name)}[{at}]") for at, value in enumerate(values))
+        return tuple(type(self)(value, name, self, at) for at, value in enumerate(values))
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of texts; empty when it is absent or null."""
@@ -114,11 +119,15 @@ class Record:
             self._fail(name, "is not a list")
         return value
 
-    def _at(self, name: str) -> str:
-        return f"{self._path}.{name}" if self._path else name
+    def _path(self) -> str:
+        """Word where this record is, with a dot at the end; "" at the top."""
+        if not self._name:
+            return ""
+        place = "" if self._at is None else f"[{self._at}]"
+        return f"{self._inside._path() if self._inside else ''}{self._name}{place}."
 
     def _fail(self, name: str, what: str) -> NoReturn:
-        raise Malformed(f"field {self._at(name)} {what}")
+        raise Malformed(f"field {self._path()}{name} {what}")
 
 
 def read(headers: Mapping[str, str], body: bytes) -> Record:

@@ -1,5 +1,6 @@
 """The HTTP server: gunicorn with threads, or for the webhooks alone with one event loop; configured nowhere else."""
 
+import gc
 import logging
 import signal
 import sys
@@ -68,6 +69,8 @@ class Httpd(BaseApplication):  # type: ignore[misc]
         if self._asgi:
             sys.setswitchinterval(SWITCH)
         made = self._make()
+        gc.collect()
+        gc.freeze()  # it stays as long as the process: no collection needs to look at it
         streams = getattr(made, "extensions", {}).get(STREAMS)
         if streams is not None:
             _before_stop(streams.close)
