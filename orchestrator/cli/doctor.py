@@ -14,15 +14,21 @@ from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.secrets import secrets_in
 
+_CREDENTIALS = ("username", "password", "token", "ssh_key")
+
 Say = Callable[[str], object]
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question. ``ask`` returns a word about the good answer, or raises a `PilotageError`."""
+    """One question. ``ask`` returns a word about the good answer, or raises a `PilotageError`.
+
+    ``section``: of the configuration, which says how we show who we are; "" = nobody asks.
+    """
 
     name: str
     ask: Callable[[], str]
+    section: str = ""
 
 
 def examine(settings: Settings, say: Say) -> bool:
@@ -39,10 +45,20 @@ def examine(settings: Settings, say: Say) -> bool:
             said = explain(error.reason)
             say(f"FAIL  {check.name}: {said.text} {mask(error.evidence)}")
             say(f"      {said.next_step}")
+            for line in _origins(settings, check.section, said.next_step):
+                say(f"      {line}")
     for hook in settings.hooks:
         base = settings.external_url or f"http://{settings.bind}"
         say(f"hook  {hook.forge}: paste this address into the forge: {base}/webhooks/{hook.forge}")
     return well
+
+
+def _origins(settings: Settings, section: str, next_step: str) -> Iterator[str]:
+    """Say where the credentials come from that the next step names: mostly it is there that they are wrong."""
+    for name in _CREDENTIALS:
+        key = f"{section}.{name}"
+        if key in settings.origins and (f"`{name}`" in next_step or f"`{key}`" in next_step):
+            yield f"`{key}` comes from {' and '.join(settings.origins[key])}."
 
 
 def _checks(settings: Settings) -> Iterator[Check]:
@@ -60,12 +76,12 @@ def _checks(settings: Settings) -> Iterator[Check]:
     if settings.broker:
         yield Check("broker", lambda: _broker(settings))
     yield Check("Docker engine", Engine(settings.docker_host).ping)
-    yield Check(f"GitOps repository, branch {settings.gitops.branch}", lambda: _branch(gitops, settings))
-    yield Check("Argo CD", lambda: f"{argocd.version()}, account {argocd.userinfo()}")
-    for app in settings.apps:
+    yield Check(f"GitOps repository, branch {settings.gitops.branch}", lambda: _branch(gitops, settings), "gitops")
+    yield Check("Argo CD", lambda: f"{argocd.version()}, account {argocd.userinfo()}", "argocd")
+    for number, app in enumerate(settings.apps):
         source = Mirror(app.source, mirror_folder(root, app.source.url))
-        yield Check(f"{app.name}: source repository", partial(_heads, source))
-        yield Check(f"{app.name}: push to {app.image}", partial(_push, settings, registry, app))
+        yield Check(f"{app.name}: source repository", partial(_heads, source), f"apps[{number}]")
+        yield Check(f"{app.name}: push to {app.image}", partial(_push, settings, registry, app), "registry")
         for place in app.environments:
             yield Check(
                 f"{app.name}/{place.name}: values file and application",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.config.problems import ConfigInvalid, Problem
+from orchestrator.config.problems import ConfigInvalid, Problem, dotted
 from orchestrator.domain.apps import Settings
 
 __all__ = ["Checked", "ConfigInvalid", "Problem", "check", "default_path", "load"]
@@ -69,7 +69,8 @@ def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
     if config is None or problems:
         return Checked(settings=None, problems=problems, warnings=warnings)
     words = tuple(str(warning) for warning in warnings)
-    return Checked(settings=settings(config, folder, environ, words), problems=(), warnings=warnings)
+    origins = {dotted(path): names for path, names in document.filled.items()}
+    return Checked(settings=settings(config, folder, environ, words, origins), problems=(), warnings=warnings)
 
 
 def _order(problem: Problem) -> tuple[int, str, str]:

@@ -27,13 +27,13 @@ class Document:
     """A file as it was read.
 
     :param tree: mappings, lists and texts. :param lines: line of every key and list item, from 1.
-    :param filled: places whose text came (also) from a variable or a file.
+    :param filled: places whose text came (also) from variables or files, and which.
     :param problems: what is wrong with the text itself; the tree is then what could be read.
     """
 
     tree: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
-    filled: set[Path] = field(default_factory=set)
+    filled: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
 
@@ -129,7 +129,7 @@ class _Reader:
         for sentence in filled.wrong:
             self._wrong(path, sentence)
         if filled.used:
-            self._document.filled.add(path)
+            self._document.filled[path] = self._shielded.names(node.value)
         return None if filled.wrong else filled.text
 
     def _mapping(self, node: Any, path: Path) -> dict[str, Any]:

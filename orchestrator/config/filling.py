@@ -59,6 +59,11 @@ class Shielded:
 
         return Filled(_TOKEN.sub(value, text), tuple(wrong), used)
 
+    def names(self, text: str) -> tuple[str, ...]:
+        """Name what a scalar is filled from, ``${NAME}`` or ``${file:PATH}``; without its default."""
+        references = (self._reference(token) for token in _TOKEN.finditer(text))
+        return tuple(_name(reference) for reference in references if reference.startswith("${"))
+
     def _reference(self, token: re.Match[str]) -> str:
         number = int(token[1])
         return self.references[number] if number < len(self.references) else token[0]
@@ -91,6 +96,11 @@ def _value(reference: str, environ: Mapping[str, str], folder: Path) -> str:
     if value is None:
         raise LookupError(f"the environment variable {match['name']} is not set")
     return value
+
+
+def _name(reference: str) -> str:
+    variable = _VARIABLE.match(reference[2:-1])
+    return f"${{{variable['name']}}}" if variable else reference
 
 
 def _file(path: Path) -> str:

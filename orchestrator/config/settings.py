@@ -8,7 +8,11 @@ from orchestrator.domain import apps as domain
 
 
 def settings(
-    config: models.Config, folder: Path, environ: Mapping[str, str], warnings: tuple[str, ...]
+    config: models.Config,
+    folder: Path,
+    environ: Mapping[str, str],
+    warnings: tuple[str, ...],
+    origins: Mapping[str, tuple[str, ...]],
 ) -> domain.Settings:
     """Turn the models into settings.
 
@@ -36,6 +40,7 @@ def settings(
         max_body=server.max_body,
         log_level=environ.get("PILOTAGE_LOG_LEVEL", "").lower() or server.log_level,
         warnings=warnings,
+        origins=origins,
     )
 
 

@@ -3,6 +3,7 @@
 ``Secret`` keeps a value out of every repr, log and error.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
@@ -239,6 +240,7 @@ class Settings:
     :param external_url: where people reach the web pages; used in messages and commit trailers.
     :param session_key: signs sessions; "" = a key of its own in `state_dir`.
     :param warnings: what works but is doubtful, one sentence each with line and key, without secrets.
+    :param origins: keys, such as ``apps[0].token``, whose values come from variables or files, and from which.
     """
 
     registry: Registry
@@ -260,6 +262,7 @@ class Settings:
     max_body: int = 25 * 1024 * 1024
     log_level: str = "info"
     warnings: tuple[str, ...] = ()
+    origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
 
     def app(self, name: str) -> App | None:
         """Return the app called `name`, or None."""

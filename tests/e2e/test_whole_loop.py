@@ -244,6 +244,17 @@ def test_doctor_finds_nothing_wrong_and_tells_no_secret(loop: Loop) -> None:
     assert not [value for value in loop.platform.environ().values() if value in done.stdout]
 
 
+def test_doctor_names_the_variable_that_holds_a_wrong_secret_and_not_the_secret(loop: Loop) -> None:
+    secrets = ("HARBOR_PASSWORD", "GITOPS_TOKEN", "ARGOCD_TOKEN")
+    wrong = {name: f"wrong-{name.lower()}" for name in secrets}
+    done = loop.cli("doctor", environ=wrong)
+    assert done.returncode == 1
+    named = [line.strip() for line in done.stdout.splitlines() if " comes from " in line]
+    keys = ("registry.password", "gitops.token", "argocd.token")
+    assert set(named) >= {f"`{key}` comes from ${{{name}}}." for key, name in zip(keys, secrets, strict=True)}
+    assert not [value for value in wrong.values() if value in done.stdout + done.stderr]
+
+
 def test_the_command_line_waits_and_exits_with_the_result(loop: Loop) -> None:
     good = loop.push(branch="work/cli")
     bad = loop.push(loop.dockerfile("RUN exit 7"), branch="work/cli")

@@ -131,18 +131,21 @@ class Loop:
         lines = self.api.stream(f"/runs/{run_id}/logs", "text/plain", {"stage": stage})
         return b"\n".join(lines).decode()
 
-    def cli(self, *arguments: str, seconds: float = DEADLINE) -> "subprocess.CompletedProcess[str]":
-        """Run the `pilotage` command beside the product."""
-        environ = {
+    def cli(
+        self, *arguments: str, seconds: float = DEADLINE, environ: Mapping[str, str] | None = None
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run the `pilotage` command beside the product, with `environ` over the platform's variables."""
+        whole = {
             **os.environ,
             **self.platform.environ(),
             "CALLBACK_SECRET": CALLBACK_SECRET,
             "PILOTAGE_URL": self.product.url,
             "PILOTAGE_TOKEN": (self.product.state_dir / "token").read_text().strip(),
             "PILOTAGE_CONFIG": str(self.product.folder / "pilotage.yaml"),
+            **(environ or {}),
         }
         command = [sys.executable, "-m", "orchestrator.cli", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, env=environ, timeout=seconds, check=False)
+        return subprocess.run(command, capture_output=True, text=True, env=whole, timeout=seconds, check=False)
 
     def git(self, name: str, *arguments: str) -> str:
         """Ask the forge's own repository."""

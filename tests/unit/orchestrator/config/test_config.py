@@ -179,7 +179,7 @@ def test_every_key_reaches_the_settings() -> None:
         ("team", "slack-api", "C01", frozenset({"failed", "succeeded"}), frozenset({"api"})),
         ("webhook-2", "webhook", "", frozenset(), frozenset()),
     ]
-    assert dataclasses.astuple(found)[-11:-1] == (
+    assert dataclasses.astuple(found)[-12:-2] == (
         "postgresql://db/pilotage",
         "redis://redis:6379/0",
         "https://pilotage.example.com",

@@ -136,3 +136,17 @@ def test_an_alias_bomb_is_stopped() -> None:
     problems = read("\n".join(lines), {}, Path()).problems
 
     assert [problem.message for problem in problems] == ["has more than 100000 values; look for aliases of aliases"]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("a: plain", None),
+        ("a: $$5", None),
+        ("a: ${X}", ("${X}",)),
+        ("a: u:${X}@h/${Y:-hunter2}", ("${X}", "${Y}")),
+    ],
+)
+def test_where_a_value_comes_from_is_known_without_its_default(text: str, names: tuple[str, ...] | None) -> None:
+    filled = read(text, {"X": "x", "Y": "y"}, Path()).filled
+    assert filled == ({("a",): names} if names else {})
