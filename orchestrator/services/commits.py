@@ -64,10 +64,8 @@ class Commits:
         if landed:
             self._database.counts.observe(BATCH_SIZE, landed)
         with self._database.write() as connection:
-            for result in results:
-                state = "landed" if isinstance(result, Landed) else "rejected"
-                changes.finish(connection, result.run, state, asdict(result))
-                wakes.set_due(connection, result.run, now, "deploy")
+            changes.finish(connection, [(result.run, _state(result), asdict(result)) for result in results])
+            wakes.set_all_due(connection, [result.run for result in results], now, "deploy")
         self._bell.ring()
 
     def count_retry(self) -> None:
@@ -85,6 +83,10 @@ class Commits:
                 wakes.set_due(connection, oldest, now, "deploy")
         if oldest is not None:
             self._bell.ring()
+
+
+def _state(result: Result) -> str:
+    return "landed" if isinstance(result, Landed) else "rejected"
 
 
 def _change(payload: dict[str, Any]) -> Change:

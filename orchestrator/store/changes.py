@@ -86,9 +86,11 @@ def give_back(connection: Connection, run_ids: Sequence[int]) -> None:
     connection.execute(_GIVE_BACK, {"runs": list(run_ids)})
 
 
-def finish(connection: Connection, run_id: int, state: str, result: dict[str, Any]) -> None:
-    """Write down how a change ended: ``landed`` or ``rejected``."""
-    connection.execute(_FINISH, {"of_run": run_id, "as": state, "with_result": result})
+def finish(connection: Connection, ended: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
+    """Write down how changes ended: run id, ``landed`` or ``rejected``, and the result of each."""
+    if ended:
+        rows = [{"of_run": run_id, "as": state, "with_result": result} for run_id, state, result in ended]
+        connection.execute(_FINISH, rows)
 
 
 def withdraw(connection: Connection, run_id: int) -> bool:

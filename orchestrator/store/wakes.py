@@ -48,9 +48,15 @@ _CLEAR = delete(wakes).where(wakes.c.run_id == bindparam("of_run"), wakes.c.due_
 
 def set_due(connection: Connection, run_id: int, due_at: float, queue: str) -> None:
     """Have the run looked at no later than `due_at`."""
-    row = {"run_id": run_id, "due_at": due_at, "queue": queue, "published_at": None}
-    connection.execute(_SET_DUE[connection.dialect.name], row)
-    _mark(connection, due_at)
+    set_all_due(connection, [run_id], due_at, queue)
+
+
+def set_all_due(connection: Connection, run_ids: Iterable[int], due_at: float, queue: str) -> None:
+    """Have runs looked at no later than `due_at`."""
+    rows = [{"run_id": run_id, "due_at": due_at, "queue": queue, "published_at": None} for run_id in run_ids]
+    if rows:
+        connection.execute(_SET_DUE[connection.dialect.name], rows)
+        _mark(connection, due_at)
 
 
 def are_due(connection: Connection) -> bool:
