@@ -50,11 +50,14 @@ def _alone(server: Forge, fleet: "_Fleet", rounds: int) -> None:
     together, singly, least, pushes = [], [], [], []
     for turn in range(rounds):
         before = fleet.pushes
+        mirror = fleet.mirror()
+        mirror.fetch_branch(
+            "main"
+        )  # nobody else writes here: what the comparison below has pushed is no foreign push
         together.append(timed(lambda turn=turn: fleet.land(APPS, f"sha-at-once-{turn}")))  # type: ignore[misc]
         pushes.append(fleet.pushes - before)
         fleet.check(APPS, f"sha-at-once-{turn}")
         singly.append(timed(lambda turn=turn: fleet.singly(APPS, f"sha-single-{turn}")))  # type: ignore[misc]
-        mirror = fleet.mirror()
         mirror.fetch_branch("main")
         least.append(
             timed(lambda turn=turn, at=mirror.folder: bare(server, at, list(range(APPS)), f"b-{turn}"))  # type: ignore[misc]
