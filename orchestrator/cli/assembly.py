@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from celery import Celery
     from flask import Flask
 
-    from webhooks.asgi import HookApp
     from workers.relay import Relay
 
 Wsgi = Callable[..., Any]
@@ -89,25 +88,21 @@ def web_app(parts_: Parts, database: Database | None = None) -> "Flask":
     return create_app(database=database, settings=parts_.settings, control=control, bell=bell)
 
 
-def webhooks_app(parts_: Parts) -> "HookApp":
-    """Make the ASGI application of the webhook endpoint, for a process of its own."""
-    from webhooks.asgi import HookApp
-
-    return HookApp(**_endpoint(parts_, parts_.database()))
-
-
-def _endpoint(parts_: Parts, database: Database) -> dict[str, Any]:
-    """Return what the endpoint is made of, whichever kind of application it is."""
+def webhooks_app(parts_: Parts, database: Database | None = None) -> Wsgi:
+    """Make the WSGI application of the webhook endpoint. `database`: one that is open already."""
     from orchestrator.services.ingest import Ingest
+    from webhooks.app import create_app
 
-    settings = parts_.settings
-    return {
-        "hooks": {hook.forge: hook for hook in settings.hooks},
-        "inbox": Ingest(database, settings, parts_.bell()),
-        "max_body": settings.max_body,
-        "now": lambda: datetime.now(UTC),
-        "observe": database.counts.answers_of("webhooks"),
-    }
+    settings, database = parts_.settings, database or parts_.database()
+    inbox = Ingest(database, settings, parts_.bell())
+    hooks = {hook.forge: hook for hook in settings.hooks}
+    return create_app(
+        hooks,
+        inbox,
+        max_body=settings.max_body,
+        now=lambda: datetime.now(UTC),
+        observe=database.counts.answers_of("webhooks"),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,10 +125,8 @@ class Both:
 
 def both_apps(parts_: Parts) -> Both:
     """Make one WSGI application of API, pages and webhooks."""
-    from webhooks.app import create_app
-
     database = parts_.database()
-    return Both(web_app(parts_, database), create_app(**_endpoint(parts_, database)))
+    return Both(web_app(parts_, database), webhooks_app(parts_, database))
 
 
 def worker_app(parts_: Parts, lanes: Mapping[str, int]) -> "Celery":

@@ -1,9 +1,8 @@
-"""The HTTP server: gunicorn with threads, or for the webhooks alone with one event loop; configured nowhere else."""
+"""The HTTP server: gunicorn with threads, configured here and nowhere else."""
 
 import gc
 import logging
 import signal
-import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -12,37 +11,26 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from orchestrator import access, tracing
+from orchestrator.cli.assembly import Wsgi
 from orchestrator.web.streams import STREAMS
 
 THREADS = 128
 """Threads of one process: half of them may hold log streams and the rest still answers (measured)."""
 
 
-SWITCH = 0.0005
-"""Seconds after which a thread that computes lets another one go on. With an event loop the other one is what writes:
-it gives way at each call to the disk, and would wait ten times as long to go on."""
-_THREADED = {"worker_class": "gthread", "threads": THREADS}
-_LOOP = {
-    "worker_class": "asgi",
-    "asgi_loop": "asyncio",
-    "asgi_lifespan": "off",
-    "graceful_timeout": 5,  # it waits for idle connections too
-}
-
-
 class Httpd(BaseApplication):  # type: ignore[misc]
-    """Serves one application until it is told to end.
+    """Serves one WSGI application until it is told to end.
 
     :param make: makes the application inside the worker process: connections do not survive a fork.
-    :param asgi: whether it is an ASGI application, which writes its own line for each request, or a WSGI one.
     """
 
-    def __init__(self, make: Any, bind: str, *, asgi: bool = False) -> None:
+    def __init__(self, make: Any, bind: str, workers: int = 1) -> None:
         self._make = make
-        self._asgi = asgi
         self._options = {
             "bind": bind,
-            "workers": 1,
+            "workers": workers,
+            "worker_class": "gthread",
+            "threads": THREADS,
             "keepalive": 30,
             "timeout": 120,
             "graceful_timeout": 20,
@@ -52,7 +40,6 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             "worker_exit": lambda _server, _worker: tracing.stop(),
             "proc_name": "pilotage",
             "limit_request_line": 8190,
-            **(_LOOP if asgi else _THREADED),
             "worker_tmp_dir": "/dev/shm" if _has_shm() else None,  # noqa: S108  # gunicorn's heartbeat file
         }
         super().__init__()
@@ -63,12 +50,10 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             if name in self.cfg.settings and value is not None:
                 self.cfg.set(name, value)
 
-    def load(self) -> Any:
+    def load(self) -> Wsgi:
         """Make the application, in the process that serves it."""
         tracing.start()
-        if self._asgi:
-            sys.setswitchinterval(SWITCH)
-        made = self._make()
+        made: Wsgi = self._make()
         gc.collect()
         gc.freeze()  # it stays as long as the process: no collection needs to look at it
         streams = getattr(made, "extensions", {}).get(STREAMS)

@@ -60,7 +60,7 @@ def webhooks(config: Config = None) -> None:
 
     parts = _start("webhooks", config)
     listener = listen(parts.settings.bind)
-    Httpd(lambda: assembly.webhooks_app(parts), f"fd://{listener.detach()}", asgi=True).run()
+    Httpd(lambda: assembly.webhooks_app(parts), f"fd://{listener.detach()}").run()
 
 
 def worker(

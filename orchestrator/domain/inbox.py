@@ -1,6 +1,6 @@
 """Where proven deliveries go: the promise between the webhook endpoint and the ingest service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -37,34 +37,5 @@ class Inbox(Protocol):
         :param reason: a stable word, as ``signature``, ``malformed`` or ``too_large``.
         :param detail: one sentence without secrets or body.
         :raises Unavailable: it could not be written down; the answer to the caller stays the same.
-        """
-        ...
-
-
-class Written(Protocol):
-    """What is to be written down, and then is: or ``error`` says why not."""
-
-    error: Exception | None
-
-
-class BatchInbox(Protocol):
-    """The same in steps, for one thread that judges and answers and one that writes."""
-
-    def judge(self, delivery: Delivery, parsed: Parsed) -> Any:
-        """Decide what a proven delivery leads to; nothing is written."""
-        ...
-
-    def refusal(self, delivery: Delivery, reason: str, detail: str) -> Any:
-        """Prepare what `Inbox.refuse` writes."""
-        ...
-
-    def write(self, items: Sequence[Any]) -> None:
-        """Write all in one durable transaction, each of them ``Written`` then. Raises nothing."""
-        ...
-
-    def answer(self, item: Any) -> Answer:
-        """Say what came of a judged delivery that was written.
-
-        :raises Unavailable: it could not be; the forge is asked to deliver it again.
         """
         ...

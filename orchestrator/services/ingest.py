@@ -33,9 +33,7 @@ MAX_BATCH = 100
 
 
 @dataclass(slots=True, kw_only=True)
-class Item:
-    """A delivery on its way into the tables, and what came of it."""
-
+class _Item:
     delivery: Delivery
     parsed: Parsed | None
     matched: Matched | None
@@ -48,14 +46,14 @@ class Item:
 
 
 class Ingest:
-    """Implements `Inbox` and `BatchInbox` of `orchestrator.domain.inbox` on the tables."""
+    """Implements `orchestrator.domain.inbox.Inbox` on the tables."""
 
     def __init__(self, database: Database, settings: Settings, bell: Bell) -> None:
         self._database = database
         self._settings = settings
         self._bell = bell
         self._mask = Mask(secrets_in(settings))
-        self._queue: list[Item] = []
+        self._queue: list[_Item] = []
         self._queue_lock = threading.Lock()
         self._led = False
 
@@ -64,21 +62,8 @@ class Ingest:
 
         :raises Unavailable: the database does not take the write; nothing was accepted.
         """
-        item = self.judge(delivery, parsed)
-        self._queue_up(item)
-        return self.answer(item)
-
-    def refuse(self, delivery: Delivery, reason: str, detail: str) -> None:
-        """Record a refused delivery so that it can be looked up; only the newest are kept."""
-        item = self.refusal(delivery, reason, detail)
-        self._queue_up(item)
-        if item.error is not None:
-            raise item.error
-
-    def answer(self, item: Item) -> Answer:
-        """Say what came of a proven delivery that was written, and have it begin. Raises what the writing raised."""
-        if item.error is not None:
-            raise item.error
+        item = self._judge(delivery, self._masked(parsed))
+        self._write(item)
         if item.answer is None:  # pragma: no cover
             raise RuntimeError("a delivery was written without an answer")
         for run_id, new, at in item.made:  # here, not by whoever wrote for all: the lines are about this request
@@ -88,10 +73,10 @@ class Ingest:
             self._bell.ring()
         return item.answer
 
-    def refusal(self, delivery: Delivery, reason: str, detail: str) -> Item:
-        """Prepare the record of a refused delivery."""
+    def refuse(self, delivery: Delivery, reason: str, detail: str) -> None:
+        """Record a refused delivery so that it can be looked up; only the newest are kept."""
         row = deliveries.row_of(delivery, clock(), "refused", reason, detail)
-        return Item(delivery=delivery, parsed=None, matched=None, row=row)
+        self._write(_Item(delivery=delivery, parsed=None, matched=None, row=row))
 
     def _masked(self, parsed: Parsed) -> Parsed:
         """Take our secrets out of what people wrote: it is shown, sent to chats and written into GitOps commits."""
@@ -103,9 +88,8 @@ class Ingest:
         )
         return replace(parsed, changes=tuple(changes))
 
-    def judge(self, delivery: Delivery, parsed: Parsed) -> Item:
-        """Decide what a proven delivery leads to; nothing is written."""
-        parsed, matched = self._masked(parsed), None
+    def _judge(self, delivery: Delivery, parsed: Parsed) -> _Item:
+        matched = None
         match parsed:
             case Push():
                 email = self._settings.gitops.author.email
@@ -120,9 +104,9 @@ class Ingest:
         if isinstance(parsed, Push):
             row["actor"] = parsed.actor[:200]
             row["changes"] = [{"ref": one.ref, "commit": one.commit} for one in parsed.changes[:50]]
-        return Item(delivery=delivery, parsed=parsed, matched=matched, row=row)
+        return _Item(delivery=delivery, parsed=parsed, matched=matched, row=row)
 
-    def _queue_up(self, item: Item) -> None:
+    def _write(self, item: _Item) -> None:
         """Have the item written together with all that wait: one thread leads, then the next in line leads."""
         with self._queue_lock:
             self._queue.append(item)
@@ -133,35 +117,35 @@ class Ingest:
             leads = item.leads
         if leads:
             self._lead()
+        if item.error is not None:
+            raise item.error
 
     def _lead(self) -> None:
         with self._queue_lock:
             batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
-        self.write(batch)
-        for item in batch:
-            item.turn.set()
+        self._commit(batch)
         with self._queue_lock:
             self._led = bool(self._queue)
             if self._led:
                 self._queue[0].leads = True
                 self._queue[0].turn.set()
 
-    def write(self, items: Sequence[Item]) -> None:
-        """Write all of them in one transaction; what that raises is the ``error`` of each."""
+    def _commit(self, batch: Sequence[_Item]) -> None:
         error: Exception | None = None
         try:
             with self._database.write() as connection:
-                _write_batch(connection, items)
+                _write_batch(connection, batch)
         except Exception as caught:  # noqa: BLE001  # handed on to every request of the batch
             error = caught
-        for item in items:
+        for item in batch:
             item.error = error
+            item.turn.set()
 
 
-def _write_batch(connection: Connection, batch: Sequence[Item]) -> None:
+def _write_batch(connection: Connection, batch: Sequence[_Item]) -> None:
     """Write a batch: known deliveries are answered from what they led to, new ones are recorded and queued."""
     known = _answer_known(connection, [item for item in batch if item.parsed is not None])
-    fresh: dict[tuple[str, str], Item] = {}
+    fresh: dict[tuple[str, str], _Item] = {}
     for item in batch:
         if item.parsed is not None and _key(item) not in known:
             fresh.setdefault(_key(item), item)
@@ -177,7 +161,7 @@ def _write_batch(connection: Connection, batch: Sequence[Item]) -> None:
     _count(connection, batch)
 
 
-def _count(connection: Connection, batch: Sequence[Item]) -> None:
+def _count(connection: Connection, batch: Sequence[_Item]) -> None:
     """Count what arrived, as one row for each outcome of the batch."""
     counts = tallies.Counts()
     for item in batch:
@@ -186,7 +170,7 @@ def _count(connection: Connection, batch: Sequence[Item]) -> None:
     tallies.add(connection, counts.take())
 
 
-def _answer_known(connection: Connection, items: Sequence[Item]) -> dict[tuple[str, str], dict[str, Any]]:
+def _answer_known(connection: Connection, items: Sequence[_Item]) -> dict[tuple[str, str], dict[str, Any]]:
     known = deliveries.seen(connection, [_key(item) for item in items])
     led_to = runs.of_deliveries(connection, [row["id"] for row in known.values()])
     for item in items:
@@ -197,7 +181,7 @@ def _answer_known(connection: Connection, items: Sequence[Item]) -> dict[tuple[s
     return known
 
 
-def _queue_runs(connection: Connection, items: Sequence[tuple[Item, int]]) -> None:
+def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> None:
     """Insert the runs of new deliveries, except for pushes that another hook has told already."""
     pairs = [(item, delivery, _new_run(item, one)) for item, delivery in items for one in _wanted(item)]
     at = clock()
@@ -241,7 +225,7 @@ def polled_key(new: runs.NewRun) -> str:
     return hashlib.sha256(repr(("poll", new.app, new.environment, new.ref, new.commit)).encode()).hexdigest()
 
 
-def _remember_heads(connection: Connection, items: Sequence[Item], at: float) -> None:
+def _remember_heads(connection: Connection, items: Sequence[_Item], at: float) -> None:
     """Note where branches are, so that the poll does not take a push for one that was lost, nor deploys what a hook
     has told of and was ignored for (a skip marker, a path filter, a commit of ours).
     """
@@ -255,7 +239,7 @@ def _remember_heads(connection: Connection, items: Sequence[Item], at: float) ->
             tokens.set_head(connection, repo, ref, commit, at)
 
 
-def _answer(item: Item, delivery: int, ids: list[int], known: bool) -> Answer:
+def _answer(item: _Item, delivery: int, ids: list[int], known: bool) -> Answer:
     if isinstance(item.parsed, Ping):
         return Answer(status=200, body={"delivery": delivery, "pong": True})
     if known:
@@ -272,7 +256,7 @@ def _duplicate(answer: Answer | None) -> Answer:
     return Answer(status=200, body={**body, "duplicate": True})
 
 
-def _new_run(item: Item, wanted: Wanted) -> runs.NewRun:
+def _new_run(item: _Item, wanted: Wanted) -> runs.NewRun:
     change = wanted.change
     actor = item.parsed.actor if isinstance(item.parsed, Push) else ""
     move = (repo_key(wanted.app.source.url), change.ref, change.before, change.after)
@@ -291,9 +275,9 @@ def _new_run(item: Item, wanted: Wanted) -> runs.NewRun:
     )
 
 
-def _wanted(item: Item) -> tuple[Wanted, ...]:
+def _wanted(item: _Item) -> tuple[Wanted, ...]:
     return item.matched.wanted if item.matched else ()
 
 
-def _key(item: Item) -> tuple[str, str]:
+def _key(item: _Item) -> tuple[str, str]:
     return item.delivery.hook, item.row["key"]

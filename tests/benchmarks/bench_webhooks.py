@@ -185,7 +185,7 @@ def ours(folder: Path) -> Iterator[Server]:
         with (folder / "webhooks.log").open("wb") as log:
             os.dup2(log.fileno(), 1)  # as a service manager does: the lines are written, to a file
         assembly.log_as("webhooks", settings)
-        Httpd(lambda: assembly.webhooks_app(parts), address, asgi=True).run()
+        Httpd(lambda: assembly.webhooks_app(parts), address).run()
 
     server = multiprocessing.get_context("fork").Process(target=serve)
     server.start()

@@ -1,8 +1,7 @@
-"""Web and webhooks under the real HTTP server: streams arrive at once, and no client holds up a stop."""
+"""The web under the real HTTP server: log streams arrive at once, and a stop does not wait for them."""
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,10 +12,8 @@ import pytest
 import requests
 
 from orchestrator.domain.runs import RunState
-from orchestrator.store import deliveries, runs
 from tests.support.contracts import ROOT
 from tests.support.databases import sqlite_database
-from tests.support.hooks import own_case
 from tests.support.web import World, make_world
 
 SERVE = """
@@ -29,20 +26,6 @@ from tests.support.web import make_world
 folder = Path(sys.argv[1])
 Httpd(lambda: make_world(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
 """
-SERVE_HOOKS = """
-import sys
-from orchestrator.cli.httpd import Httpd
-from orchestrator.services.bell import Bell
-from orchestrator.services.ingest import Ingest
-from orchestrator.store.database import Database
-from tests.support.factories import make_settings
-from tests.support.hooks import MAX_BODY, NOW, hooks
-from webhooks.asgi import HookApp
-
-inbox = Ingest(Database(sys.argv[2]), make_settings(sys.argv[1]), Bell(""))
-make = lambda: HookApp(hooks(), inbox, max_body=MAX_BODY, now=lambda: NOW)
-Httpd(make, "127.0.0.1:0", asgi=True).run()
-"""
 STOPPED = 10.0
 """Seconds in which the server must have stopped; its grace for requests at work is 20."""
 
@@ -54,20 +37,10 @@ def world(tmp_path: Path) -> World:
 
 @pytest.fixture
 def server(world: World, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The process of the web and the port it listens on."""
-    yield from serve(SERVE, world, tmp_path)
-
-
-@pytest.fixture
-def hook_server(world: World, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """The process of the webhooks and the port it listens on."""
-    yield from serve(SERVE_HOOKS, world, tmp_path)
-
-
-def serve(code: str, world: World, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """The server's process and the port it listens on."""
     log = (tmp_path / "log").open("wb")
     environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", code, str(tmp_path), world.database.url]
+    command = [sys.executable, "-c", SERVE, str(tmp_path), world.database.url]
     process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT)
     try:
         yield process, _port(process)
@@ -111,29 +84,3 @@ def test_a_stream_is_live_and_does_not_delay_a_stop(
     assert process.wait(STOPPED) == 0
     assert time.monotonic() - asked < STOPPED
     assert b"event: end" not in rest  # the reader comes back
-
-
-def test_a_push_is_durable_when_its_hook_is_answered(
-    world: World, hook_server: tuple[subprocess.Popen[bytes], int]
-) -> None:
-    process, port = hook_server
-    case = own_case("github", "push-branch")
-    url = f"http://127.0.0.1:{port}/webhooks/github"
-    told = requests.post(url, data=case.body, headers=case.headers(), timeout=20)
-    process.kill()
-    with world.database.read() as connection:
-        (delivery,), (run,) = deliveries.page(connection), runs.page(connection)
-    assert (told.status_code, told.json()) == (202, {"delivery": delivery["id"], "runs": [run.id]})
-
-
-def test_slow_clients_hold_up_neither_others_nor_a_stop(hook_server: tuple[subprocess.Popen[bytes], int]) -> None:
-    process, port = hook_server
-    head = "POST /webhooks/github HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
-    slow = [socket.create_connection(("127.0.0.1", port)) for _ in range(300)]
-    for one in slow:
-        one.sendall(head.encode())
-    assert requests.get(f"http://127.0.0.1:{port}/healthz", timeout=5).status_code == 200
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(STOPPED) == 0
-    for one in slow:
-        one.close()

@@ -3,7 +3,6 @@
 import hashlib
 import hmac
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -48,46 +47,6 @@ class FakeInbox:
         if self.error:
             raise self.error
         self.refused.append((delivery, reason, detail))
-
-
-@dataclass
-class FakeItem:
-    """A delivery, or a refusal, on its way into a `FakeInbox`."""
-
-    arrived: tuple[Any, ...]
-    told: Answer | None = None
-    error: Exception | None = None
-
-
-@dataclass
-class FakeBatchInbox(FakeInbox):
-    """The same in steps; remembers how many were written together."""
-
-    batches: list[int] = field(default_factory=list)
-
-    def judge(self, delivery: Delivery, parsed: Parsed) -> FakeItem:
-        """Decide nothing yet."""
-        return FakeItem((delivery, parsed))
-
-    def refusal(self, delivery: Delivery, reason: str, detail: str) -> FakeItem:
-        """Prepare a refusal."""
-        return FakeItem((delivery, reason, detail))
-
-    def write(self, items: Sequence[FakeItem]) -> None:
-        """Take each as `FakeInbox` does."""
-        self.batches.append(len(items))
-        for item in items:
-            try:
-                item.told = self.accept(*item.arrived) if len(item.arrived) == 2 else self.refuse(*item.arrived)
-            except PilotageError as error:
-                item.error = error
-
-    def answer(self, item: FakeItem) -> Answer:
-        """Say what came of it."""
-        if item.error is not None:
-            raise item.error
-        assert item.told is not None
-        return item.told
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,7 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.hooks import NOW, SECRET, FakeInbox, fill, hooks, make_app, own_case
 from tests.support.journals import Logged
-from webhooks.app import create_app, mount
-from webhooks.door import CHUNK
+from webhooks.app import CHUNK, create_app, mount
 
 CASE = own_case("github", "push-branch")
 
