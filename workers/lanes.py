@@ -39,17 +39,20 @@ class Lane:
                 return
             self._free -= 1
         seat = _Seat(self)
-        try:
-            following: int | None = run_id
-            while following is not None:
+        following: int | None = run_id
+        while following is not None:
+            try:
                 seat.lane._look(following, seat.move)
-                following = seat.lane._next()
-        finally:
-            seat.lane._leave()
+            except BaseException:
+                seat.lane._leave()
+                raise
+            following = seat.lane._next()
 
     def _next(self) -> int | None:
+        """Take what waits, or leave: both at once, else a run that comes in between would wait for nobody."""
         with self._lock:
             if not self._waiting or self._stopping():
+                self._free += 1
                 return None
             run_id = next(iter(self._waiting))
             del self._waiting[run_id]

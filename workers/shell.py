@@ -20,7 +20,7 @@ from workers.runlog import RunLog
 from workers.stages.order import Order, Tools
 from workers.stages.table import STAGES
 from workers.stages.toolbox import Clients, Shared
-from workers.watching import Watcher
+from workers.watching import Watch, Watcher
 
 log = journal.get(__name__)
 
@@ -58,10 +58,14 @@ class Shell:
         """
         with journal.about(run=run_id):
             assignment = self._execution.begin(run_id, self._queue, build_here)
-            while assignment is not None:
-                assignment = self._one(assignment, build_here)
+            if assignment is None:
+                return
+            with self._watcher.watch(assignment) as watch:
+                following: Assignment | None = assignment
+                while following is not None:
+                    following = self._one(following, watch, build_here)
 
-    def _one(self, assignment: Assignment, build_here: Callable[[], bool]) -> Assignment | None:
+    def _one(self, assignment: Assignment, watch: Watch, build_here: Callable[[], bool]) -> Assignment | None:
         run, started = assignment.run, clock()
         counts = self._shared.database.counts
         with (
@@ -69,7 +73,7 @@ class Shell:
             tracing.span("look", Trace(run.id, run.created_at), assignment.stage.value) as span,
         ):
             try:
-                fact = self._perform(assignment)
+                fact = self._perform(assignment, watch)
                 outcome, reason = _told(fact)
                 counts.add(LOOKS_TOTAL, assignment.stage.value, outcome)
                 following = self._execution.report(
@@ -84,8 +88,8 @@ class Shell:
             log.info("stage looked at", outcome=outcome, reason=reason, duration_ms=duration_ms)
             return following
 
-    def _perform(self, assignment: Assignment) -> Fact:
-        with self._watcher.watch(assignment) as watch, self._open_log(assignment) as runlog:
+    def _perform(self, assignment: Assignment, watch: Watch) -> Fact:
+        with self._open_log(assignment) as runlog:
             try:
                 tools = Tools(
                     log=runlog.line,

@@ -15,78 +15,89 @@ EVERY = 1.0
 
 
 class Watch:
-    """What is known of one run at work; a context manager, from whose end on nobody asks any more."""
+    """Keeps the claim of one run alive and notices when the run is no longer wanted.
 
-    def __init__(self, watcher: "Watcher", assignment: Assignment) -> None:
+    A context manager: it begins to look when `Watcher` finds it open, in a thread of its own, so that a database that
+    is slow for one run does not let the leases of others run out.
+    """
+
+    def __init__(self, watcher: "Watcher", execution: Execution, assignment: Assignment) -> None:
         self._watcher = watcher
+        self._execution = execution
         self._assignment = assignment
         self._renewed = time.monotonic()
-        self._lost = self._unwanted = False
+        self._over, self._lost, self._unwanted = threading.Event(), threading.Event(), threading.Event()
 
     def __enter__(self) -> "Watch":
         self._watcher.add(self)
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._watcher.drop(self)
+        self._over.set()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody asks any more."""
+        return self._over.is_set()
 
     def checkpoint(self) -> None:
         """Go on, or raise ``LeaseLost`` or ``Cancelled``."""
-        if self._lost:
+        if self._lost.is_set():
             raise LeaseLost(f"run {self._assignment.run.id}")
-        if self._unwanted:
+        if self._unwanted.is_set():
             raise Cancelled(f"run {self._assignment.run.id}")
 
-    def look(self, execution: Execution) -> None:
-        """Renew the lease if it is time, and ask whether the run is wanted. Raises nothing."""
+    def keep(self) -> None:
+        """Look now and every second, until it is over."""
+        self._look()
+        while not self._over.wait(EVERY):
+            self._look()
+
+    def _look(self) -> None:
         try:
             if time.monotonic() - self._renewed >= HEARTBEAT:
                 self._renewed = time.monotonic()
-                self._lost = self._lost or not execution.heartbeat(self._assignment)
-            self._unwanted = self._unwanted or execution.is_unwanted(self._assignment)
+                if not self._execution.heartbeat(self._assignment):
+                    self._lost.set()
+            if self._execution.is_unwanted(self._assignment):
+                self._unwanted.set()
         except Unavailable:
             pass  # the lease may run out meanwhile; then the fence keeps our report out
-        except Exception:  # the shell of a watch: one that breaks must not end the others
-            log.exception("watch broke", run=self._assignment.run.id)
 
 
 class Watcher:
-    """Looks after all watches of a process with one thread, which is there for as long as there are any.
-
-    Most looks at a run are over sooner than a thread of their own would have begun.
-    """
+    """Gives each watch that is open for a while its thread; most are over sooner than that would have begun."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
-        self._watches: set[Watch] = set()
+        self._new: list[Watch] = []
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def watch(self, assignment: Assignment) -> Watch:
-        """Return a watch over a run that this process has claimed."""
-        return Watch(self, assignment)
+        """Return a watch over a run that this process has claimed, for all stages that it looks at."""
+        return Watch(self, self._execution, assignment)
 
     def add(self, watch: Watch) -> None:
-        """Look after a watch from now on."""
+        """Give a watch its thread if it is still open in a second."""
         with self._lock:
-            self._watches.add(watch)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="watcher", daemon=True)
-                self._thread.start()
-
-    def drop(self, watch: Watch) -> None:
-        """Look after a watch no longer."""
-        with self._lock:
-            self._watches.discard(watch)
+            if self._thread is None or not self._thread.is_alive():
+                thread = threading.Thread(target=self._run, name="watcher", daemon=True)
+                thread.start()
+                self._thread = thread
+            self._new.append(watch)
 
     def _run(self) -> None:
+        """Begin what is open, every second for as long as there is anything new."""
         while watches := self._next():
             for watch in watches:
-                watch.look(self._execution)
+                if not watch.is_over:
+                    threading.Thread(target=watch.keep, name="watch", daemon=True).start()
 
-    def _next(self) -> tuple[Watch, ...]:
+    def _next(self) -> list[Watch]:
         time.sleep(EVERY)
         with self._lock:
-            if not self._watches:
+            watches, self._new = self._new, []
+            if not watches:
                 self._thread = None
-            return tuple(self._watches)
+            return watches

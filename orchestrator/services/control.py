@@ -206,7 +206,7 @@ class Control:
     def _add(self, connection: Connection, new: runs.NewRun, once: Once | None) -> int:
         now = clock()
         run_id = runs.add(connection, [(new, None)], now)[0]
-        wakes.set_due_many(connection, [run_id], now, "deploy")
+        wakes.add(connection, [run_id], now, "deploy")
         story.queued(connection, run_id, new, now)
         _settle(once, connection, runs.load(connection, run_id))
         return run_id

@@ -191,7 +191,7 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
         if new.dedupe not in twins:
             fresh.setdefault(new.dedupe, (new, delivery))
     made = dict(zip(fresh, runs.add(connection, list(fresh.values()), at), strict=True))
-    wakes.set_due_many(connection, made.values(), at, "deploy")
+    wakes.add(connection, made.values(), at, "deploy")
     _remember_heads(connection, [item for item, _ in items], at)
     runs_of = twins | made
     led_to: dict[int, list[int]] = {delivery: [] for _, delivery in items}

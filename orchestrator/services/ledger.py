@@ -98,7 +98,7 @@ def _promote(connection: Connection, settings: Settings, proven: Run, now: float
         if environment.promote_from == proven.environment:
             new = promotion_of(proven, environment.name, approved=not environment.approval)
             run_id = runs.add(connection, [(new, None)], now)[0]
-            wakes.set_due_many(connection, [run_id], now, "deploy")
+            wakes.add(connection, [run_id], now, "deploy")
             story.queued(connection, run_id, new, now)
             for older in runs.waiting_promotions(connection, proven.app, environment.name, run_id):
                 supersede(connection, settings, older, run_id, now)

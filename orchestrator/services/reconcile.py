@@ -105,7 +105,7 @@ class Reconcile:
             ]
             new = [replace(one, dedupe=polled_key(one)) for one in new]
             made = runs.add(connection, [(one, None) for one in new], now)
-            wakes.set_due_many(connection, made, now, "deploy")
+            wakes.add(connection, made, now, "deploy")
             for run_id, one in zip(made, new, strict=True):
                 story.queued(connection, run_id, one, now)
             return made

@@ -64,7 +64,7 @@ def are_due(connection: Connection) -> bool:
     return is_marked(connection, _IS_DUE)
 
 
-def set_due_many(connection: Connection, run_ids: Iterable[int], due_at: float, queue: str) -> None:
+def add(connection: Connection, run_ids: Iterable[int], due_at: float, queue: str) -> None:
     """Have new runs looked at; none of them has a wake-up yet."""
     rows = [{"run_id": run_id, "due_at": due_at, "queue": queue} for run_id in run_ids]
     if rows:

@@ -172,3 +172,22 @@ def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: World) -> Non
     world.stages[StageName.BUILD] = looks
     world.shell.look(world.start())
     assert seen == [("c" * 40, 5, True, "plate-web")]
+
+
+def test_the_claim_is_renewed_over_stages_of_which_none_is_long(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "EVERY", 0.01)
+    monkeypatch.setattr(watching, "HEARTBEAT", 0.2)
+    renewed: list[float] = []
+    renew = claims.renew
+    monkeypatch.setattr(claims, "renew", lambda *told: renewed.append(told[-1]) or renew(*told))
+
+    def short(_order: Order, _tools: Tools) -> Outcome:
+        threading.Event().wait(0.1)
+        return Done()
+
+    for name in StageName:
+        world.stages[name] = short
+    world.shell.look(world.start())
+    assert renewed

@@ -20,7 +20,7 @@ def test_the_queue_tells_who_waits_for_a_worker_and_who_has_one(site: Site) -> N
     with site.database.write() as connection:
         new = [runs.NewRun(app="plate-web", environment=env, trigger=Trigger.PUSH) for env in ("stg", "prod", "prod")]
         ids = runs.add(connection, [(one, None) for one in new], now())
-        wakes.set_due_many(connection, ids[:2], now() - 100, "deploy")
+        wakes.add(connection, ids[:2], now() - 100, "deploy")
     execution.begin(ids[1], "deploy")
     told = site.metrics()
     for state, wanted in {"ready": 1, "running": 1, "waiting": 1}.items():
