@@ -37,13 +37,13 @@ FOREIGN = 0.2
 
 
 def main(rounds: int = 5) -> None:
-    """Print both parts."""
-    with tempfile.TemporaryDirectory() as name, forge(Path(name) / "srv") as server:
-        server.commit({path(app): content(app, "sha-0") for app in range(MANY)})
-        fleet = _Fleet(server, sqlite_database(Path(name)), Path(name))
-        fleet.mirror().fetch_branch("main")
-        _alone(server, fleet, rounds)
-        _contended(server, fleet, rounds)
+    """Print both parts, each on a server of its own: nobody packs there what hundreds of pushes leave."""
+    for part in (_alone, _contended):
+        with tempfile.TemporaryDirectory() as name, forge(Path(name) / "srv") as server:
+            server.commit({path(app): content(app, "sha-0") for app in range(MANY)})
+            fleet = _Fleet(server, sqlite_database(Path(name)), Path(name))
+            fleet.mirror().fetch_branch("main")
+            part(server, fleet, rounds)
 
 
 def _alone(server: Forge, fleet: "_Fleet", rounds: int) -> None:
