@@ -2,6 +2,8 @@
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from orchestrator import journal
 from orchestrator.domain.errors import Cancelled, LeaseLost, Unavailable
@@ -17,28 +19,16 @@ EVERY = 1.0
 class Watch:
     """Keeps the claim of one run alive and notices when the run is no longer wanted.
 
-    A context manager: it begins to look when `Watcher` finds it open, in a thread of its own, so that a database that
-    is slow for one run does not let the leases of others run out.
+    It looks in a thread of its own, so that a database that is slow for one run does not let others' leases run out.
     """
 
-    def __init__(self, watcher: "Watcher", execution: Execution, assignment: Assignment) -> None:
-        self._watcher = watcher
+    def __init__(self, execution: Execution, assignment: Assignment) -> None:
         self._execution = execution
         self._assignment = assignment
         self._renewed = time.monotonic()
-        self._over, self._lost, self._unwanted = threading.Event(), threading.Event(), threading.Event()
-
-    def __enter__(self) -> "Watch":
-        self._watcher.add(self)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._over.set()
-
-    @property
-    def is_over(self) -> bool:
-        """Whether nobody asks any more."""
-        return self._over.is_set()
+        self._lost, self._unwanted = threading.Event(), threading.Event()
+        self.over = threading.Event()
+        """Nobody asks any more."""
 
     def checkpoint(self) -> None:
         """Go on, or raise ``LeaseLost`` or ``Cancelled``."""
@@ -50,7 +40,7 @@ class Watch:
     def keep(self) -> None:
         """Look now and every second, until it is over."""
         self._look()
-        while not self._over.wait(EVERY):
+        while not self.over.wait(EVERY):
             self._look()
 
     def _look(self) -> None:
@@ -74,11 +64,17 @@ class Watcher:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
-    def watch(self, assignment: Assignment) -> Watch:
-        """Return a watch over a run that this process has claimed, for all stages that it looks at."""
-        return Watch(self, self._execution, assignment)
+    @contextmanager
+    def watch(self, assignment: Assignment) -> Iterator[Watch]:
+        """Watch over a run that this process has claimed, during all stages that it looks at."""
+        watch = Watch(self._execution, assignment)
+        self._add(watch)
+        try:
+            yield watch
+        finally:
+            watch.over.set()
 
-    def add(self, watch: Watch) -> None:
+    def _add(self, watch: Watch) -> None:
         """Give a watch its thread if it is still open in a second."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
@@ -91,7 +87,7 @@ class Watcher:
         """Begin what is open, every second for as long as there is anything new."""
         while watches := self._next():
             for watch in watches:
-                if not watch.is_over:
+                if not watch.over.is_set():
                     threading.Thread(target=watch.keep, name="watch", daemon=True).start()
 
     def _next(self) -> list[Watch]:

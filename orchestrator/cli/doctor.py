@@ -23,7 +23,7 @@ Say = Callable[[str], object]
 class Check:
     """One question. ``ask`` returns a word about the good answer, or raises a `PilotageError`.
 
-    ``section``: of the configuration, which says how we show who we are; "" = nobody asks.
+    ``section``: where the configuration has the credentials for it, such as ``argocd``; "" = none are needed.
     """
 
     name: str

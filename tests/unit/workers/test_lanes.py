@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -130,3 +131,29 @@ def test_a_look_stays_where_it_is_while_others_wait_for_its_place(looks: Looks) 
     finish(looks, threads)
 
     assert moved == [False, True]
+
+
+def test_a_run_that_comes_in_the_moment_when_the_last_look_ends_waits_for_nobody() -> None:
+    seen: list[int] = []
+    lane = Lane(lambda run_id, _move: seen.append(run_id), 1)
+    lane._lock = Door(lane._lock, after=2, do=lambda: lane.take(2))  # type: ignore[assignment]
+    lane.take(1)  # the second time that it lets go of its lock it has found that nothing waits
+    assert seen == [1, 2]
+
+
+class Door:
+    """A lock that has something done as soon as it is free for a certain time, before who held it goes on."""
+
+    def __init__(self, lock: Any, *, after: int, do: Callable[[], None]) -> None:
+        self._lock = lock
+        self._left = after
+        self._do = do
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+        self._left -= 1
+        if self._left == 0:
+            self._do()

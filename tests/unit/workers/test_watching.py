@@ -3,6 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any
 
@@ -46,7 +47,7 @@ def execution(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeExecution]:
     fake.go_on.set()
 
 
-def watch(watcher: Watcher, run: int) -> Watch:
+def watch(watcher: Watcher, run: int) -> AbstractContextManager[Watch]:
     return watcher.watch(SimpleNamespace(run=SimpleNamespace(id=run)))  # type: ignore[arg-type]
 
 
