@@ -4,6 +4,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -74,16 +75,29 @@ def yard(engine: Engine, registry: Running) -> Iterator[Yard]:
     made.close()
 
 
-@pytest.fixture(scope="module")
-def base(engine: Engine, registry: Running) -> Iterator[str]:
+@contextmanager
+def base_image(engine: Engine, registry: Registry) -> Iterator[str]:
     """An image that is in the private registry and not in the engine."""
-    made = Yard(engine, registry.settings)
+    made = Yard(engine, registry)
     made.build({"Dockerfile": BASE, "bin/busybox": BUSYBOX.read_bytes()}, Build(network="none"))
     made.push()
     reference = f"{made.name}:1"
-    engine.remove(reference)
+    assert engine.remove(reference)
     yield reference
     made.close()
+
+
+@pytest.fixture(scope="module")
+def base(engine: Engine, registry: Running) -> Iterator[str]:
+    with base_image(engine, registry.settings) as reference:
+        yield reference
+
+
+@pytest.fixture
+def own_base(engine: Engine, registry: Running) -> Iterator[str]:
+    """A name that no other test has used: a step that was ended a moment ago still holds its image in the engine."""
+    with base_image(engine, registry.settings) as reference:
+        yield reference
 
 
 def network(builder: str, **options: object) -> Build:
@@ -91,12 +105,11 @@ def network(builder: str, **options: object) -> Build:
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
-def test_a_private_base_image_is_pulled_with_our_login(yard: Yard, base: str, builder: str) -> None:
-    yard.engine.remove(base)
+def test_a_private_base_image_is_pulled_with_our_login(yard: Yard, own_base: str, builder: str) -> None:
     journal = Journal()
-    image = yard.build({"Dockerfile": f"FROM {base}\nRUN echo hello > /greeting\n"}, network(builder), journal)
+    image = yard.build({"Dockerfile": f"FROM {own_base}\nRUN echo hello > /greeting\n"}, network(builder), journal)
     assert image == yard.engine.image_id(f"{yard.name}:1")
-    assert f"pull {base}" in journal.lines
+    assert f"pull {own_base}" in journal.lines
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
