@@ -98,8 +98,8 @@ def silent(until: threading.Event) -> Reply:
 def test_a_push_that_hangs_ends_at_its_deadline() -> None:
     until = threading.Event()
     with loopback(answering(lambda _: silent(until))) as server:
-        with pytest.raises(Unavailable, match="not complete after 1 s"):
-            engine(server).push(IMAGE, registry=REGISTRY, watch=watch(deadline=1))
+        with pytest.raises(Unavailable, match="push not complete"):
+            engine(server).push(IMAGE, registry=REGISTRY, watch=watch(deadline=0.2))
         until.set()
 
 

@@ -9,7 +9,7 @@ from orchestrator.cli.reference import FOLDER, PAGES
 from orchestrator.config import check
 from orchestrator.config.filling import shield
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", PAGES)
