@@ -1,13 +1,18 @@
-"""The ``pilotage`` command as a process: what is loaded for it, completion, and a reader that goes away."""
+"""The ``pilotage`` command as a process: what is loaded for it, completion, Ctrl-C, and a reader that goes away."""
 
+import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
 
 from orchestrator.cli import COMMANDS
 from orchestrator.cli.errors import MEANINGS
+from tests.support.commands import RUN_URL
 from tests.support.contracts import ROOT
+from tests.support.fake_api import FakeApi, fake_api, stage
+from tests.support.fake_api import run as api_run
 
 LARGE = ("sqlalchemy", "alembic", "celery", "flask", "docker", "git", "requests", "pydantic", "rich", "yaml")
 
@@ -74,3 +79,35 @@ def test_a_reader_that_goes_away_ends_the_command_quietly() -> None:
     )
 
     assert (reader.stdout.strip(), reader.stderr) == ("x" * 100, "")
+
+
+def silent(api: FakeApi) -> Iterator[bytes]:
+    yield b": hello\n\n"
+    api.over.wait(20)
+
+
+def test_ctrl_c_detaches_with_130_and_says_how_to_come_back() -> None:
+    # What a shell starts in the background ignores Ctrl-C, and so would all that it starts: these tests too.
+    watch = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from orchestrator.cli import main; main()"
+    )
+    with fake_api() as api:
+        api.runs[42] = api_run(stages=[stage("build", "running")])
+        api.streams = [lambda: silent(api)]
+        process = subprocess.Popen(
+            [sys.executable, "-c", watch, "run", "watch", "42", "--url", api.url],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=20)
+
+    assert process.returncode == 130
+    assert first.endswith("build running\n")
+    assert out.splitlines()[-1] == RUN_URL
+    assert err == "Detached; run 42 goes on; see it again with `pilotage run watch 42`.\n"

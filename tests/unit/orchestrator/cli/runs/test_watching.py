@@ -1,10 +1,6 @@
 """Watching a run: its end is the exit code, whatever happens to the connection."""
 
 # ruff: noqa: E501 - a row of a table stays one line
-import os
-import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -12,7 +8,6 @@ from typing import Any
 import pytest
 
 from tests.support.commands import RUN_URL, Pilotage
-from tests.support.contracts import ROOT
 from tests.support.fake_api import FakeApi, log_line, run, sse, stage
 from tests.support.waiting import until
 
@@ -55,28 +50,6 @@ def waiting(api: FakeApi, *first: bytes) -> Iterator[bytes]:
     yield b": hello\n\n"
     yield from first
     api.over.wait(20)
-
-
-def test_ctrl_c_detaches_with_130_and_says_how_to_come_back(api: FakeApi) -> None:
-    api.runs[42] = run(stages=[stage("build", "running")])
-    api.streams = [lambda: waiting(api)]
-    environ = {**os.environ, "PILOTAGE_URL": api.url, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "orchestrator.cli", "run", "watch", "42"],
-        env=environ,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    first = process.stdout.readline()
-    process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=20)
-
-    assert process.returncode == 130
-    assert first.endswith("build running\n")
-    assert out.splitlines()[-1] == RUN_URL
-    assert err == "Detached; run 42 goes on; see it again with `pilotage run watch 42`.\n"
 
 
 def test_a_pipe_gets_one_line_per_change_and_a_summary_without_escape_codes(pilotage: Pilotage, api: FakeApi) -> None:
