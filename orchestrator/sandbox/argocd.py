@@ -143,6 +143,7 @@ class _Handler(WSGIRequestHandler):
     """HTTP/1.1, so that streams are chunked as in the real server; no line per request on standard error."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # as in Go: else a body waits 40 ms for the word on its head
 
     def log(self, type: str, message: str, *args: object) -> None:  # noqa: A002 - werkzeug's own name
         """Say nothing."""

@@ -76,5 +76,6 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 
 def _parts(source: socket.socket) -> Iterator[bytes]:
     source.settimeout(IDLE)
+    source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # both sides come here once: we add no wait of ours
     while part := source.recv(_CHUNK):
         yield part
