@@ -25,11 +25,14 @@ from orchestrator.services.bell import Bell
 from orchestrator.store import deliveries, runs, tallies, tokens, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
+from orchestrator.store.dialect import alone
 
 TWIN_WINDOW = 600.0
 """Seconds within which the same move of the same ref is one push, however many hooks tell of it."""
 MAX_BATCH = 100
 """Deliveries in one transaction."""
+INGEST = "ingest"
+"""What makes runs of pushes looks first whether there are any: one process at a time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -144,6 +147,7 @@ class Ingest:
 
 def _write_batch(connection: Connection, batch: Sequence[_Item]) -> None:
     """Write a batch: known deliveries are answered from what they led to, new ones are recorded and queued."""
+    alone(connection, INGEST)
     known = _answer_known(connection, [item for item in batch if item.parsed is not None])
     fresh: dict[tuple[str, str], _Item] = {}
     for item in batch:

@@ -9,10 +9,11 @@ from orchestrator.domain.runs import Trigger
 from orchestrator.engine.facts import LeaseExpired
 from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger, story
-from orchestrator.services.ingest import polled_key
+from orchestrator.services.ingest import INGEST, polled_key
 from orchestrator.store import claims, runs, tallies, tokens, wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
+from orchestrator.store.dialect import alone
 from orchestrator.store.rows import moment
 
 
@@ -84,6 +85,7 @@ class Reconcile:
         ref = f"refs/heads/{branch}"
         repo = repo_key(app.source.url)
         with self._database.write() as connection:
+            alone(connection, INGEST)  # else a push whose hook is being written down right now is taken for lost
             known = tokens.known_head(connection, repo, ref)
             if known == commit:
                 return []

@@ -1,10 +1,10 @@
-"""The few statements that SQLite and PostgreSQL spell differently in SQLAlchemy."""
+"""The few statements that SQLite and PostgreSQL spell differently."""
 
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Table
+from sqlalchemy import Connection, CursorResult, Table, text
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -38,3 +38,15 @@ def _upsert(
     else:
         statement = statement.on_conflict_do_update(index_elements=list(key), set_=changes)
     return statement.returning(table.c[returning]) if returning else statement
+
+
+_ALONE = text("SELECT pg_advisory_xact_lock(hashtext(:what))")
+
+
+def alone(connection: Connection, what: str) -> None:
+    """Keep other transactions that say the same out until this one ends; on SQLite only one writes at a time anyway.
+
+    For what looks first and inserts then: in PostgreSQL two that do it at once do not see each other's rows.
+    """
+    if connection.dialect.name != "sqlite":
+        connection.execute(_ALONE, {"what": what})

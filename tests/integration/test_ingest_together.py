@@ -1,0 +1,111 @@
+"""Several processes that hear of the same push: each waits for the other, and one run comes of it (PostgreSQL)."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import event, text
+
+from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
+from orchestrator.domain.refs import repo_key
+from orchestrator.services.bell import Bell
+from orchestrator.services.ingest import Ingest
+from orchestrator.services.reconcile import Reconcile
+from orchestrator.store import runs, tokens
+from orchestrator.store.database import Database
+from tests.support.databases import postgres_database, postgres_url
+from tests.support.factories import make_settings
+from tests.support.waiting import until
+
+__all__ = ["postgres_url"]
+
+URL = "https://git.example.com/acme/plate-web.git"
+COMMIT = "b" * 40
+_WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
+
+
+class World:
+    """A database, and the connections of several processes to it."""
+
+    def __init__(self, database: Database, folder: Path) -> None:
+        self.settings = make_settings(str(folder))
+        self._url = database.url
+        self._made: list[Database] = []
+        self._pool = ThreadPoolExecutor(1)
+
+    def connect(self) -> Database:
+        self._made.append(Database(self._url))
+        return self._made[-1]
+
+    def inbox(self, database: Database | None = None) -> Ingest:
+        return Ingest(database or self.connect(), self.settings, Bell(""))
+
+    def close(self) -> None:
+        self._pool.shutdown()
+        for one in self._made:
+            one.engine.dispose()
+
+    def meanwhile(self, database: Database, before: str, do: Callable[[], Any]) -> Callable[[], Any]:
+        """Have something done in another thread right before the first statement that begins with `before`.
+
+        The statement goes on when the other one is done, or waits for our locks.
+
+        :return: gives what came of it.
+        """
+        other, came = self.connect(), list[Future[Any]]()
+
+        def waits() -> bool:
+            with other.read() as connection:
+                return bool(connection.execute(_WAITS).scalar_one())
+
+        def stop(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+            if statement.startswith(before) and not came:
+                came.append(self._pool.submit(do))
+                until(lambda: came[0].done() or waits(), "the other one")
+
+        event.listen(database.engine, "before_cursor_execute", stop)
+        return lambda: came[0].result(10)
+
+
+@pytest.fixture
+def world(postgres_url: str, tmp_path: Path) -> Iterator[World]:
+    with postgres_database(postgres_url) as database:
+        made = World(database, tmp_path)
+        yield made
+        made.close()
+
+
+def push() -> Push:
+    names = RepoNames(full_name="acme/plate-web", urls=(URL,))
+    change = RefChange(
+        ref="refs/heads/main", kind=RefKind.BRANCH, name="main", before="f" * 40, after=COMMIT, commit=COMMIT
+    )
+    return Push(event="push", repo=names, changes=(change,))
+
+
+def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_run(world: World) -> None:
+    database, app = world.connect(), world.settings.apps[0]
+    reconcile = Reconcile(world.connect(), world.settings)
+    with database.write() as connection:
+        tokens.set_head(connection, repo_key(URL), "refs/heads/main", "a" * 40, 1.0)
+    seen = world.meanwhile(database, "INSERT INTO runs", lambda: reconcile.head_seen(app, "main", COMMIT))
+
+    told = world.inbox(database).accept(Delivery(hook="github", key="d-1"), push())
+
+    assert seen() == []
+    with database.read() as connection:
+        assert [run.id for run in runs.page(connection)] == told.body["runs"]
+
+
+@pytest.mark.parametrize(("hook", "key"), [("github", "d-1"), ("gitlab", "d-2")], ids=["same hook", "another hook"])
+def test_two_processes_that_are_told_of_a_push_at_once_make_one_run(world: World, hook: str, key: str) -> None:
+    database, other = world.connect(), world.inbox()
+    again = world.meanwhile(database, "INSERT INTO runs", lambda: other.accept(Delivery(hook=hook, key=key), push()))
+
+    told = world.inbox(database).accept(Delivery(hook="github", key="d-1"), push())
+
+    answer = again()
+    assert (told.status, answer.status, answer.body.get("duplicate")) == (202, 200, True)
+    assert answer.body["runs"] == told.body["runs"]
