@@ -189,11 +189,13 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     """Insert the runs of new deliveries, except for pushes that another hook has told already."""
     pairs = [(item, delivery, _new_run(item, one)) for item, delivery in items for one in _wanted(item)]
     at = clock()
-    twins = _twins(connection, [new for _, _, new in pairs], at)
+    left = {key for item, _ in items for key in _left(item)}
+    twins = _twins(connection, [new for _, _, new in pairs], left, at)
     fresh: dict[str, tuple[runs.NewRun, int]] = {}
     for _, delivery, new in pairs:
         if new.dedupe not in twins:
             fresh.setdefault(new.dedupe, (new, delivery))
+    runs.forget_twins(connection, left)
     made = dict(zip(fresh, runs.add(connection, list(fresh.values()), at), strict=True))
     wakes.add(connection, made.values(), at, "deploy")
     _remember_heads(connection, [item for item, _ in items], at)
@@ -210,23 +212,34 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     deliveries.set_runs(connection, told)
 
 
-def _twins(connection: Connection, news: Sequence[runs.NewRun], at: float) -> dict[str, int]:
-    """Find runs that the same pushes have led to: told by another hook, or seen by the poll before the hook came."""
-    polled = {polled_key(new): new for new in news}
-    found = runs.recent_twin(connection, [*(new.dedupe for new in news), *polled], at - TWIN_WINDOW)
-    twins: dict[str, int] = {}
-    for key, run_id in found.items():
-        new = polled.get(key)
-        if new is None:
-            twins[key] = run_id
-        elif runs.is_newest(connection, run_id, new.app, new.environment):  # else the branch went on and came back
-            twins.setdefault(new.dedupe, run_id)
-    return twins
+def _twins(connection: Connection, news: Sequence[runs.NewRun], left: set[str], at: float) -> dict[str, int]:
+    """Find runs that the same pushes have led to: told by another hook, or seen by the poll before the hook came.
+
+    :param left: polled keys that count no more: the branch has left those commits, and may be back with this batch.
+    """
+    polled = {polled_key(new.app, new.environment, new.ref, new.commit): new.dedupe for new in news}
+    told_of = {new.dedupe: new.dedupe for new in news}
+    told_of.update((key, dedupe) for key, dedupe in polled.items() if key not in left)
+    found = runs.recent_twin(connection, list(told_of), at - TWIN_WINDOW)
+    return {told_of[key]: run_id for key, run_id in found.items()}
 
 
-def polled_key(new: runs.NewRun) -> str:
-    """Name the run that the poll makes for where a branch is: it does not know the push that brought it there."""
-    return hashlib.sha256(repr(("poll", new.app, new.environment, new.ref, new.commit)).encode()).hexdigest()
+def polled_key(app: str, environment: str, ref: str, commit: str) -> str:
+    """Name the run that the poll makes for where a branch is: it does not know the push that brought it there.
+
+    Whoever sees the branch leave that commit takes the name away (`runs.forget_twins`): a push that brings the branch
+    back is another one.
+    """
+    return hashlib.sha256(repr(("poll", app, environment, ref, commit)).encode()).hexdigest()
+
+
+def _left(item: _Item) -> list[str]:
+    """Name the polled runs whose commits a push has left behind."""
+    return [
+        polled_key(one.app.name, one.environment.name, one.change.ref, one.change.before)
+        for one in _wanted(item)
+        if one.change.before
+    ]
 
 
 def _remember_heads(connection: Connection, items: Sequence[_Item], at: float) -> None:

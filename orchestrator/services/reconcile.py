@@ -1,7 +1,5 @@
 """Making true again what a crash or a lost message left behind, periodically."""
 
-from dataclasses import replace
-
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.metrics import LEASES_LOST
 from orchestrator.domain.refs import repo_key
@@ -92,6 +90,8 @@ class Reconcile:
             tokens.set_head(connection, repo, ref, commit, now)
             if known is None or runs.exists_for(connection, app.name, commit):
                 return []
+            here = [env for env in app.environments if env.branch == branch]
+            runs.forget_twins(connection, [polled_key(app.name, env.name, ref, known) for env in here])
             new = [
                 runs.NewRun(
                     app=app.name,
@@ -101,11 +101,10 @@ class Reconcile:
                     commit=commit,
                     actor="poll",
                     approved=not env.approval,
+                    dedupe=polled_key(app.name, env.name, ref, commit),
                 )
-                for env in app.environments
-                if env.branch == branch
+                for env in here
             ]
-            new = [replace(one, dedupe=polled_key(one)) for one in new]
             made = runs.add(connection, [(one, None) for one in new], now)
             wakes.add(connection, made, now, "deploy")
             for run_id, one in zip(made, new, strict=True):

@@ -1,6 +1,6 @@
 """Runs and their stages: read, written, listed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -227,10 +227,13 @@ def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) ->
     return {row.dedupe: row.id for row in connection.execute(_TWINS, {"texts": list(dedupes), "since": since})}
 
 
-def is_newest(connection: Connection, run_id: int, app: str, environment: str) -> bool:
-    """Tell whether an environment has no later run than this one."""
-    later = select(runs.c.id).where(runs.c.app == app, runs.c.environment == environment, runs.c.id > run_id)
-    return connection.execute(later.limit(1)).first() is None
+_FORGET = update(runs).where(runs.c.dedupe.in_(bindparam("texts", expanding=True))).values(dedupe="")
+
+
+def forget_twins(connection: Connection, dedupes: Collection[str]) -> None:
+    """Have no later push taken for the one that runs were made for."""
+    if dedupes:
+        connection.execute(_FORGET, {"texts": list(dedupes)})
 
 
 def exists_for(connection: Connection, app: str, commit: str) -> bool:

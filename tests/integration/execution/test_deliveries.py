@@ -89,6 +89,21 @@ def test_a_hook_that_comes_after_the_poll_leads_to_the_polled_run(world: World) 
     assert world.push(2, key="back", before=3)["runs"] == [3], "back again is a push of its own"
 
 
+def test_hooks_that_come_late_lead_to_the_polled_run_whatever_was_queued_meanwhile(world: World) -> None:
+    app = world.settings.apps[0]
+    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [1]
+    world.control.start(Wish(app="plate-web", environment="stg", ref="main", actor="mina"))
+    assert world.push(2)["runs"] == [3], "nobody has told of this one yet"
+    assert world.push(3)["runs"] == [1]
+
+
+def test_a_branch_that_the_poll_saw_leave_a_commit_and_that_is_pushed_back_to_it_is_deployed(world: World) -> None:
+    app = world.settings.apps[0]
+    assert [world.reconcile.head_seen(app, "main", f"{number:040x}") for number in (1, 2, 3)] == [[], [1], [2]]
+    assert world.push(2, before=3)["runs"] == [3]
+
+
 def test_a_push_that_asks_to_be_skipped_is_not_deployed_by_the_poll_either(world: World) -> None:
     app = world.settings.apps[0]
     world.reconcile.head_seen(app, "main", f"{1:040x}")
