@@ -1,7 +1,7 @@
 # Everything that a person or a build server does with this repository. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit contract integration coverage lint docs demo bench lock clean test-compose
+.PHONY: help setup test unit contract integration coverage lint docs demo bench lock clean test-compose storm
 MAKEFLAGS += --no-print-directory
 # The tests start hundreds of processes: each would compile everything anew where an environment forbids the cache.
 unexport PYTHONDONTWRITEBYTECODE
@@ -36,6 +36,9 @@ integration: setup ## run the tests against the real engine, registry, Git, Redi
 
 test-compose: setup ## run docker-compose.yml for real, with Compose 1 and 2 (as root on Debian)
 	$(PY) .ci/with_compose.py $(PYTEST) -p no:randomly tests/compose tests/files/compose
+
+storm: setup ## kill processes at random while developers push, and count (STORM_SECONDS=120 STORM_SEED=1)
+	STORM_SECONDS=$${STORM_SECONDS:-120} $(PY) .ci/with_engine.py $(PYTEST) -s -p no:randomly tests/storm
 
 coverage:
 	$(PY) -m coverage report --include='$(PURE)' --fail-under=100 --skip-covered --show-missing

@@ -55,6 +55,11 @@ class Product:
         """The supervisor's process id."""
         return self._process.pid if self._process else 0
 
+    @property
+    def running(self) -> bool:
+        """Whether the supervisor is there."""
+        return self._process is not None and self._process.poll() is None
+
     def __enter__(self) -> "Product":
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / "pilotage.yaml").write_text(self._configuration, encoding="utf-8")

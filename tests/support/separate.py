@@ -25,8 +25,8 @@ COMMANDS = {
     "web": ("web",),
     "webhooks": ("webhooks",),
     "relay": ("relay",),
-    "build": ("worker", "--queue", "build", "--concurrency", "1"),
-    "deploy": ("worker", "--queue", "deploy", "--concurrency", "1"),
+    "build": ("worker", "--queue", "build"),
+    "deploy": ("worker", "--queue", "deploy"),
 }
 STOP_TIMEOUT = 40.0
 
@@ -50,10 +50,17 @@ def redis_server(folder: Path) -> Iterator[str]:
 
 
 class Separate:
-    """The five processes of one installation, and what one does with them."""
+    """The five processes of one installation, and what one does with them.
 
-    def __init__(self, folder: Path, platform: Platform, database: Database, broker: str) -> None:
+    :param width: children of a worker. :param server: more for the section of that name.
+    """
+
+    def __init__(
+        self, folder: Path, platform: Platform, database: Database, broker: str, width: int, **server: object
+    ) -> None:
         self.folder = folder
+        self._width = width
+        self._server = {"database": "${DATABASE}", "broker": "${BROKER}", **server}
         self.platform = platform
         self.database = database
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -71,9 +78,12 @@ class Separate:
         return done.stdout
 
     def start(self, name: str) -> None:
-        with (self.folder / f"{name}.log").open("wb") as log:
+        command = COMMANDS[name]
+        if command[0] == "worker":
+            command = (*command, "--concurrency", str(self._width))
+        with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
-                self._command(name, *COMMANDS[name]),
+                self._command(name, *command),
                 env=self._environ,
                 stdout=log,
                 stderr=log,
@@ -109,17 +119,18 @@ class Separate:
         file = self.folder / f"{name}.yaml"
         if not file.exists():
             bind = self.urls.get(name, "http://127.0.0.1:1").removeprefix("http://")
-            server = {"database": "${DATABASE}", "broker": "${BROKER}"}
-            file.write_text(self.platform.configuration(bind, self.folder / name, **server))
+            file.write_text(self.platform.configuration(bind, self.folder / name, **self._server))
         return [sys.executable, "-m", "orchestrator", *command, "--config", str(file)]
 
 
 @contextmanager
-def separate(folder: Path, platform: Platform, database: Database) -> Iterator[Separate]:
-    """Run all of it while the block lasts."""
+def separate(
+    folder: Path, platform: Platform, database: Database, *, width: int = 1, **server: object
+) -> Iterator[Separate]:
+    """Run all of it while the block lasts; the parameters are those of `Separate`."""
     with ExitStack() as stack:
         broker = stack.enter_context(redis_server(folder / "redis"))
-        made = Separate(folder, platform, database, broker)
+        made = Separate(folder, platform, database, broker, width, **server)
         stack.callback(made.close)
         for name in COMMANDS:
             made.start(name)

@@ -1,0 +1,99 @@
+"""What has to be true when a storm is over: nothing that was accepted is lost, and nothing was done twice."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tests.support.whole_loop import FINAL, Json, stage_of, summary
+
+PUSHED = ("push", "poll")
+"""Triggers of a run that a push leads to, whoever told of it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Story:
+    """Everything that happened.
+
+    ``runs``: as the API shows them, by id. ``commits``: the run of each GitOps commit, oldest first. ``pushed``: the
+    commits of each environment's branch, oldest first. ``started``: idempotency key to run id, of manual runs.
+    ``answers``: what accepted deliveries were answered. ``told``: run id and first line of each message in the chat.
+    """
+
+    runs: Mapping[int, Json]
+    commits: Sequence[int]
+    pushed: Mapping[str, Sequence[str]]
+    started: Mapping[str, int]
+    answers: Sequence[Mapping[str, Any]]
+    told: Sequence[tuple[int, str]]
+
+
+def faults(story: Story) -> list[str]:
+    """Say what is wrong, one sentence each."""
+    looks = (_over, _nothing_lost, _one_run_a_push, _one_commit_a_run, _never_an_older_commit, _the_newest_is_there)
+    return [fault for look in (*looks, _told_once) for fault in look(story)]
+
+
+def _over(story: Story) -> Iterator[str]:
+    for number, run in story.runs.items():
+        if run["state"] not in FINAL or run["state"] == "failed":
+            yield f"run {number} {summary(run)}"
+
+
+def _nothing_lost(story: Story) -> Iterator[str]:
+    """Every run that was promised is there; Pilotage promises with its answer."""
+    for answer in story.answers:
+        if not answer["runs"] or not story.runs.keys() >= set(answer["runs"]):
+            yield f"a delivery was answered {answer}"
+    for key, number in story.started.items():
+        if number not in story.runs:
+            yield f"the manual run {number} of {key} is gone"
+
+
+def _one_run_a_push(story: Story) -> Iterator[str]:
+    made = Counter((run["environment"], run["commit"]) for run in story.runs.values() if run["trigger"] in PUSHED)
+    for (environment, commit), number in made.items():
+        if number > 1:
+            yield f"{number} runs of {commit} in {environment}"
+    manual = [number for number, run in story.runs.items() if run["trigger"] not in PUSHED]
+    if sorted(manual) != sorted(story.started.values()):
+        yield f"manual runs {manual}, started were {sorted(story.started.values())}"
+
+
+def _one_commit_a_run(story: Story) -> Iterator[str]:
+    made = Counter(story.commits)
+    for number, run in story.runs.items():
+        if made[number] > 1:
+            yield f"{made[number]} GitOps commits of run {number}"
+        unproven = run["state"] == "succeeded" and stage_of(run, "commit")["reason"] != "already_committed"
+        if unproven and not made[number]:
+            yield f"run {number} succeeded without a GitOps commit: {summary(run)}"
+
+
+def _never_an_older_commit(story: Story) -> Iterator[str]:
+    last: dict[str, int] = defaultdict(lambda: -1)
+    for number in story.commits:
+        run = story.runs[number]
+        environment = run["environment"]
+        place = story.pushed[environment].index(run["commit"])
+        if place < last[environment]:
+            yield f"run {number} put commit {place} over commit {last[environment]} of {environment}"
+        last[environment] = place
+
+
+def _the_newest_is_there(story: Story) -> Iterator[str]:
+    newest = {story.runs[number]["environment"]: story.runs[number]["commit"] for number in story.commits}
+    for environment, commits in story.pushed.items():
+        if commits and newest.get(environment) != commits[-1]:
+            yield f"{environment} has {newest.get(environment)} and not {commits[-1]}"
+
+
+def _told_once(story: Story) -> Iterator[str]:
+    """A message whose sender was killed between sending and writing it down may be there once more, and only then."""
+    for (number, line), times in Counter(story.told).items():
+        if times > 2:
+            yield f"the chat was told {times} times about run {number}: {line}"
+    for number, run in story.runs.items():
+        late = [one["state"] for one in run["notifications"] if one["state"] not in ("sent", "merged")]
+        if late:
+            yield f"messages about run {number} are {late}"
