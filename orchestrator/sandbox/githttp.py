@@ -207,7 +207,10 @@ class _Answer:
                 self.headers.append((name, value.strip()))
 
     def __iter__(self) -> Iterator[bytes]:
-        return self._parts
+        try:
+            yield from self._parts
+        finally:
+            self.close()  # werkzeug does not come to it when a client that was killed has left its request unread
 
     def finish(self) -> None:
         """Read the whole body now, so that the work is done before anything is answered."""
