@@ -1,7 +1,7 @@
-"""Processes are killed at random while developers push and start runs; then everything is counted.
+"""Processes are killed and services fail at random while developers push and start runs; then all is counted.
 
-`make storm` runs this (``STORM_SECONDS``, ``STORM_SEED``); anywhere else it is skipped. The seed decides about the
-kills, and not about what the processes are doing then: a fault need not come again with the same seed.
+`make storm` runs this (``STORM_SECONDS``, ``STORM_SEED``); anywhere else it is skipped. The seed decides what
+is killed and what fails, and not what the processes are doing then: a fault need not come again with the same seed.
 """
 
 import json
@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from random import Random
+from subprocess import CalledProcessError
 
 import pytest
 
@@ -20,6 +21,7 @@ from orchestrator.cli.errors import CliError
 from orchestrator.sandbox import samples
 from orchestrator.sandbox.chat_slack import Shown
 from orchestrator.sandbox.platform import GITOPS, SOURCE, Platform
+from tests.support import weather
 from tests.support.counting import Story, faults
 from tests.support.databases import postgres_url
 from tests.support.engine import require_engine
@@ -65,27 +67,32 @@ def storm(installation: Installation, platform: Platform) -> Story:
     """Let it rage, wait until all is calm, and tell what happened."""
     over = threading.Event()
     developers = Developers(installation.api, platform, over)
-    threads = [threading.Thread(target=work) for work in (developers.push, developers.start)]
+    for environment in ENVIRONMENTS:  # from now on the branches are known: a push whose hook is lost is found
+        developers.push_to(environment, "Begin")
+    until(lambda: _is_calm(installation.api, platform), "the first runs")
+    threads = [threading.Thread(target=work) for work in (developers.push, developers.start, developers.write)]
     for thread in threads:
         thread.start()
-    killed = _rage(installation, over)
+    happened = _rage(installation, platform, over)
     for thread in threads:
         thread.join()
-    print("killed:", dict(killed))
-    until(lambda: _is_calm(installation.api, developers.pushed), "calm", CALM)
+    for what, times in sorted(happened.items()):
+        print(f"{times:4}  {what}")
+    until(lambda: _is_calm(installation.api, platform), "calm", CALM)
     return _told(installation.api, platform, developers)
 
 
-def _rage(installation: Installation, over: threading.Event) -> Counter[str]:
-    chance, killed = Random(SEED), Counter[str]()
+def _rage(installation: Installation, platform: Platform, over: threading.Event) -> Counter[str]:
+    chance, happened = Random(SEED), Counter[str]()
     timer = threading.Timer(SECONDS, over.set)
     timer.start()
     while not over.wait(chance.expovariate(1 / 2)):
-        killed[installation.strike(chance)] += 1
+        happened[weather.change(platform, chance)] += 1
+        happened[f"killed: {installation.strike(chance)}"] += 1
         over.wait(chance.random())
         installation.mend()
     installation.mend()
-    return killed
+    return happened
 
 
 class Developers:
@@ -95,23 +102,30 @@ class Developers:
         self._api = api
         self._platform = platform
         self._over = over
-        self.pushed: dict[str, list[str]] = {environment: [] for environment in ENVIRONMENTS}
         self.started: dict[str, int] = {}
+        self.foreign: list[str] = []
+
+    def push_to(self, environment: str, text: str) -> None:
+        files = samples.source_files(self._platform.base_image, text)
+        self._platform.forge.commit(SOURCE, _branch(environment), files, "Change")
 
     def push(self) -> None:
         chance = Random(SEED + 1)
         while not self._over.wait(chance.expovariate(1 / 1.5)):
-            environment = chance.choice(ENVIRONMENTS)
-            files = samples.source_files(self._platform.base_image, str(chance.random()))
-            commit = self._platform.forge.commit(SOURCE, _branch(environment), files, "Change")
-            self.pushed[environment].append(commit)
+            with suppress(CalledProcessError):  # the server has a fault
+                self.push_to(chance.choice(ENVIRONMENTS), str(chance.random()))
 
     def start(self) -> None:
         chance = Random(SEED + 2)
         while not self._over.wait(chance.expovariate(1 / 6)):
-            environment = chance.choice([one for one, commits in self.pushed.items() if commits] or [""])
-            if environment:
-                self._start(environment, f"key-{len(self.started)}")
+            self._start(chance.choice(ENVIRONMENTS), f"key-{len(self.started)}")
+
+    def write(self) -> None:
+        """Write to the GitOps repository too, past Pilotage."""
+        while not self._over.wait(1.0):
+            files = {"notes.md": f"Note {len(self.foreign)}\n"}
+            with suppress(CalledProcessError):  # somebody else was faster, or the server has a fault
+                self.foreign.append(self._platform.forge.commit(GITOPS, "main", files, "Note"))
 
     def _start(self, environment: str, key: str) -> None:
         body = {"app": samples.APP, "environment": environment, "ref": _branch(environment)}
@@ -138,12 +152,19 @@ def _runs(api: Api) -> list[Json]:
     return found
 
 
-def _is_calm(api: Api, pushed: dict[str, list[str]]) -> bool:
+def _pushed(platform: Platform) -> dict[str, list[str]]:
+    """Read the commits that were pushed to each environment's branch, oldest first, after the one it began with."""
+    began = git(platform, SOURCE, "rev-list", "--max-parents=0", "main")
+    log = {one: git(platform, SOURCE, "rev-list", "--reverse", _branch(one)).split() for one in ENVIRONMENTS}
+    return {environment: [one for one in commits if one != began] for environment, commits in log.items()}
+
+
+def _is_calm(api: Api, platform: Platform) -> bool:
     """Tell whether every branch's newest commit has a run, every run is over, and every message is sent."""
     with suppress(CliError):
         runs = _runs(api)
         seen = {(run["environment"], run["commit"]) for run in runs}
-        heads = {(environment, commits[-1]) for environment, commits in pushed.items() if commits}
+        heads = {(environment, commits[-1]) for environment, commits in _pushed(platform).items()}
         return seen >= heads and all(run["state"] in FINAL for run in runs) and not _late(api, runs)
     return False
 
@@ -157,13 +178,15 @@ def _late(api: Api, runs: list[Json]) -> bool:
 def _told(api: Api, platform: Platform, developers: Developers) -> Story:
     runs = {int(run["id"]): api.run(run["id"]) for run in _runs(api)}
     trailer = "%(trailers:key=Pilotage-Run,valueonly,separator=%x2C)"
-    commits = git(platform, GITOPS, "log", "--reverse", f"--format={trailer}", "main").split()
+    log = git(platform, GITOPS, "log", "--reverse", f"--format=%H {trailer}", "main").splitlines()
+    commits = [line.split() for line in log]
     accepted = [one for one in platform.forge.deliveries() if one.event == "push" and 200 <= one.status < 300]
     shown = platform.chat.slack.shown
     return Story(
         runs=runs,
-        commits=[int(number) for number in commits],
-        pushed=developers.pushed,
+        commits=[int(words[1]) for words in commits if len(words) == 2],
+        foreign_lost=sorted(set(developers.foreign) - {words[0] for words in commits}),
+        pushed=_pushed(platform),
         started=developers.started,
         answers=[json.loads(one.answer) for one in accepted],
         told=[(number, one.text.splitlines()[0]) for one in shown for number in runs if _is_about(one, number)],

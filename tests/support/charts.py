@@ -95,7 +95,7 @@ def is_resource(document: Any) -> bool:
 
 def documents(text: str) -> list[Any]:
     """Read a stream of YAML documents, without the empty ones."""
-    return [document for document in yaml.safe_load_all(text) if document is not None]
+    return [document for document in yaml.load_all(text, Loader=yaml.CSafeLoader) if document is not None]
 
 
 def need(tool: str) -> Path:

@@ -17,6 +17,7 @@ class Story:
 
     ``runs``: as the API shows them, by id. ``commits``: the run of each GitOps commit, oldest first. ``pushed``: the
     commits of each environment's branch, oldest first. ``started``: idempotency key to run id, of manual runs.
+    ``foreign_lost``: commits of others to the GitOps repository that are not in it any more.
     ``answers``: what accepted deliveries were answered. ``told``: run id and first line of each message in the chat.
     """
 
@@ -24,14 +25,14 @@ class Story:
     commits: Sequence[int]
     pushed: Mapping[str, Sequence[str]]
     started: Mapping[str, int]
+    foreign_lost: Sequence[str]
     answers: Sequence[Mapping[str, Any]]
     told: Sequence[tuple[int, str]]
 
 
 def faults(story: Story) -> list[str]:
     """Say what is wrong, one sentence each."""
-    looks = (_over, _nothing_lost, _one_run_a_push, _one_commit_a_run, _never_an_older_commit, _the_newest_is_there)
-    return [fault for look in (*looks, _told_once) for fault in look(story)]
+    return [fault for look in _LOOKS for fault in look(story)]
 
 
 def _over(story: Story) -> Iterator[str]:
@@ -88,6 +89,11 @@ def _the_newest_is_there(story: Story) -> Iterator[str]:
             yield f"{environment} has {newest.get(environment)} and not {commits[-1]}"
 
 
+def _foreign_commits_stay(story: Story) -> Iterator[str]:
+    for commit in story.foreign_lost:
+        yield f"the foreign commit {commit} is lost"
+
+
 def _told_once(story: Story) -> Iterator[str]:
     """A message whose sender was killed between sending and writing it down may be there once more, and only then."""
     for (number, line), times in Counter(story.told).items():
@@ -97,3 +103,15 @@ def _told_once(story: Story) -> Iterator[str]:
         late = [one["state"] for one in run["notifications"] if one["state"] not in ("sent", "merged")]
         if late:
             yield f"messages about run {number} are {late}"
+
+
+_LOOKS = (
+    _over,
+    _nothing_lost,
+    _one_run_a_push,
+    _one_commit_a_run,
+    _never_an_older_commit,
+    _the_newest_is_there,
+    _foreign_commits_stay,
+    _told_once,
+)

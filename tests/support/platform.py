@@ -18,13 +18,13 @@ Json = dict[str, Any]
 
 def read(path: Path) -> Any:
     """Read a file with one YAML document."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
 
 
 def resources() -> list[Json]:
     """Read everything that the app-of-apps manages."""
     files = sorted((ARGOCD / "apps").glob("*.yaml"))
-    return [one for file in files for one in yaml.safe_load_all(file.read_text(encoding="utf-8"))]
+    return [one for file in files for one in yaml.load_all(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)]
 
 
 def named(kind: str) -> dict[str, Json]:
