@@ -11,6 +11,7 @@ from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, StageName, StageState
 from tests.support.factories import COMMIT, NOW, make_app, make_environment, make_run, make_settings
+from workers.clients.git_read import Message
 from workers.stages.order import Order, Tools
 
 HEAD = "f" * 40
@@ -27,8 +28,14 @@ class FakeMirror:
     line: tuple[str, ...] = (COMMIT,)
     files: Mapping[str, bytes] = field(default_factory=dict)
     head: str = HEAD
+    messages: Mapping[str, str] = field(default_factory=dict)
     error: PilotageError | None = None
     fetched: list[str] = field(default_factory=list)
+
+    def history(self, head: str, limit: int, containing: str, *, after: str = "", path: str = "") -> list[Message]:
+        line = self.line[self.line.index(after) + 1 : self.line.index(head) + 1]
+        told = [(one, self.messages.get(one, "")) for one in reversed(line)]
+        return [Message(commit=one, parent="", text=text) for one, text in told if containing in text]
 
     def resolve(self, ref: str, **_: Any) -> str:
         self._trouble()

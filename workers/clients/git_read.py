@@ -213,10 +213,15 @@ class Repository:
         answer = self._try(["ls-tree", "-r", "-t", "-z", "-l", "--full-tree", "--end-of-options", tree])
         return None if answer.code else answer.stdout
 
-    def history(self, head: str, limit: int, containing: str) -> list[Message]:
-        """Return those of the last `limit` commits up to `head` whose message contains a text, newest first."""
+    def history(self, head: str, limit: int, containing: str, *, after: str = "", path: str = "") -> list[Message]:
+        """Return those of the last `limit` commits up to `head` whose message contains a text, newest first.
+
+        :param after: a commit; it and what it contains do not count. :param path: only commits that change this file.
+        """
         form = ["--format=%H%x00%P%x00%B%x00", "-n", str(limit), "--no-mailmap"]
-        answer = self._git(["log", *form, "--end-of-options", _sha(head)])
+        commits = f"{_sha(after)}..{_sha(head)}" if after else _sha(head)
+        only = [path] if path else []
+        answer = self._git(["log", *form, "--end-of-options", commits, "--", *only])
         fields = answer.text.split("\0")
         return [
             Message(commit=commit.strip(), parent=parents.partition(" ")[0], text=text)

@@ -144,7 +144,7 @@ def _behind(look: Look) -> Verdict | None:
         where = look.expected.values or "the values file"
         detail = f"{here} contains {commit}, but {where} has another value there"
         return look.verdict(Kind.FAILED, Reason.CHANGE_REVERTED, detail)
-    detail = f"Argo CD compares with {here}, which does not contain {commit}"
+    detail = f"Argo CD compares with {here}, where the change of {commit} is not in force"
     return look.wait(Reason.SYNC_PENDING, detail, LATER, quiet=True)
 
 

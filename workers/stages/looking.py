@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
+from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Wait
 from workers.gitops.explain import why_unhealthy
@@ -16,6 +17,8 @@ from workers.stages.wanted import change_of
 
 CONFIRM = 2.0
 """Seconds between two looks when the first one's evidence is not the strongest (contracts: second GET)."""
+_HISTORY = 50
+"""Later commits to our file that are looked through for one of a run."""
 _PODS = 3
 """Unhealthy pods whose events are read for the one sentence."""
 _MISSING_GRACE = 60.0
@@ -55,13 +58,25 @@ def expected(order: Order, tools: Tools) -> Expected:
 
 
 def _reverted(order: Order, tools: Tools, commit: str, revision: str) -> bool:
-    """Tell whether somebody changed our value again in a later commit."""
-    mirror = tools.clients.gitops
+    """Tell whether somebody changed our value again in a later commit.
+
+    A later run of ours is not somebody: it ends this run as soon as it has written down that it landed.
+    """
     try:
-        return mirror.is_ancestor(commit, revision) is True and not _same_value(order, tools, revision)
+        if tools.clients.gitops.is_ancestor(commit, revision) is not True or _same_value(order, tools, revision):
+            return False
+        return not _overtaken(order, tools, commit, revision)
     except PilotageError as error:
         tools.log(f"cannot read {revision[:12]} yet: {error}")
         return False
+
+
+def _overtaken(order: Order, tools: Tools, commit: str, revision: str) -> bool:
+    """Tell whether the value in `revision` is that of a run which landed after us."""
+    mirror, path = tools.clients.gitops, order.environment.values
+    present = _values(order, mirror.read(revision, path))
+    later = mirror.history(revision, _HISTORY, f"{RUN_TRAILER}: ", after=commit, path=path)
+    return present is not None and any(_values(order, mirror.read(one.commit, path)) == present for one in later)
 
 
 def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | None:
@@ -81,13 +96,16 @@ def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | 
 
 def _same_value(order: Order, tools: Tools, revision: str) -> bool:
     """The file changed after us: our value counts, not the rest of the file."""
-    raw = tools.clients.gitops.read(revision, order.environment.values)
-    if raw is None:
-        return False
+    found = _values(order, tools.clients.gitops.read(revision, order.environment.values))
+    return found == tuple(edit.value for edit in change_of(order).edits)
+
+
+def _values(order: Order, raw: bytes | None) -> tuple[str, ...] | None:
+    """Read what stands where we edit; None when it cannot be read there any more."""
     try:
-        return all(inspect(raw, edit.path).text == edit.value for edit in change_of(order).edits)
+        return None if raw is None else tuple(inspect(raw, edit.path).text for edit in change_of(order).edits)
     except EditRefused:
-        return False
+        return None
 
 
 def waiting(verdict: Verdict) -> Wait:

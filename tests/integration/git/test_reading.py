@@ -127,3 +127,16 @@ def test_a_command_that_fails_for_another_cause_is_unavailable(mirror: Mirror, t
     error = mirror.failed(Output(code=128, stdout=b"", stderr="fatal: something new\n"))
     assert isinstance(error, Unavailable)
     assert mirror.read(tree, "values.yaml") == b"image: {}\n"
+
+
+def test_the_history_of_a_file_after_a_commit_is_read(server: Forge, mirror: Mirror) -> None:
+    server.commit({"values.yaml": "tag: a\n"}, message="Deploy\n\nRun: 1")
+    ours = server.commit({"values.yaml": "tag: b\n"}, message="Deploy\n\nRun: 2")
+    later = server.commit({"values.yaml": "tag: c\n"}, message="Deploy\n\nRun: 3")
+    server.commit({"values.yaml": "tag: c # kept\n"}, message="Say why")
+    server.commit({"*": "tag: d\n"}, message="Deploy\n\nRun: 4")
+    head = mirror.fetch_branch("main")
+    found = mirror.history(head, 50, "Run: ", after=ours, path="values.yaml")
+    assert [one.commit for one in found] == [later]
+    assert [one.text.split()[-1] for one in mirror.history(head, 50, "Run: ", path="*")] == ["4"]
+    assert [one.text.split()[-1] for one in mirror.history(head, 2, "Run: ")] == ["4"]

@@ -145,9 +145,9 @@ class Counting(Mirror):
 
     plans = 0
 
-    def history(self, head: str, limit: int, containing: str) -> list[Message]:
+    def history(self, head: str, limit: int, containing: str, *, after: str = "", path: str = "") -> list[Message]:
         self.plans += 1
-        return super().history(head, limit, containing)
+        return super().history(head, limit, containing, after=after, path=path)
 
 
 @pytest.mark.parametrize(

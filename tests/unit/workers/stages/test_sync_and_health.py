@@ -141,15 +141,33 @@ def test_a_later_commit_that_keeps_our_value_counts() -> None:
     assert isinstance(sync.run(given, tools(argocd=argo, gitops=gitops)), Done)
 
 
-def test_a_value_that_somebody_changed_again_is_said_to_be_reverted() -> None:
-    later_commit = "8" * 40
+LATER, LAST = "8" * 40, "b" * 40
 
-    class Changed(FakeMirror):
-        def read(self, commit: str, path: str) -> bytes | None:
-            return b"image:\n  tag: other\n" if commit == later_commit else b"image:\n  tag: ours\n"
 
-    gitops = Changed(line=(OLD, GITOPS_COMMIT, later_commit))
+class Changed(FakeMirror):
+    """Our value, then another one, which stays in later commits."""
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        return b"image:\n  tag: ours\n" if commit == GITOPS_COMMIT else b"image:\n  tag: other\n"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [{}, {LATER: "Revert it"}, {GITOPS_COMMIT: "Deploy it\n\nPilotage-Run: 7"}],
+    ids=["unknown", "a person", "ours alone"],
+)
+def test_a_value_that_somebody_changed_again_is_said_to_be_reverted(messages: dict[str, str]) -> None:
+    gitops = Changed(line=(OLD, GITOPS_COMMIT, LATER), messages=messages)
     given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
-    outcome = sync.run(given, tools(argocd=FakeArgo([live(later_commit)]), gitops=gitops))
+    outcome = sync.run(given, tools(argocd=FakeArgo([live(LATER)]), gitops=gitops))
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.CHANGE_REVERTED
+
+
+def test_the_value_of_a_later_run_is_waited_for_until_that_run_is_known_to_have_landed() -> None:
+    """Its worker may have been killed between its push and writing that down; then it takes a while."""
+    gitops = Changed(line=(OLD, GITOPS_COMMIT, LATER, LAST), messages={LATER: "Deploy it\n\nPilotage-Run: 8"})
+    given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
+    outcome = sync.run(given, tools(argocd=FakeArgo([live(LAST)]), gitops=gitops))
+    assert isinstance(outcome, Wait)
+    assert f"{LAST[:12]}, where the change of {GITOPS_COMMIT[:12]} is not in force" in outcome.detail

@@ -31,7 +31,7 @@ PRUNE = [{**DIFFERS[0], "requiresPruning": True}]
             {**RUNNING, "status.operationState.message": "Sync operation blocked by sync window"},
             "sync_window", False, "blocked by sync window",
         ),
-        ({"status.sync.revision": OLD}, "sync_pending", False, f"compares with {OLD[:12]}, which does not contain"),
+        ({"status.sync.revision": OLD}, "sync_pending", False, f"compares with {OLD[:12]}, where the change of"),
         ({"status.sync.revision": "main"}, "sync_pending", False, "has not compared with"),
         ({"status.sync.revision": None}, "sync_pending", False, "has not compared with"),
         ({"status.sync.status": "Unknown"}, "sync_pending", False, "cannot tell whether"),
