@@ -52,10 +52,17 @@ def _nothing_lost(story: Story) -> Iterator[str]:
 
 
 def _one_run_a_push(story: Story) -> Iterator[str]:
-    made = Counter((run["environment"], run["commit"]) for run in story.runs.values() if run["trigger"] in PUSHED)
-    for (environment, commit), number in made.items():
-        if number > 1:
-            yield f"{number} runs of {commit} in {environment}"
+    """One, or one that works: a hook that comes after that of the next push, which the poll was faster than as well,
+    makes a run that is ended at once, for its commit is the older one.
+    """
+    made: dict[tuple[str, str], list[Json]] = defaultdict(list)
+    for run in story.runs.values():
+        if run["trigger"] in PUSHED and run["state"] != "cancelled":
+            made[run["environment"], run["commit"]].append(run)
+    for (environment, commit), several in made.items():
+        if len(several) > 1:
+            told = "; ".join(f"{run['id']} by {run['trigger']} {summary(run)}" for run in several)
+            yield f"several runs of {commit} in {environment}: {told}"
     manual = [number for number, run in story.runs.items() if run["trigger"] not in PUSHED]
     if sorted(manual) != sorted(story.started.values()):
         yield f"manual runs {manual}, started were {sorted(story.started.values())}"
