@@ -13,6 +13,7 @@ What can pass by itself (Degraded, an error of one comparison) must last: the ve
 caller hands back with the next look.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +24,7 @@ from workers.gitops.fingerprint import LIST_FIELDS, fingerprint
 from workers.gitops.images import Sighting, sighting
 from workers.gitops.look import LATER, SOON, STEADY, Expected, Kind, Look, Verdict, look_at
 
-__all__ = ["LIST_FIELDS", "Expected", "Kind", "Verdict", "fingerprint", "judge"]
+__all__ = ["LIST_FIELDS", "Expected", "Kind", "Verdict", "compared_badly", "fingerprint", "judge"]
 
 ERROR_GRACE = 20.0
 """Seconds that an error of a comparison must last: a refresh reports passing ones at once."""
@@ -32,14 +33,12 @@ SLOW_ERROR_GRACE = 180.0
 IMAGE_GRACE = 30.0
 """Seconds for the list of live images to catch up with the rest of the object."""
 
-_PASSING = (
-    "connection refused",
-    "i/o timeout",
-    "deadline exceeded",
-    "no such host",
-    "code = unavailable",
-    "tls handshake",
+_PASSING = re.compile(
+    r"connection re(?:fused|set)|timeout|timed out|deadline exceeded|no such host|unreachable|code = unavailable"
+    r"|tls handshake|hung up|disconnect|\beof\b|(?:status code|returned error): (?:5\d\d|429)",
+    re.IGNORECASE,
 )
+"""How Argo CD tells of a network or a Git server in trouble: its issues 16532, 17609 and 24744, and Git itself."""
 _ERRORS = {
     "ComparisonError": Reason.MANIFESTS_INVALID,
     "InvalidSpecError": Reason.APPLICATION_INVALID,
@@ -61,6 +60,11 @@ def judge(
         if verdict is not None:
             return verdict
     return _live(look)
+
+
+def compared_badly(memory: Mapping[str, Any]) -> bool:
+    """Tell whether the looks before ended with an error of a comparison, which another comparison may not have."""
+    return memory.get("what") in _ERRORS
 
 
 def _deleting(look: Look) -> Verdict | None:
@@ -89,7 +93,7 @@ def _broken(look: Look) -> Verdict | None:
     error = next((one for one in look.app.conditions if one.type in _ERRORS), None)
     if error is None:
         return None
-    passing = any(sign in error.message.lower() for sign in _PASSING)
+    passing = _PASSING.search(error.message)
     grace = ERROR_GRACE if _since_push(look, error) and not passing else SLOW_ERROR_GRACE
     detail = f"{error.type}: {error.message}"
     return look.lasting(error.type, grace, Reason.SYNC_PENDING, _ERRORS[error.type], detail, synced=False)

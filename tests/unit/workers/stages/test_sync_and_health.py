@@ -38,6 +38,25 @@ def test_a_refresh_is_repeated_after_a_minute_without_a_sign_of_our_commit() -> 
     assert argo.asked == ["normal"]
 
 
+@pytest.mark.parametrize(("seconds", "asked"), [(9, "plain"), (10, "normal")])
+def test_a_comparison_that_went_wrong_is_made_again_before_it_counts(seconds: float, asked: str) -> None:
+    """By itself Argo CD compares every few minutes: one bad moment of its Git would be taken for two."""
+    argo = FakeArgo([broken()])
+    first = look(sync, argo)
+    assert isinstance(first, Wait)
+    assert first.after == 10.0
+    again = look(sync, argo, outputs=dict(first.outputs), now=later(10 + seconds))
+    assert isinstance(again, Wait)
+    assert argo.asked == ["normal", asked]
+    assert isinstance(look(sync, argo, outputs=dict(again.outputs), now=later(30)), Fail)
+
+
+def broken() -> dict[str, Any]:
+    app = live(OLD)
+    app["status"]["conditions"] = [{"type": "ComparisonError", "message": "no such chart", "lastTransitionTime": "x"}]
+    return app
+
+
 def test_a_waiting_run_asks_nothing_by_itself() -> None:
     waiting = look(health, FakeArgo([live(health="Progressing")]))
     assert waiting.after is None, "the watch wakes it, or its deadline"

@@ -41,7 +41,20 @@ def test_a_failure_of_something_else_is_not_ours(changes):
     assert judge(healthy(changes), expected(), NOW).kind is Kind.WAIT
 
 
-PASSING = "rpc error: code = Unavailable desc = dial tcp: connection refused"
+PASSING = (
+    "rpc error: code = Unavailable desc = dial tcp: connection refused",
+    "failed to list refs: context deadline exceeded (Client.Timeout exceeded while awaiting headers)",
+    "Failed to fetch default: `git fetch origin --tags --force --prune` failed timeout after 1m30s",
+    'failed to list refs: unexpected requesting "https://git.example.com/x.git" status code: 503',
+    "fatal: unable to access 'https://git.example.com/x.git/': The requested URL returned error: 502",
+    "failed to list refs: unexpected client error: status code: 429",
+    "fatal: the remote end hung up unexpectedly",
+    "fatal: fetch-pack: unexpected disconnect while reading sideband packet",
+    "read tcp 10.0.0.1:4000->10.0.0.2:443: read: connection reset by peer",
+    "unknown error: remote: Internal API unreachable",
+    'Get "https://git.example.com/x.git/info/refs": EOF',
+)
+"""What a Git server or a network in trouble has Argo CD say (issues of argo-cd 16532, 17609, 24744)."""
 BEFORE = "2026-08-22T03:09:00Z"
 
 
@@ -54,7 +67,10 @@ BEFORE = "2026-08-22T03:09:00Z"
         ({"status.conditions": [condition("ComparisonError", at=BEFORE)]}, ERROR_GRACE, "manifests_invalid"),
         ({"status.conditions": [condition("InvalidSpecError")]}, ERROR_GRACE, "application_invalid"),
         ({"status.conditions": [condition("UnknownError")]}, ERROR_GRACE, "application_invalid"),
-        ({"status.conditions": [condition("ComparisonError", PASSING)]}, SLOW_ERROR_GRACE, "manifests_invalid"),
+        *(
+            ({"status.conditions": [condition("ComparisonError", words)]}, SLOW_ERROR_GRACE, "manifests_invalid")
+            for words in PASSING
+        ),
         (
             {"status.conditions": [condition("InvalidSpecError", at=BEFORE)], "status.reconciledAt": BEFORE},
             SLOW_ERROR_GRACE, "application_invalid",
