@@ -10,6 +10,7 @@ from orchestrator.engine.matching import watched_branches
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retention import Retention
+from orchestrator.store.database import now as clock
 from workers.clients.git import Mirror, mirror_folder
 
 log = journal.get(__name__)
@@ -35,6 +36,7 @@ class Polling:
         branches = watched_branches(app)
         if not branches:
             return
+        read_at = clock()
         mirror = Mirror(app.source, mirror_folder(Path(self._settings.state_dir), app.source.url))
         try:
             heads = mirror.ls_remote([f"refs/heads/{branch}" for branch in branches])
@@ -43,7 +45,7 @@ class Polling:
             return
         for branch in branches:
             commit = heads.get(f"refs/heads/{branch}")
-            made = self._reconcile.head_seen(app, branch, commit) if commit else []
+            made = self._reconcile.head_seen(app, branch, commit, read_at) if commit else []
             for run_id in made:
                 log.info("push found without a hook", run=run_id, app=app.name, branch=branch, commit=commit)
             if made:

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator.domain.apps import Settings
-from orchestrator.domain.events import Delivery, Ignored, Parsed, Ping, Push
+from orchestrator.domain.apps import App, Settings
+from orchestrator.domain.events import Delivery, Ignored, Parsed, Ping, Push, RefChange
 from orchestrator.domain.inbox import Answer
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.metrics import DELIVERIES
@@ -22,17 +22,16 @@ from orchestrator.domain.secrets import secrets_in
 from orchestrator.engine.matching import Matched, Wanted, match
 from orchestrator.services import story
 from orchestrator.services.bell import Bell
-from orchestrator.store import deliveries, runs, tallies, tokens, wakes
+from orchestrator.services.pushes import Known, Pushes
+from orchestrator.store import deliveries, runs, tallies, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.dialect import alone
 
-TWIN_WINDOW = 600.0
-"""Seconds within which the same move of the same ref is one push, however many hooks tell of it."""
 MAX_BATCH = 100
 """Deliveries in one transaction."""
 INGEST = "ingest"
-"""What makes runs of pushes looks first whether there are any: one process at a time."""
+"""Names the lock that is held while runs of pushes are looked for and made."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -186,74 +185,34 @@ def _answer_known(connection: Connection, items: Sequence[_Item]) -> dict[tuple[
 
 
 def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> None:
-    """Insert the runs of new deliveries, except for pushes that another hook has told already."""
-    pairs = [(item, delivery, _new_run(item, one)) for item, delivery in items for one in _wanted(item)]
+    """Insert the runs of new deliveries, except for pushes that are known already."""
     at = clock()
-    left = {key for item, _ in items for key in _left(item)}
-    twins = _twins(connection, [new for _, _, new in pairs], left, at)
-    fresh: dict[str, tuple[runs.NewRun, int]] = {}
-    for _, delivery, new in pairs:
-        if new.dedupe not in twins:
-            fresh.setdefault(new.dedupe, (new, delivery))
-    runs.forget_twins(connection, left)
-    made = dict(zip(fresh, runs.add(connection, list(fresh.values()), at), strict=True))
-    wakes.add(connection, made.values(), at, "deploy")
-    _remember_heads(connection, [item for item, _ in items], at)
-    runs_of = twins | made
-    led_to: dict[int, list[int]] = {delivery: [] for _, delivery in items}
-    for item, delivery, new in pairs:
-        led_to[delivery].append(runs_of[new.dedupe])
-        if fresh.get(new.dedupe, (None, 0))[1] == delivery:
-            item.made.append((runs_of[new.dedupe], new, at))
-    makers = {delivery for _, delivery in fresh.values()}
-    told = {delivery: ids for delivery, ids in led_to.items() if ids and delivery not in makers}
+    news = {delivery: [_new_run(item, one) for one in _wanted(item)] for item, delivery in items}
+    told_of = [one for item, _ in items for one in _told(item)]
+    pushes = Pushes(connection, told_of, [new for several in news.values() for new in several], at)
+    led_to: dict[int, list[Known]] = {}
     for item, delivery in items:
-        item.answer = _answer(item, delivery, led_to[delivery], delivery in told)
+        mine = zip(_wanted(item), news[delivery], strict=True)
+        led_to[delivery] = [pushes.take(one.app, one.change, new, delivery) for one, new in mine]
+        pushes.seen(_told(item))
+    _insert(connection, pushes.fresh, at)
+    pushes.remember(connection, at)
+    told: dict[int, list[int]] = {}
+    for item, delivery in items:
+        known = led_to[delivery]
+        item.made = [(one.run, one.new, at) for one in known if one.new and one.delivery == delivery]
+        ids = [one.run for one in known]
+        if ids and not item.made:
+            told[delivery] = ids
+        item.answer = _answer(item, delivery, ids, delivery in told)
     deliveries.set_runs(connection, told)
 
 
-def _twins(connection: Connection, news: Sequence[runs.NewRun], left: set[str], at: float) -> dict[str, int]:
-    """Find runs that the same pushes have led to: told by another hook, or seen by the poll before the hook came.
-
-    :param left: polled keys that count no more: the branch has left those commits, and may be back with this batch.
-    """
-    polled = {polled_key(new.app, new.environment, new.ref, new.commit): new.dedupe for new in news}
-    told_of = {new.dedupe: new.dedupe for new in news}
-    told_of.update((key, dedupe) for key, dedupe in polled.items() if key not in left)
-    found = runs.recent_twin(connection, list(told_of), at - TWIN_WINDOW)
-    return {told_of[key]: run_id for key, run_id in found.items()}
-
-
-def polled_key(app: str, environment: str, ref: str, commit: str) -> str:
-    """Name the run that the poll makes for where a branch is: it does not know the push that brought it there.
-
-    Whoever sees the branch leave that commit takes the name away (`runs.forget_twins`): a push that brings the branch
-    back is another one.
-    """
-    return hashlib.sha256(repr(("poll", app, environment, ref, commit)).encode()).hexdigest()
-
-
-def _left(item: _Item) -> list[str]:
-    """Name the polled runs whose commits a push has left behind."""
-    return [
-        polled_key(one.app.name, one.environment.name, one.change.ref, one.change.before)
-        for one in _wanted(item)
-        if one.change.before
-    ]
-
-
-def _remember_heads(connection: Connection, items: Sequence[_Item], at: float) -> None:
-    """Note where branches are, so that the poll does not take a push for one that was lost, nor deploys what a hook
-    has told of and was ignored for (a skip marker, a path filter, a commit of ours).
-    """
-    newest = {
-        (repo_key(app.source.url), change.ref): change.commit
-        for item in items
-        for app, change in (item.matched.told if item.matched else ())
-    }
-    for (repo, ref), commit in newest.items():
-        if commit:
-            tokens.set_head(connection, repo, ref, commit, at)
+def _insert(connection: Connection, fresh: Sequence[Known], at: float) -> None:
+    made = runs.add(connection, [(one.new, one.delivery) for one in fresh if one.new], at)
+    wakes.add(connection, made, at, "deploy")
+    for one, run_id in zip(fresh, made, strict=True):
+        one.run = run_id
 
 
 def _answer(item: _Item, delivery: int, ids: list[int], known: bool) -> Answer:
@@ -294,6 +253,10 @@ def _new_run(item: _Item, wanted: Wanted) -> runs.NewRun:
 
 def _wanted(item: _Item) -> tuple[Wanted, ...]:
     return item.matched.wanted if item.matched else ()
+
+
+def _told(item: _Item) -> tuple[tuple[App, RefChange], ...]:
+    return item.matched.told if item.matched else ()
 
 
 def _key(item: _Item) -> tuple[str, str]:

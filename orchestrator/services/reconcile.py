@@ -1,5 +1,7 @@
 """Making true again what a crash or a lost message left behind, periodically."""
 
+from dataclasses import replace
+
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.metrics import LEASES_LOST
 from orchestrator.domain.refs import repo_key
@@ -7,9 +9,10 @@ from orchestrator.domain.runs import Trigger
 from orchestrator.engine.facts import LeaseExpired
 from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger, story
-from orchestrator.services.ingest import INGEST, polled_key
+from orchestrator.services.ingest import INGEST
+from orchestrator.services.pushes import polled_key
 from orchestrator.store import claims, runs, tallies, tokens, wakes
-from orchestrator.store.database import Database
+from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.dialect import alone
 from orchestrator.store.rows import moment
@@ -73,11 +76,13 @@ class Reconcile:
         with self._database.write() as connection:
             tokens.seen_alive(connection, name, kind, clock(), {})
 
-    def head_seen(self, app: App, branch: str, commit: str) -> list[int]:
+    def head_seen(self, app: App, branch: str, commit: str, read_at: float | None = None) -> list[int]:
         """Compare a branch head that was read from the forge with the last one known; return the runs made.
 
         A head that moved without a delivery (a forge that lost a hook) leads to the runs that the push would have
-        led to. The first look only remembers.
+        led to, in every app of the repository. The first look only remembers.
+
+        :param read_at: when the reading began; a hook that has told of the branch since then knows better.
         """
         now = clock()
         ref = f"refs/heads/{branch}"
@@ -85,28 +90,39 @@ class Reconcile:
         with self._database.write() as connection:
             alone(connection, INGEST)  # else a push whose hook is being written down right now is taken for lost
             known = tokens.known_head(connection, repo, ref)
-            if known == commit:
+            if known is not None and (known[0] == commit or known[1] > (now if read_at is None else read_at)):
                 return []
             tokens.set_head(connection, repo, ref, commit, now)
-            if known is None or runs.exists_for(connection, app.name, commit):
+            if known is None:
                 return []
-            here = [env for env in app.environments if env.branch == branch]
-            runs.forget_twins(connection, [polled_key(app.name, env.name, ref, known) for env in here])
-            new = [
-                runs.NewRun(
-                    app=app.name,
-                    environment=env.name,
-                    trigger=Trigger.POLL,
-                    ref=ref,
-                    commit=commit,
-                    actor="poll",
-                    approved=not env.approval,
-                    dedupe=polled_key(app.name, env.name, ref, commit),
-                )
-                for env in here
-            ]
+            new = [one for found in self._of_repo(app, repo) for one in _polled(connection, found, branch, commit)]
             made = runs.add(connection, [(one, None) for one in new], now)
             wakes.add(connection, made, now, "deploy")
             for run_id, one in zip(made, new, strict=True):
                 story.queued(connection, run_id, one, now)
             return made
+
+    def _of_repo(self, app: App, repo: str) -> list[App]:
+        """List the apps that are built from one repository, `app` first."""
+        others = (one for one in self._settings.apps if one.name != app.name)
+        return [app, *(one for one in others if repo_key(one.source.url) == repo)]
+
+
+def _polled(connection: Connection, app: App, branch: str, commit: str) -> list[runs.NewRun]:
+    """Word the runs of a head that no hook has told of; an app that has a run of the commit needs none."""
+    if runs.exists_for(connection, app.name, commit):
+        return []
+    new = [
+        runs.NewRun(
+            app=app.name,
+            environment=env.name,
+            trigger=Trigger.POLL,
+            ref=f"refs/heads/{branch}",
+            commit=commit,
+            actor="poll",
+            approved=not env.approval,
+        )
+        for env in app.environments
+        if env.branch == branch
+    ]
+    return [replace(one, dedupe=polled_key(one)) for one in new]

@@ -1,6 +1,6 @@
 """Runs and their stages: read, written, listed."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -225,15 +225,6 @@ def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) ->
     if not dedupes:
         return {}
     return {row.dedupe: row.id for row in connection.execute(_TWINS, {"texts": list(dedupes), "since": since})}
-
-
-_FORGET = update(runs).where(runs.c.dedupe.in_(bindparam("texts", expanding=True))).values(dedupe="")
-
-
-def forget_twins(connection: Connection, dedupes: Collection[str]) -> None:
-    """Have no later push taken for the one that runs were made for."""
-    if dedupes:
-        connection.execute(_FORGET, {"texts": list(dedupes)})
 
 
 def exists_for(connection: Connection, app: str, commit: str) -> bool:

@@ -1,11 +1,13 @@
 """What a delivery or a moved head leads to, on both databases."""
 
 import threading
+from dataclasses import replace
 from typing import Any
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.services.control import Wish
+from orchestrator.store.database import now as clock
 from tests.support.executing import World, two_places
 from tests.support.factories import make_app, make_environment
 
@@ -89,19 +91,65 @@ def test_a_hook_that_comes_after_the_poll_leads_to_the_polled_run(world: World) 
     assert world.push(2, key="back", before=3)["runs"] == [3], "back again is a push of its own"
 
 
-def test_hooks_that_come_late_lead_to_the_polled_run_whatever_was_queued_meanwhile(world: World) -> None:
+def test_a_hook_that_comes_late_leads_to_the_polled_run_whatever_was_queued_meanwhile(world: World) -> None:
     app = world.settings.apps[0]
     world.reconcile.head_seen(app, "main", f"{1:040x}")
-    assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [1]
+    assert world.reconcile.head_seen(app, "main", f"{2:040x}") == [1]
     world.control.start(Wish(app="plate-web", environment="stg", ref="main", actor="mina"))
-    assert world.push(2)["runs"] == [3], "nobody has told of this one yet"
-    assert world.push(3)["runs"] == [1]
+    assert world.push(3)["runs"] == [3]
+    assert world.push(2)["runs"] == [1], "the hook of the push before comes last"
 
 
 def test_a_branch_that_the_poll_saw_leave_a_commit_and_that_is_pushed_back_to_it_is_deployed(world: World) -> None:
     app = world.settings.apps[0]
     assert [world.reconcile.head_seen(app, "main", f"{number:040x}") for number in (1, 2, 3)] == [[], [1], [2]]
     assert world.push(2, before=3)["runs"] == [3]
+
+
+def test_a_branch_that_was_pushed_on_unseen_and_is_pushed_back_is_deployed(world: World) -> None:
+    app = world.settings.apps[0]
+    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    assert world.reconcile.head_seen(app, "main", f"{2:040x}") == [1]
+    assert world.push(3, skip="[skip ci]")["ignored"] == "skip"
+    assert world.push(4)["runs"] == [2]
+    assert world.push(2, key="back", before=4)["runs"] == [3]
+
+
+def test_the_same_move_again_after_a_push_back_is_another_push(world: World) -> None:
+    keys = iter(("on", "back", "on again"))
+    assert world.push(1)["runs"] == [1]
+    assert [world.push(number, next(keys), before)["runs"] for number, before in ((2, 1), (1, 2), (2, 1))] == [
+        [2],
+        [3],
+        [4],
+    ]
+
+
+def test_a_hook_and_its_copy_are_one_push_even_when_the_branch_has_gone_on(world: World) -> None:
+    world.push(1)
+    assert world.push(2)["runs"] == [2]
+    assert world.push(3)["runs"] == [3]
+    assert world.push(2, key="copy")["runs"] == [2]
+
+
+def test_a_head_that_was_read_before_a_hook_told_of_the_next_one_is_old(world: World) -> None:
+    app = world.settings.apps[0]
+    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    read_at = clock()
+    world.push(2)
+    assert world.reconcile.head_seen(app, "main", f"{1:040x}", read_at) == []
+    assert world.push(3)["runs"] == [2]
+    assert world.reconcile.head_seen(app, "main", f"{4:040x}", clock()) == [3]
+
+
+def test_a_lost_push_to_a_repository_of_several_apps_is_found_for_each_of_them(world: World) -> None:
+    web = make_app()
+    api = replace(web, name="plate-api")
+    world.use(replace(world.settings, apps=(web, api)))
+    assert world.reconcile.head_seen(web, "main", f"{1:040x}") == []
+    made = world.reconcile.head_seen(web, "main", f"{2:040x}")
+    assert [world.run(one).app for one in made] == ["plate-web", "plate-api"]
+    assert world.reconcile.head_seen(api, "main", f"{2:040x}") == []
 
 
 def test_a_push_that_asks_to_be_skipped_is_not_deployed_by_the_poll_either(world: World) -> None:

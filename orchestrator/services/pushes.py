@@ -1,0 +1,79 @@
+"""Which pushes are known already: told by another hook, or seen by the poll before their hook came."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from orchestrator.domain.apps import App
+from orchestrator.domain.events import RefChange
+from orchestrator.domain.refs import repo_key
+from orchestrator.store import runs, tokens
+from orchestrator.store.database import Connection
+
+TWIN_WINDOW = 600.0
+"""Seconds within which the same move of the same ref is one push, however many hooks tell of it."""
+
+Place = tuple[str, str]
+"""A repository's key and a ref."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Known:
+    """A push and the run that it led to; a run that is still to be inserted has no id yet."""
+
+    run: int = 0
+    new: runs.NewRun | None = None
+    delivery: int = 0
+
+
+class Pushes:
+    """Goes through the pushes of one transaction in their order, beside what earlier transactions have left.
+
+    :param told: the moves of branches that this transaction tells of. :param news: the runs that these may lead to.
+    """
+
+    def __init__(
+        self, connection: Connection, told: Iterable[tuple[App, RefChange]], news: Iterable[runs.NewRun], at: float
+    ) -> None:
+        keys = {key for new in news for key in (new.dedupe, polled_key(new))}
+        found = runs.recent_twin(connection, sorted(keys), at - TWIN_WINDOW)
+        self._known = {key: Known(run=run_id) for key, run_id in found.items()}
+        self._heads = tokens.known_heads(connection, {place_of(app, change) for app, change in told})
+        self._seen: dict[Place, str] = {}
+        self.fresh: list[Known] = []
+
+    def take(self, app: App, change: RefChange, new: runs.NewRun, delivery: int) -> Known:
+        """Find what a push has led to already, or note it as a fresh one.
+
+        A branch that moves on from where it is last known to be makes a push that nobody has told of, even if it has
+        made the same move some minutes ago and has been pushed back since. Any other move is late, told twice, or
+        one whose predecessors were lost: then a run for the same move counts, or that of the poll for its commit.
+        """
+        moves_on = bool(change.before) and self._heads.get(place_of(app, change)) == change.before
+        known = None if moves_on else self._known.get(new.dedupe) or self._known.get(polled_key(new))
+        if known is None:
+            known = self._known[new.dedupe] = Known(new=new, delivery=delivery)
+            self.fresh.append(known)
+        return known
+
+    def seen(self, told: Iterable[tuple[App, RefChange]]) -> None:
+        """Note where branches are after one delivery."""
+        self._seen |= {place_of(app, change): change.commit for app, change in told if change.commit}
+        self._heads |= self._seen
+
+    def remember(self, connection: Connection, at: float) -> None:
+        """Write down where branches are, so that the poll does not take a push for one that was lost, nor deploys
+        what a hook has told of and was ignored for (a skip marker, a path filter, a commit of ours).
+        """
+        for (repo, ref), commit in sorted(self._seen.items()):
+            tokens.set_head(connection, repo, ref, commit, at)
+
+
+def place_of(app: App, change: RefChange) -> Place:
+    """Say where a change happened."""
+    return repo_key(app.source.url), change.ref
+
+
+def polled_key(new: runs.NewRun) -> str:
+    """Name the run that the poll makes for where a branch is: it does not know the push that brought it there."""
+    return hashlib.sha256(repr(("poll", new.app, new.environment, new.ref, new.commit)).encode()).hexdigest()
