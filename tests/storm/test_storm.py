@@ -73,12 +73,20 @@ def storm(installation: Installation, platform: Platform) -> Story:
     threads = [threading.Thread(target=work) for work in (developers.push, developers.start, developers.write)]
     for thread in threads:
         thread.start()
-    happened = _rage(installation, platform, over)
-    for thread in threads:
-        thread.join()
+    try:
+        happened = _rage(installation, platform, over)
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()
     for what, times in sorted(happened.items()):
         print(f"{times:4}  {what}")
-    until(lambda: _is_calm(installation.api, platform), "calm", CALM)
+
+    def calm() -> bool:
+        installation.mend()  # what found its port taken by a process that was still ending
+        return _is_calm(installation.api, platform)
+
+    until(calm, "calm", CALM)
     return _told(installation.api, platform, developers)
 
 
@@ -91,7 +99,6 @@ def _rage(installation: Installation, platform: Platform, over: threading.Event)
         happened[f"killed: {installation.strike(chance)}"] += 1
         over.wait(chance.random())
         installation.mend()
-    installation.mend()
     return happened
 
 

@@ -106,10 +106,11 @@ def _told_once(story: Story) -> Iterator[str]:
     for (number, line), times in Counter(story.told).items():
         if times > 2:
             yield f"the chat was told {times} times about run {number}: {line}"
+    shown = Counter(number for number, _ in story.told)
     for number, run in story.runs.items():
-        late = [one["state"] for one in run["notifications"] if one["state"] not in ("sent", "merged")]
-        if late:
-            yield f"messages about run {number} are {late}"
+        states = Counter(one["state"] for one in run["notifications"])
+        if states.keys() - {"sent", "merged"} or shown[number] < states["sent"]:
+            yield f"messages about run {number} are {dict(states)}, and {shown[number]} arrived"
 
 
 _LOOKS = (

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from random import Random
 from typing import Protocol
@@ -59,6 +59,8 @@ class Together:
             try:
                 self._product.start()
             except CliError:  # the children of the one that was killed are still ending
+                with suppress(ProcessLookupError):
+                    self._product.kill()
                 return False
             return True
 
