@@ -133,12 +133,14 @@ def _sqlite_engine(url: str) -> Engine:
 
 
 def _postgres_engine(url: str) -> Engine:
+    # The last bound ends what a machine that vanished in the middle of a transaction keeps locked.
+    bounds = "-c lock_timeout=30000 -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000"
     return create_engine(
         url,
         pool_size=8,
         max_overflow=8,
         pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "options": "-c lock_timeout=30000 -c statement_timeout=60000"},
+        connect_args={"connect_timeout": 5, "options": bounds},
     )
 
 

@@ -35,7 +35,8 @@ class FakeMirror:
     def history(self, head: str, limit: int, containing: str, *, after: str = "", path: str = "") -> list[Message]:
         line = self.line[self.line.index(after) + 1 : self.line.index(head) + 1]
         told = [(one, self.messages.get(one, "")) for one in reversed(line)]
-        return [Message(commit=one, parent="", text=text) for one, text in told if containing in text]
+        before = dict(zip(self.line[1:], self.line, strict=False))
+        return [Message(commit=one, parent=before[one], text=text) for one, text in told if containing in text]
 
     def resolve(self, ref: str, **_: Any) -> str:
         self._trouble()

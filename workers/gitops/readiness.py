@@ -15,6 +15,7 @@ caller hands back with the next look.
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,11 +35,14 @@ IMAGE_GRACE = 30.0
 """Seconds for the list of live images to catch up with the rest of the object."""
 
 _PASSING = re.compile(
-    r"connection re(?:fused|set)|timeout|timed out|deadline exceeded|no such host|unreachable|code = unavailable"
-    r"|tls handshake|hung up|disconnect|\beof\b|(?:status code|returned error): (?:5\d\d|429)",
+    r"connection (?:refused|reset|closed)|(?<![.\w])timeout\b|timed out|deadline exceeded|no such host"
+    r"|not resolve host|name resolution|n.t connect to|no route to host|unreachable|code = unavailable|tls handshake"
+    r"|hung up|disconnect|broken pipe|\beof\b|too many requests|(?:status code|returned error): (?:5\d\d|429)",
     re.IGNORECASE,
 )
 """How Argo CD tells of a network or a Git server in trouble: its issues 16532, 17609 and 24744, and Git itself."""
+_OF_CHART = re.compile(r"parse error|template: |error converting yaml", re.IGNORECASE)
+"""How Helm tells of a mistake in a chart, whose words may be those of a network ("unexpected EOF")."""
 _ERRORS = {
     "ComparisonError": Reason.MANIFESTS_INVALID,
     "InvalidSpecError": Reason.APPLICATION_INVALID,
@@ -55,6 +59,8 @@ def judge(
     :param now: the time of the look (aware). :param memory: that of the verdict before; None at the first look.
     """
     look = look_at(application, expected, now, memory or {})
+    if compared_badly(look.memory) and _error(look) is None:  # it has passed; the next one is another one
+        look = replace(look, memory={})
     for rule in _RULES:
         verdict = rule(look)
         if verdict is not None:
@@ -90,13 +96,20 @@ def _operation_failed(look: Look) -> Verdict | None:
 
 def _broken(look: Look) -> Verdict | None:
     """The comparison itself went wrong; it must do so for a while, since a single one may just have been unlucky."""
-    error = next((one for one in look.app.conditions if one.type in _ERRORS), None)
+    error = _error(look)
     if error is None:
         return None
-    passing = _PASSING.search(error.message)
+    passing = _PASSING.search(error.message) and not _OF_CHART.search(error.message)
     grace = ERROR_GRACE if _since_push(look, error) and not passing else SLOW_ERROR_GRACE
     detail = f"{error.type}: {error.message}"
-    return look.lasting(error.type, grace, Reason.SYNC_PENDING, _ERRORS[error.type], detail, synced=False)
+    verdict = look.lasting(error.type, grace, Reason.SYNC_PENDING, _ERRORS[error.type], detail, synced=False)
+    if verdict.kind is Kind.FAILED and look.app.refreshing:  # another comparison is on its way
+        return look.wait(Reason.SYNC_PENDING, detail, SOON, quiet=True)
+    return verdict
+
+
+def _error(look: Look) -> Condition | None:
+    return next((one for one in look.app.conditions if one.type in _ERRORS), None)
 
 
 def _since_push(look: Look, error: Condition) -> bool:

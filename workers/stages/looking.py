@@ -1,7 +1,7 @@
 """One look at an Argo CD application, shared by ``sync`` and ``health``: read, judge, word."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
@@ -10,13 +10,15 @@ from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Wait
 from workers.gitops.explain import why_unhealthy
-from workers.gitops.readiness import Expected, Kind, Verdict, judge
+from workers.gitops.readiness import Expected, Kind, Verdict, compared_badly, judge
 from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of
 
 CONFIRM = 2.0
 """Seconds between two looks when the first one's evidence is not the strongest (contracts: second GET)."""
+_SOON, _NOW_AND_THEN = 10.0, 60.0
+"""Seconds after which a comparison that went wrong is asked for again, the first time and from then on."""
 _HISTORY = 50
 """Later commits to our file that are looked through for one of a run."""
 _PODS = 3
@@ -26,15 +28,30 @@ _MISSING_GRACE = 60.0
 
 
 def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[str, Any], Verdict]:
-    """Read the application once and judge it. :raises PilotageError: Argo CD does not let us see it."""
-    environment = order.environment
+    """Read the application once and judge it. :raises PilotageError: Argo CD does not let us see it.
+
+    A comparison that went wrong is asked for again, since by itself Argo CD makes the next one in some minutes: one
+    bad moment of its Git server must not be taken for an error that lasts.
+    """
+    environment, memory = order.environment, order.outputs.get("memory") or {}
+    again = compared_badly(memory) and _is_due(order, memory)
     application = tools.clients.argocd.get(
         environment.argocd,
         project=environment.project,
         app_namespace=environment.app_namespace,
-        refresh="normal" if refresh else "",
+        refresh="normal" if refresh or again else "",
     )
-    return application, judge(application, expected(order, tools), order.now, order.outputs.get("memory") or {})
+    verdict = judge(application, expected(order, tools), order.now, memory)
+    if compared_badly(verdict.memory):
+        asked = order.now.isoformat() if again else memory.get("again", "")
+        verdict = replace(verdict, memory={**verdict.memory, "again": asked})
+    return application, verdict
+
+
+def _is_due(order: Order, memory: Mapping[str, Any]) -> bool:
+    """Tell whether to ask for another comparison: once soon, then now and then."""
+    asked, pause = (memory["again"], _NOW_AND_THEN) if memory.get("again") else (memory["since"], _SOON)
+    return (order.now - datetime.fromisoformat(asked)).total_seconds() >= pause
 
 
 def expected(order: Order, tools: Tools) -> Expected:
@@ -72,11 +89,12 @@ def _reverted(order: Order, tools: Tools, commit: str, revision: str) -> bool:
 
 
 def _overtaken(order: Order, tools: Tools, commit: str, revision: str) -> bool:
-    """Tell whether the value in `revision` is that of a run which landed after us."""
+    """Tell whether it was a run that gave our value its present form after us, and not a person."""
     mirror, path = tools.clients.gitops, order.environment.values
     present = _values(order, mirror.read(revision, path))
     later = mirror.history(revision, _HISTORY, f"{RUN_TRAILER}: ", after=commit, path=path)
-    return present is not None and any(_values(order, mirror.read(one.commit, path)) == present for one in later)
+    made = (one for one in later if _values(order, mirror.read(one.commit, path)) == present)
+    return present is not None and any(_values(order, mirror.read(one.parent, path)) != present for one in made)
 
 
 def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | None:

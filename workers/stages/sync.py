@@ -1,7 +1,4 @@
-"""Wait until Argo CD has applied a revision that contains our commit. One refresh, then plain reads.
-
-A comparison that went wrong is asked for again, and counts when that one went wrong too.
-"""
+"""Wait until Argo CD has applied a revision that contains our commit. One refresh, then plain reads."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,14 +7,12 @@ from typing import Any
 
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.runs import Done, Outcome, Trigger
-from workers.gitops.readiness import Verdict, compared_badly
+from workers.gitops.readiness import Verdict
 from workers.stages.looking import Kind, failed, look, missing, waiting
 from workers.stages.order import Order, Tools
 
 _NUDGE = 60.0
 """Seconds without a sign of our commit after which Argo CD is asked to refresh again (its Git may lag)."""
-_AGAIN = 10.0
-"""The same after a comparison that went wrong: by itself Argo CD makes the next one in some minutes."""
 
 
 def run(order: Order, tools: Tools) -> Outcome:
@@ -49,8 +44,7 @@ def _wants_refresh(order: Order) -> bool:
     asked = order.outputs.get("refreshed_at")
     if asked is None:
         return True
-    pause = _AGAIN if compared_badly(order.outputs.get("memory") or {}) else _NUDGE
-    return _seconds_since(order, str(asked)) >= pause and not order.outputs.get("sync_asked")
+    return _seconds_since(order, str(asked)) >= _NUDGE and not order.outputs.get("sync_asked")
 
 
 def _wants_sync(order: Order, application: Mapping[str, Any], verdict: Verdict) -> bool:

@@ -38,22 +38,33 @@ def test_a_refresh_is_repeated_after_a_minute_without_a_sign_of_our_commit() -> 
     assert argo.asked == ["normal"]
 
 
-@pytest.mark.parametrize(("seconds", "asked"), [(9, "plain"), (10, "normal")])
-def test_a_comparison_that_went_wrong_is_made_again_before_it_counts(seconds: float, asked: str) -> None:
+@pytest.mark.parametrize("stage", [sync, health])
+def test_a_comparison_that_went_wrong_is_made_again_before_it_counts(stage: Any) -> None:
     """By itself Argo CD compares every few minutes: one bad moment of its Git would be taken for two."""
     argo = FakeArgo([broken()])
-    first = look(sync, argo)
-    assert isinstance(first, Wait)
-    assert first.after == 10.0
-    again = look(sync, argo, outputs=dict(first.outputs), now=later(10 + seconds))
-    assert isinstance(again, Wait)
-    assert argo.asked == ["normal", asked]
-    assert isinstance(look(sync, argo, outputs=dict(again.outputs), now=later(30)), Fail)
+    outputs: dict[str, Any] = {"refreshed_at": NOW.isoformat()}
+    for seconds in (10, 19, 20):
+        outcome = look(stage, argo, outputs=outputs, now=later(seconds))
+        assert isinstance(outcome, Wait)
+        outputs |= outcome.outputs
+    assert argo.asked == ["plain", "plain", "normal"]
+    assert isinstance(look(stage, argo, outputs=outputs, now=later(30)), Fail)
 
 
-def broken() -> dict[str, Any]:
+def test_comparisons_are_asked_for_now_and_then_while_git_is_in_trouble() -> None:
+    argo = FakeArgo([broken("failed to list refs: i/o timeout")])
+    outputs: dict[str, Any] = {"sync_asked": NOW.isoformat(), "refreshed_at": NOW.isoformat()}
+    for seconds in range(10, 190, 10):
+        outcome = look(sync, argo, outputs=outputs, now=later(seconds))
+        assert isinstance(outcome, Wait)
+        outputs |= outcome.outputs
+    assert argo.asked.count("normal") == 3
+
+
+def broken(words: str = "no such chart") -> dict[str, Any]:
     app = live(OLD)
-    app["status"]["conditions"] = [{"type": "ComparisonError", "message": "no such chart", "lastTransitionTime": "x"}]
+    at = NOW.isoformat().replace("+00:00", "Z")
+    app["status"]["conditions"] = [{"type": "ComparisonError", "message": words, "lastTransitionTime": at}]
     return app
 
 
@@ -161,6 +172,7 @@ def test_a_later_commit_that_keeps_our_value_counts() -> None:
 
 
 LATER, LAST = "8" * 40, "b" * 40
+TRAILER = "Pilotage-Run: 8"
 
 
 class Changed(FakeMirror):
@@ -172,20 +184,20 @@ class Changed(FakeMirror):
 
 @pytest.mark.parametrize(
     "messages",
-    [{}, {LATER: "Revert it"}, {GITOPS_COMMIT: "Deploy it\n\nPilotage-Run: 7"}],
-    ids=["unknown", "a person", "ours alone"],
+    [{}, {LATER: "Revert it"}, {GITOPS_COMMIT: f"Deploy it\n\n{TRAILER}"}, {LAST: f"Another app\n\n{TRAILER}"}],
+    ids=["unknown", "a person", "ours alone", "a person, and a run that changed another value of the file"],
 )
 def test_a_value_that_somebody_changed_again_is_said_to_be_reverted(messages: dict[str, str]) -> None:
-    gitops = Changed(line=(OLD, GITOPS_COMMIT, LATER), messages=messages)
+    gitops = Changed(line=(OLD, GITOPS_COMMIT, LATER, LAST), messages=messages)
     given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
-    outcome = sync.run(given, tools(argocd=FakeArgo([live(LATER)]), gitops=gitops))
+    outcome = sync.run(given, tools(argocd=FakeArgo([live(LAST)]), gitops=gitops))
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.CHANGE_REVERTED
 
 
 def test_the_value_of_a_later_run_is_waited_for_until_that_run_is_known_to_have_landed() -> None:
     """Its worker may have been killed between its push and writing that down; then it takes a while."""
-    gitops = Changed(line=(OLD, GITOPS_COMMIT, LATER, LAST), messages={LATER: "Deploy it\n\nPilotage-Run: 8"})
+    gitops = Changed(line=(OLD, GITOPS_COMMIT, LATER, LAST), messages={LATER: f"Deploy it\n\n{TRAILER}"})
     given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
     outcome = sync.run(given, tools(argocd=FakeArgo([live(LAST)]), gitops=gitops))
     assert isinstance(outcome, Wait)

@@ -53,8 +53,19 @@ PASSING = (
     "read tcp 10.0.0.1:4000->10.0.0.2:443: read: connection reset by peer",
     "unknown error: remote: Internal API unreachable",
     'Get "https://git.example.com/x.git/info/refs": EOF',
+    "fatal: unable to access 'https://git.example.com/x.git/': Could not resolve host: git.example.com",
+    "fatal: unable to access 'https://git.example.com/x.git/': Failed to connect: Couldn't connect to server",
+    "ssh: connect to host git.example.com port 22: No route to host",
+    "Connection closed by remote host",
+    "server answered 429 Too Many Requests",
 )
 """What a Git server or a network in trouble has Argo CD say (issues of argo-cd 16532, 17609, 24744)."""
+OF_CHART = (
+    "Error: parse error at (web/templates/deployment.yaml:40): unexpected EOF",
+    "template: web/templates/x.yaml:1:2: nil pointer evaluating interface {}.timeout",
+    "Deployment.apps is invalid: livenessProbe.timeoutSeconds: Invalid value: 0",
+)
+"""What a developer has to mend, in words like those."""
 BEFORE = "2026-08-22T03:09:00Z"
 
 
@@ -65,6 +76,10 @@ BEFORE = "2026-08-22T03:09:00Z"
         ({"status.health.status": "Degraded", **OUT_OF_SYNC}, 60, "degraded"),
         ({"status.conditions": [condition("ComparisonError")]}, ERROR_GRACE, "manifests_invalid"),
         ({"status.conditions": [condition("ComparisonError", at=BEFORE)]}, ERROR_GRACE, "manifests_invalid"),
+        *(
+            ({"status.conditions": [condition("ComparisonError", words)]}, ERROR_GRACE, "manifests_invalid")
+            for words in OF_CHART
+        ),
         ({"status.conditions": [condition("InvalidSpecError")]}, ERROR_GRACE, "application_invalid"),
         ({"status.conditions": [condition("UnknownError")]}, ERROR_GRACE, "application_invalid"),
         *(
@@ -124,3 +139,20 @@ def test_a_clock_that_went_back_does_not_lengthen_the_wait():
     first = judge(application, expected(), NOW + seconds(1000))
     again = judge(application, expected(), NOW, first.memory)
     assert judge(application, expected(), NOW + seconds(60), again.memory).kind is Kind.FAILED
+
+
+def test_an_error_that_has_passed_does_not_count_with_the_next_one():
+    wrong = healthy({"status.conditions": [condition("ComparisonError")]})
+    first = judge(wrong, expected(), NOW)
+    clean = judge(healthy({"status.health.status": "Progressing"}), expected(), NOW + seconds(10), first.memory)
+    assert "what" not in clean.memory
+    again = judge(wrong, expected(), NOW + seconds(300), clean.memory)
+    assert again.kind is Kind.WAIT
+
+
+def test_an_error_does_not_count_while_another_comparison_is_on_its_way():
+    wrong = {"status.conditions": [condition("ComparisonError")]}
+    first = judge(healthy(wrong), expected(), NOW)
+    asked = healthy({**wrong, "metadata.annotations": {"argocd.argoproj.io/refresh": "normal"}})
+    assert judge(asked, expected(), NOW + seconds(60), first.memory).kind is Kind.WAIT
+    assert judge(healthy(wrong), expected(), NOW + seconds(60), first.memory).kind is Kind.FAILED
