@@ -215,13 +215,15 @@ def page(
     return load_many(connection, statement)
 
 
-_TWINS = select(runs.c.dedupe, runs.c.id).where(
-    runs.c.dedupe.in_(bindparam("texts", expanding=True)), runs.c.created_at >= bindparam("since")
+_TWINS = (
+    select(runs.c.dedupe, runs.c.id)
+    .where(runs.c.dedupe.in_(bindparam("texts", expanding=True)), runs.c.created_at >= bindparam("since"))
+    .order_by(runs.c.id)
 )
 
 
 def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) -> dict[str, int]:
-    """Find runs made since `since` for the same pushes: dedupe text -> run id."""
+    """Find the latest runs made since `since` for the same pushes: dedupe text -> run id."""
     if not dedupes:
         return {}
     return {row.dedupe: row.id for row in connection.execute(_TWINS, {"texts": list(dedupes), "since": since})}

@@ -123,6 +123,7 @@ def test_the_same_move_again_after_a_push_back_is_another_push(world: World) -> 
         [3],
         [4],
     ]
+    assert world.push(2, key="copy of the last")["runs"] == [4]
 
 
 def test_a_hook_and_its_copy_are_one_push_even_when_the_branch_has_gone_on(world: World) -> None:
