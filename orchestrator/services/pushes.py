@@ -40,6 +40,7 @@ class Pushes:
         self._known = {key: Known(run=run_id) for key, run_id in found.items()}
         self._heads = tokens.known_heads(connection, {place_of(app, change) for app, change in told})
         self._seen: dict[Place, str] = {}
+        self._told_again: set[Place] = set()
         self.fresh: list[Known] = []
 
     def take(self, app: App, change: RefChange, new: runs.NewRun, delivery: int) -> Known:
@@ -49,17 +50,22 @@ class Pushes:
         made the same move some minutes ago and has been pushed back since. Any other move is late, told twice, or
         one whose predecessors were lost: then a run for the same move counts, or that of the poll for its commit.
         """
-        moves_on = bool(change.before) and self._heads.get(place_of(app, change)) == change.before
+        place = place_of(app, change)
+        moves_on = bool(change.before) and self._heads.get(place) == change.before
         known = None if moves_on else self._known.get(new.dedupe) or self._known.get(polled_key(new))
-        if known is None:
-            known = self._known[new.dedupe] = Known(new=new, delivery=delivery)
-            self.fresh.append(known)
-        return known
+        if known is not None:
+            self._told_again.add(place)
+            return known
+        made = self._known[new.dedupe] = Known(new=new, delivery=delivery)
+        self.fresh.append(made)
+        return made
 
     def seen(self, told: Iterable[tuple[App, RefChange]]) -> None:
-        """Note where branches are after one delivery."""
-        self._seen |= {place_of(app, change): change.commit for app, change in told if change.commit}
+        """Note where branches are after one delivery; one that told of a known push again tells nothing new."""
+        moved = {place_of(app, change): change.commit for app, change in told if change.commit}
+        self._seen |= {place: commit for place, commit in moved.items() if place not in self._told_again}
         self._heads |= self._seen
+        self._told_again.clear()
 
     def remember(self, connection: Connection, at: float) -> None:
         """Write down where branches are, so that the poll does not take a push for one that was lost, nor deploys

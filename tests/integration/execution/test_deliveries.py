@@ -131,6 +131,8 @@ def test_a_hook_and_its_copy_are_one_push_even_when_the_branch_has_gone_on(world
     assert world.push(2)["runs"] == [2]
     assert world.push(3)["runs"] == [3]
     assert world.push(2, key="copy")["runs"] == [2]
+    assert world.push(3, key="copy of the next")["runs"] == [3]
+    assert world.push(4)["runs"] == [4]
 
 
 def test_a_head_that_was_read_before_a_hook_told_of_the_next_one_is_old(world: World) -> None:
