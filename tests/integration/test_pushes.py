@@ -1,0 +1,54 @@
+"""Two hooks of one repository that tell of the same pushes, each in order, in every order beside the other."""
+
+import itertools
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from orchestrator.store.schema import metadata
+from tests.support.databases import sqlite_database
+from tests.support.executing import World
+
+Move = tuple[int, int]
+"""From a commit to another one; commits are numbers."""
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    database = sqlite_database(tmp_path)
+    yield World(database, tmp_path)
+    database.dispose()
+
+
+def branches(length: int, at: int = 1) -> Iterator[tuple[Move, ...]]:
+    """List the ways of a branch over three commits, pushes back included."""
+    if not length:
+        yield ()
+    for to in sorted({1, 2, 3} - {at}) if length else ():
+        yield from (((at, to), *rest) for rest in branches(length - 1, to))
+
+
+def orders(length: int) -> Iterator[list[tuple[str, int]]]:
+    """List the ways in which two hooks can come, each telling of all moves in their order."""
+    for first in itertools.combinations(range(2 * length), length):
+        count = {"one": itertools.count(), "two": itertools.count()}
+        hooks = ["one" if place in first else "two" for place in range(2 * length)]
+        yield [(hook, next(count[hook])) for hook in hooks]
+
+
+@pytest.mark.parametrize("moves", list(branches(3)), ids=str)
+def test_no_push_is_lost_and_the_last_run_is_of_the_branchs_head(world: World, moves: tuple[Move, ...]) -> None:
+    """A push back that one hook has told of makes what the other one tells after it look new: then there are more."""
+    returns = len({1, *(to for _, to in moves)}) <= len(moves)
+    for order in orders(len(moves)):
+        with world.database.write() as connection:
+            for table in reversed(metadata.sorted_tables):
+                connection.execute(table.delete())
+        world.push(1, "begin", 0)
+        answers = [(move, world.push(moves[move][1], f"{hook}-{move}", moves[move][0])) for hook, move in order]
+        made = [move for move, answer in answers if "duplicate" not in answer]
+        assert set(made) == {0, 1, 2}, order
+        assert returns or len(made) == 3, order
+        last = max(run for _, answer in answers for run in answer["runs"])
+        assert world.run(last).commit == f"{moves[-1][1]:040x}", order
