@@ -22,7 +22,7 @@ from orchestrator.domain.secrets import secrets_in
 from orchestrator.engine.matching import Matched, Wanted, match
 from orchestrator.services import story
 from orchestrator.services.bell import Bell
-from orchestrator.services.pushes import Known, Pushes
+from orchestrator.services.pushes import LOCK, Known, Pushes
 from orchestrator.store import deliveries, runs, tallies, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
@@ -30,8 +30,6 @@ from orchestrator.store.dialect import alone
 
 MAX_BATCH = 100
 """Deliveries in one transaction."""
-INGEST = "ingest"
-"""Names the lock that is held while runs of pushes are looked for and made."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -146,7 +144,7 @@ class Ingest:
 
 def _write_batch(connection: Connection, batch: Sequence[_Item]) -> None:
     """Write a batch: known deliveries are answered from what they led to, new ones are recorded and queued."""
-    alone(connection, INGEST)
+    alone(connection, LOCK)
     known = _answer_known(connection, [item for item in batch if item.parsed is not None])
     fresh: dict[tuple[str, str], _Item] = {}
     for item in batch:

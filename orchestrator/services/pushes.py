@@ -10,6 +10,8 @@ from orchestrator.domain.refs import repo_key
 from orchestrator.store import runs, tokens
 from orchestrator.store.database import Connection
 
+LOCK = "pushes"
+"""Names the lock that is held while runs of pushes are looked for and made."""
 TWIN_WINDOW = 600.0
 """Seconds within which the same move of the same ref is one push, however many hooks tell of it."""
 
@@ -38,7 +40,8 @@ class Pushes:
         keys = {key for new in news for key in (new.dedupe, polled_key(new))}
         found = runs.recent_twin(connection, sorted(keys), at - TWIN_WINDOW)
         self._known = {key: Known(run=run_id) for key, run_id in found.items()}
-        self._heads = tokens.known_heads(connection, {place_of(app, change) for app, change in told})
+        places = {place_of(app, change) for app, change in told}
+        self._heads = {one: head[0] for one in places if (head := tokens.known_head(connection, *one)) is not None}
         self._seen: dict[Place, str] = {}
         self._told_again: set[Place] = set()
         self.fresh: list[Known] = []

@@ -9,8 +9,7 @@ from orchestrator.domain.runs import Trigger
 from orchestrator.engine.facts import LeaseExpired
 from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger, story
-from orchestrator.services.ingest import INGEST
-from orchestrator.services.pushes import polled_key
+from orchestrator.services.pushes import LOCK, polled_key
 from orchestrator.store import claims, runs, tallies, tokens, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
@@ -88,7 +87,7 @@ class Reconcile:
         ref = f"refs/heads/{branch}"
         repo = repo_key(app.source.url)
         with self._database.write() as connection:
-            alone(connection, INGEST)  # else a push whose hook is being written down right now is taken for lost
+            alone(connection, LOCK)  # else a push whose hook is being written down right now is taken for lost
             known = tokens.known_head(connection, repo, ref)
             if known is not None and (known[0] == commit or known[1] > (now if read_at is None else read_at)):
                 return []

@@ -1,6 +1,6 @@
 """API tokens (hashed), answers kept for Idempotency-Key, heads of watched branches, and processes alive."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
@@ -66,20 +66,15 @@ def settle_key(connection: Connection, key: str, status: int, answer: Mapping[st
     connection.execute(update(idempotency).where(where).values(status=status, answer=dict(answer)))
 
 
+_HEAD = select(heads.c.commit, heads.c.seen_at).where(
+    heads.c.repo == bindparam("of_repo"), heads.c.ref == bindparam("of_ref")
+)
+
+
 def known_head(connection: Connection, repo: str, ref: str) -> tuple[str, float] | None:
     """Return the commit at which a watched ref was last seen, and when."""
-    where = (heads.c.repo == repo) & (heads.c.ref == ref)
-    row = connection.execute(select(heads.c.commit, heads.c.seen_at).where(where)).one_or_none()
+    row = connection.execute(_HEAD, {"of_repo": repo, "of_ref": ref}).one_or_none()
     return None if row is None else (row.commit, row.seen_at)
-
-
-_HEAD = select(heads.c.commit).where(heads.c.repo == bindparam("of_repo"), heads.c.ref == bindparam("of_ref"))
-
-
-def known_heads(connection: Connection, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], str]:
-    """Return the commits at which refs were last seen: (repository, ref) -> commit."""
-    found = {(repo, ref): connection.execute(_HEAD, {"of_repo": repo, "of_ref": ref}) for repo, ref in places}
-    return {place: commit for place, rows in found.items() if (commit := rows.scalar_one_or_none()) is not None}
 
 
 def set_head(connection: Connection, repo: str, ref: str, commit: str, at: float) -> None:

@@ -73,8 +73,8 @@ def _one_commit_a_run(story: Story) -> Iterator[str]:
     for number, run in story.runs.items():
         if made[number] > 1:
             yield f"{made[number]} GitOps commits of run {number}"
-        unproven = run["state"] == "succeeded" and stage_of(run, "commit")["reason"] != "already_committed"
-        if unproven and not made[number]:
+        landed = run["state"] == "succeeded" and stage_of(run, "commit")["reason"] != "already_committed"
+        if landed and not made[number]:
             yield f"run {number} succeeded without a GitOps commit: {summary(run)}"
 
 
