@@ -1,7 +1,7 @@
 # Everything that a person or a build server does with this repository. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit contract integration coverage lint docs demo bench lock clean test-compose storm
+.PHONY: help setup test unit contract integration real coverage lint docs demo bench lock clean test-compose storm
 MAKEFLAGS += --no-print-directory
 # The tests start hundreds of processes: each would compile everything anew where an environment forbids the cache.
 unexport PYTHONDONTWRITEBYTECODE
@@ -9,6 +9,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 WORKERS ?= 2
+TABLES := tests/contract tests/files
+REAL := tests/integration tests/e2e
 # Pure rules: every branch of them is tested.
 PURE := orchestrator/domain/*,orchestrator/engine/*,workers/gitops/*,webhooks/forges/*
 
@@ -18,21 +20,21 @@ help: ## list the targets
 setup: ## make .venv from the lock; on Debian as root also install what the tests use
 	@.ci/setup
 
-test: setup ## run everything: tests, then the checks of the code
-	$(MAKE) lint
-	$(MAKE) unit COVERAGE='--cov --cov-report='
-	$(MAKE) contract COVERAGE='--cov --cov-append --cov-report='
-	$(MAKE) integration COVERAGE='--cov --cov-append --cov-report='
+test: setup ## run everything: the checks of the code beside the fast tests, then all other tests
+	$(MAKE) -j2 --output-sync=target lint unit COVERAGE='--cov --cov-report='
+	$(MAKE) real REAL='$(TABLES) $(REAL)' COVERAGE='--cov --cov-append --cov-report='
 	$(MAKE) coverage
 
-unit: setup ## run the fast tests: no Docker, no network
-	$(PYTEST) -n $(WORKERS) $(COVERAGE) tests/unit
+unit: setup ## run the fast tests: no Docker, no socket
+	$(PYTEST) $(COVERAGE) tests/unit
 
 contract: setup ## run the tests over the tables of forges, notifiers, stages, and of the files that ship
-	$(PYTEST) -n $(WORKERS) $(COVERAGE) tests/contract tests/files
+	$(PYTEST) -n $(WORKERS) $(TABLES)
 
-integration: setup ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
-	$(PY) .ci/with_engine.py $(PYTEST) -n $(WORKERS) --dist loadfile $(COVERAGE) tests/integration tests/e2e
+integration: setup real ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
+
+real:
+	$(PY) .ci/with_engine.py $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(COVERAGE) $(REAL)
 
 test-compose: setup ## run docker-compose.yml for real, with Compose 1 and 2 (as root on Debian)
 	$(PY) .ci/with_compose.py $(PYTEST) -p no:randomly tests/compose tests/files/compose

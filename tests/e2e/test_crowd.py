@@ -13,6 +13,8 @@ from tests.support.engine import require_engine
 from tests.support.waiting import until
 from tests.support.whole_loop import FINAL, Json, Loop, succeeded, summary, whole_loop
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["postgres_url"]
 
 CROWD = tuple(f"p{number:02}" for number in range(50))

@@ -11,6 +11,8 @@ from tests.support.prometheus import Prometheus, prometheus
 from tests.support.waiting import until
 from tests.support.whole_loop import Loop, succeeded
 
+pytestmark = pytest.mark.slow
+
 PLACE = f'app="{samples.APP}",env="watched"'
 RANGE = {"app": samples.APP, "env": "watched", "__range": "10m", "__rate_interval": "1m"}
 

@@ -18,6 +18,8 @@ from tests.support.separate import COMMANDS, Separate, separate
 from tests.support.waiting import until
 from tests.support.whole_loop import FINAL, Json, gitops_commits, remove_images, stage_of, succeeded
 
+pytestmark = pytest.mark.slow
+
 __all__ = ["postgres_url"]
 
 

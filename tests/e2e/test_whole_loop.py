@@ -4,6 +4,8 @@ import base64
 import json
 from collections.abc import Callable
 
+import pytest
+
 from orchestrator.sandbox import samples
 from orchestrator.sandbox.faults import HttpFault
 from orchestrator.sandbox.forge_hooks import HookFault
@@ -11,6 +13,8 @@ from orchestrator.sandbox.githttp import Fault
 from orchestrator.sandbox.platform import GITOPS, ROBOT_SECRET, SOURCE
 from tests.support.waiting import until
 from tests.support.whole_loop import KOREAN_BRANCH, Loop, containers, stage_of, succeeded
+
+pytestmark = pytest.mark.slow
 
 Event = tuple[int, str]
 

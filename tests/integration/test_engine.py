@@ -17,7 +17,7 @@ from tests.support.registry import Running, real_registry
 from workers.clients.docker import Engine
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
 BASE = 'FROM scratch\nCOPY bin/busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\nENV PATH=/bin\n'
 BUILDERS = ("buildkit", "classic")

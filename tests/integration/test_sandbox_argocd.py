@@ -23,7 +23,7 @@ from workers.clients.argocd import ArgoClient
 from workers.gitops.readiness import Expected, Kind, Verdict, judge
 from workers.gitops.tracking import tracks
 
-pytestmark = pytest.mark.engine
+pytestmark = [pytest.mark.engine, pytest.mark.slow]
 Json = dict[str, Any]
 SERVE = '["/bin/busybox", "httpd", "-f", "-p", "8080", "-h", "/www"]'
 CRASH = '["/bin/busybox", "sh", "-c", "echo no database; exit 3"]'

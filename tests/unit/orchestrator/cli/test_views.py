@@ -1,17 +1,12 @@
 """How a run looks while it is watched."""
 
 import io
-import threading
-from typing import Any
 
 import pytest
 
-from orchestrator.cli.api import Api
-from orchestrator.cli.errors import Code
 from orchestrator.cli.feed import parse
 from orchestrator.cli.views import Live, Plain, Silent, view_for
-from orchestrator.cli.watching import Watch, watch
-from tests.support.fake_api import fake_api, run, sse, stage
+from tests.support.fake_api import run, stage
 
 
 class Terminal(io.StringIO):
@@ -104,22 +99,6 @@ def test_a_pipe_hears_of_the_run_what_no_stage_says(capsys: pytest.CaptureFixtur
 
     said = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
     assert said == ["run 42 waiting (on_hold): Held.", "run 42 succeeded"]
-
-
-def test_a_silent_pipe_hears_a_sign_of_life(capsys: pytest.CaptureFixture[str]) -> None:
-    beaten = threading.Event()
-    going = run(stages=[stage("build", "succeeded"), stage("health", "waiting", started_at="2026-11-24T03:11:14Z")])
-
-    def stream() -> Any:
-        beaten.wait(0.5)
-        yield sse("state", run(ending="succeeded"))
-
-    with fake_api(runs={42: going}, streams=[stream]) as api:
-        assert watch(Api(api.url), 42, Watch(heartbeat=0.15)) is Code.SUCCEEDED
-
-    beats = [line for line in capsys.readouterr().out.splitlines() if " still " in line]
-    assert beats
-    assert beats[0].split(" ", 1)[1].startswith("still health waiting for ")
 
 
 def test_events_are_read_off_a_stream() -> None:

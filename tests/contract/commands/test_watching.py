@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
+from orchestrator.cli.api import Api
+from orchestrator.cli.errors import Code
+from orchestrator.cli.watching import Watch, watch
 from tests.support.commands import RUN_URL, Pilotage
-from tests.support.fake_api import FakeApi, log_line, run, sse, stage
+from tests.support.fake_api import FakeApi, fake_api, log_line, run, sse, stage
 from tests.support.waiting import until
 
 
@@ -139,3 +142,19 @@ def test_a_server_without_free_streams_is_asked_for_the_state_instead(pilotage: 
     api.runs = Changing()
 
     assert pilotage("run", "watch", "42", "--url", api.url).code == 0
+
+
+def test_a_silent_pipe_hears_a_sign_of_life(capsys: pytest.CaptureFixture[str]) -> None:
+    beaten = threading.Event()
+    going = run(stages=[stage("build", "succeeded"), stage("health", "waiting", started_at="2026-11-24T03:11:14Z")])
+
+    def stream() -> Any:
+        beaten.wait(0.5)
+        yield sse("state", run(ending="succeeded"))
+
+    with fake_api(runs={42: going}, streams=[stream]) as api:
+        assert watch(Api(api.url), 42, Watch(heartbeat=0.15)) is Code.SUCCEEDED
+
+    beats = [line for line in capsys.readouterr().out.splitlines() if " still " in line]
+    assert beats
+    assert beats[0].split(" ", 1)[1].startswith("still health waiting for ")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from orchestrator.cli import command, sandbox
+from orchestrator.cli.errors import CliError, Code
 from orchestrator.sandbox.door import Door
 
 
@@ -74,3 +76,14 @@ def test_a_stopped_door_takes_nobody(room: socketserver.ThreadingTCPServer) -> N
 
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection(("127.0.0.1", port), 10)
+
+
+def test_a_door_to_nowhere_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "LOOK", 0.01)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+
+    with pytest.raises(CliError, match=f"::1:{port} cannot be reached") as caught:
+        command().main(args=["sandbox", "door", str(port), "::1"], standalone_mode=False)
+    assert caught.value.code is Code.UNREACHABLE

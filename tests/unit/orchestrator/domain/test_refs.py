@@ -1,0 +1,121 @@
+"""Names of commits, refs, repositories and images."""
+
+import hashlib
+
+import pytest
+
+from orchestrator.domain.refs import (
+    RefKind,
+    image_tag,
+    is_image_path,
+    is_image_tag,
+    is_safe_ref_name,
+    is_sha,
+    is_zero,
+    ref_matches,
+    repo_key,
+    split_ref,
+)
+
+COMMIT = "0123456789" * 4
+
+
+@pytest.mark.parametrize(
+    ("text", "sha", "zero"),
+    [
+        (COMMIT, True, False),
+        ("0" * 40, True, True),
+        ("0" * 64, True, True),
+        ("A" * 40, False, False),
+        ("0" * 41, False, False),
+        (COMMIT + "\n", False, False),
+        ("", False, False),
+    ],
+)
+def test_a_full_object_id_is_told_from_anything_else(text: str, sha: bool, zero: bool) -> None:
+    assert (is_sha(text), is_zero(text)) == (sha, zero)
+
+
+@pytest.mark.parametrize(
+    ("ref", "parts"),
+    [
+        ("refs/heads/feature/메뉴", (RefKind.BRANCH, "feature/메뉴")),
+        ("refs/tags/v1", (RefKind.TAG, "v1")),
+        ("refs/heads/", None),
+        ("refs/pull/1/head", None),
+        ("main", None),
+    ],
+)
+def test_a_ref_is_a_branch_or_a_tag_or_neither(ref: str, parts: tuple[RefKind, str] | None) -> None:
+    assert split_ref(ref) == parts
+
+
+@pytest.mark.parametrize(
+    ("name", "safe"),
+    [
+        ("feature/메뉴", True),
+        ("x" * 200, True),
+        ("--upload-pack=x", False),
+        ("../../x", False),
+        ("a..b", False),
+        ("@", False),
+        ("a b", False),
+        ("", False),
+        ("a/", False),
+        ("x" * 1000, False),
+    ],
+)
+def test_only_names_that_git_creates_are_safe(name: str, safe: bool) -> None:
+    assert is_safe_ref_name(name) is safe
+
+
+@pytest.mark.parametrize(
+    ("rule", "name", "matches"),
+    [("main", "main", True), ("release/*", "release/1", True), ("main", "Main", False), ("v[0-9]", "v[0-9]", True)],
+)
+def test_a_rule_is_a_name_or_a_pattern(rule: str, name: str, matches: bool) -> None:
+    assert ref_matches(rule, name) is matches
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://git.example.com/acme/web.git",
+        "https://user@Git.Example.com/acme/web/",
+        "git@git.example.com:acme/web.git",
+        "ssh://git@git.example.com/acme/web",
+    ],
+)
+def test_all_addresses_of_a_repository_have_one_key(url: str) -> None:
+    assert repo_key(url) == "git.example.com/acme/web"
+
+
+def test_an_image_is_named_after_its_commit_and_what_else_went_into_it() -> None:
+    others = hashlib.sha256(b"--target=web").hexdigest()[:8]
+
+    assert image_tag(COMMIT) == "sha-012345678901"
+    assert image_tag(COMMIT, "--target=web") == f"sha-012345678901-{others}"
+    assert is_image_tag(image_tag(COMMIT, "--target=web"))
+
+
+@pytest.mark.parametrize(
+    ("tag", "fits"), [("1.2", True), ("_x", True), ("x" * 128, True), ("x" * 129, False), ("-x", False), ("", False)]
+)
+def test_a_tag_follows_the_registrys_rule(tag: str, fits: bool) -> None:
+    assert is_image_tag(tag) is fits
+
+
+@pytest.mark.parametrize(
+    ("path", "fits"),
+    [
+        ("plate/plate-web", True),
+        ("a__b/c.d--e", True),
+        ("Plate/web", False),
+        ("plate//web", False),
+        ("a_-b", False),
+        ("/".join(["a" * 63] * 4), True),
+        ("a" * 256, False),
+    ],
+)
+def test_an_image_path_follows_the_registrys_rule(path: str, fits: bool) -> None:
+    assert is_image_path(path) is fits

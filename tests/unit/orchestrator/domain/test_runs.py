@@ -1,0 +1,19 @@
+"""What a run knows of its stages."""
+
+from dataclasses import replace
+
+from orchestrator.domain.runs import StageName, StageState
+from tests.support.factories import make_run
+
+
+def test_the_current_stage_is_the_first_that_is_not_over() -> None:
+    assert make_run(at=StageName.COMMIT).current == make_run(at=StageName.COMMIT).stage(StageName.COMMIT)
+    assert make_run(at=StageName.HEALTH, at_state=StageState.SUCCEEDED).current is None
+
+
+def test_a_later_stages_word_counts() -> None:
+    run = make_run()
+    told = {StageName.BUILD: {"image": "a", "digest": "built"}, StageName.PUSH: {"digest": "pushed"}}
+    stages = tuple(replace(stage, outputs=told.get(stage.name, {})) for stage in run.stages)
+
+    assert replace(run, stages=stages).outputs == {"image": "a", "digest": "pushed"}
