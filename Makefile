@@ -21,8 +21,9 @@ setup: ## make .venv from the lock; on Debian as root also install what the test
 	@.ci/setup
 
 test: setup ## run everything: the checks of the code beside the fast tests, then all other tests
-	$(MAKE) -j2 --output-sync=target lint unit COVERAGE='--cov --cov-report='
-	$(MAKE) real REAL='$(TABLES) $(REAL)' COVERAGE='--cov --cov-append --cov-report='
+	$(PY) -m coverage erase
+	$(MAKE) -j2 --output-sync=target lint unit COVERAGE='-p tests.support.branches'
+	$(MAKE) real REAL='$(TABLES) $(REAL)' COVERAGE='-p tests.support.branches'
 	$(MAKE) coverage
 
 unit: setup ## run the fast tests: no Docker, no socket
@@ -43,6 +44,7 @@ storm: setup ## kill processes at random while developers push, and count (STORM
 	STORM_SECONDS=$${STORM_SECONDS:-120} $(PY) .ci/with_engine.py $(PYTEST) -s -p no:randomly tests/storm
 
 coverage:
+	$(PY) -m coverage combine -q
 	$(PY) -m coverage report --include='$(PURE)' --fail-under=100 --skip-covered --show-missing
 
 lint: setup ## check style, types and the direction of imports

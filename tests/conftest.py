@@ -2,27 +2,12 @@
 
 import gc
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import structlog
 from _pytest import runner
 
 from tests.support import journals
-
-PURE = (
-    "unit/orchestrator/domain",
-    "unit/orchestrator/engine",
-    "unit/webhooks",
-    "unit/workers/gitops",
-    "contract/test_argocd_verdicts.py",
-    "contract/test_bad_deliveries.py",
-    "contract/test_forges.py",
-    "integration/landing",
-    "integration/test_plans.py",
-)
-"""Tests of the pure rules, whose branches are counted. To count makes any test slower by half."""
-_HERE = Path(__file__).parent
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,35 +24,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: item.path not in slow)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Spare the tests the collections of what pytest holds to the end, and the counting where none is wanted."""
+def pytest_collection_finish() -> None:
+    """Spare the tests the collections of what pytest holds to the end."""
     gc.collect()
     gc.freeze()
-    _count_branches(session.config, False)
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Count branches while a test of the pure rules runs."""
-    counted = any(item.path.is_relative_to(_HERE / one) for one in PURE)
-    if counted:
-        _count_branches(item.config, True)
-    try:
-        return (yield)
-    finally:
-        if counted:
-            _count_branches(item.config, False)
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Leave the counting to its plugin as it was."""
-    _count_branches(session.config, True)
-
-
-def _count_branches(config: pytest.Config, wanted: bool) -> None:
-    counter = getattr(config.pluginmanager.getplugin("_cov"), "cov_controller", None)
-    if counter is not None:
-        (counter.resume if wanted else counter.pause)()
 
 
 @pytest.fixture(autouse=True)
