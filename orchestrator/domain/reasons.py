@@ -49,6 +49,7 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     SUPERSEDED = "superseded"
     OLDER_COMMIT = "older_commit"
+    REWRITTEN = "rewritten"
     # bad ends, source and build
     CONFIG_INVALID = "config_invalid"
     APP_REMOVED = "app_removed"
@@ -175,6 +176,7 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.CANCELLED: _nobody("A person cancelled the run."),
     R.SUPERSEDED: _nobody("A newer run took its place."),
     R.OLDER_COMMIT: _nobody("A newer commit is already deployed; an older one never replaces it."),
+    R.REWRITTEN: _nobody("The branch was rewritten after this push; the commit is not in it any more."),
     R.CONFIG_INVALID: _operator("The configuration is not valid.", "Run `pilotage config check`."),
     R.APP_REMOVED: _operator(
         "The app or environment is no longer in the configuration.", "Restore it or start a new run."

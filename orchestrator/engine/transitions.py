@@ -37,7 +37,7 @@ from orchestrator.engine.policy import POLICIES, Policy
 
 _LIFTED = ("commit", "image", "digest", "title", "author", "ref")
 """Outputs of stages that are facts about the run itself."""
-_ENDED_BY_OTHERS = frozenset({Reason.OLDER_COMMIT, Reason.SUPERSEDED})
+_ENDED_BY_OTHERS = frozenset({Reason.OLDER_COMMIT, Reason.REWRITTEN, Reason.SUPERSEDED})
 """Reasons of a stage that end the run without anything having gone wrong."""
 _SKIPS = frozenset({Reason.NOT_CONFIGURED, Reason.NOT_NEEDED})
 

@@ -10,7 +10,7 @@ from orchestrator.store.database import Connection
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.tallies import Counts
 
-_BY_OTHERS = frozenset({Reason.SUPERSEDED, Reason.OLDER_COMMIT})
+_BY_OTHERS = frozenset({Reason.SUPERSEDED, Reason.OLDER_COMMIT, Reason.REWRITTEN})
 
 
 def count(connection: Connection, before: Run, run: Run) -> None:

@@ -26,7 +26,7 @@ MOST_PUSHES = 20
 def crowd(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     require_engine()
     folder = tmp_path_factory.mktemp("crowd")
-    environments = dict.fromkeys(("stg", "stream", "order", *CROWD), 1)
+    environments = dict.fromkeys(("stg", "stream", "order", "forced", *CROWD), 1)
     if request.param == "sqlite":
         with whole_loop(folder, environments, runtime="none") as running:
             yield running
@@ -97,4 +97,17 @@ def test_an_older_push_that_arrives_late_does_not_go_back(crowd: Loop) -> None:
     succeeded(crowd.end(crowd.run_of(newer, "order")))
     late = crowd.end(crowd.run_of(older, "order"))
     assert (late["state"], late["reason"]) == ("cancelled", "older_commit")
+    assert not crowd.gitops_commits(late["id"])
+
+
+def test_a_push_that_was_forced_away_does_not_come_back_with_its_late_hook(crowd: Loop) -> None:
+    forge = crowd.platform.forge
+    forge.settle()
+    gone, stays = crowd.push(branch="work/gone"), crowd.push(branch="work/stays")
+    forge.fault(HookFault(delay=3.0))
+    forge.push_refs(SOURCE, {"refs/heads/deploy/forced": gone})
+    forge.push_refs(SOURCE, {"refs/heads/deploy/forced": stays}, force=True)
+    succeeded(crowd.end(crowd.run_of(stays, "forced")))
+    late = crowd.end(crowd.run_of(gone, "forced"))
+    assert (late["state"], late["reason"]) == ("cancelled", "rewritten")
     assert not crowd.gitops_commits(late["id"])

@@ -23,11 +23,12 @@ VALUES = b"image:\n  repository: x\n  tag: old  # ours\n"
 
 @dataclass
 class FakeMirror:
-    """A repository with a few commits in a line, oldest first, and files."""
+    """A repository with a few commits in a line, oldest first, commits that were forced out of it, and files."""
 
     line: tuple[str, ...] = (COMMIT,)
     files: Mapping[str, bytes] = field(default_factory=dict)
     head: str = HEAD
+    parted: tuple[str, ...] = ()
     messages: Mapping[str, str] = field(default_factory=dict)
     error: PilotageError | None = None
     fetched: list[str] = field(default_factory=list)
@@ -42,11 +43,12 @@ class FakeMirror:
         self._trouble()
         return self.line[-1]
 
-    def fetch_commit(self, commit: str, ref: str = "", **_: Any) -> None:
+    def fetch_commit(self, commit: str, ref: str = "", **_: Any) -> str:
         self._trouble()
-        if commit not in self.line:
+        if commit not in (*self.line, *self.parted):
             raise Refused(Reason.COMMIT_NOT_FOUND, commit)
         self.fetched.append(commit)
+        return self.line[-1]
 
     def fetch_branch(self, branch: str, **_: Any) -> str:
         self._trouble()
@@ -62,6 +64,8 @@ class FakeMirror:
         return self.files.get(path)
 
     def is_ancestor(self, older: str, newer: str) -> bool | None:
+        if older in self.parted or newer in self.parted:
+            return older == newer
         if older not in self.line or newer not in self.line:
             return None
         return self.line.index(older) <= self.line.index(newer)

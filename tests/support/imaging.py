@@ -151,8 +151,9 @@ class FakeSource:
     files: dict[str, bytes] = field(default_factory=lambda: {"Dockerfile": b"FROM scratch\n"})
     left_out: list[str] = field(default_factory=list)
 
-    def fetch_commit(self, commit: str, ref: str = "", **_: Any) -> None:
+    def fetch_commit(self, commit: str, ref: str = "", **_: Any) -> str:
         assert (commit, ref) == (COMMIT, "refs/heads/main")
+        return commit
 
     @contextmanager
     def snapshot(self, commit: str, context: str, *, timeout: float) -> Iterator["FakeSnapshot"]:

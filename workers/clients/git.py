@@ -135,8 +135,10 @@ class Mirror(KeptCopy):
         new: bool = False,
         timeout: float = FETCH_TIMEOUT,
         checkpoint: Checkpoint = unchecked,
-    ) -> None:
-        """Make exactly this commit available, with its files and history.
+    ) -> str:
+        """Make exactly this commit available, with its files and history; return where the branch `ref` was seen.
+
+        "": nobody looked, for the commit was here, or `ref` is no branch that is there.
 
         :param ref: full ref (or branch name) that had it, tried first; it may have moved or gone since.
         :param new: it was just pushed, so that it pays not to look here first.
@@ -147,7 +149,8 @@ class Mirror(KeptCopy):
         if ref:
             self._check_ref(ref if ref.startswith("refs/") else f"refs/heads/{ref}")
         if new or not self.has(commit):
-            self._alone(lambda: self._find(commit, ref, timeout, checkpoint), timeout, checkpoint)
+            return self._alone(lambda: self._find(commit, ref, timeout, checkpoint), timeout, checkpoint)
+        return ""
 
     def push(self, commit: str, branch: str, *, onto: str, timeout: float = PUSH_TIMEOUT) -> PushAnswer:
         """Push exactly this commit to a branch, never with force, and return what the server said.
@@ -186,8 +189,8 @@ class Mirror(KeptCopy):
 
     # how the remote is asked
 
-    def _find(self, commit: str, ref: str, timeout: float, checkpoint: Checkpoint) -> None:
-        """Fetch the ref, then the commit itself, then everything, until the commit is here."""
+    def _find(self, commit: str, ref: str, timeout: float, checkpoint: Checkpoint) -> str:
+        """Fetch the ref, then the commit itself, then everything, until it is here; return the head of the branch."""
         name = ref if ref.startswith("refs/") or not ref else f"refs/heads/{ref}"
         deadline = time.monotonic() + timeout
         own = _own_ref("ref", name)
@@ -195,14 +198,16 @@ class Mirror(KeptCopy):
         ways = [([f"+{name}:{own}"], tip)] if name else []
         ways.append(([f"+{commit}:{_own_ref('commit', commit)}"], ""))
         ways.append((["+refs/heads/*:refs/pilotage/all/heads/*", "+refs/tags/*:refs/pilotage/all/tags/*"], ""))
+        head = ""
         for specs, read in ways:
             checkpoint()
             with suppress(Missing):
+                head = self._fetch(specs, deadline - time.monotonic(), checkpoint, read) or head
                 # what a fetch ends at is complete, it looks itself; what is below need not be
-                if self._fetch(specs, deadline - time.monotonic(), checkpoint, read) == commit:
-                    return
+                if head == commit:
+                    return head
             if self.has(commit):
-                return
+                return head
         raise Missing(self.reasons.missing, f"{self.where}: commit {commit} is not on the remote")
 
     def _fetch(self, specs: Sequence[str], timeout: float, checkpoint: Checkpoint, read: str = "") -> str:

@@ -12,6 +12,7 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import image_tag, is_image_tag
 from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger
+from workers.clients.git import Mirror
 from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import tracks
 from workers.stages.order import Order, Tools
@@ -34,6 +35,8 @@ def run(order: Order, tools: Tools) -> Outcome:
     outputs: dict[str, Any] = {}
     for done in waiting:
         outputs.update(done.result())
+    if outputs.pop("rewritten", False):
+        return Fail(reason=Reason.REWRITTEN, detail=f"{order.run.ref} has parted from it", outputs=outputs)
     newer = outputs.pop("newer", None)
     if newer is not None:
         return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {newer} has a newer commit", outputs=outputs)
@@ -51,7 +54,7 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
     if order.prebuilt:
         return {"image": image_of(order, commit)}
     new = run.trigger in _NEWS and run.attempt == 1
-    mirror.fetch_commit(commit, run.ref, new=new, checkpoint=tools.checkpoint)
+    head = mirror.fetch_commit(commit, run.ref, new=new, checkpoint=tools.checkpoint)
     info = mirror.commit_info(commit)
     tools.log(f"source {commit[:12]} {info.subject}")
     found = {
@@ -60,7 +63,18 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
         "author": info.author_name[:200],
         "commit_date": info.date,
     }
+    if new and _is_rewritten(mirror, commit, head):
+        return found | {"rewritten": True}
     return found | _ordered(order, tools, commit) | {"image": image_of(order, commit)}
+
+
+def _is_rewritten(mirror: Mirror, commit: str, head: str) -> bool:
+    """Tell whether a branch has parted from a commit that was pushed to it: it was forced to another history since.
+
+    A head below the commit is no sign of that: the copies of a forge's servers lag behind each other.
+    """
+    apart = head not in ("", commit) and mirror.is_ancestor(commit, head) is False
+    return apart and mirror.is_ancestor(head, commit) is False
 
 
 def _ordered(order: Order, tools: Tools, commit: str) -> dict[str, Any]:

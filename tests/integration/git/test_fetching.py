@@ -81,6 +81,19 @@ def test_a_commit_comes_by_its_ref(server: Forge, mirror: Mirror) -> None:
     assert mirror.read(commit, "README.md") == b"hello\n"
 
 
+@pytest.mark.parametrize("ref", ["refs/heads/main", "main"])
+def test_where_its_branch_is_by_now_is_told_with_it(server: Forge, mirror: Mirror, ref: str) -> None:
+    commit = server.head()
+    head = server.commit({"README.md": "newer\n"})
+    assert mirror.fetch_commit(commit, ref) == head
+    assert mirror.fetch_commit(commit, ref) == ""
+    assert mirror.fetch_commit(commit, ref, new=True) == head
+
+
+def test_a_branch_that_is_gone_is_nowhere(server: Forge, mirror: Mirror) -> None:
+    assert mirror.fetch_commit(server.head(), "refs/heads/gone") == ""
+
+
 def test_a_commit_that_is_here_is_not_asked_for_again(server: Forge, mirror: Mirror) -> None:
     mirror.fetch_commit(server.head(), "main")
     server.app.requests.clear()

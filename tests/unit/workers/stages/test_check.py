@@ -106,6 +106,22 @@ def test_waiting_runs_of_older_commits_are_overtaken_and_others_not() -> None:
     assert done(outcome).outputs["obsolete"] == [3, 6]
 
 
+def test_a_push_whose_branch_was_rewritten_since_is_not_deployed() -> None:
+    source = FakeMirror(line=(OLD, NEW), parted=(COMMIT,))
+    outcome = check.run(order(CHECK, ref="refs/heads/main"), tools(source=source))
+    assert isinstance(outcome, Fail)
+    assert (outcome.reason, outcome.detail) == (Reason.REWRITTEN, "refs/heads/main has parted from it")
+
+
+def test_a_person_may_deploy_a_commit_that_the_branch_has_lost() -> None:
+    source = FakeMirror(line=(OLD, NEW), parted=(COMMIT,))
+    assert isinstance(check.run(order(CHECK, trigger=Trigger.MANUAL), tools(source=source)), Done)
+
+
+def test_a_branch_that_has_gone_on_since_is_no_reason() -> None:
+    assert isinstance(check.run(order(CHECK, commit=OLD), tools(source=FakeMirror(line=(OLD, NEW)))), Done)
+
+
 def test_a_digest_beside_the_tag_is_warned_about_because_it_would_win() -> None:
     raw = b"image:\n  tag: old\n  digest: sha256:00\n"
     lines: list[str] = []
