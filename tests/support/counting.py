@@ -3,12 +3,15 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from tests.support.whole_loop import FINAL, Json, stage_of, summary
 
 PUSHED = ("push", "poll")
 """Triggers of a run that a push leads to, whoever told of it."""
+FOLLOWS = "promotion"
+"""The trigger of a run that another run's success leads to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,6 +21,8 @@ class Story:
     ``runs``: as the API shows them, by id. ``commits``: the run of each GitOps commit, oldest first. ``pushed``: the
     commits of each environment's branch, oldest first. ``started``: idempotency key to run id, of manual runs.
     ``foreign_lost``: commits of others to the GitOps repository that are not in it any more.
+    ``held``: from when to when (seconds since 1970) nothing may have been committed to an environment.
+    ``disordered``: environments to which people bring older commits back.
     ``answers``: what accepted deliveries were answered. ``told``: run id and first line of each message in the chat.
     """
 
@@ -26,6 +31,8 @@ class Story:
     pushed: Mapping[str, Sequence[str]]
     started: Mapping[str, int]
     foreign_lost: Sequence[str]
+    held: Mapping[str, Sequence[tuple[float, float]]]
+    disordered: Sequence[str]
     answers: Sequence[Mapping[str, Any]]
     told: Sequence[tuple[int, str]]
 
@@ -44,7 +51,7 @@ def _over(story: Story) -> Iterator[str]:
 def _nothing_lost(story: Story) -> Iterator[str]:
     """Every run that was promised is there; Pilotage promises with its answer."""
     for answer in story.answers:
-        if not answer["runs"] or not story.runs.keys() >= set(answer["runs"]):
+        if not answer.get("runs") or not story.runs.keys() >= set(answer["runs"]):
             yield f"a delivery was answered {answer}"
     for key, number in story.started.items():
         if number not in story.runs:
@@ -63,7 +70,7 @@ def _one_run_a_push(story: Story) -> Iterator[str]:
         if len(several) > 1:
             told = "; ".join(f"{run['id']} by {run['trigger']} {summary(run)}" for run in several)
             yield f"several runs of {commit} in {environment}: {told}"
-    manual = [number for number, run in story.runs.items() if run["trigger"] not in PUSHED]
+    manual = [number for number, run in story.runs.items() if run["trigger"] not in (*PUSHED, FOLLOWS)]
     if sorted(manual) != sorted(story.started.values()):
         yield f"manual runs {manual}, started were {sorted(story.started.values())}"
 
@@ -73,9 +80,11 @@ def _one_commit_a_run(story: Story) -> Iterator[str]:
     for number, run in story.runs.items():
         if made[number] > 1:
             yield f"{made[number]} GitOps commits of run {number}"
-        landed = run["state"] == "succeeded" and stage_of(run, "commit")["reason"] != "already_committed"
-        if landed and not made[number]:
-            yield f"run {number} succeeded without a GitOps commit: {summary(run)}"
+        stage = stage_of(run, "commit")
+        if made[number] and stage["state"] != "succeeded":
+            yield f"a GitOps commit was made for run {number}, which does not know: {summary(run)}"
+        if stage["state"] == "succeeded" and stage["reason"] != "already_committed" and not made[number]:
+            yield f"run {number} is committed without a GitOps commit: {summary(run)}"
 
 
 def _never_an_older_commit(story: Story) -> Iterator[str]:
@@ -83,6 +92,8 @@ def _never_an_older_commit(story: Story) -> Iterator[str]:
     for number in story.commits:
         run = story.runs[number]
         environment = run["environment"]
+        if environment in story.disordered:
+            continue
         place = story.pushed[environment].index(run["commit"])
         if place < last[environment]:
             yield f"run {number} put commit {place} over commit {last[environment]} of {environment}"
@@ -94,6 +105,15 @@ def _the_newest_is_there(story: Story) -> Iterator[str]:
     for environment, commits in story.pushed.items():
         if commits and newest.get(environment) != commits[-1]:
             yield f"{environment} has {newest.get(environment)} and not {commits[-1]}"
+
+
+def _nothing_while_held(story: Story) -> Iterator[str]:
+    for number, run in story.runs.items():
+        begun = stage_of(run, "commit")["started_at"]
+        at = datetime.fromisoformat(begun).timestamp() if begun else 0.0
+        for since, until in story.held.get(run["environment"], ()):
+            if since < at < until:
+                yield f"run {number} began to commit {at - since:.1f} s after {run['environment']} was held"
 
 
 def _foreign_commits_stay(story: Story) -> Iterator[str]:
@@ -120,6 +140,7 @@ _LOOKS = (
     _one_commit_a_run,
     _never_an_older_commit,
     _the_newest_is_there,
+    _nothing_while_held,
     _foreign_commits_stay,
     _told_once,
 )
