@@ -185,6 +185,11 @@ class Run:
         return next((stage for stage in self.stages if not stage.state.final), None)
 
     @property
+    def is_unwanted(self) -> bool:
+        """Whether a person or a newer run wants it to stop."""
+        return self.cancel_requested or self.superseded_by is not None
+
+    @property
     def outputs(self) -> dict[str, Any]:
         """What all stages wrote down so far, later stages last."""
         merged: dict[str, Any] = {}

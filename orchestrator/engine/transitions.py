@@ -56,11 +56,22 @@ class Decision:
     freed: bool = False
 
 
-def advance(run: Run, fact: Fact, now: datetime, policies: Mapping[StageName, Policy] = POLICIES) -> Decision:
+def advance(
+    run: Run,
+    fact: Fact,
+    now: datetime,
+    policies: Mapping[StageName, Policy] = POLICIES,
+    *,
+    committing: bool = False,
+) -> Decision:
     """Return what `run` becomes when `fact` happens at `now`.
 
     Facts that come too late (for a finished run, or for a stage that is no longer the current one) change nothing.
+
+    :param committing: its change is being pushed, or was and the run has not seen it: it ends when it has.
     """
+    if committing and run.is_unwanted and _leaves_open(fact):
+        return _put_off(run, advance(replace(run, cancel_requested=False, superseded_by=None), fact, now, policies))
     current = run.current
     if run.state.final or current is None or _is_late(fact, current):
         return Decision(run=run)
@@ -87,6 +98,23 @@ def advance(run: Run, fact: Fact, now: datetime, policies: Mapping[StageName, Po
             return _approved(run, fact, now)
         case _:  # pragma: no cover
             assert_never(fact)
+
+
+def _put_off(run: Run, decision: Decision) -> Decision:
+    """Keep the wish that `run` may end, which `decision` does not know of."""
+    moved = decision.run
+    detail = run.detail if run.cancel_requested and not moved.state.final else moved.detail
+    asked = replace(moved, cancel_requested=run.cancel_requested, superseded_by=run.superseded_by, detail=detail)
+    return replace(decision, run=asked)
+
+
+def _leaves_open(fact: Fact) -> bool:
+    """Tell whether a stage did not come to an end."""
+    match fact:
+        case Reported(outcome=Wait()) | Troubled() | LeaseExpired():
+            return True
+        case _:
+            return False
 
 
 def _is_late(fact: Fact, current: Stage) -> bool:
@@ -145,13 +173,13 @@ def _done(run: Run, current: Stage, done: Done, now: datetime) -> Decision:
     if following is None:
         ended = replace(moved, state=RunState.SUCCEEDED, reason=Reason.HEALTHY, detail=done.detail, finished_at=now)
         return Decision(run=ended, tell=("run.succeeded",), freed=True)
-    if run.cancel_requested or run.superseded_by is not None:
+    if run.is_unwanted:
         return _end(moved, following, now)
     return Decision(run=moved, wake_at=now)
 
 
 def _wait(run: Run, current: Stage, wait: Wait, now: datetime) -> Decision:
-    if run.cancel_requested or run.superseded_by is not None:
+    if run.is_unwanted:
         return _end(run, current, now)
     outputs = {**current.outputs, **wait.outputs}
     if current.deadline_at is not None and now >= current.deadline_at:
@@ -190,7 +218,7 @@ def _fail(
 
 
 def _troubled(run: Run, current: Stage, fact: Troubled, policy: Policy, now: datetime) -> Decision:
-    if run.cancel_requested or run.superseded_by is not None:
+    if run.is_unwanted:
         return _end(run, current, now)
     late = current.deadline_at is not None and now >= current.deadline_at
     spent = policy.attempts > 0 and current.attempt >= policy.attempts
@@ -217,7 +245,7 @@ def _lease_expired(run: Run, current: Stage, policy: Policy, now: datetime) -> D
     if crashes >= policy.crashes:
         detail = f"the worker vanished {crashes} times during {current.name}"
         return _fail(run, current, Reason.ATTEMPTS_EXHAUSTED, detail, now, {"crashes": crashes})
-    if run.cancel_requested or run.superseded_by is not None:
+    if run.is_unwanted:
         return _end(run, current, now)
     stage = replace(
         current,

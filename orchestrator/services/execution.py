@@ -102,7 +102,7 @@ class Execution:
             before = ledger.lock(connection, assignment.run.id, assignment.fence)
             if before is None:
                 raise LeaseLost(f"run {assignment.run.id}, fence {assignment.fence}")
-            decision = advance(before, fact, at)
+            decision = ledger.advanced(connection, before, fact, at)
             for obsolete in _obsolete(fact):
                 ledger.supersede(connection, self._settings, obsolete, before.id, now)
             if decision.run.committed and not before.committed:
@@ -128,7 +128,7 @@ class Execution:
         """Tell whether a person or a newer run wants this run to stop."""
         with self._database.read() as connection:
             run = runs.load(connection, assignment.run.id)
-        return run is None or run.cancel_requested or run.superseded_by is not None
+        return run is None or run.is_unwanted
 
     def _start(
         self,

@@ -1,6 +1,7 @@
 """Writing a decision down: run, stages, wake-ups, places and notifications change together or not at all."""
 
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.apps import Channel, Settings
@@ -8,7 +9,7 @@ from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import explain
 from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.domain.wording import sentence
-from orchestrator.engine.facts import Superseded
+from orchestrator.engine.facts import Fact, Superseded
 from orchestrator.engine.transitions import Decision, advance
 from orchestrator.services import accounting, story
 from orchestrator.store import changes, claims, environments, notifications, runs, wakes
@@ -70,8 +71,21 @@ def is_at_work(connection: Connection, run: Run, now: float) -> bool:
 
     That is a worker that holds it, or the writer of its GitOps branch that has taken its change.
     """
+    return claims.held(connection, run.id, now) or _is_committing(connection, run)
+
+
+def advanced(connection: Connection, run: Run, fact: Fact, at: datetime) -> Decision:
+    """Decide what follows from a fact; a run that is to stop, but whose change may be in Git, finds out first."""
+    committing = run.is_unwanted and _is_committing(connection, run)
+    return advance(run, fact, at, committing=committing)
+
+
+def _is_committing(connection: Connection, run: Run) -> bool:
+    """Tell whether the run's change is being pushed, or has landed and the run does not know it yet."""
+    if run.stage(StageName.COMMIT).state.final:
+        return False
     change = changes.load(connection, run.id)
-    return claims.held(connection, run.id, now) or (change is not None and change["state"] == "taken")
+    return change is not None and change["state"] in ("taken", "landed")
 
 
 def promotion_of(proven: Run, environment: str, *, approved: bool, actor: str = "") -> runs.NewRun:

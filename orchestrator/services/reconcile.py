@@ -7,7 +7,6 @@ from orchestrator.domain.metrics import LEASES_LOST
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Trigger
 from orchestrator.engine.facts import LeaseExpired
-from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger, story
 from orchestrator.services.pushes import LOCK, polled_key
 from orchestrator.store import claims, runs, tallies, tokens, wakes
@@ -47,7 +46,8 @@ class Reconcile:
                 run = ledger.lock(connection, run_id)
                 if run is None or at is None or claims.held(connection, run_id, now):
                     continue
-                ledger.record(connection, self._settings, run, advance(run, LeaseExpired(), at), now)
+                decision = ledger.advanced(connection, run, LeaseExpired(), at)
+                ledger.record(connection, self._settings, run, decision, now)
                 claims.release(connection, run_id)
                 tallies.add(connection, {(LEASES_LOST.name, ()): 1.0})
                 taken.append(run_id)

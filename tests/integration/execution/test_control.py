@@ -3,8 +3,9 @@
 import pytest
 
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Fail, RunState, StageName
-from orchestrator.engine.facts import Fact, Reported, Stopped
+from orchestrator.domain.runs import Fail, RunState, StageName, Wait
+from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
+from orchestrator.services import reconcile
 from orchestrator.services.control import NotPossible
 from orchestrator.store import changes
 from orchestrator.store.database import now
@@ -85,6 +86,56 @@ def test_a_run_whose_change_is_being_pushed_is_cancelled_only_after_it_landed(wo
     run = world.run(1)
     assert (run.state, run.committed) == (RunState.CANCELLED, True)
     assert run.detail == "cancelled by mina after its change was committed"
+
+
+def committing(world: World) -> None:
+    """Have a writer at work on the change of run 1, which waits for it."""
+    world.push(1)
+    world.wait(world.until(1, StageName.COMMIT), after=5)
+    with world.database.write() as connection:
+        changes.submit(connection, 1, "gitops#main", {}, now())
+        changes.take_batch(connection, "gitops#main")
+
+
+def has_landed(world: World) -> None:
+    with world.database.write() as connection:
+        changes.finish(connection, [(1, "landed", {})])
+
+
+WAITS: Fact = Reported(stage=StageName.COMMIT, outcome=Wait(reason=Reason.COMMIT_QUEUED, after=5))
+TROUBLE: Fact = Troubled(stage=StageName.COMMIT, reason=Reason.GITOPS_UNAVAILABLE, detail="503")
+
+
+@pytest.mark.parametrize("fact", [WAITS, TROUBLE])
+def test_a_cancelled_run_that_looks_while_its_change_is_pushed_goes_on_waiting(world: World, fact: Fact) -> None:
+    committing(world)
+    world.control.cancel(1, "mina")
+    world.one.report(world.begin(1), fact, "build")
+    assert world.run(1).state is RunState.WAITING
+    has_landed(world)
+    world.done(world.begin(1), gitops_commit="c" * 40)
+    run = world.run(1)
+    assert (run.state, run.committed) == (RunState.CANCELLED, True)
+    assert run.detail == "cancelled by mina after its change was committed"
+
+
+def test_a_run_whose_change_has_landed_unseen_is_cancelled_only_after_it_has_seen_it(world: World) -> None:
+    committing(world)
+    has_landed(world)
+    assert world.control.cancel(1, "mina").state is RunState.WAITING
+    world.done(world.begin(1), gitops_commit="c" * 40)
+    assert (world.run(1).state, world.run(1).committed) == (RunState.CANCELLED, True)
+
+
+def test_a_cancelled_run_whose_worker_vanished_while_it_pushed_is_looked_at_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committing(world)
+    world.begin(1)
+    world.control.cancel(1, "mina")
+    monkeypatch.setattr(reconcile, "clock", lambda: now() + 3600)
+    assert world.reconcile.expired_leases() == [1]
+    assert world.run(1).state is RunState.WAITING
 
 
 def test_a_rollback_brings_back_the_image_before_as_a_new_run(world: World) -> None:
