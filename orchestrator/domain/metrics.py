@@ -83,7 +83,7 @@ DELIVERIES = Metric(
 )
 RUNS = Metric(
     name="pilotage_runs_total", kind=C,
-    text="Runs that are over. Superseded: a newer run or commit took their place.",
+    text="Runs that are over. Superseded: a newer run, commit or history took their place.",
     labels={"app": (), "env": (), "result": ("succeeded", "failed", "cancelled", "superseded")},
 )
 RUN_FAILURES = Metric(

@@ -76,8 +76,8 @@ class Commits:
         """Stop writing; changes that were taken but not pushed wait again, and one of the waiting runs is woken."""
         now = clock()
         with self._database.write() as connection:
-            changes.give_back(connection, [change.run for change in unfinished])
-            changes.stop_writing(connection, self._key, self._owner)
+            if changes.stop_writing(connection, self._key, self._owner):  # else they are the next writer's already
+                changes.give_back(connection, [change.run for change in unfinished])
             oldest = changes.oldest_waiting(connection, self._key)
             if oldest is not None:
                 wakes.set_due(connection, oldest, now, "deploy")

@@ -84,7 +84,7 @@ def _is_committing(connection: Connection, run: Run) -> bool:
     """Tell whether the run's change is being pushed, or has landed and the run does not know it yet."""
     if run.stage(StageName.COMMIT).state.final:
         return False
-    change = changes.load(connection, run.id)
+    change = changes.load(connection, run.id, lock=True)
     return change is not None and change["state"] in ("taken", "landed")
 
 

@@ -28,6 +28,7 @@ _BATCH = (
     .where(_of_branch, changes.c.state.in_(("pending", "taken")))
     .order_by(changes.c.created_at, changes.c.run_id)
     .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)  # what is being decided about right now comes with the next batch
 )
 _OLDEST = select(changes.c.run_id).where(_of_branch, _pending).order_by(changes.c.created_at).limit(1)
 _GIVE_BACK = update(changes).where(_some, changes.c.state == "taken").values(state="pending")
@@ -52,9 +53,10 @@ def submit(
     return load(connection, run_id) or row
 
 
-def load(connection: Connection, run_id: int) -> dict[str, Any] | None:
-    """Read a run's change."""
-    row = connection.execute(_LOAD, {"of_run": run_id}).mappings().one_or_none()
+def load(connection: Connection, run_id: int, *, lock: bool = False) -> dict[str, Any] | None:
+    """Read a run's change. `lock`: no writer can take it before the transaction is over."""
+    statement = _LOAD.with_for_update() if lock else _LOAD
+    row = connection.execute(statement, {"of_run": run_id}).mappings().one_or_none()
     return None if row is None else dict(row)
 
 
@@ -65,9 +67,9 @@ def become_writer(connection: Connection, branch_key: str, owner: str, now: floa
     return connection.execute(_BECOME, values).rowcount == 1
 
 
-def stop_writing(connection: Connection, branch_key: str, owner: str) -> None:
-    """Give the right to write back."""
-    connection.execute(_STOP, {"of_branch": branch_key, "by": owner})
+def stop_writing(connection: Connection, branch_key: str, owner: str) -> bool:
+    """Give the right to write back; False when somebody else has it by now."""
+    return connection.execute(_STOP, {"of_branch": branch_key, "by": owner}).rowcount == 1
 
 
 def take_batch(connection: Connection, branch_key: str, limit: int = 200) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, insert, select, text, update
 
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, StageState, Trigger
 from orchestrator.store.dialect import upsert
 from orchestrator.store.rows import RUN_COLUMNS, from_run, from_stage, to_run, to_stage
@@ -230,8 +231,9 @@ def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) ->
 
 
 def exists_for(connection: Connection, app: str, commit: str) -> bool:
-    """Tell whether an app has a run for a commit."""
-    statement = select(runs.c.id).where(runs.c.app == app, runs.c.commit == commit).limit(1)
+    """Tell whether an app has a run for a commit, other than one that its branch had lost."""
+    tried = runs.c.reason != Reason.REWRITTEN.value
+    statement = select(runs.c.id).where(runs.c.app == app, runs.c.commit == commit, tried).limit(1)
     return connection.execute(statement).first() is not None
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import image_tag, is_image_tag
-from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger
+from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger, Wait
 from workers.clients.git import Mirror
 from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import tracks
@@ -19,6 +19,8 @@ from workers.stages.order import Order, Tools
 
 _NEWS = frozenset({Trigger.PUSH, Trigger.POLL})
 """Triggers that tell of a commit that is mostly not here yet."""
+_SECOND_LOOK = 10.0
+"""Seconds in which the servers of a forge agree about where a branch is."""
 _INSISTS = frozenset({Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK})
 """Triggers that stand for a person's word: they may deploy an older commit."""
 
@@ -36,7 +38,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     for done in waiting:
         outputs.update(done.result())
     if outputs.pop("rewritten", False):
-        return Fail(reason=Reason.REWRITTEN, detail=f"{order.run.ref} has parted from it", outputs=outputs)
+        return _rewritten(order)
     newer = outputs.pop("newer", None)
     if newer is not None:
         return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {newer} has a newer commit", outputs=outputs)
@@ -66,6 +68,16 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
     if new and _is_rewritten(mirror, commit, head):
         return found | {"rewritten": True}
     return found | _ordered(order, tools, commit) | {"image": image_of(order, commit)}
+
+
+def _rewritten(order: Order) -> Outcome:
+    """End the run if a second look agrees: a forge's servers may show a branch as it was before the very push."""
+    detail = f"{order.run.ref} has parted from it"
+    if order.outputs.get("parted"):
+        return Fail(reason=Reason.REWRITTEN, detail=detail)
+    return Wait(
+        reason=Reason.REWRITTEN, detail=f"{detail}; looking once more", after=_SECOND_LOOK, outputs={"parted": True}
+    )
 
 
 def _is_rewritten(mirror: Mirror, commit: str, head: str) -> bool:

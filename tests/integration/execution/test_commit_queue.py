@@ -1,11 +1,15 @@
 """The queue of changes to one GitOps branch: one writer at a time, who writes for all that wait."""
 
+from pathlib import Path
+
 import pytest
 
 from orchestrator.domain.changes import Change, Edit, Landed, Rejected
 from orchestrator.services import commits
 from orchestrator.services.commits import Commits
+from orchestrator.store import changes
 from orchestrator.store.database import now
+from tests.support.databases import postgres_database
 from tests.support.executing import QUIET, World
 
 
@@ -43,6 +47,33 @@ def test_what_could_not_be_pushed_waits_again(world: World, runs: list[int]) -> 
     one.stop([change(1)])
     assert 1 in world.due()
     assert queue(world, "two").submit(change(1)) == [change(1)]
+
+
+def test_a_writer_that_was_overtaken_takes_nothing_from_the_next_one(
+    world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = queue(world, "one"), queue(world, "two")
+    one.submit(change(1))
+    at = now() + 60
+    monkeypatch.setattr(commits, "clock", lambda: at)
+    assert two.submit(change(2)) == [change(1), change(2)]
+    one.stop([change(1)])
+    with world.database.read() as connection:
+        assert [changes.load(connection, run)["state"] for run in (1, 2)] == ["taken", "taken"]  # type: ignore[index]
+
+
+def test_a_change_that_is_being_decided_about_is_left_for_the_next_batch(postgres_url: str, tmp_path: Path) -> None:
+    """SQLite has one writer at a time."""
+    with postgres_database(postgres_url) as database:
+        world = World(database, tmp_path)
+        for number in (1, 2):
+            world.push(number)
+        one = queue(world, "one")
+        one.submit(change(1))
+        one.stop([change(1)])
+        with database.write() as connection:
+            changes.load(connection, 1, lock=True)
+            assert queue(world, "two").submit(change(2)) == [change(2)]
 
 
 def test_a_change_that_cannot_be_made_is_answered_with_why(world: World, runs: list[int]) -> None:

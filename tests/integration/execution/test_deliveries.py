@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Any
 
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import RunState
+from orchestrator.domain.runs import Fail, RunState, StageName
+from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Wish
 from orchestrator.store.database import now as clock
 from tests.support.executing import World, two_places
@@ -59,6 +60,15 @@ def test_a_head_that_moved_without_a_hook_becomes_a_run(world: World) -> None:
     assert world.run(1).trigger == "poll"
     world.push(3)
     assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [], "the hook came after all"
+
+
+def test_a_commit_that_comes_back_to_its_branch_is_found(world: World) -> None:
+    app = world.settings.apps[0]
+    world.push(1)
+    lost = Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.REWRITTEN))
+    world.one.report(world.begin(1), lost, "build")
+    world.push(2)
+    assert world.reconcile.head_seen(app, "main", f"{1:040x}") == [3]
 
 
 def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(world: World) -> None:

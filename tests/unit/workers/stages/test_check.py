@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Fail, Rival, StageName, Trigger
+from orchestrator.domain.runs import Done, Fail, Rival, StageName, Trigger, Wait
 from tests.support.deploying import (
     IMAGE,
     FakeArgo,
@@ -106,11 +106,16 @@ def test_waiting_runs_of_older_commits_are_overtaken_and_others_not() -> None:
     assert done(outcome).outputs["obsolete"] == [3, 6]
 
 
-def test_a_push_whose_branch_was_rewritten_since_is_not_deployed() -> None:
+def test_a_push_whose_branch_was_rewritten_since_is_not_deployed_if_a_second_look_agrees() -> None:
     source = FakeMirror(line=(OLD, NEW), parted=(COMMIT,))
-    outcome = check.run(order(CHECK, ref="refs/heads/main"), tools(source=source))
+    first = check.run(order(CHECK, ref="refs/heads/main"), tools(source=source))
+    assert isinstance(first, Wait)
+    assert (first.reason, first.after) == (Reason.REWRITTEN, 10)
+    again = order(CHECK, outputs=first.outputs, ref="refs/heads/main")
+    outcome = check.run(again, tools(source=source))
     assert isinstance(outcome, Fail)
     assert (outcome.reason, outcome.detail) == (Reason.REWRITTEN, "refs/heads/main has parted from it")
+    assert isinstance(check.run(again, tools()), Done), "the server has caught up"
 
 
 def test_a_person_may_deploy_a_commit_that_the_branch_has_lost() -> None:
