@@ -32,9 +32,9 @@ unit: setup ## run the fast tests: no Docker, no socket
 contract: setup ## run the tests over the tables of forges, notifiers, stages, and of the files that ship
 	$(PYTEST) -n $(WORKERS) $(TABLES)
 
-integration: setup real ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
+integration: real ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
 
-real:
+real: setup
 	$(PY) .ci/with_engine.py $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(COVERAGE) $(REAL)
 
 test-compose: setup ## run docker-compose.yml for real, with Compose 1 and 2 (as root on Debian)

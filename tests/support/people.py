@@ -51,10 +51,6 @@ class TwoApps(Platform):
         return text
 
 
-def app_of(environment: str) -> str:
-    return OPS_APP if environment in OPS else samples.APP
-
-
 def branch_of(environment: str) -> str:
     return "main" if environment in (PLAIN[0], TWIN) else f"deploy/{HELD if environment == NEXT else environment}"
 
@@ -76,12 +72,12 @@ class Developers:
         """What they do at the same time."""
         return self.push, self.start, self.write
 
-    def push_to(self, environment: str, text: str, message: str = "Change") -> None:
+    def push_to(self, environment: str, text: str) -> None:
         files = samples.source_files(self._platform.base_image, text)
         if environment == FORCED:
             self._force(files)
         else:
-            self._platform.forge.commit(SOURCE, branch_of(environment), files, message)
+            self._platform.forge.commit(SOURCE, branch_of(environment), files, "Change")
 
     def _force(self, files: Mapping[str, str]) -> None:
         """Put another history in the place of the branch: what it had is not in it any more."""

@@ -8,7 +8,7 @@ from pytest_socket import disable_socket, enable_socket
 
 @pytest.fixture(autouse=True)
 def _only_loopback() -> Iterator[None]:
-    """Refuse all sockets; a test that needs one belongs beside those of the contracts or the real parts."""
+    """Refuse all sockets, in place of the rule for the other tests."""
     disable_socket()
     yield
     enable_socket()

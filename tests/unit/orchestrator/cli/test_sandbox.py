@@ -1,4 +1,4 @@
-"""``pilotage sandbox``: what keeps it from serving is said, and a door to nowhere ends."""
+"""``pilotage sandbox``: what keeps it from serving is said."""
 
 import pytest
 
