@@ -50,3 +50,22 @@ class Rejected:
     run: int
     detail: str
     reason: Reason = Reason.VALUES_KEY_REFUSED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Withdrawn:
+    """The change is not on the remote branch, and its run does not want it there any more."""
+
+    run: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """What one writer brings to a branch by one push, in this order.
+
+    ``unwanted`` are runs of the batch that are over or to stop, but whose change an earlier push may have brought to
+    the branch: it is looked for there and not made.
+    """
+
+    changes: list[Change]
+    unwanted: frozenset[int] = frozenset()

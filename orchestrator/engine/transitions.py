@@ -68,13 +68,15 @@ def advance(
 
     Facts that come too late (for a finished run, or for a stage that is no longer the current one) change nothing.
 
-    :param committing: its change is being pushed, or was and the run has not seen it: it ends when it has.
+    :param committing: its change is being pushed, or was and the run has not seen it: it ends when it has, or when
+        its time is over.
     """
-    if committing and run.is_unwanted and _leaves_open(fact):
-        return _put_off(run, advance(replace(run, cancel_requested=False, superseded_by=None), fact, now, policies))
     current = run.current
     if run.state.final or current is None or _is_late(fact, current):
         return Decision(run=run)
+    if committing and run.is_unwanted and _leaves_open(fact):
+        goes_on = advance(replace(run, cancel_requested=False, superseded_by=None), fact, now, policies)
+        return _put_off(run, goes_on) if not goes_on.run.state.final else _end(run, current, now, in_doubt=True)
     policy = policies[current.name]
     match fact:
         case Claimed():
@@ -103,7 +105,7 @@ def advance(
 def _put_off(run: Run, decision: Decision) -> Decision:
     """Keep the wish that `run` may end, which `decision` does not know of."""
     moved = decision.run
-    detail = run.detail if run.cancel_requested and not moved.state.final else moved.detail
+    detail = run.detail if run.cancel_requested else moved.detail
     asked = replace(moved, cancel_requested=run.cancel_requested, superseded_by=run.superseded_by, detail=detail)
     return replace(decision, run=asked)
 
@@ -276,14 +278,19 @@ def _stop(run: Run, current: Stage, at_work: bool, now: datetime) -> Decision:
     return _end(run, current, now)
 
 
-def _end(run: Run, current: Stage, now: datetime) -> Decision:
-    """Cancel the run: by a newer run if there is one, else by a person."""
+def _end(run: Run, current: Stage, now: datetime, *, in_doubt: bool = False) -> Decision:
+    """Cancel the run: by a newer run if there is one, else by a person.
+
+    :param in_doubt: its change was pushed, and the answer never came.
+    """
     if run.superseded_by is not None and not run.cancel_requested:
         reason, detail = Reason.SUPERSEDED, f"superseded by run {run.superseded_by}"
     else:
         reason, detail = Reason.CANCELLED, run.detail if run.detail.startswith("cancelled") else "cancelled"
     if run.committed:
         detail += " after its change was committed"
+    elif in_doubt:
+        detail += "; whether its change was committed could not be found out"
     stage = replace(current, state=StageState.CANCELLED, reason=reason, detail=detail, finished_at=now, wake_at=None)
     ended = replace(_with(run, stage, RunState.CANCELLED, reason, detail), finished_at=now, blocked_by=None)
     return Decision(run=ended, tell=("run.cancelled",), freed=True)

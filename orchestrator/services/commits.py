@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.domain.changes import Change, Edit, Landed, Rejected
+from orchestrator.domain.changes import Batch, Change, Edit, Landed, Rejected, Withdrawn
 from orchestrator.domain.metrics import BATCH_SIZE, PUSH_RETRIES
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.bell import Bell
@@ -12,7 +12,7 @@ from orchestrator.store import changes, wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 
-Result = Landed | Rejected
+Result = Landed | Rejected | Withdrawn
 RENEW = 5.0
 """Seconds after which a writer renews its right, which lasts much longer."""
 
@@ -30,8 +30,10 @@ class Commits:
         self._key = branch_key
         self._owner = owner
         self._renewed = 0.0
+        self._fresh: frozenset[int] = frozenset()
+        """Runs whose change no writer had before: nobody can have pushed it."""
 
-    def submit(self, change: Change) -> Result | list[Change] | None:
+    def submit(self, change: Change) -> Result | Batch | None:
         """Queue a run's change, once, however often it is called; become the writer if nobody is.
 
         :return: the change's result if there is one already; else all changes that wait, which the caller has to
@@ -43,9 +45,11 @@ class Commits:
             result = _result(row)
             if result is not None or not changes.become_writer(connection, self._key, self._owner, now):
                 return result
-            batch = [_change(one["payload"]) for one in changes.take_batch(connection, self._key)]
+            taken = changes.take_batch(connection, self._key)
         self._renewed = now
-        return batch
+        self._fresh = frozenset(one["run_id"] for one in taken if one["state"] == "pending")
+        unwanted = frozenset(one["run_id"] for one in taken if one["unwanted"])
+        return Batch(changes=[_change(one["payload"]) for one in taken], unwanted=unwanted)
 
     def renew(self) -> bool:
         """Stay the writer; False when somebody else is by now. Asks the tables no more often than it needs to."""
@@ -72,12 +76,16 @@ class Commits:
         """Count a push that is made again because another writer was faster."""
         self._database.counts.add(PUSH_RETRIES)
 
-    def stop(self, unfinished: Sequence[Change] = ()) -> None:
-        """Stop writing; changes that were taken but not pushed wait again, and one of the waiting runs is woken."""
+    def stop(self, not_pushed: Sequence[Change] = ()) -> None:
+        """Stop writing; changes that were taken but not pushed wait again, and one of the waiting runs is woken.
+
+        What is neither finished nor given back, and what an earlier writer left so, may be in Git: it stays taken
+        until a writer has looked there.
+        """
         now = clock()
         with self._database.write() as connection:
             if changes.stop_writing(connection, self._key, self._owner):  # else they are the next writer's already
-                changes.give_back(connection, [change.run for change in unfinished])
+                changes.give_back(connection, [change.run for change in not_pushed if change.run in self._fresh])
             oldest = changes.oldest_waiting(connection, self._key)
             if oldest is not None:
                 wakes.set_due(connection, oldest, now, "deploy")
@@ -86,7 +94,13 @@ class Commits:
 
 
 def _state(result: Result) -> str:
-    return "landed" if isinstance(result, Landed) else "rejected"
+    match result:
+        case Landed():
+            return "landed"
+        case Rejected():
+            return "rejected"
+        case Withdrawn():
+            return "withdrawn"
 
 
 def _change(payload: dict[str, Any]) -> Change:

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, or_, select, update
 
 from orchestrator.store.dialect import upsert
-from orchestrator.store.schema import changes, writers
+from orchestrator.store.schema import changes, runs, writers
 
 WRITER_LEASE = 30.0
 """Seconds after which a writer that has not renewed is taken to be gone."""
@@ -23,12 +23,14 @@ _BECOME = (
     .values(owner=bindparam("by"), until=bindparam("lease"))
 )
 _STOP = update(writers).where(_branch, _mine).values(owner="", until=0.0)
+_unwanted = or_(runs.c.finished_at.is_not(None), runs.c.cancel_requested, runs.c.superseded_by.is_not(None))
 _BATCH = (
-    select(changes)
+    select(changes.c.run_id, changes.c.payload, changes.c.state, _unwanted.label("unwanted"))
+    .join(runs, runs.c.id == changes.c.run_id)
     .where(_of_branch, changes.c.state.in_(("pending", "taken")))
     .order_by(changes.c.created_at, changes.c.run_id)
     .limit(bindparam("most"))
-    .with_for_update(skip_locked=True)  # what is being decided about right now comes with the next batch
+    .with_for_update(skip_locked=True, of=changes)  # what is being decided about right now comes with the next batch
 )
 _OLDEST = select(changes.c.run_id).where(_of_branch, _pending).order_by(changes.c.created_at).limit(1)
 _GIVE_BACK = update(changes).where(_some, changes.c.state == "taken").values(state="pending")
@@ -73,9 +75,10 @@ def stop_writing(connection: Connection, branch_key: str, owner: str) -> bool:
 
 
 def take_batch(connection: Connection, branch_key: str, limit: int = 200) -> list[dict[str, Any]]:
-    """Mark the waiting changes as taken and return them, oldest first.
+    """Mark the waiting changes as taken and return them, oldest first, each with the ``state`` that it had.
 
     Changes that an earlier writer took and did not finish come along: whether they landed is found in Git.
+    ``unwanted``: the run is over or is to stop.
     """
     found = connection.execute(_BATCH, {"of_branch": branch_key, "most": limit})
     batch = [dict(row) for row in found.mappings()]
@@ -84,12 +87,12 @@ def take_batch(connection: Connection, branch_key: str, limit: int = 200) -> lis
 
 
 def give_back(connection: Connection, run_ids: Sequence[int]) -> None:
-    """Return taken changes to the queue: their batch could not be pushed."""
+    """Return taken changes to the queue: they have certainly not been pushed."""
     connection.execute(_GIVE_BACK, {"runs": list(run_ids)})
 
 
 def finish(connection: Connection, ended: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
-    """Write down how changes ended: run id, ``landed`` or ``rejected``, and the result of each."""
+    """Write down how changes ended: run id, ``landed``, ``rejected`` or ``withdrawn``, and the result of each."""
     if ended:
         rows = [{"of_run": run_id, "as": state, "with_result": result} for run_id, state, result in ended]
         connection.execute(_FINISH, rows)

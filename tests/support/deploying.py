@@ -6,7 +6,7 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
-from orchestrator.domain.changes import Change, Landed
+from orchestrator.domain.changes import Batch, Change, Landed
 from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, StageName, StageState
@@ -136,7 +136,7 @@ class FakeCommits:
         self.submitted.append(change)
         if self.result is not None:
             return self.result
-        return [*self.others, *self.submitted] if self.free else None
+        return Batch(changes=[*self.others, *self.submitted]) if self.free else None
 
     def renew(self) -> bool:
         return True

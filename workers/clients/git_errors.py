@@ -48,6 +48,10 @@ class Missing(Refused):
     """The remote does not have the commit or ref that was asked for."""
 
 
+class Unreached(Unavailable):
+    """There was no connection to the remote: nothing was sent."""
+
+
 class CorruptMirror(Exception):
     """The local copy is damaged; it holds nothing that the remote does not have, so it is made again."""
 
@@ -57,10 +61,11 @@ class _Kind(StrEnum):
 
     REFUSED = "refused"
     UNAVAILABLE = "unavailable"
+    UNREACHED = "unreached"
     MISSING = "missing"
 
 
-_R, _U, _M = _Kind.REFUSED, _Kind.UNAVAILABLE, _Kind.MISSING
+_R, _U, _N, _M = _Kind.REFUSED, _Kind.UNAVAILABLE, _Kind.UNREACHED, _Kind.MISSING
 _CAUSES: tuple[tuple[str, _Kind, str], ...] = (
     # the words of the transport first: a general "hung up" line always follows them
     (r"couldn't find remote ref|not our ref|unadvertised object|no such (remote )?ref|TF401035", _M,
@@ -82,8 +87,8 @@ _CAUSES: tuple[tuple[str, _Kind, str], ...] = (
      "the SSH host key is not the one in known_hosts"),
     (r"Permission denied \(|Too many authentication failures", _R, "the SSH key was not accepted"),
     (r"UNPROTECTED PRIVATE KEY|bad permissions|Load key|invalid format", _R, "the SSH key file cannot be used"),
-    (r"Could not resolve host", _U, "the host name cannot be resolved"),
-    (r"Connection refused|Couldn't connect to server|No route to host|Network is unreachable", _U,
+    (r"Could not resolve host", _N, "the host name cannot be resolved"),
+    (r"Connection refused|Couldn't connect to server|No route to host|Network is unreachable", _N,
      "no connection"),
     (r"timed out|too slow|Timeout was reached", _U, "no answer in time"),
     (r"No space left on device|Disk quota exceeded", _U, "the disk of this worker is full"),
@@ -143,7 +148,7 @@ def to_error(stderr: str, reasons: Reasons, where: str, secrets: Iterable[str] =
     """Turn the error output of a failed command that spoke to the remote into our error.
 
     :param where: the address, without credentials. :param secrets: texts that must not appear.
-    :returns: ``Refused`` or ``Unavailable``; unknown words give ``Unavailable``.
+    :returns: ``Refused`` (``Missing``) or ``Unavailable`` (``Unreached``); unknown words give ``Unavailable``.
     """
     secrets = tuple(secrets)
     kind, cause = _judge(stderr)
@@ -153,7 +158,7 @@ def to_error(stderr: str, reasons: Reasons, where: str, secrets: Iterable[str] =
         return Missing(reasons.missing, evidence)
     if kind is _Kind.REFUSED:
         return Refused(reasons.refused, evidence)
-    return Unavailable(reasons.unavailable, evidence)
+    return (Unreached if kind is _Kind.UNREACHED else Unavailable)(reasons.unavailable, evidence)
 
 
 def _judge(stderr: str) -> tuple[_Kind, str]:

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 
 from orchestrator.domain.apps import Author
 from orchestrator.domain.changes import Change, Landed, Rejected
-from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.git import ASK_TIMEOUT, Mirror, PushVerdict, Signing
+from workers.clients.git_errors import Unreached
 from workers.gitops.plan import Plan, Planner, Result
 
 _FIRST_WAIT = 0.05
@@ -36,6 +37,7 @@ def land(
     attempts: int = 10,
     deadline_s: float,
     checkpoint: Callable[[], None],
+    unwanted: frozenset[int] = frozenset(),
     wait: Callable[[float], None] = time.sleep,
 ) -> list[Result]:
     """Bring every change onto the remote branch, in the given order, and return one result per change in that order.
@@ -47,13 +49,16 @@ def land(
 
     :param attempts: pushes until a lost race is an error. :param deadline_s: seconds for everything.
     :param checkpoint: raises when the work is to stop; never called between a push and the look at its result.
+    :param unwanted: runs whose change is looked for on the branch and, where it is not, not made: ``Withdrawn``.
     :param wait: sleeps between attempts; seconds.
     :raises Refused: GITOPS_REFUSED, the server lets us not push, or the branch is not there.
-    :raises Unavailable: GITOPS_UNAVAILABLE, no answer; GITOPS_CONTENDED, every race was lost.
+    :raises InDoubt: a push was sent, and nobody can tell yet whether the branch took it.
+    :raises Unavailable: GITOPS_UNAVAILABLE, no answer; GITOPS_CONTENDED, every race was lost. Nothing has landed.
     """
     if not changes:
         return []
-    work = _Landing(mirror, branch, author, signing, attempts, time.monotonic() + deadline_s, checkpoint, wait)
+    deadline, planner = time.monotonic() + deadline_s, Planner(mirror, branch, unwanted)
+    work = _Landing(mirror, branch, planner, author, signing, attempts, deadline, checkpoint, wait)
     with mirror.landing(branch, deadline_s, checkpoint):
         try:
             return work.together(changes)
@@ -61,6 +66,10 @@ def land(
             if len(changes) == 1 or not isinstance(refusal, _Declined):
                 raise
             return work.one_by_one(changes, refusal)
+
+
+class InDoubt(Unavailable):
+    """A push was sent, and neither its answer nor the branch shows what became of it."""
 
 
 class _Declined(Refused):
@@ -73,6 +82,7 @@ class _Landing:
 
     mirror: Mirror
     branch: str
+    planner: Planner
     author: Author
     signing: Signing | None
     attempts: int
@@ -82,8 +92,7 @@ class _Landing:
 
     def together(self, changes: Sequence[Change]) -> list[Result]:
         """Land the batch by one push, again and again until no other writer comes between."""
-        planner = Planner(self.mirror, self.branch)
-        plan = self._where_noted(planner, changes)
+        plan = self._where_noted(changes)
         if plan is not None and plan.is_sure and not self._lost(plan):
             return plan.results
         lost, attempt = "", 0
@@ -95,19 +104,19 @@ class _Landing:
             attempt += 1
             self.checkpoint()
             head = self.mirror.fetch_branch(self.branch, timeout=self._left(), checkpoint=self.checkpoint)
-            plan = planner.plan(head, changes) if plan is None else planner.again(plan, head, changes)
+            plan = self.planner.plan(head, changes) if plan is None else self.planner.again(plan, head, changes)
             lost = self._lost(plan)
             if not lost:
                 return plan.results
         raise Unavailable(Reason.GITOPS_CONTENDED, f"{self.branch}: {attempt} pushes lost the race ({lost})")
 
-    def _where_noted(self, planner: Planner, changes: Sequence[Change]) -> Plan | None:
+    def _where_noted(self, changes: Sequence[Change]) -> Plan | None:
         """Plan for the head that was seen last, without asking for it; None where none was."""
         head = self.mirror.noted_head(self.branch, _FRESH)
         if head is None:
             return None
         self.checkpoint()
-        return planner.plan(head, changes)
+        return self.planner.plan(head, changes)
 
     def _lost(self, plan: Plan) -> str:
         """Write a plan down and push it; return how the race was lost, "" if it was not."""
@@ -138,24 +147,27 @@ class _Landing:
     def _push(self, tip: str, onto: str) -> str:
         """Push and read back; return "" when the branch holds `tip`, or how the race was lost.
 
-        :raises Unavailable: neither the answer nor the branch shows that it landed.
+        :raises InDoubt: neither the answer nor the branch shows whether it landed.
+        :raises Unavailable: the server was not reached.
         """
-        failure: Unavailable | None = None
+        timeout = self._left()
         verdict, words = PushVerdict.UNKNOWN, ""
         try:
-            answer = self.mirror.push(tip, self.branch, onto=onto, timeout=self._left())
+            answer = self.mirror.push(tip, self.branch, onto=onto, timeout=timeout)
             verdict, words = answer.verdict, answer.words
             if not answer.sent:
                 return words
+        except Unreached:
+            raise
         except Unavailable as error:
-            failure = error
+            words = error.evidence
         if self._holds(tip):
             return ""
         if verdict is PushVerdict.REFUSED:
             whole = _WHOLE_BRANCH in words.lower()
             raise (Refused if whole else _Declined)(self.mirror.reasons.refused, f"{self.branch}: {words}")
         if verdict is PushVerdict.UNKNOWN:
-            raise failure or Unavailable(self.mirror.reasons.unavailable, f"{self.branch}: {words}")
+            raise InDoubt(self.mirror.reasons.unavailable, f"{self.branch}: {words}")
         # "landed" but not there: somebody has rewritten the branch since, which is a lost race as well
         return words or "the branch was rewritten"
 
@@ -168,9 +180,9 @@ class _Landing:
                 return True
             head = self.mirror.fetch_branch(self.branch, timeout=ASK_TIMEOUT)
             return self.mirror.is_ancestor(tip, head) is True
-        except Unavailable as error:
+        except PilotageError as error:
             evidence = f"pushed {tip[:12]}, but the branch could not be read back: {error.evidence}"
-            raise Unavailable(error.reason, evidence) from error
+            raise InDoubt(error.reason, evidence) from error
 
     def _left(self) -> float:
         """Return the seconds that are left.

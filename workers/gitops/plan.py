@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from orchestrator.domain.changes import Change, Landed, Rejected
+from orchestrator.domain.changes import Change, Landed, Rejected, Withdrawn
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from workers.clients.git import Draft, Entry, Message, Mirror
@@ -15,7 +15,7 @@ HISTORY = 2000
 """Commits of the branch that are searched for changes that an earlier attempt pushed."""
 _OURS = "Pilotage-"
 
-Result = Landed | Rejected
+Result = Landed | Rejected | Withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +57,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Planner:
-    """Reads the branch's copy and applies changes to what it finds."""
+    """Reads the branch's copy and applies changes to what it finds.
+
+    ``unwanted``: runs whose change is looked for and not made.
+    """
 
     mirror: Mirror
     branch: str
+    unwanted: frozenset[int] = frozenset()
 
     def plan(self, head: str, changes: Sequence[Change]) -> Plan:
         """Apply the changes to the files of `head`; later ones see what earlier ones did."""
@@ -70,10 +74,15 @@ class Planner:
             files = self._files(head, changes)
             landed = looked.result()
         for change in changes:
-            before = landed.get(identity(change))
-            outcome = self._earlier(change, before) if before else files.apply(change, plan.drafts)
-            plan.outcomes.append(outcome)
+            plan.outcomes.append(self._outcome(change, landed.get(identity(change)), files, plan.drafts))
         return plan
+
+    def _outcome(self, change: Change, before: Message | None, files: "Files", drafts: list[Draft]) -> Result | Held:
+        if before is not None:
+            return self._earlier(change, before)
+        if change.run in self.unwanted:
+            return Withdrawn(run=change.run)
+        return files.apply(change, drafts)
 
     def _landed_before(self, head: str, changes: Sequence[Change]) -> dict["Identity", Message]:
         """Find the changes that an earlier attempt pushed, by their trailers."""

@@ -3,12 +3,12 @@
 import time
 
 from orchestrator import tracing
-from orchestrator.domain.changes import Change, Landed, Rejected
+from orchestrator.domain.changes import Batch, Rejected, Withdrawn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Trigger, Wait
-from orchestrator.services.commits import Commits
-from workers.gitops.commit import land
+from orchestrator.services.commits import Commits, Result
+from workers.gitops.commit import InDoubt, land
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of
 
@@ -30,35 +30,37 @@ def run(order: Order, tools: Tools) -> Outcome:
     answer = queue.submit(change_of(order))
     if answer is None:
         return Wait(reason=Reason.COMMIT_QUEUED, detail="another worker writes to the branch", after=_LOOK_AGAIN)
-    if not isinstance(answer, list):
-        return _outcome(answer, order)
-    own = _write(order, tools, queue, answer)
+    own = _write(order, tools, queue, answer) if isinstance(answer, Batch) else answer
     if own is None:
         return Wait(reason=Reason.COMMIT_QUEUED, detail="the change was taken by another writer", after=_LOOK_AGAIN)
     return _outcome(own, order)
 
 
-def _write(order: Order, tools: Tools, queue: Commits, batch: list[Change]) -> Landed | Rejected | None:
+def _write(order: Order, tools: Tools, queue: Commits, batch: Batch) -> Result | None:
     """Push one batch and hand the branch on; return what became of this run's own change."""
     settings = order.settings.gitops
-    unfinished = batch
+    changes = not_pushed = batch.changes
     try:
-        tools.log(f"committing {len(batch)} change(s) to {settings.branch}")
-        with tracing.inner("gitops push", changes=len(batch)):
+        tools.log(f"committing {len(changes)} change(s) to {settings.branch}")
+        with tracing.inner("gitops push", changes=len(changes)):
             results = land(
                 tools.clients.gitops,
                 settings.branch,
-                batch,
+                changes,
+                unwanted=batch.unwanted,
                 author=settings.author,
                 signing=tools.clients.signing,
                 deadline_s=_DEADLINE,
                 checkpoint=lambda: _stay_writer(queue),
                 wait=lambda seconds: _before_retry(queue, seconds),
             )
+        not_pushed = []
         queue.finish(results)
-        unfinished = []
+    except InDoubt:
+        not_pushed = []
+        raise
     finally:
-        queue.stop(unfinished)
+        queue.stop(not_pushed)
     return next((result for result in results if result.run == order.run.id), None)
 
 
@@ -84,7 +86,9 @@ def _newer(order: Order, tools: Tools) -> int | None:
     return None
 
 
-def _outcome(result: Landed | Rejected, order: Order) -> Outcome:
+def _outcome(result: Result, order: Order) -> Outcome:
+    if isinstance(result, Withdrawn):  # the run is to stop, and its next word is its last one
+        return Wait(reason=Reason.COMMIT_QUEUED, detail="the change was withdrawn", after=_LOOK_AGAIN)
     if isinstance(result, Rejected):
         return Fail(reason=result.reason, detail=result.detail)
     outputs = {

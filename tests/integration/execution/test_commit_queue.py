@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.changes import Change, Edit, Landed, Rejected
+from orchestrator.domain.changes import Batch, Change, Edit, Landed, Rejected, Withdrawn
+from orchestrator.domain.runs import RunState, StageName
 from orchestrator.services import commits
 from orchestrator.services.commits import Commits
 from orchestrator.store import changes
@@ -17,6 +18,10 @@ def change(run: int) -> Change:
     edits = (Edit(path="image.tag", value=f"sha-{run}"),)
     trailers = (("Pilotage-Run", str(run)),)
     return Change(run=run, file="values.yaml", edits=edits, message="deploy", trailers=trailers, date=1)
+
+
+def batch(*numbers: int, unwanted: tuple[int, ...] = ()) -> Batch:
+    return Batch(changes=[change(run) for run in numbers], unwanted=frozenset(unwanted))
 
 
 def queue(world: World, owner: str) -> Commits:
@@ -32,12 +37,12 @@ def runs(world: World) -> list[int]:
 
 def test_whoever_finds_no_writer_writes_and_the_next_one_takes_all_that_wait(world: World, runs: list[int]) -> None:
     one, two = queue(world, "one"), queue(world, "two")
-    assert one.submit(change(1)) == [change(1)]
+    assert one.submit(change(1)) == batch(1)
     assert two.submit(change(2)) is None
     assert two.submit(change(3)) is None
     one.finish([Landed(run=1, commit="c" * 40, created=True, previous=("old",))])
     one.stop()
-    assert two.submit(change(3)) == [change(2), change(3)]
+    assert two.submit(change(3)) == batch(2, 3)
     assert one.submit(change(1)) == Landed(run=1, commit="c" * 40, created=True, previous=("old",))
 
 
@@ -46,7 +51,7 @@ def test_what_could_not_be_pushed_waits_again(world: World, runs: list[int]) -> 
     one.submit(change(1))
     one.stop([change(1)])
     assert 1 in world.due()
-    assert queue(world, "two").submit(change(1)) == [change(1)]
+    assert queue(world, "two").submit(change(1)) == batch(1)
 
 
 def test_a_writer_that_was_overtaken_takes_nothing_from_the_next_one(
@@ -56,10 +61,55 @@ def test_a_writer_that_was_overtaken_takes_nothing_from_the_next_one(
     one.submit(change(1))
     at = now() + 60
     monkeypatch.setattr(commits, "clock", lambda: at)
-    assert two.submit(change(2)) == [change(1), change(2)]
+    assert two.submit(change(2)) == batch(1, 2)
     one.stop([change(1)])
+    assert states(world, 1, 2) == ["taken", "taken"]
+
+
+def states(world: World, *numbers: int) -> list[str]:
     with world.database.read() as connection:
-        assert [changes.load(connection, run)["state"] for run in (1, 2)] == ["taken", "taken"]  # type: ignore[index]
+        return [changes.load(connection, run)["state"] for run in numbers]  # type: ignore[index]
+
+
+def test_what_may_have_been_pushed_does_not_wait_again_before_somebody_has_looked(
+    world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = queue(world, "one"), queue(world, "two")
+    one.submit(change(1))
+    one.stop()
+    assert two.submit(change(2)) == batch(1, 2)
+    two.stop([change(1), change(2)])
+    assert states(world, 1, 2) == ["taken", "pending"]
+    assert one.submit(change(2)) == batch(1, 2)
+    one.finish([Landed(run=1, commit="c" * 40, created=False)])
+    one.stop([change(2)])
+    assert states(world, 1, 2) == ["landed", "pending"]
+
+
+def test_what_a_vanished_writer_had_may_have_been_pushed(
+    world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = queue(world, "one"), queue(world, "two")
+    one.submit(change(1))
+    at = now() + 60
+    monkeypatch.setattr(commits, "clock", lambda: at)
+    assert two.submit(change(2)) == batch(1, 2)
+    two.stop([change(1), change(2)])
+    assert states(world, 1, 2) == ["taken", "pending"]
+
+
+def test_a_run_that_is_to_stop_or_is_over_only_has_its_change_looked_for(world: World, runs: list[int]) -> None:
+    one = queue(world, "one")
+    world.wait(world.until(1, StageName.COMMIT), after=5)
+    one.submit(change(1))
+    one.stop()
+    world.control.cancel(1, "mina")
+    two = queue(world, "two")
+    assert two.submit(change(2)) == batch(1, 2, unwanted=(1,))
+    two.finish([Withdrawn(run=1)])
+    assert one.submit(change(1)) is None
+    assert world.wait(world.begin(1), after=5) is None
+    assert (world.run(1).state, world.run(1).detail) == (RunState.CANCELLED, "cancelled by mina")
 
 
 def test_a_change_that_is_being_decided_about_is_left_for_the_next_batch(postgres_url: str, tmp_path: Path) -> None:
@@ -73,7 +123,7 @@ def test_a_change_that_is_being_decided_about_is_left_for_the_next_batch(postgre
         one.stop([change(1)])
         with database.write() as connection:
             changes.load(connection, 1, lock=True)
-            assert queue(world, "two").submit(change(2)) == [change(2)]
+            assert queue(world, "two").submit(change(2)) == batch(2)
 
 
 def test_a_change_that_cannot_be_made_is_answered_with_why(world: World, runs: list[int]) -> None:
@@ -96,5 +146,5 @@ def test_a_writer_renews_its_right_now_and_then_and_notices_that_it_lost_it(
     at += 25
     assert two.submit(change(2)) is None, "it was renewed less than its length ago"
     at += 10
-    assert two.submit(change(2)) == [change(1), change(2)], "what a vanished writer took comes along"
+    assert two.submit(change(2)) == batch(1, 2), "what a vanished writer took comes along"
     assert not one.renew()

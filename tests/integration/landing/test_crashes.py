@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.changes import Landed
+from orchestrator.domain.changes import Landed, Withdrawn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.contracts import ROOT
-from tests.support.githttp import TOKEN, USER, Fault, Forge, git
+from tests.support.githttp import TOKEN, USER, Fault, Forge, forge, git
 from tests.support.landing import VALUES, change, file, land_all, pushes, tag_of
-from workers.clients.git import Mirror
+from workers.clients.git import GITOPS, Mirror
+from workers.gitops.commit import InDoubt
 
 
 def test_the_same_call_again_lands_nothing_twice(server: Forge, mirror: Mirror) -> None:
@@ -66,7 +67,7 @@ def test_a_push_whose_answer_was_lost_counts_if_it_landed(server: Forge, mirror:
 
 def test_a_push_that_did_not_arrive_can_be_repeated(server: Forge, mirror: Mirror) -> None:
     server.app.inject(Fault(service="receive", drop="before"))
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(InDoubt) as caught:
         land_all(mirror, [change(1)])
     assert caught.value.reason is Reason.GITOPS_UNAVAILABLE
     assert server.log() == ["start"]
@@ -75,10 +76,27 @@ def test_a_push_that_did_not_arrive_can_be_repeated(server: Forge, mirror: Mirro
 
 def test_when_the_branch_cannot_be_read_back_the_next_call_finds_out(server: Forge, mirror: Mirror) -> None:
     server.app.after_receive = lambda _: server.app.inject(Fault(service="upload", discovery=True, status=503))
-    with pytest.raises(Unavailable, match=r"pushed .* but the branch could not be read back"):
+    with pytest.raises(InDoubt, match=r"pushed .* but the branch could not be read back"):
         land_all(mirror, [change(1)])
     server.app.after_receive = None
     assert land_all(mirror, [change(1)]) == [Landed(run=1, commit=server.head(), created=False, previous=("old",))]
+
+
+def test_a_change_that_nobody_wants_any_more_is_looked_for_and_not_made(server: Forge, mirror: Mirror) -> None:
+    assert land_all(mirror, [change(1), change(2)], unwanted=frozenset([1]))[0] == Withdrawn(run=1)
+    assert server.log() == ["deploy(app): 배포 2", "start"]
+    (found,) = land_all(mirror, [change(2)], unwanted=frozenset([2]))
+    assert found == Landed(run=2, commit=server.head(), created=False, previous=("old",))
+
+
+def test_a_server_that_is_not_reached_leaves_no_doubt(tmp_path: Path) -> None:
+    with forge(tmp_path / "srv", "platform/gitops") as server:
+        server.commit({file(1): VALUES.format(app=1)}, message="start")
+        mirror = server.mirror(tmp_path / "state", GITOPS)
+        mirror.fetch_branch("main")
+    with pytest.raises(Unavailable, match="no connection") as caught:
+        land_all(mirror, [change(1)])
+    assert not isinstance(caught.value, InDoubt)
 
 
 def test_a_push_that_takes_too_long_is_found_later(server: Forge, mirror: Mirror) -> None:
@@ -86,7 +104,7 @@ def test_a_push_that_takes_too_long_is_found_later(server: Forge, mirror: Mirror
     done = threading.Event()
     server.app.after_receive = lambda _: done.set()
     server.app.inject(Fault(service="receive", delay=2.0))
-    with pytest.raises(Unavailable):
+    with pytest.raises(InDoubt):
         land_all(mirror, [change(1)], deadline_s=1.5)
     assert done.wait(10)
     assert [r.created for r in land_all(mirror, [change(1)])] == [False]  # type: ignore[union-attr]

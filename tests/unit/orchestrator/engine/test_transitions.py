@@ -250,9 +250,13 @@ def test_a_run_that_is_to_stop_while_its_change_is_pushed_finds_out_first(fact: 
     assert (run.state, run.committed) == (RunState.CANCELLED, True)
 
 
-def test_its_deadline_ends_it_all_the_same() -> None:
-    late = advance(working(COMMIT, cancel_requested=True), COMMITS["waits"], later(10_000), committing=True).run
-    assert (late.state, late.reason) == (RunState.FAILED, Reason.TIMED_OUT)
+@pytest.mark.parametrize("fact", [COMMITS["waits"], COMMITS["is in trouble"]])
+def test_when_its_time_is_over_it_ends_and_says_what_nobody_knows(fact: Fact) -> None:
+    asked = working(COMMIT, cancel_requested=True, detail="cancelled by mina")
+    decision = advance(asked, fact, later(10_000), committing=True)
+    assert (decision.run.state, decision.run.reason) == (RunState.CANCELLED, Reason.CANCELLED)
+    assert decision.run.detail == "cancelled by mina; whether its change was committed could not be found out"
+    assert (decision.freed, decision.tell) == (True, ("run.cancelled",))
 
 
 def test_what_was_done_before_a_cancel_is_kept() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain.changes import Rejected
+from orchestrator.domain.changes import Rejected, Withdrawn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Rival, StageName, Trigger, Wait
@@ -19,6 +19,7 @@ from tests.support.deploying import (
     tools,
 )
 from tests.support.factories import COMMIT
+from workers.gitops.commit import InDoubt
 from workers.stages import commit
 from workers.stages.wanted import change_of, split_image
 
@@ -78,6 +79,21 @@ def test_a_batch_that_could_not_be_pushed_waits_again(monkeypatch: pytest.Monkey
     with pytest.raises(Unavailable):
         commit.run(order(STAGE), tools(commits=queue))
     assert queue.given_back == [7]
+
+
+def test_a_batch_that_may_have_been_pushed_is_looked_for_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    queue = FakeCommits()
+    work(monkeypatch, InDoubt(Reason.GITOPS_UNAVAILABLE, "timeout"))
+    with pytest.raises(Unavailable):
+        commit.run(order(STAGE), tools(commits=queue))
+    assert queue.given_back == []
+
+
+def test_a_change_that_is_not_wanted_any_more_leaves_the_end_to_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    work(monkeypatch, [Withdrawn(run=7)])
+    assert isinstance(commit.run(order(STAGE), tools(commits=FakeCommits())), Wait)
 
 
 def test_a_newer_commit_that_was_deployed_meanwhile_goes_first() -> None:
