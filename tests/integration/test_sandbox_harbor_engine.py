@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.apps import Build
+from orchestrator.domain.apps import Build, Registry
 from orchestrator.domain.errors import PilotageError, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.harbor import HttpFault, Immutable
@@ -67,6 +67,26 @@ def yard(tmp_path: Path) -> Iterator[Yard]:
             yield made
         finally:
             made.close()
+
+
+@pytest.mark.parametrize("builder", ["buildkit", "classic"])
+def test_a_base_image_that_everybody_may_pull_needs_no_login(yard: Yard, builder: str) -> None:
+    """As on Docker Hub: a token is wanted all the same, and a build without a session cannot ask for one."""
+    yard.build()
+    yard.push()
+    yard.world.harbor.change("shop", public=True)
+    assert yard.engine.remove(f"{yard.name}:v1")
+    dockerfile = f"FROM {yard.name}:v1\nLABEL of=another\n".encode()
+    yard.made |= {"elsewhere.example.com/app:1", f"{yard.name}:v1"}
+    assert yard.engine.build(
+        iter([tar_of({"Dockerfile": dockerfile.decode()})]),
+        dockerfile=dockerfile,
+        tag="elsewhere.example.com/app:1",
+        build=Build(network="none", builder=builder),
+        labels={TEST_LABEL: "1"},
+        registry=Registry(url="https://elsewhere.example.com"),
+        watch=Journal().watch,
+    )
 
 
 def refusal(yard: Yard, **login: str) -> PilotageError:

@@ -36,6 +36,7 @@ from workers.clients.engine_requests import (
     build_params,
     error_text,
     log_transfer,
+    pushed_digest,
     refuse_unsupported,
     repository_of,
     split_reference,
@@ -155,8 +156,7 @@ class Engine:
             for message in messages:
                 if "error" in message:
                     raise push_error(error_text(message))
-                aux = message.get("aux")
-                digest = str(aux.get("Digest") or digest) if isinstance(aux, dict) else digest
+                digest = pushed_digest(message) or digest
                 log_transfer(message, watch.on_line)
         if not digest:
             raise Unavailable(Reason.ENGINE_UNAVAILABLE, "the push ended without naming a digest")
@@ -175,8 +175,9 @@ class Engine:
     ) -> str:
         """Build an image and return its id (``sha256:…``).
 
-        Base images that live in `registry` are pulled first with its credentials: BuildKit over the REST API has no
-        session in which it could ask for them. Leaving this method in any way ends the build in the engine.
+        Base images that the engine does not have are pulled first, those of `registry` with its credentials: BuildKit
+        over the REST API has no session in which it could ask for a token, not even an anonymous one. Leaving this
+        method in any way ends the build in the engine.
 
         :param context: the tar stream; read in another thread. :param dockerfile: its content, read for its needs.
         :param watch: its deadline counts for everything together; `build.timeout` is not looked at.
@@ -212,9 +213,9 @@ class Engine:
         if recipe.syntax and not classic:
             images = ((recipe.syntax, ""), *images)
         for image, platform in images:
-            ours = image.startswith(f"{registry.host}/")
-            if not build.pull and (not ours or self.image_id(image)):
+            if not build.pull and self._has(image, platform or build.platform):
                 continue
+            ours = image.startswith(f"{registry.host}/")
             left = ends - time.monotonic()
             watch.on_line(f"pull {image}")
             self.pull(
@@ -223,6 +224,13 @@ class Engine:
                 watch=replace(watch, deadline=max(1.0, min(left, PULL_TIMEOUT))),
                 platform=platform or build.platform,
             )
+
+    def _has(self, image: str, platform: str) -> bool:
+        """Tell whether the engine has the image, for this platform where one is asked for."""
+        found = self._inspect(image)
+        if found is None or not platform:
+            return found is not None
+        return platform.split("/")[:2] == [found.get("Os"), found.get("Architecture")]
 
     def _cancel_build(self, number: str) -> None:
         """Tell BuildKit to stop; the classic builder stops when its connection ends, which has happened by now."""

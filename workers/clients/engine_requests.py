@@ -2,6 +2,7 @@
 
 import base64
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from workers.clients.engine_errors import one_line
 APP_LABEL = "dev.pilotage.app"
 RUN_LABEL = "dev.pilotage.run"
 REVISION_LABEL = "org.opencontainers.image.revision"
+_PUSHED = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +125,19 @@ def error_text(message: Mapping[str, Any]) -> str:
     """Return the text of an error in a stream."""
     detail = message.get("errorDetail")
     return str((detail.get("message") if isinstance(detail, dict) else "") or message["error"])
+
+
+def pushed_digest(message: Mapping[str, Any]) -> str:
+    """Return the digest that a message of a push names, "" when it names none.
+
+    The engine's own image store sends it as ``aux`` beside a status; containerd's (the default from 29 on) sends only
+    the status "1: digest: sha256:… size: 855" (moby, daemon/containerd/image_push.go).
+    """
+    aux = message.get("aux")
+    if isinstance(aux, dict) and aux.get("Digest"):
+        return str(aux["Digest"])
+    said = _PUSHED.search(str(message.get("status", "")))
+    return said[1] if said else ""
 
 
 def log_transfer(message: Mapping[str, Any], on_line: Callable[[str], None]) -> None:

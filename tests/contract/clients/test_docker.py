@@ -4,6 +4,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -57,6 +58,13 @@ def push(reply: Reply) -> str:
 def test_the_digest_of_a_push_is_in_its_stream() -> None:
     aux = {"aux": {"Tag": "1", "Digest": "sha256:0f", "Size": 1}}
     assert push(stream({"status": "Pushed", "id": "a"}, {"progressDetail": {}, **aux})) == "sha256:0f"
+
+
+def test_the_digest_of_a_push_may_be_in_a_status_only() -> None:
+    """As containerd's image store says it, with and without the tag in the text."""
+    digest = f"sha256:{'0f' * 32}"
+    for message in ({"status": f"digest: {digest} size: 855", "id": "1"}, {"status": f"1: digest: {digest} size: 8"}):
+        assert push(stream({"status": "Pushed", "id": "a"}, message)) == digest
 
 
 def test_the_version_is_negotiated_and_the_login_is_sent() -> None:
@@ -135,11 +143,27 @@ def test_a_cancelled_build_is_also_cancelled_by_its_number() -> None:
     assert len(cancels) == 1
 
 
-@pytest.mark.parametrize("pull", [False, True])
-def test_bases_are_pulled_with_our_login_only_when_they_are_ours(pull: bool) -> None:
+AMD64 = {"Id": "sha256:2", "Os": "linux", "Architecture": "amd64"}
+
+
+@pytest.mark.parametrize(
+    ("there", "options", "pulled"),
+    [
+        ({}, {}, {"h.io/tools/frontend", "h.io/base", "public"}),
+        ({"public": AMD64, "h.io/base": AMD64}, {}, {"h.io/tools/frontend"}),
+        ({"public": AMD64, "h.io/base": AMD64}, {"platform": "linux/amd64"}, {"h.io/tools/frontend"}),
+        ({"public": AMD64}, {"platform": "linux/arm64/v8"}, {"h.io/tools/frontend", "h.io/base", "public"}),
+        ({"public": AMD64, "h.io/base": AMD64}, {"pull": True}, {"h.io/tools/frontend", "h.io/base", "public"}),
+    ],
+    ids=["none are there", "some are there", "for this platform", "for another platform", "always"],
+)
+def test_bases_that_are_not_there_are_pulled_with_our_login_only_when_they_are_ours(
+    there: dict[str, Any], options: dict[str, Any], pulled: set[str]
+) -> None:
     def answer(asked: Asked) -> Reply:
         if asked.path.endswith("/json"):
-            return Reply(404, {"message": "No such image"})
+            name = asked.path.partition("/images/")[2].removesuffix(":1/json")
+            return Reply(body=there[name]) if name in there else Reply(404, {"message": "No such image"})
         return stream({"aux": {"ID": "sha256:1"}}) if asked.path.endswith("/build") else stream()
 
     with loopback(answering(answer)) as server:
@@ -147,14 +171,14 @@ def test_bases_are_pulled_with_our_login_only_when_they_are_ours(pull: bool) -> 
             iter([b"tar"]),
             dockerfile=b"# syntax=h.io/tools/frontend:1\nFROM h.io/base:1\nCOPY --from=public:1 / /\n",
             tag=IMAGE,
-            build=Build(pull=pull),
+            build=Build(**options),
             labels={},
             registry=REGISTRY,
             watch=watch(),
         )
     assert image == "sha256:1"
     pulls = {asked.query["fromImage"][0]: asked for asked in server.asked if asked.path.endswith("/images/create")}
-    assert set(pulls) == {"h.io/tools/frontend", "h.io/base", *(["public"] if pull else [])}
+    assert set(pulls) == pulled
     logins = {name: asked.headers["x-registry-auth"] != "e30=" for name, asked in pulls.items()}
     assert logins == {name: name.startswith("h.io/") for name in pulls}
 
