@@ -20,7 +20,8 @@ from orchestrator.domain.apps import (
     Secret,
     Settings,
 )
-from orchestrator.domain.errors import PilotageError
+from orchestrator.domain.errors import PilotageError, Refused
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Run, Stage, StageName, Trigger
 from workers.clients.engine_requests import REVISION_LABEL
 from workers.stages.order import Order, Tools
@@ -89,12 +90,15 @@ class FakeRegistry:
     """Tags (and digests) with the labels of their images."""
 
     tags: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    blocked: str = ""
 
     def hold(self, commit: str, digest: str = DIGEST, tag: str = "") -> None:
         labels = {REVISION_LABEL: commit} if commit else {}
         self.tags[tag or IMAGE.rpartition(":")[2]] = self.tags[digest] = (digest, labels)
 
     def digest(self, _: str, reference: str) -> str | None:
+        if self.blocked and reference in self.tags:
+            raise Refused(Reason.IMAGE_BLOCKED, self.blocked)
         found = self.tags.get(reference)
         return found[0] if found else None
 
@@ -188,8 +192,10 @@ class FakeHarbor:
     started: int = 0
     named: list[str] = field(default_factory=list)
     places: list[tuple[str, str, str]] = field(default_factory=list)
+    on_look: Callable[[], None] = lambda: None
 
     def artifact(self, *place: str) -> dict[str, Any] | None:
+        self.on_look()
         self.places.append(cast("tuple[str, str, str]", place))
         return self.artifacts.pop(0) if len(self.artifacts) > 1 else self.artifacts[0]
 

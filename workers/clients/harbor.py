@@ -117,6 +117,22 @@ def artifact_path(project: str, repository: str, reference: str) -> str:
     return f"/api/v2.0/projects/{quote(project, safe='')}/repositories/{inner}/artifacts/{quote(reference, safe=':')}"
 
 
+def labels_of_artifact(artifact: Mapping[str, Any]) -> dict[str, str]:
+    """Return the labels of an image's own configuration, as Harbor shows it; empty for an index."""
+    shown = artifact.get("extra_attrs")
+    config = shown.get("config") if isinstance(shown, dict) else None
+    labels = config.get("Labels") if isinstance(config, dict) else None
+    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
+
+
+def first_image(index: Mapping[str, Any]) -> str:
+    """Return the digest of the first image of an index; "" when it has none. ``unknown`` ones are attestations."""
+    for child in index.get("references") or ():
+        if (child.get("platform") or {}).get("os") not in ("", "unknown"):
+            return str(child.get("child_digest", ""))
+    return ""
+
+
 def judge_scan(artifact: Mapping[str, Any], fail_on: str) -> Verdict:
     """Judge an artifact's scan overview.
 

@@ -132,6 +132,8 @@ class RegistryClient:
         answer = self._ask(method, path, _scope(repository, "pull"), headers={"Accept": ACCEPT})
         if answer.status_code == 404:
             return None
+        if answer.status_code == 412 and method == "HEAD":
+            return self._manifest("GET", repository, reference)  # which says why
         if answer.status_code == 412:
             said = first_error(answer.content) or "its policy forbids pulls of this image"
             raise Refused(Reason.IMAGE_BLOCKED, f"{repository}:{reference}: {said}")

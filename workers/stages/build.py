@@ -2,7 +2,7 @@
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome
-from workers.stages.images import build_image, is_local, proven_digest, reference, repository
+from workers.stages.images import build_image, find, find_own, is_local, reference, repository
 from workers.stages.order import Order, Tools
 
 
@@ -14,10 +14,10 @@ def run(order: Order, tools: Tools) -> Outcome:
     """
     if order.prebuilt:
         return _given(order, tools)
-    digest = proven_digest(order, tools)
-    if digest is not None:
-        tools.log(f"{order.image} is in the registry ({digest}) and of this commit; not built again")
-        return _reused(order, digest)
+    found = find_own(order, tools)
+    if found is not None:
+        tools.log(f"{order.image} is in the registry ({found.digest}) and of this commit; not built again")
+        return _reused(order, found.digest)
     tools.checkpoint()
     local = is_local(order, tools)
     if local is not None:
@@ -30,11 +30,11 @@ def run(order: Order, tools: Tools) -> Outcome:
 
 def _given(order: Order, tools: Tools) -> Outcome:
     """Prove an image that the run names itself: a promotion, a rollback, or a person's choice."""
-    path, wanted = repository(order), order.run.digest or reference(order)
-    digest = tools.clients.registry.digest(path, wanted)
-    if digest is None:
-        return Fail(reason=Reason.IMAGE_MISSING, detail=f"{path} has no {wanted}")
-    return _reused(order, digest)
+    wanted = order.run.digest or reference(order)
+    found = find(order, tools, wanted)
+    if found is None:
+        return Fail(reason=Reason.IMAGE_MISSING, detail=f"{repository(order)} has no {wanted}")
+    return _reused(order, found.digest)
 
 
 def _reused(order: Order, digest: str) -> Done:

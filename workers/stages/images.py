@@ -1,7 +1,8 @@
 """What the stages of an image share: its names, the proof that a tag is of our commit, and how it is built."""
 
 import posixpath
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
@@ -10,6 +11,7 @@ from orchestrator.domain.reasons import Reason
 from workers.clients.build_context import dockerfile_path, ignore_files, left_out, pieces
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL, Watch
 from workers.clients.git_snapshot import Snapshot
+from workers.clients.harbor import first_image, labels_of_artifact
 from workers.stages.order import Order, Tools
 
 
@@ -26,24 +28,67 @@ def reference(order: Order) -> str:
     return rest.rpartition("@")[2] if "@" in rest else rest.removeprefix(":")
 
 
-def proven_digest(order: Order, tools: Tools) -> str | None:
-    """Return the digest of our tag in the registry when that image is of our commit; None: there is no such tag.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An image in the registry. ``blocked``: nobody may pull it; Harbor may allow that when it has scanned it."""
+
+    digest: str
+    blocked: bool = False
+
+
+def place(order: Order) -> tuple[str, str]:
+    """Return Harbor's project, and the repository inside it."""
+    project, _, path = repository(order).partition("/")
+    return project, path
+
+
+def find(order: Order, tools: Tools, wanted: str) -> Found | None:
+    """Return what a tag or digest of the run's repository is in the registry; None: it is not there.
+
+    A project of Harbor that prevents vulnerable images from running refuses everybody the manifest of an image until
+    its scan is over (Harbor, src/server/middleware/vulnerable); Harbor's own API goes on telling what it is.
+
+    :raises Refused: IMAGE_BLOCKED where the registry is no Harbor; REGISTRY_*.
+    """
+    try:
+        digest = tools.clients.registry.digest(repository(order), wanted)
+    except Refused as refusal:
+        unscanned = refusal.reason is Reason.IMAGE_BLOCKED and "vulnerab" in refusal.evidence  # else: not signed
+        if not unscanned or not order.settings.registry.harbor:
+            raise
+        artifact = tools.clients.harbor.artifact(*place(order), wanted)
+        return Found(str(artifact["digest"]), blocked=True) if artifact else None
+    return Found(digest) if digest else None
+
+
+def find_own(order: Order, tools: Tools) -> Found | None:
+    """Return our tag in the registry when that image is of our commit; None: there is no such tag.
 
     :raises Refused: TAG_IMMUTABLE, the tag holds an image of another commit: it is never overwritten.
     """
-    registry, path, tag = tools.clients.registry, repository(order), reference(order)
-    digest = registry.digest(path, tag)
-    labels = registry.image_config(path, digest) if digest else None
-    if digest is None or labels is None:
+    found = find(order, tools, reference(order))
+    labels = _labels(order, tools, found) if found else None
+    if found is None or labels is None:
         return None
     revision = labels.get(REVISION_LABEL, "")
     if revision == order.run.commit:
-        return digest
+        return found
     raise Refused(
         Reason.TAG_IMMUTABLE,
-        f"{order.image} ({digest}) is of {f'commit {revision}' if revision else 'an unknown commit'}, not of"
+        f"{order.image} ({found.digest}) is of {f'commit {revision}' if revision else 'an unknown commit'}, not of"
         f" {order.run.commit}",
     )
+
+
+def _labels(order: Order, tools: Tools, found: Found) -> Mapping[str, str] | None:
+    if not found.blocked:
+        return tools.clients.registry.image_config(repository(order), found.digest)
+    harbor, wanted = tools.clients.harbor, found.digest
+    artifact = harbor.artifact(*place(order), wanted)
+    if artifact and artifact.get("references"):  # an index, as containerd's image store pushes it
+        wanted = first_image(artifact)
+        artifact = harbor.artifact(*place(order), wanted) if wanted else {}
+    return labels_of_artifact(artifact) if artifact is not None else None
 
 
 def is_local(order: Order, tools: Tools) -> str | None:

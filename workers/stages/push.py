@@ -4,7 +4,7 @@ from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Outcome
 from workers.clients.engine_requests import Watch
-from workers.stages.images import build_image, is_local, proven_digest, reference, repository
+from workers.stages.images import Found, build_image, find, find_own, is_local, reference, repository
 from workers.stages.order import Order, Tools
 
 PUSH_TIMEOUT = 1800.0
@@ -20,17 +20,19 @@ def run(order: Order, tools: Tools) -> Outcome:
 
     An engine that does not have the image (another worker built it) builds it again.
 
-    :return: outputs ``image`` and ``digest``, the latter read back from the registry.
+    :return: outputs ``image`` and ``digest``, the latter read back from the registry; ``blocked``: it may not be
+        pulled yet.
     :raises Refused: REGISTRY_*, TAG_IMMUTABLE when the tag holds an image of another commit.
     :raises Unavailable: the registry or the engine did not answer.
     """
     known = str(order.outputs.get("digest") or order.run.digest)
-    if known and tools.clients.registry.digest(repository(order), known):
-        return _done(order, known, reused=True)
-    digest = proven_digest(order, tools)
-    if digest is not None:
-        tools.log(f"{order.image} is in the registry ({digest}) and of this commit; not pushed again")
-        return _done(order, digest, reused=True)
+    given = find(order, tools, known) if known else None
+    if given is not None:
+        return _done(order, given, reused=True)
+    found = find_own(order, tools)
+    if found is not None:
+        tools.log(f"{order.image} is in the registry ({found.digest}) and of this commit; not pushed again")
+        return _done(order, found, reused=True)
     if is_local(order, tools) is None:
         tools.log(f"this engine does not have {order.image}; it is built here again")
         build_image(order, tools)
@@ -43,22 +45,22 @@ def _push(order: Order, tools: Tools) -> Outcome:
     try:
         pushed = tools.clients.engine.push(order.image, registry=order.settings.registry, watch=watch)
     except Refused as error:
-        digest = proven_digest(order, tools) if error.reason is Reason.TAG_IMMUTABLE else None
-        if digest is None:
+        other = find_own(order, tools) if error.reason is Reason.TAG_IMMUTABLE else None
+        if other is None:
             raise
-        return _done(order, digest, reused=True)
-    digest = _read_back(order, tools, pushed)
-    tools.log(f"pushed {order.image} ({digest})")
+        return _done(order, other, reused=True)
+    found = _read_back(order, tools, pushed)
+    tools.log(f"pushed {order.image} ({found.digest})")
     _tidy(order, tools)
-    return _done(order, digest)
+    return _done(order, found)
 
 
-def _read_back(order: Order, tools: Tools, pushed: str) -> str:
+def _read_back(order: Order, tools: Tools, pushed: str) -> Found:
     """Return what the registry holds now; another run of the same commit may have been faster, which is as good."""
-    found = tools.clients.registry.digest(repository(order), reference(order))
-    if found == pushed:
-        return pushed
-    proven = proven_digest(order, tools) if found else None
+    found = find(order, tools, reference(order))
+    if found is not None and found.digest == pushed:
+        return found
+    proven = find_own(order, tools) if found else None
     if proven is None:
         raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{order.image} is not in the registry after its push")
     return proven
@@ -76,10 +78,11 @@ def _tidy(order: Order, tools: Tools) -> None:
         tools.log(f"removed {len(removed)} older images from the engine")
 
 
-def _done(order: Order, digest: str, *, reused: bool = False) -> Done:
+def _done(order: Order, found: Found, *, reused: bool = False) -> Done:
+    digest, blocked = found.digest, {"blocked": True} if found.blocked else {}
     return Done(
         reason=Reason.REUSED if reused else Reason.DONE,
         detail=digest if reused else f"Pushed; the registry reports {digest}",
         reused=reused,
-        outputs={"image": order.image, "digest": digest},
+        outputs={"image": order.image, "digest": digest, **blocked},
     )

@@ -1,9 +1,9 @@
-"""The stage `scan`: wait for Harbor's vulnerability scan and hold it against the app's gate."""
+"""The stage `scan`: wait for Harbor's scan; hold it against the app's gate and against the project's own rule."""
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait
 from workers.clients.harbor import ScanState, Verdict, judge_scan
-from workers.stages.images import reference, repository
+from workers.stages.images import place, reference, repository
 from workers.stages.order import Order, Tools
 
 FIRST_LOOK = 3.0
@@ -21,21 +21,23 @@ def run(order: Order, tools: Tools) -> Outcome:
 
     Remembers in its outputs how often it looked (``scan_looks``), that it asked for a scan (``scan_asked``), and that
     it asked again after one that failed (``scan_repeated``). How long it may wait in all is the caller's to say.
+    Without a gate it waits all the same for an image that Harbor lets nobody pull before it is scanned.
 
     :return: Done, skipped by configuration or clean; Wait while Harbor scans; Fail with findings or without a scan.
-    :raises Refused: SCAN_UNAVAILABLE, no scanner; REGISTRY_*. :raises Unavailable: Harbor did not answer.
+    :raises Refused: IMAGE_BLOCKED, Harbor lets nobody pull what it has scanned; SCAN_UNAVAILABLE, no scanner;
+        REGISTRY_*. :raises Unavailable: Harbor did not answer.
     """
     gate = order.app.scan.fail_on
-    if not gate:
+    if not gate and not order.outputs.get("blocked"):
         return Done(reason=Reason.NOT_CONFIGURED, detail="`scan.fail_on` is not set")
     if not order.settings.registry.harbor:
         return Fail(
             reason=Reason.SCAN_UNAVAILABLE, detail="the registry is not a Harbor, so nothing can scan the image"
         )
-    project, path, digest = _place(order)
-    artifact = tools.clients.harbor.artifact(project, path, digest)
+    digest = _wanted(order)
+    artifact = tools.clients.harbor.artifact(*place(order), digest)
     if artifact is None:
-        return Fail(reason=Reason.IMAGE_MISSING, detail=f"Harbor has no {project}/{path} {digest}")
+        return Fail(reason=Reason.IMAGE_MISSING, detail=f"Harbor has no {'/'.join(place(order))} {digest}")
     verdict = judge_scan(artifact, gate)
     tools.log(f"scan of {digest}: {verdict.state.value}, {verdict.summary}")
     return _decide(order, tools, verdict)
@@ -43,33 +45,44 @@ def run(order: Order, tools: Tools) -> Outcome:
 
 def _decide(order: Order, tools: Tools, verdict: Verdict) -> Outcome:
     remembered = {name: int(order.outputs.get(name, 0)) for name in ("scan_looks", "scan_asked", "scan_repeated")}
-    if verdict.state is ScanState.CLEAN:
-        detail = f"Harbor's scan found {verdict.summary} (gate: {order.app.scan.fail_on})"
-        return Done(detail=detail, outputs={"scan": verdict.summary})
-    if verdict.state is ScanState.FINDINGS:
+    gate = order.app.scan.fail_on
+    if verdict.state is ScanState.FINDINGS and gate:
         return _findings(order, tools, verdict)
+    if verdict.state in (ScanState.CLEAN, ScanState.FINDINGS):
+        return _passed(order, tools, verdict)
     if verdict.state is ScanState.ERROR and remembered["scan_repeated"]:
         return Fail(reason=Reason.SCAN_FAILED, detail=verdict.summary)
     ask = {ScanState.ERROR: "scan_repeated", ScanState.UNSCANNED: "scan_asked"}.get(verdict.state)
-    if ask and not remembered[ask]:
-        tools.clients.harbor.start_scan(*_place(order))
+    if ask and not remembered[ask] and (gate or remembered["scan_looks"]):  # Harbor itself may be about to begin
+        tools.clients.harbor.start_scan(*place(order), _wanted(order))
         remembered[ask] = 1
     pause = min(LAST_LOOK, FIRST_LOOK * GROWTH ** remembered["scan_looks"])
     remembered["scan_looks"] += 1
     return Wait(reason=Reason.SCAN_PENDING, detail=verdict.summary, after=pause, outputs=remembered)
 
 
+def _passed(order: Order, tools: Tools, verdict: Verdict) -> Done:
+    """End the stage well, unless the project's own rule is stricter than our gate.
+
+    :raises Refused: IMAGE_BLOCKED.
+    """
+    if order.outputs.get("blocked"):
+        tools.clients.registry.digest(repository(order), _wanted(order))
+    gate = order.app.scan.fail_on or "the project's own"
+    return Done(detail=f"Harbor's scan found {verdict.summary} (gate: {gate})", outputs={"scan": verdict.summary})
+
+
 def _findings(order: Order, tools: Tools, verdict: Verdict) -> Fail:
-    named = tools.clients.harbor.findings(*_place(order), order.app.scan.fail_on)[:NAMED]
+    gate = order.app.scan.fail_on
+    named = tools.clients.harbor.findings(*place(order), _wanted(order), gate)[:NAMED]
     worst = f"; worst: {', '.join(named)}" if named else ""
     return Fail(
         reason=Reason.SCAN_FINDINGS,
-        detail=f"{verdict.summary} (gate: {order.app.scan.fail_on}){worst}",
+        detail=f"{verdict.summary} (gate: {gate}){worst}",
         outputs={"scan": verdict.summary},
     )
 
 
-def _place(order: Order) -> tuple[str, str, str]:
-    """Return project, repository inside the project, and digest (else tag) of the image."""
-    project, _, path = repository(order).partition("/")
-    return project, path, str(order.outputs.get("digest") or order.run.digest or reference(order))
+def _wanted(order: Order) -> str:
+    """Return the digest (else the tag) of the image."""
+    return str(order.outputs.get("digest") or order.run.digest or reference(order))

@@ -1,13 +1,16 @@
 """The stage `push`."""
 
+from typing import Any
+
 import pytest
 
+from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done
 from tests.support.imaging import COMMIT, DIGEST, IMAGE, OTHER, World, order
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL
-from workers.stages import push
+from workers.stages import build, push
 
 TIDY = "tidy harbor.example.com/shop/team-a/api api 3"
 
@@ -121,3 +124,69 @@ def test_a_good_push_does_not_fail_over_tidying() -> None:
     world.engine.tidy_error = Unavailable(Reason.ENGINE_UNAVAILABLE, "gone")
     assert isinstance(push.run(order(), world.tools()), Done)
     assert "older images were not removed from the engine: gone" in world.log
+
+
+UNSCANNED = "PROJECTPOLICYVIOLATION current image without vulnerability scanning cannot be pulled"
+
+
+def shown(commit: str = COMMIT, **more: Any) -> dict[str, Any]:
+    """Make what Harbor's own API tells of our image."""
+    labels = {"config": {"Labels": {REVISION_LABEL: commit}}}
+    return {"digest": DIGEST, "extra_attrs": labels, **more}
+
+
+def test_an_image_that_nobody_may_pull_before_its_scan_is_read_back_from_harbor_itself() -> None:
+    world = built()
+    world.registry.blocked = UNSCANNED
+    world.harbor.artifacts = [shown()]
+    outcome = push.run(order(), world.tools())
+    assert isinstance(outcome, Done)
+    assert outcome.outputs == {"image": IMAGE, "digest": DIGEST, "blocked": True}
+    assert world.harbor.places[-1] == ("shop", "team-a/api", "sha-8f3e1e700000")
+
+
+INDEX = {
+    "extra_attrs": None,
+    "references": [
+        {"child_digest": "sha256:att", "platform": {"os": "unknown", "architecture": "unknown"}},
+        {"child_digest": "sha256:img", "platform": {"os": "linux", "architecture": "amd64"}},
+    ],
+}
+
+
+@pytest.mark.parametrize("before", [[shown()], [shown(**INDEX), shown(**INDEX), shown()]], ids=["image", "index"])
+@pytest.mark.parametrize("stage", [build, push])
+def test_it_is_known_to_be_ours_when_the_run_is_repeated(stage: Any, before: list[dict[str, Any]]) -> None:
+    world = World()
+    world.registry.hold(COMMIT)
+    world.registry.blocked = UNSCANNED
+    world.harbor.artifacts = [*before]
+    outcome = stage.run(order(), world.tools())
+    assert isinstance(outcome, Done)
+    assert (outcome.reused, outcome.outputs["digest"], world.engine.asked) == (True, DIGEST, [])
+    if len(before) > 1:
+        assert world.harbor.places[-1][2] == "sha256:img"
+
+
+@pytest.mark.parametrize(
+    "artifact",
+    [shown(OTHER), {"digest": DIGEST}, {"digest": DIGEST, **INDEX, "references": INDEX["references"][:1]}],  # type: ignore[index]
+)
+def test_what_harbor_does_not_tell_to_be_ours_is_not_ours(artifact: dict[str, Any]) -> None:
+    world = built()
+    world.registry.hold(OTHER)
+    world.registry.blocked = UNSCANNED
+    world.harbor.artifacts = [artifact]
+    with pytest.raises(Refused) as caught:
+        push.run(order(), world.tools())
+    assert caught.value.reason is Reason.TAG_IMMUTABLE
+
+
+@pytest.mark.parametrize(("said", "harbor"), [(UNSCANNED, False), ("The image is not signed by cosign.", True)])
+def test_what_no_scan_will_change_is_refused(said: str, harbor: bool) -> None:
+    world = built()
+    world.registry.hold(COMMIT)
+    world.registry.blocked = said
+    with pytest.raises(Refused, match=said) as caught:
+        push.run(order(registry=Registry(url="https://harbor.example.com", harbor=harbor)), world.tools())
+    assert caught.value.reason is Reason.IMAGE_BLOCKED

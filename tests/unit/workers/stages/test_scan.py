@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.apps import Registry, Scan
+from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait
-from tests.support.imaging import DIGEST, FakeHarbor, World, order
+from tests.support.imaging import COMMIT, DIGEST, FakeHarbor, World, order
 from workers.clients.harbor import REPORT_TYPES
 from workers.stages import scan
 from workers.stages.order import Order
@@ -123,3 +124,39 @@ def test_an_image_that_is_gone_is_told() -> None:
     outcome = scan.run(asked(), harbor(None).tools())
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.IMAGE_MISSING
+
+
+def blocked(world: World, until: int) -> Order:
+    """Have nobody pull the image before Harbor was asked `until` times."""
+    world.registry.hold(COMMIT)
+    world.registry.blocked = "current image without vulnerability scanning cannot be pulled"
+
+    def look() -> None:
+        if len(world.harbor.places) + 1 >= until:
+            world.registry.blocked = ""
+
+    world.harbor.on_look = look
+    return order(outputs={"digest": DIGEST, "blocked": True})
+
+
+@pytest.mark.parametrize("end", [CLEAN, BAD], ids=["clean", "findings that the project allows"])
+def test_without_a_gate_an_image_that_may_not_be_pulled_yet_is_waited_for(end: dict[str, Any]) -> None:
+    world = harbor(UNSCANNED, status("Running"), end)
+    *waits, last = follow(world, blocked(world, until=3))
+    assert [wait.reason for wait in waits] == [Reason.SCAN_PENDING] * 2
+    assert isinstance(last, Done)
+    assert last.detail.endswith("(gate: the project's own)")
+    assert world.harbor.started == 0, "Harbor begins by itself in such a project, mostly"
+
+
+def test_a_scan_that_harbor_does_not_begin_is_asked_for() -> None:
+    world = harbor(UNSCANNED, UNSCANNED, CLEAN)
+    assert isinstance(follow(world, blocked(world, until=3))[-1], Done)
+    assert world.harbor.started == 1
+
+
+def test_an_image_that_is_still_blocked_after_its_scan_is_refused() -> None:
+    world = harbor(CLEAN)
+    with pytest.raises(Refused) as caught:
+        follow(world, blocked(world, until=99))
+    assert caught.value.reason is Reason.IMAGE_BLOCKED
