@@ -19,12 +19,21 @@ def scanner(loop: Loop) -> Iterator[Scanner]:
     scanner.available, scanner.pending = True, pending
 
 
-def start(loop: Loop, result: ScanResult | None = None) -> int:
+@pytest.fixture
+def strict(loop: Loop, scanner: Scanner) -> Iterator[Scanner]:
+    """The scanner of a project in which nobody may pull what is not scanned, or has a vulnerability from High on."""
+    loop.platform.harbor.change("plate", block_from="High")
+    scanner.pending = 2.0
+    yield scanner
+    loop.platform.harbor.change("plate", block_from="")
+
+
+def start(loop: Loop, result: ScanResult | None = None, environment: str = "scan") -> int:
     """Start a run of a new commit whose image will be found to be like `result`."""
     commit = loop.push(branch="work/scan")
     if result is not None:
         loop.platform.harbor.scanner.find(f"{samples.IMAGE}:sha-{commit[:12]}*", result)
-    return loop.start(environment="scan", commit=commit)
+    return loop.start(environment=environment, commit=commit)
 
 
 def assert_nothing_deployed(loop: Loop, run: Json) -> None:
@@ -59,4 +68,18 @@ def test_an_image_that_nothing_can_scan_fails(loop: Loop, scanner: Scanner) -> N
     scanner.available = False
     run = loop.end(start(loop))
     assert (run["state"], run["reason"], run["who_acts"]) == ("failed", "scan_unavailable", "operator")
+    assert_nothing_deployed(loop, run)
+
+
+@pytest.mark.parametrize("environment", ["scan", "stg"], ids=["with a gate of ours", "without one"])
+def test_an_image_that_nobody_may_pull_before_its_scan_is_deployed_after_it(
+    loop: Loop, strict: Scanner, environment: str
+) -> None:
+    run = succeeded(loop.end(start(loop, ScanResult.counted(Low=1), environment)))
+    assert stage_of(run, "scan")["state"] == "succeeded"
+
+
+def test_an_image_that_the_project_forbids_is_never_committed(loop: Loop, strict: Scanner) -> None:
+    run = loop.end(start(loop, ScanResult.counted(High=1), "stg"))
+    assert (run["state"], run["reason"]) == ("failed", "image_blocked")
     assert_nothing_deployed(loop, run)
