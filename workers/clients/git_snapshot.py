@@ -95,7 +95,7 @@ class Snapshot:
         """
         entries = [entry for entry in self._entries.values() if not leave_out(entry.path)]
         self._refuse_submodules(entries)
-        if self._uses_lfs(entries):
+        if self._uses_lfs():
             self._refuse_lfs([entry for entry in entries if entry.is_file and entry.size < _LFS_SIZE])
         return io.BufferedReader(_Stream(_tar(self._objects, entries, self.date)), _CHUNK)
 
@@ -106,9 +106,9 @@ class Snapshot:
                     f"{entry.path} is a submodule, which is not fetched: vendor its files or name it in .dockerignore"
                 )
 
-    def _uses_lfs(self, entries: Sequence[Entry]) -> bool:
-        """Tell whether the repository says so; only then files are looked into."""
-        rules = [entry for entry in entries if posixpath.basename(entry.path) == ".gitattributes"]
+    def _uses_lfs(self) -> bool:
+        """Tell whether the repository says so; only then files are looked into. The image need not get the rules."""
+        rules = [entry for entry in self._entries.values() if posixpath.basename(entry.path) == ".gitattributes"]
         if self._folder:
             above = [posixpath.join(folder, ".gitattributes") for folder in ("", *folders_above(self._folder))]
             found = self._repository.entries(self._commit, above)

@@ -172,6 +172,15 @@ def test_lfs_pointers_are_refused_where_the_repository_uses_lfs(
         files.tar()
 
 
+def test_the_rules_for_lfs_count_where_the_image_does_not_get_them(server: Forge, mirror: Mirror) -> None:
+    server.commit({".gitattributes": "*.png filter=lfs -text\n", "logo.png": POINTER})
+    with (
+        pytest.raises(Refused, match=r"logo.png is a Git LFS pointer"),
+        mirror.snapshot(mirror.fetch_branch("main")) as files,
+    ):
+        files.tar(lambda path: path == ".gitattributes")
+
+
 def test_thousands_of_files_and_large_ones_are_streamed(server: Forge, mirror: Mirror) -> None:
     large = bytes(range(256)) * 4096 * 5
     many = {f"many/{number:05d}.txt": f"{number}\n" for number in range(2500)}
