@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from orchestrator.domain.events import RefKind
 
 _SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
-_SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:]+):(?P<path>(?!//).+)\Z")
+_SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:\[]+|\[[^\]/]+\]):(?P<path>(?!//).+)\Z")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|\Z)")
 _IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
 _IMAGE_PATH = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\Z")
@@ -58,7 +58,7 @@ def repo_key(url: str) -> str:
     """
     scp = None if "://" in url else _SCP.match(url)
     if scp:
-        host, path = scp["host"], scp["path"]
+        host, path = scp["host"].strip("[]"), scp["path"]
     else:
         parts = urlsplit(url)
         host, path = parts.hostname or "", parts.path

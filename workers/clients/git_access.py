@@ -21,7 +21,9 @@ LOW_SPEED_SECONDS = 60
 """Seconds without a byte after which a transfer is given up, whatever its deadline."""
 SSH_CONNECT_SECONDS = 10
 """Seconds to connect over SSH."""
-_SCP = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?[A-Za-z0-9][A-Za-z0-9.-]*:(?![:/]{2})[^:\s][^\s]*\Z")
+_SCP = re.compile(
+    r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*@)?(?:[A-Za-z0-9][A-Za-z0-9.-]*|\[[0-9A-Fa-f:]+\]):(?![:/]{2})[^:\s][^\s]*\Z"
+)
 _HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:-]*\Z")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+$-]*\Z")
 _SCHEMES = ("https", "http", "ssh")

@@ -90,6 +90,13 @@ def test_all_addresses_of_a_repository_have_one_key(url: str) -> None:
     assert repo_key(url) == "git.example.com/acme/web"
 
 
+@pytest.mark.parametrize(
+    "url", ["git@[2001:db8::1]:acme/web.git", "ssh://git@[2001:DB8::1]/acme/web", "[2001:db8::1]:acme/web"]
+)
+def test_a_host_may_be_an_address_of_ip_version_6(url: str) -> None:
+    assert repo_key(url) == "2001:db8::1/acme/web"
+
+
 def test_an_image_is_named_after_its_commit_and_what_else_went_into_it() -> None:
     others = hashlib.sha256(b"--target=web").hexdigest()[:8]
 

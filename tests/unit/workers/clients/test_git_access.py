@@ -33,7 +33,13 @@ def test_addresses_on_web_servers_are_taken(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["ssh://git@git.example.com:2222/acme/web.git", "git@git.example.com:acme/web.git", "git.example.com:x"]
+    "url",
+    [
+        "ssh://git@git.example.com:2222/acme/web.git",
+        "git@git.example.com:acme/web.git",
+        "git.example.com:x",
+        "git@[2001:db8::1]:a",
+    ],
 )
 def test_ssh_addresses_need_the_keys_of_their_host(url: str, tmp_path: Path) -> None:
     hosts = tmp_path / "known_hosts"
