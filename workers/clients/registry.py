@@ -154,7 +154,7 @@ class RegistryClient:
         """Fetch what the registry keeps in an object store; without credentials, the address itself is the right."""
         url = urljoin(self._registry.url + "/", location)
         same = urlsplit(url).netloc == urlsplit(self._registry.url).netloc
-        http = self._http if same else Http(url, Reason.REGISTRY_UNAVAILABLE)
+        http = self._http if same else Http(url, Reason.REGISTRY_UNAVAILABLE, ca_file=self._registry.ca_file)
         return http.request("GET", url, auth=_As(""))
 
     def _try_upload(self, repository: str, scope: str) -> None:
