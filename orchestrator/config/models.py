@@ -28,6 +28,11 @@ class Registry(Model):
         "Its password or robot secret.", default=None, example="${HARBOR_PASSWORD}"
     )
     ca_file: t.FilePath = described(CA_FILE, default="", example="/etc/ssl/harbor-ca.pem")
+    token_url: t.ServiceUrl = described(
+        "Address of the registry's token service, where that is on another host. Our login is sent there.",
+        default="",
+        example="https://gitlab.example.com/jwt/auth",
+    )
     harbor: bool = described(
         "`false` for a plain OCI registry without Harbor's REST API: no project check and no scan.", default=True
     )
@@ -57,6 +62,11 @@ class Gitops(GitKeys):
     repo: t.RepoUrl = described(
         "Address of the GitOps repository, without credentials.",
         example="https://git.example.com/platform/gitops.git",
+    )
+    aliases: list[t.RepoUrl] = described(
+        "Other addresses of the same repository, as the applications of Argo CD name it.",
+        default=[],
+        example=["http://gitea-http.gitea.svc:3000/platform/gitops.git"],
     )
     branch: t.Branch = described("Branch that Argo CD follows.", default="main")
     author: Author = described("Who the commits are by.", default=Author)

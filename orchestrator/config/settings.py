@@ -54,6 +54,7 @@ def _registry(registry: models.Registry) -> domain.Registry:
         username=registry.username,
         password=_secret(registry.password),
         ca_file=registry.ca_file,
+        token_url=registry.token_url,
         harbor=registry.harbor,
     )
 
@@ -72,6 +73,7 @@ def _access(keys: base.GitKeys, url: str) -> domain.GitAccess:
 def _gitops(gitops: models.Gitops) -> domain.Gitops:
     return domain.Gitops(
         access=_access(gitops, gitops.repo),
+        aliases=tuple(gitops.aliases),
         branch=gitops.branch,
         author=domain.Author(name=gitops.author.name, email=gitops.author.email),
         message=gitops.message,

@@ -77,16 +77,23 @@ class Author:
 class Gitops:
     """The repository that Argo CD reads.
 
+    :param aliases: other addresses under which applications name it.
     :param message: template of the first line; {app} {environment} {tag} {commit} {run} are filled in.
     :param signing_format: "", "ssh" or "openpgp"; with ``signing_key`` a key file (ssh) or key id (openpgp).
     """
 
     access: GitAccess
+    aliases: tuple[str, ...] = ()
     branch: str = "main"
     author: Author = field(default_factory=Author)
     message: str = "deploy({app}): {environment} to {tag}"
     signing_format: str = ""
     signing_key: str = ""
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses of the repository, ours first."""
+        return (self.access.url, *self.aliases)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

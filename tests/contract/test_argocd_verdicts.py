@@ -29,7 +29,7 @@ def expected(**changes):
         "commit": target["revision"],
         "image": target["image"],
         "pushed_at": datetime.fromisoformat(target["pushed_at"]),
-        "repo_url": "https://git.example.com/platform/gitops.git",
+        "addresses": ("https://git.example.com/platform/gitops.git",),
         "branch": "main",
         "contains": lambda revision: revision == target["later_revision"],
     }

@@ -215,7 +215,7 @@ def follow(world: World, commit: str, image: str, pushed: datetime, each: Callab
         image=image,
         pushed_at=pushed,
         contains=lambda revision: revision == commit,
-        repo_url=world.repo.url,
+        addresses=(world.repo.url,),
         degraded_grace=1.0,
     )
     memory: Mapping[str, Any] = {}

@@ -54,7 +54,7 @@ def expected(**changes):
         "commit": OURS,
         "image": IMAGE,
         "pushed_at": PUSHED,
-        "repo_url": REPO,
+        "addresses": (REPO,),
         "branch": "main",
         "contains": lambda revision: revision == LATER,
     }

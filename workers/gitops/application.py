@@ -3,7 +3,7 @@
 Every field may be absent, null or of another type (servers differ, lists are trimmed); nothing here raises.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -89,24 +89,24 @@ class Application:
     hydration: Hydration | None
 
 
-def read(application: Json, repo_url: str, branch: str) -> Application:
+def read(application: Json, addresses: Collection[str], branch: str) -> Application:
     """Read the object of ``GET /api/v1/applications/{name}``.
 
-    :param repo_url: the GitOps repository, to tell which of several sources is ours. :param branch: the same.
+    :param addresses: of the GitOps repository, to tell which of several sources is ours. :param branch: the same.
     """
     meta, status = mapping(application.get("metadata")), mapping(application.get("status"))
     sync, health = mapping(status.get("sync")), mapping(status.get("health"))
     summary, annotations = mapping(status.get("summary")), mapping(meta.get("annotations"))
     hydration = _hydration(application, status)
-    spec = mapping(application.get("spec"))
-    ours = _chooser(spec, repo_url, branch, hydration)
+    spec, repos = mapping(application.get("spec")), frozenset(map(repo_key, addresses))
+    ours = _chooser(spec, repos, branch, hydration)
     return Application(
         deleting=bool(meta.get("deletionTimestamp")),
         refreshing=any(name in annotations for name in REFRESH_ANNOTATIONS),
         requested=bool(application.get("operation")),
         sync=text(sync.get("status")),
         revisions=ours(sync, mapping(sync.get("comparedTo"))),
-        guessed=not any(_at(source, repo_url) for source in mappings(spec.get("sources"))),
+        guessed=not any(_at(source, repos) for source in mappings(spec.get("sources"))),
         health=text(health.get("status")),
         health_message=text(health.get("message")),
         operation=_operation(status, ours),
@@ -151,14 +151,14 @@ def moment(value: object) -> datetime | None:
 _Chooser = Callable[[Json, Json], tuple[str, ...]]
 
 
-def _chooser(spec: Json, repo_url: str, branch: str, hydration: Hydration | None) -> _Chooser:
+def _chooser(spec: Json, repos: Collection[str], branch: str, hydration: Hydration | None) -> _Chooser:
     """Return a function that takes ``{"revision", "revisions"}`` and its sources and gives our revisions."""
 
     def choose(result: Json, sources: Json) -> tuple[str, ...]:
         revisions = texts(result.get("revisions"))
         if revisions:
             listed = mappings(sources.get("sources")) or mappings(spec.get("sources"))
-            return _ours(listed, revisions, repo_url, branch)
+            return _ours(listed, revisions, repos, branch)
         revision = text(result.get("revision"))
         if hydration is None or not is_sha(revision):
             return (revision,) if revision else ()
@@ -167,20 +167,20 @@ def _chooser(spec: Json, repo_url: str, branch: str, hydration: Hydration | None
     return choose
 
 
-def _ours(sources: Sequence[Json], revisions: Sequence[str], repo_url: str, branch: str) -> tuple[str, ...]:
+def _ours(sources: Sequence[Json], revisions: Sequence[str], repos: Collection[str], branch: str) -> tuple[str, ...]:
     """Choose the revisions of the sources that read our repository and branch.
 
     Argo CD often knows the repository by another address (inside the cluster); then every Git source is a candidate.
     """
     git = [(source, rev) for source, rev in zip(sources, revisions, strict=False) if not source.get("chart")]
-    here = [pair for pair in git if _at(pair[0], repo_url)] or git
+    here = [pair for pair in git if _at(pair[0], repos)] or git
     tracked = [pair for pair in here if _branch(pair[0]) in ("", "HEAD", branch)] or here
     return tuple(dict.fromkeys(rev for _, rev in tracked))
 
 
-def _at(source: Json, repo_url: str) -> bool:
+def _at(source: Json, repos: Collection[str]) -> bool:
     try:
-        return repo_key(text(source.get("repoURL"))) == repo_key(repo_url)
+        return repo_key(text(source.get("repoURL"))) in repos
     except ValueError:  # an address that is none, such as one with a port of letters
         return False
 

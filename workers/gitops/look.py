@@ -50,7 +50,7 @@ class Expected:
     contains: Callable[[str], bool | None]
     reverted: Callable[[str], bool] = _never
     digest: str = ""
-    repo_url: str = ""
+    addresses: tuple[str, ...] = ()
     branch: str = ""
     values: str = ""
     degraded_grace: float = 60.0
@@ -137,7 +137,7 @@ class Look:
 
 def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, memory: Mapping[str, Any]) -> Look:
     """Read an application and find out what of it is about our commit; parameters as those of `judge`."""
-    app = shape.read(application, expected.repo_url, expected.branch)
+    app = shape.read(application, expected.addresses, expected.branch)
     holds = _Holds(expected, app.guessed)
     ours = app.operation
     if ours and (ours.partial or holds.all_of(ours.revisions) is not True):

@@ -30,7 +30,10 @@ def tracks(application: Json, gitops: Gitops, environment: Environment) -> str |
     ours = [source for source in _sources(application) if _reads(source, gitops)]
     if not ours:
         found = ", ".join(sorted({str(source.get("repoURL", "")) for source in _sources(application)})) or "nothing"
-        return f"{environment.argocd} reads {found}, not {gitops.access.url}"
+        return (
+            f"{environment.argocd} reads {found}, not {gitops.access.url}; if that is the same repository, name it in"
+            " `gitops.aliases`"
+        )
     at_branch = [source for source in ours if _branch(source) in ("", "HEAD", gitops.branch)]
     if not at_branch:
         found = ", ".join(sorted({_branch(source) for source in ours}))
@@ -76,7 +79,7 @@ def _sources(application: Json) -> list[Json]:
 
 
 def _reads(source: Json, gitops: Gitops) -> bool:
-    return not source.get("chart") and repo_key(str(source["repoURL"])) == repo_key(gitops.access.url)
+    return not source.get("chart") and repo_key(str(source["repoURL"])) in map(repo_key, gitops.addresses)
 
 
 def _branch(source: Json) -> str:

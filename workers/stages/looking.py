@@ -63,7 +63,7 @@ def expected(order: Order, tools: Tools) -> Expected:
         image=order.run.image,
         digest=order.run.digest,
         pushed_at=datetime.fromisoformat(order.outputs["committed_at"]),
-        repo_url=order.settings.gitops.access.url,
+        addresses=order.settings.gitops.addresses,
         branch=order.settings.gitops.branch,
         values=environment.values,
         degraded_grace=environment.degraded_grace,

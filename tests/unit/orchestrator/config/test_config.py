@@ -70,9 +70,10 @@ def test_the_defaults_of_the_file_are_those_of_the_domain() -> None:
 
 EVERY_KEY = """\
 x-common: &common {sync: yes, sync_timeout: 5m, health_timeout: 1h, degraded_grace: 90}
-registry: {url: "http://127.0.0.1:5000", harbor: false, ca_file: ""}
+registry: {url: "http://127.0.0.1:5000", harbor: false, ca_file: "", token_url: "http://127.0.0.1:5001/token"}
 gitops:
   repo: ssh://git@git.example.com:2222/platform/gitops.git
+  aliases: ["http://gitea-http.gitea.svc:3000/platform/gitops.git"]
   ssh_key: /run/secrets/key
   known_hosts: /run/secrets/hosts
   author: {name: 배포 봇, email: bot@example.com}
@@ -166,6 +167,8 @@ def test_every_key_reaches_the_settings() -> None:
             degraded_grace=90.0,
         ),
     )
+    assert found.registry.token_url == "http://127.0.0.1:5001/token"
+    assert found.gitops.addresses == (found.gitops.access.url, "http://gitea-http.gitea.svc:3000/platform/gitops.git")
     assert (found.gitops.author.name, found.gitops.signing_format) == ("배포 봇", "ssh")
     assert found.argocd.url == "http://argocd.internal/root"
     assert [hook.forge for hook in found.hooks] == [

@@ -1,6 +1,7 @@
 """Does the application read the file that we edit: every way in which Argo CD can be told what to render."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -67,20 +68,28 @@ TRACKED = {
 }
 
 
+def test_a_repository_may_have_another_address_in_the_cluster():
+    inside = "http://gitea-http.gitea.svc:3000/platform/gitops.git"
+    found = application(HELM | {"repoURL": inside})
+    assert "not " in (tracks(found, GITOPS, ENV) or "")
+    assert tracks(found, replace(GITOPS, aliases=(inside.removesuffix(".git"),)), ENV) is None
+
+
 @pytest.mark.parametrize("case", TRACKED)
 def test_tracked(case):
     assert tracks(TRACKED[case], GITOPS, ENV) is None
 
 
+SAME = "; if that is the same repository, name it in `gitops.aliases`"
 PROBLEMS = {
     "another repository": (
         application(HELM | {"repoURL": "https://git.example.com/other.git"}),
-        f"shop-api reads https://git.example.com/other.git, not {REPO}",
+        f"shop-api reads https://git.example.com/other.git, not {REPO}{SAME}",
     ),
-    "no source at all": ({"metadata": {}, "spec": {}}, f"shop-api reads nothing, not {REPO}"),
+    "no source at all": ({"metadata": {}, "spec": {}}, f"shop-api reads nothing, not {REPO}{SAME}"),
     "a chart of the same address": (
         application(FOLDER | {"chart": "shop-api"}),
-        f"shop-api reads {REPO}, not {REPO}",
+        f"shop-api reads {REPO}, not {REPO}{SAME}",
     ),
     "another branch": (
         application(HELM | {"targetRevision": "release"}),
