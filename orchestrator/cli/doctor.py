@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker
-from orchestrator.domain.apps import App, Environment, Settings
+from orchestrator.domain.apps import App, Channel, Environment, Settings
 from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason, explain
@@ -48,7 +48,7 @@ def examine(settings: Settings, say: Say) -> bool:
             for line in _origins(settings, check.section, said.next_step):
                 say(f"      {line}")
     for hook in settings.hooks:
-        base = settings.external_url or f"http://{settings.bind}"
+        base = settings.webhook_url or settings.external_url or f"http://{settings.bind}"
         say(f"hook  {hook.forge}: paste this address into the forge: {base}/webhooks/{hook.forge}")
     return well
 
@@ -78,6 +78,9 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield Check("Docker engine", Engine(settings.docker_host).ping)
     yield Check(f"GitOps repository, branch {settings.gitops.branch}", lambda: _branch(gitops, settings), "gitops")
     yield Check("Argo CD", lambda: f"{argocd.version()}, account {argocd.userinfo()}", "argocd")
+    for channel in settings.channels:
+        if channel.url:
+            yield Check(f"callback {channel.name}", partial(_callback, channel), "notify")
     for number, app in enumerate(settings.apps):
         source = Mirror(app.source, mirror_folder(root, app.source.url))
         yield Check(f"{app.name}: source repository", partial(_heads, source), f"apps[{number}]")
@@ -115,12 +118,19 @@ def _broker(settings: Settings) -> str:
     return "answers"
 
 
+def _callback(channel: Channel) -> str:
+    from workers.clients.outbound import check
+
+    return f"leads to {check(channel.url, allow_private=channel.allow_private)}; nothing was sent"
+
+
 def _branch(mirror, settings: Settings) -> str:  # type: ignore[no-untyped-def]
     ref = f"refs/heads/{settings.gitops.branch}"
     head = mirror.ls_remote([ref]).get(ref)
     if head is None:
         raise Refused(Reason.GITOPS_REFUSED, f"there is no branch {settings.gitops.branch}")
-    return f"at {head[:12]}"
+    mirror.try_push(settings.gitops.branch)
+    return f"at {head[:12]}, and this account may push to the repository"
 
 
 def _heads(mirror) -> str:  # type: ignore[no-untyped-def]
@@ -148,5 +158,14 @@ def _place(settings: Settings, gitops, argocd, place: Environment) -> str:  # ty
     problem = tracks(application, settings.gitops, place)
     if problem:
         raise Refused(Reason.APPLICATION_MISMATCH, problem)
+    if place.sync:
+        _may_sync(argocd, application, place)
     warning = f"; but {keys.warning}" if keys.warning else ""
     return f"{place.key} is {keys.tag!r}, {place.argocd} reads it{warning}"
+
+
+def _may_sync(argocd, application, place: Environment) -> None:  # type: ignore[no-untyped-def]
+    project = str((application.get("spec") or {}).get("project") or "default")
+    name = f"{place.app_namespace}/{place.argocd}" if place.app_namespace else place.argocd
+    if not argocd.can_i("sync", project, name):
+        raise Refused(Reason.ARGOCD_FORBIDDEN, f"sync of {project}/{name}, which `sync: true` needs")

@@ -170,6 +170,12 @@ class Server(Model):
         default=None,
         example="https://pilotage.example.com",
     )
+    webhook_url: t.ServiceUrl | None = described(
+        "Where forges reach the webhooks, when that is another address; `pilotage doctor` prints it."
+        " Default: `external_url`.",
+        default=None,
+        example="https://hooks.example.com",
+    )
     database: t.DatabaseUrl = described(
         "Database address. Default: an SQLite file in `state_dir`.",
         default="",

@@ -31,6 +31,7 @@ def settings(
         database=server.database,
         broker=server.broker,
         external_url=server.external_url or "",
+        webhook_url=server.webhook_url or "",
         docker_host=config.docker.host or environ.get("DOCKER_HOST", ""),
         session_key=_secret(server.session_key),
         bind=server.bind,

@@ -245,6 +245,7 @@ class Settings:
     :param state_dir: folder for the database file, mirrors, the embedded broker and run logs.
     :param database: SQLAlchemy URL; "" = SQLite in `state_dir`. :param broker: Redis URL; "" = embedded.
     :param external_url: where people reach the web pages; used in messages and commit trailers.
+    :param webhook_url: where forges reach the webhooks; "" = the same address.
     :param session_key: signs sessions; "" = a key of its own in `state_dir`.
     :param warnings: what works but is doubtful, one sentence each with line and key, without secrets.
     :param origins: keys, such as ``apps[0].token``, whose values come from variables or files, and from which.
@@ -261,6 +262,7 @@ class Settings:
     database: str = field(default="", repr=False)
     broker: str = field(default="", repr=False)
     external_url: str = ""
+    webhook_url: str = ""
     docker_host: str = ""
     bind: str = "127.0.0.1:8480"
     concurrency: int = 2

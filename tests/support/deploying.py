@@ -81,6 +81,11 @@ class FakeArgo:
 
     answers: list[Any] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    may: frozenset[str] = frozenset({"get", "sync"})
+
+    def can_i(self, action: str, project: str, name: str) -> bool:
+        self.asked.append(f"{action} {project}/{name}")
+        return action in self.may
 
     def get(self, name: str, *, project: str = "", app_namespace: str = "", refresh: str = "") -> Any:
         self.asked.append(refresh or "plain")

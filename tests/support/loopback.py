@@ -1,11 +1,14 @@
 """A scripted HTTP server on loopback: what it answers is a table, what it was asked is a list."""
 
 import json
+import ssl
+import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -93,14 +96,28 @@ class _Handler(BaseHTTPRequestHandler):
         """Say nothing."""
 
 
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """Make a certificate that nobody has signed for the host `name`; return ``cert.pem`` and its key."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}"]
+    command += ["-addext", f"subjectAltName=DNS:{name}", "-keyout", str(key), "-out", str(cert)]
+    subprocess.run(command, check=True, capture_output=True)
+    return cert, key
+
+
 @contextmanager
-def loopback(script: Script) -> Iterator[Loopback]:
-    """Serve `script` on 127.0.0.1 while the block runs."""
+def loopback(script: Script, tls: Path | None = None) -> Iterator[Loopback]:
+    """Serve `script` on 127.0.0.1 while the block runs; `tls`: as ``localhost``, its ``cert.pem`` in that folder."""
     started = Loopback("")
     handler = type("Handler", (_Handler,), {"script": staticmethod(script), "loopback": started})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     started.url = f"http://127.0.0.1:{server.server_port}"
+    if tls is not None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(*certificate(tls, "localhost"))
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        started.url = f"https://localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
     try:

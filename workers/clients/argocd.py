@@ -150,8 +150,11 @@ class ArgoClient:
         return str(answer.get("username", ""))
 
     def can_i(self, action: str, project: str, name: str, resource: str = "applications") -> bool:
-        """Tell whether our account may do `action` ("get", "sync") on an application of a project."""
-        path = f"/api/v1/account/can-i/{resource}/{action}/{quote(project, safe='')}/{quote(name, safe='')}"
+        """Tell whether our account may do `action` ("get", "sync") on an application of a project.
+
+        :param name: with its namespace in front, ``team/api``, when that is not Argo CD's own.
+        """
+        path = f"/api/v1/account/can-i/{resource}/{action}/{quote(project, safe='')}/{quote(name)}"
         return self._get(path, {}).get("value") == "yes"
 
     def stream(

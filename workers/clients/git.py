@@ -172,6 +172,20 @@ class Mirror(KeptCopy):
         words = f"{told.words}: {said}" if said and told.verdict is not PushVerdict.LANDED else told.words
         return PushAnswer(verdict=told.verdict, words=words, sent=told.sent)
 
+    def try_push(self, branch: str, *, timeout: float = ASK_TIMEOUT) -> None:
+        """Prove that our account may push to the repository: all of a push of what is there, but for sending it.
+
+        The right is asked for when the push begins (``git-receive-pack``); what protects a single branch shows only
+        when something is sent.
+
+        :raises Refused: the server does not let us. :raises Unavailable: it does not answer.
+        """
+        head = self.fetch_branch(branch, timeout=timeout)
+        push = ["push", "--dry-run", "--porcelain", "--no-verify", "--end-of-options", self.access.url]
+        answer = self._remote([*push, f"{head}:refs/heads/{branch}"], timeout)
+        if answer.code:
+            raise self._remote_error(answer)
+
     # what is made of the copy
 
     def snapshot(

@@ -53,6 +53,17 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, allow_private: bo
     return Posted(status=answer.status_code, body=answer.content, retry_after=retry_after(answer))
 
 
+def check(url: str, *, allow_private: bool) -> str:
+    """Judge an address as `post` does, without posting; return where it leads.
+
+    :raises Refused: NOTIFY_REFUSED. :raises Unavailable: NOTIFY_UNAVAILABLE, the name does not resolve now.
+    """
+    parts = _checked(url, allow_private)
+    if _proxied(parts):
+        return "behind a proxy"
+    return choose_address(parts, allow_private=allow_private)
+
+
 def choose_address(parts: SplitResult, *, allow_private: bool, resolve: Resolve | None = None) -> str:
     """Resolve the host once and return the first address that may be posted to.
 

@@ -8,6 +8,9 @@
   "database" "${DATABASE_URL}"
   "broker" "${BROKER_URL}"
   "session_key" "${SESSION_KEY}" -}}
+{{- with .Values.webhookURL -}}
+{{- $_ := set $ours "webhook_url" (trimSuffix "/" .) -}}
+{{- end -}}
 {{- $config := deepCopy .Values.config -}}
 {{- $_ := set $config "server" (merge ($config.server | default dict) $ours) -}}
 {{- toYaml $config -}}

@@ -101,7 +101,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 {{- end -}}
 {{- $server := $v.config.server | default dict -}}
-{{- range $key, $instead := dict "bind" "the chart sets it" "external_url" "set externalURL" "state_dir" "the chart sets it" -}}
+{{- range $key, $instead := dict "bind" "the chart sets it" "external_url" "set externalURL" "webhook_url" "set webhookURL" "state_dir" "the chart sets it" -}}
 {{- if hasKey $server $key -}}
 {{- $wrong = append $wrong (printf "config.server.%s: leave it out; %s" $key $instead) -}}
 {{- end -}}

@@ -1,7 +1,6 @@
 """Which addresses are posted to, and how the connection is made to exactly the one that was judged."""
 
 import ssl
-import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from tests.support.loopback import Reply, loopback
+from tests.support.loopback import Reply, certificate, loopback
 from workers.clients import outbound
 from workers.clients.http import Http
 
@@ -103,6 +102,14 @@ def test_a_name_that_does_not_resolve_now_may_do_so_later(error: Exception):
         outbound.choose_address(urlsplit("https://away.example.com/"), allow_private=False, resolve=fails)
 
 
+def test_an_address_is_judged_before_anything_is_posted():
+    with pytest.raises(Refused, match="allow_private"):
+        outbound.check("https://10.0.0.1/x", allow_private=False)
+    assert outbound.check("https://10.0.0.1/x", allow_private=True) == "10.0.0.1"
+    with pytest.raises(Refused, match="address"):
+        outbound.check("ftp://example.com", allow_private=True)
+
+
 def test_an_address_needs_no_resolver():
     with pytest.raises(Refused, match=r"127\.0\.0\.1"):
         outbound.post("https://127.0.0.1/x", b"{}", {})
@@ -160,10 +167,7 @@ class _Says(BaseHTTPRequestHandler):
 
 @pytest.mark.parametrize(("name", "trusted"), [("hooks.invalid", True), ("other.invalid", False)])
 def test_the_certificate_must_be_that_of_the_name_not_of_the_address(tmp_path: Path, name: str, trusted: bool):
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=hooks.invalid"]
-    command += ["-addext", "subjectAltName=DNS:hooks.invalid", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run(command, check=True, capture_output=True)
+    cert, key = certificate(tmp_path, "hooks.invalid")
     server = HTTPServer(("127.0.0.1", 0), _Says)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(cert, key)

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -224,6 +225,16 @@ def test_a_blob_in_an_object_store_is_fetched_without_our_login() -> None:
         with loopback(Harbor(stored(away=store.url + "/bucket/x?signature=1"))) as server:
             assert client(server).image_config("a/b", "1") == {"a": "b"}
         assert "authorization" not in store.asked[0].headers
+
+
+def test_an_object_store_may_have_the_certificate_of_our_own_authority(tmp_path: Path) -> None:
+    with (
+        loopback(lambda _: Reply(body=config_of({"a": "b"})), tls=tmp_path) as store,
+        loopback(Harbor(stored(away=store.url + "/bucket/x"))) as server,
+    ):
+        with pytest.raises(Unavailable, match="TLS certificate"):
+            client(server).image_config("a/b", "1")
+        assert client(server, ca_file=str(tmp_path / "cert.pem")).image_config("a/b", "1") == {"a": "b"}
 
 
 def test_an_open_registry_is_asked_without_a_login() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.domain.errors import Refused
 from tests.support.githttp import TOKEN, Fault, Forge, git
-from workers.clients.git import GITOPS, PushVerdict
+from workers.clients.git import GITOPS, Mirror, PushVerdict
 
 
 def test_a_push_lands_or_says_why_not(server: Forge, tmp_path: Path) -> None:
@@ -26,3 +26,16 @@ def test_a_push_lands_or_says_why_not(server: Forge, tmp_path: Path) -> None:
     server.app.inject(Fault(service="receive", discovery=True, status=403))
     with pytest.raises(Refused, match="403"):
         mirror.push(other, "main", onto=ours)
+
+
+@pytest.mark.parametrize("status", [0, 401, 403])
+def test_the_right_to_push_is_proven_without_pushing(server: Forge, mirror: Mirror, status: int) -> None:
+    head = server.commit({"a": "1\n"})
+    if status:
+        server.app.inject(Fault(service="receive", discovery=True, status=status, times=2))
+        with pytest.raises(Refused):
+            mirror.try_push("main")
+    else:
+        mirror.try_push("main")
+    assert server.head() == head
+    assert not any(line.startswith("POST") and line.endswith("receive-pack") for line in server.app.requests)

@@ -55,3 +55,22 @@ def test_every_key_that_a_deploy_changes_is_looked_at(tmp_path: Path, named: dic
     with pytest.raises(Refused, match=next(iter(named.values()))) as caught:
         doctor._place(settings, gitops, argocd, place)
     assert caught.value.reason is Reason.VALUES_KEY_REFUSED
+
+
+@pytest.mark.parametrize(("namespace", "name"), [("", "plate-web-stg"), ("team", "team/plate-web-stg")])
+@pytest.mark.parametrize("sync", [False, True])
+def test_the_right_to_sync_is_asked_for_where_it_is_needed(
+    tmp_path: Path, sync: bool, namespace: str, name: str
+) -> None:
+    gitops = FakeMirror(files={"web/values-stg.yaml": b"image:\n  tag: old\n"})
+    place = make_environment(sync=sync, app_namespace=namespace)
+    settings, argocd = make_settings(str(tmp_path)), FakeArgo([application()], may=frozenset({"get"}))
+
+    if not sync:
+        doctor._place(settings, gitops, argocd, place)
+        return
+    with pytest.raises(Refused, match=f"sync of default/{name}") as caught:
+        doctor._place(settings, gitops, argocd, place)
+    assert caught.value.reason is Reason.ARGOCD_FORBIDDEN
+    argocd.may = frozenset({"get", "sync"})
+    doctor._place(settings, gitops, argocd, place)

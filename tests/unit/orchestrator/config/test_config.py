@@ -120,6 +120,7 @@ apps:
 server:
   bind: "[::]:80"
   external_url: https://pilotage.example.com/
+  webhook_url: https://hooks.example.com/
   database: postgresql://db/pilotage
   broker: redis://redis:6379/0
   state_dir: /var/lib/pilotage
@@ -182,10 +183,11 @@ def test_every_key_reaches_the_settings() -> None:
         ("team", "slack-api", "C01", frozenset({"failed", "succeeded"}), frozenset({"api"})),
         ("webhook-2", "webhook", "", frozenset(), frozenset()),
     ]
-    assert dataclasses.astuple(found)[-12:-2] == (
+    assert dataclasses.astuple(found)[-13:-2] == (
         "postgresql://db/pilotage",
         "redis://redis:6379/0",
         "https://pilotage.example.com",
+        "https://hooks.example.com",
         "unix:///run/docker.sock",
         "[::]:80",
         4,
