@@ -7,15 +7,19 @@ left or uses stays. A machine that has no overlay filesystem to offer, such as a
 """
 
 import contextlib
+import fcntl
 import hashlib
+import ipaddress
 import os
+import random
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import tempfile
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +35,7 @@ STOP_TIMEOUT = 20.0
 """Seconds that it gets to end by itself."""
 _BRIDGE = "docker0"
 _NO_RULES = ("--iptables=false", "--ip-forward=false", "--ip-masq=false")
+_SIOCGIFADDR, _SIOCGIFNETMASK = 0x8915, 0x891B
 _STORAGE: tuple[tuple[str, ...], ...] = ((), ("--storage-driver=vfs",))
 _LONGEST_FOLDER = 60
 """Characters of a folder for sockets: their paths may have 107 (unix(7)), and containerd makes long ones."""
@@ -75,26 +80,45 @@ def ensure_engine(state_dir: Path, host: str = "", attempts: Sequence[Sequence[s
     process: subprocess.Popen[bytes] | None = None
     try:
         if not answers(home.host):
-            process = _start(home, harmless_attempts(_interfaces()) if attempts is None else attempts)
+            process = _start(home, harmless_attempts(_bridge()) if attempts is None else attempts)
         yield home.host
     finally:
         _stop(home, process)
 
 
-def harmless_attempts(interfaces: Collection[str]) -> list[tuple[str, ...]]:
+def harmless_attempts(bridge: str | None) -> list[tuple[str, ...]]:
     """Return the options that leave the machine's network as it is.
 
     An engine told to have no bridge removes the usual one, and with it the network of another engine's containers
-    (libnetwork, `removeDefaultBridgeInterface`). So where there is one, it is used and not managed.
+    (libnetwork, `removeDefaultBridgeInterface`). So where there is one, it is used and not managed. The other engine
+    knows nothing of our containers: they get a part of its network, or both would give the same addresses.
 
-    :param interfaces: the names of the machine's network interfaces.
+    :param bridge: the bridge's address ("172.17.0.1/16"), "" = it has none; None = there is no bridge.
     """
-    bridge = _BRIDGE if _BRIDGE in interfaces else "none"
-    return [(f"--bridge={bridge}", *_NO_RULES, *storage) for storage in _STORAGE]
+    if bridge is None:
+        return [("--bridge=none", *_NO_RULES, *storage) for storage in _STORAGE]
+    part = (f"--fixed-cidr={_part(bridge)}",) if bridge else ()
+    return [(f"--bridge={_BRIDGE}", *part, *_NO_RULES, *storage) for storage in _STORAGE]
 
 
-def _interfaces() -> list[str]:
-    return [name for _, name in socket.if_nameindex()]
+def _part(bridge: str) -> str:
+    network = ipaddress.ip_interface(bridge).network
+    parts = list(network.subnets(new_prefix=max(24, network.prefixlen)))
+    return str(random.choice(parts[1:] or parts))  # noqa: S311  # the first one is where engines begin
+
+
+def _bridge() -> str | None:
+    """Return the address of the usual bridge; see `harmless_attempts`, and netdevice(7)."""
+    if _BRIDGE not in [name for _, name in socket.if_nameindex()]:
+        return None
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asking:
+        request = struct.pack("256s", _BRIDGE.encode())
+        try:
+            answers = [fcntl.ioctl(asking, call, request) for call in (_SIOCGIFADDR, _SIOCGIFNETMASK)]
+        except OSError:
+            return ""
+    address, mask = (socket.inet_ntoa(answer[20:24]) for answer in answers)
+    return f"{address}/{mask}"
 
 
 def answers(host: str) -> bool:

@@ -1,6 +1,7 @@
 """The engine of the sandbox: one that answers is used, else one is started and leaves nothing behind."""
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ from tests.support.needs import require, require_program
 from workers.clients.docker import Engine
 
 NOWHERE = "unix:///nonexistent/docker.sock"
-NO_BRIDGE = harmless_attempts(["lo"])
+NO_BRIDGE = harmless_attempts(None)
 """As where no other engine has a bridge."""
 STATE = "cat /proc/net/dev | cut -d: -f1; cat /proc/sys/net/ipv4/ip_forward; iptables -S; iptables -t nat -S"
 """A shell command that prints a network's interfaces, forwarding and packet filter rules."""
@@ -96,10 +97,21 @@ def test_the_bridge_of_another_engine_stays(tmp_path: Path, network: Callable[[s
     require_program("ip", "iproute2")
     network("ip link add docker0 type bridge; ip address add 172.17.0.1/16 dev docker0; ip link set docker0 up")
     before = network(STATE)
-    with ensure_engine(tmp_path, NOWHERE, harmless_attempts(["lo", "docker0"])) as host:
+    with ensure_engine(tmp_path, NOWHERE, harmless_attempts("172.17.0.1/16")) as host:
         assert Engine(host).ping()
     assert network(STATE) == before
     assert "docker0" in before
+
+
+@pytest.mark.parametrize(
+    ("bridge", "parts"), [("172.17.0.1/16", r"172\.17\.[1-9]\d*\.0/24"), ("10.9.8.1/28", r"10\.9\.8\.0/28")]
+)
+def test_two_engines_on_one_bridge_give_different_addresses(bridge: str, parts: str) -> None:
+    for attempt in harmless_attempts(bridge):
+        (part,) = (option for option in attempt if option.startswith("--fixed-cidr="))
+        assert re.fullmatch(parts, part.removeprefix("--fixed-cidr="))
+    assert not any("cidr" in option for attempt in harmless_attempts("") for option in attempt)
+    assert all("--bridge=docker0" in attempt for attempt in harmless_attempts(""))
 
 
 def build_something(engine: Engine) -> None:
