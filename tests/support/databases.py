@@ -7,10 +7,12 @@ import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import pytest
 from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
 
 from orchestrator.store import migrate
 from orchestrator.store.database import Database, sqlite_url
@@ -31,10 +33,21 @@ _OPTIONS = "-c listen_addresses= -c fsync=off -c max_connections=60 -c shared_bu
 
 
 def sqlite_database(folder: Path) -> Database:
-    """Make a migrated SQLite database in `folder`."""
-    database = Database(sqlite_url(str(folder)))
-    migrate.upgrade(database)
-    return database
+    """Make a migrated SQLite database in `folder`: a copy, which takes a tenth of the time of the migrations."""
+    url = sqlite_url(str(folder))
+    folder.mkdir(parents=True, exist_ok=True)
+    Path(str(make_url(url).database)).write_bytes(_migrated())
+    return Database(url)
+
+
+@cache
+def _migrated() -> bytes:
+    with tempfile.TemporaryDirectory() as folder:
+        url = sqlite_url(folder)
+        database = Database(url)
+        migrate.upgrade(database)
+        database.engine.dispose()  # the last connection brings everything into the one file
+        return Path(str(make_url(url).database)).read_bytes()
 
 
 @pytest.fixture(scope="session")
@@ -56,16 +69,29 @@ def postgres_database(server: str) -> Iterator[Database]:
     name = f"test_{uuid.uuid4().hex[:12]}"
     admin = create_engine(server, isolation_level="AUTOCOMMIT")
     with admin.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+        connection.exec_driver_sql(f"CREATE DATABASE {name} TEMPLATE {_template(server)}")
     database = Database(server.replace("/postgres?", f"/{name}?"))
     try:
-        migrate.upgrade(database)
         yield database
     finally:
         database.engine.dispose()
         with admin.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
         admin.dispose()
+
+
+@cache
+def _template(server: str) -> str:
+    """Make the migrated database that others are copies of; return its name."""
+    name = "template_migrated"
+    admin = create_engine(server, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    admin.dispose()
+    database = Database(server.replace("/postgres?", f"/{name}?"))
+    migrate.upgrade(database)
+    database.engine.dispose()
+    return name
 
 
 @contextmanager
