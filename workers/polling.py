@@ -25,11 +25,14 @@ class Polling:
         self._bell = bell
 
     def once(self, stopping: threading.Event) -> float:
-        """Poll every app once; return the seconds until the next round."""
+        """Poll every app once, whatever becomes of the others; return the seconds until the next round."""
         for app in self._settings.apps:
             if stopping.is_set():
                 break
-            self._poll(app)
+            try:
+                self._poll(app)
+            except PilotageError as error:
+                log.warning("heads not compared", app=app.name, reason=error.reason.value, detail=error.evidence)
         return self._settings.poll_interval
 
     def _poll(self, app: App) -> None:
@@ -38,11 +41,7 @@ class Polling:
             return
         read_at = clock()
         mirror = Mirror(app.source, mirror_folder(Path(self._settings.state_dir), app.source.url))
-        try:
-            heads = mirror.ls_remote([f"refs/heads/{branch}" for branch in branches])
-        except PilotageError as error:
-            log.warning("heads not read", app=app.name, reason=error.reason.value, detail=error.evidence)
-            return
+        heads = mirror.ls_remote([f"refs/heads/{branch}" for branch in branches])
         for branch in branches:
             commit = heads.get(f"refs/heads/{branch}")
             made = self._reconcile.head_seen(app, branch, commit, read_at) if commit else []
@@ -73,6 +72,8 @@ class Tidying:
                 Mirror(access, mirror_folder(root, access.url)).tidy()
             except PilotageError as error:
                 log.warning("mirror not tidied", reason=error.reason.value, detail=error.evidence)
+            except OSError as error:  # files that belong to somebody else, say
+                log.warning("mirror not tidied", err_type=type(error).__name__, detail=str(error))
         return self._EVERY
 
     def _forget(self, stopping: threading.Event) -> None:

@@ -1,0 +1,101 @@
+"""Polling and tidying: one app or one copy that cannot be looked at is left for the next round, alone."""
+
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.apps import GitAccess, Settings
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.services.bell import Bell
+from orchestrator.services.reconcile import Reconcile
+from orchestrator.services.retention import Retention
+from orchestrator.store.database import Database
+from tests.support.databases import sqlite_database
+from tests.support.factories import make_app, make_settings
+from tests.support.journals import Logged
+from workers.clients.git import Mirror, mirror_folder
+from workers.polling import Polling, Tidying
+
+NAMES = ("first", "bad", "last")
+STOP = threading.Event()
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Database]:
+    database = sqlite_database(tmp_path)
+    yield database
+    database.dispose()
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """Three apps; the one in the middle goes over ssh and has no host keys."""
+    ssh = GitAccess(url="git@git.example.com:acme/bad.git", known_hosts=str(tmp_path / "missing"))
+    apps = (make_app("first"), make_app("bad", source=ssh), make_app("last"))
+    return make_settings(str(tmp_path), apps=apps, poll_interval=123.0)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the repositories whose heads were read: each has one."""
+    found: list[str] = []
+
+    def ls_remote(mirror: Mirror, refs: Sequence[str]) -> dict[str, str]:
+        found.append(mirror.where.rsplit("/", 1)[1].removesuffix(".git"))
+        return dict.fromkeys(refs, "1" * 40)
+
+    monkeypatch.setattr(Mirror, "ls_remote", ls_remote)
+    return found
+
+
+def test_an_app_without_its_ssh_files_disturbs_neither_the_others_nor_the_pace(
+    database: Database, settings: Settings, asked: list[str], logged: Logged
+) -> None:
+    assert Polling(settings, Reconcile(database, settings), Bell("")).once(STOP) == 123.0
+    assert asked == ["first", "last"]
+    (line,) = logged.of("heads not compared")
+    assert (line["app"], line["reason"]) == ("bad", Reason.SOURCE_REFUSED.value)
+
+
+def test_a_head_that_cannot_be_written_down_is_one_of_the_next_round(
+    database: Database, settings: Settings, asked: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def head_seen(*_: object) -> list[int]:
+        raise Unavailable(Reason.DATABASE_UNAVAILABLE, "the connection was lost")
+
+    monkeypatch.setattr(Reconcile, "head_seen", head_seen)
+    assert Polling(settings, Reconcile(database, settings), Bell("")).once(STOP) == 123.0
+    assert asked == ["first", "last"]
+
+
+@pytest.mark.parametrize("trouble", [Unavailable(Reason.SOURCE_UNAVAILABLE, "busy"), PermissionError(13, "denied")])
+def test_a_copy_that_cannot_be_tidied_does_not_keep_the_next_one_from_it(
+    database: Database,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    logged: Logged,
+    trouble: Exception,
+) -> None:
+    root, tidied = Path(settings.state_dir), []
+    bad = mirror_folder(root, settings.apps[0].source.url)
+
+    def tidy(mirror: Mirror) -> bool:
+        if mirror.folder == bad:
+            raise trouble
+        tidied.append(mirror.folder)
+        return True
+
+    monkeypatch.setattr(Mirror, "tidy", tidy)
+    assert Tidying(settings, Retention(database, settings.keep)).once(_Impatient()) == Tidying._EVERY
+    assert tidied == [mirror_folder(root, access.url) for access in (settings.gitops.access, settings.apps[2].source)]
+    assert len(logged.of("mirror not tidied")) == 2, "that one, and the one without its ssh files"
+
+
+class _Impatient(threading.Event):
+    """An event that nobody sets and nobody has to wait for."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return False
