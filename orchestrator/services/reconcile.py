@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.metrics import LEASES_LOST
-from orchestrator.domain.refs import repo_key
+from orchestrator.domain.refs import ref_matches, repo_key
 from orchestrator.domain.runs import Trigger
 from orchestrator.engine.facts import LeaseExpired
 from orchestrator.services import ledger, story
@@ -108,9 +108,11 @@ class Reconcile:
 
 
 def _polled(connection: Connection, app: App, branch: str, commit: str) -> list[runs.NewRun]:
-    """Word the runs of a head that no hook has told of; an app that has a run of the commit needs none."""
-    if runs.exists_for(connection, app.name, commit):
-        return []
+    """Word the runs of a head that no hook has told of; an environment that has a run of the commit needs none.
+
+    Another environment's run says nothing: the commit may have come to its branch first, and to this one later.
+    """
+    there = runs.environments_with(connection, app.name, commit)
     new = [
         runs.NewRun(
             app=app.name,
@@ -122,6 +124,6 @@ def _polled(connection: Connection, app: App, branch: str, commit: str) -> list[
             approved=not env.approval,
         )
         for env in app.environments
-        if env.branch == branch
+        if env.branch and ref_matches(env.branch, branch) and env.name not in there
     ]
     return [replace(one, dedupe=polled_key(one)) for one in new]

@@ -230,11 +230,11 @@ def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) ->
     return {row.dedupe: row.id for row in connection.execute(_TWINS, {"texts": list(dedupes), "since": since})}
 
 
-def exists_for(connection: Connection, app: str, commit: str) -> bool:
-    """Tell whether an app has a run for a commit, other than one that its branch had lost."""
+def environments_with(connection: Connection, app: str, commit: str) -> set[str]:
+    """Name the environments in which an app has a run for a commit, other than one that its branch had lost."""
     tried = runs.c.reason != Reason.REWRITTEN.value
-    statement = select(runs.c.id).where(runs.c.app == app, runs.c.commit == commit, tried).limit(1)
-    return connection.execute(statement).first() is not None
+    statement = select(runs.c.environment).where(runs.c.app == app, runs.c.commit == commit, tried).distinct()
+    return set(connection.execute(statement).scalars())
 
 
 def attempts_of(connection: Connection, run: Run) -> list[int]:

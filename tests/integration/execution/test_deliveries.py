@@ -165,6 +165,22 @@ def test_a_lost_push_to_a_repository_of_several_apps_is_found_for_each_of_them(w
     assert world.reconcile.head_seen(api, "main", f"{2:040x}") == []
 
 
+def test_a_commit_that_another_branch_has_deployed_is_found_for_the_environments_that_lack_it(world: World) -> None:
+    rules = {"stg": "develop", "qa": "ma*", "prod": "main", "tags": ""}
+    environments = tuple(make_environment(name, branch=rule, tag="v*") for name, rule in rules.items())
+    app = make_app(environments=environments)
+    world.use(replace(world.settings, apps=(app,)))
+    for branch in ("develop", "main"):
+        assert world.reconcile.head_seen(app, branch, f"{1:040x}") == []
+    assert [world.run(one).environment for one in world.reconcile.head_seen(app, "develop", f"{2:040x}")] == ["stg"]
+    world.control.start(Wish(app="plate-web", environment="qa", commit=f"{2:040x}", actor="mina"))
+
+    (made,) = world.reconcile.head_seen(app, "main", f"{2:040x}")
+    assert (world.run(made).environment, world.run(made).ref) == ("prod", "refs/heads/main")
+    found = world.reconcile.head_seen(app, "main", f"{3:040x}")
+    assert [world.run(one).environment for one in found] == ["qa", "prod"], "the rule of one is a pattern"
+
+
 def test_a_push_that_asks_to_be_skipped_is_not_deployed_by_the_poll_either(world: World) -> None:
     app = world.settings.apps[0]
     world.reconcile.head_seen(app, "main", f"{1:040x}")
