@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from orchestrator.domain.errors import Unavailable
@@ -132,16 +132,26 @@ def _sqlite_engine(url: str) -> Engine:
     return engine
 
 
+_BOUNDS = "-c lock_timeout=30000 -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000"
+"""What the server sees to; the last one ends what a machine that vanished in mid-transaction keeps locked."""
+_LIBPQ = {
+    "connect_timeout": 5,
+    # A server whose machine vanishes says nothing: after 20 s without an answer (30 s if nothing was asked) the
+    # connection is over; by the kernel's own rules a thread would wait for up to two hours. Unix sockets ignore this.
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20000,
+}
+"""What the client sees to, in seconds, the last one in milliseconds; the URL may say otherwise."""
+
+
 def _postgres_engine(url: str) -> Engine:
-    # The last bound ends what a machine that vanished in the middle of a transaction keeps locked.
-    bounds = "-c lock_timeout=30000 -c statement_timeout=60000 -c idle_in_transaction_session_timeout=60000"
-    return create_engine(
-        url,
-        pool_size=8,
-        max_overflow=8,
-        pool_pre_ping=True,
-        connect_args={"connect_timeout": 5, "options": bounds},
-    )
+    parsed = make_url(url)
+    named = parsed.normalized_query
+    options = " ".join([_BOUNDS, *named.get("options", ())])  # where two name the same, the last one counts
+    arguments = {name: value for name, value in _LIBPQ.items() if name not in named} | {"options": options}
+    return create_engine(parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=arguments)
 
 
 def now() -> float:
