@@ -57,19 +57,26 @@ class ArgoWatch:
     def _list(self, waiting: Mapping[str, list[int]], new: set[int]) -> None:
         """Wake the runs of applications that changed; a run that has just begun to wait is woken once in any case.
 
-        It may have looked before the change and begun to wait after it.
+        It may have looked before the change and begun to wait after it. A list that fails shows no change: then more
+        runs look in turn, as many as if lists had come at their usual pace, and their own requests may well work.
         """
         self._listed_at = time.monotonic()
-        changed = {name for name, print_ in self._prints().items() if self._note(name, print_)}
+        changed: set[str] = set()
+        in_turn = IN_TURN
+        try:
+            changed = {name for name, print_ in self._prints().items() if self._note(name, print_)}
+        except PilotageError as error:
+            log.warning("applications not listed", reason=error.reason.value, detail=error.evidence)
+            in_turn = IN_TURN * max(1, round((time.monotonic() - self._listed_at) / POLL))
         woken = {run_id for name in changed for run_id in waiting.get(name, [])} | new
         self._known |= {run_id for runs in waiting.values() for run_id in runs}
-        self._waits.wake(woken | self._in_turn(waiting))
+        self._waits.wake(woken | self._in_turn(waiting, in_turn))
 
-    def _in_turn(self, waiting: Mapping[str, list[int]]) -> set[int]:
+    def _in_turn(self, waiting: Mapping[str, list[int]], most: int) -> set[int]:
         """Choose the next few runs, round and round."""
         ids = sorted(run_id for runs in waiting.values() for run_id in runs)
         later = [run_id for run_id in ids if run_id > self._last] or ids
-        chosen = later[:IN_TURN]
+        chosen = later[:most]
         self._last = chosen[-1] if chosen else 0
         return set(chosen)
 

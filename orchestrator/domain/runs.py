@@ -92,12 +92,14 @@ class Wait:
     """The stage can go no further now; no worker is held.
 
     :param after: seconds until it looks again even if nothing happens; None: only the deadline or an event.
+    :param confirm: all is well and one more look has to agree; that one may come after the deadline, once.
     :param outputs: what to remember for the next look (merged into the stage's outputs).
     """
 
     reason: Reason
     detail: str = ""
     after: float | None = None
+    confirm: bool = False
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -39,6 +39,8 @@ _LIFTED = ("commit", "image", "digest", "title", "author", "ref")
 """Outputs of stages that are facts about the run itself."""
 _ENDED_BY_OTHERS = frozenset({Reason.OLDER_COMMIT, Reason.REWRITTEN, Reason.SUPERSEDED})
 """Reasons of a stage that end the run without anything having gone wrong."""
+_OVERTIME = "overtime"
+"""Output of a stage that was allowed one more look after its deadline, to confirm what the one before had found."""
 _SKIPS = frozenset({Reason.NOT_CONFIGURED, Reason.NOT_NEEDED})
 
 
@@ -185,8 +187,10 @@ def _wait(run: Run, current: Stage, wait: Wait, now: datetime) -> Decision:
         return _end(run, current, now)
     outputs = {**current.outputs, **wait.outputs}
     if current.deadline_at is not None and now >= current.deadline_at:
-        return _fail(run, current, Reason.TIMED_OUT, _late_text(current, wait.detail, now), now, outputs)
-    wake_at = _bounded(now, wait.after, current.deadline_at)
+        if not wait.confirm or _OVERTIME in current.outputs:
+            return _fail(run, current, Reason.TIMED_OUT, _late_text(current, wait.detail, now), now, outputs)
+        outputs[_OVERTIME] = True
+    wake_at = _bounded(now, wait.after, None if wait.confirm else current.deadline_at)
     stage = replace(
         current,
         state=StageState.WAITING,

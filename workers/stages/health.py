@@ -27,7 +27,7 @@ def run(order: Order, tools: Tools) -> Outcome:
         return failed(order, tools, application, verdict)
     wait = waiting(verdict)
     if verdict.kind is Kind.SUCCESS:
-        return replace(wait, after=CONFIRM, outputs={**wait.outputs, "confirming": True})
+        return replace(wait, after=CONFIRM, confirm=True, outputs={**wait.outputs, "confirming": True})
     return replace(wait, outputs={**wait.outputs, "confirming": False})
 
 

@@ -1,13 +1,16 @@
 """Waking waiting runs: when their application changes, once at first, and a few in turn; at constant cost."""
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
 
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+from tests.support.journals import Logged
 from workers import argo_watch
-from workers.argo_watch import IN_TURN, ArgoWatch
+from workers.argo_watch import IDLE, IN_TURN, POLL, ArgoWatch
 
 STOP = threading.Event()
 
@@ -18,9 +21,11 @@ class FakeArgo:
     def __init__(self) -> None:
         self.health: dict[str, str] = {}
         self.lists = 0
+        self.trouble: Callable[[], None] = lambda: None
 
     def applications(self, *_: object) -> list[dict[str, Any]]:
         self.lists += 1
+        self.trouble()
         return [
             {"metadata": {"name": name}, "status": {"health": {"status": health}}}
             for name, health in self.health.items()
@@ -114,3 +119,37 @@ def test_lists_keep_their_distance(argo: FakeArgo, monkeypatch: pytest.MonkeyPat
     for _ in range(10):
         watch.once(STOP)
     assert argo.lists == 1
+
+
+def test_a_list_that_fails_wakes_the_new_runs_and_a_few_in_turn_all_the_same(argo: FakeArgo, logged: Logged) -> None:
+    def fail() -> None:
+        raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "the answer is larger than is read")
+
+    argo.trouble = fail
+    waits = FakeWaits({f"app-{number}": [number] for number in range(1, 11)})
+    watch = watching(argo, waits)
+    assert watch.once(STOP) == IDLE
+    assert waits.woken == [set(range(1, 11))]
+    for _ in range(5):
+        tick(watch)
+    assert sorted(run for woken in waits.woken[1:] for run in woken) == sorted([*range(3, 11), 1, 2])
+    assert logged.of("applications not listed")[0]["reason"] == Reason.ARGOCD_UNAVAILABLE.value
+
+
+def test_the_longer_a_failing_list_takes_the_more_runs_look_in_turn(
+    argo: FakeArgo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that needs more than a minute for all applications may well answer for a single one."""
+    now = [1000.0]
+    monkeypatch.setattr(argo_watch.time, "monotonic", lambda: now[0])
+
+    def hang() -> None:
+        now[0] += 20 * POLL
+        raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "no answer in time")
+
+    waits = FakeWaits({f"app-{number}": [number] for number in range(1, 101)})
+    watch = watching(argo, waits)
+    watch.once(STOP)
+    argo.trouble = hang
+    tick(watch)
+    assert len(waits.woken[1]) == 20 * IN_TURN

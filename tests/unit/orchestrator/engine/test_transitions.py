@@ -118,6 +118,21 @@ def test_a_wait_past_the_deadline_fails_and_says_what_was_seen_last() -> None:
     assert decision.run.detail == "health not done after 600 s; last seen: 1 of 2 pods ready"
 
 
+def test_a_look_that_is_to_confirm_a_success_may_come_after_the_deadline_once() -> None:
+    well = Reported(stage=HEALTH, outcome=Wait(reason=Reason.HEALTHY, after=2, confirm=True))
+    claim = Claimed(stage=HEALTH, timeout=600)
+    assert advance(working(HEALTH), well, later(599)).wake_at == later(601), "not sooner, or it would confirm nothing"
+
+    first = advance(working(HEALTH), well, later(605))
+    assert (first.run.state, first.wake_at) == (RunState.WAITING, later(607))
+    again = advance(first.run, claim, later(607)).run
+    proven = advance(again, Reported(stage=HEALTH, outcome=Done(reason=Reason.HEALTHY)), later(607)).run
+    assert proven.state is RunState.SUCCEEDED
+    for outcome in (well.outcome, Wait(reason=Reason.PROGRESSING)):
+        late = advance(again, Reported(stage=HEALTH, outcome=outcome), later(607)).run
+        assert (late.state, late.reason) == (RunState.FAILED, Reason.TIMED_OUT)
+
+
 def test_a_fail_is_final() -> None:
     decision = advance(working(), Reported(stage=BUILD, outcome=Fail(reason=Reason.BUILD_FAILED, detail="x")), NOW)
     assert (decision.run.state, decision.run.detail, decision.tell) == (RunState.FAILED, "x", ("run.failed",))
@@ -304,7 +319,7 @@ names = st.sampled_from(STAGE_ORDER)
 reasons = st.sampled_from(list(Reason))
 outcomes = st.one_of(
     st.builds(Done, reason=reasons, reused=st.booleans()),
-    st.builds(Wait, reason=reasons, after=st.none() | st.floats(0, 1e4)),
+    st.builds(Wait, reason=reasons, after=st.none() | st.floats(0, 1e4), confirm=st.booleans()),
     st.builds(Fail, reason=reasons),
 )
 facts = st.one_of(

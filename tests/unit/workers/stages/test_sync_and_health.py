@@ -10,6 +10,7 @@ from orchestrator.domain.runs import Done, Fail, StageName, Trigger, Wait
 from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, application, live, order, tools
 from tests.support.factories import NOW, later
 from workers.stages import health, sync
+from workers.stages.looking import CONFIRM
 
 OLD = "0" * 40
 OUTPUTS: dict[str, Any] = {"gitops_commit": GITOPS_COMMIT, "committed_at": NOW.isoformat()}
@@ -100,6 +101,18 @@ def test_health_is_done_at_once_on_the_strongest_evidence_and_writes_the_receipt
     assert (receipt["gitops_commit"], receipt["argocd_revision"]) == (GITOPS_COMMIT, GITOPS_COMMIT)
     assert receipt["digest"].startswith("sha256:")
     assert receipt["live_images"]
+
+
+def test_weaker_evidence_wants_a_second_look_that_may_come_after_the_deadline() -> None:
+    application = live()
+    application["status"]["reconciledAt"] = application["status"]["operationState"]["finishedAt"]
+    first = look(health, FakeArgo([application]))
+    assert isinstance(first, Wait)
+    assert (first.reason, first.after, first.confirm) == (Reason.HEALTHY, CONFIRM, True)
+    second = look(health, FakeArgo([live(health="Progressing")]), outputs=dict(first.outputs))
+    assert isinstance(second, Wait)
+    assert not second.confirm
+    assert isinstance(look(health, FakeArgo([application]), outputs=dict(first.outputs)), Done)
 
 
 def test_a_stale_healthy_is_not_taken_for_a_success() -> None:
