@@ -179,7 +179,8 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.REWRITTEN: _nobody("The branch was rewritten after this push; the commit is not in it any more."),
     R.CONFIG_INVALID: _operator("The configuration is not valid.", "Run `pilotage config check`."),
     R.APP_REMOVED: _operator(
-        "The app or environment is no longer in the configuration.", "Restore it or start a new run."
+        "The app or environment is not in the configuration of the workers.",
+        "Restore it, or start a new run when all workers have it.",
     ),
     R.COMMIT_NOT_FOUND: _developer(
         "The source repository does not have this commit.", "Push the commit, or start a run for another one."

@@ -1,6 +1,8 @@
 """What can happen to a run: the only things that `advance` answers."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Outcome, StageName
@@ -46,11 +48,17 @@ class LeaseExpired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blocked:
-    """Before the current stage can begin, something else must happen: another run, a person."""
+    """Before the current stage can begin, something else must happen: another run, a person, another worker.
+
+    :param after: seconds until it is looked at again even if nothing happens; None: only when something does.
+    :param outputs: what to remember until then (merged into the stage's outputs).
+    """
 
     reason: Reason
     detail: str
     by: int | None = None
+    after: float | None = None
+    outputs: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,7 +92,7 @@ def advance(
         case LeaseExpired():
             return _lease_expired(run, current, policy, now)
         case Blocked():
-            return _blocked(run, current, fact)
+            return _blocked(run, current, fact, now)
         case CancelRequested():
             asked = replace(run, cancel_requested=True, detail=f"cancelled by {fact.by}" if fact.by else "cancelled")
             return _stop(asked, current, fact.at_work, now)
@@ -264,10 +264,12 @@ def _lease_expired(run: Run, current: Stage, policy: Policy, now: datetime) -> D
     return Decision(run=_with(run, stage, RunState.WAITING, Reason.RETRYING, stage.detail), wake_at=now)
 
 
-def _blocked(run: Run, current: Stage, fact: Blocked) -> Decision:
-    stage = replace(current, state=StageState.WAITING, reason=fact.reason, detail=fact.detail, wake_at=None)
+def _blocked(run: Run, current: Stage, fact: Blocked, now: datetime) -> Decision:
+    wake_at = None if fact.after is None else now + timedelta(seconds=fact.after)
+    stage = replace(current, state=StageState.WAITING, reason=fact.reason, detail=fact.detail, wake_at=wake_at)
+    stage = replace(stage, outputs={**current.outputs, **fact.outputs})
     moved = _with(run, stage, RunState.WAITING, fact.reason, fact.detail)
-    return Decision(run=replace(moved, blocked_by=fact.by))
+    return Decision(run=replace(moved, blocked_by=fact.by), wake_at=wake_at)
 
 
 def _approved(run: Run, fact: Approved, now: datetime) -> Decision:

@@ -26,6 +26,11 @@ _ORDERED = frozenset({StageName.CHECK, StageName.COMMIT})
 _GATED = frozenset({StageName.BUILD, StageName.COMMIT})
 """The stages before which a run may have to wait for its turn; in between, it keeps its place."""
 
+ROLLOUT = 300.0
+"""Seconds for which workers that do not have a run's app leave it to others."""
+_MISSED, _MISSED_AGAIN = "missed_since", 10.0
+"""The output that tells when the first of them looked; seconds until the next one may."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Assignment:
@@ -154,7 +159,7 @@ class Execution:
             self._give_back(connection, before, replace(so_far, wake_at=_at(now)), now)
             return None
         if app is None or environment is None:
-            self._give_back(connection, before, self._unconfigured(run, stage.name, now), now)
+            self._give_back(connection, before, _then(so_far, _unconfigured(run, stage, now)), now)
             return None
         run, stay = self._admit(connection, run, stage, now)
         if stay is not None:
@@ -193,11 +198,17 @@ class Execution:
         ledger.wake_waiting(connection, run.app, run.environment, now)
         return self._cut_off(connection, run, other, now)
 
-    def _unconfigured(self, run: Run, stage: StageName, now: float) -> Decision:
-        claimed = advance(run, Claimed(stage=stage, timeout=0), _at(now)).run
-        detail = f"{run.app}/{run.environment} is not in the configuration"
-        fact = Reported(stage=stage, outcome=Fail(reason=Reason.APP_REMOVED, detail=detail))
-        return advance(claimed, fact, _at(now))
+
+def _unconfigured(run: Run, stage: Stage, now: float) -> Decision:
+    """Wait for a worker that has the app, as not all have it while a new configuration is rolled out; then fail."""
+    detail, at = f"{run.app}/{run.environment}", _at(now)
+    since = float(stage.outputs.get(_MISSED, now))
+    if now - since < ROLLOUT:
+        hope = f"{detail}; waiting up to {ROLLOUT / 60:.0f} minutes for a worker that has it"
+        fact = Blocked(reason=Reason.APP_REMOVED, detail=hope, after=_MISSED_AGAIN, outputs={_MISSED: since})
+        return advance(run, fact, at)
+    claimed = advance(run, Claimed(stage=stage.name, timeout=0), at).run
+    return advance(claimed, Reported(stage=stage.name, outcome=Fail(reason=Reason.APP_REMOVED, detail=detail)), at)
 
 
 def _obsolete(fact: Fact) -> list[int]:

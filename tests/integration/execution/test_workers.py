@@ -6,7 +6,7 @@ from orchestrator.domain.errors import LeaseLost
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, RunState, StageName
 from orchestrator.engine.facts import Reported
-from orchestrator.services.execution import Execution
+from orchestrator.services.execution import ROLLOUT, Execution
 from orchestrator.store import claims, wakes
 from orchestrator.store.database import now
 from tests.support.executing import QUIET, World
@@ -75,9 +75,48 @@ def test_a_vanished_worker_s_run_is_taken_back_and_goes_on(world: World, monkeyp
     assert (again.stage, again.run.outputs["crashes"]) == (StageName.BUILD, 1)
 
 
-def test_an_environment_that_left_the_configuration_fails_its_runs(world: World) -> None:
+def without_apps(world: World) -> Execution:
+    return Execution(world.database, make_settings(str(world.settings.state_dir), apps=()), QUIET, "worker-old")
+
+
+def test_a_run_of_an_app_that_some_workers_do_not_have_yet_waits_for_one_that_has(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a new configuration is rolled out, the web takes hooks for apps that the old workers do not know."""
     world.push(1)
-    world.settings = make_settings(str(world.settings.state_dir), apps=())
-    gone = Execution(world.database, world.settings, QUIET, "worker-1")
-    assert gone.begin(1, "build") is None
-    assert (world.run(1).state, world.run(1).reason) == (RunState.FAILED, Reason.APP_REMOVED)
+    old, begun = without_apps(world), now()
+    assert old.begin(1, "build") is None
+    run = world.run(1)
+    assert (run.state, run.reason, run.started_at) == (RunState.WAITING, Reason.APP_REMOVED, None)
+    assert "waiting up to 5 minutes for a worker that has it" in run.detail
+    assert world.due() == set(), "not at once"
+    monkeypatch.setattr("orchestrator.services.reconcile.clock", lambda: begun + 11)
+    assert world.due() == {1}
+    monkeypatch.setattr("orchestrator.services.execution.clock", lambda: begun + ROLLOUT - 1)
+    assert old.begin(1, "build") is None
+    world.finish(world.begin(1))
+    assert world.run(1).state is RunState.SUCCEEDED
+
+
+def test_an_environment_that_left_the_configuration_fails_its_runs_after_some_minutes(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.push(1)
+    old, begun = without_apps(world), now()
+    assert old.begin(1, "build") is None
+    monkeypatch.setattr("orchestrator.services.execution.clock", lambda: begun + ROLLOUT + 1)
+    assert old.begin(1, "build") is None
+    run = world.run(1)
+    assert (run.state, run.reason, run.detail) == (RunState.FAILED, Reason.APP_REMOVED, "plate-web/stg")
+    assert world.due() == set()
+
+
+def test_a_run_that_waited_for_such_a_worker_still_waits_for_its_turn(world: World) -> None:
+    for number in (1, 2):
+        world.push(number)
+    world.until(1, StageName.COMMIT)
+    checked = world.begin(2)
+    assert world.one.report(checked, Reported(stage=checked.stage, outcome=Done()), "deploy") is None
+    assert without_apps(world).begin(2, "build") is None
+    assert world.one.begin(2, "build") is None
+    assert (world.run(2).reason, world.run(2).blocked_by) == (Reason.BEHIND_RUN, 1)

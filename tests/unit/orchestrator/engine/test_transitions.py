@@ -216,6 +216,14 @@ def test_a_blocked_run_says_behind_whom() -> None:
     assert advance(run, Claimed(stage=BUILD, timeout=9), NOW).run.blocked_by is None
 
 
+def test_a_blocked_run_may_be_looked_at_again_and_what_it_remembers_stays() -> None:
+    fact = Blocked(reason=Reason.APP_REMOVED, detail="", after=10, outputs={"since": 1.0})
+    decision = advance(make_run(), fact, NOW)
+    assert (decision.wake_at, decision.run.stage(CHECK).wake_at) == (later(10), later(10))
+    again = advance(decision.run, Blocked(reason=Reason.ON_HOLD, detail=""), NOW)
+    assert (again.wake_at, again.run.stage(CHECK).outputs) == (None, {"since": 1.0})
+
+
 def test_cancel_ends_a_waiting_run_at_once() -> None:
     decision = advance(make_run(HEALTH, WAITING), CancelRequested(by="mina", at_work=False), NOW)
     assert (decision.run.state, decision.run.reason) == (RunState.CANCELLED, Reason.CANCELLED)
