@@ -116,19 +116,26 @@ class Publisher:
         self._bell = bell
 
     def once(self, stopping: threading.Event) -> float:
-        """Publish what is due; else wait for the bell. A message that is lost is repeated from the table."""
+        """Publish what is due; else wait for the bell. A message that is lost is repeated from the table.
+
+        A broker that is away takes seconds to say so: what it does not take, and all behind it, is left for later.
+        """
         due = self._reconcile.due_wakes()
-        for run_id, queue in due:
-            self._publish(run_id, queue)
+        for number, (run_id, queue) in enumerate(due):
+            if not self._publish(run_id, queue):
+                self._reconcile.not_published([left for left, _ in due[number:]])
+                return IDLE
         if not due:
             self._wait(self._reconcile.seconds_until_due(IDLE), stopping)
         return 0.0
 
-    def _publish(self, run_id: int, queue: str) -> None:
+    def _publish(self, run_id: int, queue: str) -> bool:
         try:
             self._celery.send_task(LOOK, args=[run_id], queue=queue, retry=False, ignore_result=True)
         except (OperationalError, OSError) as error:
             log.warning("wake-up not published", run=run_id, err_type=type(error).__name__)
+            return False
+        return True
 
     def _wait(self, seconds: float, stopping: threading.Event) -> None:
         try:

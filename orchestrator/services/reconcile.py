@@ -1,5 +1,6 @@
 """Making true again what a crash or a lost message left behind, periodically."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from orchestrator.domain.apps import App, Settings
@@ -27,6 +28,11 @@ class Reconcile:
         """Take the wake-ups that are due, for publication: (run id, queue)."""
         with self._database.write() as connection:
             return wakes.take_due(connection, clock())
+
+    def not_published(self, run_ids: Iterable[int]) -> None:
+        """Have wake-ups that were taken for publication taken again, for the broker is away."""
+        with self._database.write() as connection:
+            wakes.not_published(connection, run_ids)
 
     def seconds_until_due(self, at_most: float) -> float:
         """Return how long nothing is due, bounded by `at_most` seconds."""

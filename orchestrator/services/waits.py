@@ -33,14 +33,12 @@ class Waits:
         return found
 
     def wake(self, run_ids: Iterable[int]) -> None:
-        """Have runs look now."""
-        ids = list(run_ids)
+        """Have runs look now; one that is due already needs no second message, whether workers come to it or not."""
+        ids = sorted(run_ids)
         if not ids:
             return
-        now = clock()
         with self._database.write() as connection:
-            for run_id in ids:
-                wakes.set_due(connection, run_id, now, "deploy")
+            wakes.hasten(connection, ids, clock(), "deploy")
         self._bell.ring()
 
     def wake_application(self, name: str) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, case, delete, insert, or_, select, update
+from sqlalchemy import Connection, Float, and_, bindparam, case, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -13,27 +13,51 @@ from orchestrator.store.runs import IS_ACTIVE
 from orchestrator.store.schema import runs, wakes
 
 REPEAT = 15.0
-"""Seconds after which a published wake-up that no worker has taken is published again (a broker may lose it)."""
+"""Seconds after which a published wake-up that no worker has taken is published again (a broker may lose it).
+
+Each further pause is as long as it was due already, so it doubles: many messages for one run gain nothing, and where
+no worker is they would fill the broker, all of them in front of new work."""
+REPEAT_MOST = 300.0
+"""Seconds that such a pause lasts at the most."""
 
 SOON = 1.0
 """Seconds after which the relay looks at the table by itself; what is due later needs no bell."""
 _IS_DUE = "a wake-up is due"
 
 
+_now, _published = bindparam("now", type_=Float), wakes.c.published_at
+
+
+def _upsert(dialect: str) -> Any:
+    return (sqlite_insert if dialect == "sqlite" else postgres_insert)(wakes)
+
+
 def _set_due_statement(dialect: str) -> Any:
-    statement: Any = (sqlite_insert if dialect == "sqlite" else postgres_insert)(wakes)
-    new = statement.excluded
-    sooner = case((wakes.c.due_at < new.due_at, wakes.c.due_at), else_=new.due_at)
-    changes = {"due_at": sooner, "queue": new.queue, "published_at": None}
+    """One that was published already is due now and begins anew: a worker may have come with it too early."""
+    statement = _upsert(dialect)
+    new, old = statement.excluded, wakes.c
+    soonest = case((_published.is_(None), old.due_at), else_=_now)
+    due_at = case((soonest < new.due_at, soonest), else_=new.due_at)
+    changes = {"due_at": due_at, "queue": new.queue, "published_at": None}
     return statement.on_conflict_do_update(index_elements=["run_id"], set_=changes)
 
 
-_SET_DUE = {name: _set_due_statement(name) for name in ("sqlite", "postgresql")}
+def _hasten_statement(dialect: str) -> Any:
+    statement = _upsert(dialect)
+    new = statement.excluded
+    changes = {"due_at": new.due_at, "queue": new.queue, "published_at": None}
+    return statement.on_conflict_do_update(index_elements=["run_id"], set_=changes, where=wakes.c.due_at > new.due_at)
+
+
+_DIALECTS = ("sqlite", "postgresql")
+_SET_DUE = {name: _set_due_statement(name) for name in _DIALECTS}
+_HASTEN = {name: _hasten_statement(name) for name in _DIALECTS}
 _ADD = insert(wakes)
-_open = or_(wakes.c.published_at.is_(None), wakes.c.published_at < bindparam("published_before"))
+_pause_is_over = or_(_published < _now - REPEAT_MOST, _published + (_published - wakes.c.due_at) < _now)
+_open = or_(_published.is_(None), and_(_published < _now - REPEAT, _pause_is_over))
 _DUE = (
     select(wakes.c.run_id, wakes.c.queue)
-    .where(wakes.c.due_at <= bindparam("now"), _open)
+    .where(wakes.c.due_at <= _now, _open)
     .order_by(wakes.c.due_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -41,6 +65,7 @@ _DUE = (
 _PUBLISHED = (
     update(wakes).where(wakes.c.run_id.in_(bindparam("runs", expanding=True))).values(published_at=bindparam("now"))
 )
+_NOT_PUBLISHED = update(wakes).where(wakes.c.run_id == bindparam("of_run")).values(published_at=None)
 _NEXT = select(wakes.c.due_at).where(wakes.c.published_at.is_(None)).order_by(wakes.c.due_at).limit(1)
 _DROP = delete(wakes).where(wakes.c.run_id == bindparam("of_run"))
 _CLEAR = delete(wakes).where(wakes.c.run_id == bindparam("of_run"), wakes.c.due_at <= bindparam("up_to"))
@@ -53,9 +78,17 @@ def set_due(connection: Connection, run_id: int, due_at: float, queue: str) -> N
 
 def set_all_due(connection: Connection, run_ids: Iterable[int], due_at: float, queue: str) -> None:
     """Have runs looked at no later than `due_at`."""
-    rows = [{"run_id": run_id, "due_at": due_at, "queue": queue, "published_at": None} for run_id in run_ids]
+    rows = [{"run_id": run_id, "due_at": due_at, "queue": queue, "now": clock()} for run_id in run_ids]
     if rows:
         connection.execute(_SET_DUE[connection.dialect.name], rows)
+        _mark(connection, due_at)
+
+
+def hasten(connection: Connection, run_ids: Iterable[int], due_at: float, queue: str) -> None:
+    """Have runs looked at by `due_at` that are not due by then anyway: for whoever wakes the same runs often."""
+    rows = [{"run_id": run_id, "due_at": due_at, "queue": queue} for run_id in run_ids]
+    if rows:
+        connection.execute(_HASTEN[connection.dialect.name], rows)
         _mark(connection, due_at)
 
 
@@ -92,11 +125,16 @@ def take_due(connection: Connection, now: float, limit: int = 500) -> list[tuple
 
     If the caller dies in between, they are due again after `REPEAT`.
     """
-    found = connection.execute(_DUE, {"now": now, "published_before": now - REPEAT, "most": limit})
+    found = connection.execute(_DUE, {"now": now, "most": limit})
     due = [(run_id, queue) for run_id, queue in found]
     if due:
         connection.execute(_PUBLISHED, {"runs": [run_id for run_id, _ in due], "now": now})
     return due
+
+
+def not_published(connection: Connection, run_ids: Iterable[int]) -> None:
+    """Take back that wake-ups were published: the broker did not take them."""
+    connection.execute(_NOT_PUBLISHED, [{"of_run": run_id} for run_id in sorted(run_ids)])
 
 
 def next_due(connection: Connection) -> float | None:
