@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, literal_column, or_, select, update
 
 from orchestrator.store.dialect import upsert
 from orchestrator.store.schema import notifications, threads
@@ -11,23 +11,31 @@ from orchestrator.store.schema import notifications, threads
 LEASE = 60.0
 """Seconds that one sending may take before another process tries."""
 
+_PENDING: ColumnElement[str] = literal_column("'pending'")
+"""Spelt out: the index is for these rows only, and a parameter would hide from the planner that they are."""
 _this = notifications.c.id == bindparam("which")
-_pending = notifications.c.state == "pending"
+_pending = notifications.c.state == _PENDING
 _of = (notifications.c.run_id == bindparam("of_run")) & (notifications.c.channel == bindparam("to_channel"))
 _not_leased = or_(notifications.c.lease_until.is_(None), notifications.c.lease_until < bindparam("now"))
 _ADD = insert(notifications)
 _MERGE = update(notifications).where(_of, _pending, notifications.c.lease_until.is_(None)).values(state="merged")
+_older = notifications.alias("older")
+_FIRST_OF_ITS_RUN = ~exists().where(
+    _older.c.channel == notifications.c.channel,
+    _older.c.run_id == notifications.c.run_id,
+    _older.c.id < notifications.c.id,
+    _older.c.state == _PENDING,
+)
 _DUE = (
     select(notifications)
     .where(_pending, notifications.c.channel == bindparam("to_channel"))
-    .where(notifications.c.due_at <= bindparam("now"), _not_leased)
+    .where(notifications.c.due_at <= bindparam("now"), _not_leased, _FIRST_OF_ITS_RUN)
     .order_by(notifications.c.id)
-    .limit(50)
+    .limit(1)
 )
 _TAKE = _DUE.with_for_update(skip_locked=True)
 _LEASE = update(notifications).where(_this).values(lease_until=bindparam("until"), attempt=bindparam("attempt"))
 _SENT = update(notifications).where(_this).values(state="sent", sent_at=bindparam("at"), lease_until=None)
-_OLDER = select(notifications.c.id).where(_of, _pending, notifications.c.id < bindparam("which")).limit(1)
 _REFERENCE = select(threads.c.reference).where(
     threads.c.run_id == bindparam("of_run"), threads.c.channel == bindparam("to_channel")
 )
@@ -51,12 +59,12 @@ def is_due(connection: Connection, channel: str, now: float) -> bool:
 
 def take_next(connection: Connection, channel: str, now: float) -> dict[str, Any] | None:
     """Lease the oldest due notification of a channel whose run has no older unsent one."""
-    for row in connection.execute(_TAKE, {"to_channel": channel, "now": now}).mappings():
-        if not _older_unsent(connection, row):
-            attempt = row["attempt"] + 1
-            connection.execute(_LEASE, {"which": row["id"], "until": now + LEASE, "attempt": attempt})
-            return {**row, "attempt": attempt}
-    return None
+    row = connection.execute(_TAKE, {"to_channel": channel, "now": now}).mappings().one_or_none()
+    if row is None:
+        return None
+    attempt = row["attempt"] + 1
+    connection.execute(_LEASE, {"which": row["id"], "until": now + LEASE, "attempt": attempt})
+    return {**row, "attempt": attempt}
 
 
 def sent(connection: Connection, row: dict[str, Any], reference: str, at: float) -> None:
@@ -88,8 +96,3 @@ def of_run(connection: Connection, run_id: int) -> list[dict[str, Any]]:
     """List a run's notifications."""
     statement = select(notifications).where(notifications.c.run_id == run_id).order_by(notifications.c.id)
     return [dict(row) for row in connection.execute(statement).mappings()]
-
-
-def _older_unsent(connection: Connection, row: Any) -> bool:
-    values = {"of_run": row["run_id"], "to_channel": row["channel"], "which": row["id"]}
-    return connection.execute(_OLDER, values).first() is not None

@@ -174,7 +174,15 @@ notifications = Table(
     Column("sent_at", Float),
 )
 _pending = text("state = 'pending'")
-Index("ix_notifications_due", notifications.c.due_at, sqlite_where=_pending, postgresql_where=_pending)
+# Only what is not sent yet: each channel is looked at all the time, and has few of them.
+Index(
+    "ix_notifications_pending",
+    notifications.c.channel,
+    notifications.c.run_id,
+    notifications.c.id,
+    sqlite_where=_pending,
+    postgresql_where=_pending,
+)
 Index("ix_notifications_run_id", notifications.c.run_id)
 
 threads = Table(
