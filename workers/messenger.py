@@ -5,7 +5,7 @@ import time
 
 from orchestrator import journal, tracing
 from orchestrator.domain.apps import Channel
-from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.errors import RateLimited, Refused, Unavailable
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.messages import KINDS
 from orchestrator.services.outbox import Outbox, Parcel
@@ -16,6 +16,8 @@ log = journal.get(__name__)
 
 IDLE = 0.5
 """Seconds between two looks at the table."""
+HUSH = 60.0
+"""Seconds for which a rate limit keeps a whole channel silent at most; a longer one is asked about again."""
 
 
 class Messenger:
@@ -28,20 +30,21 @@ class Messenger:
         self._tools = Tools(now=time.time)
 
     def once(self, _stopping: threading.Event) -> float:
-        """Send one notification; return the seconds that the channel wants between two."""
+        """Send one notification; return the seconds until the channel takes the next one."""
         parcel = self._outbox.next(self._channel.name)
         if parcel is None:
             return IDLE
         told = parcel.message
         with journal.about(run=told.run, app=told.app, env=told.environment, channel=self._channel.name):
             if parcel.trace is None:
-                self._send(parcel)
+                hush = self._send(parcel)
             else:
                 with tracing.span("notification", parcel.trace, channel=self._channel.name, type=told.type):
-                    self._send(parcel)
-        return KINDS[self._channel.kind].interval
+                    hush = self._send(parcel)
+        return max(hush, KINDS[self._channel.kind].interval)
 
-    def _send(self, parcel: Parcel) -> None:
+    def _send(self, parcel: Parcel) -> float:
+        """Send; return the seconds for which the service wants to hear nothing more from us."""
         try:
             sent = NOTIFIERS[self._channel.kind].send(parcel.message, self._channel, parcel.previous, self._tools)
         except Refused as error:
@@ -49,7 +52,10 @@ class Messenger:
             self._outbox.refused(parcel, self._mask(error.evidence))
         except Unavailable as error:
             log.warning("notification postponed", reason=error.reason.value, detail=error.evidence)
-            self._outbox.postpone(parcel, self._mask(error.evidence), error.retry_after)
+            limited = isinstance(error, RateLimited)
+            self._outbox.postpone(parcel, self._mask(error.evidence), error.retry_after, limited=limited)
+            return min(error.retry_after or 0.0, HUSH) if limited else 0.0
         else:
             log.info("notification sent")
             self._outbox.sent(parcel, sent.reference)
+        return 0.0

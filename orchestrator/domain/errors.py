@@ -35,6 +35,10 @@ class Unavailable(PilotageError):
         self.retry_after = retry_after
 
 
+class RateLimited(Unavailable):
+    """The service is well, but takes our next request only after ``retry_after`` seconds."""
+
+
 class Cancelled(PilotageError):
     """Somebody asked for the run to stop while a stage was at work."""
 

@@ -14,7 +14,11 @@ from orchestrator.tracing import Trace
 ATTEMPTS = 10
 """Tries before a notification is given up: about a day, with the pauses below."""
 PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
-"""Seconds between tries, unless the service names its own."""
+"""Seconds between tries, unless the service asks for more; the last is also the longest that it can ask for."""
+LEAST = 1.0
+"""Seconds that a rate limit is waited for at least."""
+PATIENCE = 24 * 3600.0
+"""Seconds after which a rate limit counts as a failed try: a service that never takes a message is given up, too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,16 +57,23 @@ class Outbox:
             notifications.sent(connection, parcel.row, reference, clock())
             _count(connection, parcel, "sent")
 
-    def postpone(self, parcel: Parcel, detail: str, retry_after: float | None) -> None:
-        """It could not be delivered now; try later, or give up after the last attempt."""
-        attempt = int(parcel.row["attempt"])
+    def postpone(self, parcel: Parcel, detail: str, retry_after: float | None, *, limited: bool = False) -> None:
+        """It could not be delivered now; try later, or give up after the last attempt.
+
+        :param retry_after: seconds that the service asked for. :param limited: it is well and only wants less haste:
+            we wait as long as it says, and that is no attempt.
+        """
+        attempt, asked = int(parcel.row["attempt"]), min(retry_after or 0.0, PAUSES[-1])
+        limited = limited and clock() - parcel.row["created_at"] < PATIENCE
         with self._database.write() as connection:
-            if attempt >= ATTEMPTS:
+            if attempt >= ATTEMPTS and not limited:
                 _count(connection, parcel, "failed")
                 notifications.give_up(connection, parcel.row["id"], f"given up after {attempt} attempts: {detail}")
                 return
-            pause = retry_after if retry_after is not None else PAUSES[min(attempt, len(PAUSES)) - 1]
-            notifications.postpone(connection, parcel.row["id"], clock() + pause, detail)
+            # A service in trouble may say "in 5 seconds" for hours; only one that is well is taken at its word.
+            pause = max(asked, LEAST if limited else PAUSES[attempt - 1])
+            failed = attempt - 1 if limited else attempt
+            notifications.postpone(connection, parcel.row["id"], clock() + pause, detail, failed)
             _count(connection, parcel, "postponed")
 
     def refused(self, parcel: Parcel, detail: str) -> None:

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 
-from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.errors import RateLimited, Unavailable
 from orchestrator.domain.reasons import Reason
 
 CONNECT_TIMEOUT = 3.05
@@ -82,6 +82,7 @@ class Http:
         :param path: appended to the base URL byte for byte (Harbor needs ``%252F`` untouched).
         :param stream: hand a 200 over unread; the caller closes it.
         :raises Unavailable: the service cannot be reached, is too slow, overloaded, or answers too much.
+        :raises RateLimited: the service asks for less haste and says for how long (429 with ``Retry-After``).
         """
         result, begun = "unavailable", time.monotonic()
         try:
@@ -106,7 +107,7 @@ class Http:
                 **kwargs,
             )
             if answer.status_code in _TRANSIENT:
-                raise Unavailable(self._unavailable, self._overloaded(answer), retry_after(answer))
+                raise self._overloaded(answer)
             if not stream or answer.status_code != 200:
                 _read(answer, read_timeout)
         except requests.ReadTimeout as error:
@@ -154,13 +155,15 @@ class Http:
     def _where(self, method: str) -> str:
         return f"{method} {self.base_url}"
 
-    def _overloaded(self, answer: requests.Response) -> str:
+    def _overloaded(self, answer: requests.Response) -> Unavailable:
         request_id = answer.headers.get("X-Request-Id", "")
         said = _message(answer)
         answer.close()
         parts = [f"HTTP {answer.status_code} from {self.base_url}"]
         parts += [f"(request {request_id})"] if request_id else []
-        return " ".join(parts) + (f": {said}" if said else "")
+        evidence, wait = " ".join(parts) + (f": {said}" if said else ""), retry_after(answer)
+        limited = answer.status_code == 429 and wait is not None
+        return (RateLimited if limited else Unavailable)(self._unavailable, evidence, wait)
 
 
 class _Pinned(HTTPAdapter):

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.errors import RateLimited, Refused, Unavailable
 from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.chat import SandboxChat
@@ -57,11 +57,21 @@ def test_a_callback_stays_below_20_kb_whatever_is_in_it(chat: SandboxChat) -> No
 def test_a_channel_says_itself_how_long_to_wait(chat: SandboxChat, kind: str) -> None:
     chat.faults.add(HttpFault(status=429, headers={"Retry-After": "30"}, body='{"ok":false,"error":"ratelimited"}'))
 
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(RateLimited) as caught:
         tell(STARTED, channel_to(chat, kind))
 
     assert caught.value.retry_after == 30
     assert caught.value.reason is Reason.NOTIFY_UNAVAILABLE
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_a_channel_in_trouble_is_not_one_that_limits_us(chat: SandboxChat, kind: str) -> None:
+    chat.faults.add(HttpFault(status=503, headers={"Retry-After": "5"}))
+
+    with pytest.raises(Unavailable) as caught:
+        tell(STARTED, channel_to(chat, kind))
+
+    assert not isinstance(caught.value, RateLimited)
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)

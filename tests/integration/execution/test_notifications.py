@@ -1,8 +1,15 @@
-"""Which message is sent next, on both databases."""
+"""Which message is sent next and how often one is tried, on both databases."""
 
+from dataclasses import asdict
+
+import pytest
+
+from orchestrator.services import outbox
+from orchestrator.services.outbox import ATTEMPTS, PAUSES, Outbox, Parcel
 from orchestrator.store import notifications, runs
 from orchestrator.store.runs import NewRun, Trigger
 from tests.support.executing import World
+from tests.support.messages import STARTED
 
 NOW = 1_000_000.0
 
@@ -14,7 +21,7 @@ def queue(world: World, *queued: tuple[int, str, float]) -> None:
             new = NewRun(app="plate-web", environment="stg", trigger=Trigger.MANUAL)
             runs.add(connection, [(new, None)], NOW)
         rows = [
-            {"run_id": run, "channel": "ops", "type": kind, "message": {}, "state": "pending"}
+            {"run_id": run, "channel": "ops", "type": kind, "message": asdict(STARTED), "state": "pending"}
             | {"due_at": NOW + later, "created_at": NOW}
             for run, kind, later in queued
         ]
@@ -55,3 +62,69 @@ def test_runs_whose_messages_wait_keep_no_other_run_silent(world: World) -> None
     blocked = [(run, "run.failed", -60.0) for run in range(1, 61)]
     queue(world, *postponed, *blocked, (61, "run.failed", 0.0))
     assert taken(world) == [(61, "run.failed")]
+
+
+class Clock:
+    """A time that a test sets."""
+
+    at = NOW
+
+    def __call__(self) -> float:
+        return self.at
+
+
+class Sender:
+    """Tries the one message of a channel again as soon as that is due, and notes the pauses."""
+
+    def __init__(self, world: World, clock: Clock) -> None:
+        queue(world, (1, "run.started", 0))
+        self.world, self.clock, self.outbox = world, clock, Outbox(world.database)
+
+    def take(self) -> Parcel:
+        parcel = self.outbox.next("ops")
+        assert parcel is not None
+        return parcel
+
+    def pause(self, retry_after: float | None = None, *, limited: bool = False) -> float:
+        """Fail once; return the seconds until the next try."""
+        self.outbox.postpone(self.take(), "HTTP 503", retry_after, limited=limited)
+        pause = float(self.row["due_at"]) - self.clock.at
+        self.clock.at += pause
+        return pause
+
+    @property
+    def row(self) -> dict[str, object]:
+        with self.world.database.read() as connection:
+            return notifications.of_run(connection, 1)[0]
+
+
+@pytest.fixture
+def sender(world: World, monkeypatch: pytest.MonkeyPatch) -> Sender:
+    clock = Clock()
+    monkeypatch.setattr(outbox, "clock", clock)
+    return Sender(world, clock)
+
+
+def test_a_service_in_trouble_that_asks_for_a_short_pause_is_tried_for_most_of_a_day(sender: Sender) -> None:
+    assert [sender.pause(5.0) for _ in PAUSES] == list(PAUSES)
+    assert sender.clock.at - NOW > 15 * 3600
+    sender.outbox.postpone(sender.take(), "HTTP 503", 5.0)
+    assert (sender.row["state"], sender.row["detail"]) == ("failed", f"given up after {ATTEMPTS} attempts: HTTP 503")
+
+
+def test_a_service_in_trouble_may_ask_for_more_but_not_for_ever(sender: Sender) -> None:
+    assert [sender.pause(60.0), sender.pause(float("inf")), sender.pause(None)] == [60.0, PAUSES[-1], PAUSES[2]]
+
+
+def test_a_rate_limit_is_waited_for_as_it_says_and_is_no_attempt(sender: Sender) -> None:
+    assert [sender.pause(30.0, limited=True) for _ in range(30)] == [30.0] * 30
+    assert sender.pause(0.0, limited=True) == 1.0, "nobody is asked without a pause"
+    assert sender.row["attempt"] == 0
+    assert sender.pause() == PAUSES[0], "the first failure"
+
+
+def test_a_rate_limit_that_lasts_for_a_day_is_a_failure(sender: Sender) -> None:
+    sender.clock.at += 24 * 3600
+    assert [sender.pause(1.0, limited=True) for _ in PAUSES] == list(PAUSES)
+    sender.outbox.postpone(sender.take(), "HTTP 429", 1.0, limited=True)
+    assert sender.row["state"] == "failed"

@@ -99,6 +99,9 @@ def test_messages_are_counted_by_try(site: Site) -> None:
     assert parcel is not None
     assert parcel.message.run == run_id
     outbox.postpone(parcel, "no answer", 0.0)
+    assert outbox.next("slack-1") is None
+    with site.database.write() as connection:
+        connection.execute(notifications.update().values(due_at=0.0))
     again = outbox.next("slack-1")
     assert again is not None
     outbox.sent(again, "")

@@ -1,0 +1,71 @@
+"""What a channel's answer means for the message and for the channel."""
+
+import threading
+from typing import Any, cast
+
+import pytest
+
+from orchestrator.domain.apps import Channel, Secret
+from orchestrator.domain.errors import PilotageError, RateLimited, Refused, Unavailable
+from orchestrator.domain.masking import Mask
+from orchestrator.domain.messages import KINDS, Sent
+from orchestrator.domain.reasons import Reason
+from orchestrator.services.outbox import Outbox, Parcel
+from tests.support.messages import STARTED
+from workers import messenger
+from workers.messenger import HUSH, IDLE, Messenger
+from workers.notifiers.table import Notifier
+
+
+class FakeOutbox:
+    """Has one message at most; writes down what became of it."""
+
+    def __init__(self, parcel: Parcel | None) -> None:
+        self.parcel = parcel
+        self.told: tuple[Any, ...] = ()
+
+    def next(self, channel: str) -> Parcel | None:
+        assert channel == "ops"
+        return self.parcel
+
+    def sent(self, _parcel: Parcel, reference: str) -> None:
+        self.told = ("sent", reference)
+
+    def postpone(self, _parcel: Parcel, detail: str, retry_after: float | None, *, limited: bool) -> None:
+        self.told = ("postponed", detail, retry_after, limited)
+
+    def refused(self, _parcel: Parcel, detail: str) -> None:
+        self.told = ("refused", detail)
+
+
+NOTIFY = Reason.NOTIFY_UNAVAILABLE
+ANSWERS: dict[str, tuple[PilotageError | None, tuple[Any, ...], float]] = {
+    "taken": (None, ("sent", "ts-1"), 1.0),
+    "refused": (Refused(Reason.NOTIFY_REFUSED, "token ***"), ("refused", "token ***"), 1.0),
+    "in trouble": (Unavailable(NOTIFY, "HTTP 503", 300.0), ("postponed", "HTTP 503", 300.0, False), 1.0),
+    "limited": (RateLimited(NOTIFY, "HTTP 429", 30.0), ("postponed", "HTTP 429", 30.0, True), 30.0),
+    "limited for long": (RateLimited(NOTIFY, "HTTP 429", 9999.0), ("postponed", "HTTP 429", 9999.0, True), HUSH),
+    "limited for nothing": (RateLimited(NOTIFY, "HTTP 429", 0.0), ("postponed", "HTTP 429", 0.0, True), 1.0),
+}
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_only_a_rate_limit_silences_the_whole_channel(answer: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    error, told, pause = ANSWERS[answer]
+
+    def send(*_: Any) -> Sent:
+        if error is not None:
+            raise error
+        return Sent(reference="ts-1")
+
+    monkeypatch.setattr(messenger, "NOTIFIERS", {"slack": Notifier(send=send, kind=KINDS["slack"])})
+    outbox = FakeOutbox(Parcel(row={}, message=STARTED, previous=""))
+    channel = Channel(name="ops", kind="slack", secret=Secret("x"))
+
+    assert Messenger(channel, cast(Outbox, outbox), Mask(())).once(threading.Event()) == pause
+    assert outbox.told == told
+
+
+def test_a_channel_without_messages_is_looked_at_soon_again() -> None:
+    channel = Channel(name="ops", kind="slack", secret=Secret("x"))
+    assert Messenger(channel, cast(Outbox, FakeOutbox(None)), Mask(())).once(threading.Event()) == IDLE
