@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, Select, bindparam, func, select, text, union_all
 
 from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, StageName, StageState
-from orchestrator.store.runs import IS_ACTIVE, load_many
+from orchestrator.store.runs import IS_ACTIVE, LATE, load_many
 from orchestrator.store.schema import environments, notifications, runs, stages, wakes
 
 _CHUNK = 100
 """Environments in one statement; SQLite takes at most 500 parts of a UNION."""
-_LATE = 20
-"""Runs among which the one that landed last is looked for: one that was approved late lands after newer ones."""
 _JUDGED = (RunState.SUCCEEDED.value, RunState.FAILED.value)
 
 
@@ -124,5 +122,5 @@ def _landed_id(app: str, environment: str, judged: bool) -> Select[tuple[int]]:
     )
     if judged:
         statement = statement.where(runs.c.state.in_(_JUDGED))
-    late = statement.order_by(runs.c.id.desc()).limit(_LATE).subquery()
+    late = statement.order_by(runs.c.id.desc()).limit(LATE).subquery()
     return select(late.c.id).order_by(late.c.finished_at.desc(), late.c.id.desc()).limit(1)

@@ -15,8 +15,11 @@ from orchestrator.store.schema import runs, stages
 ACTIVE = ("queued", "running", "waiting")
 IS_ACTIVE = text("runs.state IN ('queued', 'running', 'waiting')")
 """Spelt out: the index is for these rows only, and a parameter would hide from the planner that they are."""
+_IS_WAITING = text("runs.state = 'waiting'")
 MAX_PAGE = 200
 """Runs in one page of a list."""
+LATE = 20
+"""Runs among which the one that landed last is looked for: one that was approved late lands after newer ones."""
 
 
 # Statements of the hot path are built once: building and hashing them costs more than running them.
@@ -125,7 +128,7 @@ _RIVALS = (
     select(runs.c.id, runs.c.commit, stages.c.started_at)
     .outerjoin(stages, (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.BUILD.value))
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
-    .where(runs.c.state.in_(ACTIVE), runs.c.commit != "", runs.c.id != bindparam("of_run"))
+    .where(IS_ACTIVE, runs.c.commit != "", runs.c.id != bindparam("of_run"))
     .order_by(runs.c.id.desc())
     .limit(100)
 )
@@ -145,7 +148,7 @@ def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
 _WAITING_IN = (
     select(runs.c.id)
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
-    .where(runs.c.state == "waiting", runs.c.reason.in_(("behind_run", "on_hold")))
+    .where(IS_ACTIVE, _IS_WAITING, runs.c.reason.in_(("behind_run", "on_hold")))
     .order_by(runs.c.id.desc())
     .limit(20)
 )
@@ -161,7 +164,7 @@ def waiting_promotions(connection: Connection, app: str, environment: str, befor
     statement = (
         select(runs.c.id)
         .where(runs.c.app == app, runs.c.environment == environment, runs.c.trigger == Trigger.PROMOTION.value)
-        .where(runs.c.id < before, runs.c.state.in_(("queued", "waiting")))
+        .where(IS_ACTIVE, runs.c.id < before, runs.c.state.in_(("queued", "waiting")))
         .where(runs.c.reason.in_(("queued", "awaiting_approval", "behind_run", "on_hold")))
     )
     return list(connection.execute(statement).scalars())
@@ -180,14 +183,16 @@ def waiting_at(connection: Connection, names: Sequence[str]) -> list[tuple[int, 
     return [(row.id, row.app, row.environment) for row in connection.execute(_WAITING_AT, {"names": list(names)})]
 
 
-_LAST_COMMITTED = (
-    select(runs.c.id)
+_LATE = (
+    select(runs.c.id, stages.c.finished_at)
     .join(stages, (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.COMMIT.value))
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
     .where(stages.c.state == StageState.SUCCEEDED.value, runs.c.commit != "", runs.c.id != bindparam("of_run"))
-    .order_by(stages.c.finished_at.desc(), runs.c.id.desc())
-    .limit(1)
+    .order_by(runs.c.id.desc())
+    .limit(LATE)
+    .subquery()
 )
+_LAST_COMMITTED = select(_LATE.c.id).order_by(_LATE.c.finished_at.desc(), _LATE.c.id.desc()).limit(1)
 
 
 def last_committed(connection: Connection, app: str, environment: str, *, before: int | None = None) -> Run | None:
@@ -211,6 +216,8 @@ def page(
     for column, value in ((runs.c.app, app), (runs.c.environment, environment), (runs.c.state, state)):
         if value:
             statement = statement.where(column == value)
+    if state in ACTIVE:
+        statement = statement.where(IS_ACTIVE)
     if before is not None:
         statement = statement.where(runs.c.id < before)
     return load_many(connection, statement)

@@ -91,12 +91,24 @@ runs = Table(
     Column("fence", Integer, nullable=False, default=0),
     sqlite_autoincrement=True,
 )
+Index("ix_runs_app", runs.c.app, runs.c.id)
 Index("ix_runs_app_environment", runs.c.app, runs.c.environment, runs.c.id)
+Index("ix_runs_commit", runs.c.commit, runs.c.app)
 Index("ix_runs_dedupe", runs.c.dedupe)
 Index("ix_runs_delivery_id", runs.c.delivery_id)
 _active = text("state IN ('queued', 'running', 'waiting')")
 # Only the runs that are not final: the reconciler's and the gate's queries stay small for ever.
 Index("ix_runs_active", runs.c.state, runs.c.app, sqlite_where=_active, postgresql_where=_active)
+Index(
+    "ix_runs_active_place",
+    runs.c.app,
+    runs.c.environment,
+    runs.c.id,
+    sqlite_where=_active,
+    postgresql_where=_active,
+)
+_repeats = text("rerun_of IS NOT NULL")
+Index("ix_runs_rerun_of", runs.c.rerun_of, sqlite_where=_repeats, postgresql_where=_repeats)
 
 stages = Table(
     "stages",
@@ -235,6 +247,7 @@ idempotency = Table(
     Column("answer", JSON, nullable=False),
     Column("created_at", Float, nullable=False),
 )
+Index("ix_idempotency_created_at", idempotency.c.created_at)
 
 processes = Table(
     "processes",
@@ -269,6 +282,7 @@ deployments = Table(
     Column("restored_at", Float),
 )
 Index("ix_deployments_at", deployments.c.at)
+Index("ix_deployments_commit", deployments.c.commit, deployments.c.app)
 Index("ix_deployments_app", deployments.c.app, deployments.c.environment, deployments.c.run_id)
 _open = text("failed_at IS NOT NULL AND restored_at IS NULL")
 Index("ix_deployments_open", deployments.c.app, deployments.c.environment, sqlite_where=_open, postgresql_where=_open)

@@ -1,33 +1,114 @@
-"""What is asked again and again reads no history: it goes through the index of runs that are not over."""
+"""What is asked again and again, or while others wait for the write lock, reads no history, however long that is."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, event
+from sqlalchemy import Connection
 
-from orchestrator.store import claims, runs, wakes
-from tests.support.databases import sqlite_database
+from orchestrator.domain.runs import Trigger
+from orchestrator.store import (
+    changes,
+    claims,
+    deliveries,
+    deployments,
+    environments,
+    figures,
+    notifications,
+    retention,
+    runs,
+    tokens,
+    wakes,
+)
+from orchestrator.store.database import Database
+from orchestrator.store.deployments import Deployment
+from orchestrator.store.runs import NewRun
+from tests.support import history
+from tests.support.databases import postgres_database, postgres_url, sqlite_database
+from tests.support.factories import make_run
+from tests.support.history import RUNS
 
+__all__ = ["postgres_url"]
+
+NOW = 1_000_000.0
+STG = ("plate-web", "stg")
+NEXT = make_run(id=RUNS + 1)
+BAD = Deployment(
+    app="plate-web", environment="stg", commit="new", result="failed", run_id=RUNS, committed_at=None, at=NOW
+)
 QUESTIONS: dict[str, Callable[[Connection], object]] = {
-    "runs that wait for Argo CD": lambda connection: runs.waiting_at(connection, ("sync", "health")),
-    "runs without a wake-up": lambda connection: wakes.without(connection, 1.0),
-    "runs whose worker vanished": lambda connection: claims.expired(connection, 1.0),
+    # What a delivery and a moved head ask.
+    "delivery seen before": lambda c: deliveries.seen(c, [("github", "key-7"), ("github", "new")]),
+    "refused deliveries too many": deliveries.prune_refused,
+    "the same push by another hook": lambda c: runs.recent_twin(c, ["move-7", "new"], 0.0),
+    "runs of deliveries": lambda c: runs.of_deliveries(c, [1, 2, RUNS]),
+    "commit without a run": lambda c: runs.exists_for(c, "plate-web", "new"),
+    "new run": lambda c: runs.add(c, [(NewRun(app="plate-web", environment="stg", trigger=Trigger.PUSH), None)], NOW),
+    # What a run asks on its way.
+    "one run": lambda c: runs.load(c, 77),
+    "claim": lambda c: claims.claim(c, 77, "worker", NOW),
+    "heartbeat": lambda c: claims.renew(c, 77, 1, NOW),
+    "places": lambda c: environments.places(c, NEXT),
+    "rivals": lambda c: runs.rivals(c, NEXT),
+    "last in Git": lambda c: runs.last_committed(c, *STG),
+    "runs that wait for a place": lambda c: runs.waiting_in(c, *STG),
+    "promotions that wait": lambda c: runs.waiting_promotions(c, *STG, RUNS + 1),
+    "attempts": lambda c: runs.attempts_of(c, NEXT),
+    "change queued": lambda c: changes.submit(c, 77, "gitops main", {}, NOW),
+    "changes to write": lambda c: changes.take_batch(c, "gitops main"),
+    "oldest change": lambda c: changes.oldest_waiting(c, "gitops main"),
+    "time of a commit": lambda c: deployments.commit_time(c, "plate-web", "new"),
+    "new deployment": lambda c: deployments.add(c, BAD),
+    "deployment before": lambda c: deployments.present(c, *STG, RUNS + 1),
+    "bad deployment": lambda c: deployments.fail(c, BAD, NOW),
+    "failures over": lambda c: deployments.restore(c, *STG, NOW),
+    "messages merged": lambda c: notifications.merge_older(c, 77, "ops"),
+    "message due": lambda c: notifications.is_due(c, "ops", NOW),
+    "next message": lambda c: notifications.take_next(c, "ops", NOW),
+    "messages of a run": lambda c: notifications.of_run(c, 77),
+    # What the relay and the reconciler ask.
+    "wake-ups due": lambda c: wakes.take_due(c, NOW),
+    "next wake-up": wakes.next_due,
+    "runs without a wake-up": lambda c: wakes.without(c, NOW),
+    "runs whose worker vanished": lambda c: claims.expired(c, NOW),
+    "runs that wait for Argo CD": lambda c: runs.waiting_at(c, ("sync", "health")),
+    "run with records": lambda c: retention.next_run(c, 0),
+    "records dropped": lambda c: retention.drop_records(c, 77),
+    "deliveries dropped": lambda c: retention.drop_deliveries(c, 150.0),
+    # What a client, a page or a scrape asks.
+    "new idempotency key": lambda c: tokens.claim_key(c, "new", "", tokens.KEY_LIFETIME + 50.0),
+    "newest runs": runs.page,
+    "newest runs of an app": lambda c: runs.page(c, app="plate-web"),
+    "newest runs of a place": lambda c: runs.page(c, app="plate-web", environment="stg"),
+    "runs at work": lambda c: runs.page(c, state="running"),
+    "runs at work in a place": lambda c: runs.page(c, app="plate-web", environment="stg", state="running"),
+    "newest deliveries": deliveries.page,
+    "newest deliveries of an outcome": lambda c: deliveries.page(c, outcome="ignored"),
+    "newest run of a place": lambda c: figures.newest(c, [STG]),
+    "newest success of a place": lambda c: figures.newest(c, [STG], "succeeded"),
+    "landed in a place": lambda c: figures.landed(c, [STG]),
+    "judged in a place": lambda c: figures.landed(c, [STG], judged=True),
+    "runs that are not over": lambda c: figures.active(c, NOW),
+    "messages that wait": figures.pending_notifications,
+    "deployments of late": lambda c: deployments.since(c, NOW),
 }
 
 
-@pytest.mark.parametrize("name", QUESTIONS)
-def test_only_runs_that_are_not_over_are_read(name: str, tmp_path: Path) -> None:
-    database = sqlite_database(tmp_path)
-    asked: list[tuple[str, object]] = []
-    event.listen(
-        database.engine, "before_cursor_execute", lambda _c, _cursor, text, values, *_: asked.append((text, values))
-    )
-    with database.read() as connection:
-        QUESTIONS[name](connection)
-        text, values = next(one for one in asked if one[0].startswith("SELECT"))
-        plan = [row[-1] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", values)]
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def long_used(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Database]:
+    if request.param == "sqlite":
+        database = sqlite_database(Path(tmp_path_factory.mktemp("long-used")))
+        history.fill(database.engine)
+        yield database
+        database.engine.dispose()
+    else:
+        with postgres_database(request.getfixturevalue("postgres_url")) as database:
+            history.fill(database.engine)
+            yield database
 
-    assert any("ix_runs_active" in step for step in plan), plan
-    assert not any(step.startswith("SCAN") for step in plan), plan
-    database.dispose()
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_no_history_is_read(long_used: Database, question: str) -> None:
+    with long_used.engine.connect() as connection:
+        assert history.cost(connection, QUESTIONS[question]) < history.COST
+        connection.rollback()

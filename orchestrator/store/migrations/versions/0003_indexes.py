@@ -1,4 +1,4 @@
-"""Indexes for what is asked all the time."""
+"""Indexes for what is asked all the time, so that nothing reads a whole history."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -7,24 +7,30 @@ revision = "0003"
 down_revision = "0002"
 
 _PENDING = sa.text("state = 'pending'")
+_ACTIVE = sa.text("state IN ('queued', 'running', 'waiting')")
+_REPEATS = sa.text("rerun_of IS NOT NULL")
+_NEW: tuple[tuple[str, str, list[str], sa.TextClause | None], ...] = (
+    ("ix_notifications_pending", "notifications", ["channel", "run_id", "id"], _PENDING),
+    ("ix_runs_app", "runs", ["app", "id"], None),
+    ("ix_runs_commit", "runs", ["commit", "app"], None),
+    ("ix_runs_active_place", "runs", ["app", "environment", "id"], _ACTIVE),
+    ("ix_runs_rerun_of", "runs", ["rerun_of"], _REPEATS),
+    ("ix_idempotency_created_at", "idempotency", ["created_at"], None),
+    ("ix_deployments_commit", "deployments", ["commit", "app"], None),
+)
 
 
 def upgrade() -> None:
-    """Replace the index of messages that are not sent yet."""
+    """Create the indexes; the one of messages that are due is replaced."""
     op.drop_index("ix_notifications_due", "notifications")
-    op.create_index(
-        "ix_notifications_pending",
-        "notifications",
-        ["channel", "run_id", "id"],
-        unique=False,
-        sqlite_where=_PENDING,
-        postgresql_where=_PENDING,
-    )
+    for name, table, columns, where in _NEW:
+        op.create_index(name, table, columns, unique=False, sqlite_where=where, postgresql_where=where)
 
 
 def downgrade() -> None:
     """Bring the earlier index back."""
-    op.drop_index("ix_notifications_pending", "notifications")
+    for name, table, _, _ in _NEW:
+        op.drop_index(name, table)
     op.create_index(
         "ix_notifications_due",
         "notifications",
