@@ -135,7 +135,7 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.QUEUED: _nobody("Waiting for a free worker."),
     R.RUNNING: _nobody("A worker is on it."),
     R.RETRYING: _nobody("A service did not answer; it is asked again after a pause."),
-    R.BEHIND_RUN: _nobody("Another run of this environment goes first."),
+    R.BEHIND_RUN: _nobody("Another run goes first."),
     R.AWAITING_APPROVAL: _developer("The run waits for approval.", "Approve it with `pilotage run approve`."),
     R.ON_HOLD: _operator("The environment is on hold.", "Release it with `pilotage app release`."),
     R.SCAN_PENDING: _nobody("Harbor has not finished scanning the image."),

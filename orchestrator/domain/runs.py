@@ -200,6 +200,17 @@ class Run:
         return merged
 
     @property
+    def makes_image(self) -> bool:
+        """Whether its image is to be made from its commit, and is not known to be in the registry."""
+        return bool(self.image and self.commit) and not self.digest
+
+    @property
+    def is_making(self) -> bool:
+        """Whether it makes its image, from `build` until the registry has it: no other run may push it meanwhile."""
+        begun = self.stage(StageName.BUILD).started_at is not None and not self.stage(StageName.PUSH).state.final
+        return begun and self.makes_image
+
+    @property
     def committed(self) -> bool:
         """Tell whether this run's change is in the GitOps repo."""
         return self.stage(StageName.COMMIT).state is StageState.SUCCEEDED

@@ -1,14 +1,21 @@
-"""Who may go on in an environment: one run makes, one run proves, and progress is certain.
+"""Who may go on: in an environment one run makes and one proves, an image has one maker, and progress is certain.
 
 A run *makes* from ``build`` until its change is committed, and *proves* from then until it is healthy. A newer run
 may cut off the one in its way, but a run that has cut off another is itself never cut off: so under a steady
 stream of pushes at least every second run completes.
+
+A run that waits for another to make the same image holds no place meanwhile, and one that makes it waits for nobody
+until it is pushed: so no two wait for each other.
 """
 
 from dataclasses import dataclass
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Run, StageName
+
+_LOOK_AGAIN = 15.0
+"""Seconds after which a run looks for its image even if nobody wakes it: the maker may have ended just when the run
+began to wait, or in the hands of an older version that wakes no other environment."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,11 +32,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Places:
-    """The places of one environment, and what a person put in the way."""
+    """The places of one environment, what a person put in the way, and which run makes the same image now."""
 
     making: Place | None = None
     proving: Place | None = None
     hold: str = ""
+    maker: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,11 +49,12 @@ class Go:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
-    """The stage may not begin yet."""
+    """The stage may not begin yet. ``after``: seconds until it asks again even if nobody wakes it."""
 
     reason: Reason
     detail: str
     by: int | None = None
+    after: float | None = None
 
 
 def gate(run: Run, stage: StageName, places: Places) -> Go | Stay:
@@ -58,6 +67,8 @@ def gate(run: Run, stage: StageName, places: Places) -> Go | Stay:
         return Go()
     if places.hold:
         return Stay(reason=Reason.ON_HOLD, detail=f"on hold: {places.hold}")
+    if stage is StageName.BUILD and places.maker is not None:
+        return _same_image(places.maker)
     if stage is StageName.COMMIT and _in_the_way(run, places.proving) and not _may_cut(run, places.proving):
         return _behind(places.proving)
     if not _in_the_way(run, places.making):
@@ -81,3 +92,8 @@ def _may_cut(run: Run, place: Place | None) -> bool:
 def _behind(place: Place | None) -> Stay:
     number = place.run if place else 0
     return Stay(reason=Reason.BEHIND_RUN, detail=f"behind run {number}", by=number)
+
+
+def _same_image(maker: int) -> Stay:
+    detail = f"run {maker} makes the same image"
+    return Stay(reason=Reason.BEHIND_RUN, detail=detail, by=maker, after=_LOOK_AGAIN)

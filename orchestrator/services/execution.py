@@ -14,7 +14,7 @@ from orchestrator.engine.policy import POLICIES
 from orchestrator.engine.transitions import Decision, advance
 from orchestrator.services import ledger
 from orchestrator.services.bell import Bell
-from orchestrator.store import claims, environments, runs, wakes
+from orchestrator.store import claims, environments, images, runs, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 
@@ -163,7 +163,7 @@ class Execution:
             return None
         run, stay = self._admit(connection, run, stage, now)
         if stay is not None:
-            fact = Blocked(reason=stay.reason, detail=stay.detail, by=stay.by)
+            fact = Blocked(reason=stay.reason, detail=stay.detail, by=stay.by, after=stay.after)
             self._give_back(connection, before, _then(so_far, advance(run, fact, _at(now))), now)
             return None
         claimed = Claimed(stage=stage.name, timeout=timeout_of(stage.name, app, environment))
@@ -180,7 +180,10 @@ class Execution:
         """Ask the gate, once per stage; take the place that the stage needs, cutting off who may be cut off."""
         if stage.started_at is not None or stage.name not in _GATED:
             return run, None
-        answer = gate(run, stage.name, environments.places(connection, run))
+        places = environments.places(connection, run)
+        if stage.name is StageName.BUILD:
+            places = replace(places, maker=images.maker(connection, run))
+        answer = gate(run, stage.name, places)
         if isinstance(answer, Stay):
             return run, answer
         environments.take_making(connection, run)

@@ -1,5 +1,6 @@
 """Writing a decision down: run, stages, wake-ups, places and notifications change together or not at all."""
 
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from orchestrator.domain.wording import sentence
 from orchestrator.engine.facts import Fact, Superseded
 from orchestrator.engine.transitions import Decision, advance
 from orchestrator.services import accounting, story
-from orchestrator.store import changes, claims, environments, notifications, runs, wakes
+from orchestrator.store import changes, claims, environments, images, notifications, runs, wakes
 from orchestrator.store.database import Connection
 from orchestrator.store.rows import moment
 
@@ -56,9 +57,11 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
             changes.withdraw(connection, run.id)
     elif decision.wake_at is not None:
         wakes.set_due(connection, run.id, decision.wake_at.timestamp(), queue_of(run))
+    waiting = images.waiting_for(connection, run) if before.is_making and not run.is_making else []
     if decision.freed:
         environments.leave(connection, run)
-        wake_waiting(connection, run.app, run.environment, now)
+        waiting += runs.waiting_in(connection, run.app, run.environment)
+    _wake(connection, waiting, now)
     story.told(connection, before, run)
     _notify(connection, settings, run, decision.tell, now)
     if run.state is RunState.SUCCEEDED and not before.state.final:
@@ -120,7 +123,12 @@ def _promote(connection: Connection, settings: Settings, proven: Run, now: float
 
 def wake_waiting(connection: Connection, app: str, environment: str, now: float) -> None:
     """Have every run that waits for its turn in an environment look again."""
-    for run_id in runs.waiting_in(connection, app, environment):
+    _wake(connection, runs.waiting_in(connection, app, environment), now)
+
+
+def _wake(connection: Connection, run_ids: Iterable[int], now: float) -> None:
+    """Have runs looked at; in the order of their ids: so no two who wake the same ones wait for each other."""
+    for run_id in sorted(set(run_ids)):
         other = runs.load(connection, run_id)
         if other is not None:
             wakes.set_due(connection, other.id, now, queue_of(other))

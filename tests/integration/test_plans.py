@@ -14,6 +14,7 @@ from orchestrator.store import (
     deployments,
     environments,
     figures,
+    images,
     notifications,
     retention,
     runs,
@@ -33,6 +34,7 @@ __all__ = ["postgres_url"]
 NOW = 1_000_000.0
 STG = ("plate-web", "stg")
 NEXT = make_run(id=RUNS + 1)
+MAKER = make_run(id=RUNS + 1, image="h/p:sha-1")
 BAD = Deployment(
     app="plate-web", environment="stg", commit="new", result="failed", run_id=RUNS, committed_at=None, at=NOW
 )
@@ -42,7 +44,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "refused deliveries too many": deliveries.prune_refused,
     "the same push by another hook": lambda c: runs.recent_twin(c, ["move-7", "new"], 0.0),
     "runs of deliveries": lambda c: runs.of_deliveries(c, [1, 2, RUNS]),
-    "commit without a run": lambda c: runs.exists_for(c, "plate-web", "new"),
+    "commit without a run": lambda c: runs.environments_with(c, "plate-web", "new"),
     "new run": lambda c: runs.add(c, [(NewRun(app="plate-web", environment="stg", trigger=Trigger.PUSH), None)], NOW),
     # What a run asks on its way.
     "one run": lambda c: runs.load(c, 77),
@@ -53,6 +55,8 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "last in Git": lambda c: runs.last_committed(c, *STG),
     "runs that wait for a place": lambda c: runs.waiting_in(c, *STG),
     "promotions that wait": lambda c: runs.waiting_promotions(c, *STG, RUNS + 1),
+    "who makes an image": lambda c: images.maker(c, MAKER),
+    "who waits for an image": lambda c: images.waiting_for(c, MAKER),
     "attempts": lambda c: runs.attempts_of(c, NEXT),
     "change queued": lambda c: changes.submit(c, 77, "gitops main", {}, NOW),
     "changes to write": lambda c: changes.take_batch(c, "gitops main"),

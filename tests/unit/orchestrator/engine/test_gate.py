@@ -23,6 +23,7 @@ BEHIND = Reason.BEHIND_RUN
         (StageName.BUILD, Places(making=Place(run=9)), 9),
         (StageName.BUILD, Places(proving=Place(run=3, has_cut_off=True)), Go()),
         (StageName.COMMIT, Places(making=Place(run=7), proving=Place(run=3)), Go()),
+        (StageName.COMMIT, Places(making=Place(run=7), maker=3), Go()),
         (StageName.COMMIT, Places(making=Place(run=7), proving=Place(run=3, has_cut_off=True)), 3),
         (StageName.COMMIT, Places(making=Place(run=7), proving=Place(run=9)), 9),
         (StageName.SYNC, Places(making=Place(run=9), proving=Place(run=7), hold="freeze"), Go()),
@@ -45,6 +46,12 @@ def test_a_run_that_needs_approval_is_checked_but_not_built() -> None:
 def test_a_hold_stops_what_is_not_committed_yet() -> None:
     for stage in (StageName.BUILD, StageName.COMMIT):
         assert gate(RUN, stage, Places(hold="freeze")) == Stay(reason=Reason.ON_HOLD, detail="on hold: freeze")
+
+
+@pytest.mark.parametrize("making", [None, Place(run=3), Place(run=4)])
+def test_an_image_has_one_maker_who_is_never_cut_off_for_the_same_image(making: Place | None) -> None:
+    stay = gate(RUN, StageName.BUILD, Places(making=making, maker=3))
+    assert stay == Stay(reason=BEHIND, detail="run 3 makes the same image", by=3, after=15)
 
 
 def test_a_commit_ends_the_proof_of_the_commit_before() -> None:

@@ -224,6 +224,12 @@ def test_a_blocked_run_may_be_looked_at_again_and_what_it_remembers_stays() -> N
     assert (again.wake_at, again.run.stage(CHECK).outputs) == (None, {"since": 1.0})
 
 
+def test_a_blocked_run_may_be_looked_at_again_by_itself() -> None:
+    fact = Blocked(reason=Reason.BEHIND_RUN, detail="run 3 makes the same image", by=3, after=15)
+    decision = advance(make_run(BUILD, state=RunState.RUNNING), fact, NOW)
+    assert decision.wake_at == decision.run.stage(BUILD).wake_at == later(15)
+
+
 def test_cancel_ends_a_waiting_run_at_once() -> None:
     decision = advance(make_run(HEALTH, WAITING), CancelRequested(by="mina", at_work=False), NOW)
     assert (decision.run.state, decision.run.reason) == (RunState.CANCELLED, Reason.CANCELLED)
