@@ -121,6 +121,7 @@ class Control:
             if run.state.final or run.approved:
                 raise NotPossible("conflict", f"run {run_id} does not wait for approval")
             run = ledger.record(connection, self._settings, run, advance(run, Approved(by=actor), at), now)
+            ledger.give_way(connection, self._settings, run.id, now)
             _settle(once, connection, run)
         return run
 
@@ -153,9 +154,10 @@ class Control:
             proven = runs.page(connection, app=app, environment=target.promote_from, state="succeeded", limit=1)
             if not proven:
                 raise NotPossible("conflict", f"nothing has succeeded in {app}/{target.promote_from} yet")
-            return self._add(
-                connection, ledger.promotion_of(proven[0], environment, approved=True, actor=actor), once
-            )
+            new = ledger.promotion_of(proven[0], environment, approved=True, actor=actor)
+            run_id = self._add(connection, new, once)
+            ledger.give_way(connection, self._settings, run_id, clock())
+            return run_id
 
     def rollback(self, app: str, environment: str, actor: str, to: int | None, *, once: Once | None = None) -> int:
         """Bring back the image of an earlier run by a new commit (no history is rewritten); return the new run's id.

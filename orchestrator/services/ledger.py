@@ -109,7 +109,7 @@ def promotion_of(proven: Run, environment: str, *, approved: bool, actor: str = 
 
 
 def _promote(connection: Connection, settings: Settings, proven: Run, now: float) -> None:
-    """Queue what is proven for the environments that are promoted from this one; older waiting ones give way."""
+    """Queue what is proven for the environments that are promoted from this one."""
     app = settings.app(proven.app)
     for environment in app.environments if app else ():
         if environment.promote_from == proven.environment:
@@ -117,8 +117,15 @@ def _promote(connection: Connection, settings: Settings, proven: Run, now: float
             run_id = runs.add(connection, [(new, None)], now)[0]
             wakes.add(connection, [run_id], now, "deploy")
             story.queued(connection, run_id, new, now)
-            for older in runs.waiting_promotions(connection, proven.app, environment.name, run_id):
-                supersede(connection, settings, older, run_id, now)
+            give_way(connection, settings, run_id, now)
+
+
+def give_way(connection: Connection, settings: Settings, promotion: int, now: float) -> None:
+    """Let older promotions to the same environment give way to one that is new, or newly approved."""
+    run = lock(connection, promotion)
+    if run is not None and run.trigger is Trigger.PROMOTION:
+        for older in runs.older_promotions(connection, run):
+            supersede(connection, settings, older, run.id, now)
 
 
 def wake_waiting(connection: Connection, app: str, environment: str, now: float) -> None:

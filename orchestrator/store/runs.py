@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, select, text, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, text, update
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, StageState, Trigger
@@ -124,9 +124,10 @@ def save(connection: Connection, before: Run, after: Run) -> None:
         upsert(connection, stages, *changed, key=("run_id", "name"))
 
 
+_is_at_build = (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.BUILD.value)
 _RIVALS = (
     select(runs.c.id, runs.c.commit, stages.c.started_at)
-    .outerjoin(stages, (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.BUILD.value))
+    .outerjoin(stages, _is_at_build)
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
     .where(IS_ACTIVE, runs.c.commit != "", runs.c.id != bindparam("of_run"))
     .order_by(runs.c.id.desc())
@@ -159,15 +160,26 @@ def waiting_in(connection: Connection, app: str, environment: str) -> list[int]:
     return list(connection.execute(_WAITING_IN, {"of_app": app, "in_environment": environment}).scalars())
 
 
-def waiting_promotions(connection: Connection, app: str, environment: str, before: int) -> list[int]:
-    """List promotions to an environment, older than run `before`, that have not begun to change anything."""
-    statement = (
-        select(runs.c.id)
-        .where(runs.c.app == app, runs.c.environment == environment, runs.c.trigger == Trigger.PROMOTION.value)
-        .where(IS_ACTIVE, runs.c.id < before, runs.c.state.in_(("queued", "waiting")))
-        .where(runs.c.reason.in_(("queued", "awaiting_approval", "behind_run", "on_hold")))
-    )
-    return list(connection.execute(statement).scalars())
+_waits_for_turn = (runs.c.state == "waiting") & runs.c.reason.in_(("behind_run", "on_hold"))
+_OLDER_PROMOTIONS = (
+    select(runs.c.id)
+    .outerjoin(stages, _is_at_build)
+    .where(IS_ACTIVE, runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
+    .where(runs.c.trigger == Trigger.PROMOTION.value, runs.c.id < bindparam("of_run"))
+    .where(or_(stages.c.started_at.is_(None), _waits_for_turn))
+    .order_by(runs.c.id)
+)
+_OLDER_UNAPPROVED = _OLDER_PROMOTIONS.where(~runs.c.approved)
+
+
+def older_promotions(connection: Connection, run: Run) -> list[int]:
+    """List the older promotions to the environment of `run` that could land after it: they wait, or have no place.
+
+    One that has its place is cut off, or goes first. While `run` is not approved, those that are stay as they are.
+    """
+    statement = _OLDER_PROMOTIONS if run.approved else _OLDER_UNAPPROVED
+    values = {"of_app": run.app, "in_environment": run.environment, "of_run": run.id}
+    return list(connection.execute(statement, values).scalars())
 
 
 _WAITING_AT = (

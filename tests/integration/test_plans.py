@@ -54,7 +54,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "rivals": lambda c: runs.rivals(c, NEXT),
     "last in Git": lambda c: runs.last_committed(c, *STG),
     "runs that wait for a place": lambda c: runs.waiting_in(c, *STG),
-    "promotions that wait": lambda c: runs.waiting_promotions(c, *STG, RUNS + 1),
+    "older promotions": lambda c: runs.older_promotions(c, NEXT),
     "who makes an image": lambda c: images.maker(c, MAKER),
     "who waits for an image": lambda c: images.waiting_for(c, MAKER),
     "attempts": lambda c: runs.attempts_of(c, NEXT),

@@ -75,6 +75,89 @@ def test_a_promotion_that_needs_approval_waits_for_it_and_gives_way_to_a_newer_o
     assert world.run(4).state is RunState.SUCCEEDED
 
 
+def trouble_at_check(world: World, run: int) -> None:
+    fact = Troubled(stage=StageName.CHECK, reason=Reason.ARGOCD_UNAVAILABLE, detail="503")
+    world.one.report(world.begin(run), fact, "build")
+    assert world.run(run).reason is Reason.RETRYING
+
+
+def proven(world: World, number: int) -> int:
+    """Prove a push in stg; return the promotion that follows."""
+    run = world.push(number)["runs"][0]
+    world.finish(world.begin(run))
+    return run + 1
+
+
+def test_a_promotion_that_met_a_fault_gives_way_to_a_newer_one(world: World) -> None:
+    two_places(world)
+    first = proven(world, 1)
+    trouble_at_check(world, first)
+    second = proven(world, 2)
+    assert (world.run(first).state, world.run(first).superseded_by) == (RunState.CANCELLED, second)
+    world.finish(world.begin(second))
+    assert world.run(second).state is RunState.SUCCEEDED
+
+
+def test_a_promotion_that_a_worker_is_at_stops_for_a_newer_one(world: World) -> None:
+    two_places(world)
+    first = proven(world, 1)
+    check = world.begin(first)
+    second = proven(world, 2)
+    assert world.one.is_unwanted(check)
+    assert world.done(check) is None
+    assert (world.run(first).reason, world.run(first).superseded_by) == (Reason.SUPERSEDED, second)
+
+
+def test_a_promotion_that_has_its_place_commits_before_a_newer_one_or_not_at_all(world: World) -> None:
+    """If each newer one ended what is under way, a steady stream of them would leave the environment as it is."""
+    two_places(world)
+    first = proven(world, 1)
+    commit = world.until(first, StageName.COMMIT)
+    second = proven(world, 2)
+    assert world.done(world.begin(second)) is None
+    assert (world.run(second).reason, world.run(second).blocked_by) == (Reason.BEHIND_RUN, first)
+    world.finish(commit)
+    scan = world.until(second, StageName.SCAN)
+    third = proven(world, 3)
+    world.until(third, StageName.BUILD)
+    assert world.one.is_unwanted(scan)
+    assert world.run(third).cut_off == second
+
+
+def test_a_promotion_that_waits_for_its_turn_gives_way_to_a_newer_one(world: World) -> None:
+    two_places(world)
+    first = proven(world, 1)
+    scan = world.until(first, StageName.SCAN)
+    world.control.hold("plate-web", "prod", "freeze", "mina")
+    assert world.done(scan) is None
+    assert world.run(first).reason is Reason.ON_HOLD
+    assert world.run(first).superseded_by is None
+    second = proven(world, 2)
+    assert world.run(first).superseded_by == second
+
+
+def test_what_a_person_has_approved_goes_on_until_a_newer_one_is_approved(world: World) -> None:
+    two_places(world, approval=True)
+    first = proven(world, 1)
+    world.control.approve(first, "mina")
+    trouble_at_check(world, first)
+    second = proven(world, 2)
+    assert world.run(first).state is RunState.WAITING
+    world.control.approve(second, "mina")
+    assert (world.run(first).state, world.run(first).superseded_by) == (RunState.CANCELLED, second)
+
+
+def test_a_promotion_that_a_person_asks_for_takes_the_place_of_older_ones(world: World) -> None:
+    two_places(world)
+    first = proven(world, 1)
+    trouble_at_check(world, first)
+    asked = world.control.promote("plate-web", "prod", "mina")
+    assert world.run(first).superseded_by == asked
+    world.push(2)
+    assert world.control.promote("plate-web", "prod", "mina") == asked + 2
+    assert world.run(asked).state is RunState.CANCELLED
+
+
 def test_a_run_whose_change_is_being_pushed_is_cancelled_only_after_it_landed(world: World) -> None:
     world.push(1)
     world.wait(world.until(1, StageName.COMMIT))
