@@ -54,7 +54,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
-    """The change is not on the remote branch, and its run does not want it there any more."""
+    """The change is not on the remote branch, and is not wanted there any more, or not now."""
 
     run: int
 
@@ -63,8 +63,8 @@ class Withdrawn:
 class Batch:
     """What one writer brings to a branch by one push, in this order.
 
-    ``unwanted`` are runs of the batch that are over or to stop, but whose change an earlier push may have brought to
-    the branch: it is looked for there and not made.
+    ``unwanted`` are runs of the batch that are over or to stop, or whose environment is on hold, but whose change an
+    earlier push may have brought to the branch: it is looked for there and not made.
     """
 
     changes: list[Change]

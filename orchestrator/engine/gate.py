@@ -66,7 +66,7 @@ def gate(run: Run, stage: StageName, places: Places) -> Go | Stay:
     if stage in (StageName.SYNC, StageName.HEALTH):
         return Go()
     if places.hold:
-        return Stay(reason=Reason.ON_HOLD, detail=f"on hold: {places.hold}")
+        return held(places.hold)
     if stage is StageName.BUILD and places.maker is not None:
         return _same_image(places.maker)
     if stage is StageName.COMMIT and _in_the_way(run, places.proving) and not _may_cut(run, places.proving):
@@ -74,6 +74,11 @@ def gate(run: Run, stage: StageName, places: Places) -> Go | Stay:
     if not _in_the_way(run, places.making):
         return Go()
     return Go(cut_off=places.making.run) if _may_cut(run, places.making) and places.making else _behind(places.making)
+
+
+def held(hold: str) -> Stay:
+    """Word why a run may not go on in an environment on hold. :param hold: what the person said."""
+    return Stay(reason=Reason.ON_HOLD, detail=f"on hold: {hold}")
 
 
 def commit_cuts_off(run: Run, places: Places) -> int | None:

@@ -265,9 +265,19 @@ def _lease_expired(run: Run, current: Stage, policy: Policy, now: datetime) -> D
 
 
 def _blocked(run: Run, current: Stage, fact: Blocked, now: datetime) -> Decision:
-    wake_at = None if fact.after is None else now + timedelta(seconds=fact.after)
-    stage = replace(current, state=StageState.WAITING, reason=fact.reason, detail=fact.detail, wake_at=wake_at)
-    stage = replace(stage, outputs={**current.outputs, **fact.outputs})
+    """Wait; the stage begins anew afterwards, with all its time and attempts."""
+    wake_at = _bounded(now, fact.after, None)
+    stage = replace(
+        current,
+        state=StageState.WAITING,
+        reason=fact.reason,
+        detail=fact.detail,
+        attempt=0,
+        started_at=None,
+        deadline_at=None,
+        wake_at=wake_at,
+        outputs={**current.outputs, **fact.outputs},
+    )
     moved = _with(run, stage, RunState.WAITING, fact.reason, fact.detail)
     return Decision(run=replace(moved, blocked_by=fact.by), wake_at=wake_at)
 

@@ -32,6 +32,8 @@ class Commits:
         self._renewed = 0.0
         self._fresh: frozenset[int] = frozenset()
         """Runs whose change no writer had before: nobody can have pushed it."""
+        self._held: frozenset[int] = frozenset()
+        """Runs whose environment is on hold, and whose change is only looked for."""
 
     def submit(self, change: Change) -> Result | Batch | None:
         """Queue a run's change, once, however often it is called; become the writer if nobody is.
@@ -49,7 +51,8 @@ class Commits:
         self._renewed = now
         self._fresh = frozenset(one["run_id"] for one in taken if one["state"] == "pending")
         unwanted = frozenset(one["run_id"] for one in taken if one["unwanted"])
-        return Batch(changes=[_change(one["payload"]) for one in taken], unwanted=unwanted)
+        self._held = frozenset(one["run_id"] for one in taken if one["held"]) - unwanted
+        return Batch(changes=[_change(one["payload"]) for one in taken], unwanted=unwanted | self._held)
 
     def renew(self) -> bool:
         """Stay the writer; False when somebody else is by now. Asks the tables no more often than it needs to."""
@@ -68,7 +71,7 @@ class Commits:
         if landed:
             self._database.counts.observe(BATCH_SIZE, landed)
         with self._database.write() as connection:
-            changes.finish(connection, [(result.run, _state(result), asdict(result)) for result in results])
+            changes.finish(connection, [(result.run, self._state(result), asdict(result)) for result in results])
             wakes.set_all_due(connection, [result.run for result in results], now, "deploy")
         self._bell.ring()
 
@@ -92,15 +95,14 @@ class Commits:
         if oldest is not None:
             self._bell.ring()
 
-
-def _state(result: Result) -> str:
-    match result:
-        case Landed():
-            return "landed"
-        case Rejected():
-            return "rejected"
-        case Withdrawn():
-            return "withdrawn"
+    def _state(self, result: Result) -> str:
+        match result:
+            case Landed():
+                return "landed"
+            case Rejected():
+                return "rejected"
+            case Withdrawn(run=run):
+                return "pending" if run in self._held else "withdrawn"
 
 
 def _change(payload: dict[str, Any]) -> Change:

@@ -9,12 +9,12 @@ from orchestrator.domain.errors import LeaseLost
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Rival, Run, Stage, StageName
 from orchestrator.engine.facts import Blocked, Claimed, Fact, Reported
-from orchestrator.engine.gate import Stay, commit_cuts_off, gate
+from orchestrator.engine.gate import Stay, commit_cuts_off, gate, held
 from orchestrator.engine.policy import POLICIES
 from orchestrator.engine.transitions import Decision, advance
 from orchestrator.services import ledger
 from orchestrator.services.bell import Bell
-from orchestrator.store import claims, environments, images, runs, wakes
+from orchestrator.store import changes, claims, environments, images, runs, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 
@@ -178,8 +178,10 @@ class Execution:
 
     def _admit(self, connection: Connection, run: Run, stage: Stage, now: float) -> tuple[Run, Stay | None]:
         """Ask the gate, once per stage; take the place that the stage needs, cutting off who may be cut off."""
-        if stage.started_at is not None or stage.name not in _GATED:
+        if stage.name not in _GATED:
             return run, None
+        if stage.started_at is not None:
+            return run, self._held(connection, run) if stage.name is StageName.COMMIT else None
         places = environments.places(connection, run)
         if stage.name is StageName.BUILD:
             places = replace(places, maker=images.maker(connection, run))
@@ -188,6 +190,11 @@ class Execution:
             return run, answer
         environments.take_making(connection, run)
         return self._cut_off(connection, run, answer.cut_off, now), None
+
+    def _held(self, connection: Connection, run: Run) -> Stay | None:
+        """Keep a change back that nobody can have pushed, if its environment was put on hold since it was queued."""
+        hold = "" if run.is_unwanted else environments.hold_of(connection, run)
+        return held(hold) if hold and changes.take_back(connection, run.id) else None
 
     def _cut_off(self, connection: Connection, run: Run, other: int | None, now: float) -> Run:
         if other is None or not ledger.supersede(connection, self._settings, other, run.id, now):

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, or_, select, update
+from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
 
 from orchestrator.store.dialect import upsert
-from orchestrator.store.schema import changes, runs, writers
+from orchestrator.store.schema import changes, environments, runs, writers
 
 WRITER_LEASE = 30.0
 """Seconds after which a writer that has not renewed is taken to be gone."""
@@ -24,10 +24,12 @@ _BECOME = (
 )
 _STOP = update(writers).where(_branch, _mine).values(owner="", until=0.0)
 _unwanted = or_(runs.c.finished_at.is_not(None), runs.c.cancel_requested, runs.c.superseded_by.is_not(None))
+_held = func.coalesce(environments.c.hold, "") != ""
 _BATCH = (
-    select(changes.c.run_id, changes.c.payload, changes.c.state, _unwanted.label("unwanted"))
+    select(changes.c.run_id, changes.c.payload, changes.c.state, _unwanted.label("unwanted"), _held.label("held"))
     .join(runs, runs.c.id == changes.c.run_id)
-    .where(_of_branch, changes.c.state.in_(("pending", "taken")))
+    .outerjoin(environments, (environments.c.app == runs.c.app) & (environments.c.name == runs.c.environment))
+    .where(_of_branch, or_(changes.c.state == "taken", _pending & ~_held))
     .order_by(changes.c.created_at, changes.c.run_id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True, of=changes)  # what is being decided about right now comes with the next batch
@@ -37,6 +39,7 @@ _GIVE_BACK = update(changes).where(_some, changes.c.state == "taken").values(sta
 _SET_STATE = update(changes).where(_some).values(state=bindparam("as"))
 _FINISH = update(changes).where(_of_run).values(state=bindparam("as"), result=bindparam("with_result"))
 _WITHDRAW = update(changes).where(_of_run, _pending).values(state="withdrawn")
+_TAKE_BACK = delete(changes).where(_of_run, _pending)
 
 
 def submit(
@@ -78,7 +81,7 @@ def take_batch(connection: Connection, branch_key: str, limit: int = 200) -> lis
     """Mark the waiting changes as taken and return them, oldest first, each with the ``state`` that it had.
 
     Changes that an earlier writer took and did not finish come along: whether they landed is found in Git.
-    ``unwanted``: the run is over or is to stop.
+    ``unwanted``: the run is over or is to stop. ``held``: its environment is on hold; what no writer had is left.
     """
     found = connection.execute(_BATCH, {"of_branch": branch_key, "most": limit})
     batch = [dict(row) for row in found.mappings()]
@@ -92,7 +95,10 @@ def give_back(connection: Connection, run_ids: Sequence[int]) -> None:
 
 
 def finish(connection: Connection, ended: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
-    """Write down how changes ended: run id, ``landed``, ``rejected`` or ``withdrawn``, and the result of each."""
+    """Write down what became of changes: run id, state and result of each.
+
+    The states are ``landed``, ``rejected``, ``withdrawn``, or ``pending`` for what is not in Git and waits again.
+    """
     if ended:
         rows = [{"of_run": run_id, "as": state, "with_result": result} for run_id, state, result in ended]
         connection.execute(_FINISH, rows)
@@ -101,6 +107,11 @@ def finish(connection: Connection, ended: Sequence[tuple[int, str, dict[str, Any
 def withdraw(connection: Connection, run_id: int) -> bool:
     """Take a change back that no writer has taken; False when it is too late."""
     return connection.execute(_WITHDRAW, {"of_run": run_id}).rowcount == 1
+
+
+def take_back(connection: Connection, run_id: int) -> bool:
+    """Take a change out of the queue, to be submitted anew later; False when a writer has or had it."""
+    return connection.execute(_TAKE_BACK, {"of_run": run_id}).rowcount == 1 or load(connection, run_id) is None
 
 
 def oldest_waiting(connection: Connection, branch_key: str) -> int | None:

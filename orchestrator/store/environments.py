@@ -51,6 +51,11 @@ def lock(connection: Connection, app: str, environment: str) -> RowMapping:
     return row
 
 
+def hold_of(connection: Connection, run: Run) -> str:
+    """Read what holds the environment of `run`, "" if nothing does. Others are kept out as by `places`."""
+    return str(lock(connection, run.app, run.environment)["hold"])
+
+
 def take_making(connection: Connection, run: Run) -> None:
     """Let `run` make."""
     connection.execute(_TAKE_MAKING, _place_of(run))

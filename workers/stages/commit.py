@@ -87,7 +87,7 @@ def _newer(order: Order, tools: Tools) -> int | None:
 
 
 def _outcome(result: Result, order: Order) -> Outcome:
-    if isinstance(result, Withdrawn):  # the run is to stop, and its next word is its last one
+    if isinstance(result, Withdrawn):  # the run is to stop, or to wait for the end of a hold
         return Wait(reason=Reason.COMMIT_QUEUED, detail="the change was withdrawn", after=_LOOK_AGAIN)
     if isinstance(result, Rejected):
         return Fail(reason=result.reason, detail=result.detail)

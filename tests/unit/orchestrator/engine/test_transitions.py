@@ -224,6 +224,13 @@ def test_a_blocked_run_may_be_looked_at_again_and_what_it_remembers_stays() -> N
     assert (again.wake_at, again.run.stage(CHECK).outputs) == (None, {"since": 1.0})
 
 
+def test_a_stage_that_was_stopped_on_its_way_begins_anew() -> None:
+    held = advance(make_run(COMMIT, WAITING), Blocked(reason=Reason.ON_HOLD, detail="on hold: freeze"), NOW).run
+    assert (held.state, held.reason) == (RunState.WAITING, Reason.ON_HOLD)
+    stage = advance(held, Claimed(stage=COMMIT, timeout=900), later(5000)).run.stage(COMMIT)
+    assert (stage.started_at, stage.deadline_at, stage.attempt) == (later(5000), later(5900), 1)
+
+
 def test_a_blocked_run_may_be_looked_at_again_by_itself() -> None:
     fact = Blocked(reason=Reason.BEHIND_RUN, detail="run 3 makes the same image", by=3, after=15)
     decision = advance(make_run(BUILD, state=RunState.RUNNING), fact, NOW)

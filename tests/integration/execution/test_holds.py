@@ -1,0 +1,130 @@
+"""A hold stops what no writer has taken yet, however far the run is."""
+
+from dataclasses import asdict
+
+import pytest
+
+from orchestrator.domain.changes import Batch, Change, Edit, Landed, Withdrawn
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Run, RunState, StageName, Wait
+from orchestrator.engine.facts import Fact, Reported, Troubled
+from orchestrator.services.commits import Commits
+from orchestrator.store import changes
+from orchestrator.store.database import now
+from tests.support.executing import QUIET, World
+from tests.support.factories import make_app, make_environment, make_settings
+
+QUEUED: Fact = Reported(stage=StageName.COMMIT, outcome=Wait(reason=Reason.COMMIT_QUEUED, after=5))
+TROUBLE: Fact = Troubled(stage=StageName.COMMIT, reason=Reason.GITOPS_UNAVAILABLE, detail="503")
+
+
+def change(run: int) -> Change:
+    edits = (Edit(path="image.tag", value=f"sha-{run}"),)
+    return Change(run=run, file="values.yaml", edits=edits, message="deploy", trailers=(), date=1)
+
+
+def queue(world: World, owner: str) -> Commits:
+    return Commits(world.database, QUIET, "gitops#main", owner)
+
+
+def committing(world: World, run: int, fact: Fact) -> None:
+    """Have a run begin its commit and wait; its change is in the queue."""
+    commit = world.until(run, StageName.COMMIT)
+    with world.database.write() as connection:
+        changes.submit(connection, run, "gitops#main", asdict(change(run)), now())
+    world.one.report(commit, fact, "build")
+
+
+def hold(world: World) -> None:
+    world.control.hold("plate-web", "stg", "freeze", "mina")
+
+
+def is_held(run: Run) -> bool:
+    return (run.state, run.reason, run.detail) == (RunState.WAITING, Reason.ON_HOLD, "on hold: freeze")
+
+
+def state_of(world: World, run: int) -> str | None:
+    with world.database.read() as connection:
+        row = changes.load(connection, run)
+    return row["state"] if row else None
+
+
+@pytest.fixture
+def two(world: World) -> World:
+    """Runs 1 and 2 of one push, the first in the environment that is put on hold."""
+    app = make_app(environments=(make_environment("stg"), make_environment("eu")))
+    world.use(make_settings(world.settings.state_dir, apps=(app,)))
+    world.push(1)
+    return world
+
+
+@pytest.mark.parametrize("fact", [QUEUED, TROUBLE])
+def test_a_run_that_waits_for_git_is_held_at_its_next_look_and_goes_on_when_released(two: World, fact: Fact) -> None:
+    committing(two, 1, fact)
+    hold(two)
+    assert two.one.begin(1, "build") is None
+    assert is_held(two.run(1))
+    assert state_of(two, 1) is None
+    two.due()
+    two.control.release("plate-web", "stg")
+    assert 1 in two.due()
+    again = two.begin(1)
+    assert again.stage is StageName.COMMIT
+    two.finish(again)
+    assert two.run(1).state is RunState.SUCCEEDED
+
+
+def test_a_hold_takes_none_of_the_time_in_which_a_change_must_land(two: World) -> None:
+    committing(two, 1, TROUBLE)
+    assert two.run(1).stage(StageName.COMMIT).attempt == 2
+    hold(two)
+    two.one.begin(1, "build")
+    held = two.run(1).stage(StageName.COMMIT)
+    assert (held.started_at, held.deadline_at, held.attempt) == (None, None, 0)
+
+
+def test_a_writer_leaves_out_what_is_on_hold(two: World) -> None:
+    committing(two, 1, QUEUED)
+    hold(two)
+    other = queue(two, "other")
+    assert other.submit(change(2)) == Batch(changes=[change(2)])
+    other.stop([change(2)])
+    two.control.release("plate-web", "stg")
+    assert other.submit(change(2)) == Batch(changes=[change(1), change(2)])
+
+
+def test_what_is_being_pushed_lands_all_the_same(two: World) -> None:
+    committing(two, 1, QUEUED)
+    other = queue(two, "other")
+    other.submit(change(2))
+    hold(two)
+    assert two.begin(1).stage is StageName.COMMIT
+    other.finish([Landed(run=1, commit="c" * 40, created=True)])
+    assert state_of(two, 1) == "landed"
+
+
+def test_what_may_have_been_pushed_is_looked_for_and_waits_if_it_is_not_there(two: World) -> None:
+    committing(two, 1, QUEUED)
+    lost, other = queue(two, "lost"), queue(two, "other")
+    lost.submit(change(2))
+    lost.stop([change(2)])
+    hold(two)
+    assert other.submit(change(2)) == Batch(changes=[change(1), change(2)], unwanted=frozenset([1]))
+    other.finish([Withdrawn(run=1)])
+    other.stop([change(2)])
+    assert state_of(two, 1) == "pending"
+    assert two.one.begin(1, "build") is None
+    assert is_held(two.run(1))
+
+
+def test_a_run_that_was_cancelled_meanwhile_does_not_wait_for_the_end_of_a_hold(two: World) -> None:
+    committing(two, 1, QUEUED)
+    lost, other = queue(two, "lost"), queue(two, "other")
+    lost.submit(change(2))
+    lost.stop([change(2)])
+    hold(two)
+    other.submit(change(2))
+    two.control.cancel(1, "mina")
+    other.finish([Withdrawn(run=1)])
+    two.one.report(two.begin(1), QUEUED, "build")
+    assert (two.run(1).state, two.run(1).detail) == (RunState.CANCELLED, "cancelled by mina")
