@@ -41,6 +41,7 @@ _ENDED_BY_OTHERS = frozenset({Reason.OLDER_COMMIT, Reason.REWRITTEN, Reason.SUPE
 """Reasons of a stage that end the run without anything having gone wrong."""
 _OVERTIME = "overtime"
 """Output of a stage that was allowed one more look after its deadline, to confirm what the one before had found."""
+_DOUBT = "whether its change was committed could not be found out"
 _SKIPS = frozenset({Reason.NOT_CONFIGURED, Reason.NOT_NEEDED})
 
 
@@ -70,15 +71,21 @@ def advance(
 
     Facts that come too late (for a finished run, or for a stage that is no longer the current one) change nothing.
 
-    :param committing: its change is being pushed, or was and the run has not seen it: it ends when it has, or when
-        its time is over.
+    :param committing: its change is being pushed, or was and the run has not seen it: a run that is to stop ends when
+        it has, or when its time is over; one that ends before it has says so.
     """
     current = run.current
     if run.state.final or current is None or _is_late(fact, current):
         return Decision(run=run)
-    if committing and run.is_unwanted and _leaves_open(fact):
-        goes_on = advance(replace(run, cancel_requested=False, superseded_by=None), fact, now, policies)
-        return _put_off(run, goes_on) if not goes_on.run.state.final else _end(run, current, now, in_doubt=True)
+    if not committing:
+        return _decided(run, current, fact, now, policies)
+    if not (run.is_unwanted and _leaves_open(fact)):
+        return _in_doubt(_decided(run, current, fact, now, policies))
+    goes_on = _decided(replace(run, cancel_requested=False, superseded_by=None), current, fact, now, policies)
+    return _put_off(run, goes_on) if not goes_on.run.state.final else _in_doubt(_end(run, current, now))
+
+
+def _decided(run: Run, current: Stage, fact: Fact, now: datetime, policies: Mapping[StageName, Policy]) -> Decision:
     policy = policies[current.name]
     match fact:
         case Claimed():
@@ -110,6 +117,16 @@ def _put_off(run: Run, decision: Decision) -> Decision:
     detail = run.detail if run.cancel_requested else moved.detail
     asked = replace(moved, cancel_requested=run.cancel_requested, superseded_by=run.superseded_by, detail=detail)
     return replace(decision, run=asked)
+
+
+def _in_doubt(decision: Decision) -> Decision:
+    """Say of a run that ends here, but whose change may be in Git, that nobody knows."""
+    run = decision.run
+    if not run.state.final or run.committed:
+        return decision
+    detail = f"{run.detail}; {_DOUBT}" if run.detail else _DOUBT
+    stages = tuple(replace(one, detail=detail) if one.name is StageName.COMMIT else one for one in run.stages)
+    return replace(decision, run=replace(run, stages=stages, detail=detail))
 
 
 def _leaves_open(fact: Fact) -> bool:
@@ -294,19 +311,14 @@ def _stop(run: Run, current: Stage, at_work: bool, now: datetime) -> Decision:
     return _end(run, current, now)
 
 
-def _end(run: Run, current: Stage, now: datetime, *, in_doubt: bool = False) -> Decision:
-    """Cancel the run: by a newer run if there is one, else by a person.
-
-    :param in_doubt: its change was pushed, and the answer never came.
-    """
+def _end(run: Run, current: Stage, now: datetime) -> Decision:
+    """Cancel the run: by a newer run if there is one, else by a person."""
     if run.superseded_by is not None and not run.cancel_requested:
         reason, detail = Reason.SUPERSEDED, f"superseded by run {run.superseded_by}"
     else:
         reason, detail = Reason.CANCELLED, run.detail if run.detail.startswith("cancelled") else "cancelled"
     if run.committed:
         detail += " after its change was committed"
-    elif in_doubt:
-        detail += "; whether its change was committed could not be found out"
     stage = replace(current, state=StageState.CANCELLED, reason=reason, detail=detail, finished_at=now, wake_at=None)
     ended = replace(_with(run, stage, RunState.CANCELLED, reason, detail), finished_at=now, blocked_by=None)
     return Decision(run=ended, tell=("run.cancelled",), freed=True)

@@ -78,14 +78,15 @@ def is_at_work(connection: Connection, run: Run, now: float) -> bool:
 
 
 def advanced(connection: Connection, run: Run, fact: Fact, at: datetime) -> Decision:
-    """Decide what follows from a fact; a run that is to stop, but whose change may be in Git, finds out first."""
-    committing = run.is_unwanted and _is_committing(connection, run)
-    return advance(run, fact, at, committing=committing)
+    """Decide what follows from a fact; a run that would end here, but whose change may be in Git, minds that."""
+    decision = advance(run, fact, at)
+    ends = decision.run.state.final and not decision.run.committed
+    return advance(run, fact, at, committing=True) if ends and _is_committing(connection, run) else decision
 
 
 def _is_committing(connection: Connection, run: Run) -> bool:
     """Tell whether the run's change is being pushed, or has landed and the run does not know it yet."""
-    if run.stage(StageName.COMMIT).state.final:
+    if run.current is None or run.current.name is not StageName.COMMIT:
         return False
     change = changes.load(connection, run.id, lock=True)
     return change is not None and change["state"] in ("taken", "landed")

@@ -202,6 +202,31 @@ def test_a_cancelled_run_that_looks_while_its_change_is_pushed_goes_on_waiting(w
     assert run.detail == "cancelled by mina after its change was committed"
 
 
+@pytest.mark.parametrize("taken", [True, False])
+def test_a_run_that_fails_while_its_change_is_pushed_says_so(world: World, taken: bool) -> None:
+    committing(world)
+    if not taken:
+        with world.database.write() as connection:
+            changes.give_back(connection, [1])
+    refused = Reported(stage=StageName.COMMIT, outcome=Fail(reason=Reason.SOURCE_REFUSED, detail="401"))
+    world.one.report(world.begin(1), refused, "build")
+    run = world.run(1)
+    assert (run.state, run.reason) == (RunState.FAILED, Reason.SOURCE_REFUSED)
+    assert run.detail == "401" + ("; whether its change was committed could not be found out" if taken else "")
+
+
+@pytest.mark.parametrize("fact", [WAITS, TROUBLE])
+def test_a_run_whose_time_is_over_while_its_change_is_pushed_says_so(
+    world: World, fact: Fact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    committing(world)
+    look = world.begin(1)
+    monkeypatch.setattr("orchestrator.services.execution.clock", lambda: now() + 1000)
+    world.one.report(look, fact, "build")
+    assert world.run(1).state is RunState.FAILED
+    assert world.run(1).detail.endswith("; whether its change was committed could not be found out")
+
+
 def test_a_run_whose_change_has_landed_unseen_is_cancelled_only_after_it_has_seen_it(world: World) -> None:
     committing(world)
     has_landed(world)

@@ -1,7 +1,6 @@
 """What a run becomes when something happens to it."""
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -263,36 +262,6 @@ def test_cancel_of_a_run_at_work_is_left_to_its_worker() -> None:
 @pytest.mark.parametrize("wish", [{"cancel_requested": True}, {"superseded_by": 9}])
 def test_a_run_that_is_no_longer_wanted_ends_at_whatever_comes_next(fact: Fact, wish: dict[str, object]) -> None:
     assert advance(working(**wish), fact, NOW).run.state is RunState.CANCELLED
-
-
-COMMITS: dict[str, Fact] = {
-    "waits": Reported(stage=COMMIT, outcome=Wait(reason=Reason.COMMIT_QUEUED, after=5)),
-    "is in trouble": Troubled(stage=COMMIT, reason=Reason.GITOPS_UNAVAILABLE, detail="503"),
-    "lost its worker": LeaseExpired(),
-}
-
-
-@pytest.mark.parametrize("fact", COMMITS.values(), ids=COMMITS)
-@pytest.mark.parametrize("wish", [{"cancel_requested": True, "detail": "cancelled by mina"}, {"superseded_by": 9}])
-def test_a_run_that_is_to_stop_while_its_change_is_pushed_finds_out_first(fact: Fact, wish: dict[str, Any]) -> None:
-    asked = working(COMMIT, **wish)
-    assert advance(asked, fact, NOW).run.state is RunState.CANCELLED
-    run = advance(asked, fact, NOW, committing=True).run
-    assert run.state is RunState.WAITING
-    assert (run.cancel_requested, run.superseded_by) == (asked.cancel_requested, asked.superseded_by)
-    assert run.detail == asked.detail or run.superseded_by
-    landed = Reported(stage=COMMIT, outcome=Done())
-    run = advance(advance(run, Claimed(stage=COMMIT, timeout=60), NOW).run, landed, NOW, committing=True).run
-    assert (run.state, run.committed) == (RunState.CANCELLED, True)
-
-
-@pytest.mark.parametrize("fact", [COMMITS["waits"], COMMITS["is in trouble"]])
-def test_when_its_time_is_over_it_ends_and_says_what_nobody_knows(fact: Fact) -> None:
-    asked = working(COMMIT, cancel_requested=True, detail="cancelled by mina")
-    decision = advance(asked, fact, later(10_000), committing=True)
-    assert (decision.run.state, decision.run.reason) == (RunState.CANCELLED, Reason.CANCELLED)
-    assert decision.run.detail == "cancelled by mina; whether its change was committed could not be found out"
-    assert (decision.freed, decision.tell) == (True, ("run.cancelled",))
 
 
 def test_what_was_done_before_a_cancel_is_kept() -> None:
