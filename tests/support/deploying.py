@@ -7,10 +7,11 @@ from types import SimpleNamespace
 from typing import Any, cast
 
 from orchestrator.domain.changes import Batch, Change, Landed
-from orchestrator.domain.errors import PilotageError, Refused
+from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, StageName, StageState
 from tests.support.factories import COMMIT, NOW, make_app, make_environment, make_run, make_settings
+from workers.clients.git_errors import Missing
 from workers.clients.git_read import Message
 from workers.stages.order import Order, Tools
 
@@ -23,7 +24,10 @@ VALUES = b"image:\n  repository: x\n  tag: old  # ours\n"
 
 @dataclass
 class FakeMirror:
-    """A repository with a few commits in a line, oldest first, commits that were forced out of it, and files."""
+    """A repository with a few commits in a line, oldest first, commits that were forced out of it, and files.
+
+    ``away``: those of the line that only the server has until they are fetched.
+    """
 
     line: tuple[str, ...] = (COMMIT,)
     files: Mapping[str, bytes] = field(default_factory=dict)
@@ -32,6 +36,7 @@ class FakeMirror:
     messages: Mapping[str, str] = field(default_factory=dict)
     error: PilotageError | None = None
     fetched: list[str] = field(default_factory=list)
+    away: set[str] = field(default_factory=set)
 
     def history(self, head: str, limit: int, containing: str, *, after: str = "", path: str = "") -> list[Message]:
         line = self.line[self.line.index(after) + 1 : self.line.index(head) + 1]
@@ -46,8 +51,9 @@ class FakeMirror:
     def fetch_commit(self, commit: str, ref: str = "", **_: Any) -> str:
         self._trouble()
         if commit not in (*self.line, *self.parted):
-            raise Refused(Reason.COMMIT_NOT_FOUND, commit)
+            raise Missing(Reason.COMMIT_NOT_FOUND, commit)
         self.fetched.append(commit)
+        self.away.discard(commit)
         return self.line[-1]
 
     def fetch_branch(self, branch: str, **_: Any) -> str:
@@ -66,7 +72,7 @@ class FakeMirror:
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         if older in self.parted or newer in self.parted:
             return older == newer
-        if older not in self.line or newer not in self.line:
+        if not {older, newer} <= set(self.line) - self.away:
             return None
         return self.line.index(older) <= self.line.index(newer)
 

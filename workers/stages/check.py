@@ -15,6 +15,7 @@ from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trig
 from workers.clients.git import Mirror
 from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import tracks
+from workers.stages.ancestry import is_older
 from workers.stages.order import Order, Tools
 
 _NEWS = frozenset({Trigger.PUSH, Trigger.POLL})
@@ -92,13 +93,15 @@ def _is_rewritten(mirror: Mirror, commit: str, head: str) -> bool:
 def _ordered(order: Order, tools: Tools, commit: str) -> dict[str, Any]:
     """Compare with rivals: order is Git ancestry; where histories part (a forced push), the later arrival wins."""
     obsolete: list[int] = []
+    insists = order.run.trigger in _INSISTS
     for rival in order.rivals:
-        if rival.commit == commit:
+        overtakes = _may_be_overtaken(order, rival)
+        if rival.commit == commit or (insists and not overtakes):
             continue
-        newer = tools.clients.source.is_ancestor(commit, rival.commit)
-        if newer and order.run.trigger not in _INSISTS:
+        newer = is_older(order, tools, commit, rival.commit)
+        if newer and not insists:
             return {"newer": rival.run}
-        if not newer and _may_be_overtaken(order, rival):
+        if not newer and overtakes:
             obsolete.append(rival.run)
     return {"obsolete": obsolete} if obsolete else {}
 

@@ -9,6 +9,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Trigger, Wait
 from orchestrator.services.commits import Commits, Result
 from workers.gitops.commit import InDoubt, land
+from workers.stages.ancestry import is_older
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of
 
@@ -81,7 +82,7 @@ def _newer(order: Order, tools: Tools) -> int | None:
     if run.trigger not in (Trigger.PUSH, Trigger.POLL, Trigger.RERUN) or not run.commit:
         return None
     for rival in order.rivals:
-        if rival.landed and rival.commit != run.commit and tools.clients.source.is_ancestor(run.commit, rival.commit):
+        if rival.landed and rival.commit != run.commit and is_older(order, tools, run.commit, rival.commit):
             return rival.run
     return None
 

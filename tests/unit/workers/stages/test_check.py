@@ -87,6 +87,21 @@ def test_an_older_commit_never_goes_over_a_newer_one() -> None:
     assert (outcome.reason, outcome.detail) == (Reason.OLDER_COMMIT, "run 3 has a newer commit")
 
 
+def test_a_newer_commit_that_this_machine_has_not_seen_is_fetched() -> None:
+    rivals = (Rival(run=3, commit=NEW, landed=True, begun=True),)
+    source = FakeMirror(line=(OLD, NEW), away={NEW})
+    assert isinstance(check.run(order(CHECK, commit=OLD, rivals=rivals), tools(source=source)), Fail)
+    assert source.fetched == [OLD, OLD, NEW]
+
+
+def test_a_copy_that_cannot_compare_what_it_has_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = FakeMirror(line=(OLD, NEW))
+    monkeypatch.setattr(source, "is_ancestor", lambda *_: None)
+    rivals = (Rival(run=3, commit=NEW, landed=True, begun=True),)
+    with pytest.raises(Unavailable, match="cannot be compared here"):
+        check.run(order(CHECK, commit=OLD, rivals=rivals), tools(source=source))
+
+
 def test_a_person_may_deploy_an_older_commit() -> None:
     rivals = (Rival(run=3, commit=NEW, landed=True, begun=True),)
     manual = order(CHECK, commit=OLD, rivals=rivals, trigger=Trigger.MANUAL)

@@ -1,0 +1,28 @@
+"""The order of two commits of an app, wherever this machine's copy of the source stands."""
+
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+from workers.clients.git_errors import Missing
+from workers.stages.order import Order, Tools
+
+
+def is_older(order: Order, tools: Tools, commit: str, other: str) -> bool:
+    """Tell whether `other` is newer than `commit`: contains it.
+
+    Another machine may have deployed what this one has never seen: what is not here is fetched, and nothing else is.
+    What the server does not have any more was forced away. Then histories part, and neither is older.
+
+    :raises Unavailable: the server did not answer, so that nobody knows. :raises Refused: it does not let us in.
+    """
+    source = tools.clients.source
+    known = source.is_ancestor(commit, other)
+    if known is None:
+        try:
+            for one in (commit, other):
+                source.fetch_commit(one, order.run.ref, checkpoint=tools.checkpoint)
+        except Missing:
+            return False
+        known = source.is_ancestor(commit, other)
+    if known is None:
+        raise Unavailable(Reason.SOURCE_UNAVAILABLE, f"{commit[:12]} and {other[:12]} cannot be compared here")
+    return known
