@@ -168,7 +168,7 @@ class Control:
         self._require(app, environment)
         with self._asked(once) as connection:
             proven = runs.page(connection, app=app, environment=environment, state="succeeded", limit=runs.MAX_PAGE)
-            present = runs.last_committed(connection, app, environment)
+            present = runs.landed(connection, app, environment)
             wanted = (run for run in proven if run.digest and (run.id == to if to else _differs(run, present)))
             target = next(wanted, None)
             if target is None:

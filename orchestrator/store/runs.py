@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, text, update
+from sqlalchemy import Connection, Select, bindparam, insert, or_, select, text, update
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, StageState, Trigger
@@ -142,7 +142,7 @@ def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
         Rival(run=row.id, commit=row.commit, begun=row.started_at is not None)
         for row in connection.execute(_RIVALS, values)
     ]
-    last = last_committed(connection, run.app, run.environment, before=run.id)
+    last = _first(connection, _LAST_COMMIT, values)
     return (*found, Rival(run=last.id, commit=last.commit, landed=True, begun=True)) if last else tuple(found)
 
 
@@ -199,18 +199,28 @@ _LATE = (
     select(runs.c.id, stages.c.finished_at)
     .join(stages, (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.COMMIT.value))
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
-    .where(stages.c.state == StageState.SUCCEEDED.value, runs.c.commit != "", runs.c.id != bindparam("of_run"))
+    .where(stages.c.state == StageState.SUCCEEDED.value)
     .order_by(runs.c.id.desc())
     .limit(LATE)
-    .subquery()
 )
-_LAST_COMMITTED = select(_LATE.c.id).order_by(_LATE.c.finished_at.desc(), _LATE.c.id.desc()).limit(1)
 
 
-def last_committed(connection: Connection, app: str, environment: str, *, before: int | None = None) -> Run | None:
-    """Read the run whose change is the newest in Git for this environment (other than run `before`)."""
-    values = {"of_app": app, "in_environment": environment, "of_run": before or 0}
-    found = connection.execute(_LAST_COMMITTED, values).scalar_one_or_none()
+def _newest(landed: Select[Any]) -> Select[Any]:
+    late = landed.subquery()
+    return select(late.c.id).order_by(late.c.finished_at.desc(), late.c.id.desc()).limit(1)
+
+
+_LANDED = _newest(_LATE)
+_LAST_COMMIT = _newest(_LATE.where(runs.c.commit != "", runs.c.id != bindparam("of_run")))
+
+
+def landed(connection: Connection, app: str, environment: str) -> Run | None:
+    """Read the run whose change is the newest in Git for this environment, from whatever source its image is."""
+    return _first(connection, _LANDED, {"of_app": app, "in_environment": environment})
+
+
+def _first(connection: Connection, ids: Any, values: dict[str, Any]) -> Run | None:
+    found = connection.execute(ids, values).scalar_one_or_none()
     return None if found is None else load(connection, found)
 
 

@@ -52,7 +52,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "heartbeat": lambda c: claims.renew(c, 77, 1, NOW),
     "places": lambda c: environments.places(c, NEXT),
     "rivals": lambda c: runs.rivals(c, NEXT),
-    "last in Git": lambda c: runs.last_committed(c, *STG),
+    "last in Git": lambda c: runs.landed(c, *STG),
     "runs that wait for a place": lambda c: runs.waiting_in(c, *STG),
     "older promotions": lambda c: runs.older_promotions(c, NEXT),
     "who makes an image": lambda c: images.maker(c, MAKER),

@@ -65,10 +65,11 @@ class World:
         fact = Reported(stage=assignment.stage, outcome=Done(outputs=outputs))
         return self.one.report(assignment, fact, "build")
 
-    def until(self, run_id: int, stage: StageName) -> Assignment:
+    def until(self, run_id: int, stage: StageName, **outputs: Any) -> Assignment:
+        """Bring a run to a stage; each one before it tells `outputs`."""
         assignment: Assignment | None = self.begin(run_id)
         while assignment is not None and assignment.stage is not stage:
-            assignment = self.done(assignment)
+            assignment = self.done(assignment, **outputs)
         assert assignment is not None
         return assignment
 

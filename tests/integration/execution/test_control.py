@@ -3,10 +3,10 @@
 import pytest
 
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Fail, RunState, StageName, Wait
+from orchestrator.domain.runs import Fail, Rival, RunState, StageName, Wait
 from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
 from orchestrator.services import reconcile
-from orchestrator.services.control import NotPossible
+from orchestrator.services.control import NotPossible, Wish
 from orchestrator.store import changes
 from orchestrator.store.database import now
 from tests.support.executing import World, two_places
@@ -255,6 +255,34 @@ def test_a_rollback_brings_back_the_image_before_as_a_new_run(world: World) -> N
     world.finish(world.begin(run.id))
     back = world.run(world.control.rollback("plate-web", "stg", "mina", 2))
     assert back.digest == "sha256:2"
+
+
+@pytest.mark.parametrize("healthy", [True, False])
+def test_what_is_rolled_back_may_be_an_image_without_a_source(world: World, healthy: bool) -> None:
+    world.push(1)
+    world.finish(world.done(world.begin(1), image="h/p:1", digest="sha256:1"))
+    hotfix = world.control.start(Wish(app="plate-web", environment="stg", image="hotfix", actor="mina"))
+    health = world.until(hotfix, StageName.HEALTH, image="h/p:hotfix", digest="sha256:f")
+    degraded: Fact = Reported(stage=StageName.HEALTH, outcome=Fail(reason=Reason.DEGRADED))
+    assert (world.done(health) if healthy else world.one.report(health, degraded, "build")) is None
+    assert world.run(hotfix).state is (RunState.SUCCEEDED if healthy else RunState.FAILED)
+
+    back = world.run(world.control.rollback("plate-web", "stg", "mina", None))
+
+    assert (back.image, back.digest) == ("h/p:1", "sha256:1")
+    world.finish(world.begin(back.id))
+    if healthy:
+        forth = world.run(world.control.rollback("plate-web", "stg", "mina", None))
+        assert (forth.image, forth.digest) == ("h/p:hotfix", "sha256:f")
+
+
+def test_an_image_without_a_source_hides_no_commit_from_the_order(world: World) -> None:
+    world.push(1)
+    world.finish(world.begin(1))
+    hotfix = world.control.start(Wish(app="plate-web", environment="stg", image="hotfix"))
+    world.finish(world.begin(hotfix))
+    world.push(2)
+    assert world.begin(3).rivals == (Rival(run=1, commit=f"{1:040x}", landed=True, begun=True),)
 
 
 def test_there_must_be_something_to_roll_back_to(world: World) -> None:
