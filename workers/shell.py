@@ -119,6 +119,7 @@ class Shell:
             settings=self._shared.settings,
             outputs=run.outputs,
             rivals=assignment.rivals,
+            insists=assignment.insists,
             started_at=run.stage(assignment.stage).started_at or datetime.now(UTC),
             now=datetime.now(UTC),
         )

@@ -72,6 +72,11 @@ class Trigger(StrEnum):
     POLL = "poll"
     ROLLBACK = "rollback"
 
+    @property
+    def insists(self) -> bool:
+        """Tell whether it stands for a person's word: such a run may deploy an older commit."""
+        return self in (Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:

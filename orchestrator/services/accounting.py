@@ -5,7 +5,7 @@ from datetime import datetime
 from orchestrator.domain import metrics
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.runs import Run, RunState, StageState, Trigger
-from orchestrator.store import deployments, tallies
+from orchestrator.store import deployments, runs, tallies
 from orchestrator.store.database import Connection
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.tallies import Counts
@@ -39,7 +39,7 @@ def _count_end(connection: Connection, counts: Counts, run: Run) -> None:
         counts.observe(metrics.RUN_SECONDS, (run.finished_at - run.created_at).total_seconds(), *place)
     if run.committed:
         at = run.finished_at.timestamp()
-        if run.trigger is Trigger.ROLLBACK:
+        if runs.repeated(connection, run).trigger is Trigger.ROLLBACK:
             _count_rollback(connection, counts, run)
         else:
             _count_deployment(connection, counts, run, at)

@@ -71,13 +71,14 @@ class Control:
             return self._add(connection, new, once)
 
     def rerun(self, run_id: int, actor: str, from_stage: str = "", *, once: Once | None = None) -> int:
-        """Start a new run for the same commit; return its id.
+        """Start a new run for the same commit or image; return its id.
 
         Every stage looks first at what is already proven (image in the registry, value in Git) and reuses that;
-        the stage that failed, and what follows it, really runs.
+        the stage that failed, and what follows it, really runs. What a person insisted on goes for the new run too.
 
         :param from_stage: a stage name, ``failed``, ``start`` or "" (the same as ``failed``). From ``build`` the
-            image is made anew and gets a tag of its own, because a pushed image is never replaced.
+            image is made anew and gets a tag of its own, because a pushed image is never replaced; a tag that a
+            person named is looked up again.
         :raises NotPossible: no such run, it or a later attempt is still active, or an unknown stage.
         """
         if from_stage not in ("", "failed", "start", *StageName):
@@ -93,7 +94,9 @@ class Control:
             if not last.state.final:
                 text = f"run {last.id} is still {last.state}; cancel it first or wait for its end"
                 raise NotPossible("conflict", text)
-            return self._add(connection, self._again(old, actor, len(attempts) + 1, from_stage), once)
+            new = _again(old, runs.repeated(connection, old), actor, from_stage)
+            approved = old.approved or not self._needs_approval(old.app, old.environment)
+            return self._add(connection, replace(new, attempt=len(attempts) + 1, approved=approved), once)
 
     def cancel(self, run_id: int, actor: str, *, once: Once | None = None) -> Run:
         """Ask a run to stop; return it. :raises NotPossible: no such run, or it is over."""
@@ -178,24 +181,6 @@ class Control:
                 raise NotPossible("conflict", f"there is nothing to go back to: {which}")
             return self._add(connection, _rollback_to(target, actor), once)
 
-    def _again(self, old: Run, actor: str, attempt: int, from_stage: str) -> runs.NewRun:
-        return runs.NewRun(
-            app=old.app,
-            environment=old.environment,
-            trigger=Trigger.RERUN,
-            ref=old.ref,
-            commit=old.commit,
-            image=old.image if _is_given(old) else "",
-            digest=old.digest if _is_given(old) else "",
-            title=old.title,
-            author=old.author,
-            actor=actor,
-            attempt=attempt,
-            rerun_of=old.rerun_of or old.id,
-            from_stage=from_stage,
-            approved=old.approved or not self._needs_approval(old.app, old.environment),
-        )
-
     @contextmanager
     def _asked(self, once: Once | None) -> Iterator[Connection]:
         """Open the transaction of a request, and ring when it is durable."""
@@ -240,9 +225,27 @@ def _settle(once: Once | None, connection: Connection, run: Run | None) -> None:
         once.settle(connection, run)
 
 
-def _is_given(run: Run) -> bool:
-    """Tell whether the run brings an image that it did not build."""
-    return run.trigger in (Trigger.PROMOTION, Trigger.ROLLBACK) or not run.commit
+def _again(old: Run, first: Run, actor: str, from_stage: str) -> runs.NewRun:
+    """Make the run that repeats `old`. `first` is what they all repeat: it tells what kind of run they are."""
+    anew = from_stage == StageName.BUILD
+    given = first.trigger in (Trigger.PROMOTION, Trigger.ROLLBACK) or not (first.commit or first.ref)
+    if not given and old.from_stage == StageName.BUILD and not old.image:
+        from_stage = StageName.BUILD  # the new image that was wanted has not even got a name yet
+    return runs.NewRun(
+        app=old.app,
+        environment=old.environment,
+        trigger=Trigger.RERUN,
+        ref=old.ref,
+        commit=old.commit,
+        image=old.image if given or not anew else "",
+        # an image of a commit has its digest read again under its name, and is built again where it is gone
+        digest=old.digest if given and not (anew and first.trigger is Trigger.MANUAL) else "",
+        title=old.title,
+        author=old.author,
+        actor=actor,
+        rerun_of=first.id,
+        from_stage=from_stage,
+    )
 
 
 def _differs(run: Run, present: Run | None) -> bool:

@@ -36,7 +36,8 @@ _MISSED, _MISSED_AGAIN = "missed_since", 10.0
 class Assignment:
     """A stage that this worker, and nobody else, is to look at now. ``fence`` proves the claim when it reports.
 
-    ``rivals``: other runs of the environment, for the stages that mind the order of commits.
+    ``rivals``: other runs of the environment, for the stages that mind the order of commits; ``insists``: a person
+    wanted this commit, so that it may be an older one.
     """
 
     run: Run
@@ -45,6 +46,7 @@ class Assignment:
     environment: Environment
     fence: int
     rivals: tuple[Rival, ...] = ()
+    insists: bool = False
 
 
 def no_build() -> bool:
@@ -169,8 +171,11 @@ class Execution:
         claimed = Claimed(stage=stage.name, timeout=timeout_of(stage.name, app, environment))
         decision = _then(so_far, advance(run, claimed, _at(now)))
         started = ledger.record(connection, self._settings, before, decision, now)
-        rivals = runs.rivals(connection, started) if stage.name in _ORDERED else ()
-        return Assignment(run=started, stage=stage.name, app=app, environment=environment, fence=fence, rivals=rivals)
+        assignment = Assignment(run=started, stage=stage.name, app=app, environment=environment, fence=fence)
+        if stage.name not in _ORDERED:
+            return assignment
+        insists = runs.repeated(connection, started).trigger.insists
+        return replace(assignment, rivals=runs.rivals(connection, started), insists=insists)
 
     def _give_back(self, connection: Connection, before: Run, decision: Decision, now: float) -> None:
         ledger.record(connection, self._settings, before, decision, now)

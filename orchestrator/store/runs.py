@@ -104,6 +104,11 @@ def _load(connection: Connection, statement: Any, values: dict[str, int]) -> Run
     return to_run(row, {stage["name"]: to_stage(stage) for stage in rows})
 
 
+def repeated(connection: Connection, run: Run) -> Run:
+    """Read the run that this one repeats, itself or through other re-runs; a run that repeats none is its own."""
+    return (load(connection, run.rerun_of) if run.rerun_of else None) or run
+
+
 def where_is(connection: Connection, run_id: int) -> tuple[str, str] | None:
     """Return a run's app and environment."""
     row = connection.execute(_WHERE_IS, {"of_run": run_id}).one_or_none()

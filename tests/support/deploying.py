@@ -199,9 +199,9 @@ def live(revision: str = GITOPS_COMMIT, health: str = "Healthy", image: str = IM
 
 
 def order(stage: StageName, *, now: datetime = NOW, rivals: tuple[Rival, ...] = (), **fields: Any) -> Order:
-    """Make an order for a stage at work; `fields` are those of the run, plus environment_* and outputs."""
+    """Make an order for a stage at work; `fields` are those of the run, plus place_*, outputs and insists."""
     place = {key.removeprefix("place_"): fields.pop(key) for key in list(fields) if key.startswith("place_")}
-    outputs = fields.pop("outputs", {})
+    outputs, insists = fields.pop("outputs", {}), fields.pop("insists", None)
     environment = make_environment(**place)
     app = make_app(environments=(environment,))
     defaults: dict[str, Any] = {"image": IMAGE, "digest": DIGEST} if stage is not StageName.CHECK else {}
@@ -213,6 +213,7 @@ def order(stage: StageName, *, now: datetime = NOW, rivals: tuple[Rival, ...] = 
         settings=make_settings("/nonexistent", apps=(app,), external_url="https://pilotage.example.com"),
         outputs=outputs,
         rivals=rivals,
+        insists=run.trigger.insists if insists is None else insists,
         started_at=NOW,
         now=now,
     )

@@ -19,9 +19,18 @@ HOOK = Hook(forge="github", secret=Secret("s"))
 class Site(World):
     """The web over a database, and a worker that a test moves by hand."""
 
-    def deploy(self, number: int, *, fails_at: str = "", trigger: Trigger = Trigger.PUSH, env: str = "stg") -> int:
+    def deploy(
+        self,
+        number: int,
+        *,
+        fails_at: str = "",
+        trigger: Trigger = Trigger.PUSH,
+        env: str = "stg",
+        rerun_of: int | None = None,
+    ) -> int:
         """Take a run of commit `number` to its end; `fails_at` names the stage that says no."""
-        new = runs.NewRun(app="plate-web", environment=env, trigger=trigger, commit=f"{number:040x}")
+        commit = f"{number:040x}"
+        new = runs.NewRun(app="plate-web", environment=env, trigger=trigger, commit=commit, rerun_of=rerun_of)
         with self.database.write() as connection:
             run_id = runs.add(connection, [(new, None)], now())[0]
         execution = Execution(self.database, self.settings, QUIET, "worker-1")

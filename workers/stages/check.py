@@ -4,6 +4,7 @@ The source commit exists, no newer one is deployed; the values file and key can 
 exists and reads that file from our branch; the registry accepts our login for this image.
 """
 
+import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,8 +23,6 @@ _NEWS = frozenset({Trigger.PUSH, Trigger.POLL})
 """Triggers that tell of a commit that is mostly not here yet."""
 _SECOND_LOOK = 10.0
 """Seconds in which the servers of a forge agree about where a branch is."""
-_INSISTS = frozenset({Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK})
-"""Triggers that stand for a person's word: they may deploy an older commit."""
 
 
 def run(order: Order, tools: Tools) -> Outcome:
@@ -93,13 +92,12 @@ def _is_rewritten(mirror: Mirror, commit: str, head: str) -> bool:
 def _ordered(order: Order, tools: Tools, commit: str) -> dict[str, Any]:
     """Compare with rivals: order is Git ancestry; where histories part (a forced push), the later arrival wins."""
     obsolete: list[int] = []
-    insists = order.run.trigger in _INSISTS
     for rival in order.rivals:
         overtakes = _may_be_overtaken(order, rival)
-        if rival.commit == commit or (insists and not overtakes):
+        if rival.commit == commit or (order.insists and not overtakes):
             continue
         newer = is_older(order, tools, commit, rival.commit)
-        if newer and not insists:
+        if newer and not order.insists:
             return {"newer": rival.run}
         if not newer and overtakes:
             obsolete.append(rival.run)
@@ -146,12 +144,18 @@ def _registry(order: Order, tools: Tools) -> dict[str, Any]:
 
 
 def image_of(order: Order, commit: str) -> str:
-    """Name the image of the run with host and tag (or digest)."""
+    """Name the image of the run with host and tag (or digest).
+
+    A re-run from ``build`` gets a name of its own; one from elsewhere goes on with the image of the run that it
+    repeats, unless images of the commit are named otherwise by now (other build options).
+    """
     base = f"{order.settings.registry.host}/{order.app.image}"
     given = order.run.image
     if given.startswith("sha256:"):
         return f"{base}@{given}"
     if given and is_image_tag(given):
         return f"{base}:{given}"
-    again = f"-r{order.run.attempt}" if order.run.from_stage == StageName.BUILD else ""
-    return given or f"{base}:{image_tag(commit, order.app.build.inputs)}{again}"
+    own = f"{base}:{image_tag(commit, order.app.build.inputs)}"
+    if given and (order.prebuilt or re.fullmatch(f"{re.escape(own)}(-r[0-9]+)?", given)):
+        return given
+    return f"{own}-r{order.run.attempt}" if order.run.from_stage == StageName.BUILD else own

@@ -6,7 +6,7 @@ from orchestrator import tracing
 from orchestrator.domain.changes import Batch, Rejected, Withdrawn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Fail, Outcome, Trigger, Wait
+from orchestrator.domain.runs import Done, Fail, Outcome, Wait
 from orchestrator.services.commits import Commits, Result
 from workers.gitops.commit import InDoubt, land
 from workers.stages.ancestry import is_older
@@ -79,7 +79,7 @@ def _before_retry(queue: Commits, seconds: float) -> None:
 def _newer(order: Order, tools: Tools) -> int | None:
     """Find a run that has deployed a newer commit since ``check`` (a person's word goes before the order)."""
     run = order.run
-    if run.trigger not in (Trigger.PUSH, Trigger.POLL, Trigger.RERUN) or not run.commit:
+    if order.insists or not run.commit:
         return None
     for rival in order.rivals:
         if rival.landed and rival.commit != run.commit and is_older(order, tools, run.commit, rival.commit):

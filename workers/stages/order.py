@@ -17,7 +17,8 @@ class Order:
     """What is to be brought where.
 
     ``outputs`` merges what all stages of this run wrote down so far, this stage's own earlier looks included.
-    ``rivals`` are other runs of the environment (only filled in for ``check`` and ``commit``).
+    ``rivals`` are other runs of the environment, and ``insists`` says that a person wanted this commit, older or not,
+    in this run or in the one that it repeats (both only filled in for ``check`` and ``commit``).
     ``started_at`` is when the stage began (its first attempt); ``now`` is the clock; both are aware UTC.
     """
 
@@ -29,6 +30,7 @@ class Order:
     started_at: datetime
     now: datetime
     rivals: tuple[Rival, ...] = ()
+    insists: bool = False
 
     @property
     def image(self) -> str:

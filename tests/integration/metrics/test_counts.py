@@ -70,6 +70,17 @@ def test_change_failure_rate_and_restore_time_are_the_same_in_the_api_and_in_the
     assert site.client("viewer").get("/api/v1/dora?environment=prod").json["items"] == []
 
 
+def test_a_rollback_that_is_repeated_is_still_none(site: Site) -> None:
+    site.deploy(1)
+    site.deploy(2)
+    back = site.deploy(1, fails_at="check", trigger=Trigger.ROLLBACK)
+    site.deploy(1, trigger=Trigger.RERUN, rerun_of=back)
+    told = site.metrics()
+    place = 'app="plate-web",env="stg"'
+    assert told[f"pilotage_change_failures_total{{{place}}}"] == 1, "2 was bad"
+    assert told[f'pilotage_deployments_total{{{place},result="succeeded"}}'] == 2
+
+
 def test_a_promotion_knows_the_time_of_its_commit_from_the_environment_before(site: Site) -> None:
     site.deploy(1)
     with site.database.write() as connection:  # a promotion does not look at the source

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from orchestrator.domain.runs import StageName, StageState
+from orchestrator.domain.runs import StageName, StageState, Trigger
 from tests.support.factories import make_run
 
 
@@ -17,3 +17,7 @@ def test_a_later_stages_word_counts() -> None:
     stages = tuple(replace(stage, outputs=told.get(stage.name, {})) for stage in run.stages)
 
     assert replace(run, stages=stages).outputs == {"image": "a", "digest": "pushed"}
+
+
+def test_only_a_person_s_word_goes_before_the_order_of_commits() -> None:
+    assert {trigger for trigger in Trigger if trigger.insists} == {"manual", "promotion", "rollback"}

@@ -151,6 +151,34 @@ def test_a_digest_beside_the_tag_is_warned_about_because_it_would_win() -> None:
     assert any(line.startswith("warning: web/values-stg.yaml") for line in lines)
 
 
+def test_a_person_s_word_goes_for_the_re_run_too() -> None:
+    rivals = (Rival(run=3, commit=NEW, landed=True, begun=True),)
+    again = order(CHECK, commit=OLD, rivals=rivals, trigger=Trigger.RERUN, insists=True)
+    assert isinstance(check.run(again, tools(source=FakeMirror(line=(OLD, NEW)))), Done)
+
+
+@pytest.mark.parametrize(
+    ("before", "image"),
+    [
+        (f"{IMAGE}-r2", f"{IMAGE}-r2"),
+        (IMAGE, IMAGE),
+        (f"{IMAGE}-0a1b2c3d", IMAGE),  # of other build options
+        (f"{IMAGE}-0a1b2c3d-r2", IMAGE),
+        ("old.example.com/plate/plate-web:sha-aaaaaaaaaaaa", IMAGE),
+    ],
+)
+def test_a_re_run_goes_on_with_the_image_that_was_made_for_it(before: str, image: str) -> None:
+    again = order(CHECK, trigger=Trigger.RERUN, image=before, attempt=3)
+    assert done(check.run(again, tools())).outputs["image"] == image
+
+
+@pytest.mark.parametrize("commit", ["", COMMIT])
+def test_a_given_image_stays_what_it_is_from_build_on(commit: str) -> None:
+    given = {"image": "harbor.example.com/plate/plate-web:v1", "digest": "sha256:" + "0" * 64}
+    again = order(CHECK, trigger=Trigger.RERUN, commit=commit, from_stage="build", attempt=3, **given)
+    assert done(check.run(again, tools())).outputs["image"] == given["image"]
+
+
 def test_a_re_run_from_build_makes_an_image_with_a_tag_of_its_own() -> None:
     again = order(CHECK, trigger=Trigger.RERUN, from_stage="build", attempt=3)
     assert done(check.run(again, tools())).outputs["image"] == f"{IMAGE}-r3"

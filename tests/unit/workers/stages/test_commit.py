@@ -104,8 +104,9 @@ def test_a_newer_commit_that_was_deployed_meanwhile_goes_first() -> None:
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.OLDER_COMMIT
     work_done = FakeCommits(result=landed())
-    insisted = order(STAGE, rivals=rivals, trigger=Trigger.MANUAL)
-    assert isinstance(commit.run(insisted, tools(source=clients.clients.source, commits=work_done)), Done)
+    for word in ({"trigger": Trigger.MANUAL}, {"trigger": Trigger.RERUN, "insists": True}):
+        insisted = order(STAGE, rivals=rivals, **word)
+        assert isinstance(commit.run(insisted, tools(source=clients.clients.source, commits=work_done)), Done)
 
 
 def test_what_the_change_says() -> None:
