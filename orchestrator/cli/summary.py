@@ -83,6 +83,7 @@ def details(run: Json, url: str) -> list[str]:
     facts: Sequence[tuple[str, object]] = (
         ("app", f"{run.get('app')} / {run.get('environment')}"),
         ("trigger", " by ".join(one_line(run.get(name)) for name in ("trigger", "actor") if run.get(name))),
+        ("approved", f"by {run['approved_by']} at {_time(run, 'approved_at')}" if run.get("approved_by") else ""),
         ("commit", " ".join(one_line(run.get(name)) for name in ("commit", "ref") if run.get(name))),
         ("title", run.get("title")),
         ("author", run.get("author")),

@@ -216,6 +216,17 @@ class Run:
         return begun and self.makes_image
 
     @property
+    def approved_by(self) -> str:
+        """Who approved it; "" when nobody did, or nobody had to."""
+        return str(self.outputs.get("approved_by", ""))
+
+    @property
+    def approved_at(self) -> datetime | None:
+        """When a person approved it."""
+        at = self.outputs.get("approved_at")
+        return datetime.fromisoformat(at) if at else None
+
+    @property
     def committed(self) -> bool:
         """Tell whether this run's change is in the GitOps repo."""
         return self.stage(StageName.COMMIT).state is StageState.SUCCEEDED

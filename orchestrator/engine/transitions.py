@@ -106,7 +106,7 @@ def _decided(run: Run, current: Stage, fact: Fact, now: datetime, policies: Mapp
         case Superseded():
             return _stop(replace(run, superseded_by=fact.by), current, fact.at_work, now)
         case Approved():
-            return _approved(run, fact, now)
+            return _approved(run, current, fact, now)
         case _:  # pragma: no cover
             assert_never(fact)
 
@@ -299,9 +299,11 @@ def _blocked(run: Run, current: Stage, fact: Blocked, now: datetime) -> Decision
     return Decision(run=replace(moved, blocked_by=fact.by), wake_at=wake_at)
 
 
-def _approved(run: Run, fact: Approved, now: datetime) -> Decision:
+def _approved(run: Run, current: Stage, fact: Approved, now: datetime) -> Decision:
+    """Let it go on. Who approved it stays with the stage: the run's own detail is overwritten by its next step."""
+    noted = _noted(run, current, approved_by=fact.by, approved_at=now.isoformat())
     detail = f"approved by {fact.by}" if fact.by else "approved"
-    return Decision(run=replace(run, approved=True, detail=detail), wake_at=now)
+    return Decision(run=replace(noted, approved=True, detail=detail), wake_at=now)
 
 
 def _stop(run: Run, current: Stage, at_work: bool, now: datetime) -> Decision:
@@ -334,6 +336,12 @@ def _with(run: Run, stage: Stage, state: RunState, reason: Reason, detail: str) 
     if run.cancel_requested and state is RunState.RUNNING:
         detail = run.detail
     return replace(run, stages=stages, state=state, reason=reason, detail=detail)
+
+
+def _noted(run: Run, current: Stage, **facts: str) -> Run:
+    """Write what a person did to the outputs of the current stage, where it lasts as long as the run does."""
+    stage = replace(current, outputs={**current.outputs, **facts})
+    return replace(run, stages=tuple(stage if stage.name is old.name else old for old in run.stages))
 
 
 def _lift(run: Run, outputs: Mapping[str, Any]) -> Run:

@@ -14,7 +14,7 @@ from orchestrator.engine.policy import POLICIES
 from orchestrator.engine.transitions import Decision, advance
 from orchestrator.services import ledger
 from orchestrator.services.bell import Bell
-from orchestrator.store import changes, claims, environments, images, runs, wakes
+from orchestrator.store import changes, claims, environments, images, logs, runs, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 
@@ -171,6 +171,8 @@ class Execution:
         claimed = Claimed(stage=stage.name, timeout=timeout_of(stage.name, app, environment))
         decision = _then(so_far, advance(run, claimed, _at(now)))
         started = ledger.record(connection, self._settings, before, decision, now)
+        if stage.started_at is None and stage.name is StageName.BUILD:
+            _log_approval(connection, started, now)
         assignment = Assignment(run=started, stage=stage.name, app=app, environment=environment, fence=fence)
         if stage.name not in _ORDERED:
             return assignment
@@ -224,6 +226,17 @@ def _unconfigured(run: Run, stage: Stage, now: float) -> Decision:
         return advance(run, fact, at)
     claimed = advance(run, Claimed(stage=stage.name, timeout=0), at).run
     return advance(claimed, Reported(stage=stage.name, outcome=Fail(reason=Reason.APP_REMOVED, detail=detail)), at)
+
+
+def _log_approval(connection: Connection, run: Run, now: float) -> None:
+    """Name in the run's log who let it go on; `build` is the first stage that a run without approval may not begin.
+
+    It is written here and not when somebody approves, because only who holds the run may write to its log.
+    """
+    at = run.approved_at
+    if at is not None:
+        line = f"{' by '.join(filter(None, ('approved', run.approved_by)))} at {at:%Y-%m-%dT%H:%M:%SZ}"
+        logs.append(connection, run.id, StageName.BUILD.value, [line], now)
 
 
 def _obsolete(fact: Fact) -> list[int]:

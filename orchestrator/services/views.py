@@ -164,6 +164,8 @@ def _origin(run: Run) -> View:
         "title": run.title,
         "author": run.author,
         "actor": run.actor,
+        "approved_by": run.approved_by,
+        "approved_at": rfc3339(run.approved_at),
         "image": run.image,
         "digest": run.digest,
         "attempt": run.attempt,

@@ -147,7 +147,11 @@ class RunView(Model):
     commit: str
     title: str
     author: str
-    actor: str
+    actor: str = Field(
+        description="Who started it: a token's name, the forge's name of who pushed, or the run before."
+    )
+    approved_by: str = Field(description="Who approved it; empty while nobody did, or where nobody had to.")
+    approved_at: Time | None
     image: str
     digest: str
     attempt: int

@@ -128,6 +128,10 @@ def test_a_run_that_waits_for_approval_is_approved(world: World) -> None:
     run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
     assert world.client().post(f"/api/v1/runs/{run}/approve").status_code == 202
     problem(world.client().post(f"/api/v1/runs/{run}/approve"), 409, "conflict")
+    shown = world.client("viewer").get(f"/api/v1/runs/{run}").json
+    assert shown["approved_by"] == "deployer-token"
+    assert shown["approved_at"].endswith("Z")
+    assert world.client().get(f"/api/v1/runs/{world.run()}").json["approved_at"] is None
 
 
 @pytest.mark.parametrize("call", ["rerun", "cancel", "approve"])

@@ -57,13 +57,16 @@ def test_a_list_is_a_table_that_fits_wide_letters(pilotage: Pilotage, api: FakeA
 
 def test_a_run_is_shown_with_its_proof(pilotage: Pilotage, api: FakeApi) -> None:
     receipt = {"gitops_commit": "feed", "live_images": ["a@sha256:1"]}
-    api.runs[42] = run(ending="succeeded", receipt=receipt, actor="hana", rerun_of=40, attempt=2, blocked_by=None)
+    approved = {"approved_by": "mina", "approved_at": "2026-11-24T03:11:04.250Z"}
+    again = {"actor": "hana", "rerun_of": 40, "attempt": 2, "blocked_by": None}
+    api.runs[42] = run(ending="succeeded", receipt=receipt, **again, **approved)
 
     said = pilotage("run", "show", "42", "--url", api.url)
 
-    assert said.lines[:5] == [
+    assert said.lines[:6] == [
         "app                   plate-web / stg",
         "trigger               push by hana",
+        "approved              by mina at 2026-11-24T03:11:04Z",
         "commit                0123456789abcdef0123456789abcdef01234567 main",
         "title                 메뉴 화면 고침",
         "author                김하나",

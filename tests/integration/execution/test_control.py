@@ -7,7 +7,7 @@ from orchestrator.domain.runs import Fail, Rival, RunState, StageName, Wait
 from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
 from orchestrator.services import reconcile
 from orchestrator.services.control import NotPossible, Wish
-from orchestrator.store import changes
+from orchestrator.store import changes, logs
 from orchestrator.store.database import now
 from tests.support.executing import World, two_places
 
@@ -156,6 +156,24 @@ def test_a_promotion_that_a_person_asks_for_takes_the_place_of_older_ones(world:
     world.push(2)
     assert world.control.promote("plate-web", "prod", "mina") == asked + 2
     assert world.run(asked).state is RunState.CANCELLED
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["while it waits", "before it waits"])
+def test_who_approved_a_run_and_when_is_known_for_ever(world: World, early: bool) -> None:
+    two_places(world, approval=True)
+    run_id = world.control.start(Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun"))
+    check = world.begin(run_id)
+    if not early:
+        world.done(check)
+    world.control.approve(run_id, "mina")
+    world.finish(world.done(check) if early else world.begin(run_id))
+    run = world.run(run_id)
+    assert (run.state, run.actor, run.approved_by) == (RunState.SUCCEEDED, "jun", "mina")
+    assert run.approved_at is not None
+    with world.database.read() as connection:
+        lines = logs.read(connection, run_id)
+    told = [f"approved by mina at {run.approved_at:%Y-%m-%dT%H:%M:%SZ}"]
+    assert ([line.text for line in lines], lines[0].stage) == (told, "build")
 
 
 def test_a_run_whose_change_is_being_pushed_is_cancelled_only_after_it_landed(world: World) -> None:

@@ -104,6 +104,7 @@ def test_people_act_from_the_page(world: World) -> None:
     client = world.browser()
     assert client.post(f"/runs/{run}/approve", headers=OURS).headers["Location"] == f"/runs/{run}"
     assert client.post(f"/runs/{run}/cancel", headers=OURS).status_code == 303
+    assert "Approvedby deployer-token, " in page(world, f"/runs/{run}").text
     assert client.post(f"/runs/{run}/rerun", headers=OURS).headers["Location"] == f"/runs/{run + 1}"
     actor = client.get(f"/api/v1/runs/{run + 1}").json["actor"]
     assert actor == "deployer-token"

@@ -278,6 +278,8 @@ def test_a_superseded_run_names_its_successor() -> None:
 def test_approval_wakes_the_run() -> None:
     decision = advance(make_run(BUILD, approved=False), Approved(by="mina"), NOW)
     assert (decision.run.approved, decision.wake_at, decision.run.detail) == (True, NOW, "approved by mina")
+    ended = advance(decision.run, CancelRequested(by="jun", at_work=False), later(1)).run
+    assert (ended.approved_by, ended.approved_at) == ("mina", NOW)
     assert advance(make_run(BUILD, approved=False), Approved(by=""), NOW).run.detail == "approved"
 
 
