@@ -12,7 +12,7 @@ from orchestrator.config.app_models import App
 from orchestrator.config.base import CA_FILE, INSECURE, GitKeys, Model, described
 
 LogLevel = Literal["debug", "info", "warning", "error"]
-State = Literal["started", "succeeded", "failed", "cancelled"]
+State = Literal["started", "waiting", "succeeded", "failed", "cancelled"]
 
 
 class Registry(Model):
@@ -130,7 +130,7 @@ class Destination(Model):
         example="team-plate",
     )
     on: list[State] = described(
-        "Which states are told. Default: what suits the kind.", default=[], example=["failed"]
+        "Which states are told; `waiting`: for approval. Default: all of them.", default=[], example=["failed"]
     )
     apps: list[t.Name] = described("Which apps are told about. Default: all.", default=[], example=["plate-web"])
     allow_private: bool = described("Allow addresses of private networks and of this machine.", default=False)

@@ -131,7 +131,7 @@ class Channel:
     :param kind: ``slack`` (incoming webhook), ``slack-api`` (bot token), ``webhook`` (Standard Webhooks).
     :param secret: the whole incoming-webhook URL, the bot token, or the signing secret.
     :param url: the plain address of a ``webhook``; "" otherwise. ``target``: Slack channel id for ``slack-api``.
-    :param on: which states are told: any of started, succeeded, failed, cancelled; empty: the kind's default.
+    :param on: which states are told: any of started, waiting, succeeded, failed, cancelled; empty: its kind's.
     :param apps: names of apps that are told about; empty: all.
     """
 

@@ -8,10 +8,13 @@ class Message:
     """One state of one run, ready to be worded for any channel.
 
     :param id: stable per (run, state, channel): the idempotency key of callbacks; contains no dot.
-    :param type: ``run.started``, ``run.progressed``, ``run.succeeded``, ``run.failed`` or ``run.cancelled``.
+    :param type: ``run.started``, ``run.progressed``, ``run.waiting`` (for approval), ``run.succeeded``,
+        ``run.failed`` or ``run.cancelled``.
     :param stages: (name, state, seconds or None) in order. :param sentence: the one sentence why, or "".
-    :param next_step: what to do, with who must act in `actor`. :param url: page of the run, or "".
+    :param next_step: what to do, with who must act in `who_acts`. :param url: page of the run, or "".
     :param at: RFC 3339 time of the state. :param seconds: duration so far.
+    :param actor: the person who was the last to act on the run, or "" when none did. :param action: what that person
+        did: ``started``, ``repeated``, ``promoted``, ``rolled back``, ``approved`` or ``cancelled`` it.
     """
 
     id: str
@@ -36,6 +39,8 @@ class Message:
     seconds: float | None
     url: str
     stages: tuple[tuple[str, str, float | None], ...] = ()
+    actor: str = ""
+    action: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +64,9 @@ class Kind:
 
 
 _ENDS = frozenset({"run.succeeded", "run.failed", "run.cancelled"})
-_START_AND_END = _ENDS | {"run.started"}
+_ASKS = frozenset({"run.waiting"})
+_START_AND_END = _ENDS | _ASKS | {"run.started"}
+"""Start and end, and in between only what a person must act on."""
 
 KINDS: dict[str, Kind] = {
     "slack": Kind(types=_START_AND_END, interval=1.0),

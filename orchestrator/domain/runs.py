@@ -227,6 +227,11 @@ class Run:
         return datetime.fromisoformat(at) if at else None
 
     @property
+    def cancelled_by(self) -> str:
+        """Who asked for it to stop; "" when nobody did."""
+        return str(self.outputs.get("cancelled_by", ""))
+
+    @property
     def committed(self) -> bool:
         """Tell whether this run's change is in the GitOps repo."""
         return self.stage(StageName.COMMIT).state is StageState.SUCCEEDED

@@ -1,4 +1,4 @@
-"""The one sentence why: API, pages, command line and messages all say it in the same words."""
+"""The one sentence why, and what to do next: API, pages, command line and messages all say it in the same words."""
 
 from orchestrator.domain.reasons import Reason, explain
 
@@ -20,6 +20,11 @@ def sentence(reason: Reason, detail: str) -> str:
     if len(joined) > MAX_LENGTH:
         return joined[: MAX_LENGTH - 2].rstrip() + " …"
     return joined if joined.endswith((".", "!", "?", "…")) else f"{joined}."
+
+
+def next_step(reason: Reason, run: int) -> str:
+    """Return what to do about `reason`; a command in it names the run."""
+    return explain(reason).next_step.replace(" RUN`", f" {run}`")
 
 
 def _news(evidence: str, text: str) -> str:

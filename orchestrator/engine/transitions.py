@@ -101,8 +101,9 @@ def _decided(run: Run, current: Stage, fact: Fact, now: datetime, policies: Mapp
         case Blocked():
             return _blocked(run, current, fact, now)
         case CancelRequested():
-            asked = replace(run, cancel_requested=True, detail=f"cancelled by {fact.by}" if fact.by else "cancelled")
-            return _stop(asked, current, fact.at_work, now)
+            detail = f"cancelled by {fact.by}" if fact.by else "cancelled"
+            asked = replace(_noted(run, current, cancelled_by=fact.by), cancel_requested=True, detail=detail)
+            return _stop(asked, asked.stage(current.name), fact.at_work, now)
         case Superseded():
             return _stop(replace(run, superseded_by=fact.by), current, fact.at_work, now)
         case Approved():
@@ -296,7 +297,9 @@ def _blocked(run: Run, current: Stage, fact: Blocked, now: datetime) -> Decision
         outputs={**current.outputs, **fact.outputs},
     )
     moved = _with(run, stage, RunState.WAITING, fact.reason, fact.detail)
-    return Decision(run=replace(moved, blocked_by=fact.by), wake_at=wake_at)
+    begins = fact.reason is Reason.AWAITING_APPROVAL and run.reason is not Reason.AWAITING_APPROVAL
+    tell = ("run.waiting",) if begins else ()
+    return Decision(run=replace(moved, blocked_by=fact.by), wake_at=wake_at, tell=tell)
 
 
 def _approved(run: Run, current: Stage, fact: Approved, now: datetime) -> Decision:

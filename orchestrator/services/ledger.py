@@ -1,15 +1,16 @@
 """Writing a decision down: run, stages, wake-ups, places and notifications change together or not at all."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.domain.apps import Channel, Settings
 from orchestrator.domain.messages import KINDS, Message
-from orchestrator.domain.reasons import explain
+from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.runs import Run, RunState, StageName, Trigger
-from orchestrator.domain.wording import sentence
+from orchestrator.domain.wording import next_step, sentence
 from orchestrator.engine.facts import Fact, Superseded
 from orchestrator.engine.transitions import Decision, advance
 from orchestrator.services import accounting, story
@@ -18,6 +19,15 @@ from orchestrator.store.database import Connection
 from orchestrator.store.rows import moment
 
 _HEAVY = frozenset({StageName.BUILD, StageName.PUSH})
+_BEGINNINGS = {
+    Trigger.MANUAL: "started",
+    Trigger.RERUN: "repeated",
+    Trigger.PROMOTION: "promoted",
+    Trigger.ROLLBACK: "rolled back",
+}
+"""What a person did who caused a run, by its trigger."""
+_A_RUN = re.compile(r"run \d+")
+"""The actor of a promotion that nobody asked for: the run that proved the image."""
 
 
 def queue_of(run: Run) -> str:
@@ -172,7 +182,7 @@ def _is_told(channel: Channel, run: Run, type_: str) -> bool:
 
 
 def _row(settings: Settings, channel: Channel, run: Run, type_: str, now: float) -> dict[str, Any]:
-    message = message_of(settings, run, type_, channel.name)
+    message = message_of(settings, run, type_, channel.name, now)
     return {
         "run_id": run.id,
         "channel": channel.name,
@@ -184,10 +194,9 @@ def _row(settings: Settings, channel: Channel, run: Run, type_: str, now: float)
     }
 
 
-def message_of(settings: Settings, run: Run, type_: str, channel: str) -> Message:
-    """Word a run's state as a value that any channel can show."""
-    explanation = explain(run.reason)
-    at = run.finished_at or run.started_at or run.created_at
+def message_of(settings: Settings, run: Run, type_: str, channel: str, now: float) -> Message:
+    """Word the state in which a run is since `now` as a value that any channel can show."""
+    actor, action = acted(run)
     return Message(
         id=f"run-{run.id}-{_state_id(run, type_)}-{channel}".replace(".", "-"),
         type=type_,
@@ -197,8 +206,8 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str) -> Messag
         state=run.state.value,
         reason=run.reason.value,
         sentence=sentence(run.reason, run.detail),
-        next_step=explanation.next_step,
-        who_acts=explanation.actor.value,
+        next_step=next_step(run.reason, run.id),
+        who_acts=explain(run.reason).actor.value,
         commit=run.commit,
         title=run.title,
         author=run.author,
@@ -207,11 +216,26 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str) -> Messag
         gitops_commit=str(run.outputs.get("gitops_commit", "")),
         attempt=run.attempt,
         trigger=run.trigger.value,
-        at=at.isoformat().replace("+00:00", "Z"),
+        at=datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z"),
         seconds=(run.finished_at - run.created_at).total_seconds() if run.finished_at else None,
         url=f"{settings.external_url}/runs/{run.id}" if settings.external_url else "",
         stages=tuple((stage.name.value, stage.state.value, stage_seconds(stage)) for stage in run.stages),
+        actor=actor,
+        action=action,
     )
+
+
+def acted(run: Run) -> tuple[str, str]:
+    """Return the person who was the last to act on a run, and what that person did; ("", "") when none did.
+
+    Whoever pushed is the author of a commit, and did not ask for anything here.
+    """
+    if run.reason is Reason.CANCELLED and run.cancelled_by:
+        return run.cancelled_by, "cancelled"
+    if run.approved_by:
+        return run.approved_by, "approved"
+    begun = _BEGINNINGS.get(run.trigger, "")
+    return (run.actor, begun) if begun and run.actor and not _A_RUN.fullmatch(run.actor) else ("", "")
 
 
 def _state_id(run: Run, type_: str) -> str:

@@ -1,6 +1,6 @@
 """Notifications on their way: leased, sent by a worker's notifier, recorded; never touching the run."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from orchestrator import tracing
@@ -19,6 +19,9 @@ LEAST = 1.0
 """Seconds that a rate limit is waited for at least."""
 PATIENCE = 24 * 3600.0
 """Seconds after which a rate limit counts as a failed try: a service that never takes a message is given up, too."""
+
+
+_FACTS = frozenset(one.name for one in fields(Message))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,5 +91,6 @@ def _count(connection: Connection, parcel: Parcel, result: str) -> None:
 
 
 def _message(values: dict[str, Any]) -> Message:
+    """Read a message as it is stored; another version may have written more or fewer facts than this one knows."""
     stages = tuple((name, state, seconds) for name, state, seconds in values["stages"])
-    return Message(**{**values, "stages": stages})
+    return Message(**{name: value for name, value in values.items() if name in _FACTS} | {"stages": stages})

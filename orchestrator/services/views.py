@@ -13,7 +13,7 @@ from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.reasons import explain
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Run, RunState, Stage, StageName, closed
-from orchestrator.domain.wording import sentence
+from orchestrator.domain.wording import next_step, sentence
 from orchestrator.store.rows import moment
 
 View = dict[str, Any]
@@ -58,7 +58,7 @@ def run_view(
         "reason": run.reason.value,
         "detail": run.detail,
         "sentence": sentence(run.reason, run.detail),
-        "next_step": explanation.next_step,
+        "next_step": next_step(run.reason, run.id),
         "who_acts": explanation.actor.value,
         **_origin(run),
         **_links(run, settings, base),

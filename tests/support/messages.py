@@ -58,7 +58,20 @@ FAILED = replace(
 CANCELLED = replace(
     STARTED, id="run-42-run-cancelled-team", type="run.cancelled", state="cancelled", reason="superseded"
 )
-ALL = (STARTED, PROGRESSED, SUCCEEDED, FAILED, CANCELLED)
+WAITING = replace(
+    STARTED,
+    id="run-42-run-waiting-team",
+    type="run.waiting",
+    state="waiting",
+    reason="awaiting_approval",
+    sentence="The run waits for approval.",
+    next_step="Approve it with `pilotage run approve 42`.",
+    who_acts="developer",
+    trigger="manual",
+    actor="hana",
+    action="started",
+)
+ALL = (STARTED, PROGRESSED, WAITING, SUCCEEDED, FAILED, CANCELLED)
 
 NASTY = "<!channel> & <@U123> @here \u202eevil\x00\ud800 "
 """Pings, markup, a direction override, a control character and half a character."""
@@ -68,7 +81,19 @@ HUGE = '가<b>&amp;\U0001f600"\\' * 3000
 
 def spoiled(message: Message, text: str) -> Message:
     """The message with `text` in every field that can hold a user's or a foreign service's words."""
-    fields = ("app", "environment", "sentence", "next_step", "title", "author", "image", "trigger", "who_acts")
+    fields = (
+        "app",
+        "environment",
+        "sentence",
+        "next_step",
+        "title",
+        "author",
+        "image",
+        "trigger",
+        "who_acts",
+        "actor",
+        "action",
+    )
     changes: dict[str, Any] = dict.fromkeys(fields, text)
     return replace(message, **changes, stages=tuple((text, state, took) for _, state, took in message.stages))
 

@@ -89,7 +89,10 @@ def _why(message: Message) -> list[str]:
         where = f"*{clip(stage)}*: " if stage and message.state == "failed" else ""
         lines = [where + (clip(message.sentence, LONG) or "No cause is known.")]
         return lines + ([_next(message)] if message.next_step and message.state == "failed" else [])
-    return [clip(message.sentence, LONG)] if message.state == "waiting" and message.sentence else []
+    if message.state != "waiting" or not message.sentence:
+        return []
+    asks = message.next_step and message.who_acts not in ("", "nobody")
+    return [clip(message.sentence, LONG), *([_next(message)] if asks else [])]
 
 
 def _next(message: Message) -> str:
@@ -106,8 +109,15 @@ def _commit(message: Message) -> str:
 def _footer(message: Message) -> str:
     facts = [f"took {words(message.seconds)}" if message.seconds is not None else ""]
     facts += [f"trigger {clip(message.trigger, 40)}" if message.trigger else ""]
+    facts += [_act(message)]
     facts += [f"attempt {message.attempt}" if message.attempt > 1 else ""]
     return " · ".join(fact for fact in [*facts, _link(message)] if fact)
+
+
+def _act(message: Message) -> str:
+    """Name the person who acted last, unless the sentence does: ``approved by mina``."""
+    said = f"{message.action} by {message.actor}" if message.actor and message.action else ""
+    return "" if said and said in message.sentence else clip(said, 120)
 
 
 def _link(message: Message) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +27,14 @@ def test_a_callback_is_signed_and_named_so_that_a_repeat_is_recognised(chat: San
     [callback] = chat.callbacks.taken
     assert (callback.id, callback.type, callback.repeats) == (SUCCEEDED.id, "run.succeeded", 1)
     assert callback.data["app"] == "plate-web"
+    assert (callback.data["actor"], callback.data["action"]) == ("", "")
     assert callback.data["stages"][1] == {"name": "build", "state": "succeeded", "seconds": 60.0}
+
+
+def test_a_callback_says_who_did_what(chat: SandboxChat) -> None:
+    tell(replace(SUCCEEDED, actor="mina", action="approved"), channel_to(chat, "webhook"))
+
+    assert {"actor": "mina", "action": "approved"}.items() <= chat.callbacks.taken[0].data.items()
 
 
 def test_a_callback_of_two_secrets_is_believed_by_holders_of_either(chat: SandboxChat) -> None:

@@ -8,19 +8,19 @@ from orchestrator.domain.apps import Secret
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.sandbox.chat import CHANNEL, SandboxChat
 from orchestrator.sandbox.faults import HttpFault
-from tests.support.messages import FAILED, PROGRESSED, STARTED, SUCCEEDED, channel_to
+from tests.support.messages import FAILED, PROGRESSED, STARTED, SUCCEEDED, WAITING, channel_to
 from tests.support.telling import API_ERRORS, tell
 
 
 def test_a_run_is_one_message_that_is_edited_in_place(chat: SandboxChat) -> None:
     channel = channel_to(chat, "slack-api")
     reference = ""
-    for message in (STARTED, PROGRESSED, PROGRESSED, SUCCEEDED):
+    for message in (STARTED, WAITING, PROGRESSED, PROGRESSED, SUCCEEDED):
         reference = tell(message, channel, reference).reference
 
     [shown] = chat.slack.shown
     assert json.loads(reference) == {"channel": CHANNEL, "ts": shown.ts}
-    assert shown.edits == 3
+    assert shown.edits == 4
     assert "Deployed: plate-web to stg" in shown.text
 
 

@@ -150,7 +150,7 @@ VALUES = [
     ("{secret: ${GITHUB_SECRET}}", "{}", "webhooks.github.secret", "is required"),
     ("{secret: ${GITHUB_SECRET}}", "none", "webhooks.github", "must be a mapping (`key: value`)"),
     ("{webhook: ${SLACK_WEBHOOK}}", "{webhook: hooks}", "notify[0].slack.webhook", "is not an address that begins with `https://` or `http://`"),
-    ("{webhook: ${SLACK_WEBHOOK}}", "{webhook: ${SLACK_WEBHOOK}, on: [finished]}", "notify[0].slack.on[0]", "must be `started`, `succeeded`, `failed` or `cancelled`"),
+    ("{webhook: ${SLACK_WEBHOOK}}", "{webhook: ${SLACK_WEBHOOK}, on: [finished]}", "notify[0].slack.on[0]", "must be `started`, `waiting`, `succeeded`, `failed` or `cancelled`"),
     ("{webhook: ${SLACK_WEBHOOK}}", "{webhook: ${SLACK_WEBHOOK}, on: failed}", "notify[0].slack.on", "must be a list (`- ...`)"),
     ("image: plate/plate-web ", "image: plate/Plate-Web ", "apps[0].image", "is not an image name: lower-case letters, digits, `.`, `_`, `-` and `/`, without host and tag"),
     ("image: plate/plate-web ", "image: plate/plate-web:latest ", "apps[0].image", "is not an image name: lower-case letters, digits, `.`, `_`, `-` and `/`, without host and tag"),

@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.domain.reasons import CATALOGUE, Reason
-from orchestrator.domain.wording import MAX_LENGTH, sentence
+from orchestrator.domain.wording import MAX_LENGTH, next_step, sentence
 
 
 @pytest.mark.parametrize(
@@ -33,6 +33,11 @@ def test_evidence_follows_the_text_unless_it_says_the_same(reason: Reason, detai
 
 def test_part_of_a_word_is_not_a_repetition() -> None:
     assert sentence(Reason.BUILD_FAILED, "age build fail") == "The image build failed: age build fail."
+
+
+def test_what_to_do_next_names_the_run() -> None:
+    assert next_step(Reason.AWAITING_APPROVAL, 43) == "Approve it with `pilotage run approve 43`."
+    assert next_step(Reason.BUILD_FAILED, 43) == "Read the end of the build log."
 
 
 def test_a_sentence_is_bounded() -> None:

@@ -213,6 +213,9 @@ def test_a_blocked_run_says_behind_whom() -> None:
     run = advance(make_run(BUILD, state=RunState.RUNNING), fact, NOW).run
     assert (run.state, run.reason, run.blocked_by) == (RunState.WAITING, Reason.BEHIND_RUN, 3)
     assert advance(run, Claimed(stage=BUILD, timeout=9), NOW).run.blocked_by is None
+    fact = Blocked(reason=Reason.AWAITING_APPROVAL, detail="")
+    first = advance(run, fact, NOW)
+    assert (first.tell, advance(first.run, fact, NOW).tell) == (("run.waiting",), ())
 
 
 def test_a_blocked_run_may_be_looked_at_again_and_what_it_remembers_stays() -> None:

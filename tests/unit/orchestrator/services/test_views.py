@@ -44,7 +44,7 @@ def test_a_run_says_why_and_who_acts() -> None:
 
 
 def test_the_sentence_is_the_one_that_messages_say() -> None:
-    assert view(failed())["sentence"] == message_of(SETTINGS, failed(), "run.failed", "slack").sentence
+    assert view(failed())["sentence"] == message_of(SETTINGS, failed(), "run.failed", "slack", 0.0).sentence
 
 
 def test_times_are_rfc_3339_in_utc_and_durations_seconds() -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.support.messages import ALL, CANCELLED, FAILED, NASTY, STARTED, SUCCEEDED
+from tests.support.messages import ALL, CANCELLED, FAILED, NASTY, STARTED, SUCCEEDED, WAITING
 from workers.notifiers import wording
 
 
@@ -54,10 +54,25 @@ def test_stages_are_told_by_glyph_name_and_time():
     assert context[0]["text"] == "✔ check 0.4 s  ✔ build 1m00s  ✖ health 8.0 s"
 
 
-def test_a_waiting_run_says_what_it_waits_for():
-    waiting = replace(STARTED, state="waiting", sentence="The run waits for approval.")
+def test_a_waiting_run_says_what_it_waits_for_and_what_to_do():
+    assert wording.text(WAITING).splitlines() == [
+        "⏳ Waiting: plate-web to stg",
+        "`8f3e1e7` Show the plate's weight by Kim Min-ji",
+        "The run waits for approval.",
+        "*Next* (developer): Approve it with `pilotage run approve 42`.",
+        "trigger manual · started by hana · <https://pilotage.example.com/runs/42|Run 42>",
+    ]
+    patient = replace(WAITING, sentence="Behind run 3.", next_step="Nothing to do.", who_acts="nobody")
+    assert "Behind run 3." in wording.text(patient)
+    assert "Next" not in wording.text(patient)
 
-    assert "The run waits for approval." in wording.text(waiting)
+
+def test_whoever_acted_is_named_beside_what_that_person_did():
+    assert "trigger push · approved by m&amp;m ·" in wording.text(replace(STARTED, actor="m&m", action="approved"))
+    cancelled = replace(CANCELLED, reason="cancelled", actor="mina", action="cancelled")
+    assert wording.text(cancelled).count("cancelled by mina") == 1
+    said = replace(cancelled, sentence="A person cancelled the run: cancelled by mina.")
+    assert wording.text(said).count("cancelled by mina") == 1
 
 
 def test_a_later_attempt_says_so():
