@@ -18,6 +18,7 @@ from orchestrator.web.problems import Problem
 SESSION_DAYS = 7
 _KEY_FILE = "session.key"
 _KEY_BYTES = 32
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _HEADERS = {
     "Content-Security-Policy": (
@@ -88,6 +89,32 @@ class Guard:
             return
         raise Problem(403, "cross-site", "The request comes from another site; open the page here and try again.")
 
+    def needs_https(self) -> bool:
+        """Tell whether a session would be lost: we are to be reached by https, and this browser is not.
+
+        On this machine it would not be: see `Sessions`.
+        """
+        return self.external_url.startswith("https://") and is_plain() and not _is_at_home()
+
+
+def is_plain() -> bool:
+    """Tell whether the browser has our page open over plain http, as far as one can know.
+
+    The request's own scheme does not tell: a proxy may have taken the TLS off. The browser's ``Origin`` does, which
+    comes with every form; with the rest comes ``Sec-Fetch-Site``, but only where cookies may be for https alone.
+    """
+    origin = request.headers.get("Origin")
+    if origin is not None:
+        return urlsplit(origin).scheme == "http"
+    forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
+    return "Sec-Fetch-Site" not in request.headers and forwarded != "https" and not request.is_secure
+
+
+def _is_at_home() -> bool:
+    """Tell whether the browser found us on its own machine, as through a tunnel."""
+    address = request.headers.get("Origin") or request.host_url
+    return urlsplit(address).hostname in _LOOPBACK
+
 
 def log_in(database: Database, plain: str) -> Principal | None:
     """Begin a session for the holder of a token; None when it is not valid."""
@@ -114,11 +141,14 @@ def secure(response: Response) -> Response:
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Cookies that go over https only, where we are reached by https."""
+    """Cookies that go over https only, where we are reached by https.
+
+    Not every browser keeps such a cookie of ``http://127.0.0.1``; nothing crosses the network there, so it is plain.
+    """
 
     def get_cookie_secure(self, app: Flask) -> bool:
         """Tell whether the cookie may travel over https only."""
-        return bool(app.config["SESSION_COOKIE_SECURE"]) or request.is_secure
+        return (bool(app.config["SESSION_COOKIE_SECURE"]) or request.is_secure) and not (is_plain() and _is_at_home())
 
 
 def session_key(state_dir: str) -> bytes:

@@ -151,16 +151,24 @@ class _Pages:
 
     def login(self) -> Answer:
         """Ask for a token."""
-        return render_template("login.html", who=None, next=_next(request.args.get("next")), wrong=False)
+        return self._ask_for_token(_next(request.args.get("next")))
 
     def log_in(self) -> Answer:
         """Begin a session."""
         self._site.guard.check_site()
         request.max_content_length = 4096
         target = _next(request.form.get("next"))
+        if self._site.guard.needs_https():
+            return Response(self._ask_for_token(target), 400)
         if log_in(self._site.guard.database, request.form.get("token", "")) is None:
-            return Response(render_template("login.html", who=None, next=target, wrong=True), 401)
+            return Response(self._ask_for_token(target, wrong=True), 401)
         return redirect(target, 303)
+
+    def _ask_for_token(self, target: str, *, wrong: bool = False) -> str:
+        """Show the login; over plain http the browser would not keep the session, so it says where to go instead."""
+        guard = self._site.guard
+        there = f"{guard.external_url}/login?{urlencode({'next': target})}" if guard.needs_https() else ""
+        return render_template("login.html", who=None, next=target, wrong=wrong, there=there)
 
     def log_out(self) -> Answer:
         """End the session."""

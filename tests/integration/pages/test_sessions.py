@@ -69,6 +69,65 @@ def test_where_we_are_reached_by_https_the_cookie_is_too(
     assert ("Secure" in answer.headers["Set-Cookie"]) is secure
 
 
+EXTERNAL = "https://pilotage.example.com"
+OVER_HTTP = [
+    {"Origin": "http://pilotage.example.com"},
+    {"Origin": "http://10.0.0.5:8480", "Host": "10.0.0.5:8480"},
+    {"Origin": "http://pilotage.example.com", "X-Forwarded-Proto": "http"},
+]
+OVER_HTTPS = [
+    {"Origin": EXTERNAL},
+    {"Origin": EXTERNAL, "X-Forwarded-Proto": "http"},  # of a proxy behind the one that took the TLS off
+    OURS,
+    {**OURS, "Origin": EXTERNAL},
+]
+AT_HOME = [
+    {"Origin": "http://127.0.0.1:8480", "Host": "127.0.0.1:8480"},
+    {"Origin": "http://localhost:8480", "Host": "localhost:8480", **OURS},
+    {"Origin": "http://[::1]:8480", "Host": "[::1]:8480"},
+]
+
+
+@pytest.mark.parametrize("headers", OVER_HTTP)
+def test_where_a_session_would_be_lost_the_login_says_where_to_go(tmp_path: Path, headers: dict[str, str]) -> None:
+    world = make_world(sqlite_database(tmp_path), tmp_path, external_url=EXTERNAL)
+    form = {"token": world.tokens["viewer"], "next": "/runs?state=failed"}
+    answer = world.client("").post("/login", data=form, headers=headers)
+    assert (answer.status_code, "Set-Cookie" in answer.headers) == (400, False)
+    assert {"href": f"{EXTERNAL}/login?next=%2Fruns%3Fstate%3Dfailed"} in Page(answer.text).all("a")
+
+
+@pytest.mark.parametrize(
+    ("headers", "secure"), [(one, True) for one in OVER_HTTPS] + [(one, False) for one in AT_HOME]
+)
+def test_behind_a_proxy_with_tls_and_on_this_machine_the_login_works(
+    tmp_path: Path, headers: dict[str, str], secure: bool
+) -> None:
+    world = make_world(sqlite_database(tmp_path), tmp_path, external_url=EXTERNAL)
+    client = world.client("")
+    answer = client.post("/login", data={"token": world.tokens["viewer"]}, headers=headers)
+    assert (answer.status_code, "Secure" in answer.headers["Set-Cookie"]) == (303, secure)
+    answer = client.post("/logout", headers=headers, base_url="https://pilotage.example.com")
+    assert answer.status_code == 303
+
+
+@pytest.mark.parametrize(("external", "headers", "warned"), [
+    (EXTERNAL, {"Host": "pilotage.example.com"}, True),
+    (EXTERNAL, {"Host": "pilotage.example.com", "X-Forwarded-Proto": "http"}, True),
+    (EXTERNAL, {"Host": "pilotage.example.com", "X-Forwarded-Proto": "https"}, False),
+    (EXTERNAL, {"Host": "pilotage.example.com", "Sec-Fetch-Site": "none"}, False),
+    (EXTERNAL, {"Host": "127.0.0.1:8480"}, False),
+    ("http://pilotage.example.com", {"Host": "pilotage.example.com"}, False),
+    ("", {"Host": "pilotage.example.com"}, False),
+])  # fmt: skip
+def test_it_is_said_before_a_token_is_sent(
+    tmp_path: Path, external: str, headers: dict[str, str], warned: bool
+) -> None:
+    world = make_world(sqlite_database(tmp_path), tmp_path, external_url=external)
+    answer = world.client("").get("/login", headers=headers)
+    assert (answer.status_code, "over plain http" in answer.text) == (200, warned)
+
+
 def test_a_revoked_token_ends_the_session(world: World) -> None:
     client = world.browser()
     for row in tokens.list_all(world.database):
