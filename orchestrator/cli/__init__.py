@@ -3,6 +3,7 @@
 So ``pilotage --help`` imports none of the large libraries, and a part that is not installed takes nothing else away.
 """
 
+import contextlib
 import importlib
 import os
 import sys
@@ -13,7 +14,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from orchestrator.cli.errors import MEANINGS, CliError, Code
+from orchestrator.cli.errors import MEANINGS, CliError, Code, ending
+from orchestrator.domain.errors import PilotageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,5 +133,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         command().main(args=None if arguments is None else list(arguments), prog_name="pilotage")
     except CliError as error:
+        _end(error)
+    except (PilotageError, OSError) as error:
+        _end(ending(error))
+
+
+def _end(error: CliError) -> None:
+    """Say why the command ends, and end it."""
+    with contextlib.suppress(OSError):  # who closed standard error still gets the exit code
         print(f"pilotage: {error}", file=sys.stderr)
-        sys.exit(error.code)
+    sys.exit(error.code)

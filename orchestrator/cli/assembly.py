@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import journal
 from orchestrator.cli.broker import Broker
+from orchestrator.cli.claim import make_state_folder
 from orchestrator.cli.errors import CliError, Code
 from orchestrator.config import ConfigInvalid, default_path, load
 from orchestrator.domain.apps import Settings
@@ -48,13 +49,17 @@ class Parts:
 
 def load_settings(path: Path | None) -> Settings:
     """Read the configuration and make the state folder. :raises CliError: with every problem."""
-    file = path or default_path(os.environ)
+    settings = read_settings(path)
+    make_state_folder(Path(settings.state_dir), written=not settings.database)
+    return settings
+
+
+def read_settings(path: Path | None) -> Settings:
+    """Read the configuration and touch nothing. :raises CliError: with every problem."""
     try:
-        settings = load(file, os.environ)
+        return load(path or default_path(os.environ), os.environ)
     except ConfigInvalid as error:
         raise CliError(str(error), Code.FAILED) from error
-    Path(settings.state_dir).mkdir(mode=0o700, parents=True, exist_ok=True)
-    return settings
 
 
 def parts(settings: Settings) -> Parts:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.errors import CliError, Code, system_words
 
 LOCK = "up.lock"
 _PATIENCE = 3.0
@@ -40,6 +40,24 @@ class Claims:
         """Let go of both in a forked child that needs neither: it may outlive the others, and then be in the way."""
         os.close(self.folder)
         self.listener.close()
+
+
+def make_state_folder(folder: Path, *, written: bool) -> None:
+    """Make the state folder where it is missing. :raises CliError: that is not possible, or it cannot be written.
+
+    :param written: ask for the right to write at once; whoever has another database may need nothing of the folder.
+    """
+    other = "or set another server.state_dir (PILOTAGE_STATE_DIR)"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        said = system_words(error)
+        raise CliError(
+            f"The state folder {folder} cannot be made ({said}); make it, {other}.", Code.FAILED
+        ) from error
+    if written and not os.access(folder, os.W_OK | os.X_OK):
+        said = f"This user (uid {os.getuid()}) may not write the state folder {folder}; make the user its owner"
+        raise CliError(f"{said}, {other}.", Code.FAILED)
 
 
 @contextlib.contextmanager
@@ -79,6 +97,7 @@ def _family(host: str) -> socket.AddressFamily:
 
 def _lock(state_dir: Path) -> int:
     """Lock the state folder and return the open lock file, with our process id in it for people."""
+    make_state_folder(state_dir, written=True)
     folder = os.open(state_dir / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     deadline = time.monotonic() + _PATIENCE
     while not _try(folder, state_dir):

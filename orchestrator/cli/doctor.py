@@ -1,6 +1,5 @@
 """``pilotage doctor``: ask every configured service once, and say what to do where one does not answer well."""
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -8,6 +7,8 @@ from pathlib import Path
 
 from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker
+from orchestrator.cli.claim import make_state_folder
+from orchestrator.cli.errors import CliError, ending
 from orchestrator.domain.apps import App, Channel, Environment, Settings
 from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.masking import Mask
@@ -40,6 +41,9 @@ def examine(settings: Settings, say: Say) -> bool:
     for check in _checks(settings):
         try:
             say(f"ok    {check.name}: {mask(check.ask())}")
+        except (CliError, OSError) as error:
+            well = False
+            say(f"FAIL  {check.name}: {mask(str(error if isinstance(error, CliError) else ending(error)))}")
         except PilotageError as error:
             well = False
             said = explain(error.reason)
@@ -93,8 +97,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
 
 
 def _writable(root: Path) -> str:
-    if not os.access(root, os.W_OK):
-        raise Refused(Reason.CONFIG_INVALID, f"{root} is not writable for this user")
+    make_state_folder(root, written=True)
     return str(root)
 
 

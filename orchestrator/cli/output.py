@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.cli.errors import Code
+from orchestrator.cli.errors import CliError, Code, system_words
 
 _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]"
@@ -43,9 +43,11 @@ def say_json(value: Any) -> None:
 def _print(line: str, stream: Any) -> None:
     try:
         print(line, file=stream, flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-        raise SystemExit(Code.BROKEN_PIPE) from None
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())  # what is left in the buffer fails no second time
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(Code.BROKEN_PIPE) from None
+        raise CliError(f"The answer cannot be written ({system_words(error)}).", Code.FAILED) from error
 
 
 def clean(text: object) -> str:

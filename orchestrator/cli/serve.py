@@ -1,11 +1,14 @@
 """The commands that serve: everything on one machine, or one process of it."""
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.errors import CliError, Code, ending
+from orchestrator.domain.errors import PilotageError
 
 Config = Annotated[
     Path | None,
@@ -105,10 +108,11 @@ def migrate(config: Config = None) -> None:
     from orchestrator.cli.broker import Broker
     from orchestrator.store import migrate as migrations
 
-    settings = assembly.load_settings(config)
-    assembly.log_as("migrate", settings)
-    database = assembly.Parts(settings, Broker("")).database()
-    migrations.upgrade(database)
+    with _told("migrate"):
+        settings = assembly.load_settings(config)
+        assembly.log_as("migrate", settings)
+        database = assembly.Parts(settings, Broker("")).database()
+        migrations.upgrade(database)
     typer.echo(f"The database is at schema {migrations.current(database)}.", err=True)
 
 
@@ -136,23 +140,31 @@ def doctor(config: Config = None) -> None:
     from orchestrator.cli import assembly
     from orchestrator.cli.doctor import examine
 
-    settings = assembly.load_settings(config)
+    settings = assembly.read_settings(config)
     if not examine(settings, typer.echo):
         raise typer.Exit(Code.FAILED)
 
 
 def _start(service: str, config: Path | None):  # type: ignore[no-untyped-def]
-    from orchestrator import journal
     from orchestrator.cli import assembly
 
-    try:
+    with _told(service):
         settings = assembly.load_settings(config)
         assembly.log_as(service, settings)
         parts = assembly.parts(settings)
         assembly.check_schema(parts.database())
-    except CliError as error:
-        # A container has nobody at its terminal: what stops a process from starting belongs into the log.
-        journal.configure(service)
-        journal.get(__name__).critical("process not started", detail=str(error))
-        raise
     return parts
+
+
+@contextlib.contextmanager
+def _told(service: str) -> Iterator[None]:
+    """Say in the log, in one line, what stops a process from starting: a container has nobody at its terminal."""
+    from orchestrator import journal
+
+    journal.configure(service)  # without secrets to hide as yet; `log_as` names them
+    try:
+        yield
+    except (CliError, PilotageError, OSError) as error:
+        known = error if isinstance(error, CliError) else ending(error)
+        journal.get(__name__).critical("process not started", detail=str(known))
+        raise known from error

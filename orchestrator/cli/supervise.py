@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from orchestrator import journal
+from orchestrator.cli.errors import ending
+from orchestrator.domain.errors import PilotageError
 
 log = journal.get(__name__)
 
@@ -114,6 +116,8 @@ def _be_child(run: Callable[[], None]) -> None:
         code = 0
     except SystemExit as end:
         code = end.code if isinstance(end.code, int) else 0
+    except PilotageError as error:  # a service that does not answer: its sentence says more than where we asked
+        log.error("process broke", detail=str(ending(error)))
     except BaseException:
         log.exception("process broke")
     finally:

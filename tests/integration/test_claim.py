@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.claim import claimed, listen
+from orchestrator.cli.claim import claimed, listen, make_state_folder
 from orchestrator.cli.errors import CliError, Code
 
 
@@ -39,3 +39,13 @@ def test_both_claims_end_with_the_block(tmp_path: Path, monkeypatch: pytest.Monk
             other.__enter__()
     with claimed(tmp_path, address):
         pass
+
+
+def test_a_state_folder_that_may_not_be_written_is_named_with_the_user(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)  # root may write everywhere
+
+    make_state_folder(tmp_path, written=False)
+    with pytest.raises(CliError, match=r"This user \(uid \d+\) may not write the state folder .*; make the user its"):
+        make_state_folder(tmp_path, written=True)

@@ -1,0 +1,104 @@
+"""What the commonest start-up errors say: one sentence with cause and next step, the exit code, and no traceback."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestrator.cli.errors import Code
+from orchestrator.cli.product import free_address
+from tests.support.configs import ENVIRON, VALID
+from tests.support.contracts import ROOT
+from tests.support.fake_api import fake_api
+from tests.support.loopback import Reply
+
+SERVING = (("migrate",), ("web",), ("webhooks",), ("worker",), ("relay",))
+
+
+def pilotage(
+    folder: Path, *words: str, out: int = subprocess.PIPE, **environ: str
+) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder whose configuration may have a section ``server`` from DATABASE and BROKER."""
+    file = folder / "pilotage.yaml"
+    server = "\nserver: {database: '${DATABASE:-}', broker: '${BROKER:-}', bind: '${BIND:-127.0.0.1:8480}'}\n"
+    file.write_text(VALID.replace("example.com", "invalid") + server, encoding="utf-8")
+    whole = {
+        **os.environ,
+        **ENVIRON,
+        "PILOTAGE_CONFIG": str(file),
+        "PILOTAGE_STATE_DIR": str(folder / "state"),
+        **environ,
+    }
+    command = [sys.executable, "-m", "orchestrator.cli", *words]
+    return subprocess.run(
+        command, cwd=ROOT, env=whole, stdout=out, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+    )
+
+
+def nobody_there() -> str:
+    return f"postgresql://pilotage:top-secret@{free_address()}/pilotage"
+
+
+@pytest.mark.parametrize("command", [("token", "list"), ("token", "create", "ci"), *SERVING, ("up",)])
+def test_a_database_that_is_down_is_one_sentence(tmp_path: Path, command: tuple[str, ...]) -> None:
+    done = pilotage(tmp_path, *command, DATABASE=nobody_there(), BROKER="redis://127.0.0.1:1", BIND=free_address())
+
+    assert done.returncode == Code.UNREACHABLE
+    assert done.stderr.startswith("pilotage: The database did not answer (")
+    assert done.stderr.endswith("). Start it or check `server.database`.\n")
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "top-secret" not in done.stdout + done.stderr
+    if command in SERVING:  # a container has nobody at its terminal: the log has it too, in one line
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        assert [line["event"] for line in lines] == ["process started", "process not started"]
+        assert f"pilotage: {lines[-1]['detail']}\n" == done.stderr
+        assert "err_stack" not in lines[-1]
+
+
+@pytest.mark.parametrize("command", [("token", "create", "ci"), ("up",), ("migrate",)])
+def test_a_state_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, command: tuple[str, ...]) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "file" / "state"
+
+    done = pilotage(tmp_path, *command, PILOTAGE_STATE_DIR=str(folder))
+
+    assert done.returncode == Code.FAILED
+    assert done.stderr == (
+        f"pilotage: The state folder {folder} cannot be made ({folder}: Not a directory);"
+        " make it, or set another server.state_dir (PILOTAGE_STATE_DIR).\n"
+    )
+
+
+def test_doctor_names_such_a_folder_and_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = pilotage(tmp_path, "doctor", PILOTAGE_STATE_DIR=str(tmp_path / "file" / "state"))
+
+    assert done.returncode == Code.FAILED
+    assert f"FAIL  state folder: The state folder {tmp_path}/file/state cannot be made" in done.stdout
+    assert "plate-web/stg: values file and application" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("words", [("run", "list"), ("run", "list", "-o", "json")])
+def test_an_answer_that_cannot_be_written_is_one_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
+    with fake_api() as api, open("/dev/full", "w") as full:
+        api.answers["GET /runs"] = Reply(body={"items": [{"id": 1, "state": "queued"}], "next": None})
+        done = pilotage(tmp_path, *words, "--url", api.url, out=full.fileno())
+
+    assert (done.returncode, done.stderr) == (
+        Code.FAILED,
+        "pilotage: The answer cannot be written (No space left on device).\n",
+    )
+
+
+def test_the_operating_system_s_no_is_one_sentence(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        done = pilotage(tmp_path, "--help", out=full.fileno())
+
+    assert done.returncode == Code.FAILED
+    assert done.stderr.startswith("pilotage: No space left on device; ")
+    assert "Traceback" not in done.stderr
