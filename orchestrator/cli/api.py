@@ -178,9 +178,21 @@ def _problem(answer: Response) -> str:
         body = json.loads(answer.content)
     except (ValueError, RuntimeError):
         return ""
-    if not isinstance(body, dict):
-        return ""
-    return one_line(body.get("detail") or body.get("title") or "", 500).rstrip(".")
+    return _sentence(body) if isinstance(body, dict) else ""
+
+
+def _sentence(problem: Json) -> str:
+    """Word a problem; where it lists what is wrong in detail, the list takes the place of the pointer to it."""
+    said = one_line(problem.get("detail") or problem.get("title") or "").rstrip(".")
+    errors = problem.get("errors")
+    wrong = [_wrong(one) for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
+    if wrong:
+        said = f"{said.removesuffix('; see `errors`')}: {'; '.join(wrong)}"
+    return one_line(said, 500)
+
+
+def _wrong(error: Json) -> str:
+    return ": ".join(one_line(error.get(name)).rstrip(".") for name in ("field", "message") if error.get(name))
 
 
 def _colon(said: str) -> str:

@@ -31,7 +31,7 @@ TokenFile = Annotated[
     ),
 ]
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.", metavar="text|json")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=200, help="How many at the most.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at the most.")]
 Cursor = Annotated[str, typer.Option("--cursor", help="Where the page before ended.", metavar="CURSOR")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the run to its end and exit with its result.")]
 Timeout = Annotated[

@@ -14,6 +14,7 @@ from orchestrator.cli.logs import Reading, logs
 from orchestrator.cli.output import Format, instant, say, say_json, table, warn
 from orchestrator.cli.watching import Watch, watch
 from orchestrator.domain.durations import words
+from orchestrator.domain.refs import is_sha
 from orchestrator.domain.runs import RunState, StageName
 
 app = typer.Typer(help="Runs: start, follow, repeat and stop deploys.", no_args_is_help=True)
@@ -122,6 +123,9 @@ def start(
     """
     if len([source for source in (ref, commit, image) if source]) > 1:
         raise CliError("Give only one of --ref, --commit and --image.", Code.USAGE)
+    commit = commit.lower()
+    if commit and not is_sha(commit):
+        raise CliError("Give --commit the full 40 digits of the commit; `git rev-parse` prints them.", Code.USAGE)
     api = connect(url, token_file)
     if not environment or not (ref or commit or image):
         environment, ref = _defaults(api, app_name, environment, ref, commit or image)

@@ -23,6 +23,23 @@ def test_a_run_that_is_not_there_exits_2_with_the_servers_sentence(pilotage: Pil
     assert said.err == "pilotage: Not possible (HTTP 404): there is no /runs/7.\n"
 
 
+def test_what_is_wrong_in_a_request_is_named(pilotage: Pilotage, api: FakeApi) -> None:
+    wrong = [
+        {"in": "query", "field": "cursor", "message": "Input should be a valid integer"},
+        {"in": "query", "field": "", "message": "Value error, name exactly one of ref, commit or image"},
+    ]
+    body = {"detail": "The query is not what this call takes; see `errors`.", "errors": wrong}
+    api.answers["GET /runs"] = Reply(status=422, body=body)
+
+    said = pilotage("run", "list", "--cursor", "x", "--url", api.url)
+
+    assert said.code == 2
+    assert said.err == (
+        "pilotage: Not possible (HTTP 422): The query is not what this call takes: cursor: Input should be a valid"
+        " integer; Value error, name exactly one of ref, commit or image.\n"
+    )
+
+
 def test_an_api_that_does_not_answer_exits_3_and_says_what_to_do(pilotage: Pilotage) -> None:
     said = pilotage("run", "list", "--url", "http://127.0.0.1:1")
 

@@ -2,9 +2,12 @@
 
 # ruff: noqa: E501 - a row of a table stays one line
 import json
+from typing import get_args
 
 import pytest
 
+from orchestrator.cli.deliveries import Outcome
+from orchestrator.web.models import MAX_LIMIT, DeliveriesQuery
 from tests.support.commands import RUN_URL, Pilotage
 from tests.support.fake_api import FakeApi, log_line, run, sse, stage
 from tests.support.loopback import Reply
@@ -156,3 +159,21 @@ def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> Non
         "8   T         github  push   ignored   branch no rule",
     ]
     assert "runs         run 42, 43" in pilotage("delivery", "show", "7", "--url", api.url).lines
+
+
+@pytest.mark.parametrize("group", ["run", "delivery"])
+def test_a_list_may_be_as_long_as_the_api_allows(pilotage: Pilotage, api: FakeApi, group: str) -> None:
+    api.answers["GET /runs"] = api.answers["GET /deliveries"] = Reply(body={"items": [], "next": None})
+
+    assert pilotage(group, "list", "--limit", str(MAX_LIMIT), "--url", api.url).code == 0
+    assert pilotage(group, "list", "--limit", str(MAX_LIMIT + 1), "--url", api.url).code == 2
+
+
+def test_the_outcomes_of_deliveries_are_those_of_the_api(pilotage: Pilotage, api: FakeApi) -> None:
+    known = get_args(get_args(DeliveriesQuery.model_fields["outcome"].annotation)[0])
+
+    said = pilotage("delivery", "list", "--outcome", "rejected", "--url", api.url)
+
+    assert tuple(Outcome) == known
+    assert said.code == 2
+    assert all(outcome in said.err for outcome in known)

@@ -54,6 +54,7 @@ APPS = {
     [
         (("one",), {"app": "one", "environment": "stg", "ref": "main"}),
         (("one", "--commit", "a" * 40), {"app": "one", "environment": "stg", "commit": "a" * 40}),
+        (("one", "--commit", "A" * 40), {"app": "one", "environment": "stg", "commit": "a" * 40}),
         (("two", "prod", "--ref", "v1"), {"app": "two", "environment": "prod", "ref": "v1"}),
     ],
 )
@@ -74,6 +75,10 @@ def test_starting_fills_in_what_the_configuration_makes_clear(
         (("two",), "Name an environment of `two`: stg, prod."),
         (("two", "stg"), "`stg` follows no single branch; give --ref, --commit or --image."),
         (("one", "stg", "--ref", "a", "--image", "b"), "Give only one of --ref, --commit and --image."),
+        (
+            ("one", "stg", "--commit", "a1b2c3d"),
+            "Give --commit the full 40 digits of the commit; `git rev-parse` prints them.",
+        ),
     ],
 )
 def test_starting_without_enough_exits_2(
