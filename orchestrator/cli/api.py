@@ -12,7 +12,7 @@ from orchestrator.cli.errors import CliError, Code
 from orchestrator.cli.output import one_line
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
-from workers.clients.http import Http, Response
+from workers.clients.http import Busy, Http, Response
 
 DEFAULT_URL = "http://127.0.0.1:8480"
 MAX_LINE = 1024 * 1024
@@ -145,7 +145,10 @@ def segment(text: str) -> str:
 
 
 def unreachable(url: str, error: Unavailable) -> CliError:
-    """Word that the server cannot be reached."""
+    """Word that the server cannot be reached, or what it says where it is there and cannot answer."""
+    said = _said(error.problem) if isinstance(error, Busy) else ""
+    if said:
+        return CliError(f"Pilotage at {url} cannot answer now: {said}.", Code.UNREACHABLE)
     evidence = one_line(error.evidence.rpartition(f"{url}: ")[2], 300)
     text = f"Pilotage does not answer at {url} ({evidence}); start it with `pilotage up`, or name it with --url."
     return CliError(text, Code.UNREACHABLE)
@@ -175,8 +178,15 @@ def _given(values: Mapping[str, object]) -> Json:
 def _problem(answer: Response) -> str:
     """Find the sentence of an RFC 9457 problem; "" when the answer is none."""
     try:
-        body = json.loads(answer.content)
-    except (ValueError, RuntimeError):
+        return _said(answer.content)
+    except RuntimeError:  # the body is gone
+        return ""
+
+
+def _said(text: bytes) -> str:
+    try:
+        body = json.loads(text)
+    except ValueError:
         return ""
     return _sentence(body) if isinstance(body, dict) else ""
 

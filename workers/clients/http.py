@@ -34,6 +34,17 @@ class TooSlow(Unavailable):
     """The service took the request and stayed silent for the whole read timeout; it may still be at work."""
 
 
+class Busy(Unavailable):
+    """The service answered that it cannot answer as it should now; it is there.
+
+    :param problem: the body where it is a problem document (RFC 9457), else b"".
+    """
+
+    def __init__(self, reason: Reason, evidence: str, retry_after: float | None, problem: bytes) -> None:
+        super().__init__(reason, evidence, retry_after)
+        self.problem = problem
+
+
 class Http:
     """A session with one service.
 
@@ -157,13 +168,17 @@ class Http:
 
     def _overloaded(self, answer: requests.Response) -> Unavailable:
         request_id = answer.headers.get("X-Request-Id", "")
-        said = _message(answer)
+        body = _error_body(answer)
         answer.close()
+        kind = answer.headers.get("Content-Type", "")
+        said = _message(body) if kind.startswith("application/json") else ""
         parts = [f"HTTP {answer.status_code} from {self.base_url}"]
         parts += [f"(request {request_id})"] if request_id else []
         evidence, wait = " ".join(parts) + (f": {said}" if said else ""), retry_after(answer)
-        limited = answer.status_code == 429 and wait is not None
-        return (RateLimited if limited else Unavailable)(self._unavailable, evidence, wait)
+        if answer.status_code == 429 and wait is not None:
+            return RateLimited(self._unavailable, evidence, wait)
+        problem = body if kind.startswith("application/problem+json") else b""
+        return Busy(self._unavailable, evidence, wait, problem)
 
 
 class _Pinned(HTTPAdapter):
@@ -187,13 +202,21 @@ class _TooLarge(Exception):
     """The answer is larger or slower than we accept."""
 
 
-def _message(answer: requests.Response) -> str:
-    """Return the ``message`` of a JSON error body as one short line; "" where there is none."""
-    if not answer.headers.get("Content-Type", "").startswith("application/json"):
-        return ""
+def _error_body(answer: requests.Response) -> bytes:
+    """Read the beginning of an error's body; b"" when it does not come, or is not for programs."""
+    if "json" not in answer.headers.get("Content-Type", ""):
+        return b""
     try:
-        body = json.loads(next(answer.iter_content(MAX_ERROR), b""))
-    except (requests.RequestException, ValueError):
+        return bytes(next(answer.iter_content(MAX_ERROR), b""))
+    except requests.RequestException:
+        return b""
+
+
+def _message(text: bytes) -> str:
+    """Return the ``message`` of a JSON error body as one short line; "" where there is none."""
+    try:
+        body = json.loads(text)
+    except ValueError:
         return ""
     said = body.get("message") if isinstance(body, dict) else None
     return " ".join(said.split())[:200] if isinstance(said, str) else ""
