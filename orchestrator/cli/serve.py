@@ -69,7 +69,9 @@ def webhooks(config: Config = None) -> None:
 def worker(
     config: Config = None,
     queue: Annotated[str, typer.Option(help="The pool to serve: build or deploy.")] = "build",
-    concurrency: Annotated[int, typer.Option(min=1, max=64, help="Processes of the pool.")] = 2,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Processes of the pool. Default: server.concurrency.")
+    ] = None,
 ) -> None:
     """Run a worker. ``build`` makes and pushes images and goes on with the run; ``deploy`` does all that is short.
 
@@ -82,7 +84,8 @@ def worker(
 
     if queue not in QUEUES:
         raise CliError(f"There is no queue {queue!r}; choose one of {', '.join(QUEUES)}.", Code.USAGE)
-    run_worker(_start(f"worker-{queue}", config), {queue: concurrency})
+    parts = _start(f"worker-{queue}", config)
+    run_worker(parts, {queue: concurrency or parts.settings.concurrency})
 
 
 def relay(config: Config = None) -> None:

@@ -199,7 +199,7 @@ class Server(Model):
         example="${SESSION_KEY}",
     )
     concurrency: Annotated[int, Field(ge=1, le=64)] = described(
-        "Stages at work at the same time, per worker.", default=2
+        "Stages at work at the same time, per worker; its `--concurrency` goes first.", default=2
     )
     poll_interval: Annotated[float, t.Duration(10, 86400)] = described(
         "How often branch heads are compared, for pushes whose webhook was lost.", default=300.0, example="5m"
