@@ -3,6 +3,7 @@
 Only ``.env`` holds secrets; ``pilotage.yaml`` names them, and is read by the containers' own user.
 """
 
+import itertools
 import os
 import re
 import secrets
@@ -17,9 +18,11 @@ from orchestrator.cli.errors import CliError, Code
 from orchestrator.cli.output import say, warn
 
 SOCKET = "/var/run/docker.sock"
-KEPT = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "GRAFANA_PASSWORD")
-"""What a volume may have been made with already: a new value would lock us out of our own data."""
+RANDOM = ("POSTGRES_PASSWORD", "REDIS_PASSWORD", "GRAFANA_PASSWORD", "GITHUB_SECRET")
 _LINE = r"^{name}='([^'\n]*)'$"
+_ANY_LINE = r"^(?:export[ \t]+)?{name}[ \t]*=[ \t]*(.*?)[ \t]*$"
+_VALUES = re.compile(r"^([A-Z][A-Z0-9_]*)='([^'\n]*)'$", re.MULTILINE)
+_DEMO = "# Written by `pilotage init --demo`"
 _NEXT = """
 Next (`docker-compose` instead of `docker compose` with Compose 1):
   1. Fill in .env: HARBOR_USERNAME, HARBOR_PASSWORD, GITOPS_TOKEN, ARGOCD_TOKEN.
@@ -43,7 +46,11 @@ def init(
     folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where docker-compose.yml is.")] = Path(),
     demo: Annotated[bool, typer.Option("--demo", help="For the profile demo: with stand-ins, complete.")] = False,
     force: Annotated[
-        bool, typer.Option("--force", help="Replace files that are there; passwords of volumes are kept.")
+        bool,
+        typer.Option(
+            "--force",
+            help="Write over files that are there, which are kept as *.bak; what .env holds already stays in it.",
+        ),
     ] = False,
 ) -> None:
     """Write .env (random secrets, mode 0600) and pilotage.yaml for docker-compose.yml, and say what comes next.
@@ -56,15 +63,20 @@ def init(
     env, config = folder / ".env", folder / "pilotage.yaml"
     there = [str(file) for file in (env, config) if file.exists()]
     if there and not force:
-        raise CliError(f"{' and '.join(there)} exists already; nothing was written. Use --force.", Code.FAILED)
-    values = {**_random(), **_engine(), **(_demo_values() if demo else {}), **_kept(env)}
-    written = ((env, fill(starter("env"), values), 0o600), (config, _config(demo=demo), 0o644))
-    try:
-        for file, text, mode in written:
-            _write(file, text, mode)
-    except OSError as error:
-        raise CliError(f"Cannot write {error.filename}: {error.strerror}.", Code.FAILED) from error
-    say(f"wrote {env} (secrets, mode 0600)\nwrote {config}")
+        raise CliError(
+            f"{' and '.join(there)} exist{'s' if len(there) == 1 else ''} already; nothing was written. Use --force,"
+            " which keeps what .env holds and a copy of each file.",
+            Code.FAILED,
+        )
+    stand_ins = _demo_values()
+    text = fill(starter("env"), {**_random(), **_engine(), **(stand_ins if demo else {})})
+    before = _read(env)
+    if before:
+        # What belongs to the stand-ins opens no door of real services, and the other way round.
+        switched = _read(config).startswith(_DEMO) != demo
+        text = renewed(before, text, frozenset(stand_ins) if switched else frozenset())
+    _put(env, text, 0o600, "secrets, mode 0600")
+    _put(config, _config(demo=demo), 0o644, "")
     say(_NEXT_DEMO if demo else _NEXT)
 
 
@@ -88,8 +100,24 @@ def fill(text: str, values: Mapping[str, str]) -> str:
     return text
 
 
+def renewed(before: str, fresh: str, replaced: frozenset[str]) -> str:
+    """Complete an earlier ``.env``: its lines stay, empty values are filled in, what it does not have is added.
+
+    :param fresh: a whole file with new values. :param replaced: names whose earlier values are of no use any more.
+    """
+    text = before if before.endswith("\n") else f"{before}\n"
+    for name, value in _VALUES.findall(fresh):
+        line = f"{name}='{value}'"
+        match = re.search(_ANY_LINE.format(name=name), text, re.MULTILINE)
+        if match is None:
+            text += f"{line}\n"
+        elif name in replaced or match[1] in ("", "''", '""'):
+            text = text[: match.start()] + line + text[match.end() :]
+    return text
+
+
 def _random() -> dict[str, str]:
-    return {name: secrets.token_urlsafe(24) for name in (*KEPT, "GITHUB_SECRET")}
+    return {name: secrets.token_urlsafe(24) for name in RANDOM}
 
 
 def _engine() -> dict[str, str]:
@@ -133,21 +161,44 @@ def _config(*, demo: bool) -> str:
         apps=samples.APPS,
         more={},
     )
-    return f"# Written by `pilotage init --demo`: Pilotage with stand-ins.\n{sections}{text[text.index('server:') :]}"
+    return f"{_DEMO}: Pilotage with stand-ins.\n{sections}{text[text.index('server:') :]}"
 
 
-def _kept(env: Path) -> dict[str, str]:
-    """Return the passwords of an earlier ``.env`` that volumes were made with."""
-    text = env.read_text(encoding="utf-8", errors="replace") if env.is_file() else ""
-    found = ((name, re.search(_LINE.format(name=name), text, re.MULTILINE)) for name in KEPT)
-    return {name: match[1] for name, match in found if match and match[1]}
+def _read(file: Path) -> str:
+    """Read a file that may not be there yet; "" then."""
+    try:
+        return file.read_text(encoding="utf-8", errors="surrogateescape") if file.exists() else ""
+    except OSError as error:
+        raise CliError(f"Cannot read {file}: {error.strerror}; nothing was written.", Code.FAILED) from error
+
+
+def _put(file: Path, text: str, mode: int, note: str) -> None:
+    """Write a file, keep the one that it replaces, and say both. :raises CliError: it cannot be written."""
+    before = _read(file)
+    try:
+        copy = _spare(file) if before not in ("", text) else None
+        if copy is not None:
+            _write(copy, before, mode)
+        _write(file, text, mode)
+    except OSError as error:
+        sentence = f"Cannot write {file}: {error.strerror}; look at the folder and what this user may do there."
+        raise CliError(sentence, Code.FAILED) from error
+    said = "; ".join(part for part in (note, f"before: {copy}" if copy else "") if part)
+    say(f"wrote {file}" + (f" ({said})" if said else ""))
+
+
+def _spare(file: Path) -> Path:
+    """Return a name for the copy of a file that nothing has yet: an earlier copy may be the only one of its kind."""
+    names = (file.with_name(f"{file.name}.bak{number or ''}") for number in itertools.count())
+    return next(name for name in names if not name.exists())
 
 
 def _write(file: Path, text: str, mode: int) -> None:
     """Write a file as a whole, at no time readable for more people than `mode` says."""
     temporary = file.with_name(f".{file.name}.new")
     temporary.unlink(missing_ok=True)
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "w", encoding="utf-8") as out:
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape") as out:
         out.write(text)
     temporary.chmod(mode)  # whatever the umask took away
     temporary.replace(file)

@@ -110,18 +110,64 @@ def test_files_that_are_there_stay(folder: Path) -> None:
     assert not (folder / ".env").exists()
 
 
-def test_forced_it_keeps_the_passwords_that_volumes_were_made_with(folder: Path) -> None:
+def test_both_files_that_are_there_are_named_together(folder: Path) -> None:
     run(str(folder))
-    before = values(folder)
-    run("--force", "--demo", str(folder))
 
-    after = values(folder)
-    assert {name for name in before if before[name] == after[name]} >= {"POSTGRES_PASSWORD", "REDIS_PASSWORD"}
-    assert before["GITHUB_SECRET"] != after["GITHUB_SECRET"]
+    with pytest.raises(CliError, match=r"\.env and .*pilotage\.yaml exist already; nothing was written\."):
+        run(str(folder))
+
+
+def test_forced_it_keeps_what_was_filled_in_and_copies_of_both_files(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    env, config = folder / ".env", folder / "pilotage.yaml"
+    run(str(folder))
+    filled = env.read_text().replace("HARBOR_PASSWORD=''", "HARBOR_PASSWORD=plain").replace("REDIS_PASSWORD", "GONE")
+    filled += "export MINE=$x"
+    env.write_text(filled)
+    config.write_text("mine")
+    capsys.readouterr()
+
+    run("--force", str(folder))
+
+    lines = env.read_text().splitlines()
+    assert lines[:-1] == filled.splitlines()
+    assert re.fullmatch(r"REDIS_PASSWORD='[A-Za-z0-9_-]{32}'", lines[-1])
+    assert ((folder / ".env.bak").read_text(), (folder / "pilotage.yaml.bak").read_text()) == (filled, "mine")
+    assert stat.S_IMODE((folder / ".env.bak").stat().st_mode) == 0o600
+    assert f"(secrets, mode 0600; before: {folder}/.env.bak)" in capsys.readouterr().out
+    config.write_text("mine again")
+    run("--force", str(folder))
+    assert [file.name for file in sorted(folder.iterdir())] == [
+        ".env",
+        ".env.bak",
+        "pilotage.yaml",
+        "pilotage.yaml.bak",
+        "pilotage.yaml.bak1",
+    ]
+
+
+def test_what_stand_ins_accept_is_no_use_for_real_services_and_the_other_way_round(folder: Path) -> None:
+    run(str(folder))
+    real = values(folder)
+    run("--force", "--demo", str(folder))
+    demo = values(folder)
+    run("--force", "--demo", str(folder))
+    assert values(folder) == demo
+    run("--force", str(folder))
+    again = values(folder)
+
+    volumes = {"POSTGRES_PASSWORD", "REDIS_PASSWORD", "GRAFANA_PASSWORD"}
+    assert {name: real[name] for name in volumes} == {name: again[name] for name in volumes}
+    assert len({real["GITHUB_SECRET"], demo["GITHUB_SECRET"], again["GITHUB_SECRET"]}) == 3
+    assert demo["ARGOCD_TOKEN"]
+    assert not any(again[name] for name in ("HARBOR_PASSWORD", "GITOPS_TOKEN", "ARGOCD_TOKEN", "SLACK_WEBHOOK"))
 
 
 def test_a_folder_that_is_not_there_is_named(folder: Path) -> None:
-    with pytest.raises(CliError, match=r"Cannot write .*nowhere"):
+    with pytest.raises(
+        CliError, match=r"Cannot write .*/nowhere/\.env: No such file or directory; look at the folder"
+    ):
         run(str(folder / "nowhere"))
 
 
