@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from orchestrator.cli.errors import CliError, Code
-from orchestrator.cli.output import one_line
+from orchestrator.cli.output import one_line, warn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.http import Busy, Http, Response
@@ -166,8 +166,10 @@ def _token(given: Path | None, environ: Mapping[str, str]) -> str:
         raise CliError(f"There is no token file {path}.", Code.USAGE) from error
     except (OSError, UnicodeDecodeError) as error:
         raise CliError(f"The token file {path} cannot be read: {error}.", Code.UNREACHABLE) from error
-    if stat.S_IMODE(mode) & 0o077:
+    if mode & stat.S_IRWXO:
         raise CliError(f"Others can read the token file {path}; run `chmod 600` on it.", Code.UNREACHABLE)
+    if mode & stat.S_IRWXG:  # as Kubernetes mounts Secrets for the group of a pod
+        warn(f"The token file {path} is open to its group; run `chmod 600` on it unless that is meant.")
     return text
 
 

@@ -9,7 +9,7 @@ from orchestrator.cli import options as o
 from orchestrator.cli import summary
 from orchestrator.cli.api import Api, Json, connect, segment
 from orchestrator.cli.errors import CliError
-from orchestrator.cli.output import Format, one_line, say, say_json, table
+from orchestrator.cli.output import Format, one_line, say, say_json, tell
 from orchestrator.cli.runs import finish
 from orchestrator.cli.watching import Watch
 
@@ -32,8 +32,7 @@ def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.
         say_json(answer)
         return
     rows = [_row(app, place) for app in answer.get("items", []) for place in app.get("environments", [])]
-    for line in table(_HEAD, rows, last=100):
-        say(line)
+    tell(_HEAD, rows, "No apps are configured.")
 
 
 def _row(app: Json, place: Json) -> tuple[object, ...]:

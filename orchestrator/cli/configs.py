@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.errors import Code
-from orchestrator.cli.output import Format, say, say_json, warn
+from orchestrator.cli.output import Format, count, say, say_json, warn
 from orchestrator.config import Checked, Problem, check, default_path
 
 app = typer.Typer(help="The configuration file.", no_args_is_help=True)
@@ -56,18 +56,14 @@ def _tell(path: Path, checked: Checked) -> None:
         say(problem.located(path))
     settings = checked.settings
     if settings is None:
-        warn(f"{len(checked.problems)} problem(s); nothing was started or changed.")
+        warn(f"{count(len(checked.problems), 'problem')}; nothing was started or changed.")
         return
     environments = sum(len(app.environments) for app in settings.apps)
     say(
-        f"{path}: OK, {_count(len(settings.apps), 'app')}, {_count(environments, 'environment')},"
-        f" {_count(len(settings.hooks), 'webhook')}, {_count(len(settings.channels), 'destination')},"
-        f" {_count(len(checked.warnings), 'warning')}"
+        f"{path}: OK, {count(len(settings.apps), 'app')}, {count(environments, 'environment')},"
+        f" {count(len(settings.hooks), 'webhook')}, {count(len(settings.channels), 'destination')},"
+        f" {count(len(checked.warnings), 'warning')}"
     )
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def _json(checked: Checked) -> dict[str, object]:

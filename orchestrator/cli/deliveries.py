@@ -7,7 +7,7 @@ import typer
 
 from orchestrator.cli import options as o
 from orchestrator.cli.api import Json, connect, segment
-from orchestrator.cli.output import Format, one_line, say, say_json, table, warn
+from orchestrator.cli.output import Format, one_line, say, say_json, tell, warn
 
 
 class Outcome(StrEnum):
@@ -54,8 +54,8 @@ def list_deliveries(
         )
         for item in answer.get("items", [])
     ]
-    for line in table(("ID", "RECEIVED", "HOOK", "EVENT", "OUTCOME", "WHAT"), rows):
-        say(line)
+    nothing = "No such deliveries." if hook or outcome or cursor else "No deliveries."
+    tell(("ID", "RECEIVED", "HOOK", "EVENT", "OUTCOME", "WHAT"), rows, nothing)
     if answer.get("next"):
         warn(f"More: --cursor {answer['next']}")
 

@@ -32,12 +32,15 @@ class Check:
     section: str = ""
 
 
-def examine(settings: Settings, say: Say) -> bool:
-    """Ask everything, print a line each, and tell whether all is well. Secrets never appear."""
+def examine(settings: Settings, say: Say, file: Path) -> bool:
+    """Ask everything, print a line each, and tell whether all is well. Secrets never appear.
+
+    :param file: the configuration, which warnings name with their line.
+    """
     mask = Mask(secrets_in(settings))
     well = True
     for warning in settings.warnings:
-        say(f"note  {mask(warning)}")
+        say(f"note  {mask(f'{file}:{warning}')}")
     for check in _checks(settings):
         try:
             say(f"ok    {check.name}: {mask(check.ask())}")

@@ -27,7 +27,7 @@ TokenFile = Annotated[
         "--token-file",
         envvar="PILOTAGE_TOKEN_FILE",
         metavar="FILE",
-        help="File with the API token, for its owner only. PILOTAGE_TOKEN goes first.",
+        help="File with the API token; one that others can read is refused. PILOTAGE_TOKEN goes first.",
     ),
 ]
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.", metavar="text|json")]

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import sys
 import unicodedata
 from collections.abc import Sequence
@@ -16,6 +17,8 @@ _ESCAPES = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]"
 )
 _WIDE = frozenset("WF")
+_LEAST = 20
+"""Columns of the last column on a terminal that has no room for it; it wraps there."""
 
 
 class Format(StrEnum):
@@ -72,15 +75,37 @@ def width(text: str) -> int:
     )
 
 
-def table(head: Sequence[str], rows: Sequence[Sequence[object]], last: int = 60) -> list[str]:
-    """Lay rows out under a head; the last column is cut at `last` columns and not padded."""
-    cells = [list(head)]
-    cells += [[*(one_line(cell) for cell in row[:-1]), one_line(row[-1], last)] for row in rows]
+def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
+    """Lay rows out under a head; on a terminal the last column is cut where the screen ends, and nowhere else."""
+    cells = [list(head), *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(width(row[number]) for row in cells) for number in range(len(head))]
+    room = _columns() - sum(widths[:-1]) - 2 * (len(head) - 1)
+    if _columns():
+        cells = [[*row[:-1], one_line(row[-1], max(room, _LEAST))] for row in cells]
+        widths[-1] = max(width(row[-1]) for row in cells)
     return [
         "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True)).rstrip()
         for row in cells
     ]
+
+
+def tell(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> None:
+    """Print a table; where it would have no row, say so on standard error instead of printing a bare head."""
+    if not rows:
+        warn(nothing)
+        return
+    for line in table(head, rows):
+        say(line)
+
+
+def count(number: int, what: str) -> str:
+    """Write a number of things: ``1 run``, ``2 runs``."""
+    return f"{number} {what}" + ("" if number == 1 else "s")
+
+
+def _columns() -> int:
+    """Return the width of the terminal that standard output is; 0 when it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0
 
 
 def instant(text: object) -> datetime | None:

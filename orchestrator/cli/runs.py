@@ -11,7 +11,7 @@ from orchestrator.cli import summary
 from orchestrator.cli.api import Api, Json, connect
 from orchestrator.cli.errors import CliError, Code
 from orchestrator.cli.logs import Reading, logs
-from orchestrator.cli.output import Format, instant, say, say_json, table, warn
+from orchestrator.cli.output import Format, instant, say, say_json, tell, warn
 from orchestrator.cli.watching import Watch, watch
 from orchestrator.domain.durations import words
 from orchestrator.domain.refs import is_sha
@@ -44,12 +44,16 @@ def list_runs(
       pilotage run list -o json | jq '.items[].id'
     """
     wanted = {"app": app_name, "environment": environment, "state": state, "limit": limit, "cursor": cursor}
-    answer = connect(url, token_file).get("/runs", wanted)
+    api = connect(url, token_file)
+    answer = api.get("/runs", wanted)
     if output is Format.JSON:
         say_json(answer)
         return
-    for line in table(("RUN", "STATE", "APP", "ENVIRONMENT", "COMMIT", "AGE", "TITLE"), _rows(answer)):
-        say(line)
+    rows = _rows(answer)
+    if not rows and app_name:
+        _environments(api, app_name)
+    nothing = "No such runs." if app_name or environment or state or cursor else "No runs."
+    tell(("RUN", "STATE", "APP", "ENVIRONMENT", "COMMIT", "AGE", "TITLE"), rows, nothing)
     if answer.get("next"):
         warn(f"More: --cursor {answer['next']}")
 
@@ -137,10 +141,7 @@ def start(
 
 def _defaults(api: Api, app_name: str, environment: str, ref: str, source: str) -> tuple[str, str]:
     """Fill in what the configuration of the app makes clear: its only environment, and that one's branch."""
-    apps = {str(found.get("name")): found for found in api.get("/apps").get("items", [])}
-    if app_name not in apps:
-        raise CliError(f"There is no app `{app_name}`; known are {', '.join(sorted(apps)) or 'none'}.", Code.USAGE)
-    known = {str(found.get("name")): found for found in apps[app_name].get("environments", [])}
+    known = _environments(api, app_name)
     chosen = environment or (next(iter(known)) if len(known) == 1 else "")
     if chosen not in known:
         raise CliError(f"Name an environment of `{app_name}`: {', '.join(known)}.", Code.USAGE)
@@ -148,6 +149,14 @@ def _defaults(api: Api, app_name: str, environment: str, ref: str, source: str) 
     if not ref and not source and (not branch or set(branch) & set("*?[")):
         raise CliError(f"`{chosen}` follows no single branch; give --ref, --commit or --image.", Code.USAGE)
     return chosen, ref if ref or source else branch
+
+
+def _environments(api: Api, app_name: str) -> dict[str, Json]:
+    """Return the environments of an app by their names. :raises CliError: there is no such app."""
+    apps = {str(found.get("name")): found for found in api.get("/apps").get("items", [])}
+    if app_name not in apps:
+        raise CliError(f"There is no app `{app_name}`; known are {', '.join(sorted(apps)) or 'none'}.", Code.USAGE)
+    return {str(found.get("name")): found for found in apps[app_name].get("environments", [])}
 
 
 @app.command()

@@ -1,6 +1,7 @@
 """The commands that serve: everything on one machine, or one process of it."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
@@ -142,9 +143,10 @@ def doctor(config: Config = None) -> None:
     """
     from orchestrator.cli import assembly
     from orchestrator.cli.doctor import examine
+    from orchestrator.config import default_path
 
     settings = assembly.read_settings(config)
-    if not examine(settings, typer.echo):
+    if not examine(settings, typer.echo, config or default_path(os.environ)):
         raise typer.Exit(Code.FAILED)
 
 

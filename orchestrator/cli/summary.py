@@ -54,7 +54,7 @@ def stages(run: Json) -> list[Json]:
 def stage_table(run: Json) -> list[str]:
     """Lay the stages out: name, state, time, reason."""
     rows = [(stage.get("name"), state_words(stage), took(stage), why(stage)) for stage in stages(run)]
-    return table(("STAGE", "STATE", "TIME", "WHY"), rows, last=100)
+    return table(("STAGE", "STATE", "TIME", "WHY"), rows)
 
 
 def ending(run: Json, url: str) -> list[str]:

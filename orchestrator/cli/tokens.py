@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.errors import CliError, Code
-from orchestrator.cli.output import Format, say, say_json, table
+from orchestrator.cli.output import Format, say, say_json, tell
 
 if TYPE_CHECKING:
     from orchestrator.store.database import Database
@@ -66,12 +66,9 @@ def list_tokens(config: Config = None, output: Output = Format.TEXT) -> None:
     if output is Format.JSON:
         say_json({"items": found})
         return
-    rows = [
-        (one["id"], one["name"], one["role"], _when(one.get("expires_at")), _when(one.get("revoked_at")))
-        for one in found
-    ]
-    for line in table(("ID", "NAME", "ROLE", "EXPIRES", "REVOKED"), rows):
-        say(line)
+    times = ("created_at", "expires_at", "revoked_at")
+    rows = [(one["id"], one["name"], one["role"], *(_when(one.get(time)) for time in times)) for one in found]
+    tell(("ID", "NAME", "ROLE", "CREATED", "EXPIRES", "REVOKED"), rows, "No tokens.")
 
 
 @app.command("revoke")

@@ -83,6 +83,14 @@ def test_doctor_names_such_a_folder_and_goes_on(tmp_path: Path) -> None:
     assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_doctor_names_the_file_of_a_doubt(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = pilotage(tmp_path, "doctor", PILOTAGE_STATE_DIR=str(tmp_path / "file" / "state"), GITHUB_SECRET="short")
+
+    assert f"note  {tmp_path}/pilotage.yaml:5: webhooks.github.secret: is short" in done.stdout
+
+
 @pytest.mark.parametrize("words", [("run", "list"), ("run", "list", "-o", "json")])
 def test_an_answer_that_cannot_be_written_is_one_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
     with fake_api() as api, open("/dev/full", "w") as full:

@@ -42,7 +42,7 @@ def _write(order: Order, tools: Tools, queue: Commits, batch: Batch) -> Result |
     settings = order.settings.gitops
     changes = not_pushed = batch.changes
     try:
-        tools.log(f"committing {len(changes)} change(s) to {settings.branch}")
+        tools.log(f"committing {len(changes)} change{'' if len(changes) == 1 else 's'} to {settings.branch}")
         with tracing.inner("gitops push", changes=len(changes)):
             results = land(
                 tools.clients.gitops,

@@ -94,6 +94,13 @@ def test_the_token_comes_from_the_environment_or_a_private_file(
     assert said.code == 3
     assert said.err == f"pilotage: Others can read the token file {tmp_path}/token; run `chmod 600` on it.\n"
 
+    (tmp_path / "token").chmod(0o440)  # as Kubernetes mounts a Secret for the group of a pod
+    said = pilotage(*show)
+    assert said.code == 0
+    assert said.err == (
+        f"The token file {tmp_path}/token is open to its group; run `chmod 600` on it unless that is meant.\n"
+    )
+
     monkeypatch.setenv("PILOTAGE_TOKEN", "pt_secret")
     assert pilotage(*show).code == 0
     assert pilotage(*show, "--token-file", "/no/such").code == 0

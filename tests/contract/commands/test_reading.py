@@ -177,3 +177,42 @@ def test_the_outcomes_of_deliveries_are_those_of_the_api(pilotage: Pilotage, api
     assert tuple(Outcome) == known
     assert said.code == 2
     assert all(outcome in said.err for outcome in known)
+
+
+def test_an_empty_list_says_so_and_prints_no_bare_head(pilotage: Pilotage, api: FakeApi) -> None:
+    api.answers["GET /runs"] = api.answers["GET /deliveries"] = Reply(body={"items": [], "next": None})
+    api.answers["GET /apps"] = Reply(body={"items": []})
+    where = ("--url", api.url)
+
+    for words, sentence in (
+        (("run", "list"), "No runs."),
+        (("run", "list", "--state", "failed"), "No such runs."),
+        (("delivery", "list"), "No deliveries."),
+        (("delivery", "list", "--hook", "x"), "No such deliveries."),
+        (("app", "list"), "No apps are configured."),
+    ):
+        said = pilotage(*words, *where)
+        assert (said.code, said.out, said.err) == (0, "", f"{sentence}\n")
+
+
+def test_an_unknown_app_is_not_an_empty_list(pilotage: Pilotage, api: FakeApi) -> None:
+    api.answers["GET /runs"] = Reply(body={"items": [], "next": None})
+    api.answers["GET /apps"] = Reply(body={"items": [{"name": "plate-web", "environments": [{"name": "stg"}]}]})
+
+    said = pilotage("run", "list", "--app", "plate-wbe", "--url", api.url)
+    assert (said.code, said.err) == (2, "pilotage: There is no app `plate-wbe`; known are plate-web.\n")
+    assert pilotage("run", "list", "--app", "plate-web", "--url", api.url).err == "No such runs.\n"
+
+
+def test_a_reason_is_cut_for_a_terminal_alone(
+    pilotage: Pilotage, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "It crashes. " + 20 * "CrashLoopBackOff "
+    api.runs[42] = run(stages=[stage("health", "failed", reason="degraded", sentence=sentence)])
+    show = ("run", "show", "42", "--url", api.url)
+
+    assert f"health  failed (degraded)        {sentence.strip()}" in pilotage(*show).lines
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    cut = next(line for line in pilotage(*show).lines if line.startswith("health"))
+    assert (len(cut), cut[-1]) == (80, "…")

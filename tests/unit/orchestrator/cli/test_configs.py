@@ -47,7 +47,7 @@ def test_problems_are_named_by_file_and_line(
             "mine.yaml:23: apps[0].environments[1].aproval: is not a key that is known here;"
             " did you mean `approval`?\n"
         ),
-        "2 problem(s); nothing was started or changed.\n",
+        "2 problems; nothing was started or changed.\n",
     )
 
 
