@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import options as o
-from orchestrator.cli.api import Json, connect, segment
+from orchestrator.cli.api import Json, connect
 from orchestrator.cli.output import Format, one_line, say, say_json, tell, warn
 
 
@@ -62,7 +62,7 @@ def list_deliveries(
 
 @app.command()
 def show(
-    delivery: Annotated[str, typer.Argument(metavar="DELIVERY", help="Number of the delivery.")],
+    delivery: Annotated[int, typer.Argument(metavar="DELIVERY", help="Number of the delivery.", min=1)],
     output: o.Output = Format.TEXT,
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
@@ -73,7 +73,7 @@ def show(
     Example:
       pilotage delivery show 7
     """
-    answer = connect(url, token_file).get(f"/deliveries/{segment(delivery)}")
+    answer = connect(url, token_file).get(f"/deliveries/{delivery}")
     if output is Format.JSON:
         say_json(answer)
         return

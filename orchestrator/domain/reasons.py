@@ -220,7 +220,9 @@ CATALOGUE: dict[Reason, Explanation] = {
         "The tag is immutable and holds another image.", "Push a new commit, or delete the tag in Harbor."
     ),
     R.IMAGE_MISSING: _operator(
-        "The image is not in the registry (any more).", "Re-run from `build`, and check retention rules."
+        "The image is not in the registry (any more).",
+        "Check the tag or digest against those in the registry. What Pilotage built itself, a re-run from `build`"
+        " makes again; look at the retention rules then.",
     ),
     R.IMAGE_BLOCKED: _operator(
         "The registry blocks pulls of this image by policy.", "Look at the project's vulnerability policy."
@@ -237,7 +239,8 @@ CATALOGUE: dict[Reason, Explanation] = {
         "The values file is not in the GitOps repo.", "Correct `values` or add the file."
     ),
     R.VALUES_KEY_REFUSED: _operator(
-        "The key in the values file cannot be edited safely.", "Correct `key` or the file at the line named."
+        "The key in the values file cannot be edited safely.",
+        "Correct `key` (`digest_key`, `repository_key`) where it names that key, or the file at the line named.",
     ),
     R.GITOPS_REFUSED: _operator(
         "The GitOps repository refused our access or our push.",

@@ -152,7 +152,9 @@ class Control:
         configured = self._settings.app(app)
         target = configured.environment(environment) if configured else None
         if configured is None or target is None or not target.promote_from:
-            raise NotPossible("invalid", f"{app}/{environment} has no promote_from in the configuration")
+            raise NotPossible(
+                "invalid", f"the environment {app}/{environment} has no promote_from in the configuration"
+            )
         with self._asked(once) as connection:
             proven = runs.page(connection, app=app, environment=target.promote_from, state="succeeded", limit=1)
             if not proven:

@@ -166,6 +166,12 @@ def test_what_is_proven_is_promoted(world: World) -> None:
     assert run["image"] == "harbor.example.com/plate/plate-web:sha-1"
 
 
+def test_a_sentence_does_not_change_the_name_of_an_app(world: World) -> None:
+    answer = world.client().post("/api/v1/apps/plate-web/environments/stg/promote")
+    problem(answer, 422, "invalid")
+    assert answer.json["detail"] == "The environment plate-web/stg has no promote_from in the configuration."
+
+
 @pytest.mark.parametrize("call", ["hold", "release", "promote", "rollback"])
 def test_an_unknown_environment_is_not_found(world: World, call: str) -> None:
     problem(world.client().post(f"/api/v1/apps/plate-web/environments/nosuch/{call}"), 404, "not-found")

@@ -24,15 +24,16 @@ def look_at_keys(raw: bytes | None, gitops: Gitops, environment: Environment) ->
     """
     if raw is None:
         raise Refused(Reason.VALUES_FILE_MISSING, f"{environment.values} in {gitops.branch}")
-    keys = (environment.key, environment.digest_key, environment.repository_key)
-    texts = [_text(raw, key, environment.values) for key in keys if key]
+    more = {"digest_key": environment.digest_key, "repository_key": environment.repository_key}
+    keys = {"key": environment.key, **{name: key for name, key in more.items() if key}}
+    texts = [_text(raw, name, key, environment.values) for name, key in keys.items()]
     warning = "" if environment.digest_key else overridden(raw, environment.key)
     return Keys(tag=texts[0], warning=warning)
 
 
-def _text(raw: bytes, key: str, file: str) -> str:
+def _text(raw: bytes, name: str, key: str, file: str) -> str:
     try:
         return inspect(raw, key).text
     except EditRefused as refusal:
         line = f":{refusal.line}" if refusal.line else ""
-        raise Refused(Reason.VALUES_KEY_REFUSED, f"{file}{line}: {refusal.detail}") from refusal
+        raise Refused(Reason.VALUES_KEY_REFUSED, f"{file}{line}: {refusal.detail} (`{name}`)") from refusal

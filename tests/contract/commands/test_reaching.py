@@ -10,7 +10,14 @@ from tests.support.loopback import Reply
 
 
 @pytest.mark.parametrize(
-    "arguments", [("run", "watch"), ("run", "watch", "0"), ("run", "wach", "42"), ("run", "list", "--state", "done")]
+    "arguments",
+    [
+        ("run", "watch"),
+        ("run", "watch", "0"),
+        ("run", "wach", "42"),
+        ("run", "list", "--state", "done"),
+        ("delivery", "show", "abc"),
+    ],
 )
 def test_wrong_use_exits_2(pilotage: Pilotage, arguments: tuple[str, ...]) -> None:
     assert pilotage(*arguments).code == 2

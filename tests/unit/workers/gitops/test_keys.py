@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.domain.apps import GitAccess, Gitops
 from orchestrator.domain.errors import Refused
-from orchestrator.domain.reasons import Reason
+from orchestrator.domain.reasons import Reason, explain
 from tests.support.factories import make_environment
 from workers.gitops.keys import Keys, look_at_keys
 
@@ -18,8 +18,8 @@ RAW = b'image:\n  repository: x\n  tag: old\n  digest: ""\n'
         (None, {}, Reason.VALUES_FILE_MISSING, "web/values-stg.yaml in live"),
         (b"image: {}\n", {}, Reason.VALUES_KEY_REFUSED, "web/values-stg.yaml:1: "),
         (b"", {}, Reason.VALUES_KEY_REFUSED, "web/values-stg.yaml"),
-        (RAW, {"digest_key": "image.sum"}, Reason.VALUES_KEY_REFUSED, "image.sum"),
-        (RAW, {"repository_key": "image.name"}, Reason.VALUES_KEY_REFUSED, "image.name"),
+        (RAW, {"digest_key": "image.sum"}, Reason.VALUES_KEY_REFUSED, "(`digest_key`)"),
+        (RAW, {"repository_key": "image.name"}, Reason.VALUES_KEY_REFUSED, "(`repository_key`)"),
     ],
 )
 def test_what_could_not_be_changed_later_is_refused_now(
@@ -28,6 +28,7 @@ def test_what_could_not_be_changed_later_is_refused_now(
     with pytest.raises(Refused) as refusal:
         look_at_keys(raw, GITOPS, make_environment(**named))
     assert refusal.value.reason is reason
+    assert not named or next(iter(named)) in explain(reason).next_step
     assert evidence in refusal.value.evidence
 
 
