@@ -6,7 +6,7 @@ whether it holds one delivery or fifty.
 
 import hashlib
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -38,6 +38,7 @@ class _Item:
     parsed: Parsed | None
     matched: Matched | None
     row: dict[str, Any]
+    ignored_before: bool = False
     made: list[tuple[int, runs.NewRun, float]] = field(default_factory=list)
     answer: Answer | None = None
     turn: threading.Event = field(default_factory=threading.Event)
@@ -143,7 +144,10 @@ class Ingest:
 
 
 def _write_batch(connection: Connection, batch: Sequence[_Item]) -> None:
-    """Write a batch: known deliveries are answered from what they led to, new ones are recorded and queued."""
+    """Write a batch: known deliveries are answered from what they led to, new ones are recorded and queued.
+
+    One that was ignored is judged anew and takes the place of the earlier one: somebody may have added the app since.
+    """
     alone(connection, LOCK)
     known = _answer_known(connection, [item for item in batch if item.parsed is not None])
     fresh: dict[tuple[str, str], _Item] = {}
@@ -172,7 +176,9 @@ def _count(connection: Connection, batch: Sequence[_Item]) -> None:
 
 
 def _answer_known(connection: Connection, items: Sequence[_Item]) -> dict[tuple[str, str], dict[str, Any]]:
-    known = deliveries.seen(connection, [_key(item) for item in items])
+    seen = deliveries.seen(connection, [_key(item) for item in items])
+    _forget_ignored(connection, items, {key: row for key, row in seen.items() if row["outcome"] == "ignored"})
+    known = {key: row for key, row in seen.items() if row["outcome"] != "ignored"}
     led_to = runs.of_deliveries(connection, [row["id"] for row in known.values()])
     for item in items:
         row = known.get(_key(item))
@@ -180,6 +186,19 @@ def _answer_known(connection: Connection, items: Sequence[_Item]) -> dict[tuple[
             body = {"delivery": row["id"], "duplicate": True, "runs": [*row["runs"], *led_to[row["id"]]]}
             item.answer = Answer(status=200, body=body)
     return known
+
+
+def _forget_ignored(
+    connection: Connection, items: Sequence[_Item], ignored: Mapping[tuple[str, str], dict[str, Any]]
+) -> None:
+    """Make room for deliveries that come again and led to nothing the first time; those that do now say so."""
+    deliveries.drop(connection, [row["id"] for row in ignored.values()])
+    for item in items:
+        row = ignored.get(_key(item))
+        if row is not None:
+            item.ignored_before = True
+            if item.row["outcome"] == "accepted":
+                item.row["detail"] = f"ignored at first ({row['reason']}): {row['detail']}"[:500]
 
 
 def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> None:
@@ -192,7 +211,7 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     for item, delivery in items:
         mine = zip(_wanted(item), news[delivery], strict=True)
         led_to[delivery] = [pushes.take(one.app, one.change, new, delivery) for one, new in mine]
-        pushes.seen(_told(item))
+        pushes.seen(_told(item), again=item.ignored_before)
     _insert(connection, pushes.fresh, at)
     pushes.remember(connection, at)
     told: dict[int, list[int]] = {}

@@ -63,9 +63,14 @@ class Pushes:
         self.fresh.append(made)
         return made
 
-    def seen(self, told: Iterable[tuple[App, RefChange]]) -> None:
-        """Note where branches are after one delivery; one that told of a known push again tells nothing new."""
+    def seen(self, told: Iterable[tuple[App, RefChange]], *, again: bool = False) -> None:
+        """Note where branches are after one delivery; one that told of a known push again tells nothing new.
+
+        :param again: it is old and sent once more, so it tells only where branches are that nobody knows of.
+        """
         moved = {place_of(app, change): change.commit for app, change in told if change.commit}
+        if again:
+            moved = {place: commit for place, commit in moved.items() if place not in self._heads}
         self._seen |= {place: commit for place, commit in moved.items() if place not in self._told_again}
         self._heads |= self._seen
         self._told_again.clear()

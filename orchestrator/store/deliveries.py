@@ -61,6 +61,12 @@ def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
     return list(connection.execute(_ADD, list(rows)).scalars()) if rows else []
 
 
+def drop(connection: Connection, delivery_ids: Sequence[int]) -> None:
+    """Remove deliveries that led to no run."""
+    if delivery_ids:
+        connection.execute(delete(deliveries).where(deliveries.c.id.in_(delivery_ids)))
+
+
 _SET_RUNS = update(deliveries).where(deliveries.c.id == bindparam("of_delivery")).values(runs=bindparam("runs"))
 
 

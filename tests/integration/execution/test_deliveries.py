@@ -4,10 +4,12 @@ import threading
 from dataclasses import replace
 from typing import Any
 
+from orchestrator.domain.apps import GitAccess, Settings
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, RunState, StageName
 from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Wish
+from orchestrator.services.queries import Queries
 from orchestrator.store.database import now as clock
 from tests.support.executing import World, two_places
 from tests.support.factories import make_app, make_environment
@@ -187,3 +189,51 @@ def test_a_push_that_asks_to_be_skipped_is_not_deployed_by_the_poll_either(world
     assert world.push(2, skip="[skip ci]")["ignored"] == "skip"
     assert world.reconcile.head_seen(app, "main", f"{2:040x}") == []
     assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [1]
+
+
+def without_the_app(world: World) -> Settings:
+    """Configure the world as it is before anybody has named the repository; return how it will be."""
+    wanted = world.settings
+    elsewhere = make_app(source=GitAccess(url="https://git.example.com/acme/other.git"))
+    world.use(replace(wanted, apps=(elsewhere,)))
+    return wanted
+
+
+def listed(world: World) -> list[tuple[str, str, str, list[int]]]:
+    items = Queries(world.database, world.settings).deliveries().items
+    return [(one["key"], one["outcome"], one["detail"], one["runs"]) for one in items]
+
+
+def test_a_delivery_that_was_ignored_is_judged_anew_when_it_comes_again(world: World) -> None:
+    wanted = without_the_app(world)
+    first = world.push(1)
+    assert first["ignored"] == "repo"
+    assert world.push(1)["ignored"] == "repo", "nothing has changed yet"
+    world.use(wanted)
+
+    again = world.push(1)
+
+    assert (again.get("duplicate"), again["runs"]) == (None, [1])
+    was = "ignored at first (repo): no app is built from acme/plate-web"
+    assert listed(world) == [("delivery-1", "accepted", was, [1])]
+    assert world.push(1) == {"delivery": again["delivery"], "duplicate": True, "runs": [1]}
+
+
+def test_two_hooks_whose_deliveries_were_ignored_make_one_run(world: World) -> None:
+    wanted = without_the_app(world)
+    for key in ("hook-1", "hook-2"):
+        assert world.push(1, key=key)["ignored"] == "repo"
+    world.use(wanted)
+
+    assert world.push(1, key="hook-1")["runs"] == [1]
+    other = world.push(1, key="hook-2")
+    assert (other["duplicate"], other["runs"]) == (True, [1])
+
+
+def test_an_ignored_push_that_is_sent_again_does_not_move_the_branch_back(world: World) -> None:
+    app = world.settings.apps[0]
+    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    for number in (2, 3):
+        assert world.push(number, skip="[skip ci]")["ignored"] == "skip"
+    assert world.push(2, skip="[skip ci]")["ignored"] == "skip"
+    assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [], "its push asked to be skipped"
