@@ -106,7 +106,13 @@ def start(
         str, typer.Option("--ref", help="Branch or tag to deploy. Default: the environment's branch.")
     ] = "",
     commit: Annotated[str, typer.Option("--commit", help="Commit to deploy: the full id.")] = "",
-    image: Annotated[str, typer.Option("--image", help="Tag or digest of an image that is there already.")] = "",
+    image: Annotated[
+        str,
+        typer.Option(
+            "--image",
+            help="Tag of an image that is there already; a digest will do where `value` is `digest` or `image`.",
+        ),
+    ] = "",
     key: Annotated[
         str, typer.Option("--idempotency-key", help="Starting again with the same key gives the same run.")
     ] = "",

@@ -71,7 +71,9 @@ class Environment(Model):
         "Path of the value that names the image's tag.", default="image.tag", example="web.image.tag"
     )
     value: Literal["tag", "image", "digest"] = described(
-        "What is written there: the tag, the whole image (`host/path:tag`) or the digest.", default="tag"
+        "What is written there: the tag, the whole image (`host/path:tag`) or the digest. With `tag`, an image that"
+        " is named by its digest cannot be deployed.",
+        default="tag",
     )
     digest_key: t.KeyPath | None = described(
         "Path of a value that is set to the digest as well.", default=None, example="image.digest"

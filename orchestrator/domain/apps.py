@@ -220,6 +220,18 @@ class Environment:
     health_timeout: float = 900.0
     degraded_grace: float = 60.0
 
+    def fault_of(self, image: str) -> str:
+        """Say why an image cannot be written where `key` leads; "" if it can.
+
+        :param image: a tag, a digest, or a whole name with one of them.
+        """
+        if self.value != "tag" or not (image.startswith("sha256:") or "@" in image):
+            return ""
+        return (
+            f"`{self.key}` of {self.name} gets a tag, and the image is named by its digest: name a tag of it, or set"
+            " `value` of the environment to `digest` or `image`"
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from orchestrator.domain.apps import Settings
+from orchestrator.domain.apps import Environment, Settings
 from orchestrator.domain.refs import is_safe_ref_name, is_sha
 from orchestrator.domain.runs import Run, StageName, Trigger
 from orchestrator.engine.facts import Approved, CancelRequested
@@ -55,7 +55,10 @@ class Control:
         self._bell = bell
 
     def start(self, wish: Wish, *, once: Once | None = None) -> int:
-        """Start a manual run; return its id. :raises NotPossible: unknown app, or not exactly one source."""
+        """Start a manual run; return its id.
+
+        :raises NotPossible: unknown app, not exactly one source, or an image that the environment has no place for.
+        """
         self._check(wish)
         new = runs.NewRun(
             app=wish.app,
@@ -208,11 +211,18 @@ class Control:
             raise NotPossible("invalid", "commit must be a full object id of 40 or 64 hex digits")
         if wish.ref and not is_safe_ref_name(wish.ref):
             raise NotPossible("invalid", "ref is not a name that Git would create")
+        place = self._place(wish.app, wish.environment)
+        fault = place.fault_of(wish.image) if place else ""
+        if fault:
+            raise NotPossible("invalid", fault)
 
     def _needs_approval(self, app: str, environment: str) -> bool:
-        configured = self._settings.app(app)
-        place = configured.environment(environment) if configured else None
+        place = self._place(app, environment)
         return place is not None and place.approval
+
+    def _place(self, app: str, environment: str) -> Environment | None:
+        configured = self._settings.app(app)
+        return configured.environment(environment) if configured else None
 
     def _require(self, app: str, environment: str) -> None:
         found = self._settings.app(app)

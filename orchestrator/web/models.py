@@ -69,7 +69,9 @@ class StartRun(Model):
         default=None, description="Full object id."
     )
     image: Image | None = Field(
-        default=None, description="Tag or digest of an image of the app that is in the registry; nothing is built."
+        default=None,
+        description="Tag of an image of the app that is in the registry; nothing is built. A digest will do where"
+        " `value` of the environment is `digest` or `image`.",
     )
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from orchestrator.domain.runs import RunState
 from orchestrator.store import deliveries, notifications
 from orchestrator.web.models import AppList, DeliveryPage, HoldState, RunDetail, RunPage
 from tests.support.databases import sqlite_database
+from tests.support.factories import make_app, make_environment
 from tests.support.web import AT, World, make_world, problem
 
 START = {"app": "plate-web", "environment": "stg", "ref": "main"}
@@ -26,7 +27,7 @@ def world(tmp_path: Path) -> World:
 
 @pytest.mark.parametrize(
     "source",
-    [{"ref": "main"}, {"commit": "b" * 40}, {"image": "v1.2.3"}, {"image": "sha256:" + "c" * 64}],
+    [{"ref": "main"}, {"commit": "b" * 40}, {"image": "v1.2.3"}],
 )
 def test_a_run_is_started_and_can_be_looked_up_at_once(world: World, source: dict[str, str]) -> None:
     client = world.client()
@@ -45,6 +46,23 @@ def test_a_run_is_started_and_can_be_looked_up_at_once(world: World, source: dic
     RunDetail.model_validate(run)
     assert (run["trigger"], run["actor"]) == ("manual", "deployer-token")
     assert {name: run[name] for name in source} == source
+
+
+def test_an_image_is_named_by_its_digest_only_where_that_can_be_written(tmp_path: Path) -> None:
+    places = [make_environment(value, value=value) for value in ("tag", "digest", "image")]
+    client = make_world(sqlite_database(tmp_path), tmp_path, apps=(make_app(environments=tuple(places)),)).client()
+    answers = {
+        place.name: client.post(
+            "/api/v1/runs", json={"app": "plate-web", "environment": place.name, "image": "sha256:" + "c" * 64}
+        )
+        for place in places
+    }
+    assert problem(answers["tag"], 422, "invalid")["detail"] == (
+        "`image.tag` of tag gets a tag, and the image is named by its digest: name a tag of it, or set `value` of the"
+        " environment to `digest` or `image`."
+    )
+    assert (answers["digest"].status_code, answers["image"].status_code) == (202, 202)
+    assert len(client.get("/api/v1/runs").json["items"]) == 2
 
 
 def test_links_begin_with_the_configured_address(tmp_path: Path) -> None:

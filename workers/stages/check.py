@@ -109,8 +109,11 @@ def _may_be_overtaken(order: Order, rival: Rival) -> bool:
 
 
 def _values(order: Order, tools: Tools) -> dict[str, Any]:
-    """See that every scalar that we shall change is there and can be changed."""
+    """See that every scalar that we shall change is there, can be changed, and has a place for the image's name."""
     environment = order.environment
+    fault = environment.fault_of(order.run.image)
+    if fault:
+        raise Refused(Reason.VALUES_KEY_REFUSED, fault)
     mirror = tools.clients.gitops
     head = mirror.fetch_branch(order.settings.gitops.branch, checkpoint=tools.checkpoint)
     keys = look_at_keys(mirror.read(head, environment.values), order.settings.gitops, environment)

@@ -21,6 +21,14 @@ def test_an_empty_secret_is_never_one_to_try() -> None:
     assert Hook(forge="github", secret=Secret("new"), previous=Secret("old")).secrets == ("new", "old")
 
 
+@pytest.mark.parametrize(("value", "has_place"), [("tag", False), ("digest", True), ("image", True)])
+@pytest.mark.parametrize("image", ["sha256:" + "0" * 64, "h/p@sha256:" + "0" * 64, "h/p:v1@sha256:" + "0" * 64])
+def test_where_a_tag_is_written_a_digest_has_no_place(value: str, has_place: bool, image: str) -> None:
+    place = make_environment(value=value, digest_key="image.digest")
+    assert place.fault_of("v1") == place.fault_of("h:5000/p:v1") == place.fault_of("") == ""
+    assert (place.fault_of(image) == "") is has_place
+
+
 @pytest.mark.parametrize(
     ("url", "host"),
     [("https://harbor.example.com/", "harbor.example.com"), ("http://127.0.0.1:5000", "127.0.0.1:5000")],

@@ -52,8 +52,19 @@ def test_a_manual_run_of_a_branch_finds_its_commit() -> None:
 )
 def test_a_manual_run_of_an_image_needs_no_source(given: str, image: str) -> None:
     source = FakeMirror(error=Unavailable(Reason.SOURCE_UNAVAILABLE, "down"))
-    outcome = check.run(order(CHECK, commit="", image=given, trigger=Trigger.MANUAL), tools(source=source))
-    assert done(outcome).outputs == {"image": image}
+    manual = order(CHECK, commit="", image=given, trigger=Trigger.MANUAL, place_value="image")
+    assert done(check.run(manual, tools(source=source))).outputs == {"image": image}
+
+
+@pytest.mark.parametrize("trigger", [Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK, Trigger.RERUN])
+def test_a_digest_is_never_written_where_a_tag_belongs(trigger: Trigger) -> None:
+    digest = "sha256:" + "0" * 64
+    given = order(
+        CHECK, trigger=trigger, commit="", image=f"harbor.example.com/plate/plate-web@{digest}", digest=digest
+    )
+    with pytest.raises(Refused, match=r"`image\.tag` of stg gets a tag") as refusal:
+        check.run(given, tools())
+    assert refusal.value.reason is Reason.VALUES_KEY_REFUSED
 
 
 @pytest.mark.parametrize(
