@@ -26,6 +26,10 @@ _TIDY_AFTER = 86400.0
 _LOOSE_SAMPLE = 12
 """Loose objects in one of the 256 folders (so about 3,000 in all) from which packing pays."""
 _MANY_PACKS = 40
+_UNFINISHED = ("tmp_", ".tmp-")
+"""How Git begins the names of files in ``objects`` that it has not finished."""
+_SURELY_OVER = 3600.0
+"""Seconds without a byte after which nobody writes to such a file: no command may take as long."""
 _T = TypeVar("_T")
 
 
@@ -138,6 +142,20 @@ class KeptCopy(Repository):
             for name in names:
                 if name.endswith(".lock") or name.startswith("fast_import_crash_"):
                     (place / name).unlink(missing_ok=True)
+        self._sweep_objects()
+
+    def _sweep_objects(self) -> None:
+        """Remove the half of a pack or object that a killed command left; Git itself keeps it for two weeks.
+
+        Our lock keeps all other writers out but landings, each of which has a lock of its own: where there may be
+        one, only what is too old to be still at work goes.
+        """
+        landings = f"{self.folder.name}.*.land"
+        least = _SURELY_OVER if any(self.folder.parent.glob(landings)) else 0.0
+        for place, _, names in os.walk(self.folder / "objects"):
+            for name in names:
+                if name.startswith(_UNFINISHED) and _age(Path(place, name)) >= least:
+                    Path(place, name).unlink(missing_ok=True)
 
     def _refs(self) -> Iterator[tuple[str, list[str], list[str]]]:
         """Walk the refs; folders that vanish meanwhile are passed over, which ``rglob`` does not do."""

@@ -1,5 +1,6 @@
 """One mirror for many workers, after crashes, and after damage."""
 
+import os
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,8 +11,11 @@ from orchestrator.domain.errors import Cancelled, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.git_processes import NOBODY, cancel
 from tests.support.githttp import Forge, git
+from tests.support.waiting import until
 from workers.clients.git import Draft, Mirror
+from workers.clients.git_access import local_env
 from workers.clients.git_lock import exclusive
+from workers.clients.git_process import start, unchecked
 
 
 def test_several_workers_make_and_use_one_mirror_at_once(server: Forge, tmp_path: Path) -> None:
@@ -49,6 +53,57 @@ def test_locks_that_killed_processes_left_do_not_stop_the_next_fetch(server: For
     assert mirror.fetch_branch("main") == newer
     assert list(mirror.folder.rglob("*.lock")) + list(mirror.folder.glob("fast_import*")) == []
     assert sorted(path.suffix for path in mirror.folder.parent.iterdir()) == [".git", ".lock"]
+
+
+def test_what_killed_commands_left_of_packs_and_objects_is_removed(server: Forge, mirror: Mirror) -> None:
+    mirror.fetch_branch("main")
+    left = _unfinished(mirror.folder)
+    kept = set(mirror.folder.glob("objects/*/*")) - set(left)
+    newer = server.commit({"README.md": "newer\n"})
+    assert mirror.fetch_branch("main") == newer
+    assert [path for path in left if path.exists()] == []
+    assert all(path.exists() for path in kept)
+
+
+def test_a_landing_may_be_writing_what_looks_unfinished(server: Forge, mirror: Mirror) -> None:
+    mirror.fetch_branch("main")
+    young = _unfinished(mirror.folder)
+    with mirror.landing("main", 1.0):
+        server.commit({"README.md": "newer\n"})
+        mirror.fetch_branch("main")
+        assert all(path.exists() for path in young)
+        for path in young:
+            os.utime(path, (0, 0))
+        mirror.fetch_branch("main")
+        assert not any(path.exists() for path in young), "no command takes that long"
+
+
+def test_fetches_that_are_killed_one_after_another_do_not_fill_the_disk(mirror: Mirror) -> None:
+    mirror.fetch_branch("main")
+    for _ in range(3):
+        mirror._alone(lambda: _kill_in_the_middle(mirror), 5.0, unchecked)
+        assert len(list(mirror.folder.rglob("tmp_*"))) == 1
+
+
+def _kill_in_the_middle(mirror: Mirror) -> None:
+    """Be a fetch that is killed when it has begun to write a pack."""
+    before = set(mirror.folder.rglob("tmp_*"))
+    with start(mirror.folder, ["index-pack", "--stdin"], env=local_env()) as process:
+        assert process.stdin is not None
+        process.stdin.write(b"PACK\0\0\0\2\0\0\0\1")
+        process.stdin.flush()
+        until(lambda: set(mirror.folder.rglob("tmp_pack_*")) - before, "a pack that is being written")
+
+
+def _unfinished(folder: Path) -> list[Path]:
+    """Leave files as Git names them while it writes."""
+    loose = folder / "objects" / "17"
+    loose.mkdir(exist_ok=True)
+    names = ("tmp_pack_a", "tmp_idx_a", "tmp_rev_a", ".tmp-7-pack-a.pack")
+    packs = [folder / "objects" / "pack" / name for name in names]
+    for path in (*packs, loose / "tmp_obj_a"):
+        path.touch()
+    return [*packs, loose / "tmp_obj_a"]
 
 
 def _cut_head(folder: Path) -> None:
