@@ -61,16 +61,19 @@ class ArgoWatch:
         runs look in turn, as many as if lists had come at their usual pace, and their own requests may well work.
         """
         self._listed_at = time.monotonic()
-        changed: set[str] = set()
+        prints: dict[str, str] = {}
         in_turn = IN_TURN
         try:
-            changed = {name for name, print_ in self._prints().items() if self._note(name, print_)}
+            prints = self._prints()
         except PilotageError as error:
             log.warning("applications not listed", reason=error.reason.value, detail=error.evidence)
             in_turn = IN_TURN * max(1, round((time.monotonic() - self._listed_at) / POLL))
+        changed = [name for name, print_ in prints.items() if self._seen.get(name, print_) != print_]
         woken = {run_id for name in changed for run_id in waiting.get(name, [])} | new
-        self._known |= {run_id for runs in waiting.values() for run_id in runs}
         self._waits.wake(woken | self._in_turn(waiting, in_turn))
+        # Only now: what is noted without its wake-up having been written would never be told.
+        self._seen |= prints
+        self._known |= {run_id for runs in waiting.values() for run_id in runs}
 
     def _in_turn(self, waiting: Mapping[str, list[int]], most: int) -> set[int]:
         """Choose the next few runs, round and round."""
@@ -82,11 +85,6 @@ class ArgoWatch:
 
     def _prints(self) -> dict[str, str]:
         return {_name(one): fingerprint(one) for one in self._client.applications(LIST_FIELDS)}
-
-    def _note(self, name: str, print_: str) -> bool:
-        before = self._seen.get(name)
-        self._seen[name] = print_
-        return before is not None and before != print_
 
     def _on_event(self, _type: str, application: Mapping[str, Any]) -> None:
         self._waits.wake_application(_name(application))

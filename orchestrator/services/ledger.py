@@ -62,9 +62,9 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
         runs.save(connection, before, run)
         accounting.count(connection, before, run)
     if run.state.final:
-        wakes.drop(connection, run.id)
         if not before.state.final:
-            changes.withdraw(connection, run.id)
+            changes.withdraw(connection, run.id)  # before the wake-up, as the writer of the branch does it
+        wakes.drop(connection, run.id)
     elif decision.wake_at is not None:
         wakes.set_due(connection, run.id, decision.wake_at.timestamp(), queue_of(run))
     waiting = images.waiting_for(connection, run) if before.is_making and not run.is_making else []
@@ -120,10 +120,14 @@ def promotion_of(proven: Run, environment: str, *, approved: bool, actor: str = 
 
 
 def _promote(connection: Connection, settings: Settings, proven: Run, now: float) -> None:
-    """Queue what is proven for the environments that are promoted from this one."""
+    """Queue what is proven for the environments that are promoted from this one.
+
+    Environments are locked in the order of promotion: this one is already, and nobody goes the other way.
+    """
     app = settings.app(proven.app)
     for environment in app.environments if app else ():
         if environment.promote_from == proven.environment:
+            environments.lock(connection, proven.app, environment.name)
             new = promotion_of(proven, environment.name, approved=not environment.approval)
             run_id = runs.add(connection, [(new, None)], now)[0]
             wakes.add(connection, [run_id], now, "deploy")
@@ -153,7 +157,10 @@ def _wake(connection: Connection, run_ids: Iterable[int], now: float) -> None:
 
 
 def supersede(connection: Connection, settings: Settings, run_id: int, by: int, now: float) -> bool:
-    """End a run in favour of another; one that a worker is at stops at its next checkpoint. False: it was over."""
+    """End a run in favour of another; one that a worker is at stops at its next checkpoint. False: it was over.
+
+    The caller has locked its environment.
+    """
     run = runs.load(connection, run_id, lock=True)
     if run is None or run.state.final:
         return False

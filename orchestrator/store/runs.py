@@ -25,7 +25,8 @@ LATE = 20
 # Statements of the hot path are built once: building and hashing them costs more than running them.
 _ADD = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
 _LOAD_RUN = select(runs).where(runs.c.id == bindparam("of_run"))
-_LOCK_RUN = _LOAD_RUN.with_for_update()
+# Not its key: else whoever inserts a row that refers to the run, a wake-up say, would wait for us, and we for them.
+_LOCK_RUN = _LOAD_RUN.with_for_update(key_share=True)
 _LOCK_CLAIMED = _LOCK_RUN.where(runs.c.fence == bindparam("with_fence"), runs.c.lease_until.is_not(None))
 _LOAD_STAGES = select(stages).where(stages.c.run_id == bindparam("of_run"))
 _WHERE_IS = select(runs.c.app, runs.c.environment).where(runs.c.id == bindparam("of_run"))

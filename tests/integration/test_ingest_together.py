@@ -1,12 +1,11 @@
 """Several processes that hear of the same push: each waits for the other, and one run comes of it (PostgreSQL)."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, text
 
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
 from orchestrator.domain.refs import repo_key
@@ -17,13 +16,12 @@ from orchestrator.store import runs, tokens
 from orchestrator.store.database import Database
 from tests.support.databases import postgres_database, postgres_url
 from tests.support.factories import make_settings
-from tests.support.waiting import until
+from tests.support.meanwhile import meanwhile
 
 __all__ = ["postgres_url"]
 
 URL = "https://git.example.com/acme/plate-web.git"
 COMMIT = "b" * 40
-_WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 
 
 class World:
@@ -48,25 +46,8 @@ class World:
             one.engine.dispose()
 
     def meanwhile(self, database: Database, before: str, do: Callable[[], Any]) -> Callable[[], Any]:
-        """Have something done in another thread right before the first statement that begins with `before`.
-
-        The statement goes on when the other one is done, or waits for our locks.
-
-        :return: gives what came of it.
-        """
-        other, came = self.connect(), list[Future[Any]]()
-
-        def waits() -> bool:
-            with other.read() as connection:
-                return bool(connection.execute(_WAITS).scalar_one())
-
-        def stop(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            if statement.startswith(before) and not came:
-                came.append(self._pool.submit(do))
-                until(lambda: came[0].done() or waits(), "the other one")
-
-        event.listen(database.engine, "before_cursor_execute", stop)
-        return lambda: came[0].result(10)
+        """Have something done in another thread right before the first statement that begins with `before`."""
+        return meanwhile(database, self.connect(), self._pool, lambda one, _: one.startswith(before), do)
 
 
 @pytest.fixture

@@ -50,11 +50,14 @@ class FakeWaits:
     def __init__(self, waiting: dict[str, list[int]]) -> None:
         self.now = waiting
         self.woken: list[set[int]] = []
+        self.trouble: Exception | None = None
 
     def waiting(self) -> dict[str, list[int]]:
         return self.now
 
     def wake(self, run_ids: Iterable[int]) -> None:
+        if self.trouble is not None:
+            raise self.trouble
         self.woken.append(set(run_ids))
 
     def wake_application(self, name: str) -> None:
@@ -119,6 +122,26 @@ def test_lists_keep_their_distance(argo: FakeArgo, monkeypatch: pytest.MonkeyPat
     for _ in range(10):
         watch.once(STOP)
     assert argo.lists == 1
+
+
+def test_a_change_whose_wake_up_could_not_be_written_is_told_again(
+    argo: FakeArgo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    argo.health = {"web": "Progressing"}
+    waits = FakeWaits({"web": [1]})
+    watch = make(argo, waits, monkeypatch)
+    waits.trouble = Unavailable(Reason.DATABASE_UNAVAILABLE, "deadlock detected")
+    with pytest.raises(Unavailable):
+        tick(watch)
+    waits.trouble = None
+    tick(watch)
+    argo.health["web"] = "Healthy"
+    waits.trouble = Unavailable(Reason.DATABASE_UNAVAILABLE, "deadlock detected")
+    with pytest.raises(Unavailable):
+        tick(watch)
+    waits.trouble = None
+    tick(watch)
+    assert waits.woken == [{1}, {1}]
 
 
 def test_a_list_that_fails_wakes_the_new_runs_and_a_few_in_turn_all_the_same(argo: FakeArgo, logged: Logged) -> None:

@@ -1,0 +1,84 @@
+"""Two transactions that meet at the same runs never wait for each other (PostgreSQL; on SQLite only one writes)."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import RunState, StageName, Wait
+from orchestrator.engine.facts import Reported
+from orchestrator.services.bell import Bell
+from orchestrator.services.control import Control, NotPossible
+from orchestrator.services.waits import Waits
+from orchestrator.store.database import Database
+from tests.support.databases import postgres_database
+from tests.support.executing import World, two_places
+from tests.support.meanwhile import meanwhile
+
+Meanwhile = Callable[[Callable[[str, Any], bool], Callable[[], Any]], Callable[[], Any]]
+
+
+@pytest.fixture
+def world(postgres_url: str, tmp_path: Path) -> Iterator[World]:
+    with postgres_database(postgres_url) as database:
+        yield World(database, tmp_path)
+
+
+@pytest.fixture
+def elsewhere(world: World) -> Iterator[Database]:
+    """The connection of another process."""
+    database = Database(world.database.url)
+    yield database
+    database.engine.dispose()
+
+
+@pytest.fixture
+def between(world: World) -> Iterator[Meanwhile]:
+    """Have something done right before a statement of the world's transactions."""
+    looker = Database(world.database.url)
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda before, do: meanwhile(world.database, looker, pool, before, do)
+    looker.engine.dispose()
+
+
+def test_the_watch_wakes_a_run_whose_worker_is_writing_down_that_it_waits(
+    world: World, elsewhere: Database, between: Meanwhile
+) -> None:
+    world.push(1)
+    assignment = world.until(1, StageName.HEALTH)
+    watch = Waits(elsewhere, world.settings, Bell(""))
+    woken = between(lambda statement, _: statement.startswith("INSERT INTO wakes"), lambda: watch.wake([1]))
+
+    waits = Reported(stage=StageName.HEALTH, outcome=Wait(reason=Reason.PROGRESSING, after=500))
+    assert world.one.report(assignment, waits, "build") is None
+
+    woken()
+    assert world.run(1).state is RunState.WAITING
+    assert world.due() == {1}, "the change was seen while its worker had looked already"
+
+
+def test_a_promotion_that_is_cancelled_while_a_newer_one_takes_its_place(
+    world: World, elsewhere: Database, between: Meanwhile
+) -> None:
+    two_places(world, approval=True)
+    world.push(1)
+    world.finish(world.begin(1))
+    assert world.done(world.begin(2)) is None
+    assert (world.run(2).environment, world.run(2).reason) == ("prod", Reason.AWAITING_APPROVAL)
+    world.push(2)
+    last = world.until(3, StageName.HEALTH)
+    control = Control(elsewhere, world.settings, Bell(""))
+
+    def leaves_prod(statement: str, values: Any) -> bool:
+        return statement.startswith("UPDATE environments") and "prod" in values.values()
+
+    cancelled = between(leaves_prod, lambda: control.cancel(2, "mina"))
+    world.finish(last)
+
+    with pytest.raises(NotPossible, match="over"):
+        cancelled()
+    assert [world.run(run_id).state for run_id in (2, 3)] == [RunState.CANCELLED, RunState.SUCCEEDED]
+    assert world.run(2).superseded_by == 4
