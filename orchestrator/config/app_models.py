@@ -30,9 +30,11 @@ class Build(Model):
     network: t.Maybe = described("Network mode of the RUN steps.", default="", example="none")
     builder: Literal["buildkit", "classic"] = described("Which of the engine's builders is used.", default="buildkit")
     paths: list[t.Text] = described(
-        "Shell patterns of changed files that matter; a push that changes none of them starts no run. Default: all.",
+        "Shell patterns of changed files that matter, from the root of the repository; a push that changes none of"
+        " them starts no run. `*` and `?` match slashes, too; `**/` stands for any number of folders or none, a `/`"
+        " at the end for all that is in the folder. Default: all.",
         default=[],
-        example=["web/**"],
+        example=["web/**", "**/*.go"],
     )
     timeout: Seconds = described("Time for the whole build.", default=1800.0, example="45m")
     pull: bool = described("Look for newer base images at every build.", default=False)

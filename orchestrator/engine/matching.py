@@ -2,11 +2,11 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 from orchestrator.domain.apps import App, Environment
 from orchestrator.domain.events import Push, RefChange, RefKind
 from orchestrator.domain.refs import is_safe_ref_name, is_sha, ref_matches, repo_key
+from orchestrator.engine.filters import path_filter
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,11 +109,8 @@ def _paths_match(app: App, change: RefChange) -> bool:
     """Tell whether a changed file is one that matters; build when the payload cannot know (it may be incomplete)."""
     if not app.build.paths or change.paths is None:
         return True
-    return any(_glob(path, rule) for path in change.paths for rule in app.build.paths)
-
-
-def _glob(path: str, rule: str) -> bool:
-    return fnmatchcase(path, rule) or (rule.endswith("/**") and path.startswith(rule[:-2]))
+    rules = path_filter(app.build.paths)
+    return any(rules.last(path) is not None for path in change.paths)
 
 
 def _unmatched(change: RefChange, apps: list[App]) -> tuple[str, str]:
