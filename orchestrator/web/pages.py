@@ -183,7 +183,8 @@ def _actions(view: dict[str, Any], who: Principal) -> dict[str, str]:
         return {}
     if view["finished_at"] is not None:
         return {"rerun": ACTIONS["rerun"]}
-    names = ("approve", "cancel") if view["reason"] == "awaiting_approval" else ("cancel",)
+    asks = view["reason"] == "awaiting_approval" and not view["approved_by"]
+    names = ("approve", "cancel") if asks else ("cancel",)
     return {name: ACTIONS[name] for name in names}
 
 

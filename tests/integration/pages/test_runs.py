@@ -103,6 +103,8 @@ def test_people_act_from_the_page(world: World) -> None:
     run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
     client = world.browser()
     assert client.post(f"/runs/{run}/approve", headers=OURS).headers["Location"] == f"/runs/{run}"
+    left = [one["action"] for one in page(world, f"/runs/{run}").all("form")]
+    assert left == ["/logout", f"/runs/{run}/cancel"], "who has approved is not asked again"
     assert client.post(f"/runs/{run}/cancel", headers=OURS).status_code == 303
     assert "Approvedby deployer-token, " in page(world, f"/runs/{run}").text
     assert client.post(f"/runs/{run}/rerun", headers=OURS).headers["Location"] == f"/runs/{run + 1}"
