@@ -39,15 +39,23 @@ def ignore_files(dockerfile: str, builder: str) -> tuple[str, ...]:
     return (".dockerignore",) if builder == "classic" else (f"{dockerfile}.dockerignore", ".dockerignore")
 
 
-def left_out(dockerignore: bytes | None, dockerfile: str) -> Callable[[str], bool]:
+def left_out(
+    dockerignore: bytes | None, dockerfile: str, checkpoint: Callable[[], None] = lambda: None
+) -> Callable[[str], bool]:
     """Return the function that tells for a path inside the context whether the engine must not get it.
 
     The Dockerfile is always sent: the rules may name it only to keep it out of the image.
 
     :param dockerignore: the rules; None: nothing is left out. :param dockerfile: from `dockerfile_path`.
+    :param checkpoint: called for each path; raises when the work is to stop.
     """
     ignore = Ignore(read_patterns(dockerignore or b""))
-    return lambda path: path != dockerfile and ignore.ignores(path)
+
+    def leave_out(path: str) -> bool:
+        checkpoint()
+        return path != dockerfile and ignore.ignores(path)
+
+    return leave_out
 
 
 def pieces(stream: IO[bytes]) -> Iterator[bytes]:

@@ -2,15 +2,20 @@
 
 The engine does not apply the file to a context that it is sent as a tar stream (the docker command does), so we must.
 The SDK's own matcher tests a file only against as many of its parent folders as the pattern has parts, so that
-``**/secrets`` lets ``a/b/secrets/key`` through; hence this one, which follows moby/patternmatcher.
+``**/secrets`` lets ``a/b/secrets/key`` through; hence this one, which follows moby/patternmatcher. Its way over
+regular expressions is not for us: those of Go take time that grows with the name, Python's may never end and let no
+other thread go on meanwhile.
 """
 
 import posixpath
 import re
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
+
+from orchestrator.domain.globs import Loop, Patterns, Token
 
 MAX_PATTERNS = 10_000
 """Lines of a ``.dockerignore`` that count."""
+_ONE = re.compile("[^/]")
 
 
 def read_patterns(text: bytes) -> tuple[str, ...]:
@@ -34,61 +39,47 @@ class Ignore:
     """The rules of one ``.dockerignore``; the last pattern that matches decides."""
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
-        self._rules = tuple((p.startswith("!"), _compile(p.removeprefix("!"))) for p in patterns)
-        self._inside = lru_cache(maxsize=4096)(self._matches)
+        self._excepts = tuple(pattern.startswith("!") for pattern in patterns)
+        self._patterns = Patterns([list(_tokens(pattern.removeprefix("!"))) for pattern in patterns])
 
     def ignores(self, path: str) -> bool:
-        """Tell whether the file or folder at `path` (relative, with slashes) is left out."""
-        ignored = False
-        for (negated, _), matched in zip(self._rules, self._matches(path), strict=True):
-            if matched:
-                ignored = not negated
-        return ignored
+        """Tell whether the file or folder at `path` (relative, with slashes) is left out.
 
-    def _matches(self, path: str) -> tuple[bool, ...]:
-        """Tell for each rule whether it matches the path or a folder above it: that holds for all inside."""
-        parent = posixpath.dirname(path)
-        above = self._inside(parent) if parent else (False,) * len(self._rules)
-        return tuple(
-            inherited or rule.match(path) is not None for inherited, (_, rule) in zip(above, self._rules, strict=True)
-        )
+        A pattern that matches a folder matches all that is inside.
+        """
+        last = self._patterns.last(path, above=True)
+        return last is not None and not self._excepts[last]
 
 
-def _compile(pattern: str) -> re.Pattern[str]:
-    out: list[str] = []
+def _tokens(pattern: str) -> Iterator[Token]:
     at = 0
     while at < len(pattern):
         char = pattern[at]
         at += 1
         if char == "*" and pattern[at : at + 1] == "*":
             at += 2 if pattern[at + 1 : at + 2] == "/" else 1
-            part = ".*" if at >= len(pattern) else "(?:.*/)?"
-            if out[-1:] != [part]:  # two in a row match no more than one and make the search slow
-                out.append(part)
+            yield Loop.ANY if at >= len(pattern) else Loop.FOLDERS
         elif char == "*":
-            out.append("[^/]*")
+            yield Loop.SEGMENT
         elif char == "?":
-            out.append("[^/]")
+            yield _ONE
         elif char == "[":
             group, at = _group(pattern, at)
-            out.append(group)
+            yield from group
         elif char == "\\" and at < len(pattern):
-            out.append(re.escape(pattern[at]))
+            yield pattern[at]
             at += 1
         else:
-            out.append(re.escape(char))
-    return re.compile("".join(out) + r"\Z", re.DOTALL)
+            yield char
 
 
-def _group(pattern: str, at: int) -> tuple[str, int]:
-    """Translate ``[a-z]`` that begins before `at`; an open bracket without an end stands for itself."""
+def _group(pattern: str, at: int) -> tuple[Sequence[Token], int]:
+    """Read ``[a-z]`` that begins before `at`; one without an end, or that is none, stands for its characters."""
     end = pattern.find("]", at + 1)
     if end < 0:
-        return re.escape("["), at
+        return "[", at
     body = pattern[at:end].replace("\\", r"\\").replace("[", r"\[").replace("&&", r"&\&")
-    group = f"[{body}]"
     try:
-        re.compile(group)
+        return [re.compile(f"[{body}]")], end + 1
     except re.error:
-        return re.escape(pattern[at - 1 : end + 1]), end + 1
-    return group, end + 1
+        return pattern[at - 1 : end + 1], end + 1

@@ -114,7 +114,8 @@ def build_image(order: Order, tools: Tools) -> str:
         if content is None:
             path = posixpath.normpath(posixpath.join(build.context or ".", dockerfile))
             raise Refused(Reason.DOCKERFILE_MISSING, f"{path} is not in {commit}")
-        leave_out = left_out(_dockerignore(files, ignore_files(dockerfile, build.builder)), dockerfile)
+        rules = _dockerignore(files, ignore_files(dockerfile, build.builder))
+        leave_out = left_out(rules, dockerfile, tools.checkpoint)
         tools.log(f"build {order.image} from {_public(order.app.source.url)} at {commit}")
         return tools.clients.engine.build(
             pieces(files.tar(leave_out)),

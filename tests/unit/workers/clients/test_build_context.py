@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from orchestrator.domain.errors import Refused
+from orchestrator.domain.errors import Cancelled, Refused
 from orchestrator.domain.reasons import Reason
 from workers.clients.build_context import dockerfile_path, ignore_files, left_out, pieces
 
@@ -37,6 +37,19 @@ def test_the_dockerfile_is_sent_even_when_the_rules_say_no() -> None:
 
 def test_without_rules_everything_is_sent() -> None:
     assert not left_out(None, "Dockerfile")("secret.env")
+
+
+def test_work_that_is_to_stop_stops_between_two_files() -> None:
+    left = iter(range(2))
+
+    def checkpoint() -> None:
+        if next(left, None) is None:
+            raise Cancelled
+
+    leave_out = left_out(b"*.md", "Dockerfile", checkpoint)
+    assert [leave_out("a.md"), leave_out("a.py")] == [True, False]
+    with pytest.raises(Cancelled):
+        leave_out("b.md")
 
 
 def test_a_stream_is_sent_in_bounded_pieces() -> None:
