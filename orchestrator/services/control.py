@@ -9,7 +9,7 @@ from orchestrator.domain.refs import is_safe_ref_name, is_sha
 from orchestrator.domain.runs import Run, StageName, Trigger
 from orchestrator.engine.facts import Approved, CancelRequested
 from orchestrator.engine.transitions import advance
-from orchestrator.services import ledger, story
+from orchestrator.services import ledger, story, targets
 from orchestrator.services.bell import Bell
 from orchestrator.services.once import Once
 from orchestrator.store import environments, runs, wakes
@@ -146,9 +146,12 @@ class Control:
             ledger.wake_waiting(connection, app, environment, clock())
             _settle(once, connection, None)
 
-    def promote(self, app: str, environment: str, actor: str, *, once: Once | None = None) -> int:
+    def promote(
+        self, app: str, environment: str, actor: str, of: int | None = None, *, once: Once | None = None
+    ) -> int:
         """Bring what is proven in the environment before (``promote_from``) to this one; return the run's id.
 
+        :param of: the run there whose image is wanted; None: the newest.
         :raises NotPossible: unknown environment, nothing to promote from, or nothing proven there yet.
         """
         self._require(app, environment)
@@ -159,10 +162,11 @@ class Control:
                 "invalid", f"the environment {app}/{environment} has no promote_from in the configuration"
             )
         with self._asked(once) as connection:
-            proven = runs.page(connection, app=app, environment=target.promote_from, state="succeeded", limit=1)
-            if not proven:
-                raise NotPossible("conflict", f"nothing has succeeded in {app}/{target.promote_from} yet")
-            new = ledger.promotion_of(proven[0], environment, approved=True, actor=actor)
+            proven = targets.of_promotion(connection, app, target.promote_from, of)
+            if proven is None:
+                what = f"run {of} has not" if of else "nothing has"
+                raise NotPossible("conflict", f"{what} succeeded in {app}/{target.promote_from} yet")
+            new = ledger.promotion_of(proven, environment, approved=True, actor=actor)
             run_id = self._add(connection, new, once)
             ledger.give_way(connection, self._settings, run_id, clock())
             return run_id
@@ -175,10 +179,7 @@ class Control:
         """
         self._require(app, environment)
         with self._asked(once) as connection:
-            proven = runs.page(connection, app=app, environment=environment, state="succeeded", limit=runs.MAX_PAGE)
-            present = runs.landed(connection, app, environment)
-            wanted = (run for run in proven if run.digest and (run.id == to if to else _differs(run, present)))
-            target = next(wanted, None)
+            target = targets.of_rollback(connection, app, environment, to)
             if target is None:
                 which = (
                     f"run {to} has not been proven in {app}/{environment}" if to else "nothing else was proven yet"
@@ -258,10 +259,6 @@ def _again(old: Run, first: Run, actor: str, from_stage: str) -> runs.NewRun:
         rerun_of=first.id,
         from_stage=from_stage,
     )
-
-
-def _differs(run: Run, present: Run | None) -> bool:
-    return present is None or run.digest != present.digest
 
 
 def _rollback_to(target: Run, actor: str) -> runs.NewRun:

@@ -7,10 +7,11 @@ from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import explain
 from orchestrator.domain.runs import Run
+from orchestrator.services import targets
 from orchestrator.services.bell import Bell
 from orchestrator.services.dora import dora
 from orchestrator.services.measures import ALIVE, measure
-from orchestrator.services.views import Place, View, app_view, delivery_view, run_view
+from orchestrator.services.views import Place, View, app_view, delivery_view, deployed_view, run_view
 from orchestrator.store import deliveries, figures, logs, migrate, notifications, runs, tokens
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
@@ -110,6 +111,18 @@ class Queries:
         """Show one app, or None."""
         app = self._settings.app(name)
         return self._apps([app])[0] if app else None
+
+    def rollback_target(self, app: str, environment: str) -> View | None:
+        """Show what a rollback would bring back now, or None."""
+        with self._database.read() as connection:
+            run = targets.of_rollback(connection, app, environment)
+        return None if run is None else deployed_view(run)
+
+    def promotion_target(self, app: str, source: str) -> View | None:
+        """Show what would be promoted from the environment `source` now, or None."""
+        with self._database.read() as connection:
+            run = targets.of_promotion(connection, app, source)
+        return None if run is None else deployed_view(run)
 
     def measures(self) -> Sums:
         """Read the values of all metrics; what this process has counted is written down first."""

@@ -214,7 +214,7 @@ def _environment_view(env: Environment, settings: Settings, place: Place) -> Vie
         "approval": env.approval,
         "last_run": None if place.last is None else _verdict_view(place.last),
         "in_git": None if place.landed is None else _in_git_view(place.landed, place.judged),
-        "deployed": None if place.deployed is None else _deployed_view(place.deployed),
+        "deployed": None if place.deployed is None else deployed_view(place.deployed),
         "hold": None if hold is None else {"reason": hold[0], "by": hold[1], "since": rfc3339(moment(hold[2]))},
     }
 
@@ -239,7 +239,8 @@ def _in_git_view(run: Run, judged: Run | None) -> View:
     }
 
 
-def _deployed_view(run: Run) -> View:
+def deployed_view(run: Run) -> View:
+    """Show what a run that succeeded brought to its environment."""
     return _brought_view(run) | {"since": rfc3339(run.finished_at)}
 
 

@@ -5,7 +5,6 @@ from typing import Any
 from urllib.parse import urlencode
 
 from flask import Flask, Response, redirect, render_template, request, url_for
-from werkzeug.wrappers import Response as WerkzeugResponse
 
 from orchestrator.domain.ansi import plain
 from orchestrator.domain.runs import RunState
@@ -15,6 +14,8 @@ from orchestrator.web import models as m
 from orchestrator.web import words
 from orchestrator.web.auth import log_in, log_out
 from orchestrator.web.calls import Site
+from orchestrator.web.places import ACTIONS as PLACE_ACTIONS
+from orchestrator.web.places import Answer, Places, possible
 from orchestrator.web.problems import Problem
 
 TAIL = 200
@@ -22,14 +23,14 @@ TAIL = 200
 PAGE = 30
 """Items in one page of a list."""
 
-Answer = str | Response | WerkzeugResponse
 ACTIONS: dict[str, str] = {"rerun": "Re-run", "cancel": "Cancel", "approve": "Approve"}
 """What people can do with a run from its page."""
 
 
 def install(app: Flask, site: Site) -> None:
     """Add the pages to `app`."""
-    pages = _Pages(site)
+    pages, places = _Pages(site), Places(site)
+    place_rule = f"/apps/<app>/<environment>/<any({','.join(PLACE_ACTIONS)}):action>"
     run_rule = f"/runs/<int(max={m.MAX_ID}):run_id>"
     for rule, name, view, method in (
         ("/", "home", lambda: redirect(url_for("pages.runs")), "GET"),
@@ -37,6 +38,8 @@ def install(app: Flask, site: Site) -> None:
         (run_rule, "run", pages.run, "GET"),
         (f"{run_rule}/<any({','.join(ACTIONS)}):action>", "act", pages.act, "POST"),
         ("/apps", "apps", pages.apps, "GET"),
+        (place_rule, "ask", places.ask, "GET"),
+        (place_rule, "act_on", places.act, "POST"),
         ("/deliveries", "deliveries", pages.deliveries, "GET"),
         ("/login", "login", pages.login, "GET"),
         ("/login", "log_in", pages.log_in, "POST"),
@@ -131,7 +134,9 @@ class _Pages:
     def apps(self) -> Answer:
         """Show what runs where."""
         who = self._site.guard.require(Role.VIEWER)
-        return render_template("apps.html", who=who, apps=self._site.queries.apps(), commit_url=commit_url)
+        acts = possible if who.role.may(Role.DEPLOYER) else None
+        apps = self._site.queries.apps()
+        return render_template("apps.html", who=who, apps=apps, acts=acts, labels=PLACE_ACTIONS)
 
     def deliveries(self) -> Answer:
         """Show what arrived at the webhooks."""

@@ -59,6 +59,18 @@ def test_what_is_proven_in_one_environment_is_brought_to_the_next(world: World) 
     assert world.run(2).state is RunState.SUCCEEDED
 
 
+def test_a_person_promotes_the_newest_or_a_proven_run_by_its_number(world: World) -> None:
+    two_places(world)
+    for number in (1, 3):
+        world.push(number)
+        world.finish(world.done(world.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    newest = world.run(world.control.promote("plate-web", "prod", "mina"))
+    named = world.run(world.control.promote("plate-web", "prod", "mina", 1))
+    assert (newest.digest, named.digest) == ("sha256:3", "sha256:1")
+    with pytest.raises(NotPossible, match="run 2 has not succeeded in plate-web/stg"):
+        world.control.promote("plate-web", "prod", "mina", 2)
+
+
 def test_a_promotion_that_needs_approval_waits_for_it_and_gives_way_to_a_newer_one(world: World) -> None:
     two_places(world, approval=True)
     for number in (1, 2):

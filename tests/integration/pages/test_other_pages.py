@@ -55,7 +55,7 @@ def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(world: World) -
 def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: World) -> None:
     run = world.run(RunState.RUNNING)
     client = world.browser()
-    for path in ("/runs", f"/runs/{run}", "/apps", "/deliveries", "/login"):
+    for path in ("/runs", f"/runs/{run}", "/apps", "/apps/plate-web/stg/hold", "/deliveries", "/login"):
         shown = Page(client.get(path).text)
         loaded = [one["src"] for tag in ("script", "img") for one in shown.all(tag)]
         loaded += [one["href"] for one in shown.all("link")]

@@ -1,0 +1,118 @@
+"""The pages on which people hold, release, roll back and promote an environment: each says first what will happen."""
+
+import secrets
+from collections.abc import Mapping
+
+from flask import Response, redirect, render_template, request, url_for
+from werkzeug.wrappers import Response as WerkzeugResponse
+
+from orchestrator.services.once import Once, Repeated
+from orchestrator.services.queries import View
+from orchestrator.services.tokens import Principal, Role
+from orchestrator.services.views import accepted_view
+from orchestrator.web import models as m
+from orchestrator.web.calls import Site
+from orchestrator.web.problems import Problem
+
+Answer = str | Response | WerkzeugResponse
+ACTIONS: Mapping[str, str] = {
+    "hold": "Hold",
+    "release": "Release",
+    "rollback": "Roll back",
+    "promote": "Promote",
+}
+"""What people can do with an environment."""
+MAX_FORM = 16 * 1024
+"""Bytes of a form."""
+MAX_REASON = 500
+"""Characters of the reason of a hold."""
+
+
+class Places:
+    """The views, with what they need."""
+
+    def __init__(self, site: Site) -> None:
+        self._site = site
+
+    def ask(self, app: str, environment: str, action: str) -> Answer:
+        """Say what an action would do, with the one button that does it."""
+        who = self._site.guard.require(Role.DEPLOYER)
+        place = self._place(app, environment)
+        target = None
+        if action == "rollback":
+            target = self._site.queries.rollback_target(app, environment)
+        elif action == "promote" and place["promote_from"]:
+            target = self._site.queries.promotion_target(app, place["promote_from"])
+        return render_template(
+            "act.html",
+            who=who,
+            app=app,
+            env=place,
+            action=action,
+            label=ACTIONS[action],
+            target=target,
+            key=secrets.token_urlsafe(16),
+            max_reason=MAX_REASON,
+        )
+
+    def act(self, app: str, environment: str, action: str) -> Answer:
+        """Do it, and show what came of it: the run, or the environment among the others."""
+        who = self._site.guard.require(Role.DEPLOYER)
+        request.max_content_length = MAX_FORM
+        control = self._site.control
+        if action == "hold":
+            control.hold(app, environment, _reason(), who.name)
+        elif action == "release":
+            control.release(app, environment)
+        else:
+            return redirect(url_for("pages.run", run_id=self._bring(app, environment, action, who)), 303)
+        return redirect(url_for("pages.apps", _anchor=f"{app}-{environment}"), 303)
+
+    def _bring(self, app: str, environment: str, action: str, who: Principal) -> int:
+        """Start the run that brings the image that was shown; a form that is sent twice starts one run."""
+        run = _shown_run()
+        key = request.form.get("key", "")[:100]
+        once = Once(
+            lambda made: accepted_view(made, "") if made else {},
+            key=f"{who.id}:page:{key}" if key else "",
+            request=f"{request.path} {run}",
+        )
+        try:
+            if action == "rollback":
+                return self._site.control.rollback(app, environment, who.name, run, once=once)
+            return self._site.control.promote(app, environment, who.name, run, once=once)
+        except Repeated as earlier:
+            return int(earlier.answer["id"])
+
+    def _place(self, app: str, environment: str) -> View:
+        shown = self._site.queries.app(app)
+        for place in shown["environments"] if shown else ():
+            if place["name"] == environment:
+                return dict(place)
+        raise Problem(404, "not-found", f"There is no environment {app}/{environment} in the configuration.")
+
+
+def possible(app: View, place: View) -> list[str]:
+    """Name what can be done with an environment now, as far as the list of the apps tells."""
+    source = next((other for other in app["environments"] if other["name"] == place["promote_from"]), None)
+    able = {
+        "hold": place["hold"] is None,
+        "release": place["hold"] is not None,
+        "rollback": place["deployed"] is not None,
+        "promote": source is not None and source["deployed"] is not None,
+    }
+    return [action for action in ACTIONS if able[action]]
+
+
+def _reason() -> str:
+    """Read why somebody holds an environment, as one line."""
+    words = "".join(char if char.isprintable() else " " for char in request.form.get("reason", "")).split()
+    return " ".join(words)[:MAX_REASON]
+
+
+def _shown_run() -> int:
+    """Read which run's image was shown to the person who asks. :raises Problem: 422, the form names none."""
+    text = request.form.get("run", "")
+    if text.isascii() and text.isdigit() and len(text) <= len(str(m.MAX_ID)) and 0 < int(text) <= m.MAX_ID:
+        return int(text)
+    raise Problem(422, "invalid", "The form names no run; open the page again.")

@@ -1,0 +1,190 @@
+"""Hold, release, roll back and promote from the pages."""
+
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.runs import RunState
+from tests.support.pages import OURS, Page, page
+from tests.support.web import World
+
+IMAGE = "harbor.example.com/plate/plate-web:sha-"
+PROD = "/apps/plate-web/prod"
+STG = "/apps/plate-web/stg"
+ACTIONS = ("hold", "release", "rollback", "promote")
+
+
+def proven(world: World, number: int, environment: str = "stg", state: RunState = RunState.SUCCEEDED) -> int:
+    """Put a run there whose change was committed; it succeeded unless `state` says something else."""
+    fields: dict[str, Any] = {"image": f"{IMAGE}{number}", "digest": f"sha256:{number}"}
+    return world.run(state, environment=environment, landed=float(number), **fields)
+
+
+def links(shown: Page, place: str = "/apps/") -> list[str]:
+    return [one["href"] for one in shown.all("a") if one.get("href", "").startswith(place)]
+
+
+def fields_of(shown: Page) -> dict[str, str]:
+    """What a browser sends with the form."""
+    return {one["name"]: one.get("value", "") for one in shown.all("input")}
+
+
+def pressed(world: World, path: str, **more: str) -> Any:
+    client = world.browser()
+    form = fields_of(Page(client.get(path).text)) | more
+    return client.post(path, data=form, headers=OURS)
+
+
+def state_of(world: World, environment: str) -> dict[str, Any]:
+    places = world.client().get("/api/v1/apps/plate-web").json["environments"]
+    return next(place for place in places if place["name"] == environment)
+
+
+def test_a_deployer_is_offered_what_can_be_done_and_a_viewer_nothing(world: World) -> None:
+    assert links(page(world, "/apps")) == [f"{STG}/hold", f"{PROD}/hold"]
+    proven(world, 1)
+    world.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
+    offered = [f"{STG}/hold", f"{STG}/rollback", f"{PROD}/release", f"{PROD}/promote"]
+    assert links(page(world, "/apps")) == offered
+    shown = page(world, "/apps", "viewer")
+    assert (links(shown), "Actions" in shown.text) == ([], False)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_a_viewer_may_neither_ask_nor_act(world: World, action: str) -> None:
+    proven(world, 1)
+    client = world.browser("viewer")
+    assert client.get(f"{PROD}/{action}").status_code == 403
+    assert client.post(f"{PROD}/{action}", data={"run": "1"}, headers=OURS).status_code == 403
+    assert (state_of(world, "prod")["hold"], state_of(world, "prod")["last_run"]) == (None, None)
+
+
+@pytest.mark.parametrize("action", ACTIONS)
+def test_another_site_does_nothing_to_an_environment(world: World, action: str) -> None:
+    proven(world, 1)
+    answer = world.browser().post(f"{PROD}/{action}", data={"run": "1"}, headers={"Sec-Fetch-Site": "cross-site"})
+    assert answer.status_code == 403
+    assert (state_of(world, "prod")["hold"], state_of(world, "prod")["last_run"]) == (None, None)
+
+
+@pytest.mark.parametrize("place", ["/apps/plate-web/nosuch", "/apps/nosuch/stg"])
+@pytest.mark.parametrize("action", ACTIONS)
+def test_of_what_is_not_configured_nothing_is_asked(world: World, place: str, action: str) -> None:
+    assert world.browser().get(f"{place}/{action}").status_code == 404
+    assert world.browser().post(f"{place}/{action}", data={"run": "1"}, headers=OURS).status_code == 404
+
+
+def test_people_who_are_not_logged_in_come_back_to_the_question(world: World) -> None:
+    assert world.client("").get(f"{PROD}/hold").headers["Location"] == f"/login?next={PROD}/hold"
+
+
+def test_an_environment_is_held_with_a_reason_and_released(world: World) -> None:
+    reason = next(one for one in page(world, f"{PROD}/hold").all("input") if one.get("name") == "reason")
+    assert "required" in reason
+    assert pressed(world, f"{PROD}/hold", reason=" 동결 <now>\r\n\x07 ").headers["Location"] == "/apps#plate-web-prod"
+    held = state_of(world, "prod")["hold"]
+    assert (held["reason"], held["by"]) == ("동결 <now>", "deployer-token")
+    shown = page(world, "/apps")
+    assert "on hold by deployer-token: 동결 <now>" in shown.text
+    assert "plate-web-prod" in [one.get("id") for one in shown.all("tr")]
+    asked = page(world, f"{PROD}/release")
+    assert "동결 <now>" in asked.text
+    assert "Release prod" in asked.text
+    assert pressed(world, f"{PROD}/release").headers["Location"] == "/apps#plate-web-prod"
+    assert state_of(world, "prod")["hold"] is None
+    assert "It is not on hold." in page(world, f"{PROD}/release").text
+    assert page(world, f"{PROD}/release").text.count("Release prod") == 0
+
+
+@pytest.mark.parametrize("reason", ["", "x" * 600])
+def test_a_reason_is_bounded_and_may_be_left_out(world: World, reason: str) -> None:
+    pressed(world, f"{PROD}/hold", reason=reason)
+    assert state_of(world, "prod")["hold"]["reason"] == (reason[:500] or "no reason given")
+
+
+def test_a_rollback_names_both_images_and_how_to_undo_it(world: World) -> None:
+    first, second = proven(world, 1), proven(world, 2)
+    asked = page(world, f"{STG}/rollback")
+    assert f"Roll back to sha-1 (run {first})" in asked.text
+    assert f"sha-2 (run {second})" in " ".join(asked.text.split())
+    assert f"pilotage app rollback plate-web stg --to {second}" in asked.text
+    assert "The next push deploys again; hold stg first" in asked.text
+    answer = pressed(world, f"{STG}/rollback")
+    run = world.client().get(f"/api/v1{answer.headers['Location']}").json
+    assert (run["trigger"], run["image"], run["actor"]) == ("rollback", f"{IMAGE}1", "deployer-token")
+
+
+def test_what_was_shown_is_what_is_rolled_back_to(world: World) -> None:
+    proven(world, 1)
+    proven(world, 2)
+    client = world.browser()
+    form = fields_of(Page(client.get(f"{STG}/rollback").text))
+    proven(world, 3)
+    answer = client.post(f"{STG}/rollback", data=form, headers=OURS)
+    assert client.get(f"/api/v1{answer.headers['Location']}").json["image"] == f"{IMAGE}1"
+
+
+def test_a_failed_deploy_is_rolled_back_to_the_last_proven_one_and_undone_by_its_rerun(world: World) -> None:
+    first = proven(world, 1)
+    second = proven(world, 2, state=RunState.FAILED)
+    asked = page(world, f"{STG}/rollback")
+    assert f"Roll back to sha-1 (run {first})" in asked.text
+    assert f"(run {second}, not proven)" in asked.text
+    assert f"pilotage run rerun {second}" in asked.text
+
+
+@pytest.mark.parametrize(("path", "said"), [
+    (f"{STG}/rollback", "There is nothing to go back to: no other image was proven in stg yet."),
+    (f"{PROD}/promote", "There is nothing to promote: nothing has succeeded in stg yet."),
+    (f"{STG}/promote", "Nothing is promoted to stg: it has no promote_from in the configuration."),
+])  # fmt: skip
+def test_where_there_is_nothing_to_bring_no_button_says_so(world: World, path: str, said: str) -> None:
+    asked = page(world, path)
+    assert said in " ".join(asked.text.split())
+    assert [one for one in asked.all("button") if one.get("class") == "main"] == []
+    assert world.browser().post(path, data={"run": "1"}, headers=OURS).status_code in (409, 422)
+
+
+def test_a_promotion_names_its_image_and_is_what_was_shown(world: World) -> None:
+    first = proven(world, 1)
+    client = world.browser()
+    asked = Page(client.get(f"{PROD}/promote").text)
+    assert f"Promote sha-1 (run {first})" in asked.text
+    assert "Nobody else is asked to approve it." in asked.text
+    form = fields_of(asked)
+    proven(world, 2)
+    answer = client.post(f"{PROD}/promote", data=form, headers=OURS)
+    run = client.get(f"/api/v1{answer.headers['Location']}").json
+    shown = (run["trigger"], run["environment"], run["image"], run["actor"])
+    assert shown == ("promotion", "prod", f"{IMAGE}1", "deployer-token")
+
+
+@pytest.mark.parametrize("action", ["rollback", "promote"])
+def test_on_hold_it_is_said_that_the_run_will_wait(world: World, action: str) -> None:
+    for number in (1, 2):
+        proven(world, number)
+        proven(world, number, "prod")
+    world.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
+    asked = page(world, f"{PROD}/{action}")
+    assert "prod is on hold by deployer-token: the run waits until it is released." in asked.text
+    assert ("This image is in Git there already." in asked.text) is (action == "promote")
+
+
+@pytest.mark.parametrize("action", ["rollback", "promote"])
+def test_a_form_that_is_sent_twice_starts_one_run(world: World, action: str) -> None:
+    for number in (1, 2):
+        proven(world, number)
+        proven(world, number, "prod")
+    client = world.browser()
+    form = fields_of(Page(client.get(f"{PROD}/{action}").text))
+    places = [client.post(f"{PROD}/{action}", data=form, headers=OURS).headers["Location"] for _ in range(2)]
+    assert places[0] == places[1]
+    assert pressed(world, f"{PROD}/{action}").headers["Location"] != places[0]
+
+
+@pytest.mark.parametrize("run", ["", "x", "0", "-1", "99999999999", "²"])
+def test_a_form_that_names_no_run_starts_none(world: World, run: str) -> None:
+    proven(world, 1)
+    answer = world.browser().post(f"{PROD}/promote", data={"run": run}, headers=OURS)
+    assert answer.status_code == 422
+    assert state_of(world, "prod")["last_run"] is None
