@@ -13,6 +13,7 @@ import typer
 
 from orchestrator.cli.errors import MEANINGS, CliError, Code
 from orchestrator.cli.output import say
+from orchestrator.domain import durations
 
 FOLDER = Path("docs/reference")
 WIDTH = 100
@@ -188,7 +189,7 @@ def metrics() -> str:
             known = ", ".join(f"`{value}`" for value in values)
             lines.append(f"* `{label}`: {known or LABELS[label]}")
         if metric.buckets:
-            lines.append(f"* buckets: {', '.join(f'{bound:g}' for bound in metric.buckets)}")
+            lines.append(f"* buckets: {', '.join(f'{bound:.10g}' for bound in metric.buckets)}")
         lines.append("")
     return "\n".join(
         [*lines, "## Labels\n", *_table(("label", "values"), [(f"`{k}`", v) for k, v in LABELS.items()]), ""]
@@ -265,7 +266,11 @@ def _default(field: Any) -> str:
     value = field.default
     if isinstance(value, bool):
         return f"`{str(value).lower()}`"
-    return f"`{value:g}`" if isinstance(value, float) else f"`{value}`"
+    if isinstance(value, float):  # the file has no other numbers with a point than lengths of time
+        return f"`{durations.short(value)}`"
+    if "size" in (getattr(kind, "words", "") for kind in field.metadata):
+        return f"`{value // 1024**2}MiB`"
+    return f"`{value}`"
 
 
 def _example(field: Any) -> str:

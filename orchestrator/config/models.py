@@ -84,7 +84,8 @@ class ArgoCD(Model):
         "Address, with the root path if there is one.", example="https://argocd.example.com"
     )
     token: t.SecretText | None = described(
-        "API token of an account with `applications, get` and `applications, sync`.",
+        "API token of an account with `applications, get`, and `applications, sync` for environments with"
+        " `sync: true`.",
         default=None,
         example="${ARGOCD_TOKEN}",
     )
@@ -95,7 +96,7 @@ class ArgoCD(Model):
 class Hook(Model):
     """One webhook endpoint."""
 
-    secret: t.SecretText = described("The secret that the forge signs with.", example="${GITHUB_SECRET}")
+    secret: t.SecretText = described("The secret that the forge signs with.", example="${HOOK_SECRET}")
     previous: t.SecretText | None = described("The secret before a rotation; both are accepted.", default=None)
 
 
@@ -130,7 +131,10 @@ class Destination(Model):
         example="team-plate",
     )
     on: list[State] = described(
-        "Which states are told; `waiting`: for approval. Default: all of them.", default=[], example=["failed"]
+        "Which states are told: `started`, `waiting` (for approval), `succeeded`, `failed`, `cancelled`. Default: all of"
+        " them; a bot's message in Slack (`token`) also follows the stages in between.",
+        default=[],
+        example=["failed"],
     )
     apps: list[t.Name] = described("Which apps are told about. Default: all.", default=[], example=["plate-web"])
     allow_private: bool = described("Allow addresses of private networks and of this machine.", default=False)

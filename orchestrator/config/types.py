@@ -52,7 +52,7 @@ class Duration:
     @property
     def words(self) -> str:
         """How the reference page calls it."""
-        return f"duration, {self.low:g} s to {self.high:g} s"
+        return f"duration, `{durations.short(self.low)}` to `{durations.short(self.high)}`"
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return core_schema.no_info_before_validator_function(self.seconds, handler(source))
@@ -64,7 +64,7 @@ class Duration:
         except ValueError as error:
             raise wrong(str(error)) from None
         if not self.low <= seconds <= self.high:
-            raise wrong(f"must be between {self.low:g} and {self.high:g} seconds")
+            raise wrong(f"must be between {durations.short(self.low)} and {durations.short(self.high)}")
         return seconds
 
 

@@ -25,3 +25,11 @@ def words(length: float) -> str:
         return f"{minutes}m{rest:02d}s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02d}m"
+
+
+def short(length: float) -> str:
+    """Write seconds as people write them into a file, in the largest unit that fits: ``90d``, ``10m``, ``45s``."""
+    for unit in "dhm":
+        if length and length % _SECONDS[unit] == 0:
+            return f"{length / _SECONDS[unit]:g}{unit}"
+    return f"{length:g}s"

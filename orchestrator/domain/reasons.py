@@ -254,7 +254,7 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.ARGOCD_UNAUTHORIZED: _operator("Argo CD does not accept our token.", "Renew `argocd.token`."),
     R.ARGOCD_FORBIDDEN: _operator(
         "Argo CD does not let our account see or refresh the application.",
-        "Grant `applications, get` and `applications, sync` to the account.",
+        "Grant `applications, get` to the account, and `applications, sync` for environments with `sync: true`.",
     ),
     R.ARGOCD_UNAVAILABLE: _operator("Argo CD did not answer.", "Check that its API server is up and reachable."),
     R.ARGOCD_REFUSED: _operator("Argo CD refused the request.", "Read the evidence."),

@@ -87,7 +87,7 @@ class Rerun(Model):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
     from_: Literal["failed", "start"] | StageName = Field(
-        default="failed", alias="from", description="The first stage that really runs."
+        default="failed", alias="from", description="The first stage that really runs. Default: `failed`."
     )
 
 

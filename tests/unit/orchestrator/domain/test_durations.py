@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.domain.durations import seconds, words
+from orchestrator.domain.durations import seconds, short, words
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,11 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
 )
 def test_a_length_of_time_is_written(length: float, expected: str) -> None:
     assert words(length) == expected
+
+
+@pytest.mark.parametrize(
+    ("length", "text"), [(90 * 86400.0, "90d"), (5400.0, "90m"), (3600.0, "1h"), (45.0, "45s"), (0.0, "0s")]
+)
+def test_a_length_is_written_as_in_a_file(length: float, text: str) -> None:
+    assert short(length) == text
+    assert seconds(text) == length
