@@ -54,13 +54,17 @@ class RunLog:
             self._count += 1
             if self._count > MAX_LINES:
                 return
-            cut = text if len(text) <= MAX_LINE else text[:MAX_LINE] + " [cut]"
-            self._lines.append(self._mask(cut).replace("\0", ""))
+            self._lines.append(self._fit(text))
             if self._count == MAX_LINES:
                 self._lines.append(f"[log ends here: more than {MAX_LINES} lines]")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="runlog", daemon=True)
                 self._thread.start()
+
+    def _fit(self, text: str) -> str:
+        """Return what is stored of a line: masked before it is cut, as half a secret would not be known as one."""
+        masked = self._mask(text.replace("\0", ""))
+        return masked if len(masked) <= MAX_LINE else masked[:MAX_LINE] + " [cut]"
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL):
