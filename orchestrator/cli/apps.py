@@ -118,7 +118,7 @@ def rollback(
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Bring back what was deployed before, as a new run and a new commit.
+    """Bring back what was deployed before, as a new run and a new commit. It does not wait for approval.
 
     \b
     Example:
@@ -144,7 +144,7 @@ def promote(
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Bring the image that is proven in the environment before to this one.
+    """Bring the image that is proven in the environment before to this one. It does not wait for approval.
 
     \b
     Example:

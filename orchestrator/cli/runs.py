@@ -182,6 +182,9 @@ def rerun(
 ) -> None:
     """Repeat a run; what the old one proved is proved again and reused, what failed really runs.
 
+    The re-run of an approved run does not wait for approval. That of a push ends as `older_commit` when something
+    newer is deployed; see `app rollback` and `run start --commit`.
+
     \b
     Example:
       pilotage run rerun 42 --wait

@@ -68,7 +68,11 @@ class Environment(Model):
     promote_from: t.Name | None = described(
         "Environment of the same app whose proven image goes on to this one.", default=None, example="stg"
     )
-    approval: Literal["required", "none"] = described("Whether a person must approve each run.", default="none")
+    approval: Literal["required", "none"] = described(
+        "With `required`, a person must approve each run that a push, `promote_from` or `run start` made. What is a"
+        " person's word itself does not wait: `app promote`, `app rollback`, and the re-run of an approved run.",
+        default="none",
+    )
     key: t.KeyPath = described(
         "Path of the value that names the image's tag.", default="image.tag", example="web.image.tag"
     )

@@ -131,8 +131,8 @@ class Destination(Model):
         example="team-plate",
     )
     on: list[State] = described(
-        "Which states are told: `started`, `waiting` (for approval), `succeeded`, `failed`, `cancelled`. Default: all of"
-        " them; a bot's message in Slack (`token`) also follows the stages in between.",
+        "Which states are told: `started`, `waiting` (for approval), `succeeded`, `failed`, `cancelled`. Default: all"
+        " five; a bot's message in Slack (`token`) also follows the stages in between.",
         default=[],
         example=["failed"],
     )
