@@ -4,7 +4,7 @@ It is total: every fact has an answer in every state, and a finished run never m
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
@@ -21,6 +21,7 @@ from orchestrator.domain.runs import (
     Wait,
     closed,
 )
+from orchestrator.engine.decision import Decision, in_doubt, leaves_open, put_off
 from orchestrator.engine.facts import (
     Approved,
     Blocked,
@@ -41,22 +42,7 @@ _ENDED_BY_OTHERS = frozenset({Reason.OLDER_COMMIT, Reason.REWRITTEN, Reason.SUPE
 """Reasons of a stage that end the run without anything having gone wrong."""
 _OVERTIME = "overtime"
 """Output of a stage that was allowed one more look after its deadline, to confirm what the one before had found."""
-_DOUBT = "whether its change was committed could not be found out"
 _SKIPS = frozenset({Reason.NOT_CONFIGURED, Reason.NOT_NEEDED})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Decision:
-    """What follows from a fact.
-
-    :param run: the run as it is now. :param wake_at: when to look again; None: only when something happens.
-    :param tell: message types that people may want to hear. :param freed: the run no longer needs its place.
-    """
-
-    run: Run
-    wake_at: datetime | None = None
-    tell: tuple[str, ...] = ()
-    freed: bool = False
 
 
 def advance(
@@ -79,10 +65,10 @@ def advance(
         return Decision(run=run)
     if not committing:
         return _decided(run, current, fact, now, policies)
-    if not (run.is_unwanted and _leaves_open(fact)):
-        return _in_doubt(_decided(run, current, fact, now, policies))
+    if not (run.is_unwanted and leaves_open(fact)):
+        return in_doubt(_decided(run, current, fact, now, policies))
     goes_on = _decided(replace(run, cancel_requested=False, superseded_by=None), current, fact, now, policies)
-    return _put_off(run, goes_on) if not goes_on.run.state.final else _in_doubt(_end(run, current, now))
+    return put_off(run, goes_on) if not goes_on.run.state.final else in_doubt(_end(run, current, now))
 
 
 def _decided(run: Run, current: Stage, fact: Fact, now: datetime, policies: Mapping[StageName, Policy]) -> Decision:
@@ -110,33 +96,6 @@ def _decided(run: Run, current: Stage, fact: Fact, now: datetime, policies: Mapp
             return _approved(run, current, fact, now)
         case _:  # pragma: no cover
             assert_never(fact)
-
-
-def _put_off(run: Run, decision: Decision) -> Decision:
-    """Keep the wish that `run` may end, which `decision` does not know of."""
-    moved = decision.run
-    detail = run.detail if run.cancel_requested else moved.detail
-    asked = replace(moved, cancel_requested=run.cancel_requested, superseded_by=run.superseded_by, detail=detail)
-    return replace(decision, run=asked)
-
-
-def _in_doubt(decision: Decision) -> Decision:
-    """Say of a run that ends here, but whose change may be in Git, that nobody knows."""
-    run = decision.run
-    if not run.state.final or run.committed:
-        return decision
-    detail = f"{run.detail}; {_DOUBT}" if run.detail else _DOUBT
-    stages = tuple(replace(one, detail=detail) if one.name is StageName.COMMIT else one for one in run.stages)
-    return replace(decision, run=replace(run, stages=stages, detail=detail))
-
-
-def _leaves_open(fact: Fact) -> bool:
-    """Tell whether a stage did not come to an end."""
-    match fact:
-        case Reported(outcome=Wait()) | Troubled() | LeaseExpired():
-            return True
-        case _:
-            return False
 
 
 def _is_late(fact: Fact, current: Stage) -> bool:

@@ -8,10 +8,11 @@ from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.errors import LeaseLost
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Rival, Run, Stage, StageName
+from orchestrator.engine.decision import Decision
 from orchestrator.engine.facts import Blocked, Claimed, Fact, Reported
 from orchestrator.engine.gate import Stay, commit_cuts_off, gate, held
 from orchestrator.engine.policy import POLICIES
-from orchestrator.engine.transitions import Decision, advance
+from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger
 from orchestrator.services.bell import Bell
 from orchestrator.store import changes, claims, environments, images, logs, runs, wakes

@@ -11,8 +11,9 @@ from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.domain.wording import next_step, sentence
+from orchestrator.engine.decision import Decision
 from orchestrator.engine.facts import Fact, Superseded
-from orchestrator.engine.transitions import Decision, advance
+from orchestrator.engine.transitions import advance
 from orchestrator.services import accounting, story
 from orchestrator.store import changes, claims, environments, images, notifications, runs, wakes
 from orchestrator.store.database import Connection

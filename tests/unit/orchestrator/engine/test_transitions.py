@@ -18,6 +18,7 @@ from orchestrator.domain.runs import (
     StageState,
     Wait,
 )
+from orchestrator.engine.decision import Decision
 from orchestrator.engine.facts import (
     Approved,
     Blocked,
@@ -31,7 +32,7 @@ from orchestrator.engine.facts import (
     Troubled,
 )
 from orchestrator.engine.policy import POLICIES, Policy
-from orchestrator.engine.transitions import Decision, advance
+from orchestrator.engine.transitions import advance
 from tests.support.factories import NOW, later, make_run
 
 CHECK, BUILD, COMMIT, HEALTH = StageName.CHECK, StageName.BUILD, StageName.COMMIT, StageName.HEALTH
