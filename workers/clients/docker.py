@@ -6,7 +6,6 @@ into the ``~/.docker/config.json`` of whoever runs us when they are not given cr
 """
 
 import os
-import socket
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Mapping
@@ -41,7 +40,7 @@ from workers.clients.engine_requests import (
     repository_of,
     split_reference,
 )
-from workers.clients.engine_stream import Answer, BrokenStream, DeadlinePassed, Exchange, Guard
+from workers.clients.engine_stream import Answer, BrokenStream, DeadlinePassed, Exchange, Guard, knock
 
 CALL_TIMEOUT = 15.0
 """Seconds for a short call: version, inspect, tag, remove."""
@@ -288,7 +287,7 @@ class Engine:
         environment = {**os.environ, **({"DOCKER_HOST": self.host} if self.host else {})}
         with _ours(Reason.ENGINE_REFUSED):
             options = kwargs_from_env(environment)
-            _knock(str(options.get("base_url", "")))
+            knock(str(options.get("base_url", "")), CALL_TIMEOUT)
             api = APIClient(version=DEFAULT_DOCKER_API_VERSION, timeout=int(CALL_TIMEOUT), **options)
         vars(api).update(_auth_configs=AuthConfig({"auths": {}}), _general_configs={})
         api.trust_env = False  # else a ~/.netrc entry or a proxy could come between us and the engine
@@ -300,18 +299,6 @@ class Engine:
             api.close()
             raise
         return api
-
-
-def _knock(host: str) -> None:
-    """Find out whether somebody listens on a Unix socket; the SDK would leave its own socket open on failure.
-
-    :raises OSError: nobody does.
-    """
-    path = host.removeprefix("unix://") if host else "/var/run/docker.sock"
-    if path.startswith("/"):
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-            probe.settimeout(CALL_TIMEOUT)
-            probe.connect(path)
 
 
 class _Said(Refused):

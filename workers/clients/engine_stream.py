@@ -2,6 +2,7 @@
 
 import json
 import queue
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -171,3 +172,15 @@ def _objects(lines: list[bytes]) -> Iterator[dict[str, Any]]:
         message = json.loads(line) if line.strip() else None
         if isinstance(message, dict):
             yield message
+
+
+def knock(host: str, timeout: float) -> None:
+    """Find out whether somebody listens on a Unix socket; the SDK would leave its own socket open on failure.
+
+    :raises OSError: nobody does.
+    """
+    path = host.removeprefix("unix://") if host else "/var/run/docker.sock"
+    if path.startswith("/"):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+            probe.settimeout(timeout)
+            probe.connect(path)

@@ -234,12 +234,6 @@ def test_a_stage_that_was_stopped_on_its_way_begins_anew() -> None:
     assert (stage.started_at, stage.deadline_at, stage.attempt) == (later(5000), later(5900), 1)
 
 
-def test_a_blocked_run_may_be_looked_at_again_by_itself() -> None:
-    fact = Blocked(reason=Reason.BEHIND_RUN, detail="run 3 makes the same image", by=3, after=15)
-    decision = advance(make_run(BUILD, state=RunState.RUNNING), fact, NOW)
-    assert decision.wake_at == decision.run.stage(BUILD).wake_at == later(15)
-
-
 def test_cancel_ends_a_waiting_run_at_once() -> None:
     decision = advance(make_run(HEALTH, WAITING), CancelRequested(by="mina", at_work=False), NOW)
     assert (decision.run.state, decision.run.reason) == (RunState.CANCELLED, Reason.CANCELLED)
