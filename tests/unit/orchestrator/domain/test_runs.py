@@ -2,7 +2,13 @@
 
 from dataclasses import replace
 
+<<<<<<< ours
 from orchestrator.domain.runs import StageName, StageState, Trigger
+=======
+import pytest
+
+from orchestrator.domain.runs import Run, StageName, StageState
+>>>>>>> theirs
 from tests.support.factories import make_run
 
 
@@ -19,5 +25,25 @@ def test_a_later_stages_word_counts() -> None:
     assert replace(run, stages=stages).outputs == {"image": "a", "digest": "pushed"}
 
 
+<<<<<<< ours
 def test_only_a_person_s_word_goes_before_the_order_of_commits() -> None:
     assert {trigger for trigger in Trigger if trigger.insists} == {"manual", "promotion", "rollback"}
+=======
+IMAGE = "harbor.example.com/plate/web:sha-1"
+
+
+@pytest.mark.parametrize(
+    ("run", "makes", "is_making"),
+    [
+        (make_run(StageName.BUILD, image=IMAGE), True, False),
+        (make_run(StageName.BUILD, StageState.RUNNING, image=IMAGE), True, True),
+        (make_run(StageName.PUSH, image=IMAGE), True, True),
+        (make_run(StageName.SCAN, image=IMAGE), True, False),
+        (make_run(StageName.PUSH, image=IMAGE, digest="sha256:1"), False, False),
+        (make_run(StageName.PUSH, image=IMAGE, commit=""), False, False),
+        (make_run(StageName.PUSH), False, False),
+    ],
+)
+def test_a_run_makes_its_image_until_the_registry_has_it(run: Run, makes: bool, is_making: bool) -> None:
+    assert (run.makes_image, run.is_making) == (makes, is_making)
+>>>>>>> theirs
