@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from requests.auth import HTTPBasicAuth
 
 from orchestrator.domain.errors import RateLimited, Unavailable
 from orchestrator.domain.reasons import Reason
@@ -74,7 +75,8 @@ class Http:
         self.base_url = base_url.rstrip("/")
         self._address = address
         self._unavailable = unavailable
-        self._auth = auth
+        # Bytes, as Harbor and every registry reads them (RFC 7617): texts would be sent as Latin-1, or not at all.
+        self._auth = HTTPBasicAuth(auth[0].encode(), auth[1].encode()) if auth else None
         self._headers = dict(headers or {}) | ({"Host": urlsplit(base_url).netloc} if address else {})
         self._verify: bool | str = ca_file or True
         self._local = threading.local()

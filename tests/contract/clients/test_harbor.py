@@ -36,6 +36,14 @@ def test_a_project_is_there_or_not(status: int, exists: bool) -> None:
     assert "cookie" not in server.asked[1].headers
 
 
+def test_a_login_may_have_any_characters() -> None:
+    with loopback(lambda _: Reply(200)) as server:
+        account = Registry(url=server.url, username="민아", password=Secret("비밀번호-é-12345"))
+        assert Harbor(account).project_exists("shop")
+    told = server.asked[0].headers["authorization"].removeprefix("Basic ")
+    assert base64.b64decode(told).decode() == "민아:비밀번호-é-12345"
+
+
 @pytest.mark.parametrize("status", [401, 403])
 def test_a_wrong_login_is_not_a_missing_project(status: int) -> None:
     with loopback(lambda _: Reply(status)) as server, pytest.raises(Refused) as caught:
