@@ -2,13 +2,9 @@
 
 from dataclasses import replace
 
-<<<<<<< ours
-from orchestrator.domain.runs import StageName, StageState, Trigger
-=======
 import pytest
 
-from orchestrator.domain.runs import Run, StageName, StageState
->>>>>>> theirs
+from orchestrator.domain.runs import Run, StageName, StageState, Trigger
 from tests.support.factories import make_run
 
 
@@ -25,10 +21,10 @@ def test_a_later_stages_word_counts() -> None:
     assert replace(run, stages=stages).outputs == {"image": "a", "digest": "pushed"}
 
 
-<<<<<<< ours
 def test_only_a_person_s_word_goes_before_the_order_of_commits() -> None:
     assert {trigger for trigger in Trigger if trigger.insists} == {"manual", "promotion", "rollback"}
-=======
+
+
 IMAGE = "harbor.example.com/plate/web:sha-1"
 
 
@@ -46,4 +42,3 @@ IMAGE = "harbor.example.com/plate/web:sha-1"
 )
 def test_a_run_makes_its_image_until_the_registry_has_it(run: Run, makes: bool, is_making: bool) -> None:
     assert (run.makes_image, run.is_making) == (makes, is_making)
->>>>>>> theirs
