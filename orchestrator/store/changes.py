@@ -29,7 +29,7 @@ _BATCH = (
     select(changes.c.run_id, changes.c.payload, changes.c.state, _unwanted.label("unwanted"), _held.label("held"))
     .join(runs, runs.c.id == changes.c.run_id)
     .outerjoin(environments, (environments.c.app == runs.c.app) & (environments.c.name == runs.c.environment))
-    .where(_of_branch, or_(changes.c.state == "taken", _pending & ~_held))
+    .where(_of_branch, changes.c.state.in_(("pending", "taken")), or_(changes.c.state == "taken", ~_held))
     .order_by(changes.c.created_at, changes.c.run_id)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True, of=changes)  # what is being decided about right now comes with the next batch

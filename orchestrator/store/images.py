@@ -11,7 +11,7 @@ _others = (
     select(runs.c.id)
     .where(IS_ACTIVE, runs.c.app == bindparam("of_app"), runs.c.image == bindparam("of_image"))
     .where(runs.c.id != bindparam("of_run"))
-    .order_by(runs.c.id)
+    .order_by(runs.c.app, runs.c.environment, runs.c.id)  # of what is active: by id alone, all of the app were read
 )
 _MAKERS = _others.where(runs.c.digest == "", runs.c.commit != "")
 _WAITING = _others.where(runs.c.state == "waiting", runs.c.reason == "behind_run")

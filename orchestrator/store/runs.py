@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, insert, or_, select, text, update
+from sqlalchemy import Connection, Select, bindparam, exists, insert, or_, select, text, update
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, StageState, Trigger
@@ -166,12 +166,14 @@ def waiting_in(connection: Connection, app: str, environment: str) -> list[int]:
     return list(connection.execute(_WAITING_IN, {"of_app": app, "in_environment": environment}).scalars())
 
 
+_repeated = runs.alias("repeated")
+_repeats_promotion = exists().where(_repeated.c.id == runs.c.rerun_of, _repeated.c.trigger == Trigger.PROMOTION.value)
 _waits_for_turn = (runs.c.state == "waiting") & runs.c.reason.in_(("behind_run", "on_hold"))
 _OLDER_PROMOTIONS = (
     select(runs.c.id)
     .outerjoin(stages, _is_at_build)
     .where(IS_ACTIVE, runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
-    .where(runs.c.trigger == Trigger.PROMOTION.value, runs.c.id < bindparam("of_run"))
+    .where(or_(runs.c.trigger == Trigger.PROMOTION.value, _repeats_promotion), runs.c.id < bindparam("of_run"))
     .where(or_(stages.c.started_at.is_(None), _waits_for_turn))
     .order_by(runs.c.id)
 )
@@ -179,7 +181,9 @@ _OLDER_UNAPPROVED = _OLDER_PROMOTIONS.where(~runs.c.approved)
 
 
 def older_promotions(connection: Connection, run: Run) -> list[int]:
-    """List the older promotions to the environment of `run` that could land after it: they wait, or have no place.
+    """List the older promotions to the environment of `run`, and re-runs of such, that could land after it.
+
+    They wait, or have no place yet.
 
     One that has its place is cut off, or goes first. While `run` is not approved, those that are stay as they are.
     """
@@ -268,7 +272,7 @@ def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) ->
 def environments_with(connection: Connection, app: str, commit: str) -> set[str]:
     """Name the environments in which an app has a run for a commit, other than one that its branch had lost."""
     tried = runs.c.reason != Reason.REWRITTEN.value
-    statement = select(runs.c.environment).where(runs.c.app == app, runs.c.commit == commit, tried).distinct()
+    statement = select(runs.c.environment).where(runs.c.app == app, runs.c.commit == commit, tried)
     return set(connection.execute(statement).scalars())
 
 

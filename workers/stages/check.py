@@ -161,4 +161,4 @@ def image_of(order: Order, commit: str) -> str:
     own = f"{base}:{image_tag(commit, order.app.build.inputs)}"
     if given and (order.prebuilt or re.fullmatch(f"{re.escape(own)}(-r[0-9]+)?", given)):
         return given
-    return f"{own}-r{order.run.attempt}" if order.run.from_stage == StageName.BUILD else own
+    return f"{own}-r{order.run.id}" if order.run.from_stage == StageName.BUILD else own

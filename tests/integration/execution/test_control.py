@@ -110,6 +110,16 @@ def test_a_promotion_that_met_a_fault_gives_way_to_a_newer_one(world: World) -> 
     assert world.run(second).state is RunState.SUCCEEDED
 
 
+def test_the_re_run_of_a_promotion_gives_way_to_a_newer_one_too(world: World) -> None:
+    two_places(world)
+    first = proven(world, 1)
+    world.control.cancel(first, "mina")
+    again = world.control.rerun(first, "mina")
+    trouble_at_check(world, again)
+    second = proven(world, 2)
+    assert (world.run(again).state, world.run(again).superseded_by) == (RunState.CANCELLED, second)
+
+
 def test_a_promotion_that_a_worker_is_at_stops_for_a_newer_one(world: World) -> None:
     two_places(world)
     first = proven(world, 1)

@@ -191,5 +191,6 @@ def test_a_given_image_stays_what_it_is_from_build_on(commit: str) -> None:
 
 
 def test_a_re_run_from_build_makes_an_image_with_a_tag_of_its_own() -> None:
-    again = order(CHECK, trigger=Trigger.RERUN, from_stage="build", attempt=3)
-    assert done(check.run(again, tools())).outputs["image"] == f"{IMAGE}-r3"
+    """Of the run's number: each environment counts attempts for itself, and the commit may be in several."""
+    again = order(CHECK, id=43, trigger=Trigger.RERUN, from_stage="build", attempt=3)
+    assert done(check.run(again, tools())).outputs["image"] == f"{IMAGE}-r43"
