@@ -277,7 +277,7 @@ def test_approval_wakes_the_run() -> None:
     decision = advance(make_run(BUILD, approved=False), Approved(by="mina"), NOW)
     assert (decision.run.approved, decision.wake_at, decision.run.detail) == (True, NOW, "approved by mina")
     ended = advance(decision.run, CancelRequested(by="jun", at_work=False), later(1)).run
-    assert (ended.approved_by, ended.approved_at) == ("mina", NOW)
+    assert (ended.approved_by, ended.approved_at, ended.cancelled_by) == ("mina", NOW, "jun")
     assert advance(make_run(BUILD, approved=False), Approved(by=""), NOW).run.detail == "approved"
 
 
