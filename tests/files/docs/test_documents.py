@@ -187,6 +187,22 @@ def test_systemd_lets_the_parent_end_its_processes() -> None:
     assert "KillMode=mixed" in unit[1].splitlines()
 
 
+def test_the_command_of_one_machine_is_what_the_service_is() -> None:
+    page = (ROOT / "docs/how-to/install-on-one-machine.md").read_text(encoding="utf-8")
+    script = re.search(r"```sh\n(#!/bin/sh\n.*?)```", page, re.DOTALL)
+    unit = re.search(r"```ini\n(.*?)```", page, re.DOTALL)
+
+    assert script
+    assert unit
+    words = shlex.split(script[1].replace("\\\n", " "), comments=True)
+    given = {word.partition("=")[2] for word in words if word.startswith("--property=")}
+    wanted = ("User=", "EnvironmentFile=", "StateDirectory=", "StateDirectoryMode=")
+    assert given == {line for line in unit[1].splitlines() if line.startswith(wanted)}
+    start = shlex.split(re.findall(r"^ExecStart=(.*)$", unit[1], re.MULTILINE)[0])
+    assert words[words.index("--") + 1 :] == [start[0], "$@"]
+    assert f"--setenv=PILOTAGE_CONFIG={start[start.index('--config') + 1]}" in words
+
+
 def test_every_page_can_be_found_from_the_readme() -> None:
     seen, waiting = set(), [ROOT / "README.md"]
     while waiting:
