@@ -110,3 +110,22 @@ def test_the_operating_system_s_no_is_one_sentence(tmp_path: Path) -> None:
     assert done.returncode == Code.FAILED
     assert done.stderr.startswith("pilotage: No space left on device; ")
     assert "Traceback" not in done.stderr
+
+
+def test_a_child_that_finds_a_service_down_says_so_in_one_line() -> None:
+    script = (
+        "from orchestrator import journal\n"
+        "from orchestrator.cli.supervise import _be_child\n"
+        "from orchestrator.domain.errors import Unavailable\n"
+        "from orchestrator.domain.reasons import Reason\n"
+        "def run(): raise Unavailable(Reason.BROKER_UNAVAILABLE, 'refused')\n"
+        "journal.configure('web')\n"
+        "_be_child(run)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+
+    (line,) = (json.loads(line) for line in done.stdout.splitlines())
+    assert (done.returncode, line["event"], "err_stack" in line) == (1, "process broke", False)
+    assert line["detail"] == "The broker did not answer (refused). Start Redis or check `server.broker`."
