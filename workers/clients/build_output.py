@@ -82,8 +82,8 @@ class Lines:
     def add(self, text: str) -> Iterator[str]:
         """Yield the lines that `text` completes."""
         *whole, self._rest = (self._rest + text).split("\n")
-        if len(self._rest) > MAX_LINE:
-            whole, self._rest = [*whole, self._rest], ""
+        if len(self._rest) > MAX_LINE:  # the end is dropped: two lines made of one could hide half a secret each
+            self._rest = self._rest.rsplit("\r", 1)[-1][:MAX_LINE]
         for line in whole:
             yield self._seen(line.rstrip("\r").rsplit("\r", 1)[-1])
 

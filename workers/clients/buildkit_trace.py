@@ -252,8 +252,8 @@ class Progress:
         if step is None:
             return
         *whole, rest = (step.rest.get(output.stream, b"") + output.data).split(b"\n")
-        if len(rest) > MAX_LINE:
-            whole, rest = [*whole, rest], b""
+        if len(rest) > MAX_LINE:  # the end is dropped: two lines made of one could hide half a secret each
+            rest = rest.rsplit(b"\r", 1)[-1][:MAX_LINE]
         step.rest[output.stream] = rest
         for line in whole:
             yield self._line(output.vertex, step, line)

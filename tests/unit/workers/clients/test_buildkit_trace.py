@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from workers.clients.build_output import Lines
 from workers.clients.buildkit_trace import MAX_LINE, Output, Progress, Trace, TraceError, Vertex, decode
 
 RECORDED = (Path(__file__).parent / "recorded" / "buildkit-trace-20.10.txt").read_text().split()
@@ -57,9 +58,29 @@ def test_pieces_become_whole_lines(pieces: tuple[bytes, ...], lines: list[str]) 
     assert written(*pieces) == lines
 
 
-def test_a_line_without_an_end_does_not_grow_without_bound() -> None:
-    lines = written(b"x" * (MAX_LINE + 1), b"y\n")
-    assert [len(line) for line in lines] == [MAX_LINE + 1 + len("#1 "), len("#1 y")]
+LONG = "x" * (MAX_LINE - 3)
+SECRET = "s3cr3t-0123456789"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "line"),
+    [
+        ((LONG + SECRET[:6], SECRET[6:] + "\n"), LONG + SECRET[:3] + SECRET[6:]),
+        ((LONG + SECRET, "\n", ""), LONG + SECRET[:3]),
+        (("10%" * MAX_LINE + "\r20%", "\r100%\n"), "100%"),
+    ],
+    ids=["the rest is dropped", "up to its end", "a progress bar goes on"],
+)
+@pytest.mark.parametrize("builder", ["buildkit", "classic"])
+def test_a_line_without_an_end_does_not_grow_and_stays_one_line(
+    builder: str, pieces: tuple[str, ...], line: str
+) -> None:
+    """Two lines made of one could hide half a secret each from what masks them."""
+    if builder == "buildkit":
+        assert written(*(piece.encode() for piece in pieces)) == [f"#1 {line}"]
+    else:
+        lines = Lines()
+        assert [one for piece in pieces for one in lines.add(piece)] == [line]
 
 
 def test_the_two_streams_do_not_mix_within_a_line() -> None:
