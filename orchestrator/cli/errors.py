@@ -42,7 +42,8 @@ class CliError(Exception):
 def ending(error: PilotageError | OSError) -> CliError:
     """Word what a service or the operating system said no to: cause, next step, and the exit code for it."""
     if isinstance(error, OSError):
-        return CliError(f"{system_words(error)}; look at that path and what this user may do there.", Code.FAILED)
+        hint = "; look at that path and what this user may do there" if error.filename else ""
+        return CliError(f"{system_words(error)}{hint}.", Code.FAILED)
     said = explain(error.reason)
     cause = f"{said.text.rstrip('.')} ({error.evidence.rstrip('.')})." if error.evidence else said.text
     code = Code.UNREACHABLE if isinstance(error, Unavailable) else Code.FAILED

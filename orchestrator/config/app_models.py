@@ -44,7 +44,8 @@ class Scan(Model):
     """The vulnerability gate."""
 
     fail_on: Severity | None = described(
-        "Fail at this severity of Harbor's scan or above. Without it the scan is not waited for.",
+        "Fail at this severity of Harbor's scan or above. Without it the scan is not waited for, unless the project"
+        " in Harbor prevents vulnerable images from running.",
         default=None,
         example="high",
     )

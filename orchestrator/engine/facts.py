@@ -51,6 +51,7 @@ class Blocked:
     """Before the current stage can begin, something else must happen: another run, a person, another worker.
 
     :param after: seconds until it is looked at again even if nothing happens; None: only when something does.
+    :param anew: the stage, if it was at work already, begins anew afterwards, with all its time and attempts.
     :param outputs: what to remember until then (merged into the stage's outputs).
     """
 
@@ -58,6 +59,7 @@ class Blocked:
     detail: str
     by: int | None = None
     after: float | None = None
+    anew: bool = False
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
 

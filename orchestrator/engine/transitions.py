@@ -242,16 +242,13 @@ def _lease_expired(run: Run, current: Stage, policy: Policy, now: datetime) -> D
 
 
 def _blocked(run: Run, current: Stage, fact: Blocked, now: datetime) -> Decision:
-    """Wait; the stage begins anew afterwards, with all its time and attempts."""
     wake_at = _bounded(now, fact.after, None)
+    begun = replace(current, attempt=0, started_at=None, deadline_at=None) if fact.anew else current
     stage = replace(
-        current,
+        begun,
         state=StageState.WAITING,
         reason=fact.reason,
         detail=fact.detail,
-        attempt=0,
-        started_at=None,
-        deadline_at=None,
         wake_at=wake_at,
         outputs={**current.outputs, **fact.outputs},
     )

@@ -54,6 +54,11 @@ class Commits:
         self._held = frozenset(one["run_id"] for one in taken if one["held"]) - unwanted
         return Batch(changes=[_change(one["payload"]) for one in taken], unwanted=unwanted | self._held)
 
+    def has(self, run_id: int) -> bool:
+        """Tell whether a run's change is in the queue, or has been."""
+        with self._database.read() as connection:
+            return changes.load(connection, run_id) is not None
+
     def renew(self) -> bool:
         """Stay the writer; False when somebody else is by now. Asks the tables no more often than it needs to."""
         now = clock()

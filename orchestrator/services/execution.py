@@ -162,11 +162,11 @@ class Execution:
             self._give_back(connection, before, replace(so_far, wake_at=_at(now)), now)
             return None
         if app is None or environment is None:
-            self._give_back(connection, before, _then(so_far, _unconfigured(run, stage, now)), now)
+            self._give_back(connection, before, _then(so_far, _unconfigured(connection, run, stage, now)), now)
             return None
-        run, stay = self._admit(connection, run, stage, now)
+        run, stay = self._admit(connection, _configured(run, stage), stage, now)
         if stay is not None:
-            fact = Blocked(reason=stay.reason, detail=stay.detail, by=stay.by, after=stay.after)
+            fact = Blocked(reason=stay.reason, detail=stay.detail, by=stay.by, after=stay.after, anew=True)
             self._give_back(connection, before, _then(so_far, advance(run, fact, _at(now))), now)
             return None
         claimed = Claimed(stage=stage.name, timeout=timeout_of(stage.name, app, environment))
@@ -217,7 +217,16 @@ class Execution:
         return self._cut_off(connection, run, other, now)
 
 
-def _unconfigured(run: Run, stage: Stage, now: float) -> Decision:
+def _configured(run: Run, stage: Stage) -> Run:
+    """Forget that a worker did not know the app: this one does."""
+    if _MISSED not in stage.outputs:
+        return run
+    outputs = {name: value for name, value in stage.outputs.items() if name != _MISSED}
+    stages = tuple(replace(one, outputs=outputs) if one.name is stage.name else one for one in run.stages)
+    return replace(run, stages=stages)
+
+
+def _unconfigured(connection: Connection, run: Run, stage: Stage, now: float) -> Decision:
     """Wait for a worker that has the app, as not all have it while a new configuration is rolled out; then fail."""
     detail, at = f"{run.app}/{run.environment}", _at(now)
     since = float(stage.outputs.get(_MISSED, now))
@@ -226,7 +235,8 @@ def _unconfigured(run: Run, stage: Stage, now: float) -> Decision:
         fact = Blocked(reason=Reason.APP_REMOVED, detail=hope, after=_MISSED_AGAIN, outputs={_MISSED: since})
         return advance(run, fact, at)
     claimed = advance(run, Claimed(stage=stage.name, timeout=0), at).run
-    return advance(claimed, Reported(stage=stage.name, outcome=Fail(reason=Reason.APP_REMOVED, detail=detail)), at)
+    fact_of_end = Reported(stage=stage.name, outcome=Fail(reason=Reason.APP_REMOVED, detail=detail))
+    return ledger.advanced(connection, claimed, fact_of_end, at)
 
 
 def _log_approval(connection: Connection, run: Run, now: float) -> None:

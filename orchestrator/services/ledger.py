@@ -1,7 +1,6 @@
 """Writing a decision down: run, stages, wake-ups, places and notifications change together or not at all."""
 
 import re
-from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -68,11 +67,11 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
         wakes.drop(connection, run.id)
     elif decision.wake_at is not None:
         wakes.set_due(connection, run.id, decision.wake_at.timestamp(), queue_of(run))
-    waiting = images.waiting_for(connection, run) if before.is_making and not run.is_making else []
+    if before.is_making and not run.is_making:
+        wakes.nudge(connection, images.waiting_for(connection, run), now)
     if decision.freed:
         environments.leave(connection, run)
-        waiting += runs.waiting_in(connection, run.app, run.environment)
-    _wake(connection, waiting, now)
+        wake_waiting(connection, run.app, run.environment, now)
     story.told(connection, before, run)
     _notify(connection, settings, run, decision.tell, now)
     if run.state is RunState.SUCCEEDED and not before.state.final:
@@ -146,12 +145,7 @@ def give_way(connection: Connection, settings: Settings, promotion: int, now: fl
 
 def wake_waiting(connection: Connection, app: str, environment: str, now: float) -> None:
     """Have every run that waits for its turn in an environment look again."""
-    _wake(connection, runs.waiting_in(connection, app, environment), now)
-
-
-def _wake(connection: Connection, run_ids: Iterable[int], now: float) -> None:
-    """Have runs looked at; in the order of their ids: so no two who wake the same ones wait for each other."""
-    for run_id in sorted(set(run_ids)):
+    for run_id in sorted(runs.waiting_in(connection, app, environment)):  # so no two who wake the same ones lock up
         other = runs.load(connection, run_id)
         if other is not None:
             wakes.set_due(connection, other.id, now, queue_of(other))

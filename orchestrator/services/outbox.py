@@ -12,7 +12,7 @@ from orchestrator.store.database import now as clock
 from orchestrator.tracing import Trace
 
 ATTEMPTS = 10
-"""Tries before a notification is given up: about a day, with the pauses below."""
+"""Tries before a notification is given up: about 16 hours, with the pauses below."""
 PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
 """Seconds between tries, unless the service asks for more; the last is also the longest that it can ask for."""
 LEAST = 1.0

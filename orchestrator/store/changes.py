@@ -34,7 +34,14 @@ _BATCH = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True, of=changes)  # what is being decided about right now comes with the next batch
 )
-_OLDEST = select(changes.c.run_id).where(_of_branch, _pending).order_by(changes.c.created_at).limit(1)
+_OLDEST = (
+    select(changes.c.run_id)
+    .join(runs, runs.c.id == changes.c.run_id)
+    .outerjoin(environments, (environments.c.app == runs.c.app) & (environments.c.name == runs.c.environment))
+    .where(_of_branch, _pending, ~_held)
+    .order_by(changes.c.created_at)
+    .limit(1)
+)
 _GIVE_BACK = update(changes).where(_some, changes.c.state == "taken").values(state="pending")
 _SET_STATE = update(changes).where(_some).values(state=bindparam("as"))
 _FINISH = update(changes).where(_of_run).values(state=bindparam("as"), result=bindparam("with_result"))

@@ -67,6 +67,12 @@ _PUBLISHED = (
 )
 _NOT_PUBLISHED = update(wakes).where(wakes.c.run_id == bindparam("of_run")).values(published_at=None)
 _NEXT = select(wakes.c.due_at).where(wakes.c.published_at.is_(None)).order_by(wakes.c.due_at).limit(1)
+_of_some = select(wakes.c.run_id).where(wakes.c.run_id.in_(bindparam("runs", expanding=True)))
+_NUDGE = (
+    update(wakes)
+    .where(wakes.c.run_id.in_(_of_some.with_for_update(skip_locked=True)))
+    .values(due_at=bindparam("now"), published_at=None)
+)
 _DROP = delete(wakes).where(wakes.c.run_id == bindparam("of_run"))
 _CLEAR = delete(wakes).where(wakes.c.run_id == bindparam("of_run"), wakes.c.due_at <= bindparam("up_to"))
 
@@ -90,6 +96,14 @@ def hasten(connection: Connection, run_ids: Iterable[int], due_at: float, queue:
     if rows:
         connection.execute(_HASTEN[connection.dialect.name], rows)
         _mark(connection, due_at)
+
+
+def nudge(connection: Connection, run_ids: Iterable[int], now: float) -> None:
+    """Have runs looked at now that look again soon anyway; who is busy with one of them is not waited for."""
+    chosen = list(run_ids)
+    if chosen:
+        connection.execute(_NUDGE, {"runs": chosen, "now": now})
+        _mark(connection, now)
 
 
 def are_due(connection: Connection) -> bool:

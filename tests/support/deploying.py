@@ -138,6 +138,7 @@ class FakeCommits:
 
     result: Any = None
     free: bool = True
+    queued: bool = False
     others: tuple[Change, ...] = ()
     submitted: list[Change] = field(default_factory=list)
     finished: list[Any] = field(default_factory=list)
@@ -148,6 +149,9 @@ class FakeCommits:
         if self.result is not None:
             return self.result
         return Batch(changes=[*self.others, *self.submitted]) if self.free else None
+
+    def has(self, run_id: int) -> bool:
+        return self.queued
 
     def renew(self) -> bool:
         return True

@@ -35,6 +35,7 @@ from workers.clients.engine_requests import (
     build_params,
     error_text,
     log_transfer,
+    platform_of,
     pushed_digest,
     refuse_unsupported,
     repository_of,
@@ -210,9 +211,10 @@ class Engine:
         classic = build.builder == "classic"
         images = recipe.images(build.target, all_before=classic)
         if recipe.syntax and not classic:
-            images = ((recipe.syntax, ""), *images)
-        for image, platform in images:
-            if not build.pull and self._has(image, platform or build.platform):
+            images = ((recipe.syntax, "$BUILDPLATFORM"), *images)
+        for image, written in images:
+            platform = platform_of(written, build)
+            if not build.pull and self._has(image, platform):
                 continue
             ours = image.startswith(f"{registry.host}/")
             left = ends - time.monotonic()
@@ -221,7 +223,7 @@ class Engine:
                 image,
                 registry=registry if ours else None,
                 watch=replace(watch, deadline=max(1.0, min(left, PULL_TIMEOUT))),
-                platform=platform or build.platform,
+                platform=platform,
             )
 
     def _has(self, image: str, platform: str) -> bool:

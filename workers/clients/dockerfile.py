@@ -53,7 +53,7 @@ class Recipe:
         return tuple(stage for at, stage in enumerate(self.stages) if at in wanted)
 
     def images(self, target: str = "", *, all_before: bool = False) -> tuple[tuple[str, str], ...]:
-        """Return the images that must be pulled for `target`, each with its platform ("" = the engine's), once."""
+        """Return the images that must be pulled for `target`, each with its ``--platform`` as it is written, once."""
         found: dict[tuple[str, str], None] = {}
         for stage in self.needed(target, all_before=all_before):
             at = next(i for i, one in enumerate(self.stages) if one is stage)
@@ -61,7 +61,7 @@ class Recipe:
             references += [(name, "") for name in (*stage.sources, *(m.source for m in stage.mounts))]
             for name, platform in references:
                 if name and name != "scratch" and "$" not in name and self._find(name, at) is None:
-                    found[(name, platform if "$" not in platform else "")] = None
+                    found[(name, platform)] = None
         return tuple(found)
 
     def mounts(self, target: str = "") -> tuple[Mount, ...]:

@@ -127,6 +127,13 @@ def error_text(message: Mapping[str, Any]) -> str:
     return str((detail.get("message") if isinstance(detail, dict) else "") or message["error"])
 
 
+def platform_of(written: str, build: Build) -> str:
+    """Return the platform of a base image, "" = the engine's own. :param written: its ``--platform``, "" = none."""
+    if not written or "TARGETPLATFORM" in written:
+        return build.platform
+    return "" if "$" in written else written
+
+
 def pushed_digest(message: Mapping[str, Any]) -> str:
     """Return the digest that a message of a push names, "" when it names none.
 

@@ -162,8 +162,10 @@ def to_error(stderr: str, reasons: Reasons, where: str, secrets: Iterable[str] =
 
 
 def _judge(stderr: str) -> tuple[_Kind, str]:
+    ours = "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
     for pattern, kind, cause in _TABLE:
-        if pattern.search(stderr):
+        # what a hook on the server could not reach is not the server
+        if pattern.search(ours if kind is _Kind.UNREACHED else stderr):
             return kind, cause
     return _Kind.UNAVAILABLE, "git failed"
 

@@ -131,16 +131,22 @@ class _Landing:
     def one_by_one(self, changes: Sequence[Change], refusal: Refused) -> list[Result]:
         """Find out which changes the server declines, so that one bad change does not block the others.
 
-        :raises Refused: it declines all of them.
+        :raises Refused: it declines all of them. :raises InDoubt: some have landed, and the rest could not be tried.
         """
         results: list[Result] = []
+        declined = 0
         for change in changes:
             try:
                 results += self.together([change])
             except _Declined as single:
+                declined += 1
                 detail = f"the server declined the push: {single.evidence}"
                 results.append(Rejected(run=change.run, detail=detail, reason=single.reason))
-        if not any(isinstance(result, Landed) for result in results):
+            except PilotageError as error:
+                if any(isinstance(result, Landed) for result in results):
+                    raise InDoubt(error.reason, error.evidence) from error
+                raise
+        if declined == len(changes):
             raise refusal
         return results
 

@@ -24,10 +24,10 @@ def run(order: Order, tools: Tools) -> Outcome:
 
     Outputs: ``gitops_commit``, ``previous`` (the values that were replaced) and ``committed_at``.
     """
-    newer = _newer(order, tools)
+    queue = tools.clients.commits
+    newer = None if queue.has(order.run.id) else _newer(order, tools)
     if newer is not None:
         return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {newer} has deployed a newer commit")
-    queue = tools.clients.commits
     answer = queue.submit(change_of(order))
     if answer is None:
         return Wait(reason=Reason.COMMIT_QUEUED, detail="another worker writes to the branch", after=_LOOK_AGAIN)

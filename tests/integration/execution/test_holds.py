@@ -89,6 +89,8 @@ def test_a_writer_leaves_out_what_is_on_hold(two: World) -> None:
     other = queue(two, "other")
     assert other.submit(change(2)) == Batch(changes=[change(2)])
     other.stop([change(2)])
+    with two.database.read() as connection:
+        assert changes.oldest_waiting(connection, "gitops#main") == 2, "who is held writes for nobody"
     two.control.release("plate-web", "stg")
     assert other.submit(change(2)) == Batch(changes=[change(1), change(2)])
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName, Wait
@@ -13,7 +14,9 @@ from orchestrator.engine.facts import Reported
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control, NotPossible
 from orchestrator.services.waits import Waits
+from orchestrator.store import wakes
 from orchestrator.store.database import Database
+from orchestrator.store.schema import wakes as wakes_table
 from tests.support.databases import postgres_database
 from tests.support.executing import World, two_places
 from tests.support.meanwhile import meanwhile
@@ -58,6 +61,18 @@ def test_the_watch_wakes_a_run_whose_worker_is_writing_down_that_it_waits(
     woken()
     assert world.run(1).state is RunState.WAITING
     assert world.due() == {1}, "the change was seen while its worker had looked already"
+
+
+def test_who_has_made_an_image_waits_for_nobody_who_is_at_a_run_that_waits_for_it(
+    world: World, elsewhere: Database
+) -> None:
+    world.push(1)
+    with elsewhere.write() as busy, world.database.write() as connection:
+        busy.execute(select(wakes_table).where(wakes_table.c.run_id == 1).with_for_update())
+        wakes.nudge(connection, [1], 5.0)
+    with world.database.write() as connection:
+        wakes.nudge(connection, [1], 7.0)
+        assert connection.execute(select(wakes_table.c.due_at)).scalars().all() == [7.0]
 
 
 def test_a_promotion_that_is_cancelled_while_a_newer_one_takes_its_place(

@@ -98,6 +98,22 @@ def test_a_run_of_an_app_that_some_workers_do_not_have_yet_waits_for_one_that_ha
     assert world.run(1).state is RunState.SUCCEEDED
 
 
+def test_a_worker_that_knows_the_app_ends_the_wait_for_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While two configurations are about, workers of both look at a run in turn."""
+    world.push(1)
+    old, begun = without_apps(world), now()
+    health = world.until(1, StageName.HEALTH)
+    world.wait(health)
+    started = world.run(1).stage(StageName.HEALTH).started_at
+    assert old.begin(1, "build") is None
+    world.wait(world.begin(1))
+    monkeypatch.setattr("orchestrator.services.execution.clock", lambda: begun + ROLLOUT + 1)
+    assert old.begin(1, "build") is None
+    run = world.run(1)
+    assert (run.reason, run.stage(StageName.HEALTH).started_at) == (Reason.APP_REMOVED, started)
+    assert run.state is RunState.WAITING
+
+
 def test_an_environment_that_left_the_configuration_fails_its_runs_after_some_minutes(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.changes import Edit, Landed, Rejected
+from orchestrator.domain.changes import Edit, Landed, Rejected, Withdrawn
 from orchestrator.domain.errors import Cancelled, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.githttp import TOKEN, Fault, Forge
 from tests.support.landing import AUTHOR, before_each_push, change, file, land_all, pushes
 from workers.clients.git import GITOPS, Mirror, PushAnswer, PushVerdict
 from workers.clients.git_lock import exclusive
-from workers.gitops.commit import land
+from workers.gitops.commit import InDoubt, land
 
 
 @pytest.mark.parametrize(
@@ -79,6 +79,26 @@ def test_one_declined_change_does_not_block_the_others(server: Forge, mirror: Mi
     assert "the server declined the push" in bad.detail
     assert "policy: forbidden" in bad.detail
     assert server.log() == ["deploy(app): 배포 3", "deploy(app): 배포 1", "start"]
+
+
+def test_what_landed_alone_is_in_doubt_when_the_others_cannot_be_tried(server: Forge, mirror: Mirror) -> None:
+    _decline_subjects_with(server, "forbidden")
+
+    def landed(_: str) -> None:
+        if len(server.log()) > 1:
+            server.app.inject(Fault(status=503, times=9))
+
+    server.app.after_receive = landed
+    with pytest.raises(InDoubt):
+        land_all(mirror, [change(1), change(2, message="forbidden"), change(3)])
+    assert server.log() == ["deploy(app): 배포 1", "start"]
+
+
+def test_a_refusal_concerns_only_whom_it_is_for(server: Forge, mirror: Mirror) -> None:
+    _decline_subjects_with(server, "forbidden")
+    bad, unwanted = land_all(mirror, [change(1, message="forbidden"), change(2)], unwanted=frozenset([2]))
+    assert isinstance(bad, Rejected)
+    assert unwanted == Withdrawn(run=2)
 
 
 def test_a_server_that_declines_every_change_is_a_refusal(server: Forge, mirror: Mirror) -> None:

@@ -209,31 +209,6 @@ def test_a_lease_that_ran_out_between_stages_only_wakes_the_run() -> None:
     assert advance(ready, LeaseExpired(), NOW) == Decision(run=ready, wake_at=NOW)
 
 
-def test_a_blocked_run_says_behind_whom() -> None:
-    fact = Blocked(reason=Reason.BEHIND_RUN, detail="behind run 3", by=3)
-    run = advance(make_run(BUILD, state=RunState.RUNNING), fact, NOW).run
-    assert (run.state, run.reason, run.blocked_by) == (RunState.WAITING, Reason.BEHIND_RUN, 3)
-    assert advance(run, Claimed(stage=BUILD, timeout=9), NOW).run.blocked_by is None
-    fact = Blocked(reason=Reason.AWAITING_APPROVAL, detail="")
-    first = advance(run, fact, NOW)
-    assert (first.tell, advance(first.run, fact, NOW).tell) == (("run.waiting",), ())
-
-
-def test_a_blocked_run_may_be_looked_at_again_and_what_it_remembers_stays() -> None:
-    fact = Blocked(reason=Reason.APP_REMOVED, detail="", after=10, outputs={"since": 1.0})
-    decision = advance(make_run(), fact, NOW)
-    assert (decision.wake_at, decision.run.stage(CHECK).wake_at) == (later(10), later(10))
-    again = advance(decision.run, Blocked(reason=Reason.ON_HOLD, detail=""), NOW)
-    assert (again.wake_at, again.run.stage(CHECK).outputs) == (None, {"since": 1.0})
-
-
-def test_a_stage_that_was_stopped_on_its_way_begins_anew() -> None:
-    held = advance(make_run(COMMIT, WAITING), Blocked(reason=Reason.ON_HOLD, detail="on hold: freeze"), NOW).run
-    assert (held.state, held.reason) == (RunState.WAITING, Reason.ON_HOLD)
-    stage = advance(held, Claimed(stage=COMMIT, timeout=900), later(5000)).run.stage(COMMIT)
-    assert (stage.started_at, stage.deadline_at, stage.attempt) == (later(5000), later(5900), 1)
-
-
 def test_cancel_ends_a_waiting_run_at_once() -> None:
     decision = advance(make_run(HEALTH, WAITING), CancelRequested(by="mina", at_work=False), NOW)
     assert (decision.run.state, decision.run.reason) == (RunState.CANCELLED, Reason.CANCELLED)

@@ -21,7 +21,7 @@ def images(text: str, target: str = "", args: dict[str, str] | None = None, *, a
         ("FROM a:1 AS x\nFROM b:1\nCOPY --from=x / /\nCOPY --chown=1 --from=c:1 / /\n", ["a:1", "b:1", "c:1"]),
         ("FROM a:1\nFROM b:1\nCOPY --from=0 / /\n", ["a:1", "b:1"]),
         ("FROM --platform=linux/arm64 a:1\n", ["a:1@linux/arm64"]),
-        ("FROM --platform=$BUILDPLATFORM a:1 AS x\nFROM x\n", ["a:1"]),
+        ("FROM --platform=$BUILDPLATFORM a:1 AS x\nFROM x\n", ["a:1@$BUILDPLATFORM"]),
         ("FROM a@sha256:" + "0" * 64 + "\n", ["a@sha256:" + "0" * 64]),
         ("ARG V=1\nFROM a:$V\n", ["a:1"]),
         ("ARG V=1\nFROM a:${V}\n", ["a:1"]),

@@ -15,6 +15,7 @@ from workers.clients.engine_requests import (
     build_params,
     error_text,
     log_transfer,
+    platform_of,
     refuse_unsupported,
     repository_of,
     split_reference,
@@ -116,3 +117,18 @@ def test_progress_bars_are_not_logged() -> None:
 def test_the_detail_of_an_error_goes_first() -> None:
     assert error_text({"error": "short", "errorDetail": {"message": "long"}}) == "long"
     assert error_text({"error": "short"}) == "short"
+
+
+@pytest.mark.parametrize(
+    ("written", "platform"),
+    [
+        ("", "linux/arm64"),
+        ("linux/s390x", "linux/s390x"),
+        ("$BUILDPLATFORM", ""),
+        ("${BUILDPLATFORM}", ""),
+        ("$TARGETPLATFORM", "linux/arm64"),
+        ("${TARGETPLATFORM:-linux/amd64}", "linux/arm64"),
+    ],
+)
+def test_the_platform_of_a_base_image(written: str, platform: str) -> None:
+    assert platform_of(written, Build(platform="linux/arm64")) == platform

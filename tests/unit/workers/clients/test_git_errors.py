@@ -56,6 +56,7 @@ SAID = [
     ("ssh: Could not resolve hostname x: Name or service not known\n" + SSH_END, Unreached, "resolved"),
     (HTTP + "Failed to connect to x port 443 after 1 ms: Couldn't connect to server", Unreached, "no connection"),
     ("ssh: connect to host x port 22: Connection refused\n" + SSH_END, Unreached, "no connection"),
+    ("remote: db: Connection refused\nfatal: the remote end hung up unexpectedly", Unavailable, "broke"),
     ("ssh: connect to host x port 22: Connection timed out\n" + SSH_END, Unavailable, "in time"),
     (HTTP + "Operation too slow. Less than 1 bytes/sec transferred the last 60 seconds", Unavailable, "in time"),
     ("fatal: write error: No space left on device", Unavailable, "disk"),

@@ -109,6 +109,15 @@ def test_a_newer_commit_that_was_deployed_meanwhile_goes_first() -> None:
         assert isinstance(commit.run(insisted, tools(source=clients.clients.source, commits=work_done)), Done)
 
 
+def test_a_change_that_is_in_the_queue_is_not_compared_again() -> None:
+    """The source need not answer for it, and what it waits behind cannot be overtaken."""
+    new = "b" * 40
+    rivals = (Rival(run=9, commit=new, landed=True, begun=True),)
+    source = FakeMirror(line=(COMMIT, new))
+    queue = FakeCommits(result=landed(), queued=True)
+    assert isinstance(commit.run(order(STAGE, rivals=rivals), tools(source=source, commits=queue)), Done)
+
+
 def test_what_the_change_says() -> None:
     change = change_of(
         order(STAGE, title="인사말 변경", place_digest_key="image.digest", place_repository_key="image.repo")
