@@ -108,7 +108,7 @@ def test_the_operating_system_s_no_is_one_sentence(tmp_path: Path) -> None:
         done = pilotage(tmp_path, "--help", out=full.fileno())
 
     assert done.returncode == Code.FAILED
-    assert done.stderr.startswith("pilotage: No space left on device; ")
+    assert done.stderr.startswith("pilotage: No space left on device.")
     assert "Traceback" not in done.stderr
 
 
