@@ -84,14 +84,26 @@ def test_one_declined_change_does_not_block_the_others(server: Forge, mirror: Mi
 def test_what_landed_alone_is_in_doubt_when_the_others_cannot_be_tried(server: Forge, mirror: Mirror) -> None:
     _decline_subjects_with(server, "forbidden")
 
-    def landed(_: str) -> None:
+    def taken_over() -> None:
         if len(server.log()) > 1:
-            server.app.inject(Fault(status=503, times=9))
+            raise Unavailable(Reason.GITOPS_CONTENDED, "another worker took the branch over")
 
-    server.app.after_receive = landed
-    with pytest.raises(InDoubt):
-        land_all(mirror, [change(1), change(2, message="forbidden"), change(3)])
+    with pytest.raises(InDoubt, match="took the branch over"):
+        land_all(mirror, [change(1), change(2, message="forbidden"), change(3)], checkpoint=taken_over)
     assert server.log() == ["deploy(app): 배포 1", "start"]
+
+
+def test_where_none_has_landed_there_is_no_doubt(server: Forge, mirror: Mirror) -> None:
+    _decline_subjects_with(server, "forbidden")
+
+    def taken_over() -> None:
+        if pushes(server):
+            raise Unavailable(Reason.GITOPS_CONTENDED, "another worker took the branch over")
+
+    with pytest.raises(Unavailable, match="took the branch over") as caught:
+        land_all(mirror, [change(1, message="forbidden"), change(2)], checkpoint=taken_over)
+    assert not isinstance(caught.value, InDoubt)
+    assert server.log() == ["start"]
 
 
 def test_a_refusal_concerns_only_whom_it_is_for(server: Forge, mirror: Mirror) -> None:
