@@ -1,6 +1,5 @@
 """The configuration as a whole: what the file of the manual becomes, and how its mistakes are named."""
 
-import dataclasses
 from pathlib import Path
 
 import pytest
@@ -134,9 +133,8 @@ docker: {host: "unix:///run/docker.sock"}
 """
 
 
-def test_every_key_reaches_the_settings() -> None:
-    found = settings(EVERY_KEY)
-    app = found.apps[0]
+def test_every_key_of_a_build_reaches_the_settings() -> None:
+    (app,) = settings(EVERY_KEY).apps
 
     assert app.build == Build(
         context="services/api",
@@ -150,6 +148,11 @@ def test_every_key_reaches_the_settings() -> None:
         pull=True,
     )
     assert app.scan == Scan(fail_on="high", timeout=1200.0)
+
+
+def test_every_key_of_an_environment_reaches_the_settings() -> None:
+    (app,) = settings(EVERY_KEY).apps
+
     assert app.environments == (
         Environment(
             name="rel",
@@ -168,34 +171,48 @@ def test_every_key_reaches_the_settings() -> None:
             degraded_grace=90.0,
         ),
     )
+
+
+def test_every_key_of_a_service_reaches_the_settings() -> None:
+    found = settings(EVERY_KEY)
+
     assert found.registry.token_url == "http://127.0.0.1:5001/token"
     assert found.gitops.addresses == (found.gitops.access.url, "http://gitea-http.gitea.svc:3000/platform/gitops.git")
     assert (found.gitops.author.name, found.gitops.signing_format) == ("배포 봇", "ssh")
     assert found.argocd.url == "http://argocd.internal/root"
-    assert [hook.forge for hook in found.hooks] == [
-        "github",
-        "gitlab",
-    ]
+
+
+def test_every_hook_and_channel_reaches_the_settings() -> None:
+    found = settings(EVERY_KEY)
+
+    assert [hook.forge for hook in found.hooks] == ["github", "gitlab"]
     assert found.hooks[0].secrets == (ENVIRON["GITHUB_SECRET"], ENVIRON["GITLAB_TOKEN"])
     assert found.hooks[1].secrets == ()
-    assert found.session_key.reveal() == ENVIRON["SESSION_KEY"]
     assert [(c.name, c.kind, c.target, c.on, c.apps) for c in found.channels] == [
         ("team", "slack-api", "C01", frozenset({"failed", "succeeded"}), frozenset({"api"})),
         ("webhook-2", "webhook", "", frozenset(), frozenset()),
     ]
-    assert dataclasses.astuple(found)[-13:-2] == (
-        "postgresql://db/pilotage",
-        "redis://redis:6379/0",
-        "https://pilotage.example.com",
-        "https://hooks.example.com",
-        "unix:///run/docker.sock",
-        "[::]:80",
-        4,
-        60.0,
-        30 * 86400.0,
-        10 * 1024 * 1024,
-        "warning",
-    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("database", "postgresql://db/pilotage"),
+        ("broker", "redis://redis:6379/0"),
+        ("external_url", "https://pilotage.example.com"),
+        ("webhook_url", "https://hooks.example.com"),
+        ("docker_host", "unix:///run/docker.sock"),
+        ("bind", "[::]:80"),
+        ("concurrency", 4),
+        ("poll_interval", 60.0),
+        ("keep", 30 * 86400.0),
+        ("max_body", 10 * 1024 * 1024),
+        ("log_level", "warning"),
+        ("session_key", Secret(ENVIRON["SESSION_KEY"])),
+    ],
+)
+def test_every_key_of_the_server_reaches_the_settings(name: str, value: object) -> None:
+    assert getattr(settings(EVERY_KEY), name) == value
 
 
 def test_every_problem_is_named_at_once_with_key_and_line() -> None:
