@@ -59,6 +59,10 @@ class Withdrawn:
     run: int
 
 
+Result = Landed | Rejected | Withdrawn
+"""What came of a change."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """What one writer brings to a branch by one push, in this order.

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from orchestrator.domain.changes import Batch, Change, Edit, Landed, Rejected, Withdrawn
+from orchestrator.domain.changes import Batch, Change, Edit, Landed, Rejected, Result, Withdrawn
 from orchestrator.domain.metrics import BATCH_SIZE, PUSH_RETRIES
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.bell import Bell
@@ -12,7 +12,6 @@ from orchestrator.store import changes, wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 
-Result = Landed | Rejected | Withdrawn
 RENEW = 5.0
 """Seconds after which a writer renews its right, which lasts much longer."""
 

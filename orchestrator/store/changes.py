@@ -25,10 +25,12 @@ _BECOME = (
 _STOP = update(writers).where(_branch, _mine).values(owner="", until=0.0)
 _unwanted = or_(runs.c.finished_at.is_not(None), runs.c.cancel_requested, runs.c.superseded_by.is_not(None))
 _held = func.coalesce(environments.c.hold, "") != ""
+_with_environment = changes.join(runs, runs.c.id == changes.c.run_id).outerjoin(
+    environments, (environments.c.app == runs.c.app) & (environments.c.name == runs.c.environment)
+)
 _BATCH = (
     select(changes.c.run_id, changes.c.payload, changes.c.state, _unwanted.label("unwanted"), _held.label("held"))
-    .join(runs, runs.c.id == changes.c.run_id)
-    .outerjoin(environments, (environments.c.app == runs.c.app) & (environments.c.name == runs.c.environment))
+    .select_from(_with_environment)
     .where(_of_branch, changes.c.state.in_(("pending", "taken")), or_(changes.c.state == "taken", ~_held))
     .order_by(changes.c.created_at, changes.c.run_id)
     .limit(bindparam("most"))
@@ -36,8 +38,7 @@ _BATCH = (
 )
 _OLDEST = (
     select(changes.c.run_id)
-    .join(runs, runs.c.id == changes.c.run_id)
-    .outerjoin(environments, (environments.c.app == runs.c.app) & (environments.c.name == runs.c.environment))
+    .select_from(_with_environment)
     .where(_of_branch, _pending, ~_held)
     .order_by(changes.c.created_at)
     .limit(1)

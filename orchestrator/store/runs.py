@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, exists, insert, or_, select, text, update
+from sqlalchemy import Connection, Select, and_, bindparam, exists, insert, or_, select, text, update
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, StageState, Trigger
@@ -152,10 +152,11 @@ def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
     return (*found, Rival(run=last.id, commit=last.commit, landed=True, begun=True)) if last else tuple(found)
 
 
+_waits_for_turn = and_(_IS_WAITING, runs.c.reason.in_(("behind_run", "on_hold")))
 _WAITING_IN = (
     select(runs.c.id)
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
-    .where(IS_ACTIVE, _IS_WAITING, runs.c.reason.in_(("behind_run", "on_hold")))
+    .where(IS_ACTIVE, _waits_for_turn)
     .order_by(runs.c.id.desc())
     .limit(20)
 )
@@ -168,7 +169,6 @@ def waiting_in(connection: Connection, app: str, environment: str) -> list[int]:
 
 _repeated = runs.alias("repeated")
 _repeats_promotion = exists().where(_repeated.c.id == runs.c.rerun_of, _repeated.c.trigger == Trigger.PROMOTION.value)
-_waits_for_turn = (runs.c.state == "waiting") & runs.c.reason.in_(("behind_run", "on_hold"))
 _OLDER_PROMOTIONS = (
     select(runs.c.id)
     .outerjoin(stages, _is_at_build)

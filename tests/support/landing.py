@@ -3,11 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from orchestrator.domain.apps import Author
-from orchestrator.domain.changes import Change, Edit
+from orchestrator.domain.changes import Change, Edit, Result
 from tests.support.githttp import Forge
 from workers.clients.git import Mirror
 from workers.gitops.commit import land
-from workers.gitops.plan import Result
 
 AUTHOR = Author(name="Pilotage 봇", email="bot@example.com")
 VALUES = "# 앱 {app}\nimage:\n  tag: old  # set by CI\nreplicas: 2\n"

@@ -10,12 +10,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from orchestrator.domain.apps import Author
-from orchestrator.domain.changes import Change, Landed, Rejected
+from orchestrator.domain.changes import Change, Landed, Rejected, Result
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.git import ASK_TIMEOUT, Mirror, PushVerdict, Signing
 from workers.clients.git_errors import Unreached
-from workers.gitops.plan import Plan, Planner, Result
+from workers.gitops.plan import Plan, Planner
 
 _FIRST_WAIT = 0.05
 """Seconds (at the most) before the second attempt; doubled each time."""

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from orchestrator.domain.changes import Change, Landed, Rejected, Withdrawn
+from orchestrator.domain.changes import Change, Landed, Rejected, Result, Withdrawn
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from workers.clients.git import Draft, Entry, Message, Mirror
@@ -14,8 +14,6 @@ from workers.gitops.values import EditRefused, edit
 HISTORY = 2000
 """Commits of the branch that are searched for changes that an earlier attempt pushed."""
 _OURS = "Pilotage-"
-
-Result = Landed | Rejected | Withdrawn
 
 
 @dataclass(frozen=True, slots=True)

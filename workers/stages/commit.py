@@ -3,11 +3,11 @@
 import time
 
 from orchestrator import tracing
-from orchestrator.domain.changes import Batch, Rejected, Withdrawn
+from orchestrator.domain.changes import Batch, Rejected, Result, Withdrawn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait
-from orchestrator.services.commits import Commits, Result
+from orchestrator.services.commits import Commits
 from workers.gitops.commit import InDoubt, land
 from workers.stages.ancestry import is_older
 from workers.stages.order import Order, Tools

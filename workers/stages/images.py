@@ -4,6 +4,7 @@ import posixpath
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from orchestrator.domain.errors import Refused
@@ -30,13 +31,18 @@ def reference(order: Order) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An image in the registry. ``blocked``: nobody may pull it; Harbor may allow that when it has scanned it."""
+    """An image in the registry. ``artifact``: what Harbor's own API tells of one that nobody may pull."""
 
     digest: str
-    blocked: bool = False
+    artifact: Mapping[str, Any] | None = None
+
+    @property
+    def blocked(self) -> bool:
+        """Whether nobody may pull it; Harbor may allow that when it has scanned it."""
+        return self.artifact is not None
 
 
-def place(order: Order) -> tuple[str, str]:
+def project_and_repository(order: Order) -> tuple[str, str]:
     """Return Harbor's project, and the repository inside it."""
     project, _, path = repository(order).partition("/")
     return project, path
@@ -56,8 +62,8 @@ def find(order: Order, tools: Tools, wanted: str) -> Found | None:
         unscanned = refusal.reason is Reason.IMAGE_BLOCKED and "vulnerab" in refusal.evidence  # else: not signed
         if not unscanned or not order.settings.registry.harbor:
             raise
-        artifact = tools.clients.harbor.artifact(*place(order), wanted)
-        return Found(str(artifact["digest"]), blocked=True) if artifact else None
+        artifact = tools.clients.harbor.artifact(*project_and_repository(order), wanted)
+        return Found(str(artifact["digest"]), artifact) if artifact else None
     return Found(digest) if digest else None
 
 
@@ -81,13 +87,12 @@ def find_own(order: Order, tools: Tools) -> Found | None:
 
 
 def _labels(order: Order, tools: Tools, found: Found) -> Mapping[str, str] | None:
-    if not found.blocked:
+    artifact = found.artifact
+    if artifact is None:
         return tools.clients.registry.image_config(repository(order), found.digest)
-    harbor, wanted = tools.clients.harbor, found.digest
-    artifact = harbor.artifact(*place(order), wanted)
-    if artifact and artifact.get("references"):  # an index, as containerd's image store pushes it
-        wanted = first_image(artifact)
-        artifact = harbor.artifact(*place(order), wanted) if wanted else {}
+    if artifact.get("references"):  # an index, as containerd's image store pushes it
+        child = first_image(artifact)
+        artifact = tools.clients.harbor.artifact(*project_and_repository(order), child) if child else {}
     return labels_of_artifact(artifact) if artifact is not None else None
 
 

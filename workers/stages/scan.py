@@ -3,7 +3,7 @@
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait
 from workers.clients.harbor import ScanState, Verdict, judge_scan
-from workers.stages.images import place, reference, repository
+from workers.stages.images import project_and_repository, reference, repository
 from workers.stages.order import Order, Tools
 
 FIRST_LOOK = 3.0
@@ -35,9 +35,11 @@ def run(order: Order, tools: Tools) -> Outcome:
             reason=Reason.SCAN_UNAVAILABLE, detail="the registry is not a Harbor, so nothing can scan the image"
         )
     digest = _wanted(order)
-    artifact = tools.clients.harbor.artifact(*place(order), digest)
+    artifact = tools.clients.harbor.artifact(*project_and_repository(order), digest)
     if artifact is None:
-        return Fail(reason=Reason.IMAGE_MISSING, detail=f"Harbor has no {'/'.join(place(order))} {digest}")
+        return Fail(
+            reason=Reason.IMAGE_MISSING, detail=f"Harbor has no {'/'.join(project_and_repository(order))} {digest}"
+        )
     verdict = judge_scan(artifact, gate)
     tools.log(f"scan of {digest}: {verdict.state.value}, {verdict.summary}")
     return _decide(order, tools, verdict)
@@ -54,7 +56,7 @@ def _decide(order: Order, tools: Tools, verdict: Verdict) -> Outcome:
         return Fail(reason=Reason.SCAN_FAILED, detail=verdict.summary)
     ask = {ScanState.ERROR: "scan_repeated", ScanState.UNSCANNED: "scan_asked"}.get(verdict.state)
     if ask and not remembered[ask] and (gate or remembered["scan_looks"]):  # Harbor itself may be about to begin
-        tools.clients.harbor.start_scan(*place(order), _wanted(order))
+        tools.clients.harbor.start_scan(*project_and_repository(order), _wanted(order))
         remembered[ask] = 1
     pause = min(LAST_LOOK, FIRST_LOOK * GROWTH ** remembered["scan_looks"])
     remembered["scan_looks"] += 1
@@ -74,7 +76,7 @@ def _passed(order: Order, tools: Tools, verdict: Verdict) -> Done:
 
 def _findings(order: Order, tools: Tools, verdict: Verdict) -> Fail:
     gate = order.app.scan.fail_on
-    named = tools.clients.harbor.findings(*place(order), _wanted(order), gate)[:NAMED]
+    named = tools.clients.harbor.findings(*project_and_repository(order), _wanted(order), gate)[:NAMED]
     worst = f"; worst: {', '.join(named)}" if named else ""
     return Fail(
         reason=Reason.SCAN_FINDINGS,

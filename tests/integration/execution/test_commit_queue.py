@@ -54,15 +54,21 @@ def test_what_could_not_be_pushed_waits_again(world: World, runs: list[int]) -> 
     assert queue(world, "two").submit(change(1)) == batch(1)
 
 
-def test_a_writer_that_was_overtaken_takes_nothing_from_the_next_one(
-    world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def overtaken(world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch) -> tuple[Commits, Commits]:
+    """Two writers, of whom the first has been silent with a change for so long that the second took over."""
     one, two = queue(world, "one"), queue(world, "two")
     one.submit(change(1))
     at = now() + 60
     monkeypatch.setattr(commits, "clock", lambda: at)
     assert two.submit(change(2)) == batch(1, 2)
-    one.stop([change(1)])
+    return one, two
+
+
+def test_a_writer_that_was_overtaken_takes_nothing_from_the_next_one(
+    world: World, overtaken: tuple[Commits, Commits]
+) -> None:
+    overtaken[0].stop([change(1)])
     assert states(world, 1, 2) == ["taken", "taken"]
 
 
@@ -72,7 +78,7 @@ def states(world: World, *numbers: int) -> list[str]:
 
 
 def test_what_may_have_been_pushed_does_not_wait_again_before_somebody_has_looked(
-    world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch
+    world: World, runs: list[int]
 ) -> None:
     one, two = queue(world, "one"), queue(world, "two")
     one.submit(change(1))
@@ -86,15 +92,8 @@ def test_what_may_have_been_pushed_does_not_wait_again_before_somebody_has_looke
     assert states(world, 1, 2) == ["landed", "pending"]
 
 
-def test_what_a_vanished_writer_had_may_have_been_pushed(
-    world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    one, two = queue(world, "one"), queue(world, "two")
-    one.submit(change(1))
-    at = now() + 60
-    monkeypatch.setattr(commits, "clock", lambda: at)
-    assert two.submit(change(2)) == batch(1, 2)
-    two.stop([change(1), change(2)])
+def test_what_a_vanished_writer_had_may_have_been_pushed(world: World, overtaken: tuple[Commits, Commits]) -> None:
+    overtaken[1].stop([change(1), change(2)])
     assert states(world, 1, 2) == ["taken", "pending"]
 
 

@@ -105,12 +105,18 @@ def test_what_is_being_pushed_lands_all_the_same(two: World) -> None:
     assert state_of(two, 1) == "landed"
 
 
-def test_what_may_have_been_pushed_is_looked_for_and_waits_if_it_is_not_there(two: World) -> None:
+def held_in_doubt(two: World) -> Commits:
+    """Hold the environment of run 1 after its writer has vanished; return another writer."""
     committing(two, 1, QUEUED)
-    lost, other = queue(two, "lost"), queue(two, "other")
+    lost = queue(two, "lost")
     lost.submit(change(2))
     lost.stop([change(2)])
     hold(two)
+    return queue(two, "other")
+
+
+def test_what_may_have_been_pushed_is_looked_for_and_waits_if_it_is_not_there(two: World) -> None:
+    other = held_in_doubt(two)
     assert other.submit(change(2)) == Batch(changes=[change(1), change(2)], unwanted=frozenset([1]))
     other.finish([Withdrawn(run=1)])
     other.stop([change(2)])
@@ -120,11 +126,7 @@ def test_what_may_have_been_pushed_is_looked_for_and_waits_if_it_is_not_there(tw
 
 
 def test_a_run_that_was_cancelled_meanwhile_does_not_wait_for_the_end_of_a_hold(two: World) -> None:
-    committing(two, 1, QUEUED)
-    lost, other = queue(two, "lost"), queue(two, "other")
-    lost.submit(change(2))
-    lost.stop([change(2)])
-    hold(two)
+    other = held_in_doubt(two)
     other.submit(change(2))
     two.control.cancel(1, "mina")
     other.finish([Withdrawn(run=1)])

@@ -154,7 +154,7 @@ INDEX = {
 }
 
 
-@pytest.mark.parametrize("before", [[shown()], [shown(**INDEX), shown(**INDEX), shown()]], ids=["image", "index"])
+@pytest.mark.parametrize("before", [[shown()], [shown(**INDEX), shown()]], ids=["image", "index"])
 @pytest.mark.parametrize("stage", [build, push])
 def test_it_is_known_to_be_ours_when_the_run_is_repeated(stage: Any, before: list[dict[str, Any]]) -> None:
     world = World()
