@@ -1,6 +1,7 @@
 """``pilotage run``: look at runs, start and stop them, follow them."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -30,6 +31,9 @@ def list_runs(
     app_name: Annotated[str, typer.Option("--app", help="Only this app.")] = "",
     environment: Annotated[str, typer.Option("--environment", help="Only this environment.")] = "",
     state: Annotated[RunState | None, typer.Option("--state", help="Only this state.")] = None,
+    commit: Annotated[
+        str, typer.Option("--commit", help="Only this source commit: its id, or the beginning of it.")
+    ] = "",
     limit: o.Limit = 20,
     cursor: o.Cursor = "",
     output: o.Output = Format.TEXT,
@@ -41,18 +45,19 @@ def list_runs(
     \b
     Example:
       pilotage run list --app plate-web --state failed
+      pilotage run list --commit $(git rev-parse HEAD)
       pilotage run list -o json | jq '.items[].id'
     """
-    wanted = {"app": app_name, "environment": environment, "state": state, "limit": limit, "cursor": cursor}
+    wanted = {"app": app_name, "environment": environment, "state": state, "commit": commit.lower()}
     api = connect(url, token_file)
-    answer = api.get("/runs", wanted)
+    answer = api.get("/runs", {**wanted, "limit": limit, "cursor": cursor})
     if output is Format.JSON:
         say_json(answer)
         return
     rows = _rows(answer)
-    if not rows and app_name:
-        _environments(api, app_name)
-    nothing = "No such runs." if app_name or environment or state or cursor else "No runs."
+    if not rows:
+        _check_names(api, app_name, environment)
+    nothing = "No such runs." if any(wanted.values()) or cursor else "No runs."
     tell(("RUN", "STATE", "APP", "ENVIRONMENT", "COMMIT", "AGE", "TITLE"), rows, nothing)
     if answer.get("next"):
         warn(f"More: --cursor {answer['next']}")
@@ -67,7 +72,7 @@ def _rows(answer: Json) -> list[tuple[object, ...]]:
             run.get("environment"),
             str(run.get("commit") or "")[:12],
             _age(run),
-            run.get("title"),
+            run.get("title") or str(run.get("image") or run.get("ref") or "").removeprefix("refs/heads/"),
         )
         for run in answer.get("items", [])
     ]
@@ -161,8 +166,23 @@ def _environments(api: Api, app_name: str) -> dict[str, Json]:
     """Return the environments of an app by their names. :raises CliError: there is no such app."""
     apps = {str(found.get("name")): found for found in api.get("/apps").get("items", [])}
     if app_name not in apps:
-        raise CliError(f"There is no app `{app_name}`; known are {', '.join(sorted(apps)) or 'none'}.", Code.USAGE)
+        raise _unknown("app", app_name, apps)
     return {str(found.get("name")): found for found in apps[app_name].get("environments", [])}
+
+
+def _check_names(api: Api, app_name: str, environment: str) -> None:
+    """Tell a name that nothing has from one that has no runs. :raises CliError: nothing has it."""
+    if app_name:
+        known = {*_environments(api, app_name)}
+    elif environment:
+        apps = api.get("/apps").get("items", [])
+        known = {str(found.get("name")) for one in apps for found in one.get("environments", [])}
+    if environment and environment not in known:
+        raise _unknown("environment", environment, known)
+
+
+def _unknown(what: str, name: str, known: Iterable[str]) -> CliError:
+    return CliError(f"There is no {what} `{name}`; known are {', '.join(sorted(known)) or 'none'}.", Code.USAGE)
 
 
 @app.command()

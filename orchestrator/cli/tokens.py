@@ -12,6 +12,8 @@ from orchestrator.cli.output import Format, say, say_json, tell
 if TYPE_CHECKING:
     from orchestrator.store.database import Database
 
+_TIMES = ("created_at", "expires_at", "revoked_at")
+
 app = typer.Typer(help="API tokens.", no_args_is_help=True)
 
 Config = Annotated[
@@ -61,13 +63,14 @@ def list_tokens(config: Config = None, output: Output = Format.TEXT) -> None:
       pilotage token list -o json
     """
     from orchestrator.services import tokens
+    from orchestrator.services.views import rfc3339
+    from orchestrator.store.rows import moment
 
     found = tokens.list_all(_database(config))
     if output is Format.JSON:
-        say_json({"items": found})
+        say_json({"items": [one | {name: rfc3339(moment(one.get(name))) for name in _TIMES} for one in found]})
         return
-    times = ("created_at", "expires_at", "revoked_at")
-    rows = [(one["id"], one["name"], one["role"], *(_when(one.get(time)) for time in times)) for one in found]
+    rows = [(one["id"], one["name"], one["role"], *(_when(one.get(name)) for name in _TIMES)) for one in found]
     tell(("ID", "NAME", "ROLE", "CREATED", "EXPIRES", "REVOKED"), rows, "No tokens.")
 
 

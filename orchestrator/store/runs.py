@@ -240,16 +240,22 @@ def page(
     app: str = "",
     environment: str = "",
     state: str = "",
+    commit: str = "",
     limit: int = 50,
     before: int | None = None,
 ) -> list[Run]:
-    """Read runs, newest first, with ids below `before`: stable while new runs arrive."""
+    """Read runs, newest first, with ids below `before`: stable while new runs arrive.
+
+    :param commit: the beginning of the source commit's id, in small letters.
+    """
     statement = select(runs).order_by(runs.c.id.desc()).limit(min(limit, MAX_PAGE))
     for column, value in ((runs.c.app, app), (runs.c.environment, environment), (runs.c.state, state)):
         if value:
             statement = statement.where(column == value)
     if state in ACTIVE:
         statement = statement.where(IS_ACTIVE)
+    if commit:  # as a range, which the index of either database answers: no digit of an id comes after "f"
+        statement = statement.where(runs.c.commit >= commit, runs.c.commit < f"{commit}g")
     if before is not None:
         statement = statement.where(runs.c.id < before)
     return load_many(connection, statement)

@@ -28,6 +28,7 @@ def list_runs(asked: Asked) -> Response:
         app=query.app or "",
         environment=query.environment or "",
         state=query.state or "",
+        commit=query.commit or "",
         limit=query.limit,
         before=query.cursor,
         base=asked.site.base(),

@@ -37,6 +37,9 @@ class RunsQuery(Paging):
     app: Name | None = Field(default=None, description="Only this app.")
     environment: Name | None = Field(default=None, description="Only this environment.")
     state: RunState | None = Field(default=None, description="Only this state.")
+    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{4,64}$")] | None = Field(
+        default=None, description="Only this source commit: its id, or the beginning of it."
+    )
 
 
 class DeliveriesQuery(Paging):

@@ -249,19 +249,20 @@ def test_paging_repeats_and_skips_nothing_while_runs_arrive(world: World) -> Non
 
 @pytest.mark.parametrize(
     ("query", "expected"),
-    [("", 4), ("app=plate-web", 4), ("app=other", 0), ("environment=prod", 1), ("state=failed", 2), ("limit=1", 1)],
-)
+    [("", 4), ("app=plate-web", 4), ("app=other", 0), ("environment=prod", 1), ("state=failed", 2), ("limit=1", 1),
+     ("commit=abcd", 1), ("commit=abcde", 0)],
+)  # fmt: skip
 def test_runs_are_narrowed_down(world: World, query: str, expected: int) -> None:
     for state in (RunState.QUEUED, RunState.FAILED, RunState.FAILED):
         world.run(state)
-    world.run(environment="prod")
+    world.run(environment="prod", commit="abcd" + 36 * "f")
     assert len(world.client("viewer").get(f"/api/v1/runs?{query}").json["items"]) == expected
 
 
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=101", "limit=x", "cursor=0", "cursor=x", "cursor=99999999999", "state=red", "page=2", "app=",
-     "app=%00", "limit=1&limit=2"],
+     "app=%00", "limit=1&limit=2", "commit=ABCD", "commit=abc", "commit=%25"],
 )  # fmt: skip
 def test_a_query_that_is_not_exact_is_refused(world: World, query: str) -> None:
     told = problem(world.client("viewer").get(f"/api/v1/runs?{query}"), 422, "invalid")

@@ -84,6 +84,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "newest runs": runs.page,
     "newest runs of an app": lambda c: runs.page(c, app="plate-web"),
     "newest runs of a place": lambda c: runs.page(c, app="plate-web", environment="stg"),
+    "newest runs of a commit": lambda c: runs.page(c, commit="abcd"),
     "runs at work": lambda c: runs.page(c, state="running"),
     "runs at work in a place": lambda c: runs.page(c, app="plate-web", environment="stg", state="running"),
     "newest deliveries": deliveries.page,

@@ -44,7 +44,7 @@ def test_every_reading_command_can_answer_in_json(
 
 
 def test_a_list_is_a_table_that_fits_wide_letters(pilotage: Pilotage, api: FakeApi) -> None:
-    other = run(9, "succeeded", app="주문", created_at=None, commit="", title="")
+    other = run(9, "succeeded", app="주문", created_at=None, commit="", title="", ref="")
     api.answers["GET /runs"] = Reply(body={"items": [run(created_at=None), other], "next": "c2"})
 
     said = pilotage("run", "list", "--app", "plate-web", "--state", "running", "--limit", "2", "--url", api.url)
@@ -202,6 +202,20 @@ def test_an_unknown_app_is_not_an_empty_list(pilotage: Pilotage, api: FakeApi) -
     said = pilotage("run", "list", "--app", "plate-wbe", "--url", api.url)
     assert (said.code, said.err) == (2, "pilotage: There is no app `plate-wbe`; known are plate-web.\n")
     assert pilotage("run", "list", "--app", "plate-web", "--url", api.url).err == "No such runs.\n"
+    for only in ((), ("--app", "plate-web")):
+        said = pilotage("run", "list", *only, "--environment", "stag", "--url", api.url)
+        assert (said.code, said.err) == (2, "pilotage: There is no environment `stag`; known are stg.\n")
+
+
+def test_runs_of_a_commit_are_found_however_it_is_written(pilotage: Pilotage, api: FakeApi) -> None:
+    by_hand = {"title": "", "commit": ""}
+    runs = [run(8, **by_hand, ref="refs/heads/main"), run(9, **by_hand, ref="", image="1.4.0")]
+    api.answers["GET /runs"] = Reply(body={"items": runs, "next": None})
+
+    said = pilotage("run", "list", "--commit", "0123ABC", "--url", api.url)
+
+    assert api.asked("GET", "/runs")[0].query == {"commit": ["0123abc"], "limit": ["20"]}
+    assert [line.split()[-1] for line in said.lines] == ["TITLE", "main", "1.4.0"]
 
 
 def test_a_reason_is_cut_for_a_terminal_alone(
