@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from orchestrator.domain.ansi import plain
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import explain
@@ -18,7 +19,7 @@ from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
 from orchestrator.store.tallies import Sums
 
-__all__ = ["Line", "Page", "Queries", "View", "app_view", "delivery_view", "run_view"]
+__all__ = ["Excerpt", "Line", "Page", "Queries", "View", "app_view", "delivery_view", "run_view"]
 
 MAX_LINES = 2000
 """Lines of a log that are read at a time."""
@@ -35,6 +36,20 @@ class Page:
     next: int | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Excerpt:
+    """Lines of a log. ``last``: the number of the last line there is; ``earlier``: there are lines before these."""
+
+    lines: list[Line]
+    last: int
+    earlier: bool
+
+    @property
+    def later(self) -> bool:
+        """There are lines after these."""
+        return bool(self.lines) and self.lines[-1].n < self.last
+
+
 class Queries:
     """Answers questions; changes nothing. Every call :raises Unavailable: the database does not answer."""
 
@@ -48,12 +63,13 @@ class Queries:
         app: str = "",
         environment: str = "",
         state: str = "",
+        commit: str = "",
         limit: int = 50,
         before: int | None = None,
         base: str | None = None,
     ) -> Page:
         """List runs. `before`: the cursor. `base`: address in front of our own links."""
-        wanted = {"app": app, "environment": environment, "state": state}
+        wanted = {"app": app, "environment": environment, "state": state, "commit": commit}
         with self._database.read() as connection:
             found = runs.page(connection, **wanted, limit=min(limit + 1, runs.MAX_PAGE), before=before)
         items = [run_view(run, self._settings, base=base) for run in found]
@@ -79,15 +95,33 @@ class Queries:
         with self._database.read() as connection:
             return logs.read(connection, run_id, after=after, stage=stage, limit=limit)
 
-    def tail(self, run_id: int, count: int) -> list[Line]:
-        """Read the last `count` lines of a run's log."""
+    def excerpt(self, run_id: int, count: int, *, line: int = 0, stage: str = "") -> Excerpt:
+        """Read `count` lines of a run's log, or of one of its stages.
+
+        :param line: somewhere among them; 0: the last ones.
+        """
         with self._database.read() as connection:
-            after = max(0, logs.last_line(connection, run_id) - count)
+            after = logs.before_last(connection, run_id, count, stage)
+            if line:
+                after = max(0, min(after, line - 1 - count // 4))
             found: list[Line] = []
-            while more := logs.read(connection, run_id, after=after, limit=count):
-                found.extend(more)
+            while len(found) < count and (more := logs.read(connection, run_id, after=after, stage=stage)):
+                found.extend(more[: count - len(found)])
                 after = more[-1].n
-            return found
+            first = logs.read(connection, run_id, stage=stage, limit=1)
+            last = logs.before_last(connection, run_id, 1, stage) + 1 if found else 0
+        return Excerpt(lines=found, last=last, earlier=bool(found and first[0].n < found[0].n))
+
+    def find(self, run_id: int, text: str, count: int, *, stage: str = "") -> Excerpt:
+        """Read the first `count` lines of a run's log that hold a text, in capitals or small letters."""
+        found: list[Line] = []
+        wanted, after = text.casefold(), 0
+        with self._database.read() as connection:
+            last = logs.last_line(connection, run_id)
+            while len(found) < count and (more := logs.read(connection, run_id, after=after, stage=stage)):
+                found.extend(line for line in more if wanted in plain(line.text).casefold())
+                after = more[-1].n
+        return Excerpt(lines=found[:count], last=last, earlier=False)
 
     def deliveries(self, *, hook: str = "", outcome: str = "", limit: int = 50, before: int | None = None) -> Page:
         """List what arrived at the webhooks."""

@@ -57,6 +57,18 @@ def read(connection: Connection, run_id: int, *, after: int = 0, stage: str = ""
     return [line for row in rows for line in _lines(row) if line.n > after][:limit]
 
 
+def before_last(connection: Connection, run_id: int, count: int, stage: str = "") -> int:
+    """Return the number of the line before the last `count` lines of a run, or of one of its stages."""
+    wanted = [logs.c.run_id == run_id, *([logs.c.stage == stage] if stage else [])]
+    sizes = select(logs.c.first, logs.c.lines).where(*wanted).order_by(logs.c.first.desc()).limit(count)
+    before, left = 0, count
+    for first, lines in connection.execute(sizes):
+        before, left = int(first) - 1, left - int(lines)
+        if left <= 0:
+            break
+    return before + max(0, -left)
+
+
 def _chunks(connection: Connection, wanted: list[ColumnElement[bool]], limit: int) -> list[int]:
     """Choose, before any text is read, as many chunks as make up `limit` lines or `MAX_BYTES`; at least one."""
     sizes = select(logs.c.first, logs.c.lines, func.length(logs.c.text)).where(*wanted)

@@ -7,7 +7,8 @@ from urllib.parse import urlencode
 from flask import Flask, Response, redirect, render_template, request, url_for
 
 from orchestrator.domain.ansi import plain
-from orchestrator.domain.runs import RunState
+from orchestrator.domain.runs import RunState, StageName
+from orchestrator.services.queries import Excerpt
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import commit_url
 from orchestrator.web import models as m
@@ -19,7 +20,7 @@ from orchestrator.web.places import Answer, Places, possible
 from orchestrator.web.problems import Problem
 
 TAIL = 200
-"""Log lines on the page of a run."""
+"""Log lines on the page of a run; more would be more elements than a browser is quick with."""
 PAGE = 30
 """Items in one page of a list."""
 
@@ -81,7 +82,8 @@ class _Pages:
     def runs(self) -> Answer:
         """Show the list of runs."""
         who = self._site.guard.require(Role.VIEWER)
-        wanted = _wanted("app", "environment", "state")
+        wanted = _wanted("app", "environment", "state", "commit")
+        wanted["commit"] = wanted["commit"].strip().lower()
         if wanted["state"] not in ("", *RunState):
             wanted["state"] = ""
         page = self._site.queries.runs(**wanted, limit=PAGE, before=_cursor(), base="")
@@ -94,7 +96,7 @@ class _Pages:
             apps=[app.name for app in self._site.settings.apps],
             environments=sorted({env.name for app in self._site.settings.apps for env in app.environments}),
             older=_older(page.next, wanted),
-            first=_cursor() is None,
+            first=_first(wanted),
         )
 
     def run(self, run_id: int) -> Answer:
@@ -103,21 +105,32 @@ class _Pages:
         view = self._site.queries.run(run_id, base="")
         if view is None:
             raise Problem(404, "not-found", f"There is no run {run_id}.")
-        lines = self._site.queries.tail(run_id, TAIL)
+        asked, shown = self._log(run_id)
         settings = self._site.settings
         app = settings.app(view["app"])
         return render_template(
             "run.html",
             who=who,
             run=view,
-            lines=[(line.n, line.stage, plain(line.text)) for line in lines],
-            last=lines[-1].n if lines else 0,
-            first=lines[0].n if lines else 0,
-            live=view["finished_at"] is None,
+            lines=[(line.n, line.stage, plain(line.text)) for line in shown.lines],
+            log=shown,
+            asked=asked,
+            tail=TAIL,
+            live=view["finished_at"] is None and not any(asked.values()),
             gitops_url=commit_url(settings.gitops.access.url, view["gitops_commit"]),
             source_url=commit_url(app.source.url, view["commit"]) if app else "",
             actions=_actions(view, who),
         )
+
+    def _log(self, run_id: int) -> tuple[dict[str, Any], Excerpt]:
+        """Read the part of the log that is asked for; return what was asked for, and it."""
+        asked: dict[str, Any] = _wanted("stage", "find")
+        if asked["stage"] not in ("", *StageName):
+            asked["stage"] = ""
+        asked["line"] = _number("line") or 0
+        if asked["find"]:
+            return asked, self._site.queries.find(run_id, asked["find"], TAIL, stage=asked["stage"])
+        return asked, self._site.queries.excerpt(run_id, TAIL, line=asked["line"], stage=asked["stage"])
 
     def act(self, run_id: int, action: str) -> Answer:
         """Do what somebody asked for on the page of a run, and show what came of it."""
@@ -151,7 +164,7 @@ class _Pages:
             hooks=[hook.forge for hook in self._site.settings.hooks],
             outcomes=["accepted", "ignored", "pinged", "refused"],
             older=_older(page.next, wanted),
-            first=_cursor() is None,
+            first=_first(wanted),
         )
 
     def login(self) -> Answer:
@@ -199,16 +212,26 @@ def _wanted(*names: str) -> dict[str, str]:
 
 
 def _cursor() -> int | None:
-    text = request.args.get("cursor", "")
+    return _number("cursor")
+
+
+def _number(name: str) -> int | None:
+    text = request.args.get(name, "")
     return min(int(text), m.MAX_ID) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
 def _older(cursor: int | None, wanted: dict[str, str]) -> str:
-    if cursor is None:
-        return ""
-    return (
-        f"{request.path}?{urlencode({name: value for name, value in wanted.items() if value} | {'cursor': cursor})}"
-    )
+    return "" if cursor is None else _here(wanted | {"cursor": str(cursor)})
+
+
+def _first(wanted: dict[str, str]) -> str:
+    """Return the address of the newest; "" where they are shown."""
+    return "" if _cursor() is None else _here(wanted)
+
+
+def _here(wanted: dict[str, str]) -> str:
+    query = urlencode({name: value for name, value in wanted.items() if value})
+    return f"{request.path}?{query}" if query else request.path
 
 
 def _next(target: str | None) -> str:

@@ -1,8 +1,11 @@
 "use strict";
-// Shows the end of the log, and follows it while the run goes on. The page is complete without this script.
+// Shows the end of the log, and follows the run while it goes on. The page is complete without this script.
 (() => {
   const [log, live, jump] = ["log", "live", "jump"].map((id) => document.getElementById(id));
-  const MAX_ROWS = 5000; // rows that stay in the page; the whole log is one click away
+  const MAX_ROWS = 600; // rows that stay in the page: more make a browser slow, and all others are a link away
+  const AGAIN = 5000; // ms until a server that did not answer is asked again
+  const HIDDEN = 20000; // ms between two looks of a page that nobody sees
+  const STEADY = 1500; // ms in which a fresh button does nothing: a click may have been meant for the one before
   let last = Number(log.dataset.last);
   let missed = 0;
   let atEnd = true;
@@ -20,9 +23,11 @@
     if (line.n <= last) return;
     last = line.n;
     document.getElementById("nolines")?.remove();
-    const row = document.createElement("div");
-    row.className = "row";
-    for (const [name, text] of [["n", line.n], ["s", line.stage], ["t", line.text]]) {
+    const row = Object.assign(document.createElement("div"), { className: "row", id: `L${line.n}` });
+    const number = Object.assign(document.createElement("a"), { className: "n", textContent: line.n });
+    number.href = `?line=${line.n}#L${line.n}`;
+    row.append(number);
+    for (const [name, text] of [["s", line.stage], ["t", line.text]]) {
       row.append(Object.assign(document.createElement("span"), { className: name, textContent: text }));
     }
     log.append(row);
@@ -36,25 +41,67 @@
     }
   };
 
-  // The server words states; the script only puts its words in place.
-  const refresh = async () => {
-    const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
-    if (!answer.ok) return;
-    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    document.title = page.title;
-    for (const part of [".verdict", ".left", ".actions"]) {
-      const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
-      if (old && fresh) old.replaceWith(document.adoptNode(fresh));
+  const shown = {};
+  const put = (part, page) => {
+    const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
+    if (!old || !fresh || (shown[part] ?? old.innerHTML) === fresh.innerHTML) return;
+    shown[part] = fresh.innerHTML;
+    const focused = old.contains(document.activeElement);
+    old.replaceWith(document.adoptNode(fresh));
+    for (const button of fresh.querySelectorAll("button")) {
+      button.disabled = true;
+      setTimeout(() => { button.disabled = false; }, STEADY);
     }
-    showTimes(document);
+    if (focused) document.getElementById("verdict").focus();
   };
 
-  toEnd();
+  // The server words states; the script only puts its words in place. Returns whether the run goes on, if we may know.
+  const refresh = async () => {
+    const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
+    if (answer.redirected) {
+      live.textContent = "logged out: reload";
+      return undefined;
+    }
+    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    document.title = page.title;
+    [".verdict", ".left", ".actions"].forEach((part) => put(part, page));
+    showTimes(document);
+    return "live" in page.getElementById("log").dataset;
+  };
+
+  // A browser keeps six connections to a server: a page that nobody sees gives its one up and only asks now and then.
+  let source;
+  let timer;
+  let ended = false; // all lines are here
+  const stop = () => { source?.close(); clearTimeout(timer); };
+  const later = (ms) => { stop(); timer = setTimeout(look, ms); };
+  const look = async () => {
+    stop();
+    try {
+      const goesOn = await refresh();
+      if (document.hidden && goesOn) later(HIDDEN);
+      if (!document.hidden && !ended && goesOn !== undefined) follow();
+    } catch {
+      live.textContent = "reconnecting…";
+      later(AGAIN);
+    }
+  };
+  const follow = () => {
+    source = new EventSource(`/api/v1/runs/${log.dataset.run}/logs?follow=1&after=${last}`);
+    source.onopen = () => { live.textContent = "live"; };
+    source.onerror = () => {
+      live.textContent = "reconnecting…";
+      if (source.readyState === EventSource.CLOSED) later(AGAIN); // an error page of a proxy ends it for good
+    };
+    source.addEventListener("line", (event) => add(JSON.parse(event.data)));
+    source.addEventListener("state", () => refresh().catch(() => later(AGAIN)));
+    source.addEventListener("end", () => { ended = true; live.textContent = ""; look(); });
+  };
+
+  if (!location.hash.startsWith("#L")) toEnd();
   if (!("live" in log.dataset)) return;
-  const source = new EventSource(`/api/v1/runs/${log.dataset.run}/logs?follow=1&after=${last}`);
-  source.onopen = () => { live.textContent = "live"; };
-  source.onerror = () => { live.textContent = source.readyState === 2 ? "not live: reload" : "reconnecting…"; };
-  source.addEventListener("line", (event) => add(JSON.parse(event.data)));
-  source.addEventListener("state", refresh);
-  source.addEventListener("end", () => { source.close(); live.textContent = ""; refresh(); });
+  document.addEventListener("visibilitychange", look);
+  if (document.hidden) later(HIDDEN);
+  else follow();
 })();

@@ -1,0 +1,153 @@
+"""What the pages do in a real browser."""
+
+import re
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import RunState
+from tests.support.browsers import browser, log_in
+from tests.support.web import World, served
+
+pytestmark = pytest.mark.slow
+expect.set_options(timeout=20_000)
+
+
+class Proxy:
+    """A proxy in front of the pages. ``down``: it answers in place of a server that restarts."""
+
+    def __init__(self, behind: Callable[..., Any]) -> None:
+        self._behind = behind
+        self.down = False
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if not self.down:
+            return self._behind(environ, start_response)
+        start_response("502 Bad Gateway", [("Content-Type", "text/plain")])
+        return [b"Bad Gateway"]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    with browser() as found:
+        yield found
+
+
+@pytest.fixture
+def proxy(world: World) -> Proxy:
+    return Proxy(world.app.wsgi_app)
+
+
+@pytest.fixture
+def tab(world: World, proxy: Proxy, chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+    """A tab of somebody who may deploy."""
+    monkeypatch.setattr(world.app, "wsgi_app", proxy)
+    with served(world.app) as site, chromium.new_context(base_url=site) as context:
+        yield log_in(context, world.tokens["deployer"])
+        world.streams.close()
+
+
+def follow(tab: Page, run: int) -> None:
+    tab.goto(f"/runs/{run}")
+    expect(tab.locator("#live")).to_have_text("live")
+
+
+def test_a_run_is_followed_to_its_end(world: World, tab: Page) -> None:
+    run = world.run(RunState.RUNNING)
+    follow(tab, run)
+    world.log(run, "Step 1/2", "Step 2/2 \N{BLACK HEART SUIT}")
+    expect(tab.locator("#log .row").last).to_contain_text("Step 2/2 \N{BLACK HEART SUIT}")
+    world.change(run, RunState.FAILED, detail="exit 3")
+    expect(tab.locator("#verdict")).to_contain_text("The image build failed: exit 3.")
+    expect(tab).to_have_title(re.compile(f"^✗ #{run} "))
+    expect(tab.locator("#live")).to_have_text("")
+
+
+def test_many_open_pages_leave_room_for_one_more(world: World, tab: Page) -> None:
+    for _ in range(8):
+        run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
+        one = tab.context.new_page()
+        follow(one, run)
+        world.log(run, f"line of run {run}")
+        expect(one.locator("#log")).to_contain_text(f"line of run {run}")
+        hide(one)
+
+
+def test_a_page_that_nobody_saw_shows_all_once_it_is_seen_again(world: World, tab: Page) -> None:
+    run = world.run(RunState.RUNNING)
+    follow(tab, run)
+    hide(tab)
+    world.log(run, "meanwhile")
+    world.change(run, RunState.SUCCEEDED)
+    expect(tab).to_have_title(re.compile("^✓"))
+    expect(tab.locator("#log")).not_to_contain_text("meanwhile")
+    hide(tab, hidden=False)
+    expect(tab.locator("#log")).to_contain_text("meanwhile")
+
+
+def hide(tab: Page, *, hidden: bool = True) -> None:
+    """Bring another tab to the front, as far as the page can tell: without a window all tabs are in front."""
+    tab.evaluate(
+        "hidden => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
+        " document.dispatchEvent(new Event('visibilitychange')); }",
+        hidden,
+    )
+
+
+def test_a_restart_behind_a_proxy_does_not_end_the_following(world: World, tab: Page, proxy: Proxy) -> None:
+    run = world.run(RunState.RUNNING)
+    follow(tab, run)
+    proxy.down = True
+    world.streams.close()
+    expect(tab.locator("#live")).to_have_text("reconnecting…")
+    world.streams._closing.clear()
+    proxy.down = False
+    world.log(run, "after the restart")
+    expect(tab.locator("#log")).to_contain_text("after the restart")
+
+
+def test_a_click_on_cancel_does_not_start_the_run_again(world: World, tab: Page) -> None:
+    run = world.run(RunState.RUNNING)
+    follow(tab, run)
+    tab.focus("button.cancel")
+    tab.evaluate("window.setTimeout = () => 0")  # time stands still
+    world.change(run, RunState.SUCCEEDED)
+    expect(tab.locator("button.rerun")).to_be_disabled()
+    expect(tab.locator("#verdict")).to_be_focused()
+
+
+def test_a_long_log_is_read_in_parts_and_searched(world: World, tab: Page) -> None:
+    run = world.run(RunState.FAILED)
+    for begin in range(1, 3001, 500):
+        world.log(run, *(f"line {n}" for n in range(begin, begin + 500)))
+    world.log(run, "Committed", stage="commit")
+    tab.goto(f"/runs/{run}")
+    assert tab.evaluate("document.querySelectorAll('*').length") < 3000
+    tab.fill("[name=find]", "LINE 1234")
+    tab.press("[name=find]", "Enter")
+    expect(tab.locator(".found")).to_contain_text("1 line with")
+    tab.click("a.n >> text=1234")
+    expect(tab.locator("#L1234")).to_be_in_viewport()
+    seen = []
+    for _ in range(2):
+        seen += [int(n) for n in tab.locator("a.n").all_inner_texts()]
+        tab.click("text=later lines")
+        tab.wait_for_url(f"**#L{seen[-1] + 1}")
+    assert all(after - before == 1 for before, after in pairwise(seen)), "no line is left out or comes twice"
+    tab.click("text=earlier lines")
+    expect(tab.locator(f"#L{seen[-1]}")).to_be_in_viewport()
+
+
+@pytest.mark.parametrize("path", ["/apps", "/runs", "/deliveries"])
+def test_a_phone_shows_all_of_a_list(world: World, tab: Page, path: str) -> None:
+    world.run(RunState.FAILED, title="A title that is as long as people like to make them" * 3, detail="exit 3 " * 30)
+    tab.set_viewport_size({"width": 390, "height": 800})
+    tab.goto(path)
+    beyond = (
+        "cells => cells.filter(cell => cell.getBoundingClientRect().right > innerWidth).map(cell => cell.outerHTML)"
+    )
+    assert tab.locator("main td, main td *").evaluate_all(beyond) == []
