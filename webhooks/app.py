@@ -25,7 +25,7 @@ from webhooks.forges import FORGES, Forge
 from webhooks.headers import Headers
 from webhooks.payload import FORM
 from webhooks.problems import Turned, problem
-from webhooks.receive import Accepted, RefusedDelivery, announced, receive
+from webhooks.receive import Accepted, RefusedDelivery, announced, receive, unproven
 
 RETRY_AFTER = 5
 """Seconds after which a forge may deliver again, when the inbox does not say."""
@@ -122,13 +122,16 @@ class _Door:
         try:
             hook = self._hook(name)
             _check_form(asked)
-            body = _read(asked, self.max_body)
+            _check_size(asked, self.max_body)
+            size = asked.content_length or 0
+            early = unproven(row, hook, headers, self.now(), size, remote)
+            body = b"" if early else _read(asked, self.max_body)
         except Turned as turned:
             if asked.method == "POST":  # what else comes is no delivery
                 sent = announced(row, headers, asked.content_length or 0, remote)
                 self._remember(sent, turned.reason, turned.detail)
             raise
-        result = receive(row, hook, headers, body, self.now(), remote=remote)
+        result = early or receive(row, hook, headers, body, self.now(), remote=remote)
         if isinstance(result, RefusedDelivery):
             raise self._refuse(row, result)
         with journal.about(forge=name, delivery=result.delivery.key):
@@ -200,11 +203,14 @@ def _check_form(asked: PlainRequest) -> None:
         raise Turned(415, "content_encoding", "Deliver the body without compression.")
 
 
+def _check_size(asked: PlainRequest, most: int) -> None:
+    if (asked.content_length or 0) > most:
+        raise _too_large(most)
+
+
 def _read(asked: PlainRequest, most: int) -> bytes:
     """Read the body, with or without a length, and never more than `most` bytes and one."""
     announced = asked.content_length
-    if announced is not None and announced > most:
-        raise _too_large(most)
     # Werkzeug takes exactly the limit for too much when the server ends the stream, hence the one.
     asked.max_content_length = most + 1
     try:

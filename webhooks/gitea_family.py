@@ -2,8 +2,8 @@
 
 from collections.abc import Mapping
 
-from orchestrator.domain.events import BadSignature, Ignored, Malformed, Push, RepoNames
-from webhooks.payload import Record, json_bytes
+from orchestrator.domain.events import Ignored, Push, RepoNames
+from webhooks.payload import Record
 from webhooks.pushes import find_commit, push, ref_change, repo_names
 from webhooks.signing import verify_hex
 
@@ -11,21 +11,16 @@ SHA256 = ("X-Hub-Signature-256", "sha256=")
 """GitHub's header, which Gitea and Forgejo send as well."""
 
 
-def verify(headers: Mapping[str, str], body: bytes, secret: str, proofs: tuple[tuple[str, str], ...]) -> None:
+def verify(headers: Mapping[str, str], document: bytes, secret: str, proofs: tuple[tuple[str, str], ...]) -> None:
     """Check the first of the proof headers that is there.
 
-    The digest covers the JSON document: for a form hook the decoded ``payload`` field, not the body
-    (gitea services/webhook/deliver.go).
-
+    :param document: the JSON document, which the digest covers: for a form the decoded ``payload`` field, not the
+        body (gitea services/webhook/deliver.go).
     :param proofs: headers and their prefixes, best first; the first is asked for when none is there.
     :raises BadSignature: see `verify_hex`.
     """
     name, prefix = next((proof for proof in proofs if proof[0] in headers), proofs[0])
-    try:
-        signed = json_bytes(headers, body)
-    except Malformed as error:
-        raise BadSignature(f"there is nothing to verify: {error}") from None
-    verify_hex(headers, name, signed, secret, prefix=prefix)
+    verify_hex(headers, name, document, secret, prefix=prefix)
 
 
 def known_repo(payload: Record) -> RepoNames | None:

@@ -3,6 +3,7 @@
 Measured on a push of 16 KB: plain ``json.loads`` 70 us; with the checks for duplicate keys and depth 150 us.
 """
 
+import io
 import json
 from collections.abc import Mapping
 from itertools import chain
@@ -21,6 +22,10 @@ MAX_NAME = 2_048
 """Characters of a name or an address."""
 MAX_FIELDS = 32
 """Fields of a form; the forges send one."""
+PIECE = 64 * 1024
+"""Bytes of a form that are decoded at a time: decoding makes objects of some 200 bytes out of each percent sign."""
+
+_FIELD = b"payload="
 
 
 class Record:
@@ -168,11 +173,24 @@ def decode(document: bytes) -> dict[str, Any]:
 
 
 def _form_payload(body: bytes) -> bytes:
-    pairs = [field.partition(b"=") for field in body.split(b"&", MAX_FIELDS)]
-    payloads = [value for name, _, value in pairs if name == b"payload"]
-    if len(pairs) > MAX_FIELDS or len(payloads) != 1:
+    first = body.startswith(_FIELD)
+    if body.count(b"&") >= MAX_FIELDS or first + body.count(b"&" + _FIELD) != 1:
         raise Malformed("the form does not hold exactly one field `payload`")
-    return unquote_to_bytes(payloads[0].replace(b"+", b" "))
+    start = len(_FIELD) if first else body.index(b"&" + _FIELD) + 1 + len(_FIELD)
+    end = body.find(b"&", start)
+    return _unquoted(body, start, len(body) if end < 0 else end)
+
+
+def _unquoted(body: bytes, start: int, end: int) -> bytes:
+    """Decode a part of a form, piece by piece; no piece ends within an escape."""
+    decoded = io.BytesIO()
+    while start < end:
+        stop = min(start + PIECE, end)
+        cut = body.find(b"%", stop - 2, stop) if stop < end else -1
+        stop = stop if cut < 0 else cut
+        decoded.write(unquote_to_bytes(body[start:stop].replace(b"+", b" ")))
+        start = stop
+    return decoded.getvalue()
 
 
 def _decode(document: bytes) -> Any:

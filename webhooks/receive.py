@@ -9,7 +9,7 @@ from typing import Literal
 from orchestrator.domain.apps import Hook
 from orchestrator.domain.events import BadSignature, Delivery, Malformed, Parsed
 from webhooks.forges import Forge
-from webhooks.signing import WHSEC
+from webhooks.signing import WHSEC, NoProof
 
 MAX_HEADER = 200
 """Characters of a header that are written down; a longer delivery id is not used."""
@@ -53,14 +53,29 @@ def receive(
     """
     digest = hashlib.sha256(body).hexdigest()
     delivery = _describe(forge, headers, digest, len(body), remote)
-    try:
-        _verify(forge, hook, headers, body, now)
-    except BadSignature as error:
-        return RefusedDelivery(status=401, reason="signature", detail=str(error), delivery=delivery)
+    failure = _check(forge, hook, headers, body, now)
+    if failure is not None:
+        return RefusedDelivery(status=401, reason="signature", detail=str(failure), delivery=delivery)
     try:
         return Accepted(delivery=delivery, parsed=forge.parse(headers, body))
     except Malformed as error:
         return RefusedDelivery(status=400, reason="malformed", detail=str(error), delivery=delivery)
+
+
+def unproven(
+    forge: Forge, hook: Hook, headers: Mapping[str, str], now: datetime, size: int, remote: str = ""
+) -> RefusedDelivery | None:
+    """Refuse a request that no body could prove, before its body is read; None when the body is to decide.
+
+    Anybody may send bodies, so none is read, held or decoded for somebody who shows no proof at all.
+
+    :param size: bytes that were announced; the other parameters are those of `receive`.
+    """
+    failures = _failures(forge, hook, headers, b"", now)
+    if not failures or not all(isinstance(one, NoProof) for one in failures):
+        return None
+    delivery = announced(forge, headers, size, remote)
+    return RefusedDelivery(status=401, reason="signature", detail=str(failures[0]), delivery=delivery)
 
 
 def announced(forge: Forge, headers: Mapping[str, str], size: int, remote: str) -> Delivery:
@@ -71,15 +86,28 @@ def announced(forge: Forge, headers: Mapping[str, str], size: int, remote: str) 
     return _describe(forge, headers, "", min(size, MAX_SIZE), remote)
 
 
-def _verify(forge: Forge, hook: Hook, headers: Mapping[str, str], body: bytes, now: datetime) -> None:
+def _check(forge: Forge, hook: Hook, headers: Mapping[str, str], body: bytes, now: datetime) -> BadSignature | None:
+    """Return why the body is not proven; None when it is."""
+    try:
+        signed = forge.signed(headers, body)  # once for all secrets
+    except Malformed as error:
+        return BadSignature(f"there is nothing to verify: {error}")
+    return next(iter(_failures(forge, hook, headers, signed, now)), None)
+
+
+def _failures(
+    forge: Forge, hook: Hook, headers: Mapping[str, str], signed: bytes, now: datetime
+) -> list[BadSignature]:
+    """Return why each secret fails; nothing when one of them does not."""
     failures: list[BadSignature] = []
     for secret in _secrets(hook):
         try:
-            forge.verify(headers, body, secret, now)
-            return
+            forge.verify(headers, signed, secret, now)
         except BadSignature as error:
             failures.append(error)
-    raise failures[0]
+        else:
+            return []
+    return failures
 
 
 def _secrets(hook: Hook) -> tuple[str, ...]:

@@ -21,16 +21,21 @@ _HEX_DIGITS = 64
 _TIMESTAMP_DIGITS = 12
 
 
+class NoProof(BadSignature):
+    """The headers alone show it: whatever the body is, they do not prove it."""
+
+
 def verify_hex(headers: Mapping[str, str], name: str, body: bytes, secret: str, *, prefix: str = "") -> None:
     """Check an HMAC-SHA256 in lower-case hex digits.
 
     :param name: the header that carries it. :param body: what was signed. :param prefix: ``sha256=`` or "".
-    :raises BadSignature: the header is missing, empty, not a SHA-256, or not ours; or there is no secret.
+    :raises BadSignature: the header is not ours. :raises NoProof: it is missing, empty or not a SHA-256; or there is
+        no secret.
     """
     key, given = _key(secret), _header(headers, name)
     digits = given.removeprefix(prefix)
     if not given.startswith(prefix) or len(digits) != _HEX_DIGITS:
-        raise BadSignature(f"header {name} does not hold {prefix}<{_HEX_DIGITS} hex digits>")
+        raise NoProof(f"header {name} does not hold {prefix}<{_HEX_DIGITS} hex digits>")
     expected = hmac.digest(key, body, "sha256").hex()
     if not hmac.compare_digest(expected.encode(), _raw(digits)):
         raise BadSignature(f"header {name} does not match the body and our secret")
@@ -39,17 +44,18 @@ def verify_hex(headers: Mapping[str, str], name: str, body: bytes, secret: str, 
 def verify_token(headers: Mapping[str, str], name: str, secret: str) -> None:
     """Check a header that holds the secret itself.
 
-    :raises BadSignature: the header is missing, empty or different; or there is no secret.
+    :raises NoProof: the header is missing, empty or different; or there is no secret.
     """
     if not hmac.compare_digest(_key(secret), _raw(_header(headers, name))):
-        raise BadSignature(f"header {name} is not our token")
+        raise NoProof(f"header {name} is not our token")
 
 
 def verify_standard(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) -> None:
     """Check a Standard Webhooks v1 signature (HMAC-SHA256 over ``id.timestamp.body``) and its age.
 
     :param secret: ``whsec_`` and the key in base64. :param now: our clock, with a time zone.
-    :raises BadSignature: a header is missing, the timestamp is too far away, or no signature is ours.
+    :raises BadSignature: no signature is ours.
+    :raises NoProof: a header is missing, or the timestamp is too far away.
     """
     key = _signing_key(secret)
     stamp, name = _header(headers, "webhook-timestamp"), "webhook-signature"
@@ -65,9 +71,9 @@ def verify_standard(headers: Mapping[str, str], body: bytes, secret: str, now: d
 
 def _check_age(stamp: str, now: datetime) -> None:
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _TIMESTAMP_DIGITS):
-        raise BadSignature("header webhook-timestamp is not a number of seconds")
+        raise NoProof("header webhook-timestamp is not a number of seconds")
     if abs(now.timestamp() - int(stamp)) > TOLERANCE:
-        raise BadSignature(f"header webhook-timestamp is more than {TOLERANCE} s away from our clock")
+        raise NoProof(f"header webhook-timestamp is more than {TOLERANCE} s away from our clock")
 
 
 def _signing_key(secret: str) -> bytes:
@@ -76,22 +82,22 @@ def _signing_key(secret: str) -> bytes:
     except binascii.Error:
         key = b""
     if not key:
-        raise BadSignature(f"our signing token is not {WHSEC}<base64>; copy it again from the forge")
+        raise NoProof(f"our signing token is not {WHSEC}<base64>; copy it again from the forge")
     return key
 
 
 def _key(secret: str) -> bytes:
     if not secret.strip():
-        raise BadSignature("no secret is configured for this hook")
+        raise NoProof("no secret is configured for this hook")
     return secret.encode("utf-8", "surrogateescape")
 
 
 def _header(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name)
     if value is None:
-        raise BadSignature(f"header {name} is missing; set the hook's secret on the forge")
+        raise NoProof(f"header {name} is missing; set the hook's secret on the forge")
     if not value:
-        raise BadSignature(f"header {name} is empty; set the hook's secret on the forge")
+        raise NoProof(f"header {name} is empty; set the hook's secret on the forge")
     return value
 
 

@@ -1,5 +1,6 @@
 """What no forge sends but somebody will: every forge must answer with a problem, never crash, never accept."""
 
+import io
 import json
 from typing import Any
 
@@ -68,6 +69,21 @@ def test_a_body_that_is_no_payload_is_malformed(forge: str, name: str) -> None:
 def test_a_wrong_field_is_malformed(forge: str, name: str) -> None:
     response = deliver(FakeInbox(), forge, push_with(forge, **WRONG_FIELDS[name]))
     assert_problem(response, 400, "malformed")
+
+
+@EVERY_FORGE
+@pytest.mark.parametrize("content_type", ["application/json", "application/x-www-form-urlencoded"])
+def test_the_body_of_one_who_shows_no_proof_is_not_read(forge: str, content_type: str) -> None:
+    inbox, stream = FakeInbox(), io.BytesIO(b"payload=" + b"%41" * 1_000)
+    headers = {FORGES[forge].event_header: "push", "Content-Type": content_type}
+    environ = {"wsgi.input": stream, "wsgi.input_terminated": True, "CONTENT_LENGTH": "3008"}
+    response = make_app(inbox).test_client().post(f"/webhooks/{forge}", headers=headers, environ_overrides=environ)
+    assert_problem(response, 401, "signature")
+    assert FORGES[forge].proof_header in response.headers["WWW-Authenticate"]
+    assert stream.tell() == 0
+    ((delivery, reason, detail),) = inbox.refused
+    assert (delivery.event, delivery.size, reason) == ("push", 3_008, "signature")
+    assert f"{FORGES[forge].proof_header} is " in detail
 
 
 @EVERY_FORGE

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from orchestrator.domain.events import Parsed
 from webhooks.forges import forgejo, gitea, github, gitlab, gogs
+from webhooks.payload import json_bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,10 +15,11 @@ class Forge:
     """What the endpoint needs to know about a forge.
 
     :param name: the last part of the hook's path, and the key in the configuration.
-    :param verify: headers, body, one secret, our clock; raises BadSignature.
+    :param verify: headers, what is signed, one secret, our clock; raises BadSignature.
     :param parse: headers, body; raises Malformed.
     :param event_header: says what happened. :param proof_header: carries the signature or token.
     :param delivery_headers: carry the delivery id, the best first; a digest stands in where none is sent.
+    :param signed: headers, body; returns what the proof covers, the body unless it says otherwise; raises Malformed.
     :param deadline: seconds after which the forge gives up, by its documents.
     """
 
@@ -28,6 +30,7 @@ class Forge:
     proof_header: str
     delivery_headers: tuple[str, ...]
     deadline: float
+    signed: Callable[[Mapping[str, str], bytes], bytes] = lambda _headers, body: body
 
 
 _ROWS = (
@@ -52,6 +55,7 @@ _ROWS = (
     Forge(
         name="gitea",
         verify=gitea.verify,
+        signed=json_bytes,
         parse=gitea.parse,
         event_header=gitea.EVENT_HEADER,
         proof_header=gitea.PROOF_HEADER,
@@ -61,6 +65,7 @@ _ROWS = (
     Forge(
         name="forgejo",
         verify=forgejo.verify,
+        signed=json_bytes,
         parse=forgejo.parse,
         event_header=forgejo.EVENT_HEADER,
         proof_header=forgejo.PROOF_HEADER,
@@ -70,6 +75,7 @@ _ROWS = (
     Forge(
         name="gogs",
         verify=gogs.verify,
+        signed=json_bytes,
         parse=gogs.parse,
         event_header=gogs.EVENT_HEADER,
         proof_header=gogs.PROOF_HEADER,

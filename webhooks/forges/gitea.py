@@ -18,12 +18,12 @@ DELIVERY_HEADERS = ("X-Gitea-Delivery",)
 _PROOFS = ((PROOF_HEADER, ""), gitea_family.SHA256)
 
 
-def verify(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) -> None:
+def verify(headers: Mapping[str, str], document: bytes, secret: str, now: datetime) -> None:
     """Check the HMAC-SHA256 over the JSON document, which for form hooks is the ``payload`` field.
 
     :param now: not used: the scheme has no time. :raises BadSignature: the proof is missing, empty or wrong.
     """
-    gitea_family.verify(headers, body, secret, _PROOFS)
+    gitea_family.verify(headers, document, secret, _PROOFS)
 
 
 def parse(headers: Mapping[str, str], body: bytes) -> Parsed:

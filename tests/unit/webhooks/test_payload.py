@@ -1,9 +1,13 @@
 """A payload is read strictly, and what is wrong is named."""
 
+import tracemalloc
+from urllib.parse import quote_plus
+
 import pytest
 
 from orchestrator.domain.events import Malformed
-from webhooks.payload import MAX_DEPTH, MAX_TEXT, Record, decode
+from webhooks.headers import Headers
+from webhooks.payload import FORM, MAX_DEPTH, MAX_FIELDS, MAX_TEXT, PIECE, Record, decode, json_bytes
 
 RECORD = Record(
     {
@@ -125,3 +129,42 @@ def test_two_equal_keys_are_found_whatever_stands_around_them(gap: str, text: st
     assert decode(document("b"))
     with pytest.raises(Malformed, match="the same key twice"):
         decode(document("a"))
+
+
+AS_FORM = Headers([("Content-Type", FORM)])
+
+
+@pytest.mark.parametrize("text", ['{"a": "b+c&d=%"}', "한글 😀", "%%%41%4", "x" * (PIECE - 1) + "한글" * PIECE])
+@pytest.mark.parametrize("shift", range(4))
+def test_a_form_is_decoded_wherever_its_pieces_end(text: str, shift: int) -> None:
+    text = "y" * shift + text
+    for form in (
+        f"payload={quote_plus(text)}",
+        f"a=1&payload={quote_plus(text)}&b",
+        f"b=&payload={quote_plus(text)}",
+    ):
+        assert json_bytes(AS_FORM, form.encode()) == text.encode()
+
+
+@pytest.mark.parametrize("shift", range(4))
+def test_what_is_no_escape_stays_wherever_a_piece_ends(shift: int) -> None:
+    form = b"payload=" + b"y" * (PIECE - 4 + shift) + b"%%41%zz%4%31%"
+    assert json_bytes(AS_FORM, form) == b"y" * (PIECE - 4 + shift) + b"%A%zz%41%"
+
+
+@pytest.mark.parametrize(
+    "form", [b"", b"payload", b"a=payload=", b"payload=1&payload=2", b"&" * MAX_FIELDS + b"payload=1"]
+)
+def test_a_form_has_one_payload(form: bytes) -> None:
+    with pytest.raises(Malformed, match="exactly one field"):
+        json_bytes(AS_FORM, form)
+
+
+def test_a_form_takes_no_more_than_itself_to_decode() -> None:
+    form = b"payload=" + b"%41" * 1_000_000
+    tracemalloc.start()
+    try:
+        assert json_bytes(AS_FORM, form) == b"A" * 1_000_000
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    finally:
+        tracemalloc.stop()

@@ -15,7 +15,7 @@ from orchestrator.domain.events import Parsed, Ping
 from tests.support.hooks import NOW, fill, own_case
 from webhooks.forges import FORGES
 from webhooks.headers import Headers
-from webhooks.receive import Accepted, RefusedDelivery, receive
+from webhooks.receive import Accepted, RefusedDelivery, receive, unproven
 
 GITHUB, GITLAB = FORGES["github"], FORGES["gitlab"]
 CASE = own_case("github", "push-branch")
@@ -32,6 +32,10 @@ def gitlab(hook: Hook, **headers: str) -> Accepted | RefusedDelivery:
     sent = {name: value for name, value in TOKEN_CASE.headers().items() if name != "X-Gitlab-Token"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     return receive(GITLAB, hook, Headers(sent.items()), TOKEN_CASE.body, NOW)
+
+
+def named(fields: Mapping[str, str]) -> Headers:
+    return Headers((name.replace("_", "-"), value) for name, value in fields.items())
 
 
 def signature() -> dict[str, str]:
@@ -51,6 +55,58 @@ def test_a_secret_that_was_rotated_out_is_refused() -> None:
     result = github("older", Hook(forge="github", secret=Secret("new"), previous=Secret("old")))
     assert isinstance(result, RefusedDelivery)
     assert (result.status, result.reason) == (401, "signature")
+
+
+def test_what_is_signed_is_looked_for_once_whatever_the_number_of_secrets() -> None:
+    looked: list[bytes] = []
+
+    def signed(headers: Mapping[str, str], body: bytes) -> bytes:
+        looked.append(body)
+        return body
+
+    hook = Hook(forge="github", secret=Secret("new"), previous=Secret("old"))
+    headers = Headers(fill(CASE.meta["headers"], CASE.body, "neither").items())
+    result = receive(replace(GITHUB, signed=signed), hook, headers, CASE.body, NOW)
+    assert isinstance(result, RefusedDelivery)
+    assert looked == [CASE.body]
+
+
+def test_a_form_without_a_payload_proves_nothing() -> None:
+    headers = own_case("gitea", "push-branch").headers() | {"Content-Type": "application/x-www-form-urlencoded"}
+    result = receive(FORGES["gitea"], Hook(forge="gitea", secret=Secret("x")), Headers(headers.items()), b"a=1", NOW)
+    assert isinstance(result, RefusedDelivery)
+    assert (result.status, result.reason) == (401, "signature")
+    assert "nothing to verify" in result.detail
+
+
+@pytest.mark.parametrize(
+    ("secret", "signing", "sent", "said"),
+    [
+        ("s3cret", None, {}, "is missing"),
+        ("s3cret", None, {"X_Gitlab_Token": ""}, "is empty"),
+        ("s3cret", None, {"X_Gitlab_Token": "other"}, "is not our token"),
+        ("", None, {"X_Gitlab_Token": ""}, "no secret is configured"),
+        ("s3cret", SIGNING, {"X_Gitlab_Token": "s3cret"}, "is missing"),
+        ("s3cret", SIGNING, signature() | {"webhook_timestamp": "1"}, "away from our clock"),
+        ("s3cret", "whsec_!", signature(), "copy it again"),
+    ],
+)
+def test_headers_that_no_body_can_make_good_are_told_before_there_is_one(
+    secret: str, signing: str | None, sent: dict[str, str], said: str
+) -> None:
+    hook = Hook(forge="gitlab", secret=Secret(secret), signing=Secret(signing) if signing else None)
+    result = unproven(GITLAB, hook, named(sent), NOW, 10**12)
+    assert result is not None
+    assert said in result.detail
+    assert result.delivery.size == 2**31 - 1
+
+
+def test_where_the_body_can_prove_it_the_body_decides() -> None:
+    signing = Hook(forge="gitlab", secret=Secret("s3cret"), signing=Secret(SIGNING))
+    assert unproven(GITLAB, signing, named(signature()), NOW, 1) is None
+    either = Hook(forge="gitlab", secret=Secret("new"), previous=Secret("old"))
+    assert unproven(GITLAB, either, Headers([("X-Gitlab-Token", "old")]), NOW, 1) is None
+    assert unproven(GITHUB, Hook(forge="github", secret=Secret("x")), Headers(CASE.headers().items()), NOW, 1) is None
 
 
 @pytest.mark.parametrize("sent", ["", "s3cret"])
