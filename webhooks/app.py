@@ -14,23 +14,18 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, request
 from werkzeug import Request as PlainRequest
-from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 
 from orchestrator import access, journal
 from orchestrator.domain.apps import Hook
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.events import Delivery
 from orchestrator.domain.inbox import Answer, Inbox
+from webhooks.body import LARGE, Place, Room, check_size, read_body
 from webhooks.forges import FORGES, Forge
 from webhooks.headers import Headers
 from webhooks.payload import FORM
-from webhooks.problems import Turned, problem
+from webhooks.problems import RETRY_AFTER, Turned, problem
 from webhooks.receive import Accepted, RefusedDelivery, announced, receive, unproven
-
-RETRY_AFTER = 5
-"""Seconds after which a forge may deliver again, when the inbox does not say."""
-CHUNK = 64 * 1024
-"""Bytes that are read at a time, so that an announced length alone takes no memory."""
 
 _CONTENT_TYPES = ("application/json", FORM)
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -57,7 +52,7 @@ def create_app(
     :param observe: is told of each answer.
     """
     app = Flask(__name__, static_folder=None)
-    door = _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now, observe=observe or _nobody))
+    door = _mount(app, _door(hooks, inbox, max_body, now, observe or _nobody))
     app.wsgi_app = _Front(door=door, flask=app.wsgi_app)  # type: ignore[method-assign]
     # For probes. It says that the process answers, and nothing about the database, which is no reason to restart it.
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
@@ -66,11 +61,18 @@ def create_app(
 
 def mount(app: Flask, hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> None:
     """Add the routes to `app`; the parameters are those of `create_app`."""
-    _mount(app, _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now, observe=_nobody))
+    _mount(app, _door(hooks, inbox, max_body, now, _nobody))
 
 
 def _nobody(_forge: str, _status: int, _seconds: float) -> None:
     """Is told of answers that nobody counts."""
+
+
+def _door(
+    hooks: Mapping[str, Hook], inbox: Inbox, max_body: int, now: Callable[[], datetime], observe: Observe
+) -> "_Door":
+    room = Room(LARGE * max_body)
+    return _Door(hooks=hooks, inbox=inbox, max_body=max_body, now=now, observe=observe, room=room)
 
 
 def _mount(app: Flask, door: "_Door") -> "_Door":
@@ -97,6 +99,7 @@ class _Door:
     max_body: int
     now: Callable[[], datetime]
     observe: Observe
+    room: Room
 
     def answer(self, asked: PlainRequest, forge: str) -> Response:
         """Answer one request."""
@@ -118,24 +121,29 @@ class _Door:
         return answer
 
     def _take(self, asked: PlainRequest, name: str) -> Answer:
-        row, headers, remote = _known(name), Headers(asked.headers), asked.remote_addr or ""
-        try:
-            hook = self._hook(name)
-            _check_form(asked)
-            _check_size(asked, self.max_body)
-            size = asked.content_length or 0
-            early = unproven(row, hook, headers, self.now(), size, remote)
-            body = b"" if early else _read(asked, self.max_body)
-        except Turned as turned:
-            if asked.method == "POST":  # what else comes is no delivery
-                sent = announced(row, headers, asked.content_length or 0, remote)
-                self._remember(sent, turned.reason, turned.detail)
-            raise
-        result = early or receive(row, hook, headers, body, self.now(), remote=remote)
+        row = _known(name)
+        with self.room.place() as place:
+            result = self._judge(row, asked, place)
         if isinstance(result, RefusedDelivery):
             raise self._refuse(row, result)
         with journal.about(forge=name, delivery=result.delivery.key):
             return self._hand_in(result)
+
+    def _judge(self, row: Forge, asked: PlainRequest, place: Place) -> Accepted | RefusedDelivery:
+        headers, size, remote = Headers(asked.headers), asked.content_length or 0, asked.remote_addr or ""
+        try:
+            hook = self._hook(row.name)
+            _check_form(asked)
+            check_size(asked, self.max_body)
+            refused = unproven(row, hook, headers, self.now(), size, remote)
+            if refused is not None:
+                return refused
+            body = read_body(asked, self.max_body, place)
+        except Turned as turned:
+            if asked.method == "POST":  # what else comes is no delivery
+                self._remember(announced(row, headers, size, remote), turned.reason, turned.detail)
+            raise
+        return receive(row, hook, headers, body, self.now(), remote=remote)
 
     def _hand_in(self, accepted: Accepted) -> Answer:
         try:
@@ -201,31 +209,6 @@ def _check_form(asked: PlainRequest) -> None:
         raise Turned(415, "content_type", "Set the hook's content type to application/json (UTF-8).")
     if asked.headers.get("Content-Encoding", "identity") != "identity":
         raise Turned(415, "content_encoding", "Deliver the body without compression.")
-
-
-def _check_size(asked: PlainRequest, most: int) -> None:
-    if (asked.content_length or 0) > most:
-        raise _too_large(most)
-
-
-def _read(asked: PlainRequest, most: int) -> bytes:
-    """Read the body, with or without a length, and never more than `most` bytes and one."""
-    announced = asked.content_length
-    # Werkzeug takes exactly the limit for too much when the server ends the stream, hence the one.
-    asked.max_content_length = most + 1
-    try:
-        body = b"".join(iter(lambda: asked.stream.read(CHUNK), b""))
-    except RequestEntityTooLarge:
-        raise _too_large(most) from None
-    except BadRequest:
-        body = b""
-    if announced is not None and len(body) < announced:
-        raise Turned(400, "malformed", "The connection ended before the body did; deliver it again.")
-    return body
-
-
-def _too_large(most: int) -> Turned:
-    return Turned(413, "too_large", f"The body is larger than {most} bytes; let the hook send fewer events.")
 
 
 def _outcome(told: Answer) -> str:

@@ -6,6 +6,9 @@ from http import HTTPStatus
 
 from flask import Response
 
+RETRY_AFTER = 5
+"""Seconds after which a forge may deliver again, when nobody knows better."""
+
 
 class Turned(Exception):
     """The request is turned away.

@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.hooks import NOW, SECRET, FakeInbox, fill, hooks, make_app, own_case
 from tests.support.journals import Logged
-from webhooks.app import CHUNK, create_app, mount
+from webhooks import app as door
+from webhooks.app import create_app, mount
+from webhooks.body import CHUNK, SMALL
 
 CASE = own_case("github", "push-branch")
 
@@ -135,6 +138,45 @@ def test_a_body_of_one_byte_too_many_is_too_large() -> None:
     assert_problem(chunked(FakeInbox(), io.BytesIO(CASE.body), max_body=most), 413, "too_large")
     announced = make_app(FakeInbox(), max_body=most).test_client()
     assert_problem(announced.post("/webhooks/github", data=CASE.body, headers=CASE.headers()), 413, "too_large")
+
+
+class Meanwhile(io.BytesIO):
+    """A body of `size` bytes; `then` happens when all of it was read and before its end is."""
+
+    def __init__(self, size: int, then: Callable[[], None]) -> None:
+        super().__init__(b" " * size)
+        self._then = then
+
+    def read(self, size: int | None = -1) -> bytes:
+        if self.tell() == len(self.getbuffer()):
+            self._then()
+        return super().read(size)
+
+
+@pytest.mark.parametrize("length", [True, False])
+def test_a_large_body_for_which_there_is_no_room_comes_again_and_small_ones_are_taken(
+    length: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "LARGE", 1)
+    inbox, large = FakeInbox(), SMALL + 3 * CHUNK  # there is room for two, as the first SMALL bytes are free
+    client = make_app(inbox, max_body=large - SMALL + 4 * CHUNK).test_client()
+    told: list[Any] = []
+
+    def send(size: int, then: Callable[[], None] = lambda: None) -> None:
+        environ: dict[str, Any] = {"wsgi.input": Meanwhile(size, then), "wsgi.input_terminated": True}
+        environ |= {"CONTENT_LENGTH": str(size)} if length else {"HTTP_TRANSFER_ENCODING": "chunked"}
+        told.append(client.post("/webhooks/github", headers=CASE.headers(), environ_overrides=environ))
+
+    def crowd() -> None:
+        send(large)
+        send(SMALL)
+
+    for _ in range(3):  # what was taken is given back, whatever became of it
+        send(large, lambda: send(large, crowd))
+    assert [one.status_code for one in told] == [503, 401, 401, 401] * 3
+    assert_problem(told[0], 503, "busy")
+    assert told[0].headers["Retry-After"] == "5"
+    assert [reason for _, reason, _ in inbox.refused][:2] == ["busy", "signature"]
 
 
 @pytest.mark.parametrize("ends_stream", [True, False])

@@ -1,0 +1,99 @@
+"""The body of a delivery: bounded in bytes, held once, and room for a few large ones at a time."""
+
+import contextlib
+import io
+import threading
+from collections.abc import Iterator
+
+from werkzeug import Request
+
+from webhooks.problems import RETRY_AFTER, Turned
+
+CHUNK = 64 * 1024
+"""Bytes that are read at a time, so that an announced length alone takes no memory."""
+SMALL = 256 * 1024
+"""Bytes of each body for which there is always room: nearly all pushes are smaller, and no large body stops them."""
+LARGE = 4
+"""Bodies of the largest size for which a process has room at a time; a form takes it twice while it is decoded."""
+
+
+class Room:
+    """How many bytes of large bodies a process holds: whoever knows a header's shape may send them.
+
+    :param most: bytes, without the `SMALL` first ones of each body.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+        self._lock = threading.Lock()
+
+    @contextlib.contextmanager
+    def place(self) -> Iterator["Place"]:
+        """Make a place for one body; what it took is given back at the end of the block."""
+        place = Place(self)
+        try:
+            yield place
+        finally:
+            self.take(-place.taken)
+
+    def take(self, size: int) -> bool:
+        """Take `size` bytes, or give them back; False when there are not so many."""
+        with self._lock:
+            if size > self._left:
+                return False
+            self._left -= size
+            return True
+
+
+class Place:
+    """One body's part of the room. ``taken``: bytes; they grow as the body comes, not as it is announced."""
+
+    def __init__(self, room: Room) -> None:
+        self._room = room
+        self._size = 0
+        self.taken = 0
+
+    def grow(self, size: int) -> None:
+        """Take room for `size` more bytes. :raises Turned: there is none, come again."""
+        self._size += size
+        more = max(0, self._size - SMALL) - self.taken
+        if not self._room.take(more):
+            detail = "Too many large deliveries arrive at the moment; deliver it again."
+            raise Turned(503, "busy", detail, {"Retry-After": str(RETRY_AFTER)})
+        self.taken += more
+
+
+def check_size(asked: Request, most: int) -> None:
+    """Judge the length that was announced, if one was. :raises Turned: it is more than `most` bytes."""
+    if (asked.content_length or 0) > most:
+        raise _too_large(most)
+
+
+def read_body(asked: Request, most: int, place: Place) -> bytes:
+    """Read the body, with or without a length, and never more than `most` bytes and one.
+
+    :raises Turned: there is more, it ends early, or there is no room for it.
+    """
+    announced, stream, body = asked.content_length, asked.environ["wsgi.input"], io.BytesIO()
+    # Where no length is announced, the end is found only if the server ends the stream.
+    unknown = most + 1 if asked.environ.get("wsgi.input_terminated") else 0
+    end = unknown if announced is None else announced
+    try:
+        while chunk := stream.read(min(CHUNK, end - body.tell())):
+            place.grow(len(chunk))
+            body.write(chunk)
+    except OSError:
+        raise _cut_short() from None
+    if announced is not None and body.tell() < announced:
+        raise _cut_short()
+    if body.tell() > most:
+        raise _too_large(most)
+    return body.getvalue()
+
+
+def _too_large(most: int) -> Turned:
+    return Turned(413, "too_large", f"The body is larger than {most} bytes; let the hook send fewer events.")
+
+
+def _cut_short() -> Turned:
+    return Turned(400, "malformed", "The connection ended before the body did; deliver it again.")
