@@ -72,7 +72,7 @@ def check_size(asked: Request, most: int) -> None:
 def read_body(asked: Request, most: int, place: Place) -> bytes:
     """Read the body, with or without a length, and never more than `most` bytes and one.
 
-    :raises Turned: there is more, it ends early, or there is no room for it.
+    :raises Turned: there is more, it ends early, it comes too slowly for the server, or there is no room for it.
     """
     announced, stream, body = asked.content_length, asked.environ["wsgi.input"], io.BytesIO()
     # Where no length is announced, the end is found only if the server ends the stream.
@@ -82,6 +82,8 @@ def read_body(asked: Request, most: int, place: Place) -> bytes:
         while chunk := stream.read(min(CHUNK, end - body.tell())):
             place.grow(len(chunk))
             body.write(chunk)
+    except TimeoutError:
+        raise Turned(408, "slow", "The body came too slowly; deliver it again.") from None
     except OSError:
         raise _cut_short() from None
     if announced is not None and body.tell() < announced:

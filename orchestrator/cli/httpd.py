@@ -12,6 +12,7 @@ from gunicorn.glogging import Logger
 
 from orchestrator import access, tracing
 from orchestrator.cli.assembly import Wsgi
+from orchestrator.cli.patience import Patience, Worker
 from orchestrator.web.streams import STREAMS
 
 THREADS = 128
@@ -22,14 +23,17 @@ class Httpd(BaseApplication):  # type: ignore[misc]
     """Serves one WSGI application until it is told to end.
 
     :param make: makes the application inside the worker process: connections do not survive a fork.
+    :param patience: how long a peer may keep a thread waiting.
     """
 
-    def __init__(self, make: Any, bind: str, workers: int = 1) -> None:
+    def __init__(self, make: Any, bind: str, workers: int = 1, patience: Patience | None = None) -> None:
         self._make = make
+        self.patience = patience or Patience()
         self._options = {
             "bind": bind,
             "workers": workers,
-            "worker_class": "gthread",
+            "worker_class": Worker,
+            "sendfile": False,  # the kernel would wait for the peer without a bound
             "threads": THREADS,
             "keepalive": 30,
             "timeout": 120,

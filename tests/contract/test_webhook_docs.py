@@ -45,5 +45,5 @@ def test_the_page_names_what_people_need(forge: str) -> None:
     text = page(forge).read_text(encoding="utf-8")
     assert f"/webhooks/{forge}" in text
     assert FORGES[forge].proof_header in text
-    assert all(f"| {status}" in text for status in (200, 202, 400, 401, 404, 413, 415, 503))
+    assert all(f"| {status}" in text for status in (200, 202, 400, 401, 404, 408, 413, 415, 503))
     assert f"{FORGES[forge].deadline:.0f} s" in text

@@ -1,9 +1,7 @@
 """The web under the real HTTP server: log streams arrive at once, and a stop does not wait for them."""
 
-import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,8 +10,8 @@ import pytest
 import requests
 
 from orchestrator.domain.runs import RunState
-from tests.support.contracts import ROOT
 from tests.support.databases import sqlite_database
+from tests.support.servers import serving
 from tests.support.web import World, make_world
 
 SERVE = """
@@ -38,29 +36,8 @@ def world(tmp_path: Path) -> World:
 @pytest.fixture
 def server(world: World, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The server's process and the port it listens on."""
-    log = (tmp_path / "log").open("wb")
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-c", SERVE, str(tmp_path), world.database.url]
-    process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=log, stderr=subprocess.STDOUT)
-    try:
-        yield process, _port(process)
-    finally:
-        process.kill()
-        process.wait(10)
-        log.close()
-
-
-def _port(process: subprocess.Popen[bytes]) -> int:
-    """Find the port on which the process listens, once it does."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and process.poll() is None:
-        sockets = {os.readlink(one) for one in Path(f"/proc/{process.pid}/fd").iterdir() if one.is_symlink()}
-        for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
-            fields = line.split()
-            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
-                return int(fields[1].partition(":")[2], 16)
-        time.sleep(0.05)
-    raise RuntimeError("the server does not listen")
+    with serving(SERVE, str(tmp_path), world.database.url, log=tmp_path / "log") as server:
+        yield server
 
 
 def test_a_stream_is_live_and_does_not_delay_a_stop(

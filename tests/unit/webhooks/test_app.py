@@ -179,6 +179,34 @@ def test_a_large_body_for_which_there_is_no_room_comes_again_and_small_ones_are_
     assert [reason for _, reason, _ in inbox.refused][:2] == ["busy", "signature"]
 
 
+class Failing(io.BytesIO):
+    """A body at which the server gives up."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(CASE.body[:50])
+        self._error = error
+
+    def read(self, size: int | None = -1) -> bytes:
+        read = super().read(size)
+        if not read:
+            raise self._error
+        return read
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "reason"),
+    [
+        (TimeoutError(), 408, "slow"),
+        (ConnectionResetError(), 400, "malformed"),
+        (OSError("bad chunk"), 400, "malformed"),
+    ],
+)
+def test_a_body_that_the_server_gives_up_is_told_why(error: OSError, status: int, reason: str) -> None:
+    inbox = FakeInbox()
+    assert_problem(chunked(inbox, Failing(error), max_body=100_000), status, reason)
+    assert [why for _, why, _ in inbox.refused] == [reason]
+
+
 @pytest.mark.parametrize("ends_stream", [True, False])
 def test_a_body_that_is_cut_short_is_malformed(ends_stream: bool) -> None:
     environ: dict[str, Any] = {"wsgi.input": io.BytesIO(CASE.body[:50]), "CONTENT_LENGTH": str(len(CASE.body))}

@@ -1,0 +1,127 @@
+"""How long a peer may keep a thread of the HTTP server waiting; gunicorn's threads wait for ever."""
+
+import contextlib
+import errno
+import math
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from gunicorn.workers.gthread import ThreadWorker
+
+_PIECE = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """Seconds that a thread waits for a peer, and one more for every `rate` bytes that have moved.
+
+    So a byte now and then does not buy time, and what is large may take long on a slow line.
+    """
+
+    seconds: float
+    rate: float = math.inf
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """What we wait for. Only time in which a thread waits counts, not that between the lines of a followed log."""
+
+    head: Limit = Limit(5.0, 64 * 1024)
+    """The request's line and headers: few bytes, as a rule in one piece."""
+    body: Limit = Limit(10.0, 64 * 1024)
+    """The body: 25 MiB have seven minutes, and no forge waits for longer than a quarter of one."""
+    answer: Limit = Limit(60.0, 8 * 1024)
+    """Until the peer has taken our answer."""
+    parting: Limit = Limit(1.0)
+    """Until the peer has closed after our last answer; it can read that only if we take what it still sends."""
+
+
+@dataclass(slots=True)
+class _Wait:
+    """What is left of a limit. ``error``: its class and number; gunicorn takes some of them for a peer that went."""
+
+    limit: Limit
+    error: type[OSError] = TimeoutError
+    number: int = errno.ETIMEDOUT
+    left: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.left = self.limit.seconds
+
+    @contextlib.contextmanager
+    def on(self, peer: socket.socket) -> Iterator[None]:
+        """Bound what the block waits for, and count it. A shorter timeout that somebody has set stays."""
+        asked = peer.gettimeout()
+        if asked == 0:  # nobody waits
+            yield
+            return
+        peer.settimeout(max(1e-6, self.left if asked is None else min(asked, self.left)))
+        begun = time.monotonic()
+        try:
+            yield
+        except TimeoutError:
+            raise self.error(self.number, "the peer is too slow") from None
+        finally:
+            self.left -= time.monotonic() - begun
+            peer.settimeout(asked)
+
+    def moved(self, size: int) -> None:
+        """Earn time by bytes that came or went."""
+        self.left += size / self.limit.rate
+
+
+class Peer(socket.socket):
+    """A connection that keeps a thread waiting only as long as it may."""
+
+    def await_request(self, patience: Patience) -> None:
+        """Wait for a request from now on; one that does not come is nothing to speak of."""
+        self._coming = _Wait(patience.head, ConnectionResetError, errno.ECONNRESET)
+        self._going = _Wait(patience.answer, BrokenPipeError, errno.EPIPE)
+
+    def await_body(self, patience: Patience) -> None:
+        """Wait for the body from now on; whoever reads it is told by TimeoutError that it comes too slowly."""
+        self._coming = _Wait(patience.body)
+
+    def part(self, patience: Patience) -> None:
+        """Say that nothing follows, and wait until the peer has closed or the time is up."""
+        self._coming = _Wait(patience.parting)
+        with contextlib.suppress(OSError):
+            self.shutdown(socket.SHUT_WR)
+            while self.recv(_PIECE):
+                pass
+
+    def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+        """Receive. :raises OSError: the wait is over; which one, see above."""
+        with self._coming.on(self):
+            data = super().recv(bufsize, flags)
+        self._coming.moved(len(data))
+        return data
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        """Send. :raises BrokenPipeError: the peer does not take it."""
+        with self._going.on(self):
+            super().sendall(data, flags)
+        self._going.moved(len(data))
+
+
+class Worker(ThreadWorker):  # type: ignore[misc]
+    """Gunicorn's worker with threads, with the patience of its `Httpd`."""
+
+    def handle(self, conn: Any) -> Any:
+        """Handle what a connection asks for, in a thread."""
+        if not isinstance(conn.sock, Peer):
+            plain = conn.sock
+            conn.sock = Peer(plain.family, plain.type, plain.proto, plain.detach())
+        conn.sock.await_request(self.app.patience)
+        kept = super().handle(conn)
+        if not kept:  # gunicorn does this for two seconds in the one thread that takes new connections
+            conn.sock.part(self.app.patience)
+        return kept
+
+    def handle_request(self, req: Any, conn: Any) -> Any:
+        """Answer one request: its head has come."""
+        conn.sock.await_body(self.app.patience)
+        return super().handle_request(req, conn)
