@@ -44,6 +44,9 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             "worker_exit": lambda _server, _worker: tracing.stop(),
             "proc_name": "pilotage",
             "limit_request_line": 8190,
+            # By default a header SCRIPT_NAME from this machine, as of a proxy that passes headers on, moves the path
+            # past the rules of that proxy. X-Forwarded-Proto is another setting.
+            "forwarder_headers": "",
             "worker_tmp_dir": "/dev/shm" if _has_shm() else None,  # noqa: S108  # gunicorn's heartbeat file
         }
         super().__init__()

@@ -24,6 +24,17 @@ from tests.support.web import make_world
 folder = Path(sys.argv[1])
 Httpd(lambda: make_world(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
 """
+ECHO = """
+import json
+from orchestrator.cli.httpd import Httpd
+
+def app(environ, start_response):
+    start_response("200 OK", [("Content-Type", "application/json")])
+    names = ("SCRIPT_NAME", "PATH_INFO", "wsgi.url_scheme", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_FOR")
+    return [json.dumps([environ.get(name) for name in names]).encode()]
+
+Httpd(lambda: app, "127.0.0.1:0").run()
+"""
 STOPPED = 10.0
 """Seconds in which the server must have stopped; its grace for requests at work is 20."""
 
@@ -38,6 +49,14 @@ def server(world: World, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[byte
     """The server's process and the port it listens on."""
     with serving(SERVE, str(tmp_path), world.database.url, log=tmp_path / "log") as server:
         yield server
+
+
+def test_a_header_does_not_move_the_path_and_what_a_proxy_says_is_still_heard(tmp_path: Path) -> None:
+    headers = {"SCRIPT_NAME": "/webhooks", "PATH_INFO": "/metrics", "X_FORWARDED_FOR": "192.0.2.9"}
+    forwarded = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.1"}
+    with serving(ECHO, log=tmp_path / "log") as (_, port):
+        told = requests.get(f"http://127.0.0.1:{port}/webhooks/metrics", headers=headers | forwarded, timeout=20)
+    assert told.json() == ["", "/webhooks/metrics", "https", "https", "192.0.2.1"]
 
 
 def test_a_stream_is_live_and_does_not_delay_a_stop(
