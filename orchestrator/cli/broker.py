@@ -6,6 +6,7 @@ import hashlib
 import os
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -126,12 +127,21 @@ def _program() -> str:
 
 
 def _socket(folder: Path) -> Path:
-    """Return where the socket is: in the state folder, unless its path is too long for a socket."""
+    """Return where the socket is: in the state folder, unless its path is too long for a socket.
+
+    :raises CliError: it is, and the folder for it in /tmp is not ours alone.
+    """
     socket = folder.absolute() / "broker.sock"
     if len(os.fsencode(socket)) <= _MAX_SOCKET_PATH:
         return socket
     short = Path(f"/tmp/pilotage-{os.getuid()}-{_digest(folder)}")  # noqa: S108  # private by its mode
-    short.mkdir(mode=0o700, exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        short.mkdir(mode=0o700)
+    # Anybody could have made it before us, and would then hold the broker's socket: the name can be guessed.
+    found = short.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        said = f"{short} must be a folder that only this user (uid {os.getuid()}) may enter"
+        raise CliError(f"{said}; remove it, or set a shorter server.state_dir (PILOTAGE_STATE_DIR).", Code.FAILED)
     return short / "broker.sock"
 
 

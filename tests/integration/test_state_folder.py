@@ -1,14 +1,16 @@
 """The state folder may have any name: what means something in an address means nothing in a folder's name."""
 
 import os
+import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import kombu
 import pytest
 
 from orchestrator.cli.broker import embedded
+from orchestrator.cli.errors import CliError, Code
 from orchestrator.services.bell import Bell
 from tests.support.databases import sqlite_database
 from tests.support.offline import product
@@ -30,6 +32,58 @@ def test_both_clients_find_the_broker_in_its_folder(short: Path, name: str) -> N
         Bell(broker.redis_url).ping()
         with kombu.Connection(broker.celery_url) as connection:
             connection.ensure_connection(max_retries=1, timeout=5)
+
+
+@pytest.fixture
+def long(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+    """A state folder whose path is too long for sockets, and the folder in /tmp that a broker of it has used."""
+    state = tmp_path / ("x" * 100)
+    with embedded(state) as broker:
+        place = Path(broker.redis_url.removeprefix("unix://")).parent
+    yield state, place
+    if place.is_dir() and not place.is_symlink():
+        shutil.rmtree(place)
+    else:
+        place.unlink()
+
+
+def make_a_link(place: Path) -> None:
+    shutil.rmtree(place)
+    place.symlink_to(Path.home())
+
+
+def make_a_file(place: Path) -> None:
+    shutil.rmtree(place)
+    place.touch(0o600)
+
+
+def test_where_the_path_is_too_long_the_socket_is_in_a_folder_of_ours(long: tuple[Path, Path]) -> None:
+    state, place = long
+    with embedded(state) as broker:
+        assert Path(broker.redis_url.removeprefix("unix://")).parent == place
+        assert place.stat().st_mode & 0o777 == 0o700
+        Bell(broker.redis_url).ping()
+
+
+@pytest.mark.parametrize(
+    "change", [lambda place: place.chmod(0o770), lambda place: place.chmod(0o701), make_a_file, make_a_link]
+)
+def test_a_folder_for_the_socket_that_is_not_ours_alone_is_refused(
+    long: tuple[Path, Path], change: Callable[[Path], None]
+) -> None:
+    state, place = long
+    change(place)
+    with pytest.raises(CliError, match=f"{place} must be a folder that only this user") as caught, embedded(state):
+        pass
+    assert caught.value.code is Code.FAILED
+
+
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = os.getuid() + 12_345
+    monkeypatch.setattr(os, "getuid", lambda: nobody)
+    with pytest.raises(CliError, match=rf"\(uid {nobody}\)") as caught, embedded(tmp_path / ("x" * 100)):
+        pass
+    Path(str(caught.value).split()[0]).rmdir()
 
 
 @pytest.mark.parametrize("name", NAMES)
