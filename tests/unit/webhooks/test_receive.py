@@ -1,8 +1,10 @@
 """From bytes to a proven delivery: verify first, every secret of a rotation, nothing secret written down."""
 
+import gc
 import hashlib
 import hmac
 import json
+import sys
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
@@ -69,6 +71,18 @@ def test_what_is_signed_is_looked_for_once_whatever_the_number_of_secrets() -> N
     result = receive(replace(GITHUB, signed=signed), hook, headers, CASE.body, NOW)
     assert isinstance(result, RefusedDelivery)
     assert looked == [CASE.body]
+
+
+def test_a_refused_body_is_not_held_until_rings_are_looked_for() -> None:
+    body, hook = bytes(1_000), Hook(forge="github", secret=Secret("x"))
+    headers = Headers(fill(CASE.meta["headers"], CASE.body, "other").items())
+    before = sys.getrefcount(body)
+    gc.disable()
+    try:
+        assert isinstance(receive(GITHUB, hook, headers, body, NOW), RefusedDelivery)
+        assert sys.getrefcount(body) == before
+    finally:
+        gc.enable()
 
 
 def test_a_form_without_a_payload_proves_nothing() -> None:
