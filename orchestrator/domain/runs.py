@@ -241,13 +241,15 @@ class Run:
 class Rival:
     """Another run of the same environment, as far as the order of commits is concerned.
 
-    ``landed``: its change is the newest in Git. ``begun``: it is past ``check``.
+    ``landed``: its change is the newest in Git. ``begun``: it is past ``check``. ``approved``: nobody has to let
+    it go on, or somebody has.
     """
 
     run: int
     commit: str
     landed: bool = False
     begun: bool = False
+    approved: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -110,9 +110,8 @@ class Execution:
             before = ledger.lock(connection, assignment.run.id, assignment.fence)
             if before is None:
                 raise LeaseLost(f"run {assignment.run.id}, fence {assignment.fence}")
-            decision = ledger.advanced(connection, before, fact, at)
-            for obsolete in _obsolete(fact):
-                ledger.supersede(connection, self._settings, obsolete, before.id, now)
+            decision = ledger.advanced(connection, _overtaken(connection, before, fact), fact, at)
+            ledger.overtake(connection, self._settings, before, _found(fact, "obsolete"), now)
             if decision.run.committed and not before.committed:
                 moved = self._move_to_proving(connection, decision.run, now)
                 decision = replace(decision, run=moved)
@@ -250,11 +249,20 @@ def _log_approval(connection: Connection, run: Run, now: float) -> None:
         logs.append(connection, run.id, StageName.BUILD.value, [line], now)
 
 
-def _obsolete(fact: Fact) -> list[int]:
-    """Read which runs ``check`` found to be overtaken by this one."""
+def _found(fact: Fact, output: str) -> list[int]:
+    """Read which runs ``check`` found: ``obsolete`` ones and ``unapproved`` ones."""
     if isinstance(fact, Reported) and fact.stage is StageName.CHECK and isinstance(fact.outcome, Done):
-        return [int(run_id) for run_id in fact.outcome.outputs.get("obsolete", ())]
+        return [int(run_id) for run_id in fact.outcome.outputs.get(output, ())]
     return []
+
+
+def _overtaken(connection: Connection, run: Run, fact: Fact) -> Run:
+    """Let a run give way to a newer one that somebody has approved while ``check`` was at work."""
+    for newer in _found(fact, "unapproved"):
+        other = runs.load(connection, newer)
+        if other is not None and other.approved and not other.state.final:
+            return replace(run, superseded_by=newer)
+    return run
 
 
 def _serves(queue: str, build_here: Callable[[], bool]) -> Serves:

@@ -1,6 +1,7 @@
 """Writing a decision down: run, stages, wake-ups, places and notifications change together or not at all."""
 
 import re
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
@@ -135,12 +136,21 @@ def _promote(connection: Connection, settings: Settings, proven: Run, now: float
             give_way(connection, settings, run_id, now)
 
 
-def give_way(connection: Connection, settings: Settings, promotion: int, now: float) -> None:
-    """Let older promotions to the same environment give way to one that is new, or newly approved."""
-    run = lock(connection, promotion)
-    if run is not None and run.trigger is Trigger.PROMOTION:
-        for older in runs.older_promotions(connection, run):
+def give_way(connection: Connection, settings: Settings, run_id: int, now: float) -> None:
+    """Let older promotions, or runs of older commits, give way to a run that is new, or newly approved."""
+    run = lock(connection, run_id)
+    if run is not None:
+        promoted = run.trigger is Trigger.PROMOTION
+        for older in runs.older_promotions(connection, run) if promoted else runs.overtaken(connection, run):
             supersede(connection, settings, older, run.id, now)
+
+
+def overtake(connection: Connection, settings: Settings, run: Run, older: Iterable[int], now: float) -> None:
+    """End runs of older commits in favour of `run`; those that were approved go on until it is, too."""
+    for one in older:
+        other = runs.load(connection, one)
+        if other is not None and (run.approved or not other.approved):
+            supersede(connection, settings, one, run.id, now)
 
 
 def wake_waiting(connection: Connection, app: str, environment: str, now: float) -> None:

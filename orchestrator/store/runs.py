@@ -132,7 +132,7 @@ def save(connection: Connection, before: Run, after: Run) -> None:
 
 _is_at_build = (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.BUILD.value)
 _RIVALS = (
-    select(runs.c.id, runs.c.commit, stages.c.started_at)
+    select(runs.c.id, runs.c.commit, runs.c.approved, stages.c.started_at)
     .outerjoin(stages, _is_at_build)
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
     .where(IS_ACTIVE, runs.c.commit != "", runs.c.id != bindparam("of_run"))
@@ -145,7 +145,7 @@ def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
     """Read the other runs of the environment that matter for the order of commits."""
     values = {"of_app": run.app, "in_environment": run.environment, "of_run": run.id}
     found = [
-        Rival(run=row.id, commit=row.commit, begun=row.started_at is not None)
+        Rival(run=row.id, commit=row.commit, begun=row.started_at is not None, approved=row.approved)
         for row in connection.execute(_RIVALS, values)
     ]
     last = _first(connection, _LAST_COMMIT, values)
@@ -190,6 +190,25 @@ def older_promotions(connection: Connection, run: Run) -> list[int]:
     statement = _OLDER_PROMOTIONS if run.approved else _OLDER_UNAPPROVED
     values = {"of_app": run.app, "in_environment": run.environment, "of_run": run.id}
     return list(connection.execute(statement, values).scalars())
+
+
+_checked = stages.alias("checked")
+_NOT_BEGUN = (
+    select(runs.c.id, _checked.c.outputs)
+    .join(_checked, (_checked.c.run_id == runs.c.id) & (_checked.c.name == StageName.CHECK.value))
+    .outerjoin(stages, _is_at_build)
+    .where(IS_ACTIVE, runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
+    .where(runs.c.id != bindparam("of_run"), stages.c.started_at.is_(None))
+    .order_by(runs.c.id)
+)
+
+
+def overtaken(connection: Connection, run: Run) -> list[int]:
+    """List the runs that have not begun and whose commit is older than that of `run`, as a ``check`` has found."""
+    values = {"of_app": run.app, "in_environment": run.environment, "of_run": run.id}
+    older = run.stage(StageName.CHECK).outputs.get("obsolete", ())
+    rows = connection.execute(_NOT_BEGUN, values)
+    return [row.id for row in rows if row.id in older or run.id in row.outputs.get("unapproved", ())]
 
 
 _WAITING_AT = (

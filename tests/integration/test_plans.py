@@ -55,6 +55,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "last in Git": lambda c: runs.landed(c, *STG),
     "runs that wait for a place": lambda c: runs.waiting_in(c, *STG),
     "older promotions": lambda c: runs.older_promotions(c, NEXT),
+    "runs of older commits": lambda c: runs.overtaken(c, NEXT),
     "who makes an image": lambda c: images.maker(c, MAKER),
     "who waits for an image": lambda c: images.waiting_for(c, MAKER),
     "attempts": lambda c: runs.attempts_of(c, NEXT),

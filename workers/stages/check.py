@@ -29,7 +29,8 @@ def run(order: Order, tools: Tools) -> Outcome:
     """Check everything at once; the first that is wrong is the run's reason.
 
     Outputs: commit, image, title, author of the run; ``commit_date``: when its commit was made (RFC 3339);
-    ``obsolete``: ids of waiting runs that this one overtakes.
+    ``obsolete``: ids of waiting runs that this one overtakes, as far as they were not approved before it is;
+    ``unapproved``: ids of runs that have a newer commit and overtake this one when somebody approves them.
     """
     checks: tuple[Callable[[Order, Tools], dict[str, Any]], ...] = (_source, _values, _application, _registry)
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -90,18 +91,23 @@ def _is_rewritten(mirror: Mirror, commit: str, head: str) -> bool:
 
 
 def _ordered(order: Order, tools: Tools, commit: str) -> dict[str, Any]:
-    """Compare with rivals: order is Git ancestry; where histories part (a forced push), the later arrival wins."""
-    obsolete: list[int] = []
+    """Compare with rivals: order is Git ancestry; where histories part (a forced push), the later arrival wins.
+
+    What was approved goes on until something newer is approved.
+    """
+    found: dict[str, list[int]] = {}
     for rival in order.rivals:
         overtakes = _may_be_overtaken(order, rival)
         if rival.commit == commit or (order.insists and not overtakes):
             continue
         newer = is_older(order, tools, commit, rival.commit)
         if newer and not order.insists:
-            return {"newer": rival.run}
+            if rival.approved or not order.run.approved:
+                return {"newer": rival.run}
+            found.setdefault("unapproved", []).append(rival.run)
         if not newer and overtakes:
-            obsolete.append(rival.run)
-    return {"obsolete": obsolete} if obsolete else {}
+            found.setdefault("obsolete", []).append(rival.run)
+    return found
 
 
 def _may_be_overtaken(order: Order, rival: Rival) -> bool:

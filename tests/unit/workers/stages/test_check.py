@@ -132,6 +132,25 @@ def test_waiting_runs_of_older_commits_are_overtaken_and_others_not() -> None:
     assert done(outcome).outputs["obsolete"] == [3, 6]
 
 
+@pytest.mark.parametrize(
+    ("approved", "of_rival", "counts"),
+    [(True, False, False), (False, False, True), (True, True, True), (False, True, True)],
+)
+def test_a_newer_commit_that_nobody_has_approved_keeps_no_approved_one_back(
+    approved: bool, of_rival: bool, counts: bool
+) -> None:
+    rivals = (Rival(run=9, commit=NEW, approved=of_rival), Rival(run=3, commit="3" * 40))
+    outcome = check.run(
+        order(CHECK, commit=OLD, rivals=rivals, approved=approved), tools(source=FakeMirror(line=(OLD, NEW)))
+    )
+    if counts:
+        assert isinstance(outcome, Fail)
+        assert outcome.reason is Reason.OLDER_COMMIT
+    else:
+        assert done(outcome).outputs["unapproved"] == [9]
+        assert done(outcome).outputs["obsolete"] == [3]
+
+
 def test_a_push_whose_branch_was_rewritten_since_is_not_deployed_if_a_second_look_agrees() -> None:
     source = FakeMirror(line=(OLD, NEW), parted=(COMMIT,))
     first = check.run(order(CHECK, ref="refs/heads/main"), tools(source=source))

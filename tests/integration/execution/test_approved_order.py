@@ -1,0 +1,106 @@
+"""What somebody has approved goes on until something newer is approved, whatever is pushed meanwhile."""
+
+import pytest
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Fail, RunState, StageName
+from orchestrator.engine.facts import Reported
+from tests.support.executing import World
+from tests.support.factories import make_app, make_environment, make_settings
+
+
+@pytest.fixture
+def gated(world: World) -> World:
+    """An environment on hold that is pushed to and that needs approval."""
+    environment = make_environment("stg", approval=True)
+    world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(environment,)),)))
+    world.control.hold("plate-web", "stg", "freeze", "mina")
+    return world
+
+
+def approved(world: World, number: int) -> int:
+    """Push, approve, and wait for the end of the hold."""
+    run_id = int(world.push(number)["runs"][0])
+    world.control.approve(run_id, "mina")
+    assert world.done(world.begin(run_id)) is None
+    assert world.run(run_id).reason is Reason.ON_HOLD
+    return run_id
+
+
+def test_a_push_ends_what_was_approved_only_when_it_is_approved_itself(gated: World) -> None:
+    first = approved(gated, 1)
+    second = gated.push(2)["runs"][0]
+    check = gated.begin(second)
+    assert [(rival.run, rival.approved) for rival in check.rivals] == [(first, True)]
+    gated.done(check, obsolete=[first])
+    assert gated.run(first).reason is Reason.ON_HOLD
+    gated.control.approve(second, "mina")
+    assert (gated.run(first).reason, gated.run(first).superseded_by) == (Reason.SUPERSEDED, second)
+
+
+def test_a_push_that_is_approved_while_it_is_checked_ends_what_it_overtakes(gated: World) -> None:
+    first = approved(gated, 1)
+    second = gated.push(2)["runs"][0]
+    check = gated.begin(second)
+    gated.control.approve(second, "mina")
+    gated.done(check, obsolete=[first])
+    assert gated.run(first).superseded_by == second
+
+
+def test_of_what_nobody_has_approved_the_newest_waits(gated: World) -> None:
+    first, second = gated.push(1)["runs"][0], gated.push(2)["runs"][0]
+    gated.done(gated.begin(first))
+    gated.done(gated.begin(second), obsolete=[first])
+    assert gated.run(first).superseded_by == second
+
+
+def test_what_was_approved_just_before_a_push_would_end_it_goes_on(gated: World) -> None:
+    first, second = gated.push(1)["runs"][0], gated.push(2)["runs"][0]
+    gated.done(gated.begin(first))
+    check = gated.begin(second)
+    gated.control.approve(first, "mina")
+    gated.done(check, obsolete=[first])
+    assert gated.run(first).state is RunState.WAITING
+    gated.control.approve(second, "mina")
+    assert gated.run(first).superseded_by == second
+
+
+def test_a_newer_run_that_waits_for_approval_keeps_no_re_run_back_until_it_is_approved(gated: World) -> None:
+    first, second = repeated_behind(gated)
+    gated.done(gated.begin(first), unapproved=[second])
+    assert gated.run(first).reason is Reason.ON_HOLD
+    gated.control.approve(second, "mina")
+    assert (gated.run(first).reason, gated.run(first).superseded_by) == (Reason.SUPERSEDED, second)
+
+
+def test_a_re_run_gives_way_to_what_is_approved_while_it_is_checked(gated: World) -> None:
+    first, second = repeated_behind(gated)
+    check = gated.begin(first)
+    gated.control.approve(second, "mina")
+    assert gated.done(check, unapproved=[second]) is None
+    assert (gated.run(first).reason, gated.run(first).superseded_by) == (Reason.SUPERSEDED, second)
+
+
+def test_what_is_at_work_when_something_newer_is_approved_is_left_to_the_gate(gated: World) -> None:
+    first = approved(gated, 1)
+    second = gated.push(2)["runs"][0]
+    gated.done(gated.begin(second), obsolete=[first])
+    gated.control.release("plate-web", "stg")
+    building = gated.begin(first)
+    gated.control.approve(second, "mina")
+    assert not gated.one.is_unwanted(building)
+    assert gated.begin(second).stage is StageName.BUILD
+    assert gated.one.is_unwanted(building)
+
+
+def repeated_behind(world: World) -> tuple[int, int]:
+    """Repeat an approved run that failed, while a newer one waits for approval; return both."""
+    failed = approved(world, 1)
+    world.control.release("plate-web", "stg")
+    build = world.begin(failed)
+    broken = Reported(stage=build.stage, outcome=Fail(reason=Reason.BUILD_FAILED, detail="exit 1"))
+    world.one.report(build, broken, "build")
+    world.control.hold("plate-web", "stg", "freeze", "mina")
+    second = int(world.push(2)["runs"][0])
+    world.done(world.begin(second))
+    return world.control.rerun(failed, "mina"), second
