@@ -15,7 +15,7 @@ from orchestrator.engine.policy import POLICIES
 from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger
 from orchestrator.services.bell import Bell
-from orchestrator.store import changes, claims, environments, images, logs, runs, wakes
+from orchestrator.store import changes, claims, environments, images, landings, logs, runs, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 
@@ -211,6 +211,7 @@ class Execution:
     def _move_to_proving(self, connection: Connection, run: Run, now: float) -> Run:
         """The change has landed: whoever is still proving the change before it can no longer do so."""
         other = commit_cuts_off(run, environments.places(connection, run))
+        landings.number(connection, run)
         environments.move_to_proving(connection, run)
         ledger.wake_waiting(connection, run.app, run.environment, now)
         return self._cut_off(connection, run, other, now)

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, Select, bindparam, func, select, text, union_all
 
-from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, StageName, StageState
-from orchestrator.store.runs import IS_ACTIVE, LATE, load_many
+from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, StageName
+from orchestrator.store.landings import LANDED
+from orchestrator.store.landings import newest as newest_landing
+from orchestrator.store.runs import IS_ACTIVE, load_many
 from orchestrator.store.schema import environments, notifications, runs, stages, wakes
 
 _CHUNK = 100
@@ -114,13 +116,5 @@ def _newest_id(app: str, environment: str, state: str) -> Select[tuple[int]]:
 
 
 def _landed_id(app: str, environment: str, judged: bool) -> Select[tuple[int]]:
-    of_commit = (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.COMMIT.value)
-    statement = (
-        select(runs.c.id, stages.c.finished_at)
-        .join(stages, of_commit)
-        .where(runs.c.app == app, runs.c.environment == environment, stages.c.state == StageState.SUCCEEDED.value)
-    )
-    if judged:
-        statement = statement.where(runs.c.state.in_(_JUDGED))
-    late = statement.order_by(runs.c.id.desc()).limit(LATE).subquery()
-    return select(late.c.id).order_by(late.c.finished_at.desc(), late.c.id.desc()).limit(1)
+    here = LANDED.where(runs.c.app == app, runs.c.environment == environment)
+    return newest_landing(here.where(runs.c.state.in_(_JUDGED)) if judged else here)

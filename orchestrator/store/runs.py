@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, bindparam, exists, insert, or_, select, text, update
+from sqlalchemy import Connection, and_, bindparam, exists, insert, or_, select, text, update
 
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Rival, Run, Stage, StageName, StageState, Trigger
+from orchestrator.domain.runs import Rival, Run, Stage, StageName, Trigger
 from orchestrator.store.dialect import upsert
+from orchestrator.store.landings import LANDED, newest
 from orchestrator.store.rows import RUN_COLUMNS, from_run, from_stage, to_run, to_stage
 from orchestrator.store.schema import runs, stages
 
@@ -18,9 +19,6 @@ IS_ACTIVE = text("runs.state IN ('queued', 'running', 'waiting')")
 _IS_WAITING = text("runs.state = 'waiting'")
 MAX_PAGE = 200
 """Runs in one page of a list."""
-LATE = 20
-"""Runs among which the one that landed last is looked for: one that was approved late lands after newer ones."""
-
 
 # Statements of the hot path are built once: building and hashing them costs more than running them.
 _ADD = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
@@ -224,23 +222,9 @@ def waiting_at(connection: Connection, names: Sequence[str]) -> list[tuple[int, 
     return [(row.id, row.app, row.environment) for row in connection.execute(_WAITING_AT, {"names": list(names)})]
 
 
-_LATE = (
-    select(runs.c.id, stages.c.finished_at)
-    .join(stages, (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.COMMIT.value))
-    .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
-    .where(stages.c.state == StageState.SUCCEEDED.value)
-    .order_by(runs.c.id.desc())
-    .limit(LATE)
-)
-
-
-def _newest(landed: Select[Any]) -> Select[Any]:
-    late = landed.subquery()
-    return select(late.c.id).order_by(late.c.finished_at.desc(), late.c.id.desc()).limit(1)
-
-
-_LANDED = _newest(_LATE)
-_LAST_COMMIT = _newest(_LATE.where(runs.c.commit != "", runs.c.id != bindparam("of_run")))
+_LANDED_HERE = LANDED.where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
+_LANDED = newest(_LANDED_HERE)
+_LAST_COMMIT = newest(_LANDED_HERE.where(runs.c.commit != "", runs.c.id != bindparam("of_run")))
 
 
 def landed(connection: Connection, app: str, environment: str) -> Run | None:

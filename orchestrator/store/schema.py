@@ -125,7 +125,10 @@ stages = Table(
     Column("wake_at", Float),
     Column("deadline_at", Float),
     Column("outputs", JSON, nullable=False, default=dict),
+    Column("landing", Integer),  # of `commit`: its place in the order of what has landed
 )
+_landed = text("name = 'commit' AND state = 'succeeded'")
+Index("ix_stages_landing", stages.c.landing, sqlite_where=_landed, postgresql_where=_landed)
 
 wakes = Table(
     "wakes",

@@ -4,13 +4,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, select, text
 
 from orchestrator.store import migrate
 from orchestrator.store.database import Database, sqlite_url
-from orchestrator.store.schema import metadata
+from orchestrator.store.schema import metadata, stages
 from tests.support.databases import postgres_database, postgres_url
 
 __all__ = ["postgres_url"]
@@ -38,3 +41,39 @@ def test_the_migrations_make_the_tables_that_the_code_uses(database: Database) -
 
 def test_an_empty_database_has_no_schema(tmp_path: Path) -> None:
     assert migrate.current(Database(sqlite_url(str(tmp_path)))) == ""
+
+
+def test_what_has_landed_before_landings_had_numbers_keeps_its_order(database: Database) -> None:
+    migrate.upgrade(database)
+    with database.write() as connection:
+        _go_back(connection, "0003")
+        for run_id, commit, at in ((1, "succeeded", 30.0), (2, "failed", 40.0), (3, "succeeded", 20.0)):
+            connection.execute(text(_RUN), {"id": run_id})
+            for name, state in (("check", "succeeded"), ("commit", commit)):
+                connection.execute(text(_STAGE), {"id": run_id, "name": name, "state": state, "at": at})
+    migrate.upgrade(database)
+    with database.read() as connection:
+        found = connection.execute(select(stages.c.run_id, stages.c.name, stages.c.landing))
+        assert {(row.run_id, row.name): row.landing for row in found if row.landing} == {
+            (3, "commit"): 1,
+            (1, "commit"): 2,
+        }
+
+
+def _go_back(connection: Connection, revision: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(migrate._FOLDER))
+    config.attributes["connection"] = connection
+    command.downgrade(config, revision)
+
+
+_RUN = """
+    INSERT INTO runs (id, app, environment, trigger, ref, "commit", image, digest, title, author, actor, state,
+        reason, detail, attempt, from_stage, cancel_requested, approved, dedupe, created_at, lease_owner, fence)
+    VALUES (:id, 'a', 'stg', 'push', '', '', '', '', '', '', '', 'succeeded', 'healthy',
+        '', 1, '', false, true, '', 1, '', 0)
+"""
+_STAGE = """
+    INSERT INTO stages (run_id, name, state, reason, detail, attempt, reused, finished_at, outputs)
+    VALUES (:id, :name, :state, 'done', '', 1, false, :at, '{}')
+"""

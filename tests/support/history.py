@@ -50,6 +50,7 @@ _STAGE = {
     "run_id": "i", "state": "CASE WHEN i % 20 = 1 THEN 'cancelled' ELSE 'succeeded' END", "reason": "'done'",
     "detail": "''", "attempt": "1", "reused": "false", "started_at": "i", "finished_at": "i", "outputs": "'{}'",
 }  # fmt: skip
+_LANDING = "CASE WHEN i % 20 <> 1 THEN i END"
 
 
 def fill(engine: Engine) -> None:
@@ -60,7 +61,8 @@ def fill(engine: Engine) -> None:
         for table, columns in _FILLED.items():
             _insert(connection, table, columns)
         for name in _STAGES:
-            _insert(connection, "stages", _STAGE | {"name": f"'{name}'"})
+            landing = {"landing": _LANDING} if name == "commit" else {}
+            _insert(connection, "stages", _STAGE | {"name": f"'{name}'"} | landing)
         if engine.dialect.name == "postgresql":
             for table in ("deliveries", "runs", "notifications"):
                 ids = f"pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table})"

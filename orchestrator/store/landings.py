@@ -1,0 +1,68 @@
+"""Which change of an environment is the newest in Git: landings are numbered while their environment is locked.
+
+Clocks do not tell: they differ between machines, and step back. Numbers are those of one row for the whole table, so
+they grow in each environment, and two environments may use the same.
+"""
+
+from typing import Any
+
+from sqlalchemy import Connection, Select, bindparam, select, text, update
+
+from orchestrator.domain.runs import Run, StageName
+from orchestrator.store.schema import runs, stages
+
+LATE = 20
+"""Runs among which the one that landed last is looked for: one that was approved late lands after newer ones."""
+
+_IS_LANDED = text("stages.name = 'commit' AND stages.state = 'succeeded'")
+"""Spelt out: the index is for these rows only, and a parameter would hide from the planner that they are."""
+_OF_COMMIT = (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.COMMIT.value)
+_UNNUMBERED = select(stages.c.run_id).where(_IS_LANDED, stages.c.landing.is_(None))
+_OF_PLACE = (
+    select(runs.c.id)
+    .join(stages, _OF_COMMIT)
+    .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
+    .where(runs.c.id.in_(bindparam("some", expanding=True)))
+    .order_by(stages.c.finished_at, runs.c.id)
+)
+_LAST = (
+    select(stages.c.landing)
+    .where(_IS_LANDED, stages.c.landing.is_not(None))
+    .order_by(stages.c.landing.desc())
+    .limit(1)
+)
+_NUMBER = (
+    update(stages)
+    .where(stages.c.run_id == bindparam("of_run"), stages.c.name == StageName.COMMIT.value)
+    .values(landing=bindparam("number"))
+)
+LANDED = select(runs.c.id, stages.c.landing, stages.c.finished_at).join(stages, _OF_COMMIT).where(_IS_LANDED)
+"""The runs whose change is in Git; to be narrowed down, then given to `newest`."""
+
+
+def newest(landed: Select[Any]) -> Select[Any]:
+    """Pick from some of `LANDED` the id of the run that landed last.
+
+    One without a number landed after all that have one: it is of an older version that runs beside this one.
+    """
+    late = landed.order_by(runs.c.id.desc()).limit(LATE).subquery()
+    number = late.c.landing.desc().nulls_first()
+    return select(late.c.id).order_by(number, late.c.finished_at.desc(), late.c.id.desc()).limit(1)
+
+
+def number(connection: Connection, run: Run) -> None:
+    """Give the landing of `run` its number, and before it those that an older version has left without one.
+
+    The caller has locked the environment of `run`.
+    """
+    last = connection.execute(_LAST).scalar_one_or_none() or 0
+    several = enumerate([*_unnumbered(connection, run), run.id], last + 1)
+    connection.execute(_NUMBER, [{"of_run": run_id, "number": at} for at, run_id in several])
+
+
+def _unnumbered(connection: Connection, run: Run) -> list[int]:
+    everywhere = list(connection.execute(_UNNUMBERED).scalars())
+    if not everywhere:
+        return []
+    here = {"of_app": run.app, "in_environment": run.environment, "some": everywhere}
+    return list(connection.execute(_OF_PLACE, here).scalars())

@@ -1,0 +1,85 @@
+"""Which change is the newest in Git, whatever the clocks say."""
+
+import pytest
+from sqlalchemy import select, update
+
+from orchestrator.domain.runs import StageName
+from orchestrator.services.queries import Queries
+from orchestrator.store import figures, runs
+from orchestrator.store.database import now
+from orchestrator.store.schema import stages
+from tests.support.executing import World, two_places
+
+STG = ("plate-web", "stg")
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The seconds by which the clock of the next worker differs."""
+    wrong = [0.0]
+    monkeypatch.setattr("orchestrator.services.execution.clock", lambda: now() + wrong[0])
+    return wrong
+
+
+def land(world: World, number: int) -> int:
+    """Push a commit and deploy it."""
+    run_id = int(world.push(number)["runs"][0])
+    told = {"digest": f"sha256:{number}", "image": f"h/p:sha-{number}", "commit": f"{number:040x}"}
+    world.finish(world.done(world.until(run_id, StageName.HEALTH, **told), **told))
+    return run_id
+
+
+def newest(world: World) -> set[int | None]:
+    """Ask in every way which run's change is the newest in Git of stg."""
+    with world.database.read() as connection:
+        here, everywhere = runs.landed(connection, *STG), figures.landed(connection, [STG])
+        judged = figures.landed(connection, [STG], judged=True)
+    return {here.id if here else None, everywhere[STG].id, judged[STG].id}
+
+
+def forget_number(world: World, run_id: int) -> None:
+    """Leave a landing as an older version does, that runs beside this one."""
+    where = (stages.c.run_id == run_id) & (stages.c.name == "commit")
+    with world.database.write() as connection:
+        connection.execute(update(stages).where(where).values(landing=None))
+
+
+def numbers(world: World) -> dict[int, int | None]:
+    wanted = select(stages.c.run_id, stages.c.landing).where(stages.c.name == "commit")
+    with world.database.read() as connection:
+        return {row.run_id: row.landing for row in connection.execute(wanted)}
+
+
+def test_a_clock_that_is_behind_hides_no_landing(world: World, clock: list[float]) -> None:
+    first = land(world, 5)
+    clock[0] = -3600.0
+    second = land(world, 9)
+    assert newest(world) == {second}
+    older = world.begin(world.push(7, before=6)["runs"][0])
+    assert [(rival.run, rival.landed) for rival in older.rivals] == [(second, True)]
+    target = Queries(world.database, world.settings).rollback_target(*STG)
+    assert target is not None
+    assert target["run"] == first
+
+
+def test_what_an_older_version_landed_without_a_number_is_newer_than_what_has_one(
+    world: World, clock: list[float]
+) -> None:
+    land(world, 1)
+    clock[0] = -60.0
+    second = land(world, 2)
+    forget_number(world, second)
+    assert newest(world) == {second}
+    clock[0] = -120.0
+    third = land(world, 3)
+    assert newest(world) == {third}
+    assert numbers(world) == {1: 1, second: 2, third: 3}
+
+
+def test_a_landing_numbers_no_other_environment(world: World) -> None:
+    two_places(world, approval=True)
+    first = land(world, 1)
+    forget_number(world, first)
+    world.control.approve(2, "mina")
+    world.finish(world.begin(2))
+    assert numbers(world) == {first: None, 2: 1}
