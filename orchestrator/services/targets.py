@@ -1,6 +1,6 @@
 """Which proven run a rollback or a promotion takes up: the same for those who only ask and for those who do it."""
 
-from orchestrator.domain.runs import Run
+from orchestrator.domain.runs import Run, RunState
 from orchestrator.store import runs
 from orchestrator.store.database import Connection
 
@@ -10,10 +10,12 @@ def of_rollback(connection: Connection, app: str, environment: str, to: int | No
 
     :param to: the run that is wanted; None: the last one proven with another image than the present.
     """
+    if to is not None:
+        named = _proven(connection, app, environment, to)
+        return named if named is not None and named.digest else None
     proven = runs.page(connection, app=app, environment=environment, state="succeeded", limit=runs.MAX_PAGE)
     present = runs.landed(connection, app, environment)
-    wanted = (run for run in proven if run.digest and (run.id == to if to else _differs(run, present)))
-    return next(wanted, None)
+    return next((run for run in proven if run.digest and _differs(run, present)), None)
 
 
 def of_promotion(connection: Connection, app: str, source: str, of: int | None = None) -> Run | None:
@@ -21,9 +23,16 @@ def of_promotion(connection: Connection, app: str, source: str, of: int | None =
 
     :param of: the run that is wanted; None: the newest.
     """
-    limit = 1 if of is None else runs.MAX_PAGE
-    proven = runs.page(connection, app=app, environment=source, state="succeeded", limit=limit)
-    return next((run for run in proven if of in (None, run.id)), None)
+    if of is not None:
+        return _proven(connection, app, source, of)
+    return next(iter(runs.page(connection, app=app, environment=source, state="succeeded", limit=1)), None)
+
+
+def _proven(connection: Connection, app: str, environment: str, run_id: int) -> Run | None:
+    """Read a run that a person has named, however old, if it succeeded there."""
+    run = runs.load(connection, run_id)
+    there = run is not None and (run.app, run.environment) == (app, environment)
+    return run if run is not None and there and run.state is RunState.SUCCEEDED else None
 
 
 def _differs(run: Run, present: Run | None) -> bool:

@@ -325,6 +325,23 @@ def test_an_image_without_a_source_hides_no_commit_from_the_order(world: World) 
     assert world.begin(3).rivals == (Rival(run=1, commit=f"{1:040x}", landed=True, begun=True),)
 
 
+def test_a_run_that_is_named_is_found_however_many_came_after_it(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.store.runs.MAX_PAGE", 1)
+    two_places(world)
+    for number in (1, 2):
+        (run,) = world.push(number)["runs"]
+        world.finish(world.done(world.begin(run), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    world.finish(world.begin(4))
+    assert world.run(world.control.rollback("plate-web", "stg", "mina", 1)).digest == "sha256:1"
+    assert world.run(world.control.promote("plate-web", "prod", "mina", 1)).digest == "sha256:1"
+    with pytest.raises(NotPossible, match="run 4 has not been proven in plate-web/stg"):
+        world.control.rollback("plate-web", "stg", "mina", 4)
+    with pytest.raises(NotPossible, match="run 4 has not succeeded in plate-web/stg"):
+        world.control.promote("plate-web", "prod", "mina", 4)
+
+
 def test_there_must_be_something_to_roll_back_to(world: World) -> None:
     with pytest.raises(NotPossible, match="nothing else was proven yet"):
         world.control.rollback("plate-web", "stg", "mina", None)
