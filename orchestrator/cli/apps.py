@@ -120,6 +120,8 @@ def rollback(
 ) -> None:
     """Bring back what was deployed before, as a new run and a new commit. It does not wait for approval.
 
+    It is not promoted by itself: environments that are promoted from this one stay as they are.
+
     \b
     Example:
       pilotage app rollback plate-web prod --wait

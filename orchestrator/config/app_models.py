@@ -67,7 +67,9 @@ class Environment(Model):
         "Tag whose pushes deploy here, by name or by pattern.", default=None, example="v*"
     )
     promote_from: t.Name | None = described(
-        "Environment of the same app whose proven image goes on to this one.", default=None, example="stg"
+        "Environment of the same app whose proven image goes on to this one, unless somebody went back to it there.",
+        default=None,
+        example="stg",
     )
     approval: Literal["required", "none"] = described(
         "With `required`, a person must approve each run that a push, `promote_from` or `run start` made. What is a"

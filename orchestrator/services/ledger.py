@@ -2,11 +2,11 @@
 
 import re
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestrator.domain.apps import Channel, Settings
+from orchestrator.domain.apps import Channel, Environment, Settings
 from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.runs import Run, RunState, StageName, Trigger
@@ -14,7 +14,7 @@ from orchestrator.domain.wording import next_step, sentence
 from orchestrator.engine.decision import Decision
 from orchestrator.engine.facts import Fact, Superseded
 from orchestrator.engine.transitions import advance
-from orchestrator.services import accounting, story
+from orchestrator.services import accounting, story, targets
 from orchestrator.store import changes, claims, environments, images, notifications, runs, wakes
 from orchestrator.store.database import Connection
 from orchestrator.store.rows import moment
@@ -59,6 +59,10 @@ def lock(connection: Connection, run_id: int, fence: int | None = None) -> Run |
 def record(connection: Connection, settings: Settings, before: Run, decision: Decision, now: float) -> Run:
     """Write down what follows from a fact; return the run as it is now."""
     run = decision.run
+    proven = run.state is RunState.SUCCEEDED and not before.state.final
+    followers = _followers(settings, run) if proven else ()
+    if followers and targets.goes_back(connection, run):
+        run, followers = _kept_here(run, followers), ()
     if run != before:
         runs.save(connection, before, run)
         accounting.count(connection, before, run)
@@ -75,8 +79,7 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
         wake_waiting(connection, run.app, run.environment, now)
     story.told(connection, before, run)
     _notify(connection, settings, run, decision.tell, now)
-    if run.state is RunState.SUCCEEDED and not before.state.final:
-        _promote(connection, settings, run, now)
+    _promote(connection, settings, run, followers, now)
     return run
 
 
@@ -120,20 +123,33 @@ def promotion_of(proven: Run, environment: str, *, approved: bool, actor: str = 
     )
 
 
-def _promote(connection: Connection, settings: Settings, proven: Run, now: float) -> None:
+def _followers(settings: Settings, run: Run) -> tuple[Environment, ...]:
+    """List the environments that are promoted from that of `run`."""
+    app = settings.app(run.app)
+    return tuple(one for one in app.environments if one.promote_from == run.environment) if app else ()
+
+
+def _kept_here(run: Run, followers: Iterable[Environment]) -> Run:
+    """Say that what was brought back is not promoted: to go back elsewhere, too, is for a person to decide."""
+    names = " and ".join(one.name for one in followers)
+    why = f"this went back to something older, so it is not promoted to {names} by itself"
+    return replace(run, detail="; ".join(filter(None, (run.detail, why))))
+
+
+def _promote(
+    connection: Connection, settings: Settings, proven: Run, followers: Iterable[Environment], now: float
+) -> None:
     """Queue what is proven for the environments that are promoted from this one.
 
     Environments are locked in the order of promotion: this one is already, and nobody goes the other way.
     """
-    app = settings.app(proven.app)
-    for environment in app.environments if app else ():
-        if environment.promote_from == proven.environment:
-            environments.lock(connection, proven.app, environment.name)
-            new = promotion_of(proven, environment.name, approved=not environment.approval)
-            run_id = runs.add(connection, [(new, None)], now)[0]
-            wakes.add(connection, [run_id], now, "deploy")
-            story.queued(connection, run_id, new, now)
-            give_way(connection, settings, run_id, now)
+    for environment in followers:
+        environments.lock(connection, proven.app, environment.name)
+        new = promotion_of(proven, environment.name, approved=not environment.approval)
+        run_id = runs.add(connection, [(new, None)], now)[0]
+        wakes.add(connection, [run_id], now, "deploy")
+        story.queued(connection, run_id, new, now)
+        give_way(connection, settings, run_id, now)
 
 
 def give_way(connection: Connection, settings: Settings, run_id: int, now: float) -> None:

@@ -1,6 +1,6 @@
 """Which proven run a rollback or a promotion takes up: the same for those who only ask and for those who do it."""
 
-from orchestrator.domain.runs import Run, RunState
+from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.store import runs
 from orchestrator.store.database import Connection
 
@@ -26,6 +26,21 @@ def of_promotion(connection: Connection, app: str, source: str, of: int | None =
     if of is not None:
         return _proven(connection, app, source, of)
     return next(iter(runs.page(connection, app=app, environment=source, state="succeeded", limit=1)), None)
+
+
+def goes_back(connection: Connection, run: Run) -> bool:
+    """Tell whether a run that has succeeded went back to something older, as a person wanted for its environment.
+
+    That is a rollback, a commit that is older than another one there, or the re-run of what a person wanted before
+    something else was proven.
+    """
+    first = runs.repeated(connection, run)
+    if first.trigger is Trigger.ROLLBACK or run.stage(StageName.CHECK).outputs.get("older_than"):
+        return True
+    if not (first.trigger.insists and run.rerun_of):
+        return False
+    newest = runs.page(connection, app=run.app, environment=run.environment, state="succeeded", limit=2)
+    return any(first.id < one.id != run.id and one.digest != run.digest for one in newest)
 
 
 def _proven(connection: Connection, app: str, environment: str, run_id: int) -> Run | None:

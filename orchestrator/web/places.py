@@ -37,7 +37,7 @@ class Places:
     def ask(self, app: str, environment: str, action: str) -> Answer:
         """Say what an action would do, with the one button that does it."""
         who = self._site.guard.require(Role.DEPLOYER)
-        place = self._place(app, environment)
+        place, others = self._place(app, environment)
         target = None
         if action == "rollback":
             target = self._site.queries.rollback_target(app, environment)
@@ -48,6 +48,7 @@ class Places:
             who=who,
             app=app,
             env=place,
+            followers=[other["name"] for other in others if other["promote_from"] == environment],
             action=action,
             label=ACTIONS[action],
             target=target,
@@ -84,11 +85,13 @@ class Places:
         except Repeated as earlier:
             return int(earlier.answer["id"])
 
-    def _place(self, app: str, environment: str) -> View:
+    def _place(self, app: str, environment: str) -> tuple[View, list[View]]:
+        """Read an environment and all those of its app."""
         shown = self._site.queries.app(app)
-        for place in shown["environments"] if shown else ():
+        places = shown["environments"] if shown else []
+        for place in places:
             if place["name"] == environment:
-                return dict(place)
+                return dict(place), places
         raise Problem(404, "not-found", f"There is no environment {app}/{environment} in the configuration.")
 
 

@@ -30,7 +30,8 @@ def run(order: Order, tools: Tools) -> Outcome:
 
     Outputs: commit, image, title, author of the run; ``commit_date``: when its commit was made (RFC 3339);
     ``obsolete``: ids of waiting runs that this one overtakes, as far as they were not approved before it is;
-    ``unapproved``: ids of runs that have a newer commit and overtake this one when somebody approves them.
+    ``unapproved``: ids of runs that have a newer commit and overtake this one when somebody approves them;
+    ``older_than``: ids of runs that have a newer commit, as far as is known here, where a person wants this one.
     """
     checks: tuple[Callable[[Order, Tools], dict[str, Any]], ...] = (_source, _values, _application, _registry)
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -107,7 +108,18 @@ def _ordered(order: Order, tools: Tools, commit: str) -> dict[str, Any]:
             found.setdefault("unapproved", []).append(rival.run)
         if not newer and overtakes:
             found.setdefault("obsolete", []).append(rival.run)
-    return found
+    if order.insists:
+        found["older_than"] = _older_than(order, tools, commit)
+    return {name: runs for name, runs in found.items() if runs}
+
+
+def _older_than(order: Order, tools: Tools, commit: str) -> list[int]:
+    """Find what a person goes back from. For that nobody is asked: their word must go while the server is away.
+
+    What is not here cannot be below `commit`, whose history is: mostly another machine has fetched it since.
+    """
+    others = (rival for rival in order.rivals if rival.begun and rival.commit != commit)
+    return [one.run for one in others if tools.clients.source.is_ancestor(commit, one.commit) is not False]
 
 
 def _may_be_overtaken(order: Order, rival: Rival) -> bool:

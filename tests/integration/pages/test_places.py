@@ -109,6 +109,7 @@ def test_a_rollback_names_both_images_and_how_to_undo_it(world: World) -> None:
     assert f"sha-2 (run {second})" in " ".join(asked.text.split())
     assert f"pilotage app rollback plate-web stg --to {second}" in asked.text
     assert "The next push deploys again; hold stg first" in asked.text
+    assert "It is not promoted by itself: prod stays as it is." in asked.text
     answer = pressed(world, f"{STG}/rollback")
     run = world.client().get(f"/api/v1{answer.headers['Location']}").json
     assert (run["trigger"], run["image"], run["actor"]) == ("rollback", f"{IMAGE}1", "deployer-token")

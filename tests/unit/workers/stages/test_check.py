@@ -116,7 +116,24 @@ def test_a_copy_that_cannot_compare_what_it_has_is_no_answer(monkeypatch: pytest
 def test_a_person_may_deploy_an_older_commit() -> None:
     rivals = (Rival(run=3, commit=NEW, landed=True, begun=True),)
     manual = order(CHECK, commit=OLD, rivals=rivals, trigger=Trigger.MANUAL)
-    assert isinstance(check.run(manual, tools(source=FakeMirror(line=(OLD, NEW)))), Done)
+    assert done(check.run(manual, tools(source=FakeMirror(line=(OLD, NEW))))).outputs["older_than"] == [3]
+
+
+def test_what_this_machine_has_not_seen_is_taken_for_newer_than_what_a_person_wants() -> None:
+    rivals = (Rival(run=3, commit=NEW, landed=True, begun=True), Rival(run=4, commit=OLD, begun=True))
+    source = FakeMirror(line=(OLD, NEW), away={NEW})
+    manual = order(CHECK, commit=OLD, rivals=rivals, trigger=Trigger.MANUAL)
+    assert done(check.run(manual, tools(source=source))).outputs["older_than"] == [3]
+    assert source.fetched == [OLD]
+
+
+def test_a_person_who_wants_what_nothing_newer_has_begun_for_goes_back_to_nothing() -> None:
+    rivals = (Rival(run=9, commit=NEW), Rival(run=3, commit="3" * 40, landed=True, begun=True))
+    manual = order(CHECK, commit=OLD, rivals=rivals, trigger=Trigger.MANUAL)
+    assert (
+        "older_than"
+        not in done(check.run(manual, tools(source=FakeMirror(line=(OLD, NEW), parted=("3" * 40,))))).outputs
+    )
 
 
 def test_waiting_runs_of_older_commits_are_overtaken_and_others_not() -> None:
