@@ -155,7 +155,7 @@ def relay(parts_: Parts) -> "Relay":
     from workers.relay import Duty, Publisher, Relay, Repairs, Upkeep
 
     settings, database, bell = parts_.settings, parts_.database(), parts_.bell()
-    reconcile = Reconcile(database, settings)
+    reconcile, retention = Reconcile(database, settings), Retention(database, settings.keep, settings.apps)
     argocd = ArgoClient(settings.argocd, database.counts.requests_to("argocd"))
     watch = ArgoWatch(argocd, Waits(database, settings, bell))
     mask = Mask(secrets_in(settings))
@@ -170,7 +170,11 @@ def relay(parts_: Parts) -> "Relay":
             Duty(name="upkeep", once=Upkeep(reconcile).once),
             Duty(name="argo watch", once=watch.once),
             Duty(name="polling", once=Polling(settings, reconcile, bell).once, patience=None),
-            Duty(name="tidying", once=Tidying(settings, Retention(database, settings.keep)).once, patience=None),
+            Duty(
+                name="tidying",
+                once=Tidying(settings, retention).once,
+                patience=None,
+            ),
             *messengers,
         ),
         beat=Heartbeat(file_of(settings.state_dir, "relay")),

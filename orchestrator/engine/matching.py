@@ -22,7 +22,7 @@ class Wanted:
 class Matched:
     """What a push leads to; without ``wanted``, why not: a stable word and a sentence.
 
-    ``told``: the branches that deploy somewhere and that this push tells of, whether it leads to anything or not.
+    ``told``: the refs that deploy somewhere and that this push tells of, whether it leads to anything or not.
     """
 
     wanted: tuple[Wanted, ...] = ()
@@ -50,7 +50,7 @@ def match(push: Push, apps: Iterable[App], is_own: Callable[[RefChange], bool]) 
         wanted.extend(found)
         if not found:
             reasons.append(_unmatched(change, concerned))
-    told = tuple((app, change) for app in concerned for change in push.changes if _is_watched(app, change))
+    told = tuple((app, change) for app in concerned for change in push.changes if _is_told(app, change))
     if wanted:
         return Matched(wanted=tuple(wanted), told=told)
     ignored, detail = reasons[0] if reasons else ("empty", "the push names no ref")
@@ -63,8 +63,10 @@ def watched_branches(app: App) -> tuple[str, ...]:
     return tuple(sorted(names))
 
 
-def _is_watched(app: App, change: RefChange) -> bool:
-    return change.kind is RefKind.BRANCH and _names_commit(change) and change.name in watched_branches(app)
+def _is_told(app: App, change: RefChange) -> bool:
+    """Tell whether a change says where a ref is that deploys somewhere; one that is deleted is nowhere."""
+    known = (change.deleted or _names_commit(change)) and is_safe_ref_name(change.name)
+    return known and any(_rule_matches(env, change) for env in app.environments)
 
 
 def _is_repo_of(push: Push, app: App) -> bool:

@@ -15,6 +15,8 @@ LOCK = "pushes"
 TWIN_WINDOW = 600.0
 """Seconds within which the same move of the same ref is one push, however many hooks tell of it."""
 
+_NOWHERE = ""
+"""Where a ref is that was deleted."""
 Place = tuple[str, str]
 """A repository's key and a ref."""
 
@@ -31,7 +33,7 @@ class Known:
 class Pushes:
     """Goes through the pushes of one transaction in their order, beside what earlier transactions have left.
 
-    :param told: the moves of branches that this transaction tells of. :param news: the runs that these may lead to.
+    :param told: the moves of refs that this transaction tells of. :param news: the runs that these may lead to.
     """
 
     def __init__(
@@ -49,12 +51,13 @@ class Pushes:
     def take(self, app: App, change: RefChange, new: runs.NewRun, delivery: int) -> Known:
         """Find what a push has led to already, or note it as a fresh one.
 
-        A branch that moves on from where it is last known to be makes a push that nobody has told of, even if it has
-        made the same move some minutes ago and has been pushed back since. Any other move is late, told twice, or
-        one whose predecessors were lost: then a run for the same move counts, or that of the poll for its commit.
+        A ref that moves on from where it is last known to be makes a push that nobody has told of, even if it has
+        made the same move some minutes ago and has been pushed back (or deleted) since. Any other move is late, told
+        twice, or one whose predecessors were lost: then a run for the same move counts, or that of the poll for its
+        commit.
         """
         place = place_of(app, change)
-        moves_on = bool(change.before) and self._heads.get(place) == change.before
+        moves_on = self._heads.get(place) == (change.before or _NOWHERE)
         known = None if moves_on else self._known.get(new.dedupe) or self._known.get(polled_key(new))
         if known is not None:
             self._told_again.add(place)
@@ -64,11 +67,11 @@ class Pushes:
         return made
 
     def seen(self, told: Iterable[tuple[App, RefChange]], *, again: bool = False) -> None:
-        """Note where branches are after one delivery; one that told of a known push again tells nothing new.
+        """Note where refs are after one delivery; one that told of a known push again tells nothing new.
 
-        :param again: it is old and sent once more, so it tells only where branches are that nobody knows of.
+        :param again: it is old and sent once more, so it tells only where refs are that nobody knows of.
         """
-        moved = {place_of(app, change): change.commit for app, change in told if change.commit}
+        moved = {place_of(app, change): change.after or _NOWHERE for app, change in told}
         if again:
             moved = {place: commit for place, commit in moved.items() if place not in self._heads}
         self._seen |= {place: commit for place, commit in moved.items() if place not in self._told_again}
@@ -76,7 +79,7 @@ class Pushes:
         self._told_again.clear()
 
     def remember(self, connection: Connection, at: float) -> None:
-        """Write down where branches are, so that the poll does not take a push for one that was lost, nor deploys
+        """Write down where refs are, so that the poll does not take a push for one that was lost, nor deploys
         what a hook has told of and was ignored for (a skip marker, a path filter, a commit of ours).
         """
         for (repo, ref), commit in sorted(self._seen.items()):

@@ -1,10 +1,13 @@
-"""Forgetting what is too old to be asked for: logs, messages and deliveries, never the runs themselves."""
+"""Forgetting what is too old to be asked for: logs, messages, deliveries, where refs were; never the runs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from orchestrator.domain.apps import App
+from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Run
-from orchestrator.store import figures, retention
+from orchestrator.engine.matching import watched_branches
+from orchestrator.store import figures, retention, tokens
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 
@@ -23,12 +26,17 @@ class Retention:
     What explains the present stays at any age: the records of an environment's newest run, of the last one that
     succeeded, and of the one whose change is in Git.
 
-    :param keep: seconds for which records are kept.
+    :param keep: seconds for which records are kept. :param apps: of whose refs it is forgotten where they were; not
+        of the polled ones, of which a push whose hook was lost could not be told any more.
     """
 
-    def __init__(self, database: Database, keep: float) -> None:
+    def __init__(self, database: Database, keep: float, apps: Iterable[App] = ()) -> None:
         self._database = database
         self._keep = keep
+        self._polled: dict[str, set[str]] = {}
+        for app in apps:
+            refs = {f"refs/heads/{branch}" for branch in watched_branches(app)}
+            self._polled.setdefault(repo_key(app.source.url), set()).update(refs)
 
     def tidy(self, stopping: Callable[[], bool]) -> Removed:
         """Remove what is too old, in small transactions, until nothing is or `stopping` says so.
@@ -36,7 +44,15 @@ class Retention:
         :raises Unavailable: the database does not answer; what was removed until then is gone.
         """
         edge = clock() - self._keep
+        self._heads(edge, stopping)
         return Removed(runs=self._runs(edge, stopping), deliveries=self._deliveries(edge, stopping))
+
+    def _heads(self, edge: float, stopping: Callable[[], bool]) -> None:
+        for repo, polled in self._polled.items():
+            if stopping():
+                return
+            with self._database.write() as connection:
+                tokens.drop_heads(connection, repo, edge, polled)
 
     def _deliveries(self, edge: float, stopping: Callable[[], bool]) -> int:
         removed, step = 0, 1

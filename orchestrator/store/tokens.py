@@ -1,12 +1,15 @@
-"""API tokens (hashed), answers kept for Idempotency-Key, heads of watched branches, and processes alive."""
+"""API tokens (hashed), answers kept for Idempotency-Key, where refs are, and processes alive."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from orchestrator.store.dialect import upsert
 from orchestrator.store.schema import heads, idempotency, processes, tokens
+
+_STEP = 200
+"""Refs that one transaction forgets."""
 
 
 def add_token(connection: Connection, name: str, role: str, digest: str, at: float, expires_at: float | None) -> int:
@@ -72,15 +75,24 @@ _HEAD = select(heads.c.commit, heads.c.seen_at).where(
 
 
 def known_head(connection: Connection, repo: str, ref: str) -> tuple[str, float] | None:
-    """Return the commit at which a watched ref was last seen, and when."""
+    """Return the object at which a ref was last seen ("": it was deleted), and when."""
     row = connection.execute(_HEAD, {"of_repo": repo, "of_ref": ref}).one_or_none()
     return None if row is None else (row.commit, row.seen_at)
 
 
 def set_head(connection: Connection, repo: str, ref: str, commit: str, at: float) -> None:
-    """Write down where a watched ref is."""
+    """Write down where a ref is; "": it was deleted."""
     row = {"repo": repo, "ref": ref, "commit": commit, "seen_at": at}
     upsert(connection, heads, row, key=("repo", "ref"))
+
+
+def drop_heads(connection: Connection, repo: str, before: float, kept: Collection[str]) -> None:
+    """Forget the refs of a repository that nobody has told of since a time, except those in `kept`."""
+    of_repo = heads.c.repo == repo
+    old = connection.execute(select(heads.c.ref).where(of_repo, heads.c.seen_at < before)).scalars()
+    refs = [ref for ref in old if ref not in kept][:_STEP]
+    if refs:
+        connection.execute(delete(heads).where(of_repo, heads.c.ref.in_(refs), heads.c.seen_at < before))
 
 
 def seen_alive(connection: Connection, name: str, kind: str, at: float, facts: Mapping[str, Any]) -> None:

@@ -111,5 +111,24 @@ def test_path_filters(paths: frozenset[str] | None, built: bool) -> None:
     assert matched.ignored == ("" if built else "paths")
 
 
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (moved("main"), True),
+        (moved("main", skip="[skip ci]"), True),
+        (moved("feature/x"), True),
+        (moved("feature/x", deleted=True, commit=None, after=None), True),
+        (moved("v1.2", RefKind.TAG), True),
+        (moved("v1.2", RefKind.TAG, commit=None), True),
+        (moved("develop"), False),
+        (moved("main", RefKind.TAG), False),
+        (moved("main", commit=None), False),
+        (moved("feature/../x"), False),
+    ],
+)
+def test_where_a_ref_is_counts_if_it_deploys_somewhere(change: RefChange, told: bool) -> None:
+    assert match(pushed(change), [APP], lambda _: False).told == (((APP, change),) if told else ())
+
+
 def test_only_exact_branch_names_are_polled() -> None:
     assert watched_branches(APP) == ("main",)
