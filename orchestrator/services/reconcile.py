@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.metrics import LEASES_LOST
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import ref_matches, repo_key
 from orchestrator.domain.runs import Trigger
 from orchestrator.engine.facts import LeaseExpired
@@ -62,14 +63,17 @@ class Reconcile:
     def stranded(self) -> list[int]:
         """Have runs looked at that nothing would wake: neither a wake-up nor a worker has them. Returns their ids.
 
-        No known path leads here; it is the net under the tables.
+        No known path leads here; it is the net under the tables. What waits for a person is not told of: an older
+        version writes it down without a wake-up.
         """
         now = clock()
         with self._database.write() as connection:
             found = wakes.without(connection, now)
             for run_id in found:
                 wakes.set_due(connection, run_id, now, "deploy")
-        return found
+        return [
+            run_id for run_id, reason in found.items() if reason not in (Reason.ON_HOLD, Reason.AWAITING_APPROVAL)
+        ]
 
     def fold_tallies(self) -> None:
         """Add up what was counted, so that whoever reads it reads little."""

@@ -156,14 +156,13 @@ def next_due(connection: Connection) -> float | None:
     return connection.execute(_NEXT).scalar_one_or_none()
 
 
-def without(connection: Connection, now: float, limit: int = 200) -> list[int]:
-    """List active runs that have neither a wake-up nor a worker, and wait for no other run and no person."""
-    waiting_for_somebody = runs.c.reason.in_(("behind_run", "on_hold", "awaiting_approval"))
+def without(connection: Connection, now: float, limit: int = 200) -> dict[int, str]:
+    """Find active runs that have neither a wake-up nor a worker, and wait for no other run: id -> reason."""
     statement = (
-        select(runs.c.id)
+        select(runs.c.id, runs.c.reason)
         .outerjoin(wakes, wakes.c.run_id == runs.c.id)
         .where(IS_ACTIVE, wakes.c.run_id.is_(None))
-        .where(or_(runs.c.lease_until.is_(None), runs.c.lease_until < now), ~waiting_for_somebody)
+        .where(or_(runs.c.lease_until.is_(None), runs.c.lease_until < now), runs.c.reason != "behind_run")
         .limit(limit)
     )
-    return list(connection.execute(statement).scalars())
+    return {row.id: row.reason for row in connection.execute(statement)}

@@ -10,7 +10,7 @@ from orchestrator.services.execution import ROLLOUT, Execution
 from orchestrator.store import claims, wakes
 from orchestrator.store.database import now
 from tests.support.executing import QUIET, World
-from tests.support.factories import make_settings
+from tests.support.factories import make_app, make_environment, make_settings
 
 
 def test_a_run_goes_through_all_stages_to_success(world: World) -> None:
@@ -125,6 +125,45 @@ def test_an_environment_that_left_the_configuration_fails_its_runs_after_some_mi
     run = world.run(1)
     assert (run.state, run.reason, run.detail) == (RunState.FAILED, Reason.APP_REMOVED, "plate-web/stg")
     assert world.due() == set()
+
+
+def test_a_run_that_nothing_would_wake_is_found(world: World) -> None:
+    for number in (1, 2, 3):
+        world.push(number)
+    world.until(1, StageName.COMMIT)
+    world.done(world.begin(2))
+    with world.database.write() as connection:
+        wakes.drop(connection, 3)
+    assert world.reconcile.stranded() == [3], "one has a worker, one waits for it"
+    assert world.due() == {3}
+
+
+@pytest.mark.parametrize("woken", [True, False], ids=["", "written down by an older version"])
+@pytest.mark.parametrize("wait", [Reason.ON_HOLD, Reason.AWAITING_APPROVAL])
+def test_a_run_that_waits_for_a_person_ends_when_its_environment_has_left_the_configuration(
+    world: World, monkeypatch: pytest.MonkeyPatch, wait: Reason, woken: bool
+) -> None:
+    environment = make_environment("stg", approval=wait is Reason.AWAITING_APPROVAL)
+    world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(environment,)),)))
+    if wait is Reason.ON_HOLD:
+        world.control.hold("plate-web", "stg", "freeze", "mina")
+    world.push(1)
+    world.done(world.begin(1))
+    assert world.run(1).reason is wait
+    assert world.due() == set()
+    begun = now()
+    if not woken:
+        with world.database.write() as connection:
+            wakes.drop(connection, 1)
+        assert world.reconcile.stranded() == []
+    monkeypatch.setattr("orchestrator.services.reconcile.clock", lambda: begun + 3601)
+    assert world.due() == {1}
+    left = without_apps(world)
+    for later in (3601, 3602 + ROLLOUT):
+        monkeypatch.setattr("orchestrator.services.execution.clock", lambda later=later: begun + later)
+        assert left.begin(1, "build") is None
+    run = world.run(1)
+    assert (run.state, run.reason, run.detail) == (RunState.FAILED, Reason.APP_REMOVED, "plate-web/stg")
 
 
 def test_a_run_that_waited_for_such_a_worker_still_waits_for_its_turn(world: World) -> None:

@@ -45,7 +45,9 @@ def test_a_run_that_needs_approval_is_checked_but_not_built() -> None:
 
 def test_a_hold_stops_what_is_not_committed_yet() -> None:
     for stage in (StageName.BUILD, StageName.COMMIT):
-        assert gate(RUN, stage, Places(hold="freeze")) == Stay(reason=Reason.ON_HOLD, detail="on hold: freeze")
+        assert gate(RUN, stage, Places(hold="freeze")) == Stay(
+            reason=Reason.ON_HOLD, detail="on hold: freeze", after=3600
+        )
 
 
 @pytest.mark.parametrize("making", [None, Place(run=3), Place(run=4)])
