@@ -165,7 +165,7 @@ class Mirror(KeptCopy):
         only = f"--force-with-lease={ref}:{onto}"  # despite its name a condition: nothing here can be a forced update
         push = ["push", "--porcelain", "--no-verify", only, "--end-of-options", self.access.url, f"{commit}:{ref}"]
         answer = self._remote(push, timeout)
-        told = read_push(answer.text, ref)
+        told = read_push(answer.text, ref, answer.stderr)
         if told.verdict is PushVerdict.UNKNOWN and answer.code and not told.words:
             raise self._remote_error(answer)
         said = remote_words(answer.stderr, self._secrets)

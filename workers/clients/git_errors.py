@@ -129,8 +129,12 @@ def last_words(stderr: str, secrets: Iterable[str] = ()) -> str:
 
 def remote_words(stderr: str, secrets: Iterable[str] = ()) -> str:
     """Return what the server itself said: the last ``remote:`` lines, as one line."""
+    return scrub(" ".join(_said_by_server(stderr)[-6:]), secrets)
+
+
+def _said_by_server(stderr: str) -> list[str]:
     lines = [line.removeprefix("remote:").strip() for line in stderr.splitlines() if line.startswith("remote:")]
-    return scrub(" ".join([line for line in lines if line.strip("=- ")][-6:]), secrets)
+    return [line for line in lines if line.strip("=- ")]
 
 
 def is_corrupt(stderr: str) -> bool:
@@ -200,16 +204,26 @@ _RACE = re.compile(
     re.IGNORECASE,
 )
 _PASSING = re.compile(r"internal|time.?out|timed out|unavailable|try again|unpacker error", re.IGNORECASE)
+_IN_TROUBLE = re.compile(
+    # the forge's own check of a push is a hook, which "declines" also when it cannot reach the forge
+    r"internal API unreachable|internal API error \((408|429|5\d\d)\)|Push operation timed out"  # GitLab
+    r"|Internal Server (Connection )?Error|Internal Server Response|Unable to contact gitea"  # Gitea, Forgejo
+    r"|Gogs: Internal error|fatal error in commit_refs"  # Gogs; GitHub, beside a bare "(failure)"
+    r"|repository is (temporarily read-only|currently in read-only mode)",  # GitLab; GitHub
+    re.IGNORECASE,
+)
 
 
-def read_push(stdout: str, ref: str) -> PushAnswer:
+def read_push(stdout: str, ref: str, stderr: str = "") -> PushAnswer:
     """Read the answer of ``git push --porcelain`` for one ref.
 
-    The lines are ``<flag> TAB <from>:<to> TAB <summary> [(<reason>)]`` (git-push, "OUTPUT"). Texts on standard error
-    are never looked at: they carry hints and translations.
+    The lines are ``<flag> TAB <from>:<to> TAB <summary> [(<reason>)]`` (git-push, "OUTPUT"). Of the texts on standard
+    error, which carry hints and translations, only the server's own count, and these only where it says that it is
+    in trouble itself.
 
     :param ref: the full name of the remote ref ("refs/heads/main").
     """
+    in_trouble = _IN_TROUBLE.search("\n".join(_said_by_server(stderr))) is not None
     for line in stdout.splitlines():
         flag, _, rest = line.partition("\t")
         names, _, summary = rest.partition("\t")
@@ -217,14 +231,16 @@ def read_push(stdout: str, ref: str) -> PushAnswer:
             continue
         if flag in (" ", "*", "=", "+"):
             return PushAnswer(verdict=PushVerdict.LANDED, words=summary, sent=flag != "=")
-        return PushAnswer(verdict=_rejected(summary), words=summary, sent=not summary.startswith("[rejected]"))
+        return PushAnswer(
+            verdict=_rejected(summary, in_trouble), words=summary, sent=not summary.startswith("[rejected]")
+        )
     return PushAnswer(verdict=PushVerdict.UNKNOWN)
 
 
-def _rejected(summary: str) -> PushVerdict:
-    """Tell a lost race from a server that will not have it."""
+def _rejected(summary: str, in_trouble: bool) -> PushVerdict:
+    """Tell a lost race from a server that will not have it, and both from one that could not decide."""
     if summary.startswith("[rejected]") or (summary.startswith("[remote rejected]") and _RACE.search(summary)):
         return PushVerdict.RACE
-    if summary.startswith("[remote rejected]") and not _PASSING.search(summary):
+    if summary.startswith("[remote rejected]") and not in_trouble and not _PASSING.search(summary):
         return PushVerdict.REFUSED
     return PushVerdict.UNKNOWN

@@ -61,6 +61,17 @@ def test_a_server_that_declines_is_quoted(server: Forge, mirror: Mirror) -> None
     assert TOKEN not in caught.value.evidence
 
 
+@pytest.mark.parametrize("words", ["GitLab: Internal API unreachable", "Gitea: Internal Server Connection Error"])
+def test_a_server_that_could_not_decide_is_asked_again(server: Forge, mirror: Mirror, words: str) -> None:
+    server.app.refuse_pushes(server.name, words)
+    with pytest.raises(InDoubt, match=words) as caught:
+        land_all(mirror, [change(1)])
+    assert caught.value.reason is Reason.GITOPS_UNAVAILABLE
+    server.app.refuse_pushes(server.name, "")
+    (landed,) = land_all(mirror, [change(1)])
+    assert isinstance(landed, Landed)
+
+
 def _decline_subjects_with(server: Forge, word: str) -> None:
     hook = server.repo / "hooks" / "pre-receive"
     hook.parent.mkdir(exist_ok=True)

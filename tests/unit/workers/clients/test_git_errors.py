@@ -155,3 +155,42 @@ def test_a_server_with_other_ids_is_recognised() -> None:
 def test_the_answer_to_a_push_is_read_from_its_own_line(line: str, verdict: PushVerdict) -> None:
     answer = read_push(f"To https://x/y.git\n{line}\nDone\n", "refs/heads/main")
     assert answer.verdict is verdict
+
+
+DECLINED = "[remote rejected] (pre-receive hook declined)"
+
+
+@pytest.mark.parametrize(
+    ("summary", "said", "verdict"),
+    [
+        (DECLINED, "GitLab: Internal API unreachable", PushVerdict.UNKNOWN),
+        (DECLINED, "GitLab: Failed to authorize your Git request: internal API unreachable", PushVerdict.UNKNOWN),
+        (DECLINED, "GitLab: Internal API error (502)", PushVerdict.UNKNOWN),
+        (DECLINED, "GitLab: Internal API error (403)", PushVerdict.REFUSED),
+        (DECLINED, "GitLab: Push operation timed out\nTiming information\n1\n2\n3\n4\n5\n6", PushVerdict.UNKNOWN),
+        (
+            DECLINED,
+            "GitLab: The repository is temporarily read-only. Please try again later.",
+            PushVerdict.UNKNOWN,
+        ),
+        (DECLINED, "Gitea: Internal Server Connection Error", PushVerdict.UNKNOWN),
+        (DECLINED, "error:\nerror: Internal Server Error (no message for end users)", PushVerdict.UNKNOWN),
+        (
+            DECLINED,
+            "Gitea: Internal Server Error\nUnable to contact gitea: Post http://localhost",
+            PushVerdict.UNKNOWN,
+        ),
+        (DECLINED, "Gogs: Internal error", PushVerdict.UNKNOWN),
+        ("[remote rejected] (failure)", "fatal error in commit_refs", PushVerdict.UNKNOWN),
+        ("[remote rejected] (failure)", "", PushVerdict.REFUSED),
+        (DECLINED, "GitLab: this message breaks the internal rule 'no API errors on Friday'", PushVerdict.REFUSED),
+        (DECLINED, "GitLab: You are not allowed to push code to protected branches.", PushVerdict.REFUSED),
+        ("[remote rejected] (cannot lock ref 'refs/heads/main')", "Gitea: Internal Server Error", PushVerdict.RACE),
+        ("[rejected] (fetch first)", "GitLab: Internal API unreachable", PushVerdict.RACE),
+    ],
+)
+def test_a_hook_that_could_not_ask_the_forge_is_no_refusal(summary: str, said: str, verdict: PushVerdict) -> None:
+    stderr = "".join(f"remote: {line}\n" for line in ["", *said.splitlines()])
+    told = f"!\t1111:refs/heads/main\t{summary}\nDone\n"
+    assert read_push(told, "refs/heads/main", stderr).verdict is verdict
+    assert read_push(told, "refs/heads/main", said).verdict is not PushVerdict.UNKNOWN  # not the server's own words
