@@ -13,6 +13,12 @@ from orchestrator.domain.reasons import Reason
 MAX_EVIDENCE = 700
 """Characters of an evidence text."""
 
+_NAMES = re.compile(
+    r"https?://[^\s\"'<>]+"
+    r"|\blookup \S+"
+    r"|(?<![\w/<.-])(?!i/o\b)(?:[\w.-]+(?::\d+)?)?/[\w./-]+(?:[:@]\w[\w.:-]*)?"  # an image, or a path
+    r"|(?<![\w.-])(?!Client\.Timeout)[\w-]+(?:\.[\w-]+)+(?::\d+)?"  # a host
+)
 _TRANSIENT = re.compile(
     r"connection (?:reset|refused)|i/o timeout|TLS handshake timeout|\bEOF\b|dial tcp|no such host|broken pipe"
     r"|network is unreachable|no route to host|context deadline exceeded|Client\.Timeout|request canceled"
@@ -31,11 +37,12 @@ _DOCKERFILE = re.compile(
 _BASE = re.compile(
     r"failed to create LLB definition|failed to load metadata|failed to resolve source metadata|pull access denied"
     r"|manifest unknown|manifest for .* not found|manifest invalid|no matching manifest|no match for platform"
-    r"|failed to solve with frontend gateway|failed to do request|failed to authorize|insufficient_scope"
-    r"|repository .* (?:not found|does not exist)|unauthorized|authorization failed|failed to copy|/v2/"
+    r"|failed to do request|failed to authorize|insufficient_scope"
+    r"|repository .* (?:not found|does not exist)|unauthorized|authorization failed|failed to copy"
     r"|does not match the specified platform|server gave HTTP response",
     re.IGNORECASE,
 )
+_FETCHED = re.compile(r"failed to solve with frontend gateway|/v2/", re.IGNORECASE)
 _SESSION = re.compile(r"no active session", re.IGNORECASE)
 _CLASSIC = re.compile(r"requires BuildKit", re.IGNORECASE)
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
@@ -60,7 +67,7 @@ def build_error(message: str, step: str = "", tail: Sequence[str] = ()) -> Pilot
         )
     if _CLASSIC.search(message):
         return Refused(Reason.SOURCE_UNSUPPORTED, f"{text}; set `build.builder: buildkit`")
-    if _DOCKERFILE.search(message) or not _BASE.search(message):
+    if _DOCKERFILE.search(message) or not (_BASE.search(_without_names(message)) or _FETCHED.search(message)):
         return _bad_step(text, step, tail)
     return pull_error(text)
 
@@ -70,16 +77,17 @@ def pull_error(message: str, image: str = "") -> PilotageError:
     text = one_line(f"{image}: {message}" if image and image not in message else message)
     if _DISK.search(text):
         return _disk(text)
-    kind = Unavailable if _TRANSIENT.search(text) else Refused
+    kind = Unavailable if _TRANSIENT.search(_without_names(message)) else Refused
     return kind(Reason.BASE_IMAGE_UNAVAILABLE, text)
 
 
 _PUSH: tuple[tuple[str, type[Refused] | type[Unavailable], Reason, str], ...] = (
+    # the first, as nothing else has the bare name of a project, which may be a word of the rows below
+    (r"project \S+ not found", Refused, Reason.REGISTRY_PROJECT_MISSING, ""),
     (r"immutable", Refused, Reason.TAG_IMMUTABLE, ""),
     (r"exceed the configured upper limit|quota", Refused, Reason.REGISTRY_QUOTA, ""),
     # Harbor is read-only while it collects garbage and opens again by itself
     (r"read[- ]only", Unavailable, Reason.REGISTRY_READ_ONLY, ""),
-    (r"project \S+ not found", Refused, Reason.REGISTRY_PROJECT_MISSING, ""),
     (r"does not exist locally|No such image|tag does not exist", Refused, Reason.IMAGE_MISSING, ""),
     (
         r"x509|certificate",
@@ -104,13 +112,18 @@ _PUSH: tuple[tuple[str, type[Refused] | type[Unavailable], Reason, str], ...] = 
 
 def push_error(message: str) -> PilotageError:
     """Word why a push failed; unknown network and server troubles are `Unavailable`, an unknown no is final."""
-    text = one_line(message)
+    text, said = one_line(message), _without_names(message)
     for pattern, kind, reason, advice in _PUSH:
-        if re.search(pattern, text, re.IGNORECASE):
+        if re.search(pattern, said, re.IGNORECASE):
             return kind(reason, f"{text}; {advice}" if advice else text)
-    if _TRANSIENT.search(text):
+    if _TRANSIENT.search(said):
         return Unavailable(Reason.REGISTRY_UNAVAILABLE, text)
     return Refused(Reason.REGISTRY_REFUSED, text)
+
+
+def _without_names(text: str) -> str:
+    """Take addresses, hosts and images out: an app may be called ``quota-service``, which says nothing."""
+    return _NAMES.sub("_", " ".join(text.split()))
 
 
 def one_line(text: str) -> str:

@@ -106,6 +106,7 @@ _CORRUPT = re.compile(
     re.MULTILINE,
 )
 _OTHER_FORMAT = re.compile(r"mismatched algorithms: client \S+; server (\w+)")
+_ADDRESS = re.compile(r"\w+://[^\s'\"]+")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _HEADER = re.compile(r"(authorization:\s*\S+)\s+\S+", re.IGNORECASE)
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x1f\x7f]+")
@@ -139,7 +140,7 @@ def _said_by_server(stderr: str) -> list[str]:
 
 def is_corrupt(stderr: str) -> bool:
     """Tell whether Git complains about damage in the local repository."""
-    return _CORRUPT.search(stderr) is not None
+    return _CORRUPT.search(_without_addresses(stderr)) is not None
 
 
 def server_format(stderr: str) -> str:
@@ -165,7 +166,13 @@ def to_error(stderr: str, reasons: Reasons, where: str, secrets: Iterable[str] =
     return (Unreached if kind is _Kind.UNREACHED else Unavailable)(reasons.unavailable, evidence)
 
 
+def _without_addresses(stderr: str) -> str:
+    """Take addresses out: a repository may be called ``tls-config``, which says nothing."""
+    return _ADDRESS.sub("_", stderr)
+
+
 def _judge(stderr: str) -> tuple[_Kind, str]:
+    stderr = _without_addresses(stderr)
     ours = "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
     for pattern, kind, cause in _TABLE:
         # what a hook on the server could not reach is not the server

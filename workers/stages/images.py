@@ -59,7 +59,8 @@ def find(order: Order, tools: Tools, wanted: str) -> Found | None:
     try:
         digest = tools.clients.registry.digest(repository(order), wanted)
     except Refused as refusal:
-        unscanned = refusal.reason is Reason.IMAGE_BLOCKED and "vulnerab" in refusal.evidence  # else: not signed
+        said = refusal.evidence.replace(repository(order), "")
+        unscanned = refusal.reason is Reason.IMAGE_BLOCKED and "vulnerab" in said  # else: not signed
         if not unscanned or not order.settings.registry.harbor:
             raise
         artifact = tools.clients.harbor.artifact(*project_and_repository(order), wanted)

@@ -79,6 +79,56 @@ def test_a_push_error_has_a_reason(text: str, kind: type[Exception], reason: Rea
     assert (type(error), error.reason) == (kind, reason)
 
 
+V2 = "https://harbor.example.com/v2/"
+GONE = "dial tcp 10.0.0.1:443: connect: connection refused"
+NAMED = [
+    (f'Head "{V2}plate/quota-service/blobs/sha256:aa": {GONE}', Unavailable, Reason.REGISTRY_UNAVAILABLE),
+    (f'Put "{V2}plate/certificate-api/blobs/uploads/x": net/http: TLS handshake timeout', Unavailable, None),
+    (
+        f"unexpected status from PUT request to {V2}security/authorization/manifests/sha-1: 503 Service Unavailable",
+        Unavailable,
+        None,
+    ),
+    ("dial tcp: lookup quota.harbor.corp on 10.0.0.10:53: server misbehaving", Unavailable, None),
+    ("dial tcp: lookup denied on 10.0.0.10:53: no such host", Unavailable, None),
+    ("failed to push harbor.example.com:8443/plate/immutable:read-only: unexpected EOF", Unavailable, None),
+    ('Head "https://quota.harbor.corp/v2/a/b/blobs/sha256:aa": read tcp: i/o timeout', Unavailable, None),
+    (
+        "tls: failed to verify certificate: x509: certificate is valid for a.b, not quota.example.com",
+        Refused,
+        Reason.REGISTRY_REFUSED,
+    ),
+    ("unauthorized: project immutable not found: project immutable not found", Refused, None),
+    (
+        "unauthorized: unauthorized to access repository: plate/quota-service, action: push",
+        Refused,
+        Reason.REGISTRY_UNAUTHORIZED,
+    ),
+    (
+        "denied: requested access to plate/eof-service is denied",
+        Refused,
+        Reason.REGISTRY_UNAUTHORIZED,
+    ),
+    (f'Head "{V2}plate/eof/manifests/1": unexpected answer', Refused, Reason.REGISTRY_REFUSED),
+]
+BY_DEFAULT = {Unavailable: Reason.REGISTRY_UNAVAILABLE, Refused: Reason.REGISTRY_PROJECT_MISSING}
+
+
+@pytest.mark.parametrize(("text", "kind", "reason"), NAMED)
+def test_a_word_in_the_name_of_an_image_or_host_is_no_reason(
+    text: str, kind: type[Refused | Unavailable], reason: Reason | None
+) -> None:
+    error = push_error(text)
+    assert (type(error), error.reason) == (kind, reason or BY_DEFAULT[kind])
+    assert error.evidence.startswith(text)
+
+
+def test_a_word_in_the_name_of_a_base_image_is_no_reason() -> None:
+    assert type(pull_error("manifest unknown", "harbor.example.com/base/eof:1")) is Refused
+    assert type(pull_error("docker.io/base/no-such-host-eof:1: not found")) is Refused
+    assert build_error("lstat /src/unauthorized/main.py: not a directory").reason is Reason.BUILD_FAILED
+
+
 def test_a_long_command_does_not_hide_what_happened() -> None:
     error = build_error(f'failed to solve: process "{"x" * 5000}" did not complete successfully: exit code: 1')
     assert error.reason is Reason.BUILD_FAILED

@@ -78,6 +78,17 @@ def test_every_saying_has_a_kind_and_a_cause(said: str, kind: type[PilotageError
     assert "\n" not in error.evidence
 
 
+@pytest.mark.parametrize("name", ["cafile-tools", "self-signed%20certificate", "tls", "TF401035", "packed-refs"])
+def test_a_word_in_the_name_of_a_repository_is_no_cause(name: str) -> None:
+    address = f"https://git.example.com/{name}.git/"
+    said = f"fatal: unable to access '{address}': Could not resolve host: git.example.com"
+    assert type(to_error(said, SOURCE, address)) is Unreached
+    assert not is_corrupt(said)
+    gone = to_error(f"fatal: repository '{address}' not found", SOURCE, address)
+    assert type(gone) is Refused
+    assert address in gone.evidence
+
+
 def test_the_repository_decides_which_reason_is_given() -> None:
     table = [("error: 403", GITOPS.refused), ("early EOF", GITOPS.unavailable), ("not our ref", GITOPS.missing)]
     for said, reason in table:

@@ -190,3 +190,13 @@ def test_what_no_scan_will_change_is_refused(said: str, harbor: bool) -> None:
     with pytest.raises(Refused, match=said) as caught:
         push.run(order(registry=Registry(url="https://harbor.example.com", harbor=harbor)), world.tools())
     assert caught.value.reason is Reason.IMAGE_BLOCKED
+
+
+def test_an_image_called_after_vulnerabilities_that_is_not_signed_is_refused() -> None:
+    world, image = World(), "harbor.example.com/shop/vulnerability-api:sha-1"
+    world.registry.hold(COMMIT, tag="sha-1")
+    world.registry.blocked = "shop/vulnerability-api:sha-1: The image is not signed by cosign."
+    world.harbor.artifacts = [shown()]
+    with pytest.raises(Refused, match="not signed") as caught:
+        push.run(order(image=image), world.tools())
+    assert caught.value.reason is Reason.IMAGE_BLOCKED
