@@ -244,7 +244,7 @@ CATALOGUE: dict[Reason, Explanation] = {
     ),
     R.GITOPS_REFUSED: _operator(
         "The GitOps repository refused our access or our push.",
-        "Check `gitops.token` and branch protection for our account.",
+        "Check `gitops.token` (or that `gitops.ssh_key` has write access) and branch protection for our account.",
     ),
     R.GITOPS_UNAVAILABLE: _operator("The GitOps repository did not answer.", "Check the address and the forge."),
     R.GITOPS_CONTENDED: _operator(

@@ -66,10 +66,23 @@ class _Kind(StrEnum):
 
 
 _R, _U, _N, _M = _Kind.REFUSED, _Kind.UNAVAILABLE, _Kind.UNREACHED, _Kind.MISSING
+_READS_ONLY = "the account or SSH key may read but not push: give it write access"
+_CLOSED = (
+    r"repository is (temporarily read-only|currently in read-only mode)"  # GitLab; GitHub
+    r"|instance is currently in.* maintenance mode"  # GitLab
+)
 _CAUSES: tuple[tuple[str, _Kind, str], ...] = (
     # the words of the transport first: a general "hung up" line always follows them
     (r"couldn't find remote ref|not our ref|unadvertised object|no such (remote )?ref|TF401035", _M,
      "the remote does not have it"),
+    # over SSH nothing but these words tells a key that may only read: GitHub, GitLab, Gitea and Gogs
+    (r"marked as read only|Write access to repository not granted|Permission to \S+ denied to", _R, _READS_ONLY),
+    (r"does not have write access|not allowed to (push|upload) code", _R, _READS_ONLY),
+    (r"not authorized to write to|Key permission denied|not have sufficient authorization for this", _R, _READS_ONLY),
+    (r"not authorized to read", _R, "the account or SSH key may not read it"),
+    (r"archived so it is read-only|push code to an archived project|Repo: \S+ is archived", _R,
+     "the repository is archived"),
+    (_CLOSED, _U, "the server takes no pushes for now"),
     (r"could not read (Username|Password)|Authentication failed|error: 401", _R, "the login was not accepted"),
     (r"error: 403", _R, "the account may not do this (HTTP 403)"),
     (r"repository '.*' not found|error: 404|Repository not found|project you were looking for", _R,
@@ -110,7 +123,9 @@ _ADDRESS = re.compile(r"\w+://[^\s'\"]+")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _HEADER = re.compile(r"(authorization:\s*\S+)\s+\S+", re.IGNORECASE)
 _CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x1f\x7f]+")
-_NOISE = re.compile(r"^(hint:|warning: |To |$)|Could not read from remote|^and the repository exists|correct access")
+_NOISE = re.compile(
+    r"^(hint:|warning: |To |(remote:)?[=\-\s]*$)|Could not read from remote|^and the repository exists|correct access"
+)
 
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
@@ -215,8 +230,7 @@ _IN_TROUBLE = re.compile(
     # the forge's own check of a push is a hook, which "declines" also when it cannot reach the forge
     r"internal API unreachable|internal API error \((408|429|5\d\d)\)|Push operation timed out"  # GitLab
     r"|Internal Server (Connection )?Error|Internal Server Response|Unable to contact gitea"  # Gitea, Forgejo
-    r"|Gogs: Internal error|fatal error in commit_refs"  # Gogs; GitHub, beside a bare "(failure)"
-    r"|repository is (temporarily read-only|currently in read-only mode)",  # GitLab; GitHub
+    rf"|Gogs: Internal error|fatal error in commit_refs|{_CLOSED}",  # Gogs; GitHub, beside a bare "(failure)"
     re.IGNORECASE,
 )
 

@@ -1,5 +1,6 @@
 """Changes, servers and accounts that say no, and bounds."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from tests.support.githttp import TOKEN, Fault, Forge
 from tests.support.landing import AUTHOR, before_each_push, change, file, land_all, pushes
 from workers.clients.git import GITOPS, Mirror, PushAnswer, PushVerdict
 from workers.clients.git_lock import exclusive
+from workers.clients.git_process import Output
 from workers.gitops.commit import InDoubt, land
 
 
@@ -148,6 +150,32 @@ def test_an_account_that_may_not_push_is_refused(server: Forge, mirror: Mirror, 
 def test_a_branch_that_is_not_there_is_refused(server: Forge, mirror: Mirror) -> None:
     with pytest.raises(Refused, match="refs/heads/gone"):
         land(mirror, "gone", [change(1)], author=AUTHOR, deadline_s=9.0, checkpoint=lambda: None)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "ERROR: The key you are authenticating with has been marked as read only.\n",
+        "remote: ========\nremote: ERROR: This deploy key does not have write access to this project.\nremote: ==\n",
+        "Gitea: Deploy Key: 3:bot is not authorized to write to platform/gitops.\n",
+    ],
+)
+def test_a_key_that_may_only_read_is_refused_and_not_in_doubt(
+    mirror: Mirror, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    remote = Mirror._remote
+
+    def over_ssh(self: Mirror, arguments: Sequence[str], *more: object) -> Output:
+        if arguments[0] != "push":
+            return remote(self, arguments, *more)  # type: ignore[arg-type]
+        return Output(code=128, stdout=b"", stderr=f"{said}fatal: Could not read from remote repository.\n")
+
+    monkeypatch.setattr(Mirror, "_remote", over_ssh)
+    for ask in (lambda: land_all(mirror, [change(1), change(2)]), lambda: mirror.try_push("main")):
+        with pytest.raises(Refused, match="give it write access") as caught:
+            ask()
+        assert caught.value.reason is Reason.GITOPS_REFUSED
+        assert "===" not in caught.value.evidence
 
 
 class Mumbling(Mirror):

@@ -25,6 +25,14 @@ SSH_END = (
     "fatal: Could not read from remote repository.\n\nPlease make sure you have the correct access rights\n"
     "and the repository exists.\n"
 )
+
+
+def framed(said: str) -> str:
+    """Say it over SSH as GitLab does."""
+    line = f"remote: \nremote: {'=' * 72}\nremote: \n"
+    return f"{line}remote: ERROR: {said}\n{line}{SSH_END}"
+
+
 SAID = [
     ("fatal: couldn't find remote ref refs/heads/x", Missing, "does not have it"),
     ("fatal: remote error: upload-pack: not our ref 1111", Missing, "does not have it"),
@@ -51,6 +59,54 @@ SAID = [
     ),
     ("@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @\nHost key verification failed.\n", Refused, "known_hosts"),
     ("git@x: Permission denied (publickey).\n" + SSH_END, Refused, "SSH key was not accepted"),
+    (
+        "ERROR: The key you are authenticating with has been marked as read only.\n" + SSH_END,
+        Refused,
+        "give it write access",
+    ),
+    ("ERROR: Permission to acme/gitops.git denied to deploy key\n" + SSH_END, Refused, "give it write access"),
+    ("ERROR: Permission to acme/gitops.git denied to bob.\n" + SSH_END, Refused, "give it write access"),
+    (framed("This deploy key does not have write access to this project."), Refused, "give it write access"),
+    (framed("You are not allowed to push code to this project."), Refused, "give it write access"),
+    (
+        "Gitea: Deploy Key: 3:argo is not authorized to write to platform/gitops.\n" + SSH_END,
+        Refused,
+        "give it write access",
+    ),
+    (
+        "Gitea: User: 1:bo with Key: 3:k is not authorized to read platform/gitops.\n" + SSH_END,
+        Refused,
+        "may not read",
+    ),
+    ("Gogs: Key permission denied\n" + SSH_END, Refused, "give it write access"),
+    ("Gogs: You do not have sufficient authorization for this action\n" + SSH_END, Refused, "give it write access"),
+    ("ERROR: This repository was archived so it is read-only.\n" + SSH_END, Refused, "archived"),
+    (framed("You can't push code to an archived project."), Refused, "archived"),
+    ("Gitea: Repo: platform/gitops is archived.\n" + SSH_END, Refused, "archived"),
+    (
+        "remote: This repository was archived so it is read-only.\n" + HTTP + "The requested URL returned error: 403",
+        Refused,
+        "archived",
+    ),
+    (
+        "remote: The repository is temporarily read-only. Please try again later.\n"
+        + HTTP
+        + "The requested URL returned error: 403",
+        Unavailable,
+        "no pushes for now",
+    ),
+    (
+        "ERROR: This repository is currently in read-only mode.\nhttps://x if this repository remains read-only\n"
+        + SSH_END,
+        Unavailable,
+        "no pushes for now",
+    ),
+    (
+        framed("Git push is not allowed because this GitLab instance is currently in (read-only) maintenance mode."),
+        Unavailable,
+        "no pushes for now",
+    ),
+    (framed("Internal API unreachable"), Unavailable, "ERROR: Internal API unreachable"),
     ('Load key "/run/key": error in libcrypto\n' + SSH_END, Refused, "key file"),
     (HTTP + "Could not resolve host: git.example.com", Unreached, "resolved"),
     ("ssh: Could not resolve hostname x: Name or service not known\n" + SSH_END, Unreached, "resolved"),
@@ -108,6 +164,7 @@ def test_the_last_lines_that_say_something_are_kept() -> None:
     said = "one\ntwo\nhint: no\nfatal: three\nfatal: three\n" + SSH_END
     assert last_words(said) == "two; fatal: three"
     assert last_words("hint: only this\n") == ""
+    assert last_words(framed("no")) == "remote: ERROR: no"
 
 
 def test_the_server_is_quoted_without_its_ornaments() -> None:
