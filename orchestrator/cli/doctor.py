@@ -92,6 +92,8 @@ def _checks(settings: Settings) -> Iterator[Check]:
         source = Mirror(app.source, mirror_folder(root, app.source.url))
         yield Check(f"{app.name}: source repository", partial(_heads, source), f"apps[{number}]")
         yield Check(f"{app.name}: push to {app.image}", partial(_push, settings, registry, app), "registry")
+        if app.scan.fail_on and settings.registry.harbor:
+            yield Check(f"{app.name}: scans of {app.image}", partial(_scan, settings, app), "registry")
         for place in app.environments:
             yield Check(
                 f"{app.name}/{place.name}: values file and application",
@@ -152,6 +154,14 @@ def _push(settings: Settings, registry, app: App) -> str:  # type: ignore[no-unt
         raise Refused(Reason.REGISTRY_PROJECT_MISSING, f"project {project} on {settings.registry.host}")
     registry.check_push(app.image)
     return "allowed"
+
+
+def _scan(settings: Settings, app: App) -> str:
+    from workers.clients.harbor import Harbor
+
+    project, _, repository = app.image.partition("/")
+    named = Harbor(settings.registry).check_scan(project, repository)
+    return "allowed" if named else "allowed; findings are counted but not named without `artifact-addition: read`"
 
 
 def _place(settings: Settings, gitops, argocd, place: Environment) -> str:  # type: ignore[no-untyped-def]

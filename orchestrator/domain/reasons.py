@@ -229,7 +229,8 @@ CATALOGUE: dict[Reason, Explanation] = {
     ),
     R.SCAN_FAILED: _operator("Harbor could not scan the image.", "Read the scan log in Harbor and re-run."),
     R.SCAN_UNAVAILABLE: _operator(
-        "The image was not scanned, which is not the same as clean.", "Install or enable a scanner in Harbor."
+        "The image was not scanned, which is not the same as clean.",
+        "Install or enable a scanner in Harbor, and let the robot account start scans (`scan: create`).",
     ),
     R.SCAN_FINDINGS: _developer(
         "The scan found vulnerabilities at or above the gate.",

@@ -146,7 +146,7 @@ class SandboxHarbor:
         self._store.set_policy(project, replace(self.policy(project), **policy))
 
     def grant(self, robot: str, actions: Collection[str]) -> None:
-        """Set what a robot may do: any of ``pull``, ``push``, ``delete``, ``scan``; see `Accounts.grant`."""
+        """Set what a robot may do, such as ``pull``, ``push`` and ``scan:create``; see `Accounts.grant`."""
         self.accounts.grant(robot, actions)
 
     def _take_folder(self) -> None:

@@ -127,18 +127,18 @@ class Api:
 
     def repositories(self, project: str) -> Response:
         """GET the repositories of a project."""
-        found = self._may("pull", project)
+        found = self._may("repository:list", project)
         places = [one for one in found.repositories.values() if one.artifacts]
         return as_page([shown.show_repository(found, one) for one in places])
 
     def repository(self, project: str, repository: str) -> Response:
         """GET one repository."""
-        found = self._may("pull", project)
+        found = self._may("repository:read", project)
         return as_json(shown.show_repository(found, self._place(found, repository)))
 
     def artifacts(self, project: str, repository: str) -> Response:
         """GET the artifacts of a repository, newest first."""
-        found = self._may("pull", project)
+        found = self._may("artifact:list", project)
         place = self._place(found, repository)
         wanted = read_query().get("tags", "")
         known = sorted(place.artifacts.values(), key=lambda one: -one.id)
@@ -147,16 +147,16 @@ class Api:
 
     def artifact(self, project: str, repository: str, reference: str) -> Response:
         """GET one artifact by tag or digest."""
-        return as_json(self._show(*self._find("pull", project, repository, reference)))
+        return as_json(self._show(*self._find("artifact:read", project, repository, reference)))
 
     def delete_artifact(self, project: str, repository: str, reference: str) -> Response:
         """DELETE an artifact with all its tags, also when it is named by one of them."""
-        self.store.delete(*self._find("delete", project, repository, reference))
+        self.store.delete(*self._find("artifact:delete", project, repository, reference))
         return Response(status=200)
 
     def scan(self, project: str, repository: str, reference: str) -> Response:
         """POST: start a scan."""
-        found, place, artifact = self._find("scan", project, repository, reference)
+        found, place, artifact = self._find("scan:create", project, repository, reference)
         kind = str(artifact.about["manifest_media_type"])
         self.scanner.check(found.id, kind, shown.is_image(artifact))
         names = shown.names_of(found, place, artifact)
@@ -165,19 +165,19 @@ class Api:
 
     def vulnerabilities(self, project: str, repository: str, reference: str) -> Response:
         """GET the full report of the type that ``X-Accept-Vulnerabilities`` chooses."""
-        _, _, artifact = self._find("pull", project, repository, reference)
+        _, _, artifact = self._find("artifact-addition:read", project, repository, reference)
         return as_json(shown.report(artifact, asked_reports(), self.store.clock()))
 
     def tags(self, project: str, repository: str, reference: str) -> Response:
         """GET the tags of an artifact."""
-        found, place, artifact = self._find("pull", project, repository, reference)
+        found, place, artifact = self._find("tag:list", project, repository, reference)
         kept = request.args.get("with_immutable_status") == _TRUE
         tags = sorted(artifact.tags.values(), key=lambda one: -one.id)
         return as_page([shown.show_tag(found, place, artifact, one, kept) for one in tags])
 
     def create_tag(self, project: str, repository: str, reference: str) -> Response:
         """POST one more tag for an artifact; an existing one is never moved."""
-        _, place, artifact = self._find("push", project, repository, reference)
+        _, place, artifact = self._find("tag:create", project, repository, reference)
         name = str(read_body().get("name", ""))
         if not _TAG.match(name):
             raise HarborError("BAD_REQUEST", f"invalid tag name: {name}")
@@ -186,7 +186,7 @@ class Api:
 
     def delete_tag(self, project: str, repository: str, reference: str, tag: str) -> Response:
         """DELETE one tag; the artifact stays."""
-        self.store.delete(*self._find("delete", project, repository, reference), tag)
+        self.store.delete(*self._find("tag:delete", project, repository, reference), tag)
         return Response(status=200)
 
     @property

@@ -18,8 +18,14 @@ ADMIN = "admin"
 ROBOT = "robot$"
 TOKEN_LIFE = 1800
 """Seconds that a token lives (30 minutes is Harbor's default)."""
-DEFAULT_RIGHTS = frozenset({"pull", "push", "scan"})
-"""What a robot of Pilotage is given: push and pull images, read artifacts, tag them, start scans. Not ``delete``."""
+DEFAULT_RIGHTS = frozenset(
+    {"pull", "push", "repository:read", "artifact:read", "artifact-addition:read", "scan:create"}
+)
+"""What a robot of Pilotage is given: what the tutorial and the page about the platform say, and nothing more."""
+_PUBLIC_RIGHTS = frozenset(
+    {"pull", "repository:list", "artifact:list", "artifact:read", "artifact-addition:read", "tag:list"}
+)
+_MORE_RIGHTS = frozenset({"delete", "artifact:delete", "tag:create", "tag:delete"})
 _REGISTRY_ACTIONS = ("pull", "push", "delete")
 
 
@@ -46,7 +52,11 @@ class Accounts:
         self._passwords[name] = password
 
     def grant(self, name: str, actions: Collection[str]) -> None:
-        """Set what an account may do in its projects: any of ``pull``, ``push``, ``delete``, ``scan``."""
+        """Set what an account may do in its projects.
+
+        :param actions: ``pull``, ``push`` and ``delete`` of the registry, and Harbor's ``resource:action`` for its
+            own API, as ``artifact:read``; having one gives no other.
+        """
         self._granted[name] = frozenset(actions)
 
     def who(self, authorization: str) -> str:
@@ -63,9 +73,9 @@ class Accounts:
 
     def rights(self, name: str, project: Project) -> frozenset[str]:
         """Return what an account ("" = anonymous) may do in a project."""
-        public = frozenset({"pull"}) if project.policy.public else frozenset()
+        public = _PUBLIC_RIGHTS if project.policy.public else frozenset()
         if name == ADMIN:
-            return DEFAULT_RIGHTS | {"delete"}
+            return DEFAULT_RIGHTS | _PUBLIC_RIGHTS | _MORE_RIGHTS
         place, plus, _ = name.removeprefix(ROBOT).partition("+")
         if not name.startswith(ROBOT) or (plus and place != project.name):
             return public

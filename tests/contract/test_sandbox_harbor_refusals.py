@@ -171,7 +171,10 @@ ERRORS: list[tuple[str, int, str, Act]] = [
         "tag is there",
         409,
         "tag 8f3e1e7 already exists under the repository 2",
-        lambda world: (world.push("8f3e1e7"), world.ask("POST", f"{OLD_TAG}/tags", json={"name": "8f3e1e7"}))[1],
+        lambda world: (
+            world.push("8f3e1e7"),
+            world.ask("POST", f"{OLD_TAG}/tags", json={"name": "8f3e1e7"}, user=ADMIN),
+        )[1],
     ),
     ("broken", 500, "internal server error", fails(500)),
 ]

@@ -9,6 +9,7 @@ import requests
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.harbor import Immutable, ScanResult
+from orchestrator.sandbox.harbor_auth import DEFAULT_RIGHTS
 from tests.support.harbor import ADMIN, MANIFEST, REPOSITORY, ROBOT, SYSTEM, World, digest_of, image, place, running
 from workers.clients.harbor import ScanState, judge_scan
 
@@ -134,8 +135,45 @@ def test_a_robot_may_neither_read_a_project_nor_delete_unless_it_was_granted(wor
     world.push()
     assert world.ask("GET", "/api/v2.0/projects/shop").status_code == 403
     assert world.ask("DELETE", f"/api/v2.0{place()}/artifacts/v1").status_code == 403
-    world.harbor.grant(ROBOT, {"pull", "delete"})
+    world.harbor.grant(ROBOT, {"pull", "artifact:delete"})
     assert world.ask("DELETE", f"/api/v2.0{place()}/artifacts/v1").status_code == 200
+
+
+RIGHTS = [
+    ("GET", "", "artifact:read", 200),
+    ("POST", "/scan", "scan:create", 202),
+    ("GET", "/additions/vulnerabilities", "artifact-addition:read", 200),
+    ("GET", "/tags", "tag:list", 200),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "right", "status"), RIGHTS)
+def test_each_right_is_one_of_its_own(world: World, method: str, path: str, right: str, status: int) -> None:
+    world.push()
+    ask = f"/api/v2.0{place()}/artifacts/v1{path}"
+    every = {one for _, _, one, _ in RIGHTS} | {"pull", "push", "scan:read", "repository:read"}
+    world.harbor.grant(ROBOT, every - {right})
+    assert world.ask(method, ask).status_code == 403
+    world.harbor.grant(ROBOT, {right})
+    assert world.ask(method, ask).status_code == status
+
+
+@pytest.mark.parametrize("pushed", [False, True])
+def test_what_the_scan_gate_needs_is_proven_without_a_scan(world: World, pushed: bool) -> None:
+    if pushed:
+        world.push()
+    assert world.api().check_scan("shop", "team-a/api") is True
+    world.harbor.grant(ROBOT, DEFAULT_RIGHTS - {"artifact-addition:read"})
+    assert world.api().check_scan("shop", "team-a/api") is False
+    world.harbor.grant(ROBOT, DEFAULT_RIGHTS - {"scan:create"})
+    unable = refusal(world.api().check_scan, "shop", "team-a/api")
+    assert unable.reason is Reason.SCAN_UNAVAILABLE
+    assert unable.evidence == f"{ROBOT} may not start scans in shop: it needs `scan: create`"
+    world.harbor.grant(ROBOT, DEFAULT_RIGHTS - {"artifact:read"})
+    blind = refusal(world.api().check_scan, "shop", "team-a/api")
+    assert blind.reason is Reason.REGISTRY_UNAUTHORIZED
+    assert "`artifact: read`" in blind.evidence
+    assert not pushed or world.artifact(user=ADMIN).get("scan_overview") is None
 
 
 # Tags and artifacts
@@ -146,15 +184,15 @@ def test_a_push_moves_a_tag_and_the_old_image_stays_without(world: World) -> Non
     world.push(layer=b"another")
     assert tags_of(world, digest_of(image()[0])) == set()
     assert world.artifact("v1")["digest"] == digest_of(image(b"another")[0])
-    assert len(world.get(f"{place()}/artifacts")) == 2
-    assert len(world.get(f"{place()}/artifacts?q=tags=v1")) == 1
+    assert len(world.get(f"{place()}/artifacts", user=ADMIN)) == 2
+    assert len(world.get(f"{place()}/artifacts?q=tags=v1", user=ADMIN)) == 1
 
 
 def test_a_promotion_deletes_the_tag_and_sets_it_anew(world: World) -> None:
     world.push("prod")
     world.push("v2", layer=b"another")
     path = f"/api/v2.0{place()}/artifacts"
-    world.harbor.grant(ROBOT, {"pull", "push", "delete"})
+    world.harbor.grant(ROBOT, DEFAULT_RIGHTS | {"tag:create", "tag:delete"})
     assert world.ask("POST", f"{path}/v2/tags", json={"name": "prod"}).status_code == 409
     assert world.ask("DELETE", f"{path}/prod/tags/prod").status_code == 200
     assert world.ask("POST", f"{path}/v2/tags", json={"name": "prod"}).status_code == 201

@@ -20,6 +20,8 @@ REPORT_TYPES = (
 """The reports we read; without asking for them by header a modern scanner's result is not shown at all."""
 SEVERITIES = ("None", "Unknown", "Negligible", "Low", "Medium", "High", "Critical")
 """Harbor's severities, from harmless to worst."""
+_NOWHERE = "sha256:" + "0" * 64
+"""The digest of an image that is in no registry."""
 _RESOURCE = {"X-Is-Resource-Name": "true"}
 _REPORTS = {"X-Accept-Vulnerabilities": ", ".join(REPORT_TYPES)}
 
@@ -78,13 +80,14 @@ class Harbor:
         if answer.status_code == 404:
             return None
         if answer.status_code != 200:
-            raise self._refusal(answer, f"{project}/{repository}:{reference}")
+            raise self._refusal(answer, f"{project}/{repository}:{reference}", "artifact: read")
         return _object(answer.content)
 
     def start_scan(self, project: str, repository: str, reference: str) -> bool:
         """Ask for a scan; False when one is under way already.
 
-        :raises Refused: SCAN_UNAVAILABLE, there is no scanner, or it cannot scan such an artifact.
+        :raises Refused: SCAN_UNAVAILABLE, there is no scanner, it cannot scan such an artifact, or we may not ask.
+        :raises Unavailable: REGISTRY_READ_ONLY, Harbor takes no changes for now.
         """
         answer = self._http.request("POST", artifact_path(project, repository, reference) + "/scan")
         if answer.status_code in (200, 201, 202, 409):
@@ -93,19 +96,47 @@ class Harbor:
             raise Refused(Reason.SCAN_UNAVAILABLE, first_error(answer.content) or f"HTTP {answer.status_code}")
         if answer.status_code == 404:
             raise Refused(Reason.IMAGE_MISSING, f"{project}/{repository}:{reference}")
+        said = first_error(answer.content)
+        if answer.status_code == 403 and "read only" in said:
+            raise Unavailable(Reason.REGISTRY_READ_ONLY, said)
+        if answer.status_code == 403:
+            raise Refused(
+                Reason.SCAN_UNAVAILABLE, f"{self._user} may not start scans in {project}: it needs `scan: create`"
+            )
         raise self._refusal(answer, f"scan of {project}/{repository}")
+
+    def check_scan(self, project: str, repository: str) -> bool:
+        """Prove that our account may do what the gate needs; tell whether it may read the names of findings, too.
+
+        The questions are about an image that cannot be there: Harbor asks for the right before it looks for the image
+        (src/server/v2.0/handler), so nothing is scanned.
+
+        :raises Refused: REGISTRY_UNAUTHORIZED, we may not read artifacts; SCAN_UNAVAILABLE, we may not start scans.
+        :raises Unavailable: REGISTRY_READ_ONLY.
+        """
+        self.artifact(project, repository, _NOWHERE)
+        try:
+            self.start_scan(project, repository, _NOWHERE)
+        except Refused as refusal:
+            if refusal.reason is not Reason.IMAGE_MISSING:
+                raise
+        return bool(self._report(project, repository, _NOWHERE).status_code != 403)
 
     def findings(self, project: str, repository: str, reference: str, fail_on: str) -> list[str]:
         """Return the vulnerabilities at or above `fail_on`, worst first: ``CVE-2026-1 (openssl 3.0.1)``.
 
         :return: an empty list also when the report may not be read; the verdict does not hang on it.
         """
-        path = artifact_path(project, repository, reference) + "/additions/vulnerabilities"
-        answer = self._http.request("GET", path)
+        answer = self._report(project, repository, reference)
         return worst_findings(_object(answer.content), fail_on) if answer.status_code == 200 else []
 
-    def _refusal(self, answer: Any, what: str) -> Refused:
+    def _report(self, project: str, repository: str, reference: str) -> Any:
+        return self._http.request("GET", artifact_path(project, repository, reference) + "/additions/vulnerabilities")
+
+    def _refusal(self, answer: Any, what: str, right: str = "") -> Refused:
         said = f"{what}: HTTP {answer.status_code} {first_error(answer.content)}".rstrip()
+        if right and answer.status_code == 403:
+            said += f"; it needs `{right}`"
         if answer.status_code in (401, 403):
             return Refused(Reason.REGISTRY_UNAUTHORIZED, f"{self._user}: {said}")
         return Refused(Reason.REGISTRY_REFUSED, said)

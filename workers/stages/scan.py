@@ -24,8 +24,8 @@ def run(order: Order, tools: Tools) -> Outcome:
     Without a gate it waits all the same for an image that Harbor lets nobody pull before it is scanned.
 
     :return: Done, skipped by configuration or clean; Wait while Harbor scans; Fail with findings or without a scan.
-    :raises Refused: IMAGE_BLOCKED, Harbor lets nobody pull what it has scanned; SCAN_UNAVAILABLE, no scanner;
-        REGISTRY_*. :raises Unavailable: Harbor did not answer.
+    :raises Refused: IMAGE_BLOCKED, Harbor lets nobody pull what it has scanned; SCAN_UNAVAILABLE, no scanner or no
+        right to start it; REGISTRY_*. :raises Unavailable: Harbor did not answer.
     """
     gate = order.app.scan.fail_on
     if not gate and not order.outputs.get("blocked"):

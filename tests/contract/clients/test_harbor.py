@@ -85,7 +85,8 @@ def test_a_scan_is_started_or_under_way(status: int, started: bool) -> None:
         (412, Reason.SCAN_UNAVAILABLE),
         (400, Reason.SCAN_UNAVAILABLE),
         (404, Reason.IMAGE_MISSING),
-        (403, Reason.REGISTRY_UNAUTHORIZED),
+        (403, Reason.SCAN_UNAVAILABLE),
+        (401, Reason.REGISTRY_UNAUTHORIZED),
     ],
 )
 def test_a_scan_that_cannot_be_has_a_reason(status: int, reason: Reason) -> None:
@@ -95,6 +96,13 @@ def test_a_scan_that_cannot_be_has_a_reason(status: int, reason: Reason) -> None
     ):
         harbor(server).start_scan("shop", "api", "1")
     assert caught.value.reason is reason
+
+
+def test_no_scan_begins_while_harbor_is_read_only() -> None:
+    said = "The system is in read only mode. Any modification is prohibited."
+    with loopback(lambda _: error(403, said)) as server, pytest.raises(Unavailable, match=said) as caught:
+        harbor(server).start_scan("shop", "api", "1")
+    assert caught.value.reason is Reason.REGISTRY_READ_ONLY
 
 
 def overview(kind: str = REPORT_TYPES[0], **report: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from orchestrator.sandbox.harbor_auth import DEFAULT_RIGHTS
 from orchestrator.web.openapi import document
 from tests.support.platform import CHARTS, ROOT, TOOLS, leaves, named, read, sources
 
@@ -289,3 +290,11 @@ class TestJenkins:
         assert jobs
         config = read(CHARTS / "environments/pilotage/values.yaml")["config"]
         assert set(re.findall(r"'([\w-]+)'", jobs[1])) == {app["name"] for app in config["apps"]}
+
+
+def test_the_robot_that_is_made_may_do_what_that_of_the_stand_in_may() -> None:
+    page = (ROOT / "docs/how-to/install-the-platform.md").read_text(encoding="utf-8")
+    body = next(one for one in re.findall(r"/robots\" --data '(.*?)'\n", page, re.DOTALL) if '"pilotage"' in one)
+    access = [one for part in json.loads(body)["permissions"] for one in part["access"]]
+    rights = {f"{one['resource']}:{one['action']}" for one in access}
+    assert {right.replace("repository:pu", "pu") for right in rights} - {"project:read"} == DEFAULT_RIGHTS

@@ -1,11 +1,13 @@
 """``pilotage doctor`` before the first start, after it, and on a database of another version."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from orchestrator.cli import doctor
+from orchestrator.domain.apps import Scan
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.store import migrate
@@ -13,6 +15,7 @@ from tests.support.configs import VALID, look
 from tests.support.databases import sqlite_database
 from tests.support.deploying import FakeArgo, FakeMirror, application
 from tests.support.factories import make_environment, make_settings
+from workers.clients.harbor import Harbor
 
 
 def ask(folder: Path) -> str:
@@ -55,6 +58,31 @@ def test_every_key_that_a_deploy_changes_is_looked_at(tmp_path: Path, named: dic
     with pytest.raises(Refused, match=next(iter(named.values()))) as caught:
         doctor._place(settings, gitops, argocd, place)
     assert caught.value.reason is Reason.VALUES_KEY_REFUSED
+
+
+@pytest.mark.parametrize(
+    ("harbor", "gate", "asked"), [(True, "high", True), (True, "", False), (False, "high", False)]
+)
+def test_the_right_to_scan_is_asked_for_where_there_is_a_gate(
+    tmp_path: Path, harbor: bool, gate: str, asked: bool
+) -> None:
+    settings = make_settings(str(tmp_path))
+    apps = tuple(replace(app, scan=Scan(fail_on=gate)) for app in settings.apps)
+    settings = replace(settings, apps=apps, registry=replace(settings.registry, harbor=harbor))
+    assert any("scans of" in check.name for check in doctor._checks(settings)) is asked
+
+
+@pytest.mark.parametrize(
+    ("named", "word"), [(True, "allowed"), (False, "allowed; findings are counted but not named")]
+)
+def test_without_the_names_of_findings_the_gate_still_works(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: bool, word: str
+) -> None:
+    settings = make_settings(str(tmp_path))
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(Harbor, "check_scan", lambda _, *place: asked.append(place) or named)
+    assert doctor._scan(settings, settings.apps[0]).startswith(word)
+    assert asked == [tuple(settings.apps[0].image.split("/", 1))]
 
 
 @pytest.mark.parametrize(("namespace", "name"), [("", "plate-web-stg"), ("team", "team/plate-web-stg")])
