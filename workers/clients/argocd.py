@@ -107,7 +107,7 @@ class ArgoClient:
         )
         if _is_busy(answer):
             return False
-        self._checked(answer, name, project)
+        self._checked(answer, name, _where(project, app_namespace))
         return True
 
     def resource_tree(self, name: str, *, project: str = "", app_namespace: str = "") -> dict[str, Any]:
@@ -130,7 +130,7 @@ class ArgoClient:
         """Read the last lines that a pod printed (needs the right ``logs, get``, always checked since 3.0)."""
         params = _where(project, app_namespace) | {"podName": pod, "namespace": namespace, "tailLines": str(lines)}
         answer = self._http.request("GET", f"{_application(name)}/logs", params=params, stream=True)
-        self._status(answer, name, project)
+        self._status(answer, name, params)
         entries = (_json_object(line).get("result") for line in self._http.lines(answer, MAX_EVENT) if line.strip())
         found = [str(e.get("content", "")) for e in entries if isinstance(e, dict) and not e.get("last")]
         return found[-lines:]
@@ -181,7 +181,7 @@ class ArgoClient:
             read_timeout=STREAM_SILENCE,
             stream=True,
         )
-        self._status(answer, "", "")
+        self._status(answer, "", {})
         lines = self._http.lines(answer, MAX_EVENT)
         try:
             for line in lines:
@@ -196,16 +196,16 @@ class ArgoClient:
         self, path: str, params: Mapping[str, Any], read_timeout: float = 15.0, *, name: str = ""
     ) -> dict[str, Any]:
         answer = self._http.request("GET", path, params=params, read_timeout=read_timeout)
-        return self._checked(answer, name, str(params.get("project", "")))
+        return self._checked(answer, name, params)
 
-    def _checked(self, answer: Response, name: str, project: str) -> dict[str, Any]:
-        self._status(answer, name, project)
+    def _checked(self, answer: Response, name: str, where: Mapping[str, Any]) -> dict[str, Any]:
+        self._status(answer, name, where)
         return _json_object(answer.content)
 
-    def _status(self, answer: Response, name: str, project: str) -> None:
+    def _status(self, answer: Response, name: str, where: Mapping[str, Any]) -> None:
         """Raise unless the answer is a success that speaks JSON (or events)."""
         if answer.status_code == 403 and name and not _window(answer):
-            raise self._forbidden(_said(answer), name, project)
+            raise self._forbidden(_said(answer), name, where)
         if answer.status_code != 200:
             raise _refusal(answer, name)
         kind = _content_type(answer)
@@ -213,8 +213,9 @@ class ArgoClient:
             answer.close()
             raise _no_json(f"{self._http.base_url} answered {kind or 'without a content type'}")
 
-    def _forbidden(self, said: str, name: str, project: str) -> Refused | Unavailable:
+    def _forbidden(self, said: str, name: str, where: Mapping[str, Any]) -> Refused | Unavailable:
         """Find out what a 403 means: it stands for "no such application", "not allowed" and Kubernetes errors."""
+        project, namespace = str(where.get("project", "")), where.get("appNamespace", "")
         if "applications, " in said:
             return Refused(Reason.ARGOCD_FORBIDDEN, said)
         if not project:
@@ -223,6 +224,7 @@ class ArgoClient:
                 f"{said}: application {name} does not exist or our account may not get it; "
                 "Argo CD answers both alike unless `project` is set",
             )
+        name = f"{namespace}/{name}" if namespace else name  # as the rules of RBAC have it
         if self.can_i("get", project, name):
             # with the right and the project a missing application is a 404, so this is trouble behind the server
             return Unavailable(Reason.ARGOCD_UNAVAILABLE, f"HTTP 403 for {name} although our account may get it")
