@@ -192,6 +192,11 @@ class Run:
         return next((stage for stage in self.stages if not stage.state.final), None)
 
     @property
+    def passes_hold(self) -> bool:
+        """Whether a hold does not stop it: who rolls back wants the environment to stay as it will be then."""
+        return self.trigger is Trigger.ROLLBACK
+
+    @property
     def is_unwanted(self) -> bool:
         """Whether a person or a newer run wants it to stop."""
         return self.cancel_requested or self.superseded_by is not None
@@ -242,7 +247,7 @@ class Rival:
     """Another run of the same environment, as far as the order of commits is concerned.
 
     ``landed``: its change is the newest in Git. ``begun``: it is past ``check``. ``approved``: nobody has to let
-    it go on, or somebody has.
+    it go on, or somebody has. ``rolls_back``: a person goes back with it.
     """
 
     run: int
@@ -250,6 +255,7 @@ class Rival:
     landed: bool = False
     begun: bool = False
     approved: bool = True
+    rolls_back: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

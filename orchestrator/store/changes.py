@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
 
+from orchestrator.domain.runs import Trigger
 from orchestrator.store.dialect import upsert
 from orchestrator.store.schema import changes, environments, runs, writers
 
@@ -24,7 +25,8 @@ _BECOME = (
 )
 _STOP = update(writers).where(_branch, _mine).values(owner="", until=0.0)
 _unwanted = or_(runs.c.finished_at.is_not(None), runs.c.cancel_requested, runs.c.superseded_by.is_not(None))
-_held = func.coalesce(environments.c.hold, "") != ""
+# As `Run.passes_hold` says.
+_held = and_(func.coalesce(environments.c.hold, "") != "", runs.c.trigger != Trigger.ROLLBACK.value)
 _with_environment = changes.join(runs, runs.c.id == changes.c.run_id).outerjoin(
     environments, (environments.c.app == runs.c.app) & (environments.c.name == runs.c.environment)
 )

@@ -36,7 +36,7 @@ def places(connection: Connection, run: Run) -> Places:
     return Places(
         making=_place(connection, row["making"], run),
         proving=_place(connection, row["proving"], run),
-        hold=row["hold"],
+        hold="" if run.passes_hold else row["hold"],
     )
 
 
@@ -52,8 +52,9 @@ def lock(connection: Connection, app: str, environment: str) -> RowMapping:
 
 
 def hold_of(connection: Connection, run: Run) -> str:
-    """Read what holds the environment of `run`, "" if nothing does. Others are kept out as by `places`."""
-    return str(lock(connection, run.app, run.environment)["hold"])
+    """Read what holds `run` in its environment, "" if nothing does. Others are kept out as by `places`."""
+    hold = lock(connection, run.app, run.environment)["hold"]
+    return "" if run.passes_hold else str(hold)
 
 
 def take_making(connection: Connection, run: Run) -> None:

@@ -130,7 +130,7 @@ def save(connection: Connection, before: Run, after: Run) -> None:
 
 _is_at_build = (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.BUILD.value)
 _RIVALS = (
-    select(runs.c.id, runs.c.commit, runs.c.approved, stages.c.started_at)
+    select(runs.c.id, runs.c.commit, runs.c.approved, runs.c.trigger, stages.c.started_at)
     .outerjoin(stages, _is_at_build)
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
     .where(IS_ACTIVE, runs.c.commit != "", runs.c.id != bindparam("of_run"))
@@ -143,7 +143,13 @@ def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
     """Read the other runs of the environment that matter for the order of commits."""
     values = {"of_app": run.app, "in_environment": run.environment, "of_run": run.id}
     found = [
-        Rival(run=row.id, commit=row.commit, begun=row.started_at is not None, approved=row.approved)
+        Rival(
+            run=row.id,
+            commit=row.commit,
+            begun=row.started_at is not None,
+            approved=row.approved,
+            rolls_back=row.trigger == Trigger.ROLLBACK,
+        )
         for row in connection.execute(_RIVALS, values)
     ]
     last = _first(connection, _LAST_COMMIT, values)

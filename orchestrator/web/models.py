@@ -14,6 +14,8 @@ MAX_LIMIT = 100
 Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
 Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
 Image = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64})$")]
+Prefix = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{4,64}$")]
+ObjectId = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Time = Annotated[str, Field(description="RFC 3339, UTC", examples=["2024-05-06T07:08:09.123Z"])]
 
@@ -37,9 +39,7 @@ class RunsQuery(Paging):
     app: Name | None = Field(default=None, description="Only this app.")
     environment: Name | None = Field(default=None, description="Only this environment.")
     state: RunState | None = Field(default=None, description="Only this state.")
-    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{4,64}$")] | None = Field(
-        default=None, description="Only this source commit: its id, or the beginning of it."
-    )
+    commit: Prefix | None = Field(default=None, description="Only this source commit: the beginning of its id.")
 
 
 class DeliveriesQuery(Paging):
@@ -68,9 +68,7 @@ class StartRun(Model):
     ref: Annotated[str, StringConstraints(min_length=1, max_length=250)] | None = Field(
         default=None, description="Branch or tag; its commit is looked up when the run begins."
     )
-    commit: Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")] | None = Field(
-        default=None, description="Full object id."
-    )
+    commit: ObjectId | None = Field(default=None, description="Full object id.")
     image: Image | None = Field(
         default=None,
         description="Tag of an image of the app that is in the registry; nothing is built. A digest will do where"

@@ -123,7 +123,9 @@ def _older_than(order: Order, tools: Tools, commit: str) -> list[int]:
 
 
 def _may_be_overtaken(order: Order, rival: Rival) -> bool:
-    return not rival.landed and not rival.begun and rival.run < order.run.id
+    """Tell whether the rival may end for this run. Who rolled back is not overruled by whoever pushes meanwhile."""
+    waits = not rival.landed and not rival.begun and rival.run < order.run.id
+    return waits and (order.insists or not rival.rolls_back)
 
 
 def _values(order: Order, tools: Tools) -> dict[str, Any]:

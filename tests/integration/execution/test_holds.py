@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.domain.changes import Batch, Change, Edit, Landed, Withdrawn
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Run, RunState, StageName, Wait
+from orchestrator.domain.runs import Done, Run, RunState, StageName, Wait
 from orchestrator.engine.facts import Fact, Reported, Troubled
 from orchestrator.services.commits import Commits
 from orchestrator.store import changes
@@ -132,3 +132,22 @@ def test_a_run_that_was_cancelled_meanwhile_does_not_wait_for_the_end_of_a_hold(
     other.finish([Withdrawn(run=1)])
     two.one.report(two.begin(1), QUEUED, "build")
     assert (two.run(1).state, two.run(1).detail) == (RunState.CANCELLED, "cancelled by mina")
+
+
+def test_a_rollback_goes_through_a_hold_that_keeps_pushes_away(world: World) -> None:
+    for number in (1, 2):
+        world.push(number)
+        world.finish(world.done(world.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    hold(world)
+    back = world.control.rollback("plate-web", "stg", "mina", None)
+    committing(world, back, QUEUED)
+    world.push(3)
+    world.one.report(world.begin(back + 1), Reported(stage=StageName.CHECK, outcome=Done()), "build")
+    assert is_held(world.run(back + 1))
+    again = world.begin(back)
+    assert again.stage is StageName.COMMIT, "its change stays in the queue"
+    other = queue(world, "other")
+    assert other.submit(change(1)) == Batch(changes=[change(back)])
+    other.finish([Landed(run=back, commit="c" * 40, created=True)])
+    world.finish(again)
+    assert world.run(back).state is RunState.SUCCEEDED

@@ -161,13 +161,14 @@ def test_a_promotion_names_its_image_and_is_what_was_shown(world: World) -> None
 
 
 @pytest.mark.parametrize("action", ["rollback", "promote"])
-def test_on_hold_it_is_said_that_the_run_will_wait(world: World, action: str) -> None:
+def test_on_hold_it_is_said_whether_the_run_will_wait(world: World, action: str) -> None:
     for number in (1, 2):
         proven(world, number)
         proven(world, number, "prod")
     world.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
     asked = page(world, f"{PROD}/{action}")
-    assert "prod is on hold by deployer-token: the run waits until it is released." in asked.text
+    what = "freeze. Rolling back goes through" if action == "rollback" else "the run waits until it is released."
+    assert f"prod is on hold by deployer-token: {what}" in asked.text
     assert ("This image is in Git there already." in asked.text) is (action == "promote")
 
 

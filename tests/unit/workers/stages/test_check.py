@@ -149,6 +149,14 @@ def test_waiting_runs_of_older_commits_are_overtaken_and_others_not() -> None:
     assert done(outcome).outputs["obsolete"] == [3, 6]
 
 
+def test_a_push_does_not_take_the_place_of_a_rollback_and_another_rollback_does() -> None:
+    rivals = (Rival(run=3, commit=OLD, rolls_back=True),)
+    for trigger, obsolete in ((Trigger.PUSH, []), (Trigger.ROLLBACK, [3])):
+        begun = order(CHECK, commit=NEW, rivals=rivals, trigger=trigger)
+        outcome = check.run(begun, tools(source=FakeMirror(line=(OLD, NEW))))
+        assert done(outcome).outputs.get("obsolete", []) == obsolete
+
+
 @pytest.mark.parametrize(
     ("approved", "of_rival", "counts"),
     [(True, False, False), (False, False, True), (True, True, True), (False, True, True)],
