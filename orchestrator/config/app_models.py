@@ -98,7 +98,10 @@ class Environment(Model):
     )
     sync: bool = described("Ask Argo CD to sync, for applications without automated sync.", default=False)
     sync_timeout: Seconds = described(
-        "Time from the commit until Argo CD has applied it.", default=600.0, example="10m"
+        "Time from the commit until Argo CD has applied it. With sync waves or `PostSync` hooks Argo CD waits for"
+        " health in there: larger than `progressDeadlineSeconds` (600 by default) then.",
+        default=900.0,
+        example="15m",
     )
     health_timeout: Seconds = described(
         "Time from the sync until the application is healthy. Larger than the deployment's"

@@ -197,7 +197,8 @@ class Environment:
     :param key: path of the tag's scalar; ``digest_key`` and ``repository_key`` are edited too when named.
     :param value: what `key` gets: ``tag``, ``image`` (``host/path:tag``) or ``digest``.
     :param sync: ask Argo CD to sync, for applications without automated sync.
-    :param sync_timeout: seconds from the commit until Argo CD must have applied it.
+    :param sync_timeout: seconds from the commit until Argo CD must have applied it; in sync waves it waits for health
+        meanwhile, so larger than progressDeadlineSeconds (600) too.
     :param health_timeout: seconds until healthy; larger than progressDeadlineSeconds (600).
     :param degraded_grace: seconds that "Degraded" must last to count.
     """
@@ -216,7 +217,7 @@ class Environment:
     promote_from: str = ""
     approval: bool = False
     sync: bool = False
-    sync_timeout: float = 600.0
+    sync_timeout: float = 900.0
     health_timeout: float = 900.0
     degraded_grace: float = 60.0
 

@@ -278,7 +278,7 @@ CATALOGUE: dict[Reason, Explanation] = {
     ),
     R.DEGRADED: _developer("The application is unhealthy with this commit.", "Read the evidence, correct and push."),
     R.TIMED_OUT: _developer(
-        "The stage did not reach its aim before its deadline.", "Read the last state in the evidence."
+        "The stage did not reach its aim before its deadline.", "Read the cause, or the last state, in the evidence."
     ),
     R.NOTIFY_REFUSED: _operator(
         "The channel refuses our messages.", "Check the address, the token and the channel under `notify`."

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -167,11 +169,33 @@ def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: World) -> Non
 
     def looks(order: Order, _tools: Tools) -> Outcome:
         seen.append((order.run.commit, order.outputs["note"], order.started_at <= order.now, order.app.name))
+        assert order.deadline_at == order.run.stage(StageName.BUILD).deadline_at is not None
+        assert not order.is_late
         return Done()
 
     world.stages[StageName.BUILD] = looks
     world.shell.look(world.start())
     assert seen == [("c" * 40, 5, True, "plate-web")]
+
+
+def test_a_look_during_which_the_time_runs_out_is_followed_by_one_that_knows(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late: list[bool] = []
+    clock = SimpleNamespace(now=lambda zone: datetime.now(zone) + timedelta(days=len(late)))
+    monkeypatch.setattr(shell_module, "datetime", clock)
+
+    def looks(order: Order, _tools: Tools) -> Outcome:
+        late.append(order.is_late)
+        if order.is_late:
+            return Fail(reason=Reason.TIMED_OUT, detail=order.outputs["seen"])
+        return Wait(reason=Reason.PROGRESSING, outputs={"seen": "one pod"})
+
+    world.stages[StageName.HEALTH] = looks
+    run_id = world.start()
+    world.shell.look(run_id)
+    assert late == [False, True]
+    assert (world.run(run_id).reason, world.run(run_id).detail) == (Reason.TIMED_OUT, "one pod")
 
 
 def test_the_claim_is_renewed_over_stages_of_which_none_is_long(

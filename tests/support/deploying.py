@@ -219,6 +219,7 @@ def order(stage: StageName, *, now: datetime = NOW, rivals: tuple[Rival, ...] = 
         rivals=rivals,
         insists=run.trigger.insists if insists is None else insists,
         started_at=NOW,
+        deadline_at=run.stage(stage).deadline_at,
         now=now,
     )
 

@@ -68,6 +68,8 @@ class Verdict:
     :param recheck_after: seconds until the next look; None after a final verdict.
     :param quiet: what ends this wait shows in no list (see `fingerprint`), so that only a look of its own, after
         ``recheck_after``, finds it.
+    :param unready: resources are what is waited for, so that the resource tree and events may name the cause.
+    :param obstacle: what is in the way of our commit and what to do about it; "" when nothing is.
     :param strong: our image was seen live in a comparison newer than the operation: no second look is needed.
     :param memory: JSON values for the next call of `judge`.
     """
@@ -80,6 +82,8 @@ class Verdict:
     live_images: tuple[str, ...] = ()
     recheck_after: float | None = None
     quiet: bool = False
+    unready: bool = False
+    obstacle: str = ""
     strong: bool = False
     memory: Mapping[str, Any] = field(default_factory=dict)
 
@@ -98,6 +102,7 @@ class Look:
     hydrating: bool  # the source hydrator is at our commit
     ours: Operation | None  # the last operation when it applied our commit, all of it
     applied: bool  # it succeeded and the comparison is newer
+    foreign: bool  # the last operation is known not to apply our commit, or not all of it
 
     @property
     def here(self) -> str:
@@ -124,7 +129,17 @@ class Look:
         """Wait for a person."""
         return self.verdict(Kind.NEEDS_HUMAN, reason, detail, LATER, **more)
 
-    def lasting(self, what: str, grace: float, waiting: Reason, final: Reason, detail: str, synced: bool) -> Verdict:
+    def lasting(
+        self,
+        what: str,
+        grace: float,
+        waiting: Reason,
+        final: Reason,
+        detail: str,
+        *,
+        synced: bool,
+        unready: bool = False,
+    ) -> Verdict:
         """Fail once `what` was seen at every look for `grace` seconds; wait until then."""
         since = shape.moment(self.memory.get("since")) if self.memory.get("what") == what else None
         since = min(since or self.now, self.now)
@@ -132,16 +147,17 @@ class Look:
         if left <= 0:
             return self.verdict(Kind.FAILED, final, detail, synced=synced)
         memory = {"what": what, "since": since.isoformat()}
-        return self.wait(waiting, detail, max(1.0, min(left, STEADY)), synced=synced, quiet=True, memory=memory)
+        after = max(1.0, min(left, STEADY))
+        return self.wait(waiting, detail, after, synced=synced, unready=unready, quiet=True, memory=memory)
 
 
 def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, memory: Mapping[str, Any]) -> Look:
     """Read an application and find out what of it is about our commit; parameters as those of `judge`."""
     app = shape.read(application, expected.addresses, expected.branch)
     holds = _Holds(expected, app.guessed)
-    ours = app.operation
-    if ours and (ours.partial or holds.all_of(ours.revisions) is not True):
-        ours = None
+    last = app.operation
+    holding = holds.all_of(last.revisions) if last and not last.partial else False
+    ours = last if last and holding is True else None
     newer = bool(ours and ours.finished_at and app.reconciled_at and app.reconciled_at > ours.finished_at)
     named = [one for one in app.revisions if is_sha(one)]
     return Look(
@@ -155,6 +171,7 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
         hydrating=bool(app.hydration and holds.one(app.hydration.current)),
         ours=ours,
         applied=bool(ours and ours.phase == "Succeeded" and newer),
+        foreign=bool(last and holding is False),
     )
 
 

@@ -24,6 +24,7 @@ from workers.gitops.application import Condition, names
 from workers.gitops.fingerprint import LIST_FIELDS, fingerprint
 from workers.gitops.images import Sighting, sighting
 from workers.gitops.look import LATER, SOON, STEADY, Expected, Kind, Look, Verdict, look_at
+from workers.gitops.words import LIMIT, one_line
 
 __all__ = ["LIST_FIELDS", "Expected", "Kind", "Verdict", "compared_badly", "fingerprint", "judge"]
 
@@ -138,13 +139,20 @@ def _under_way(look: Look) -> Verdict | None:
         if not look.app.requested:
             return None
         return look.wait(Reason.SYNC_PENDING, "A sync has been requested and has not begun", SOON)
-    about = f"The sync of {_short(operation.revisions[0]) if operation.revisions else 'an unknown revision'}"
-    detail = f"{about} is {operation.phase.lower() or 'under way'}: {operation.message}"
+    revision = _short(operation.revisions[0]) if operation.revisions else "an unknown revision"
+    detail = f"The sync of {revision} is {operation.phase.lower() or 'under way'}: {operation.message}"
     if "blocked by sync window" in operation.message.lower():
         return look.wait(Reason.SYNC_WINDOW, detail, LATER)
     if operation.retries:
         detail = f"{detail} (retry {operation.retries})"
-    return look.wait(Reason.SYNC_PENDING, detail, STEADY)
+    obstacle = _in_the_way(revision) if look.foreign else ""
+    detail = one_line(detail, LIMIT - len(obstacle) - 2) + (f"; {obstacle}" if obstacle else "")
+    return look.wait(Reason.SYNC_PENDING, detail, STEADY, unready=True, obstacle=obstacle)
+
+
+def _in_the_way(revision: str) -> str:
+    """Say what to do about an operation that is not ours: it may wait for what will never be healthy."""
+    return f"Argo CD begins no other sync before that of {revision} has ended: wait for it, or terminate it there"
 
 
 def _behind(look: Look) -> Verdict | None:
@@ -210,12 +218,12 @@ def _unhealthy(look: Look) -> Verdict | None:
         ended = look.ours.finished_at if look.ours else None
         what = f"Degraded {look.revision} {ended}"  # another operation begins another rollout
         return look.lasting(
-            what, look.expected.degraded_grace, Reason.PROGRESSING, Reason.DEGRADED, detail, synced=True
+            what, look.expected.degraded_grace, Reason.PROGRESSING, Reason.DEGRADED, detail, synced=True, unready=True
         )
     memory = (
         {**look.memory, "rolling": look.revision} if look.ours and look.ours.phase == "Succeeded" else look.memory
     )
-    return look.wait(Reason.PROGRESSING, detail, STEADY, synced=True, memory=dict(memory))
+    return look.wait(Reason.PROGRESSING, detail, STEADY, synced=True, unready=True, memory=dict(memory))
 
 
 def _leftover(look: Look) -> Verdict | None:

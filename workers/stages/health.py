@@ -4,9 +4,10 @@ from dataclasses import replace
 
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Outcome, Receipt
+from orchestrator.domain.runs import Done, Outcome, Receipt, StageName
 from workers.gitops.readiness import Verdict
-from workers.stages.looking import CONFIRM, Kind, as_json, failed, look, missing, waiting
+from workers.stages.causes import failed, late
+from workers.stages.looking import CONFIRM, Kind, as_json, look, missing, waiting
 from workers.stages.order import Order, Tools
 
 
@@ -28,6 +29,8 @@ def run(order: Order, tools: Tools) -> Outcome:
     wait = waiting(verdict)
     if verdict.kind is Kind.SUCCESS:
         return replace(wait, after=CONFIRM, confirm=True, outputs={**wait.outputs, "confirming": True})
+    if order.is_late:
+        return late(order, tools, application, verdict, StageName.HEALTH)
     return replace(wait, outputs={**wait.outputs, "confirming": False})
 
 

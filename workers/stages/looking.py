@@ -5,11 +5,10 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from orchestrator.domain.errors import PilotageError, Refused, Unavailable
+from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Wait
-from workers.gitops.explain import why_unhealthy
 from workers.gitops.readiness import Expected, Kind, Verdict, compared_badly, judge
 from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order, Tools
@@ -21,8 +20,6 @@ _SOON, _NOW_AND_THEN = 10.0, 60.0
 """Seconds after which a comparison that went wrong is asked for again, the first time and from then on."""
 _HISTORY = 50
 """Later commits to our file that are looked through for one of a run."""
-_PODS = 3
-"""Unhealthy pods whose events are read for the one sentence."""
 _MISSING_GRACE = 60.0
 """Seconds for which an application may be missing after our commit: its parent may have to create it first."""
 
@@ -139,33 +136,6 @@ def waiting(verdict: Verdict) -> Wait:
     )
 
 
-def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict) -> Fail:
-    """Say in one sentence what is wrong, from the resource tree and events where they can be had."""
-    environment = order.environment
-    project, namespace = environment.project, environment.app_namespace
-    sentence = ""
-    try:
-        tree = tools.clients.argocd.resource_tree(environment.argocd, project=project, app_namespace=namespace)
-        events = tools.clients.argocd.events(environment.argocd, project=project, app_namespace=namespace)
-        for pod in _troubled_pods(tree):
-            events += tools.clients.argocd.events(
-                environment.argocd, project=project, app_namespace=namespace, resource=pod
-            )
-        sentence = why_unhealthy(application, tree, events)
-    except (Refused, Unavailable) as error:
-        tools.log(f"no details from Argo CD: {error}")
-    detail = sentence or verdict.detail
-    tools.log(f"{verdict.reason}: {detail}")
-    return Fail(reason=verdict.reason, detail=detail, outputs={"argocd_revision": verdict.revision})
-
-
-def _troubled_pods(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Choose the pods whose own events may say more: the application's events do not include them."""
-    nodes = [node for node in tree.get("nodes") or () if isinstance(node, Mapping) and node.get("kind") == "Pod"]
-    healthy = ("Healthy", "Suspended")
-    return [node for node in nodes if (node.get("health") or {}).get("status") not in healthy][:_PODS]
-
-
 def missing(order: Order, error: Refused) -> Wait | Fail:
     """Tolerate for a while that the application does not exist yet (an app-of-apps has to create it)."""
     young = (order.now - order.started_at).total_seconds() < _MISSING_GRACE
@@ -179,4 +149,4 @@ def as_json(value: Any) -> dict[str, Any]:
     return asdict(value)
 
 
-__all__ = ["CONFIRM", "Kind", "as_json", "expected", "failed", "look", "missing", "waiting"]
+__all__ = ["CONFIRM", "Kind", "as_json", "expected", "look", "missing", "waiting"]

@@ -19,7 +19,8 @@ class Order:
     ``outputs`` merges what all stages of this run wrote down so far, this stage's own earlier looks included.
     ``rivals`` are other runs of the environment, and ``insists`` says that a person wanted this commit, older or not,
     in this run or in the one that it repeats (both only filled in for ``check`` and ``commit``).
-    ``started_at`` is when the stage began (its first attempt); ``now`` is the clock; both are aware UTC.
+    ``started_at`` is when the stage began (its first attempt), ``deadline_at`` when its time is over (None: never)
+    and ``now`` the clock; all are aware UTC.
     """
 
     run: Run
@@ -29,6 +30,7 @@ class Order:
     outputs: Mapping[str, Any]
     started_at: datetime
     now: datetime
+    deadline_at: datetime | None = None
     rivals: tuple[Rival, ...] = ()
     insists: bool = False
 
@@ -36,6 +38,11 @@ class Order:
     def image(self) -> str:
         """The image with host and tag as it is pushed: ``harbor.example.com/plate/web:sha-0123456789ab``."""
         return self.run.image
+
+    @property
+    def is_late(self) -> bool:
+        """Tell whether the time of the stage is over: to wait on would end the run."""
+        return self.deadline_at is not None and self.now >= self.deadline_at
 
     @property
     def prebuilt(self) -> bool:

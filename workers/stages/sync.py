@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.errors import Refused
-from orchestrator.domain.runs import Done, Outcome, Trigger
+from orchestrator.domain.runs import Done, Outcome, StageName, Trigger
 from workers.gitops.readiness import Verdict
-from workers.stages.looking import Kind, failed, look, missing, waiting
+from workers.stages.causes import failed, late
+from workers.stages.looking import Kind, look, missing, waiting
 from workers.stages.order import Order, Tools
 
 _NUDGE = 60.0
@@ -31,6 +32,8 @@ def run(order: Order, tools: Tools) -> Outcome:
         return _ask_for_sync(order, tools, verdict, asked)
     if verdict.kind is Kind.FAILED:
         return failed(order, tools, application, verdict)
+    if order.is_late:
+        return late(order, tools, application, verdict, StageName.SYNC)
     wait = waiting(verdict)
     return replace(wait, outputs={**wait.outputs, **asked})
 

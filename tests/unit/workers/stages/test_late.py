@@ -1,0 +1,133 @@
+"""A wait whose time is over ends with the cause where Argo CD knows it, and says who must act."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, StageName, Wait
+from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, application, live, order, tools
+from tests.support.factories import NOW, later
+from workers.gitops.words import LIMIT
+from workers.stages import health, sync
+
+OLD = "0" * 40
+OUTPUTS: dict[str, Any] = {"gitops_commit": GITOPS_COMMIT, "committed_at": NOW.isoformat()}
+POD = {
+    "kind": "Pod",
+    "namespace": "plate",
+    "name": "db-0",
+    "uid": "u",
+    "info": [{"name": "Status Reason", "value": "ImagePullBackOff"}],
+    "health": {"status": "Degraded", "message": "Back-off pulling image x"},
+}
+
+
+class Telling(FakeArgo):
+    """Knows of one pod that cannot pull its image."""
+
+    def resource_tree(self, name: str, **_: Any) -> dict[str, Any]:
+        self.asked.append("tree")
+        return {"nodes": [POD]}
+
+
+class Silent(FakeArgo):
+    """Shows the application and nothing else."""
+
+    def resource_tree(self, name: str, **_: Any) -> dict[str, Any]:
+        raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "HTTP 500")
+
+
+def look(stage: Any, argo: FakeArgo, seconds: float = 900, **outputs: Any) -> Any:
+    name = StageName.SYNC if stage is sync else StageName.HEALTH
+    gitops = FakeMirror(line=(OLD, GITOPS_COMMIT), files={"web/values-stg.yaml": b"image:\n  tag: x\n"})
+    given = replace(order(name, outputs=OUTPUTS | outputs, now=later(seconds)), deadline_at=later(900))
+    return stage.run(given, tools(argocd=argo, gitops=gitops))
+
+
+def running(revision: str, at: str) -> dict[str, Any]:
+    """Make an application whose sync of `revision` waits for its resources, compared with `at`."""
+    app = live(at, health="Progressing")
+    app["operation"] = {"sync": {}}
+    app["status"]["sync"]["status"] = "OutOfSync"
+    state = app["status"]["operationState"]
+    state |= {"phase": "Running", "message": "waiting for healthy state of apps/StatefulSet/db"}
+    state["syncResult"] = {"revision": revision}
+    del state["finishedAt"]
+    return app
+
+
+def test_a_rollout_that_hangs_names_the_pod() -> None:
+    argo = Telling([live(health="Progressing")])
+    assert isinstance(look(health, argo, 899), Wait)
+    assert argo.asked == ["plain"], "a run that waits asks for no more than the application"
+    outcome = look(health, argo)
+    assert (type(outcome), outcome.reason) == (Fail, Reason.TIMED_OUT)
+    assert outcome.detail == (
+        "health not done after 900 s: Pod plate/db-0 is in ImagePullBackOff: Back-off pulling image x"
+    )
+    assert outcome.outputs["argocd_revision"] == GITOPS_COMMIT
+
+
+def test_a_degraded_state_that_came_too_late_to_last_names_the_pod() -> None:
+    assert "ImagePullBackOff" in look(health, Telling([live(health="Degraded")])).detail
+
+
+def test_a_sync_that_waits_for_health_itself_names_the_pod() -> None:
+    outcome = look(sync, Telling([running(GITOPS_COMMIT, GITOPS_COMMIT)]))
+    assert (type(outcome), outcome.reason) == (Fail, Reason.TIMED_OUT)
+    assert outcome.detail.startswith("sync not done after 900 s: Pod plate/db-0 is in ImagePullBackOff")
+
+
+def test_a_sync_of_an_older_commit_that_hangs_is_named_with_what_to_do() -> None:
+    argo = Telling([running(OLD, GITOPS_COMMIT)])
+    advice = f"Argo CD begins no other sync before that of {OLD[:12]} has ended: wait for it, or terminate it there"
+    assert look(sync, argo, 10).detail == (
+        f"The sync of {OLD[:12]} is running: waiting for healthy state of apps/StatefulSet/db; {advice}"
+    )
+    detail = look(sync, argo).detail
+    assert detail.startswith("sync not done after 900 s: Pod plate/db-0 is in ImagePullBackOff: ")
+    assert detail.endswith(f"; {advice}")
+
+
+def test_what_is_told_is_bounded() -> None:
+    app = running(OLD, GITOPS_COMMIT)
+    app["status"]["operationState"]["message"] = "x" * 5000
+    for argo in (Telling([app]), Silent([app])):
+        assert len(look(sync, argo, 10).detail) <= LIMIT
+        assert len(look(sync, argo).detail) <= LIMIT + len("sync not done after 900 s; last seen: ")
+
+
+@pytest.mark.parametrize("argo", [FakeArgo, Silent])
+def test_without_a_cause_the_last_state_is_told(argo: Any) -> None:
+    app = live(health="Progressing")
+    app["status"]["health"] = {}
+    outcome = look(health, argo([app]))
+    assert outcome.reason is Reason.TIMED_OUT
+    assert outcome.detail == f"health not done after 900 s; last seen: {GITOPS_COMMIT[:12]} is without a health state"
+
+
+def test_resources_are_not_blamed_where_they_are_not_waited_for() -> None:
+    argo = Telling([live(OLD)])
+    outcome = look(sync, argo)
+    assert "last seen: Argo CD compares with" in outcome.detail
+    assert "tree" not in argo.asked
+
+
+def test_who_was_waited_for_stays_the_reason() -> None:
+    app = application(sync={"status": "OutOfSync", "revision": GITOPS_COMMIT}, health={"status": "Healthy"})
+    app["spec"]["syncPolicy"] = {}
+    outcome = look(sync, FakeArgo([app]))
+    assert (type(outcome), outcome.reason) == (Fail, Reason.NOT_AUTOMATED)
+    assert "sync not done after 900 s; last seen: " in outcome.detail
+
+
+def test_a_success_is_confirmed_after_the_deadline() -> None:
+    app = live()
+    app["status"]["reconciledAt"] = app["status"]["operationState"]["finishedAt"]
+    first = look(health, FakeArgo([app]))
+    assert isinstance(first, Wait)
+    assert first.confirm
+    assert isinstance(look(health, FakeArgo([app]), 902, **first.outputs), Done)
