@@ -163,7 +163,8 @@ class Api:
         self.find(name, *_scope())
         wanted = pod or request.args.get("podName", "")
         lines = int(request.args.get("tailLines", "100") or 100)
-        entries = log_entries(self.controller.deployments[name], wanted, lines)
+        container, previous = request.args.get("container", ""), request.args.get("previous") == "true"
+        entries = log_entries(self.controller.deployments[name], wanted, container, lines, previous=previous)
         text = "".join(json.dumps({"result": entry}, separators=(",", ":")) + "\n" for entry in entries)
         return Response(text, content_type="application/json")
 

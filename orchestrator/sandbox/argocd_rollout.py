@@ -104,6 +104,11 @@ class Pod:
         if wait and self._thread.is_alive() and self._thread is not threading.current_thread():
             self._thread.join(15)
 
+    @property
+    def container_name(self) -> str:
+        """The name of the only container, as the kubelet says it."""
+        return self._owner.app.name
+
     def logs(self, lines: int) -> list[str]:
         """Return the last lines that the container printed."""
         containers = self._owner.containers
@@ -116,15 +121,16 @@ class Pod:
         failures = 0
         try:
             while not self._stop.is_set():
+                pause = BACKOFF[min(failures, len(BACKOFF) - 1)]
                 try:
                     if self.container:
                         containers.restart(self.container)
                     else:
                         self._create(containers)
-                    self._watch(containers)
+                    self._watch(containers, pause)
                 except EngineError as error:
                     self._fell(error)
-                self._stop.wait(BACKOFF[min(failures, len(BACKOFF) - 1)])
+                self._stop.wait(pause)
                 failures += 1
         finally:
             if self.container:
@@ -141,8 +147,8 @@ class Pod:
         self.container = containers.run(self.workload.image, self.name, self.workload, labels)
         self._event("Started", "Started container")
 
-    def _watch(self, containers: Containers) -> None:
-        """Look at the running container until it ends; then say why."""
+    def _watch(self, containers: Containers, pause: float) -> None:
+        """Look at the running container until it ends; then say for how long it is left alone."""
         if not self.container:
             return
         started, missed = time.monotonic(), 0
@@ -150,7 +156,7 @@ class Pod:
             up = time.monotonic() - started
             look = containers.look(self.container, self.workload.port)
             if not look.running:
-                self._crashed(look)
+                self._crashed(look, pause)
                 return
             trouble = self._trouble(containers, look, up)
             missed = missed + 1 if trouble else 0
@@ -178,12 +184,13 @@ class Pod:
                 return said
         return "" if up >= MIN_READY else "starting"
 
-    def _crashed(self, look: Look) -> None:
-        last = (self.logs(1) or [""])[-1][:200]
-        why = "OOMKilled" if look.oom else f"exit code {look.exit_code}"
-        message = f"back-off restarting failed container ({why})" + (f": {last}" if last else "")
+    def _crashed(self, look: Look, pause: float) -> None:
+        """Say what the kubelet says: neither the exit code nor anything of the log is in it."""
+        place = f"{self.name}_{self._owner.app.namespace}({self.uid})"
+        message = f"back-off {pause:g}s restarting failed container={self.container_name} pod={place}"
         restarts = self.state.restarts + 1
-        self._event("BackOff", message, warning=True)
+        about = f"Back-off restarting failed container {self.container_name} in pod {place}"
+        self._event("BackOff", about, warning=True)
         self._tell(PodState(reason="CrashLoopBackOff", message=message, restarts=restarts))
         if look.exit_code == 137 and not look.oom:
             # removed or killed by somebody: a new one, as a node would

@@ -40,16 +40,34 @@ def events_of(app: Json, deployment: Deployment, own: list[Json], uid: str, name
     ]
 
 
-def log_entries(deployment: Deployment, pod_name: str, lines: int) -> list[Json]:
-    """Return the last lines of one pod (or of all, for "") as log entries, then the entry that ends them."""
-    now = objects.timestamp()
-    entries: list[Json] = [
-        {"content": line, "timeStamp": now, "last": False, "timeStampStr": now, "podName": pod.name}
-        for pod in deployment.pods()
-        if pod_name in ("", pod.name)
-        for line in pod.logs(lines)
-    ]
-    return [*entries, {"content": "", "timeStamp": now, "last": True, "timeStampStr": now, "podName": pod_name}]
+def log_entries(deployment: Deployment, pod_name: str, container: str, lines: int, *, previous: bool) -> list[Json]:
+    """Return the last lines of one pod (or of all, for "") as log entries, then the entry that ends them.
+
+    Nothing at all for a pod that is not there; what Kubernetes has no log of is a line without a pod and a time.
+    """
+    pods = [pod for pod in deployment.pods() if pod_name in ("", pod.name)]
+    entries: list[Json] = []
+    for pod in pods:
+        error = _no_log(pod, container, previous=previous)
+        if error:
+            entries.append(_entry(error, "0001-01-01T00:00:00Z", ""))
+        else:
+            entries += [_entry(line, objects.timestamp(), pod.name) for line in pod.logs(lines)]
+    end = _entry("", objects.timestamp(), pod_name) | {"last": True}
+    return [*entries, end] if pods else []
+
+
+def _entry(content: str, at: str, pod: str) -> Json:
+    return {"content": content, "timeStamp": at, "last": False, "timeStampStr": at, "podName": pod}
+
+
+def _no_log(pod: Pod, container: str, *, previous: bool) -> str:
+    """Say why there is no log, in the words of Kubernetes; "" when there is one."""
+    if container not in ("", pod.container_name):
+        return f"container {container} is not valid for pod {pod.name}"
+    if previous and not pod.state.restarts:
+        return f'previous terminated container "{pod.container_name}" in pod "{pod.name}" not found'
+    return ""
 
 
 def _replica_set(app: Json, namespace: str, name: str, pods: list[Pod]) -> Json:

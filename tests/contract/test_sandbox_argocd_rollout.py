@@ -12,6 +12,7 @@ from orchestrator.sandbox.argocd_chart import Workload
 from orchestrator.sandbox.argocd_engine import EngineError, Look
 from orchestrator.sandbox.argocd_objects import SandboxApplication
 from orchestrator.sandbox.argocd_rollout import Deployment
+from orchestrator.sandbox.argocd_tree import log_entries
 
 APP = SandboxApplication(name="api", repo="https://git.example.com/g.git", path="helm/api")
 GOOD = Workload(manifest="1", image="api:v1", port=8080, probe="/ready")
@@ -168,11 +169,28 @@ def test_a_container_that_ends_is_started_again_and_again(deployment, containers
     until(lambda: deployment.rollout().health == "Degraded")
     state = deployment.pods()[0].state
     assert state.reason == "CrashLoopBackOff"
-    assert state.message == "back-off restarting failed container (exit code 3): last words"
+    pod = deployment.pods()[0]
+    assert state.message == f"back-off 0.02s restarting failed container=api pod={pod.name}_default({pod.uid})"
+    for container in ("", "api"):
+        told = log_entries(deployment, pod.name, container, 5, previous=True)
+        assert [(one["content"], one["last"]) for one in told] == [("last words", False), ("", True)]
     until(lambda: len(containers.started) >= 3)
     assert any(event["reason"] == "BackOff" for event in deployment.events())
     containers.ended.clear()
     until(is_healthy(deployment, "api:v1"))
+
+
+def test_what_kubernetes_has_no_log_of_is_told_as_a_line_without_a_time(deployment):
+    deployment.apply(GOOD)
+    until(is_healthy(deployment, "api:v1"))
+    name = deployment.pods()[0].name
+    missing = f'previous terminated container "api" in pod "{name}" not found'
+    for container, previous, said in (
+        ("", True, missing), ("db", False, f"container db is not valid for pod {name}"),
+    ):  # fmt: skip
+        told = log_entries(deployment, name, container, 5, previous=previous)
+        assert (told[0]["content"], told[0]["timeStampStr"], told[0]["podName"]) == (said, "0001-01-01T00:00:00Z", "")
+    assert log_entries(deployment, "no-such-pod", "", 5, previous=False) == []
 
 
 def test_without_a_way_to_ask_a_container_must_stay_up_for_a_moment(deployment, containers):

@@ -172,8 +172,9 @@ def test_a_container_that_ends_at_once(world, image):
     world.until(degraded)
     assert world.reasons() == {"CrashLoopBackOff"}
     pod = world.pods()[0]
-    assert "exit code 3" in pod["health"]["message"]
-    assert "no database" in world.client.logs("shop-api", pod["name"], "default")
+    assert "restarting failed container=shop-api pod=" in pod["health"]["message"]
+    said = world.client.logs("shop-api", pod["name"], "default", container="shop-api", previous=True)
+    assert "no database" in said
 
 
 def test_a_probe_that_never_passes(world, image):

@@ -110,6 +110,9 @@ class FakeArgo:
     def events(self, name: str, **_: Any) -> list[dict[str, Any]]:
         return []
 
+    def logs(self, name: str, pod: str, namespace: str, **_: Any) -> list[str]:
+        return []
+
 
 @dataclass
 class FakeRegistry:

@@ -9,13 +9,27 @@ only, and a 400 is told apart by the gRPC code and the message.
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, Literal, cast
 from urllib.parse import quote
 
 from orchestrator.domain.apps import ArgoCD
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from workers.clients.http import Http, Observe, Response, TooSlow, retry_after
+from workers.clients.argocd_answers import (
+    JSON,
+    content_type,
+    dicts,
+    is_busy,
+    is_printed,
+    is_window,
+    json_object,
+    no_json,
+    refusal,
+    said_in,
+    stream_error,
+)
+from workers.clients.http import Http, Observe, Response, TooSlow
 
 REFRESH_TIMEOUT = 5.0
 """Seconds to wait for a refresh: a waiting run holds no worker, and the server keeps at it after we have gone."""
@@ -23,6 +37,10 @@ STREAM_SILENCE = 45.0
 """Seconds without a byte after which a stream is taken for dead: three of the server's keepalives of 15 s."""
 MAX_EVENT = 8 * 1024 * 1024
 """Bytes of one event of a stream: a whole application, which can be over 1 MB."""
+MAX_LOG_LINE = 256 * 1024
+"""Bytes of one line of a pod's log, in JSON."""
+MAX_LOG_FRAMES = 200
+"""Lines of a pod's log that are read at all: the server makes several of one that holds carriage returns."""
 
 STREAM_FIELDS = (
     "result.type",
@@ -31,12 +49,6 @@ STREAM_FIELDS = (
     "result.application.metadata.resourceVersion",
 )
 """A stream is only a wake-up, so names are enough."""
-
-_BUSY = "another operation is already in progress"
-_WINDOW = "blocked by sync window"
-_DELETING = "application is deleting"
-_FAILED_PRECONDITION = 9
-_JSON = "application/json"
 
 Refresh = Literal["", "normal", "hard"]
 OnEvent = Callable[[str, dict[str, Any]], None]
@@ -52,7 +64,7 @@ class ArgoClient:
     """
 
     def __init__(self, config: ArgoCD, observe: Observe | None = None) -> None:
-        headers = {"Accept": _JSON}
+        headers = {"Accept": JSON}
         if config.token:
             headers["Authorization"] = f"Bearer {config.token.reveal()}"
         self._http = Http(
@@ -81,7 +93,7 @@ class ArgoClient:
         """
         params: dict[str, Any] = {"fields": ",".join(fields), "projects": list(projects)}
         answer = self._get("/api/v1/applications", {k: v for k, v in params.items() if v}, 60.0)
-        return _dicts(answer.get("items"))
+        return dicts(answer.get("items"))
 
     def sync(
         self,
@@ -103,9 +115,9 @@ class ArgoClient:
         if infos:
             body["infos"] = [{"name": key, "value": value} for key, value in infos.items()]
         answer = self._http.request(
-            "POST", f"{_application(name)}/sync", data=json.dumps(body), headers={"Content-Type": _JSON}
+            "POST", f"{_application(name)}/sync", data=json.dumps(body), headers={"Content-Type": JSON}
         )
-        if _is_busy(answer):
+        if is_busy(answer):
             return False
         self._checked(answer, name, _where(project, app_namespace))
         return True
@@ -122,18 +134,35 @@ class ArgoClient:
         if resource:
             keys = {"resourceUID": "uid", "resourceName": "name", "resourceNamespace": "namespace"}
             params |= {param: str(resource[key]) for param, key in keys.items() if resource.get(key)}
-        return _dicts(self._get(f"{_application(name)}/events", params, name=name).get("items"))
+        return dicts(self._get(f"{_application(name)}/events", params, name=name).get("items"))
 
     def logs(
-        self, name: str, pod: str, namespace: str, *, project: str = "", app_namespace: str = "", lines: int = 20
+        self,
+        name: str,
+        pod: str,
+        namespace: str,
+        *,
+        project: str = "",
+        app_namespace: str = "",
+        container: str = "",
+        previous: bool = False,
+        lines: int = 20,
     ) -> list[str]:
-        """Read the last lines that a pod printed (needs the right ``logs, get``, always checked since 3.0)."""
+        """Read the last lines that a pod printed (needs the right ``logs, get``, always checked since 3.0).
+
+        What Kubernetes itself says where it has no log is left out: the server sends that as a line without a time.
+
+        :param container: needed where the pod has several. :param previous: of the container before the present one.
+        :raises Unavailable: also when a line is longer than `MAX_LOG_LINE`.
+        """
         params = _where(project, app_namespace) | {"podName": pod, "namespace": namespace, "tailLines": str(lines)}
+        params |= {"container": container} if container else {}
+        params |= {"previous": "true"} if previous else {}
         answer = self._http.request("GET", f"{_application(name)}/logs", params=params, stream=True)
         self._status(answer, name, params)
-        entries = (_json_object(line).get("result") for line in self._http.lines(answer, MAX_EVENT) if line.strip())
-        found = [str(e.get("content", "")) for e in entries if isinstance(e, dict) and not e.get("last")]
-        return found[-lines:]
+        frames = islice(self._http.lines(answer, MAX_LOG_LINE), MAX_LOG_FRAMES)
+        entries = (json_object(frame).get("result") for frame in frames if frame.strip())
+        return [str(one.get("content", "")) for one in entries if isinstance(one, dict) and is_printed(one)][-lines:]
 
     def version(self) -> str:
         """Return the server's version, such as ``v3.2.1+8c4ab63``; needs no token."""
@@ -200,18 +229,18 @@ class ArgoClient:
 
     def _checked(self, answer: Response, name: str, where: Mapping[str, Any]) -> dict[str, Any]:
         self._status(answer, name, where)
-        return _json_object(answer.content)
+        return json_object(answer.content)
 
     def _status(self, answer: Response, name: str, where: Mapping[str, Any]) -> None:
         """Raise unless the answer is a success that speaks JSON (or events)."""
-        if answer.status_code == 403 and name and not _window(answer):
-            raise self._forbidden(_said(answer), name, where)
+        if answer.status_code == 403 and name and not is_window(answer):
+            raise self._forbidden(said_in(answer), name, where)
         if answer.status_code != 200:
-            raise _refusal(answer, name)
-        kind = _content_type(answer)
-        if kind not in (_JSON, "text/event-stream"):
+            raise refusal(answer, name)
+        kind = content_type(answer)
+        if kind not in (JSON, "text/event-stream"):
             answer.close()
-            raise _no_json(f"{self._http.base_url} answered {kind or 'without a content type'}")
+            raise no_json(f"{self._http.base_url} answered {kind or 'without a content type'}")
 
     def _forbidden(self, said: str, name: str, where: Mapping[str, Any]) -> Refused | Unavailable:
         """Find out what a 403 means: it stands for "no such application", "not allowed" and Kubernetes errors."""
@@ -243,89 +272,14 @@ def _where(project: str, app_namespace: str) -> dict[str, str]:
     return {key: value for key, value in (("project", project), ("appNamespace", app_namespace)) if value}
 
 
-def _content_type(answer: Response) -> str:
-    return answer.headers.get("Content-Type", "").split(";", 1)[0].strip().lower()
-
-
-def _body(answer: Response) -> dict[str, Any]:
-    """Return an error's JSON object; {} when it is none."""
-    if _content_type(answer) != _JSON:
-        return {}
-    try:
-        body = json.loads(answer.content)
-    except ValueError:
-        return {}
-    return body if isinstance(body, dict) else {}
-
-
-def _said(answer: Response) -> str:
-    """Return the error's message as one line; it may quote Helm's output over thousands of characters."""
-    return " ".join(str(_body(answer).get("message", "")).split())[:300] or f"HTTP {answer.status_code}"
-
-
-def _is_busy(answer: Response) -> bool:
-    return answer.status_code == 400 and _body(answer).get("code") == _FAILED_PRECONDITION and _BUSY in _said(answer)
-
-
-def _window(answer: Response) -> bool:
-    return _WINDOW in _said(answer)
-
-
-def _refusal(answer: Response, name: str) -> Refused | Unavailable:
-    """Make our error of any answer that is not 200; the body has been read or is read here."""
-    status, said = answer.status_code, _said(answer)
-    answer.close()
-    if status == 401:
-        return Refused(Reason.ARGOCD_UNAUTHORIZED, said)
-    if status == 403:
-        if _WINDOW in said:
-            return Unavailable(Reason.SYNC_WINDOW, said, retry_after(answer))
-        return Refused(Reason.ARGOCD_FORBIDDEN, said)
-    if status == 404 and name and "not found" in said:
-        return Refused(Reason.APPLICATION_MISSING, said)
-    if status == 400 and _DELETING in said:
-        return Refused(Reason.APPLICATION_DELETING, said)
-    if status < 400 or status == 404 or status >= 500:
-        return _no_json(f"HTTP {status}" + (" (a redirect)" if 300 <= status < 400 else ""))
-    return Refused(Reason.ARGOCD_REFUSED, f"HTTP {status}: {said}")
-
-
-def _no_json(what: str) -> Unavailable:
-    return Unavailable(
-        Reason.ARGOCD_UNAVAILABLE,
-        f"{what} where the Argo CD API speaks JSON; check `argocd.url`, its root path and any sign-on proxy",
-    )
-
-
-def _json_object(text: bytes) -> dict[str, Any]:
-    try:
-        body = json.loads(text)
-    except ValueError as error:
-        raise Unavailable(Reason.ARGOCD_UNAVAILABLE, f"the answer is not valid JSON: {error}"[:200]) from error
-    if not isinstance(body, dict):
-        raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "the answer is not a JSON object")
-    return body
-
-
-def _dicts(items: object) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
 def _deliver(line: bytes, on_event: OnEvent) -> None:
     """Hand on one line of a stream: ``data: {"result": {...}}``, a ``:`` keepalive, or the final error."""
     text = line.removeprefix(b"data:").strip()
     if not text or text.startswith(b":"):
         return
-    frame = _json_object(text)
+    frame = json_object(text)
     if isinstance(frame.get("error"), dict):
-        raise _stream_error(frame["error"])
+        raise stream_error(frame["error"])
     result = frame.get("result")
     if isinstance(result, dict) and isinstance(result.get("application"), dict):
         on_event(str(result.get("type", "")), cast("dict[str, Any]", result["application"]))
-
-
-def _stream_error(error: Mapping[str, Any]) -> Refused | Unavailable:
-    said = " ".join(str(error.get("message", "")).split())[:300]
-    if error.get("http_code") == 401:
-        return Refused(Reason.ARGOCD_UNAUTHORIZED, said)
-    return Unavailable(Reason.ARGOCD_UNAVAILABLE, f"the stream of applications ended: {said}")

@@ -4,14 +4,17 @@ Since Argo CD 3.0 the health of single resources is not in the list of applicati
 never names a cause; the resource tree and the Kubernetes events do.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+from orchestrator.domain.ansi import plain
 from workers.gitops.application import Json, mapping, mappings, text, texts
 from workers.gitops.words import LIMIT, one_line
 
-__all__ = ["why_unhealthy"]
+__all__ = ["container_of", "crashed", "last_words", "place", "why_unhealthy"]
 
 _SYNC, _ERROR, _POD, _EVENT, _RESOURCE, _PENDING, _OWN = 70, 60, 50, 40, 30, 20, 10
 
@@ -49,6 +52,10 @@ _EVENT_REASONS = (
     "ProvisioningFailed",
 )
 _PULL = frozenset({"InvalidImageName", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull"})
+_CRASHED = frozenset({"CrashLoopBackOff", "Error", "OOMKilled"})
+_CONTAINER = re.compile(r"failed container[= ]([a-z0-9][-a-z0-9]*)")
+"""How the kubelet names the container: "failed container=web pod=..." in its status, "... web in pod" in events."""
+_NO_WORDS: Mapping[str, str] = MappingProxyType({})
 _UNWELL = ("Degraded", "Missing", "Unknown")
 
 
@@ -62,7 +69,12 @@ class _Cause:
     sentence: str
 
 
-def why_unhealthy(application: Mapping[str, Any], tree: Mapping[str, Any], events: Sequence[Any] | Json) -> str:
+def why_unhealthy(
+    application: Mapping[str, Any],
+    tree: Mapping[str, Any],
+    events: Sequence[Any] | Json,
+    words: Mapping[str, str] = _NO_WORDS,
+) -> str:
     """Say in one sentence of at most `LIMIT` characters what is wrong, or "" when nothing says so.
 
     In this order: what the last sync could not apply and hooks that failed; errors of the application itself; pods
@@ -71,17 +83,42 @@ def why_unhealthy(application: Mapping[str, Any], tree: Mapping[str, Any], event
 
     :param application: of ``GET /applications/{name}``. :param tree: of ``.../resource-tree``, or {}.
     :param events: of ``.../events``: the list, or the object with ``items``. Odd shapes are passed over.
+    :param words: by the `place` of a pod that `crashed`, how its log ends.
     """
     application, tree = mapping(application), mapping(tree)
     warnings = _warnings(events)
     causes = [
         *_operation_causes(application),
         *_condition_causes(application),
-        *_node_causes(tree, warnings),
+        *_node_causes(tree, warnings, words),
         *_event_causes(warnings),
         *_own_causes(application),
     ]
     return one_line(max(causes).sentence) if causes else ""
+
+
+def crashed(pod: Mapping[str, Any]) -> bool:
+    """Tell whether a container of a pod (a node of the tree) ended by itself, so that its log may say why."""
+    return _bare(_pod_reason(pod)) in _CRASHED
+
+
+def container_of(pod: Mapping[str, Any], events: Sequence[Any]) -> str:
+    """Name the container of a pod that fails, as the kubelet does; "" where it does not say."""
+    about = (text(event.get("message")) for event in reversed(_warnings(events)) if _is_about(event, pod))
+    for message in (text(mapping(pod.get("health")).get("message")), *about):
+        if found := _CONTAINER.search(message):
+            return found[1]
+    return ""
+
+
+def last_words(lines: Sequence[str]) -> str:
+    """Return the last line of a log that says anything."""
+    return next((said for line in reversed(lines) if (said := one_line(plain(line)))), "")
+
+
+def place(resource: Mapping[str, Any]) -> str:
+    """Return where a resource is, as "namespace/name"."""
+    return "/".join(filter(None, texts([resource.get("namespace"), resource.get("name")])))
 
 
 def _operation_causes(application: Json) -> Iterator[_Cause]:
@@ -106,30 +143,37 @@ def _condition_causes(application: Json) -> Iterator[_Cause]:
             )
 
 
-def _node_causes(tree: Json, warnings: Sequence[Json]) -> Iterator[_Cause]:
+def _node_causes(tree: Json, warnings: Sequence[Json], words: Mapping[str, str]) -> Iterator[_Cause]:
     for node in mappings(tree.get("nodes")):
         health, born = mapping(node.get("health")), text(node.get("createdAt"))
         status, message = text(health.get("status")), text(health.get("message"))
         if node.get("kind") == "Pod":
-            yield from _pod_causes(node, status, message, born, warnings)
+            about = [one for one in warnings if _is_about(one, node)]
+            yield from _pod_causes(node, status, message, born, about, words.get(place(node), ""))
         elif status in _UNWELL:
             rank = 1 if message else 0
             yield _Cause(_RESOURCE, rank, born, _joined(f"{_name(node)} is {status}", message))
 
 
-def _pod_causes(node: Json, status: str, message: str, born: str, warnings: Sequence[Json]) -> Iterator[_Cause]:
-    """A pod that is well says nothing; one that is not is explained by its own events when they say more."""
+def _pod_causes(
+    node: Json, status: str, message: str, born: str, about: Sequence[Json], words: str
+) -> Iterator[_Cause]:
+    """A pod that is well says nothing; one that is not is explained by its own events and log when they say more."""
     reason = _pod_reason(node)
-    bare = reason.rpartition(":")[2]  # "Init:CrashLoopBackOff" is an init container's
-    about = [one for one in warnings if _is_about(one, node)]
+    bare = _bare(reason)
     if bare in _POD_REASONS:
         rank = len(_POD_REASONS) - _POD_REASONS.index(bare)
-        said = _said_about(bare, about) or message
-        yield _Cause(_POD, rank, born, _joined(f"{_name(node)} is in {reason}", said))
+        said = _said_about(bare, about) or ("" if words else message)
+        sentence = _joined(f"{_name(node)} is in {reason}", said)
+        yield _Cause(_POD, rank, born, _joined(f"{sentence}; its log ends", words) if words else sentence)
     elif status in _UNWELL:
         yield _Cause(_POD, 0, born, _joined(f"{_name(node)} is {reason or status}", message))
     elif status == "Progressing":
         yield _Cause(_PENDING, 0, born, _joined(f"{_name(node)} is not ready ({reason or status})", message))
+
+
+def _bare(reason: str) -> str:
+    return reason.rpartition(":")[2]  # "Init:CrashLoopBackOff" is an init container's
 
 
 def _pod_reason(node: Json) -> str:
@@ -193,8 +237,7 @@ def _is_about(event: Json, node: Json) -> bool:
 
 
 def _name(resource: Json) -> str:
-    place = "/".join(filter(None, texts([resource.get("namespace"), resource.get("name")])))
-    return f"{text(resource.get('kind')) or 'Resource'} {place or '(without a name)'}"
+    return f"{text(resource.get('kind')) or 'Resource'} {place(resource) or '(without a name)'}"
 
 
 def _joined(what: str, message: object) -> str:

@@ -6,13 +6,15 @@ from typing import Any
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, StageName
-from workers.gitops.explain import why_unhealthy
+from workers.gitops.explain import container_of, crashed, last_words, place, why_unhealthy
 from workers.gitops.readiness import Kind, Verdict
 from workers.gitops.words import LIMIT, one_line
 from workers.stages.order import Order, Tools
 
 _PODS = 3
-"""Unhealthy pods whose events are read for the one sentence."""
+"""Unhealthy pods whose events and logs are read for the one sentence."""
+_LINES = 10
+"""Last lines of a pod's log that are read."""
 
 
 def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict) -> Fail:
@@ -40,20 +42,46 @@ def _end(tools: Tools, reason: Reason, detail: str, verdict: Verdict) -> Fail:
 
 
 def _cause(order: Order, tools: Tools, application: Mapping[str, Any]) -> str:
-    """Say in one sentence what is wrong, from the resource tree and events; "" where they cannot be had."""
-    environment = order.environment
-    project, namespace = environment.project, environment.app_namespace
+    """Say in one sentence what is wrong, from the resource tree, events and logs; "" where they cannot be had."""
+    name, where = order.environment.argocd, _where(order)
     try:
-        tree = tools.clients.argocd.resource_tree(environment.argocd, project=project, app_namespace=namespace)
-        events = tools.clients.argocd.events(environment.argocd, project=project, app_namespace=namespace)
-        for pod in _troubled_pods(tree):
-            events += tools.clients.argocd.events(
-                environment.argocd, project=project, app_namespace=namespace, resource=pod
-            )
+        tree = tools.clients.argocd.resource_tree(name, **where)
+        pods = _troubled_pods(tree)
+        events = tools.clients.argocd.events(name, **where)
+        for pod in pods:
+            events += tools.clients.argocd.events(name, **where, resource=pod)
     except (Refused, Unavailable) as error:
         tools.log(f"no details from Argo CD: {error}")
         return ""
-    return why_unhealthy(application, tree, events)
+    words = {place(pod): _words(order, tools, pod, container_of(pod, events)) for pod in pods if crashed(pod)}
+    return why_unhealthy(application, tree, events, words)
+
+
+def _words(order: Order, tools: Tools, pod: Mapping[str, Any], container: str) -> str:
+    """Return how the log of a pod ends; the container that runs now may be a new one that has said nothing yet."""
+    name, namespace = str(pod.get("name") or ""), str(pod.get("namespace") or "")
+    try:
+        for previous in (True, False):
+            lines = tools.clients.argocd.logs(
+                order.environment.argocd,
+                name,
+                namespace,
+                **_where(order),
+                container=container,
+                previous=previous,
+                lines=_LINES,
+            )
+            if said := last_words(lines):
+                tools.log(f"the log of pod {place(pod)} ends:")
+                tools.log("\n".join(lines))
+                return said
+    except (Refused, Unavailable) as error:
+        tools.log(f"no log of pod {place(pod)}: {error}")
+    return ""
+
+
+def _where(order: Order) -> dict[str, Any]:
+    return {"project": order.environment.project, "app_namespace": order.environment.app_namespace}
 
 
 def _troubled_pods(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:

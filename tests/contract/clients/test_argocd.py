@@ -13,7 +13,7 @@ from orchestrator.domain.reasons import Reason
 from tests.support.contracts import CONTRACTS, contract_files
 from tests.support.loopback import Asked, Reply, loopback
 from workers.clients import argocd
-from workers.clients.argocd import ArgoClient
+from workers.clients.argocd import MAX_LOG_FRAMES, MAX_LOG_LINE, ArgoClient
 
 TOKEN = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJwaWxvdGFnZSJ9.c2ln"
 APP = {"metadata": {"name": "shop-api"}, "status": {"sync": {"status": "Synced"}}}
@@ -151,6 +151,34 @@ def test_logs_are_the_last_lines_without_the_end_mark():
     with loopback(always(reply)) as server:
         assert client(server.url).logs("shop-api", "pod-1", "shop-prod", lines=2) == ["line 2", "line 3"]
     assert server.asked[0].query == {"podName": ["pod-1"], "namespace": ["shop-prod"], "tailLines": ["2"]}
+
+
+def test_a_log_that_kubernetes_does_not_have_says_nothing():
+    """The server sends what Kubernetes answered as if it were a line of the log, without a pod and a time."""
+    frames = [
+        {"result": {"content": 'previous terminated container "web" in pod "web-1" not found', "last": False,
+                    "timeStamp": "0001-01-01T00:00:00Z", "timeStampStr": "0001-01-01T00:00:00Z", "podName": ""}},
+        {"result": {"content": "", "last": True, "timeStampStr": "2026-08-22T03:12:00Z"}},
+    ]  # fmt: skip
+    text = "".join(json.dumps(frame) + "\n" for frame in frames)
+    reply = Reply(body=text, headers={"Content-Type": "application/json"})
+    with loopback(always(reply)) as server:
+        assert client(server.url).logs("shop-api", "web-1", "shop", container="web", previous=True) == []
+    assert server.asked[0].query["container"] == ["web"]
+    assert server.asked[0].query["previous"] == ["true"]
+
+
+def test_a_log_is_read_within_bounds():
+    long = json.dumps({"result": {"content": "x" * MAX_LOG_LINE * 3, "last": False}}) + "\n"
+    many = (json.dumps({"result": {"content": "x", "last": False}}) + "\n") * (MAX_LOG_FRAMES * 2)
+    for text, found in ((long, None), (many, 20)):
+        reply = Reply(body=text, headers={"Content-Type": "application/json"})
+        with loopback(always(reply)) as server:
+            if found is None:
+                with pytest.raises(Unavailable):
+                    client(server.url).logs("shop-api", "pod-1", "shop")
+            else:
+                assert len(client(server.url).logs("shop-api", "pod-1", "shop")) == found
 
 
 DENIED = "permission denied: applications, sync, shop/shop-api, sub: pilotage, iat: 2026-08-01T00:00:00Z"

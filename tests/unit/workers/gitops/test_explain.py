@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.applications import condition, healthy
-from workers.gitops.explain import why_unhealthy
+from workers.gitops.explain import container_of, crashed, last_words, why_unhealthy
 from workers.gitops.words import LIMIT
 
 DEGRADED = healthy({"status.health": {"status": "Degraded", "message": "apps/Deployment:p/api"}})
@@ -86,6 +86,66 @@ QUOTA = {"kind": "ReplicaSet", "namespace": "p", "name": "api-6d9f"}
 def test_the_gravest_cause_is_told(nodes, events, sentence):
     assert why_unhealthy(DEGRADED, tree(*nodes), events).startswith(sentence)
     assert why_unhealthy(DEGRADED, tree(*nodes), {"items": events}).startswith(sentence)
+
+
+BACK_OFF = "back-off 40s restarting failed container=web pod=api-1_p(9f1c)"
+PROBE = event("Unhealthy", "Liveness probe failed: HTTP 500")
+
+
+@pytest.mark.parametrize(
+    ("pod", "events", "sentence"),
+    [
+        (
+            node(reason="CrashLoopBackOff", message=BACK_OFF), [],
+            "Pod p/api-1 is in CrashLoopBackOff; its log ends: no DB",
+        ),
+        (
+            node(reason="CrashLoopBackOff", message=BACK_OFF), [PROBE],
+            "Pod p/api-1 is in CrashLoopBackOff: Liveness probe failed: HTTP 500; its log ends: no DB",
+        ),
+    ],
+)  # fmt: skip
+def test_the_last_words_of_a_pod_are_quoted(pod, events, sentence):
+    assert why_unhealthy(DEGRADED, tree(pod), events, {"p/api-1": "no DB"}) == sentence
+    assert BACK_OFF in why_unhealthy(DEGRADED, tree(pod), [], {"p/other": "no DB"})
+
+
+def test_last_words_are_bounded():
+    assert len(why_unhealthy(DEGRADED, tree(CRASH), [PROBE], {"p/api-1": "x" * 5000})) <= LIMIT
+
+
+@pytest.mark.parametrize(
+    ("message", "events", "name"),
+    [
+        (BACK_OFF, [], "web"),
+        ("", [event("BackOff", "Back-off restarting failed container web in pod api-1_p(9f1c)")], "web"),
+        ("", [event("BackOff", "Back-off restarting failed container")], ""),
+        ("", [event("BackOff", "Back-off restarting failed container db in pod x", {"uid": "b"})], ""),
+        (None, [], ""),
+    ],
+)
+def test_the_container_is_the_one_that_the_kubelet_names(message, events, name):
+    assert container_of(node(reason="CrashLoopBackOff", message=message), events) == name
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        ([], ""),
+        (["", "  "], ""),
+        (["Traceback", "\x1b[31mValueError: no DB\x1b[0m", "", "\x1b[0m"], "ValueError: no DB"),
+    ],
+)
+def test_the_last_line_that_says_anything_counts(lines, said):
+    assert last_words(lines) == said
+
+
+@pytest.mark.parametrize(
+    ("reason", "so"),
+    [("CrashLoopBackOff", True), ("Init:Error", True), ("OOMKilled", True), ("ImagePullBackOff", False), ("", False)],
+)
+def test_who_crashed_may_have_said_why(reason, so):
+    assert crashed(node(reason=reason)) is so
 
 
 def test_the_newest_event_of_a_kind_counts():
