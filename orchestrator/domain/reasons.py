@@ -143,7 +143,7 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.SYNC_PENDING: _nobody("Argo CD has not yet applied the GitOps commit."),
     R.SYNC_WINDOW: _operator(
         "A sync window of the Argo CD project blocks the sync.",
-        "Wait for the window or change it in the project.",
+        "Wait until it lets syncs through, or change it in the project; re-run what ended meanwhile.",
     ),
     R.SUSPENDED: _developer(
         "The application is suspended (a paused rollout or deployment).", "Resume or abort the rollout."

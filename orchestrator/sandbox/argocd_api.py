@@ -15,7 +15,7 @@ from orchestrator.domain.refs import repo_key
 from orchestrator.sandbox import argocd_fields as fields
 from orchestrator.sandbox import argocd_objects as objects
 from orchestrator.sandbox.argocd_controller import Controller
-from orchestrator.sandbox.argocd_faults import FaultName, Faults
+from orchestrator.sandbox.argocd_faults import MANUAL, FaultName, Faults
 from orchestrator.sandbox.argocd_objects import REFRESH, Json, SandboxApplication
 from orchestrator.sandbox.argocd_repo import GitError, Repository
 from orchestrator.sandbox.argocd_store import Store
@@ -112,7 +112,7 @@ class Api:
         found = self.find(name, [str(body.get("project") or "")], str(body.get("appNamespace") or ""))
         if app is None:
             raise ApiError(7, "permission denied")
-        if self.faults.get(FaultName.SYNC_WINDOW, name):
+        if not self._can_sync(name):
             raise ApiError(7, "cannot sync: blocked by sync window")
         revision = str(body.get("revision") or "")
         if app.automated and revision not in ("", app.branch) and not body.get("dryRun"):
@@ -129,6 +129,19 @@ class Api:
         if body.get("dryRun"):
             operation["sync"]["dryRun"] = True
         return _json(self.controller.request(name, operation))
+
+    def sync_windows(self, name: str) -> Response:
+        """GET the windows: ``canSync`` is that of manual syncs, and what is empty is left out."""
+        self.find(name, *_scope())
+        window = self.faults.get(FaultName.SYNC_WINDOW, name)
+        manual = {"manualSync": True} if self._can_sync(name) else {}
+        windows = [{"kind": "deny", "schedule": "0 0 * * *", "duration": "24h"} | manual] if window else []
+        told = {"activeWindows": windows, "assignedWindows": windows} if windows else {}
+        return _json(told | {"canSync": self._can_sync(name)})
+
+    def _can_sync(self, name: str) -> bool:
+        window = self.faults.get(FaultName.SYNC_WINDOW, name)
+        return window is None or window.value == MANUAL
 
     def terminate(self, name: str) -> Response:
         """DELETE the operation: only one that is blocked is ever seen running here."""
@@ -252,6 +265,7 @@ def make_app(api: Api) -> Flask:
         ("GET", one, api.get),
         ("POST", f"{one}/sync", api.sync),
         ("DELETE", f"{one}/operation", api.terminate),
+        ("GET", f"{one}/syncwindows", api.sync_windows),
         ("GET", f"{one}/resource-tree", api.tree),
         ("GET", f"{one}/events", api.events),
         ("GET", f"{one}/logs", api.logs),

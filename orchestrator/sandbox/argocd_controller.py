@@ -16,7 +16,7 @@ from enum import IntEnum
 from orchestrator.sandbox import argocd_objects as objects
 from orchestrator.sandbox import argocd_status as status
 from orchestrator.sandbox.argocd_chart import RenderError, Workload, render
-from orchestrator.sandbox.argocd_faults import FaultName, Faults
+from orchestrator.sandbox.argocd_faults import MANUAL, FaultName, Faults
 from orchestrator.sandbox.argocd_objects import REFRESH, REFRESH_TIME, Json, SandboxApplication, timestamp
 from orchestrator.sandbox.argocd_repo import GitError, Repository
 from orchestrator.sandbox.argocd_rollout import Deployment, Rollout
@@ -239,12 +239,12 @@ class Controller:
         return rollout.health
 
     def _automate(self, app: SandboxApplication, found: Json) -> Json:
-        """Queue an automated sync when one is due: one attempt per revision."""
+        """Queue an automated sync when one is due: one attempt per revision; a sync window leaves no trace."""
         rendered = self._rendered.get(app.name)
         sync = found["status"]["sync"]
         if not app.automated or rendered is None or sync["status"] != "OutOfSync":
             return found
-        if self._faults.get(FaultName.NEVER_SYNC, app.name):
+        if any(self._faults.get(fault, app.name) for fault in (FaultName.NEVER_SYNC, FaultName.SYNC_WINDOW)):
             return found
         state = found["status"].get("operationState", {})
         if state.get("syncResult", {}).get("revision") == rendered[0] and state["phase"] != "Succeeded":
@@ -254,7 +254,8 @@ class Controller:
 
     def _operate(self, app: SandboxApplication, operation: Json) -> None:
         """Run a queued operation, or leave it where a sync window blocks it."""
-        blocked = self._faults.get(FaultName.SYNC_WINDOW, app.name)
+        window = self._faults.get(FaultName.SYNC_WINDOW, app.name)
+        blocked = window and window.value != MANUAL
         revision = operation["sync"]["revision"]
         state: Json = {
             "operation": operation,

@@ -7,6 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+MANUAL = "manual"
+"""Value of ``sync_window`` for a window that lets manual syncs through."""
+
 
 class FaultName(StrEnum):
     """Every way to misbehave. ``value`` and the scope of each are told in `Faults.set`."""
@@ -53,7 +56,8 @@ class Faults:
         ``slow_refresh``: a comparison begins `value` seconds late. ``list_lag``: LIST shows the state of `value`
         seconds ago. ``flap``: what is synced from now on is Degraded for `value` seconds once it is healthy.
         ``degraded``: what is synced from now on is Degraded. ``never_sync``: automated sync does nothing.
-        ``sync_window``: a sync is blocked. ``sync_fails``: an operation fails with the message `value`.
+        ``sync_window``: a deny window is open; with the value "manual" it lets syncs through that are asked for.
+        ``sync_fails``: an operation fails with the message `value`.
         """
         now = time.monotonic()
         fault = Fault(since=now, until=now + seconds, value=value)

@@ -10,9 +10,11 @@ import requests
 
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.sandbox import argocd_objects as objects
 from orchestrator.sandbox.argocd_fields import LIST_FIELDS
-from tests.support.argocd_world import TOKEN, World, healthy, phase, running
+from tests.support.argocd_world import TOKEN, World, declared, healthy, phase, running
 from workers.gitops.fingerprint import LIST_FIELDS as ASKED_FIELDS
+from workers.gitops.windows import blocking_window
 
 
 @pytest.fixture
@@ -118,19 +120,44 @@ def test_sync_only_queues_and_answers_the_object_without_the_old_state(world):
     world.wait(healthy(revision), "shop-manual")  # dry_run is not a field, so it was a real sync
 
 
-def test_a_second_sync_finds_an_operation_in_progress(world):
+def test_a_sync_window_leaves_no_trace_of_the_automated_sync_that_it_blocks(world):
+    before = world.client.get("shop-api")["status"]["operationState"]
+    assert blocking_window(world.client.sync_windows("shop-api")) == ""
     world.sandbox.faults.set("sync_window", "shop-api")
-    world.repo.chart("helm/shop-api", tag="v2")
-    world.client.get("shop-api", refresh="normal")
-    blocked = world.wait(lambda app: phase(app) == "Running")
-    assert blocked["status"]["operationState"]["message"] == "Sync operation blocked by sync window"
+    new = world.repo.chart("helm/shop-api", tag="v2")
+    found = world.client.get("shop-api", refresh="normal")
+    assert (found["status"]["sync"]["status"], found["status"]["sync"]["revision"]) == ("OutOfSync", new)
+    assert (found["status"]["operationState"], "operation" in found) == (before, False)
+    windows = world.client.sync_windows("shop-api", project="shop")
+    assert (windows["canSync"], "denies syncs now" in blocking_window(windows)) == (False, True)
     with pytest.raises(Unavailable) as caught:
         world.client.sync("shop-api", project="shop")
     assert caught.value.reason is Reason.SYNC_WINDOW
-    path = "/api/v1/applications/shop-api"
+    world.sandbox.faults.lift("sync_window", "shop-api")
+    world.wait(healthy(new))
+
+
+def test_a_sync_window_may_let_manual_syncs_through(world):
+    world.sandbox.faults.set("sync_window", "shop-api", value="manual")
+    new = world.repo.chart("helm/shop-api", tag="v2")
+    assert world.client.get("shop-api", refresh="normal")["status"]["sync"]["status"] == "OutOfSync"
+    windows = world.client.sync_windows("shop-api")
+    assert (windows["canSync"], "denies syncs now" in blocking_window(windows)) == (True, True)
+    assert world.client.sync("shop-api", project="shop") is True
+    world.wait(healthy(new))
+
+
+def test_a_second_sync_finds_an_operation_in_progress(world):
+    world.sandbox.faults.set("sync_window", "shop-manual")
+    revision = world.client.get("shop-manual")["status"]["sync"]["revision"]
+    asked_before = objects.operation(declared(world.repo, name="shop-manual"), revision, {"username": "pilotage"}, {})
+    world.sandbox._controller.request("shop-manual", asked_before)
+    blocked = world.wait(lambda app: phase(app) == "Running", "shop-manual")
+    assert blocked["status"]["operationState"]["message"] == "Sync operation blocked by sync window"
+    path = "/api/v1/applications/shop-manual"
     ended = world.ask("DELETE", f"{path}/operation", Content_Type="application/json")
     assert (ended.status_code, ended.json()) == (200, {})
-    assert phase(world.client.get("shop-api")) == "Failed"
+    assert phase(world.client.get("shop-manual")) == "Failed"
 
 
 def test_sync_to_another_revision_of_an_automated_application_is_refused(calm):

@@ -88,6 +88,7 @@ class FakeArgo:
     answers: list[Any] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     may: frozenset[str] = frozenset({"get", "sync"})
+    windows: dict[str, Any] = field(default_factory=lambda: {"canSync": True})
 
     def can_i(self, action: str, project: str, name: str) -> bool:
         self.asked.append(f"{action} {project}/{name}")
@@ -109,6 +110,10 @@ class FakeArgo:
 
     def events(self, name: str, **_: Any) -> list[dict[str, Any]]:
         return []
+
+    def sync_windows(self, name: str, **_: Any) -> dict[str, Any]:
+        self.asked.append("windows")
+        return self.windows
 
     def logs(self, name: str, pod: str, namespace: str, **_: Any) -> list[str]:
         return []

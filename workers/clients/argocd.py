@@ -164,6 +164,10 @@ class ArgoClient:
         entries = (json_object(frame).get("result") for frame in frames if frame.strip())
         return [str(one.get("content", "")) for one in entries if isinstance(one, dict) and is_printed(one)][-lines:]
 
+    def sync_windows(self, name: str, *, project: str = "", app_namespace: str = "") -> dict[str, Any]:
+        """Read the sync windows that are about an application: those that are open, and all of them."""
+        return self._get(f"{_application(name)}/syncwindows", _where(project, app_namespace), name=name)
+
     def version(self) -> str:
         """Return the server's version, such as ``v3.2.1+8c4ab63``; needs no token."""
         return str(self._get("/api/version", {}).get("Version", ""))

@@ -69,6 +69,7 @@ class Verdict:
     :param quiet: what ends this wait shows in no list (see `fingerprint`), so that only a look of its own, after
         ``recheck_after``, finds it.
     :param unready: resources are what is waited for, so that the resource tree and events may name the cause.
+    :param unbegun: Argo CD is to sync our commit by itself and has not begun; a sync window would be why.
     :param obstacle: what is in the way of our commit and what to do about it; "" when nothing is.
     :param strong: our image was seen live in a comparison newer than the operation: no second look is needed.
     :param memory: JSON values for the next call of `judge`.
@@ -83,6 +84,7 @@ class Verdict:
     recheck_after: float | None = None
     quiet: bool = False
     unready: bool = False
+    unbegun: bool = False
     obstacle: str = ""
     strong: bool = False
     memory: Mapping[str, Any] = field(default_factory=dict)

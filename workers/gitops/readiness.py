@@ -194,7 +194,8 @@ def _unapplied(look: Look) -> Verdict | None:
         )
     if not look.automated and not look.expected.sync:
         return look.human(Reason.NOT_AUTOMATED, f"{here} is out of sync, and nobody syncs this application")
-    return look.wait(Reason.SYNC_PENDING, f"{here} is out of sync; its sync has not begun", STEADY)
+    detail = f"{here} is out of sync; its sync has not begun"
+    return look.wait(Reason.SYNC_PENDING, detail, STEADY, unbegun=look.automated)
 
 
 def _stale(look: Look) -> Verdict | None:

@@ -23,11 +23,12 @@ def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: 
 
 
 def late(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict, stage: StageName) -> Fail:
-    """End a wait whose time is over. Where it was a person who was waited for, the reason goes on to say who.
+    """End a wait whose time is over. Where it was a person or a window, the reason goes on to say so.
 
     Resources that are not ready are asked why: many kinds never become "Degraded", whatever keeps their pods down.
     """
-    reason = verdict.reason if verdict.kind is Kind.NEEDS_HUMAN else Reason.TIMED_OUT
+    known = verdict.kind is Kind.NEEDS_HUMAN or verdict.reason is Reason.SYNC_WINDOW
+    reason = verdict.reason if known else Reason.TIMED_OUT
     after = f"{stage} not done after {(order.now - order.started_at).total_seconds():.0f} s"
     cause = _cause(order, tools, application) if verdict.unready else ""
     if not cause:

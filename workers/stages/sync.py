@@ -5,15 +5,24 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from orchestrator.domain.errors import Refused
+from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Outcome, StageName, Trigger
 from workers.gitops.readiness import Verdict
+from workers.gitops.windows import blocking_window
 from workers.stages.causes import failed, late
 from workers.stages.looking import Kind, look, missing, waiting
 from workers.stages.order import Order, Tools
 
 _NUDGE = 60.0
 """Seconds without a sign of our commit after which Argo CD is asked to refresh again (its Git may lag)."""
+
+
+_UNBEGUN = 15.0
+"""Seconds without an automated sync after which Argo CD is asked for its sync windows: it tells of none by itself."""
+_WINDOW = 60.0
+"""Seconds until it is asked again; a window that has ended shows in the sync that begins."""
+_NO_WINDOW = {"unbegun": "", "window": "", "window_asked": ""}
 
 
 def run(order: Order, tools: Tools) -> Outcome:
@@ -32,10 +41,43 @@ def run(order: Order, tools: Tools) -> Outcome:
         return _ask_for_sync(order, tools, verdict, asked)
     if verdict.kind is Kind.FAILED:
         return failed(order, tools, application, verdict)
+    verdict, seen = _through_window(order, tools, verdict)
     if order.is_late:
         return late(order, tools, application, verdict, StageName.SYNC)
     wait = waiting(verdict)
-    return replace(wait, outputs={**wait.outputs, **asked})
+    soon = _UNBEGUN if seen and not order.outputs.get("unbegun") else None
+    return replace(wait, after=wait.after or soon, outputs={**wait.outputs, **asked, **_NO_WINDOW, **seen})
+
+
+def _through_window(order: Order, tools: Tools, verdict: Verdict) -> tuple[Verdict, dict[str, str]]:
+    """Say so when it is a sync window that keeps Argo CD from beginning; return the verdict and what to remember.
+
+    Asked for after a while, then now and then: what the last answer was holds in between, as a run may look often.
+    """
+    if not verdict.unbegun:
+        return verdict, {}
+    seen = {name: str(order.outputs.get(name) or "") for name in _NO_WINDOW}
+    seen["unbegun"] = seen["unbegun"] or order.now.isoformat()
+    asked = seen["window_asked"]
+    due = _seconds_since(order, asked) >= _WINDOW if asked else _seconds_since(order, seen["unbegun"]) >= _UNBEGUN
+    if due or order.is_late:
+        seen |= {"window": _window(order, tools), "window_asked": order.now.isoformat()}
+    if seen["window"]:
+        detail = f"{verdict.revision[:12]} is out of sync: {seen['window']}"
+        verdict = replace(verdict, reason=Reason.SYNC_WINDOW, detail=detail)
+    return verdict, seen
+
+
+def _window(order: Order, tools: Tools) -> str:
+    environment = order.environment
+    try:
+        windows = tools.clients.argocd.sync_windows(
+            environment.argocd, project=environment.project, app_namespace=environment.app_namespace
+        )
+    except (Refused, Unavailable) as error:
+        tools.log(f"no sync windows from Argo CD: {error}")
+        return ""
+    return blocking_window(windows)
 
 
 def _applied(order: Order, revision: str) -> str:

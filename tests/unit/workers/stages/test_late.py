@@ -124,6 +124,73 @@ def test_who_was_waited_for_stays_the_reason() -> None:
     assert "sync not done after 900 s; last seen: " in outcome.detail
 
 
+def automated() -> dict[str, Any]:
+    """Make an application that Argo CD is to sync by itself and does not."""
+    return application(sync={"status": "OutOfSync", "revision": GITOPS_COMMIT}, health={"status": "Healthy"})
+
+
+DENY = [{"kind": "deny", "schedule": "0 22 * * 5", "duration": "60h", "manualSync": True}]
+SAID = f"{GITOPS_COMMIT[:12]} is out of sync: a sync window denies syncs now (0 22 * * 5 for 60h)"
+
+
+def test_a_sync_window_is_the_reason_to_wait_and_to_end() -> None:
+    """The controller only logs it: no operation and no condition tell."""
+    argo = FakeArgo([automated()], windows={"activeWindows": DENY, "assignedWindows": DENY, "canSync": True})
+    outputs: dict[str, Any] = {}
+    seen = []
+    for seconds in (10, 12, 25, 40, 85):
+        outcome = look(sync, argo, seconds, **outputs)
+        outputs |= outcome.outputs
+        seen.append((outcome.reason, argo.asked.count("windows")))
+    pending, window = Reason.SYNC_PENDING, Reason.SYNC_WINDOW
+    assert seen == [(pending, 0), (pending, 0), (window, 1), (window, 1), (window, 2)]
+    assert outcome.detail == SAID
+    ended = look(sync, argo, **outputs)
+    assert (type(ended), ended.reason) == (Fail, Reason.SYNC_WINDOW)
+    assert ended.detail == f"sync not done after 900 s; last seen: {SAID}"
+
+
+def test_the_windows_are_asked_for_although_nothing_else_wakes_the_run() -> None:
+    first = look(sync, FakeArgo([automated()]), 10)
+    assert first.after == 15.0
+    assert look(sync, FakeArgo([automated()]), 25, **first.outputs).after is None
+
+
+def test_a_window_that_has_ended_is_forgotten() -> None:
+    argo = FakeArgo([automated()], windows={"activeWindows": DENY})
+    outputs = dict(look(sync, argo, 10).outputs)
+    outputs |= look(sync, argo, 30, **outputs).outputs
+    assert outputs["window"]
+    argo.windows = {"canSync": True}
+    assert look(sync, argo, 100, **outputs).reason is Reason.SYNC_PENDING
+    argo.answers = [running(GITOPS_COMMIT, GITOPS_COMMIT)]
+    outputs |= look(sync, argo, 100, **outputs).outputs
+    assert (outputs["unbegun"], outputs["window"], outputs["window_asked"]) == ("", "", "")
+
+
+def test_an_operation_that_a_window_blocks_ends_with_the_window_too() -> None:
+    app = running(GITOPS_COMMIT, GITOPS_COMMIT)
+    app["status"]["operationState"]["message"] = "Sync operation blocked by sync window"
+    assert look(sync, FakeArgo([app])).reason is Reason.SYNC_WINDOW
+
+
+def test_windows_that_cannot_be_read_are_none() -> None:
+    class Closed(FakeArgo):
+        def sync_windows(self, name: str, **_: Any) -> dict[str, Any]:
+            raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "HTTP 500")
+
+    outcome = look(sync, Closed([automated()]))
+    assert (type(outcome), outcome.reason) == (Fail, Reason.TIMED_OUT)
+
+
+def test_windows_are_not_asked_for_where_a_person_is_waited_for() -> None:
+    app = automated()
+    app["spec"]["syncPolicy"] = {}
+    argo = FakeArgo([app])
+    look(sync, argo)
+    assert "windows" not in argo.asked
+
+
 def test_a_success_is_confirmed_after_the_deadline() -> None:
     app = live()
     app["status"]["reconciledAt"] = app["status"]["operationState"]["finishedAt"]
