@@ -146,7 +146,9 @@ CATALOGUE: dict[Reason, Explanation] = {
         "Wait until it lets syncs through, or change it in the project; re-run what ended meanwhile.",
     ),
     R.SUSPENDED: _developer(
-        "The application is suspended (a paused rollout or deployment).", "Resume or abort the rollout."
+        "A resource of the application is suspended: a rollout or deployment is paused, or a CronJob.",
+        "Resume it, or abort the rollout. What is to stay suspended needs the annotation"
+        ' `argocd.argoproj.io/ignore-healthcheck: "true"`.',
     ),
     R.PRUNE_REQUIRED: _operator(
         "The sync succeeded but resources that are no longer in Git were not pruned.",

@@ -86,6 +86,7 @@ class Application:
     images: tuple[str, ...]
     app_of_apps: bool
     out_of_sync: tuple[Resource, ...]
+    suspended: tuple[Resource, ...]
     hydration: Hydration | None
 
 
@@ -115,6 +116,7 @@ def read(application: Json, addresses: Collection[str], branch: str) -> Applicat
         images=texts(summary.get("images")),
         app_of_apps=bool(summary.get("isAppOfApps")),
         out_of_sync=tuple(_resource(one) for one in mappings(status.get("resources")) if _differs(one)),
+        suspended=tuple(_resource(one) for one in mappings(status.get("resources")) if _is_suspended(one)),
         hydration=hydration,
     )
 
@@ -238,6 +240,10 @@ def _condition(condition: Json) -> Condition:
 
 def _differs(resource: Json) -> bool:
     return resource.get("status") == "OutOfSync"
+
+
+def _is_suspended(resource: Json) -> bool:
+    return mapping(resource.get("health")).get("status") == "Suspended"
 
 
 def _resource(resource: Json) -> Resource:

@@ -16,7 +16,7 @@ from workers.gitops.words import LIMIT, one_line
 
 __all__ = ["container_of", "crashed", "last_words", "place", "why_unhealthy"]
 
-_SYNC, _ERROR, _POD, _EVENT, _RESOURCE, _PENDING, _OWN = 70, 60, 50, 40, 30, 20, 10
+_SYNC, _ERROR, _POD, _EVENT, _RESOURCE, _PENDING, _HELD, _OWN = 70, 60, 50, 40, 30, 20, 15, 10
 
 # What a pod says about itself ("Status Reason"), the gravest first: the later ones often only follow from another.
 _POD_REASONS = (
@@ -56,7 +56,8 @@ _CRASHED = frozenset({"CrashLoopBackOff", "Error", "OOMKilled"})
 _CONTAINER = re.compile(r"failed container[= ]([a-z0-9][-a-z0-9]*)")
 """How the kubelet names the container: "failed container=web pod=..." in its status, "... web in pod" in events."""
 _NO_WORDS: Mapping[str, str] = MappingProxyType({})
-_UNWELL = ("Degraded", "Missing", "Unknown")
+_UNWELL = {"Degraded": _RESOURCE, "Missing": _RESOURCE, "Unknown": _RESOURCE, "Suspended": _HELD}
+"""States of resources that say why the application's is not better, and how grave they are."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -79,7 +80,7 @@ def why_unhealthy(
 
     In this order: what the last sync could not apply and hooks that failed; errors of the application itself; pods
     that cannot start or run (with what the events say about them); warnings of events; unhealthy resources; pods that
-    are not up yet; the application's own message.
+    are not up yet; suspended resources; the application's own message.
 
     :param application: of ``GET /applications/{name}``. :param tree: of ``.../resource-tree``, or {}.
     :param events: of ``.../events``: the list, or the object with ``items``. Odd shapes are passed over.
@@ -152,7 +153,7 @@ def _node_causes(tree: Json, warnings: Sequence[Json], words: Mapping[str, str])
             yield from _pod_causes(node, status, message, born, about, words.get(place(node), ""))
         elif status in _UNWELL:
             rank = 1 if message else 0
-            yield _Cause(_RESOURCE, rank, born, _joined(f"{_name(node)} is {status}", message))
+            yield _Cause(_UNWELL[status], rank, born, _joined(f"{_name(node)} is {status}", message))
 
 
 def _pod_causes(
@@ -209,9 +210,9 @@ def _own_causes(application: Json) -> Iterator[_Cause]:
     status = mapping(application.get("status"))
     for resource in mappings(status.get("resources")):
         health = mapping(resource.get("health"))
-        if health.get("status") in _UNWELL:
-            sentence = _joined(f"{_name(resource)} is {health['status']}", health.get("message"))
-            yield _Cause(_RESOURCE, 0, "", sentence)
+        state = text(health.get("status"))
+        if state in _UNWELL:
+            yield _Cause(_UNWELL[state], 0, "", _joined(f"{_name(resource)} is {state}", health.get("message")))
     health = mapping(status.get("health"))
     if text(health.get("status")) not in ("", "Healthy"):
         yield _Cause(_OWN, 0, "", _joined(f"The application is {health['status']}", health.get("message")))

@@ -214,7 +214,9 @@ def _unhealthy(look: Look) -> Verdict | None:
         return None
     detail = f"{look.here} is {health or 'without a health state'}" + (f": {message}" if message else "")
     if health == "Suspended":
-        return look.human(Reason.SUSPENDED, detail, synced=True)
+        held = look.app.suspended
+        named = f"{look.here} is Suspended because of {names(held)}" if held else detail
+        return look.human(Reason.SUSPENDED, named, synced=True, unready=not held)
     if health == "Degraded":
         ended = look.ours.finished_at if look.ours else None
         what = f"Degraded {look.revision} {ended}"  # another operation begins another rollout

@@ -81,6 +81,14 @@ QUOTA = {"kind": "ReplicaSet", "namespace": "p", "name": "api-6d9f"}
         ([], [event("Strange", "unknown words")], "Pod p/api-1: Strange: unknown words"),
         ([node("Service", "web", status="Missing")], [], "Service p/web is Missing"),
         ([], [], "The application is Degraded: apps/Deployment:p/api"),
+        (
+            [node("CronJob", "nightly", "Suspended", "CronJob is Suspended")], [],
+            "CronJob p/nightly is Suspended: CronJob is Suspended",
+        ),
+        (
+            [node("CronJob", "nightly", "Suspended", "CronJob is Suspended"), node(status="Progressing")], [],
+            "Pod p/api-1 is not ready (Progressing)",
+        ),
     ],
 )  # fmt: skip
 def test_the_gravest_cause_is_told(nodes, events, sentence):
@@ -201,6 +209,13 @@ def test_older_servers_have_the_health_of_resources_in_the_object():
     ]
     application = healthy({"status.resources": resources, "status.health.status": "Degraded"})
     assert why_unhealthy(application, {}, []) == "Deployment p/api is Degraded: late"
+
+
+def test_a_suspended_resource_in_the_object_is_named_after_what_is_unwell():
+    held = {"kind": "CronJob", "namespace": "p", "name": "nightly", "health": {"status": "Suspended"}}
+    application = healthy({"status.resources": [held], "status.health.status": "Suspended"})
+    assert why_unhealthy(application, {}, []) == "CronJob p/nightly is Suspended"
+    assert why_unhealthy(application, tree(DEPLOYMENT), []).startswith("Deployment p/api is Degraded")
 
 
 def test_nothing_wrong_says_nothing():

@@ -191,6 +191,21 @@ def test_windows_are_not_asked_for_where_a_person_is_waited_for() -> None:
     assert "windows" not in argo.asked
 
 
+def test_what_is_suspended_is_named_from_the_object_or_the_tree() -> None:
+    held = {"kind": "CronJob", "namespace": "plate", "name": "nightly"}
+    state = {"status": "Suspended", "message": "CronJob is Suspended"}
+    app = live(health="Suspended")
+    argo = FakeArgo([app])
+    argo.resource_tree = lambda name, **_: {"nodes": [held | {"health": state}]}  # type: ignore[method-assign]
+    ended = look(health, argo)
+    assert (type(ended), ended.reason) == (Fail, Reason.SUSPENDED)
+    assert ended.detail.endswith("900 s: CronJob plate/nightly is Suspended: CronJob is Suspended")
+    app["status"]["resources"] = [held | {"health": state}]
+    named = f"{GITOPS_COMMIT[:12]} is Suspended because of CronJob/plate/nightly"
+    assert look(health, FakeArgo([app]), 10).detail == named
+    assert look(health, FakeArgo([app])).detail == f"health not done after 900 s; last seen: {named}"
+
+
 def test_a_success_is_confirmed_after_the_deadline() -> None:
     app = live()
     app["status"]["reconciledAt"] = app["status"]["operationState"]["finishedAt"]

@@ -79,6 +79,15 @@ def test_what_waits_for_a_person_says_so_until_the_deadline(changes, reason, syn
         assert verdict.recheck_after == 30.0
 
 
+def test_what_is_suspended_is_named():
+    held = [{"kind": "CronJob", "namespace": "p", "name": "nightly", "health": {"status": "Suspended"}}]
+    changes = {"status.health.status": "Suspended", "status.resources": held}
+    verdict = judge(healthy(changes), expected(), NOW)
+    assert (verdict.reason, verdict.unready) == (Reason.SUSPENDED, False)
+    assert verdict.detail == f"{OURS[:12]} is Suspended because of CronJob/p/nightly"
+    assert judge(healthy({"status.health.status": "Suspended"}), expected(), NOW).unready, "the tree has to tell"
+
+
 def test_missing_automation_is_no_problem_where_we_sync_ourselves():
     application = healthy({**OUT_OF_SYNC, **NO_OPERATION, "spec.syncPolicy": None})
     assert judge(application, expected(sync=True), NOW).reason is Reason.SYNC_PENDING
