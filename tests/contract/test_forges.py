@@ -191,3 +191,27 @@ def without_proof(case: Case, wrong: str) -> dict[str, str]:
     kept = {name: value for name, value in case.headers().items() if name not in proofs and name != "X-Gitlab-Token"}
     header = FORGES[case.forge].proof_header
     return kept if given is None else kept | {header: given}
+
+
+@pytest.mark.parametrize("forge", ["gitea", "forgejo"])
+def test_the_signature_under_the_name_that_github_gave_it_is_enough(forge: str) -> None:
+    case = next(case for case in CASES if case.forge == forge and case.name.endswith("push-branch"))
+    unsigned = {name: value for name, value in case.headers().items() if "signature" not in name.lower()}
+    digest = case.headers()[FORGES[forge].proof_header]
+    response = post(FakeInbox(), case, {**unsigned, "X-Hub-Signature-256": f"sha256={digest}"})
+    assert response.status_code == 202
+
+
+def test_whoever_makes_a_tag_at_gogs_is_its_author() -> None:
+    case = next(case for case in CASES if case.name == "own-gogs-create-tag")
+    _, parsed = accepted(case)
+    assert isinstance(parsed, Push)
+    assert parsed.actor == "haneul"
+
+
+def test_three_branches_moved_at_once_come_as_push_hooks() -> None:
+    case = next(case for case in CASES if case.name == "own-gitlab-system-repository-update-many")
+    payload = json.loads(case.body)
+    payload["changes"] = payload["changes"][:3]
+    parsed = FORGES["gitlab"].parse(Headers(case.headers().items()), json.dumps(payload).encode())
+    assert isinstance(parsed, Ignored)

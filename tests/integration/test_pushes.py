@@ -2,16 +2,22 @@
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
+from orchestrator.services.ingest import _write_batch
 from orchestrator.store.schema import metadata
 from tests.support.databases import sqlite_database
 from tests.support.executing import World
 
 Move = tuple[int, int]
 """From a commit to another one; commits are numbers."""
+
+CHANGE = RefChange(ref="refs/heads/main", kind=RefKind.BRANCH, name="main")
+NAMES = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
 
 
 @pytest.fixture
@@ -52,3 +58,15 @@ def test_no_push_is_lost_and_the_last_run_is_of_the_branchs_head(world: World, m
         assert returns or len(made) == 3, order
         last = max(run for _, answer in answers for run in answer["runs"])
         assert world.run(last).commit == f"{moves[-1][1]:040x}", order
+
+
+def test_moves_that_are_written_down_together_are_told_apart_as_those_that_are_not(world: World) -> None:
+    """There, back and there again: what the branch was at before is in no table while the batch is written."""
+    items = []
+    for number, (before, after) in enumerate([(1, 2), (2, 1), (1, 2)]):
+        move = replace(CHANGE, before=f"{before:040x}", after=f"{after:040x}", commit=f"{after:040x}")
+        push = Push(event="push", repo=NAMES, changes=(move,))
+        items.append(world.ingest._judge(Delivery(hook="github", key=f"d-{number}"), push))
+    with world.database.write() as connection:
+        _write_batch(connection, items)
+    assert [item.answer.body.get("runs") for item in items] == [[1], [2], [3]]

@@ -23,6 +23,12 @@ def test_a_push_becomes_a_queued_run_that_is_due_at_once(world: World) -> None:
     assert world.due() == set(), "published once, until a worker takes it or it counts as lost"
 
 
+def test_a_delivery_is_kept_with_what_it_told_of(world: World) -> None:
+    world.push(1)
+    (kept,) = Queries(world.database, world.settings).deliveries().items
+    assert kept["changes"] == [{"ref": "refs/heads/main", "commit": f"{1:040x}"}]
+
+
 def test_a_delivery_that_comes_again_answers_with_the_same_run(world: World) -> None:
     first = world.push(1)
     again = world.push(1)
