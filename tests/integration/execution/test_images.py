@@ -91,6 +91,21 @@ def test_when_the_maker_ends_without_the_image_the_next_one_makes_it(twins: Worl
     assert twins.begin(2).stage is StageName.BUILD
 
 
+def test_of_many_that_wait_for_one_image_the_first_to_come_makes_it_when_the_maker_fails(world: World) -> None:
+    """Those that wait are no makers: they would wait for each other."""
+    places = tuple(make_environment(name) for name in ("stg", "eu", "us"))
+    world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=places),)))
+    world.push(1)
+    build = building(world, 1)
+    assert to_build(world, 2) is None
+    assert to_build(world, 3) is None
+    world.one.report(build, Reported(stage=StageName.BUILD, outcome=Fail(reason=Reason.BUILD_FAILED)), "build")
+    assert world.due() >= {2, 3}
+    assert world.begin(3).stage is StageName.BUILD
+    assert world.one.begin(2, "build") is None
+    assert world.run(2).blocked_by == 3
+
+
 def test_a_maker_whose_worker_vanished_goes_on_and_stays_the_maker(
     twins: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

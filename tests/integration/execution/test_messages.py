@@ -45,6 +45,7 @@ def test_that_a_run_waits_for_approval_is_told_once_with_what_to_do(world: World
     assert only["id"] == f"run-{run}-run-waiting-team"
     assert (only["sentence"], only["who_acts"]) == ("The run waits for approval.", "developer")
     assert only["next_step"] == f"Approve it with `pilotage run approve {run}`."
+    assert [(name, state) for name, state, _ in only["stages"]][:2] == [("check", "succeeded"), ("build", "waiting")]
     assert only["url"] == f"https://pilotage.example.com/runs/{run}"
     world.control.approve(run, "mina")
     world.finish(world.begin(run))

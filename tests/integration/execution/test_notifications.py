@@ -128,3 +128,10 @@ def test_a_rate_limit_that_lasts_for_a_day_is_a_failure(sender: Sender) -> None:
     assert [sender.pause(1.0, limited=True) for _ in PAUSES] == list(PAUSES)
     sender.outbox.postpone(sender.take(), "HTTP 429", 1.0, limited=True)
     assert sender.row["state"] == "failed"
+
+
+def test_a_rate_limit_at_the_last_attempt_does_not_give_the_message_up(sender: Sender) -> None:
+    for _ in PAUSES:
+        sender.pause(5.0)
+    assert sender.pause(30.0, limited=True) == 30.0
+    assert sender.row["state"] == "pending"

@@ -68,6 +68,8 @@ def test_change_failure_rate_and_restore_time_are_the_same_in_the_api_and_in_the
     assert items[0]["lead_time_seconds"] == pytest.approx(3600, abs=60)
     assert 0 <= items[0]["restore_seconds"] < 60
     assert site.client("viewer").get("/api/v1/dora?environment=prod").json["items"] == []
+    assert site.client("viewer").get("/api/v1/dora?app=other").json["items"] == []
+    assert items[0]["change_failures"] == 2
 
 
 def test_a_rollback_that_is_repeated_is_still_none(site: Site) -> None:

@@ -22,12 +22,18 @@ def test_the_queue_tells_who_waits_for_a_worker_and_who_has_one(site: Site) -> N
         ids = runs.add(connection, [(one, None) for one in new], now())
         wakes.add(connection, ids[:2], now() - 100, "deploy")
     execution.begin(ids[1], "deploy")
+    with site.database.write() as connection:  # a hint that comes while a worker is at the run: nobody waits
+        wakes.add(connection, ids[1:2], now() - 5000, "deploy")
     told = site.metrics()
     for state, wanted in {"ready": 1, "running": 1, "waiting": 1}.items():
         assert told[f'pilotage_queue_runs{{queue="deploy",state="{state}"}}'] == wanted, state
         assert told[f'pilotage_queue_runs{{queue="build",state="{state}"}}'] == 0, state
     assert told['pilotage_queue_oldest_seconds{queue="deploy"}'] == pytest.approx(100, abs=30)
     assert told['pilotage_runs_at_stage{stage="check",state="running"}'] == 1
+    with site.database.write() as connection:  # the worker vanishes; the run waits for another one
+        connection.execute(runs_table.update().where(runs_table.c.id == ids[1]).values(lease_until=now() - 1))
+    told = site.metrics()
+    assert told['pilotage_queue_runs{queue="deploy",state="ready"}'] == 2
     assert told['pilotage_runs_active{app="plate-web",env="prod",state="queued"}'] == 1
 
 

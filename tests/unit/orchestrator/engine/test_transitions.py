@@ -111,6 +111,13 @@ def test_a_wait_without_a_deadline_waits_for_an_event() -> None:
     assert advance(endless, Reported(stage=BUILD, outcome=Wait(reason=Reason.PROGRESSING)), NOW).wake_at is None
 
 
+def test_a_wait_is_told_by_the_run_and_by_its_stage() -> None:
+    outcome = Wait(reason=Reason.PROGRESSING, detail="1 of 2 pods ready")
+    run = advance(working(HEALTH), Reported(stage=HEALTH, outcome=outcome), NOW).run
+    stage = run.stage(HEALTH)
+    assert (stage.reason, stage.detail) == (run.reason, run.detail) == (Reason.PROGRESSING, "1 of 2 pods ready")
+
+
 def test_a_wait_past_the_deadline_fails_and_says_what_was_seen_last() -> None:
     outcome = Wait(reason=Reason.PROGRESSING, detail="1 of 2 pods ready")
     decision = advance(working(HEALTH), Reported(stage=HEALTH, outcome=outcome), later(600))
