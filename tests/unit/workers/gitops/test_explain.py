@@ -53,6 +53,10 @@ QUOTA = {"kind": "ReplicaSet", "namespace": "p", "name": "api-6d9f"}
             [{**CRASH, "uid": "a"}], [event("Unhealthy", "of another pod", {"kind": "Pod", "uid": "b"})],
             "Pod p/api-1 is in CrashLoopBackOff: back-off 5m0s restarting failed container",
         ),
+        (
+            [CRASH], [event("Failed", "of another pod", {"kind": "Pod", "namespace": "p", "name": "api-2"})],
+            "Pod p/api-1 is in CrashLoopBackOff: back-off 5m0s restarting failed container",
+        ),
         ([CRASH, PULL], [], "Pod p/api-1 is in ImagePullBackOff: Back-off pulling image"),
         ([node(reason="Init:CrashLoopBackOff")], [], "Pod p/api-1 is in Init:CrashLoopBackOff"),
         (
@@ -186,6 +190,7 @@ REFUSED = {
     ("resources", "sentence"),
     [
         ([{"status": "Synced"}, HOOK], "PostSync hook Job p/migrate failed: no"),
+        ([{**HOOK, "hookPhase": "Error"}], "PostSync hook Job p/migrate failed: no"),
         ([REFUSED], "Deployment p/api could not be applied: field is immutable"),
         ([{**HOOK, "hookPhase": "Running"}], "The sync failed: one or more tasks failed"),
         (None, "The sync failed: one or more tasks failed"),

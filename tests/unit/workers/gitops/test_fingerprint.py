@@ -38,6 +38,7 @@ def listed(application):
         {"status.summary.images": [OLD_IMAGE]},
         {"status.sourceHydrator": {"currentOperation": {"phase": "Hydrating", "drySHA": "x"}}},
         {"status.sourceHydrator": {"lastSuccessfulOperation": {"drySHA": "x"}}},
+        {"status.sourceHydrator": {"lastSuccessfulOperation": {"hydratedSHA": "x"}}},
         {"status": None},
     ],
 )

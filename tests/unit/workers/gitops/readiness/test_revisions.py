@@ -69,6 +69,8 @@ OTHER = {"repoURL": "https://git.example.com/other/repo.git", "targetRevision": 
         (["1.8.2", OURS], [CHART, INSIDE], "success"),
         ([OLD, OURS], [OTHER, INSIDE], "success"),
         ([OLD, OLD], [OTHER, INSIDE], "wait"),
+        ([OURS, OLD], [OTHER, VALUES], "wait"),
+        (["1.8.2", OURS, OLD], [CHART, VALUES, {**VALUES, "targetRevision": "HEAD"}], "wait"),
         ([OURS], [{"repoURL": "http://bad:port/x", "targetRevision": "main"}], "success"),
         (["1.8.2"], [CHART], "wait"),
     ],
