@@ -48,3 +48,16 @@ def test_every_secret_of_the_configuration_is_found() -> None:
     found = secrets_in(make_settings("/tmp", channels=(channel,), apps=(app,)))
     assert found == {"slack-url", "app-token", "s3cret-harbor"}
     assert secrets_in({"a": [Secret("in-a-map"), 1]}) == {"in-a-map"}
+
+
+def test_the_passwords_of_database_and_broker_are_found_as_written_and_as_meant() -> None:
+    settings = make_settings(
+        "/tmp",
+        database="postgresql+psycopg://pilotage:p%40ss-1@db/pilotage",
+        broker="redis://:red%2Fis-1@redis:6379/0",
+    )
+    assert secrets_in(settings) >= {"p%40ss-1", "p@ss-1", "red%2Fis-1", "red/is-1"}
+
+
+def test_a_secret_with_blanks_around_it_is_masked_without_them_too() -> None:
+    assert Mask([" hunter2 "])("password=hunter2;") == "password=***;"

@@ -26,8 +26,10 @@ def change(message: str = "Mend", author: str = "a@example.com", committer: str 
         change(author=BOT),
         change(author=BOT.upper()),
         change(committer=BOT),
+        change(committer=BOT.upper()),
         change(author=BOT, committer="noreply@github.com"),
         change(BUMP),
+        change(f"{BUMP}\n\n"),
     ],
 )
 def test_our_commits_are_ours(own: RefChange) -> None:
@@ -46,6 +48,10 @@ def test_our_commits_are_ours(own: RefChange) -> None:
 )
 def test_the_commits_of_others_are_not(other: RefChange) -> None:
     assert not is_own_commit(other, BOT)
+
+
+def test_the_address_may_be_configured_in_any_case() -> None:
+    assert is_own_commit(change(author=BOT), BOT.upper())
 
 
 def test_without_an_address_only_the_trailer_counts() -> None:

@@ -85,6 +85,14 @@ def test_the_local_token_is_private_and_stays_the_same(database: Database, tmp_p
     assert who.role is Role.ADMIN
 
 
+def test_a_local_token_that_others_could_read_is_made_private_again(database: Database, tmp_path: Path) -> None:
+    tokens.ensure_local_token(database, str(tmp_path))
+    file = tmp_path / "token"
+    file.chmod(0o644)
+    tokens.ensure_local_token(database, str(tmp_path))
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
 def test_a_local_token_that_was_revoked_is_replaced(database: Database, tmp_path: Path) -> None:
     first = tokens.ensure_local_token(database, str(tmp_path))
     tokens.revoke(database, tokens.list_all(database)[0]["id"])
