@@ -36,14 +36,12 @@ class Reason(StrEnum):
     SHARED_RESOURCE = "shared_resource"
     OUT_OF_SYNC = "out_of_sync"
     PROGRESSING = "progressing"
-    ARGOCD_UNKNOWN = "argocd_unknown"
     # good ends
     DONE = "done"
     HEALTHY = "healthy"
     REUSED = "reused"
     ALREADY_COMMITTED = "already_committed"
     NOT_CONFIGURED = "not_configured"
-    NOT_NEEDED = "not_needed"
     NOT_REACHED = "not_reached"
     # ended by people or by other runs
     CANCELLED = "cancelled"
@@ -167,13 +165,11 @@ CATALOGUE: dict[Reason, Explanation] = {
         "Look at the diff in Argo CD: correct the manifests, or ignore what the cluster itself sets.",
     ),
     R.PROGRESSING: _nobody("Argo CD applied the commit; the resources are not ready yet."),
-    R.ARGOCD_UNKNOWN: _nobody("Argo CD does not answer; the application's state is unknown, not bad."),
     R.DONE: _nobody("The stage reached its aim."),
     R.HEALTHY: _nobody("The commit is live and healthy."),
     R.REUSED: _nobody("The result was already there and was proven again."),
     R.ALREADY_COMMITTED: _nobody("The values file already holds this value."),
     R.NOT_CONFIGURED: _nobody("The stage is not asked for by the configuration."),
-    R.NOT_NEEDED: _nobody("The stage has nothing to do for this run."),
     R.NOT_REACHED: _nobody("The run ended before this stage."),
     R.CANCELLED: _nobody("A person cancelled the run."),
     R.SUPERSEDED: _nobody("A newer run took its place."),

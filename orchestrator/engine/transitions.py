@@ -42,7 +42,6 @@ _ENDED_BY_OTHERS = frozenset({Reason.OLDER_COMMIT, Reason.REWRITTEN, Reason.SUPE
 """Reasons of a stage that end the run without anything having gone wrong."""
 _OVERTIME = "overtime"
 """Output of a stage that was allowed one more look after its deadline, to confirm what the one before had found."""
-_SKIPS = frozenset({Reason.NOT_CONFIGURED, Reason.NOT_NEEDED})
 
 
 def advance(
@@ -141,7 +140,7 @@ def _reported(run: Run, current: Stage, outcome: Outcome, now: datetime) -> Deci
 def _done(run: Run, current: Stage, done: Done, now: datetime) -> Decision:
     stage = replace(
         current,
-        state=StageState.SKIPPED if done.reason in _SKIPS else StageState.SUCCEEDED,
+        state=StageState.SKIPPED if done.reason is Reason.NOT_CONFIGURED else StageState.SUCCEEDED,
         reason=Reason.REUSED if done.reused and done.reason is Reason.DONE else done.reason,
         detail=done.detail,
         reused=done.reused,

@@ -89,7 +89,6 @@ def test_the_last_stage_done_is_a_success_and_frees_the_place() -> None:
         (Done(reused=True), StageState.SUCCEEDED, Reason.REUSED),
         (Done(reason=Reason.ALREADY_COMMITTED, reused=True), StageState.SUCCEEDED, Reason.ALREADY_COMMITTED),
         (Done(reason=Reason.NOT_CONFIGURED), StageState.SKIPPED, Reason.NOT_CONFIGURED),
-        (Done(reason=Reason.NOT_NEEDED), StageState.SKIPPED, Reason.NOT_NEEDED),
     ],
 )
 def test_how_a_stage_that_is_done_is_shown(outcome: Done, state: StageState, reason: Reason) -> None:
