@@ -26,6 +26,7 @@ _BOM = "\ufeff"
 _PLAIN = re.compile(r"(?:[A-Za-z]|[0-9]+\.[0-9]+\.[0-9]+(?=[.+_-]|\Z))[A-Za-z0-9._/@+-]*(?::[A-Za-z0-9._/@+-]+)*")
 # Begins with a letter and is still a boolean, null or number to YAML 1.1 (Helm's parser too) or 1.2.
 _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "inf", "infinity", "nan"])
+_NULLS = ("null", "Null", "NULL", "~")
 _DIGEST_KEYS = ("digest", "sha")
 
 
@@ -86,8 +87,7 @@ def inspect(raw: bytes, path: str) -> Found:
 
     :raises EditRefused: when an edit would be refused.
     """
-    _, text = _decoded(raw)
-    place = locate(text, [_path(path)]).places[0]
+    place = _placed(raw, path)
     return Found(line=place.line, text=place.text)
 
 
@@ -102,12 +102,17 @@ def overridden(raw: bytes, path: str) -> str:
         if sibling.steps == tag.steps:
             continue
         try:
-            found = inspect(raw, str(sibling))
+            found = _placed(raw, str(sibling))
         except EditRefused:
             continue
-        if found.text.strip() and found.text not in ("null", "~"):
+        if found.text.strip() and (found.style or found.text not in _NULLS):
             return f"{sibling} (line {found.line}) is not empty; most charts let it win over {path}"
     return ""
+
+
+def _placed(raw: bytes, path: str) -> Place:
+    _, text = _decoded(raw)
+    return locate(text, [_path(path)]).places[0]
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:
