@@ -16,11 +16,11 @@ def seconds(text: str) -> float:
 
 def words(length: float) -> str:
     """Write seconds for people: ``4.2 s``, ``2m10s``, ``1h05m``."""
-    if length < 10:
+    if round(length, 1) < 10:
         return f"{length:.1f} s"
-    if length < 60:
-        return f"{length:.0f} s"
     minutes, rest = divmod(round(length), 60)
+    if not minutes:
+        return f"{rest} s"
     if minutes < 60:
         return f"{minutes}m{rest:02d}s"
     hours, minutes = divmod(minutes, 60)
