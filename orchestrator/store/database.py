@@ -6,8 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, ExceptionContext, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
@@ -52,7 +53,7 @@ class Database:
 
         What this process has counted in `counts` meanwhile is written with it.
 
-        :raises Unavailable: the database cannot be reached or stays locked.
+        :raises Unavailable: the database cannot be reached, takes nothing now, or stays locked.
         """
         with _translated(), self.counts.handed_over() as counted, self.engine.begin() as connection:
             later = connection.info[_LATER] = []
@@ -107,12 +108,13 @@ def is_marked(connection: Connection, what: str) -> bool:
 def _translated() -> Iterator[None]:
     try:
         yield
-    except OperationalError as error:
-        raise Unavailable(Reason.DATABASE_UNAVAILABLE, str(error.orig).strip().splitlines()[0]) from error
     except DBAPIError as error:
-        if error.connection_invalidated:
-            raise Unavailable(Reason.DATABASE_UNAVAILABLE, "the connection was lost") from error
-        raise
+        if not isinstance(error, OperationalError) and not error.connection_invalidated:
+            raise
+        said = str(error.orig).strip() or "the connection was lost"
+        raise Unavailable(Reason.DATABASE_UNAVAILABLE, said.splitlines()[0]) from error
+    except PoolTimeout as error:
+        raise Unavailable(Reason.DATABASE_UNAVAILABLE, "all connections were in use") from error
 
 
 def _sqlite_engine(url: str) -> Engine:
@@ -145,13 +147,24 @@ _LIBPQ = {
 }
 """What the client sees to, in seconds, the last one in milliseconds; the URL may say otherwise."""
 
+_READ_ONLY = "25006"
+"""What PostgreSQL answers to a write where only reading is allowed, as on a server that is a standby by now. It is
+no error of ours, though the driver calls it an internal one, and it passes."""
+
 
 def _postgres_engine(url: str) -> Engine:
     parsed = make_url(url)
     named = parsed.normalized_query
     options = " ".join([_BOUNDS, *named.get("options", ())])  # where two name the same, the last one counts
     arguments = {name: value for name, value in _LIBPQ.items() if name not in named} | {"options": options}
-    return create_engine(parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=arguments)
+    engine = create_engine(parsed, pool_size=8, max_overflow=8, pool_pre_ping=True, connect_args=arguments)
+
+    @event.listens_for(engine, "handle_error")
+    def leave_read_only(context: ExceptionContext) -> None:
+        if getattr(context.original_exception, "sqlstate", "") == _READ_ONLY:
+            context.is_disconnect = True  # the name may lead to another server by now: the pool connects anew
+
+    return engine
 
 
 def now() -> float:

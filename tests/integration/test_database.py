@@ -1,9 +1,16 @@
-"""What a connection to PostgreSQL is told, so that a server that vanishes holds nobody up."""
+"""What a connection to PostgreSQL is told, so that a server that vanishes holds nobody up; and trouble that ends."""
+
+import select
+from pathlib import Path
 
 import pytest
+from sqlalchemy import create_engine
 
+from orchestrator.domain.errors import Unavailable
+from orchestrator.services.reconcile import Reconcile
 from orchestrator.store.database import Database
-from tests.support.databases import postgres_url
+from tests.support.databases import postgres_database, postgres_url, sqlite_database
+from tests.support.factories import make_settings
 
 __all__ = ["postgres_url"]
 
@@ -44,3 +51,64 @@ def test_the_address_may_name_options_of_the_server(postgres_url: str) -> None:
         ]
     assert shown == ["5s", "pilotage", "1min"]
     database.engine.dispose()
+
+
+def _only_reading(url: str, name: str, only: str) -> None:
+    admin = create_engine(url, isolation_level="AUTOCOMMIT")
+    with admin.connect() as connection:
+        connection.exec_driver_sql("SET default_transaction_read_only = off")
+        connection.exec_driver_sql(f"ALTER DATABASE {name} SET default_transaction_read_only = {only}")
+    admin.dispose()
+
+
+def test_a_server_that_only_reads_is_away_and_left_for_the_one_that_writes(postgres_url: str) -> None:
+    with postgres_database(postgres_url) as database:
+        name = str(database.engine.url.database)
+        _only_reading(postgres_url, name, "on")
+        reconcile = Reconcile(database, make_settings("unused"))
+        for _ in range(2):
+            with pytest.raises(Unavailable, match="read-only transaction"):
+                reconcile.alive("one", "worker")
+        _only_reading(postgres_url, name, "off")
+        with database.engine.connect() as still:
+            assert still.exec_driver_sql("SHOW default_transaction_read_only").scalar_one() == "off"
+        reconcile.alive("one", "worker")
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        "DO $$ BEGIN RAISE SQLSTATE '53100' USING MESSAGE = 'could not extend file'; END $$",
+        "DO $$ BEGIN RAISE SQLSTATE '57P01' USING MESSAGE = 'terminating connection'; END $$",
+        "DO $$ BEGIN RAISE SQLSTATE '40001' USING MESSAGE = 'could not serialize access'; END $$",
+        "SELECT pg_terminate_backend(pg_backend_pid())",
+        "SET idle_in_transaction_session_timeout = 1",
+    ],
+)
+def test_what_a_server_answers_in_trouble_is_no_fault_of_ours(postgres_url: str, breaks: str) -> None:
+    with postgres_database(postgres_url) as database:
+        with pytest.raises(Unavailable):
+            _write(database, breaks)
+        database.ping()
+
+
+def _write(database: Database, statement: str) -> None:
+    """Run a statement, and another one as soon as the server has closed the connection, if it does that."""
+    with database.write() as connection:
+        connection.exec_driver_sql(statement)
+        select.select([connection.connection.driver_connection.fileno()], [], [], 20)
+        connection.exec_driver_sql("SELECT 1")
+
+
+def test_a_pool_that_has_no_connection_left_is_a_database_that_is_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = sqlite_database(tmp_path)
+    monkeypatch.setattr(database.engine.pool, "_timeout", 0.01)
+    monkeypatch.setattr(database.engine.pool, "_max_overflow", 0)
+    taken = [database.engine.connect() for _ in range(database.engine.pool.size())]
+    with pytest.raises(Unavailable, match="in use"), database.read():
+        pass
+    for connection in taken:
+        connection.close()
+    database.ping()
