@@ -1,13 +1,15 @@
 """Celery's worker program, with what it lacks: signs of life without a broker, a quiet stop, our log."""
 
 import mmap
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from celery import Celery, bootsteps, signals
 from celery.apps import worker as celery_worker
 from celery.utils.log import get_multiprocessing_logger
 from celery.worker import consumer, state
+from kombu.utils.functional import retry_over_time
 
 from orchestrator import journal
 
@@ -43,7 +45,32 @@ def _live() -> None:
 
 
 class Consumer(consumer.Consumer):  # type: ignore[misc]
-    """Celery's consumer, which goes on showing signs of life while it waits for its broker to come back."""
+    """Celery's consumer, which goes on showing signs of life while it waits for its broker to come back.
+
+    A broker that answers, but refuses what a consumer has to write (a replica, a full disk), is waited for too.
+    """
+
+    def connect(self) -> Any:
+        """Connect to a broker that lets itself be written to."""
+        retry: Any = retry_over_time  # it has no types
+        return retry(self._connect, self.channel_errors, errback=_refused, callback=self._turn, **RETRY)
+
+    def _connect(self) -> Any:
+        conn = self.connection_for_read(heartbeat=self.amqheartbeat)
+        try:
+            if self.hub:  # this writes: it looks for messages that nobody has acknowledged
+                conn.transport.register_with_event_loop(conn.connection, self.hub)
+        except self.channel_errors:
+            conn.collect()
+            raise
+        return conn
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        """Give the connection up; one that was refused something is not made again at once, over and over."""
+        super().on_connection_error_after_connected(exc)
+        if isinstance(exc, self.channel_errors):
+            self._turn()
+            time.sleep(RETRY["interval_start"])
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, however long that takes; the event loop, and the pulse in it, does not run now."""
@@ -59,6 +86,12 @@ class Consumer(consumer.Consumer):  # type: ignore[misc]
 
 def _told(error: Exception, _pause: float) -> None:
     log.warning("broker not reached", detail=str(error))
+
+
+def _refused(error: Exception, pauses: Iterator[float], _tries: int) -> float:
+    pause = next(pauses)
+    _told(error, pause)
+    return pause
 
 
 class Program(celery_worker.Worker):  # type: ignore[misc]

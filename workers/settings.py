@@ -14,6 +14,9 @@ CELERY: dict[str, Any] = {
     # The broker may come back after any time; 100 attempts, then exit, is the default.
     "broker_connection_retry_on_startup": True,
     "broker_connection_max_retries": None,
+    # What Redis answers when it is a replica by now, or cannot write to its disk, is no lost connection to Celery: by
+    # default the worker ends, with success.
+    "broker_channel_error_retry": True,
     # A hung broker must not hang the publisher (default: for ever).
     "broker_transport_options": {
         "visibility_timeout": 86400,

@@ -4,7 +4,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,9 @@ class World:
         text = (self.folder / "worker.log").read_text(encoding="utf-8")
         return [json.loads(line) for line in text.splitlines()]
 
+    def events(self) -> list[str]:
+        return [line["event"] for line in self.lines()]
+
     def begun(self) -> list[str]:
         return [line["stage"] for line in self.lines() if line["event"] == "stage looked at"]
 
@@ -96,13 +99,54 @@ def test_it_shows_life_while_its_broker_is_away_and_works_again_after(world: Wor
     with running(world.folder, world.broker.redis_url) as process:
         world.until_alive(process)
         os.kill(world.broker_pid(), signal.SIGKILL)
-        until(lambda: any(line["event"] == "broker not reached" for line in world.lines()), "the loss of the broker")
+        until(lambda: "broker not reached" in world.events(), "the loss of the broker")
         for _ in range(2):
             world.beats_again()
         until(lambda: bool(world.broker.tend()) or _answers(world.broker), "the broker")
         run_id = world.start()
         until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
         assert bad_lines(world.lines()) == []
+
+
+def _make_replica(client: "redis.Redis", _folder: Path) -> None:
+    client.execute_command("REPLICAOF", "127.0.0.1", "1")
+
+
+def _make_master(client: "redis.Redis", _folder: Path) -> None:
+    client.execute_command("REPLICAOF", "NO", "ONE")
+
+
+def _fill_disk(client: "redis.Redis", folder: Path) -> None:
+    (folder / "broker" / "dump.rdb" / "in the way").mkdir(parents=True)
+    client.config_set("save", "3600 1")
+    client.bgsave()
+
+
+def _free_disk(client: "redis.Redis", _folder: Path) -> None:
+    client.config_set("save", "")
+
+
+@pytest.mark.parametrize(("stop", "start"), [(_make_replica, _make_master), (_fill_disk, _free_disk)])
+def test_it_waits_for_a_broker_that_cannot_be_written_to(
+    world: World, stop: Callable[..., None], start: Callable[..., None]
+) -> None:
+    client = redis.Redis.from_url(world.broker.redis_url)
+    with running(world.folder, world.broker.redis_url) as process:
+        world.until_alive(process)
+        stop(client, world.folder)
+        until(
+            lambda: world.events().count("broker not reached") > 1 or process.poll() is not None,
+            "a broker that refuses",
+        )
+        world.beats_again()
+        start(client, world.folder)
+        run_id = world.start()
+        until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run", 20)
+        process.terminate()
+        assert process.wait(30) == 0
+    client.close()
+    assert world.events().count("broker not reached") < 10
+    assert bad_lines(world.lines()) == []
 
 
 def _answers(broker: Broker) -> bool:
