@@ -80,6 +80,7 @@ class Reason(StrEnum):
     GITOPS_REFUSED = "gitops_refused"
     GITOPS_UNAVAILABLE = "gitops_unavailable"
     GITOPS_CONTENDED = "gitops_contended"
+    GITOPS_MOVED = "gitops_moved"
     # bad ends, Argo CD
     ARGOCD_UNAUTHORIZED = "argocd_unauthorized"
     ARGOCD_FORBIDDEN = "argocd_forbidden"
@@ -249,6 +250,10 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.GITOPS_CONTENDED: _operator(
         "Other writers won every race for the GitOps branch.",
         "Re-run; look for a tool that pushes all the time.",
+    ),
+    R.GITOPS_MOVED: _operator(
+        "The GitOps repository or branch was changed in the configuration while the change was being committed.",
+        "Look for the commit in the old branch, then re-run.",
     ),
     R.ARGOCD_UNAUTHORIZED: _operator("Argo CD does not accept our token.", "Renew `argocd.token`."),
     R.ARGOCD_FORBIDDEN: _operator(

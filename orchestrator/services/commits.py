@@ -38,11 +38,14 @@ class Commits:
         """Queue a run's change, once, however often it is called; become the writer if nobody is.
 
         :return: the change's result if there is one already; else all changes that wait, which the caller has to
-            write now; None while another process writes.
+            write now; None while another process writes; a refusal if the configuration named another branch when a
+            writer took the change, and nobody looks there any more.
         """
         now = clock()
         with self._database.write() as connection:
             row = changes.submit(connection, change.run, self._key, asdict(change), now)
+            if row["state"] == "taken" and row["branch_key"] != self._key:
+                return None if changes.is_written(connection, row["branch_key"], now) else _moved(row)
             result = _result(row)
             if result is not None or not changes.become_writer(connection, self._key, self._owner, now):
                 return result
@@ -113,6 +116,11 @@ def _change(payload: dict[str, Any]) -> Change:
     edits = tuple(Edit(**edit) for edit in payload["edits"])
     trailers = tuple((name, value) for name, value in payload["trailers"])
     return Change(**{**payload, "edits": edits, "trailers": trailers})
+
+
+def _moved(row: dict[str, Any]) -> Rejected:
+    detail = f"it was taken for {row['branch_key']}, and may be there"
+    return Rejected(run=row["run_id"], detail=detail, reason=Reason.GITOPS_MOVED)
 
 
 def _result(row: dict[str, Any]) -> Result | None:

@@ -1,5 +1,6 @@
 """The queue of wanted edits, per GitOps repository and branch, and who may write."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ _BECOME = (
     .where(_branch, (writers.c.until < bindparam("now")) | _mine)
     .values(owner=bindparam("by"), until=bindparam("lease"))
 )
+_IS_WRITTEN = select(writers.c.branch_key).where(_branch, writers.c.until >= bindparam("now"))
 _STOP = update(writers).where(_branch, _mine).values(owner="", until=0.0)
 _unwanted = or_(runs.c.finished_at.is_not(None), runs.c.cancel_requested, runs.c.superseded_by.is_not(None))
 # As `Run.passes_hold` says.
@@ -48,6 +50,7 @@ _OLDEST = (
 _GIVE_BACK = update(changes).where(_some, changes.c.state == "taken").values(state="pending")
 _SET_STATE = update(changes).where(_some).values(state=bindparam("as"))
 _FINISH = update(changes).where(_of_run).values(state=bindparam("as"), result=bindparam("with_result"))
+_REPLACE = update(changes).where(_of_run, _pending).values(branch_key=bindparam("to"), payload=bindparam("wanted"))
 _WITHDRAW = update(changes).where(_of_run, _pending).values(state="withdrawn")
 _TAKE_BACK = delete(changes).where(_of_run, _pending)
 
@@ -55,7 +58,11 @@ _TAKE_BACK = delete(changes).where(_of_run, _pending)
 def submit(
     connection: Connection, run_id: int, branch_key: str, payload: dict[str, Any], at: float
 ) -> dict[str, Any]:
-    """Queue a run's change once; return its row, which may already hold a result."""
+    """Queue a run's change once; return its row, which may already hold a result.
+
+    One that waits becomes what is wanted now, on the branch where it is wanted now: the configuration may be another
+    one by then. One that a writer has, or had, stays as it is.
+    """
     row = {
         "run_id": run_id,
         "branch_key": branch_key,
@@ -65,7 +72,12 @@ def submit(
         "created_at": at,
     }
     upsert(connection, changes, row, key=("run_id",), keep=True)
-    return load(connection, run_id) or row
+    found = load(connection, run_id) or row
+    wanted = (branch_key, json.loads(json.dumps(payload)))
+    if found["state"] == "pending" and (found["branch_key"], found["payload"]) != wanted:
+        connection.execute(_REPLACE, {"of_run": run_id, "to": branch_key, "wanted": payload})
+        return load(connection, run_id) or row
+    return found
 
 
 def load(connection: Connection, run_id: int, *, lock: bool = False) -> dict[str, Any] | None:
@@ -80,6 +92,11 @@ def become_writer(connection: Connection, branch_key: str, owner: str, now: floa
     upsert(connection, writers, {"branch_key": branch_key}, key=("branch_key",), keep=True)
     values = {"of_branch": branch_key, "now": now, "by": owner, "lease": now + WRITER_LEASE}
     return connection.execute(_BECOME, values).rowcount == 1
+
+
+def is_written(connection: Connection, branch_key: str, now: float) -> bool:
+    """Tell whether anybody has the right to write to a branch now."""
+    return connection.execute(_IS_WRITTEN, {"of_branch": branch_key, "now": now}).first() is not None
 
 
 def stop_writing(connection: Connection, branch_key: str, owner: str) -> bool:

@@ -1,10 +1,12 @@
 """The queue of changes to one GitOps branch: one writer at a time, who writes for all that wait."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from orchestrator.domain.changes import Batch, Change, Edit, Landed, Rejected, Withdrawn
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName
 from orchestrator.services import commits
 from orchestrator.services.commits import Commits
@@ -147,3 +149,36 @@ def test_a_writer_renews_its_right_now_and_then_and_notices_that_it_lost_it(
     at += 10
     assert two.submit(change(2)) == batch(1, 2), "what a vanished writer took comes along"
     assert not one.renew()
+
+
+def moved(world: World, owner: str) -> Commits:
+    """The queue of the branch that the configuration names since a moment ago."""
+    return Commits(world.database, QUIET, "new#main", owner)
+
+
+def test_what_waits_goes_to_the_branch_that_is_configured_now(world: World, runs: list[int]) -> None:
+    one = queue(world, "one")
+    one.submit(change(1))
+    one.stop([change(1)])
+    edited = replace(change(1), file="other.yaml", edits=(Edit(path="tag", value="sha-1"),))
+    assert moved(world, "two").submit(edited) == Batch(changes=[edited])
+    assert queue(world, "one").submit(change(2)) == batch(2)
+
+
+def test_what_was_taken_for_another_branch_waits_for_its_writer(world: World, runs: list[int]) -> None:
+    one, two = queue(world, "one"), moved(world, "two")
+    one.submit(change(1))
+    assert two.submit(change(1)) is None
+    landed = Landed(run=1, commit="c" * 40, created=True, previous=("old",))
+    one.finish([landed])
+    one.stop()
+    assert two.submit(change(1)) == landed
+
+
+def test_what_nobody_looks_for_any_more_fails_and_says_why(world: World, overtaken: tuple[Commits, Commits]) -> None:
+    overtaken[1].stop([change(1), change(2)])
+    refused = moved(world, "three").submit(change(1))
+    detail = "it was taken for gitops#main, and may be there"
+    assert refused == Rejected(run=1, detail=detail, reason=Reason.GITOPS_MOVED)
+    assert states(world, 1, 2) == ["taken", "pending"]
+    assert queue(world, "four").submit(change(2)) == batch(1, 2), "once the configuration is as it was"
