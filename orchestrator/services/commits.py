@@ -1,6 +1,6 @@
 """The queue of wanted edits: submitted by runs, taken in batches by one writer per GitOps branch."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
@@ -8,7 +8,7 @@ from orchestrator.domain.changes import Batch, Change, Edit, Landed, Rejected, R
 from orchestrator.domain.metrics import BATCH_SIZE, PUSH_RETRIES
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.bell import Bell
-from orchestrator.store import changes, wakes
+from orchestrator.store import changes, runs, wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 
@@ -60,6 +60,12 @@ class Commits:
         """Tell whether a run's change is in the queue, or has been."""
         with self._database.read() as connection:
             return changes.load(connection, run_id) is not None
+
+    def unknown(self, told: Set[tuple[int, str]]) -> set[tuple[int, str]]:
+        """Return those of some runs, each with the source commit that it brought, that are not in the tables so."""
+        with self._database.read() as connection:
+            known = runs.commits_of(connection, {run_id for run_id, _ in told})
+        return {one for one in told if known.get(one[0]) != one[1]}
 
     def renew(self) -> bool:
         """Stay the writer; False when somebody else is by now. Asks the tables no more often than it needs to."""

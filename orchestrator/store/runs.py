@@ -1,6 +1,6 @@
 """Runs and their stages: read, written, listed."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -289,6 +289,12 @@ def environments_with(connection: Connection, app: str, commit: str) -> set[str]
     tried = runs.c.reason != Reason.REWRITTEN.value
     statement = select(runs.c.environment).where(runs.c.app == app, runs.c.commit == commit, tried)
     return set(connection.execute(statement).scalars())
+
+
+def commits_of(connection: Connection, run_ids: Collection[int]) -> dict[int, str]:
+    """Look up the source commits of those of some runs that are there."""
+    found = connection.execute(select(runs.c.id, runs.c.commit).where(runs.c.id.in_(run_ids)))
+    return {row.id: row.commit for row in found}
 
 
 def attempts_of(connection: Connection, run: Run) -> list[int]:

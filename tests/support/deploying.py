@@ -39,6 +39,8 @@ class FakeMirror:
     away: set[str] = field(default_factory=set)
 
     def history(self, head: str, limit: int, containing: str, *, after: str = "", path: str = "") -> list[Message]:
+        if head not in self.line:
+            return []
         line = self.line[self.line.index(after) + 1 : self.line.index(head) + 1]
         told = [(one, self.messages.get(one, "")) for one in reversed(line)]
         before = dict(zip(self.line[1:], self.line, strict=False))
@@ -59,6 +61,9 @@ class FakeMirror:
     def fetch_branch(self, branch: str, **_: Any) -> str:
         self._trouble()
         return self.head
+
+    def noted_head(self, branch: str, max_age: float) -> str | None:
+        return None
 
     def commit_info(self, commit: str) -> Any:
         return SimpleNamespace(subject="Change the greeting", author_name="Mina", date="2026-11-24T08:00:00+09:00")

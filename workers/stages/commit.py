@@ -10,6 +10,7 @@ from orchestrator.domain.runs import Done, Fail, Outcome, Wait
 from orchestrator.services.commits import Commits
 from workers.gitops.commit import InDoubt, land
 from workers.stages.ancestry import is_older
+from workers.stages.forgotten import newer_in_git
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of
 
@@ -25,9 +26,9 @@ def run(order: Order, tools: Tools) -> Outcome:
     Outputs: ``gitops_commit``, ``previous`` (the values that were replaced) and ``committed_at``.
     """
     queue = tools.clients.commits
-    newer = None if queue.has(order.run.id) else _newer(order, tools)
-    if newer is not None:
-        return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {newer} has deployed a newer commit")
+    newer = "" if queue.has(order.run.id) else _newer(order, tools)
+    if newer:
+        return Fail(reason=Reason.OLDER_COMMIT, detail=newer)
     answer = queue.submit(change_of(order))
     if answer is None:
         return Wait(reason=Reason.COMMIT_QUEUED, detail="another worker writes to the branch", after=_LOOK_AGAIN)
@@ -76,15 +77,15 @@ def _before_retry(queue: Commits, seconds: float) -> None:
     time.sleep(seconds)
 
 
-def _newer(order: Order, tools: Tools) -> int | None:
-    """Find a run that has deployed a newer commit since ``check`` (a person's word goes before the order)."""
+def _newer(order: Order, tools: Tools) -> str:
+    """Say who has deployed a newer commit since ``check``; "" if nobody, or where a person's word goes first."""
     run = order.run
     if order.insists or not run.commit:
-        return None
+        return ""
     for rival in order.rivals:
         if rival.landed and rival.commit != run.commit and is_older(order, tools, run.commit, rival.commit):
-            return rival.run
-    return None
+            return f"run {rival.run} has deployed a newer commit"
+    return newer_in_git(order, tools)
 
 
 def _outcome(result: Result, order: Order) -> Outcome:

@@ -10,9 +10,8 @@ from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Wait
 from workers.gitops.readiness import Expected, Kind, Verdict, compared_badly, judge
-from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order, Tools
-from workers.stages.wanted import change_of
+from workers.stages.wanted import change_of, values_in
 
 CONFIRM = 2.0
 """Seconds between two looks when the first one's evidence is not the strongest (contracts: second GET)."""
@@ -88,10 +87,10 @@ def _reverted(order: Order, tools: Tools, commit: str, revision: str) -> bool:
 def _overtaken(order: Order, tools: Tools, commit: str, revision: str) -> bool:
     """Tell whether it was a run that gave our value its present form after us, and not a person."""
     mirror, path = tools.clients.gitops, order.environment.values
-    present = _values(order, mirror.read(revision, path))
+    present = values_in(order, mirror.read(revision, path))
     later = mirror.history(revision, _HISTORY, f"{RUN_TRAILER}: ", after=commit, path=path)
-    made = (one for one in later if _values(order, mirror.read(one.commit, path)) == present)
-    return present is not None and any(_values(order, mirror.read(one.parent, path)) != present for one in made)
+    made = (one for one in later if values_in(order, mirror.read(one.commit, path)) == present)
+    return present is not None and any(values_in(order, mirror.read(one.parent, path)) != present for one in made)
 
 
 def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | None:
@@ -111,16 +110,8 @@ def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | 
 
 def _same_value(order: Order, tools: Tools, revision: str) -> bool:
     """The file changed after us: our value counts, not the rest of the file."""
-    found = _values(order, tools.clients.gitops.read(revision, order.environment.values))
+    found = values_in(order, tools.clients.gitops.read(revision, order.environment.values))
     return found == tuple(edit.value for edit in change_of(order).edits)
-
-
-def _values(order: Order, raw: bytes | None) -> tuple[str, ...] | None:
-    """Read what stands where we edit; None when it cannot be read there any more."""
-    try:
-        return None if raw is None else tuple(inspect(raw, edit.path).text for edit in change_of(order).edits)
-    except EditRefused:
-        return None
 
 
 def waiting(verdict: Verdict) -> Wait:

@@ -3,7 +3,10 @@
 from orchestrator.domain.changes import Change, Edit
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.refs import repo_key
+from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order
+
+SOURCE_TRAILER, IMAGE_TRAILER = "Pilotage-Source-Commit", "Pilotage-Image"
 
 
 def change_of(order: Order) -> Change:
@@ -24,6 +27,14 @@ def change_of(order: Order) -> Change:
         trailers=_trailers(order),
         date=int(order.started_at.timestamp()),
     )
+
+
+def values_in(order: Order, raw: bytes | None) -> tuple[str, ...] | None:
+    """Read what stands where we edit; None when it cannot be read there (any more)."""
+    try:
+        return None if raw is None else tuple(inspect(raw, edit.path).text for edit in change_of(order).edits)
+    except EditRefused:
+        return None
 
 
 def split_image(image: str) -> tuple[str, str]:
@@ -49,9 +60,9 @@ def _message(order: Order, tag: str) -> str:
 
 def _trailers(order: Order) -> tuple[tuple[str, str], ...]:
     run = order.run
-    trailers = [(RUN_TRAILER, str(run.id)), ("Pilotage-Image", f"{run.image}@{run.digest}".replace("@@", "@"))]
+    trailers = [(RUN_TRAILER, str(run.id)), (IMAGE_TRAILER, f"{run.image}@{run.digest}".replace("@@", "@"))]
     if run.commit:
-        trailers.insert(1, ("Pilotage-Source-Commit", run.commit))
+        trailers.insert(1, (SOURCE_TRAILER, run.commit))
     if order.settings.external_url:
         trailers.append(("Pilotage-Url", f"{order.settings.external_url}/runs/{run.id}"))
     return tuple(trailers)

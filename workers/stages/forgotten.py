@@ -1,0 +1,65 @@
+"""What the GitOps branch tells of runs that the tables do not know: those were put back to an earlier time."""
+
+from typing import NamedTuple
+
+from orchestrator.domain.ownership import RUN_TRAILER
+from workers.clients.git_read import Message, trailers_of
+from workers.stages.ancestry import is_older
+from workers.stages.order import Order, Tools
+from workers.stages.wanted import IMAGE_TRAILER, SOURCE_TRAILER, split_image, values_in
+
+_FRESH = 60.0
+"""Seconds for which the branch is taken to be where it was seen: what is looked for is older than the last start."""
+_HISTORY = 500
+"""Commits of the branch in which runs are looked for that are not in the tables."""
+_OF_FILE = 50
+"""Commits to our file of which the last that wrote our value is looked for, where there are such runs."""
+_MOST_DIGITS = 9
+"""Of a run's id; a trailer may say anything."""
+
+
+class _Told(NamedTuple):
+    """What a commit of ours says about itself."""
+
+    run: int
+    source: str
+
+
+def newer_in_git(order: Order, tools: Tools) -> str:
+    """Say which newer commit was deployed here by a run that is not in the tables; "" where there is none.
+
+    A run that was unfinished at a backup goes on after it is restored, and may have been overtaken in the time that
+    is lost. Where all runs of the branch are in the tables, this costs one look at its history.
+
+    :raises Unavailable: a server did not answer, so that nobody knows. :raises Refused: it does not let us in.
+    """
+    mirror, branch = tools.clients.gitops, order.settings.gitops.branch
+    head = mirror.noted_head(branch, _FRESH) or mirror.fetch_branch(branch, checkpoint=tools.checkpoint)
+    later = {told for one in mirror.history(head, _HISTORY, f"{RUN_TRAILER}: ") if (told := _told(one, order))}
+    unknown = tools.clients.commits.unknown(later) if later else ()
+    if not unknown:
+        return ""
+    for message in mirror.history(head, _OF_FILE, f"{RUN_TRAILER}: ", path=order.environment.values):
+        if _wrote(order, tools, message):
+            told = _told(message, order)
+            newer = told in unknown and is_older(order, tools, order.run.commit, told.source) if told else False
+            where = f"{message.commit[:12]} in the GitOps branch"
+            return f"{where} has deployed a newer commit, by a run that is not known here" if newer else ""
+    return ""
+
+
+def _told(message: Message, order: Order) -> _Told | None:
+    """Read what may have overtaken us: another commit of this image, by a run that began after ours."""
+    told = dict(trailers_of(message.text))
+    run, source = told.get(RUN_TRAILER, ""), told.get(SOURCE_TRAILER, "")
+    same_image = split_image(told.get(IMAGE_TRAILER, ""))[0] == split_image(order.run.image)[0]
+    if not same_image or source in ("", order.run.commit) or not run.isdecimal() or len(run) > _MOST_DIGITS:
+        return None
+    return _Told(int(run), source) if int(run) > order.run.id else None
+
+
+def _wrote(order: Order, tools: Tools, message: Message) -> bool:
+    """Tell whether a commit gave our value its form; other environments may have theirs in the same file."""
+    mirror, path = tools.clients.gitops, order.environment.values
+    before = mirror.read(message.parent, path) if message.parent else None
+    return values_in(order, mirror.read(message.commit, path)) != values_in(order, before)
