@@ -16,7 +16,7 @@ from workers.stages.wanted import change_of
 
 _LOOK_AGAIN = 5.0
 """Seconds after which a queued change is looked at even if its writer never said that it landed."""
-_DEADLINE = 120.0
+DEADLINE = 120.0
 """Seconds for one batch to be pushed, lost races included."""
 
 
@@ -52,7 +52,7 @@ def _write(order: Order, tools: Tools, queue: Commits, batch: Batch) -> Result |
                 unwanted=batch.unwanted,
                 author=settings.author,
                 signing=tools.clients.signing,
-                deadline_s=_DEADLINE,
+                deadline_s=DEADLINE,
                 checkpoint=lambda: _stay_writer(queue),
                 wait=lambda seconds: _before_retry(queue, seconds),
             )

@@ -13,6 +13,7 @@ import yaml
 
 from orchestrator.cli.init import fill, starter
 from orchestrator.sandbox.wiring import COMPOSE
+from workers.stages import commit
 
 ROOT = Path(__file__).parents[3]
 TEXT = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
@@ -54,6 +55,14 @@ def test_no_port_is_bound_twice() -> None:
     bound = [port.split(":")[1] for service in SERVICES.values() for port in service.get("ports", [])]
 
     assert sorted(set(bound)) == sorted(bound)
+
+
+@pytest.mark.parametrize("name", ["worker-build", "worker-deploy"])
+def test_a_worker_that_is_told_to_end_may_land_what_it_is_pushing(name: str) -> None:
+    chart = yaml.safe_load((ROOT / "charts/pilotage/values.yaml").read_text(encoding="utf-8"))
+
+    assert SERVICES[name]["stop_grace_period"] == "2m30s"
+    assert chart["worker"]["deploy"]["terminationGracePeriodSeconds"] == 150 > commit.DEADLINE
 
 
 @every_service
