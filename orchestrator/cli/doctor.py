@@ -16,6 +16,8 @@ from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.secrets import secrets_in
 
 _CREDENTIALS = ("username", "password", "token", "ssh_key")
+_SKEW = 5.0
+"""Seconds between two clocks that are worth a word; a measurement takes less."""
 
 Say = Callable[[str], object]
 
@@ -118,7 +120,11 @@ def _database(settings: Settings) -> str:
         raise Refused(
             Reason.DATABASE_OUTDATED, f"It is at schema {current}, this version needs {migrate.expected()}."
         )
-    return f"schema {current}"
+    ahead = database.ahead()
+    if abs(ahead) < _SKEW:
+        return f"schema {current}"
+    order = "behind" if ahead > 0 else "ahead of"
+    return f"schema {current}; but this machine's clock is {abs(ahead):.0f} s {order} that of the database"
 
 
 def _broker(settings: Settings) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
 
 from orchestrator.domain.runs import Trigger
+from orchestrator.store.database import common_time
 from orchestrator.store.dialect import upsert
 from orchestrator.store.schema import changes, environments, runs, writers
 
@@ -90,13 +91,17 @@ def load(connection: Connection, run_id: int, *, lock: bool = False) -> dict[str
 def become_writer(connection: Connection, branch_key: str, owner: str, now: float) -> bool:
     """Take or renew the right to write to a branch; False while somebody else has it."""
     upsert(connection, writers, {"branch_key": branch_key}, key=("branch_key",), keep=True)
-    values = {"of_branch": branch_key, "now": now, "by": owner, "lease": now + WRITER_LEASE}
+    at = common_time(connection, now)
+    values = {"of_branch": branch_key, "now": at, "by": owner, "lease": at + WRITER_LEASE}
     return connection.execute(_BECOME, values).rowcount == 1
 
 
 def is_written(connection: Connection, branch_key: str, now: float) -> bool:
     """Tell whether anybody has the right to write to a branch now."""
-    return connection.execute(_IS_WRITTEN, {"of_branch": branch_key, "now": now}).first() is not None
+    return (
+        connection.execute(_IS_WRITTEN, {"of_branch": branch_key, "now": common_time(connection, now)}).first()
+        is not None
+    )
 
 
 def stop_writing(connection: Connection, branch_key: str, owner: str) -> bool:

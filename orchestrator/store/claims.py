@@ -1,7 +1,11 @@
-"""Who may work on a run: a lease with an end and a fencing number that grows with every claim."""
+"""Who may work on a run: a lease with an end and a fencing number that grows with every claim.
+
+Its end is by the clock of the database: a worker of one machine sets it, and the relay of another one judges it.
+"""
 
 from sqlalchemy import Connection, bindparam, or_, select, update
 
+from orchestrator.store.database import common_time
 from orchestrator.store.runs import ACTIVE, IS_ACTIVE
 from orchestrator.store.schema import runs
 
@@ -29,13 +33,14 @@ _UNTIL = select(runs.c.lease_until).where(_run)
 
 def claim(connection: Connection, run_id: int, owner: str, now: float) -> int | None:
     """Take the run if nobody holds it; return the fencing number, or None when somebody does or it is final."""
-    values = {"of_run": run_id, "now": now, "owner": owner, "until": now + LEASE}
+    at = common_time(connection, now)
+    values = {"of_run": run_id, "now": at, "owner": owner, "until": at + LEASE}
     return connection.execute(_CLAIM, values).scalar_one_or_none()
 
 
 def renew(connection: Connection, run_id: int, fence: int, now: float) -> bool:
     """Prolong the lease; False when it was lost (another claim, or the reconciler took it back)."""
-    values = {"of_run": run_id, "with_fence": fence, "until": now + LEASE}
+    values = {"of_run": run_id, "with_fence": fence, "until": common_time(connection, now) + LEASE}
     return connection.execute(_RENEW, values).rowcount == 1
 
 
@@ -47,14 +52,14 @@ def release(connection: Connection, run_id: int) -> None:
 def held(connection: Connection, run_id: int, now: float) -> bool:
     """Tell whether a worker holds the run now."""
     until = connection.execute(_UNTIL, {"of_run": run_id}).scalar_one_or_none()
-    return until is not None and until >= now
+    return until is not None and until >= common_time(connection, now)
 
 
 def expired(connection: Connection, now: float, limit: int = 100) -> list[int]:
     """List runs whose worker has vanished."""
     statement = (
         select(runs.c.id)
-        .where(IS_ACTIVE, runs.c.lease_until.is_not(None), runs.c.lease_until < now)
+        .where(IS_ACTIVE, runs.c.lease_until.is_not(None), runs.c.lease_until < common_time(connection, now))
         .order_by(runs.c.lease_until)
         .limit(limit)
     )

@@ -14,9 +14,14 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.store import tallies
 
-__all__ = ["Connection", "Database", "after_commit", "is_marked", "mark", "now", "sqlite_url"]
+__all__ = ["Connection", "Database", "after_commit", "common_time", "is_marked", "mark", "now", "sqlite_url"]
 
-_LATER, _MARKS = "pilotage.later", "pilotage.marks"
+_LATER, _MARKS, _AHEAD = "pilotage.later", "pilotage.marks", "pilotage.ahead"
+
+MEASURE = 60.0
+"""Seconds after which it is measured anew by how much the server's clock is ahead of ours."""
+_STEP = 0.5
+"""Seconds by which a clock must have been set for what was measured not to count any more."""
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a writer waits for another one (SQLite) before it gives up."""
@@ -82,6 +87,11 @@ class Database:
     def dispose(self) -> None:
         """Forget all connections without closing those of a parent process."""
         self.engine.dispose(close=False)
+
+    def ahead(self) -> float:
+        """Measure by how many seconds the database's clock is ahead of this machine's. Raises as `read` does."""
+        with self.read() as connection:
+            return common_time(connection, 0.0)
 
     def ping(self) -> None:
         """Prove that the database answers. :raises Unavailable: it does not."""
@@ -165,6 +175,28 @@ def _postgres_engine(url: str) -> Engine:
             context.is_disconnect = True  # the name may lead to another server by now: the pool connects anew
 
     return engine
+
+
+def common_time(connection: Connection, at: float) -> float:
+    """Return what the database's clock shows when this machine's shows `at`, both in seconds since the epoch.
+
+    A lease that one machine writes down and another one judges has to be by one clock. SQLite is on this machine.
+    """
+    return at if connection.dialect.name == "sqlite" else at + _ahead(connection)
+
+
+def _ahead(connection: Connection) -> float:
+    """Tell by how many seconds the server's clock is ahead, as measured over this connection a while ago."""
+    steady = time.time() - time.monotonic()
+    measured, then, ahead = connection.info.get(_AHEAD, (-MEASURE, 0.0, 0.0))
+    if time.monotonic() - measured >= MEASURE or abs(steady - then) > _STEP:
+        began = time.time()
+        cursor = connection.connection.cursor()
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
+        ahead = float(cursor.fetchone()[0]) - (began + time.time()) / 2  # type: ignore[index]
+        cursor.close()
+        connection.info[_AHEAD] = (time.monotonic(), steady, ahead)
+    return float(ahead)
 
 
 def now() -> float:

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, Float, and_, bindparam, case, delete, insert,
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from orchestrator.store.database import is_marked, mark
+from orchestrator.store.database import common_time, is_marked, mark
 from orchestrator.store.database import now as clock
 from orchestrator.store.runs import IS_ACTIVE
 from orchestrator.store.schema import runs, wakes
@@ -158,11 +158,12 @@ def next_due(connection: Connection) -> float | None:
 
 def without(connection: Connection, now: float, limit: int = 200) -> dict[int, str]:
     """Find active runs that have neither a wake-up nor a worker, and wait for no other run: id -> reason."""
+    at = common_time(connection, now)
     statement = (
         select(runs.c.id, runs.c.reason)
         .outerjoin(wakes, wakes.c.run_id == runs.c.id)
         .where(IS_ACTIVE, wakes.c.run_id.is_(None))
-        .where(or_(runs.c.lease_until.is_(None), runs.c.lease_until < now), runs.c.reason != "behind_run")
+        .where(or_(runs.c.lease_until.is_(None), runs.c.lease_until < at), runs.c.reason != "behind_run")
         .limit(limit)
     )
     return {row.id: row.reason for row in connection.execute(statement)}

@@ -1,14 +1,21 @@
 """How workers take runs, lose them, and go on."""
 
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
+from orchestrator.domain.changes import Batch, Change
 from orchestrator.domain.errors import LeaseLost
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, RunState, StageName
 from orchestrator.engine.facts import Reported
+from orchestrator.services.commits import Commits
 from orchestrator.services.execution import ROLLOUT, Execution
-from orchestrator.store import claims, wakes
+from orchestrator.store import changes, claims, wakes
 from orchestrator.store.database import now
+from tests.support.databases import postgres_database
 from tests.support.executing import QUIET, World
 from tests.support.factories import make_app, make_environment, make_settings
 
@@ -175,3 +182,29 @@ def test_a_run_that_waited_for_such_a_worker_still_waits_for_its_turn(world: Wor
     assert without_apps(world).begin(2, "build") is None
     assert world.one.begin(2, "build") is None
     assert (world.run(2).reason, world.run(2).blocked_by) == (Reason.BEHIND_RUN, 1)
+
+
+@pytest.mark.parametrize("wrong", [-25.0, 3600.0])
+def test_a_worker_whose_clock_is_wrong_keeps_its_run_and_its_branch(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: float
+) -> None:
+    with postgres_database(postgres_url) as database:
+        world = World(database, tmp_path)
+        run = world.push(1)["runs"][0]
+        with monkeypatch.context() as there:
+            there.setattr("orchestrator.services.execution.clock", lambda: time.time() + wrong)
+            there.setattr("orchestrator.services.commits.clock", lambda: time.time() + wrong)
+            clocks = SimpleNamespace(time=lambda: time.time() + wrong, monotonic=time.monotonic)
+            there.setattr("orchestrator.store.database.time", clocks)
+            assignment = world.one.begin(run, "build")
+            assert assignment is not None
+            assert world.one.heartbeat(assignment)
+            assert isinstance(Commits(database, QUIET, "gitops#main", "one").submit(change_of(run)), Batch)
+        assert world.reconcile.expired_leases() == []
+        with database.write() as connection:
+            assert not changes.become_writer(connection, "gitops#main", "two", now())
+            assert not claims.held(connection, run, now() + claims.LEASE + 1), "nor does it keep it for longer"
+
+
+def change_of(run: int) -> Change:
+    return Change(run=run, file="f", edits=(), message="m", trailers=(), date=1)

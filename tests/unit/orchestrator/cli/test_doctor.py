@@ -11,6 +11,7 @@ from orchestrator.domain.apps import Scan
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.store import migrate
+from orchestrator.store.database import Database
 from tests.support.configs import VALID, look
 from tests.support.databases import sqlite_database
 from tests.support.deploying import FakeArgo, FakeMirror, application
@@ -102,3 +103,19 @@ def test_the_right_to_sync_is_asked_for_where_it_is_needed(
     assert caught.value.reason is Reason.ARGOCD_FORBIDDEN
     argocd.may = frozenset({"get", "sync"})
     doctor._place(settings, gitops, argocd, place)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "said"),
+    [
+        (4.0, ""),
+        (40.0, "; but this machine's clock is 40 s behind that of the database"),
+        (-3600.0, "; but this machine's clock is 3600 s ahead of that of the database"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, said: str
+) -> None:
+    sqlite_database(tmp_path).dispose()
+    monkeypatch.setattr(Database, "ahead", lambda _: ahead)
+    assert ask(tmp_path) == f"schema {migrate.expected()}{said}"
