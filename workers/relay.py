@@ -176,7 +176,10 @@ class Repairs:
             stranded = self._reconcile.stranded()
             for run_id in stranded:
                 log.error("run without a wake-up", run=run_id)
-            taken = taken + stranded
+            too_far = self._reconcile.too_far()
+            for run_id in too_far:
+                log.warning("wake-up was too far ahead", run=run_id)
+            taken = taken + stranded + too_far
         if taken:
             self._bell.ring()
         return REPAIR

@@ -16,7 +16,7 @@ from orchestrator.domain.runs import Run, StageName
 _LOOK_AGAIN = 15.0
 """Seconds after which a run looks for its image even if nobody wakes it: the maker may have ended just when the run
 began to wait, or in the hands of an older version that wakes no other environment."""
-_STILL_THERE = 3600.0
+STILL_THERE = 3600.0
 """Seconds after which a run that waits for a person looks whether its environment is still configured: what is not
 cannot be released, and shows nobody that something waits there."""
 
@@ -65,7 +65,7 @@ def gate(run: Run, stage: StageName, places: Places) -> Go | Stay:
     if stage is StageName.CHECK:
         return Go()
     if not run.approved:
-        return Stay(reason=Reason.AWAITING_APPROVAL, detail="waits for approval", after=_STILL_THERE)
+        return Stay(reason=Reason.AWAITING_APPROVAL, detail="waits for approval", after=STILL_THERE)
     if stage in (StageName.SYNC, StageName.HEALTH):
         return Go()
     if places.hold:
@@ -81,7 +81,7 @@ def gate(run: Run, stage: StageName, places: Places) -> Go | Stay:
 
 def held(hold: str) -> Stay:
     """Word why a run may not go on in an environment on hold. :param hold: what the person said."""
-    return Stay(reason=Reason.ON_HOLD, detail=f"on hold: {hold}", after=_STILL_THERE)
+    return Stay(reason=Reason.ON_HOLD, detail=f"on hold: {hold}", after=STILL_THERE)
 
 
 def commit_cuts_off(run: Run, places: Places) -> int | None:

@@ -2,20 +2,26 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import cached_property
 
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.metrics import LEASES_LOST
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import ref_matches, repo_key
-from orchestrator.domain.runs import Trigger
+from orchestrator.domain.runs import StageName, Trigger
 from orchestrator.engine.facts import LeaseExpired
+from orchestrator.engine.gate import STILL_THERE
 from orchestrator.services import ledger, story
+from orchestrator.services.execution import timeout_of
 from orchestrator.services.pushes import LOCK, polled_key
 from orchestrator.store import claims, runs, tallies, tokens, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.dialect import alone
 from orchestrator.store.rows import moment
+
+MARGIN = 60.0
+"""Seconds by which a time may be ahead of what it can be before it is taken for one of a clock that was set back."""
 
 
 class Reconcile:
@@ -47,7 +53,10 @@ class Reconcile:
         at = moment(now)
         taken: list[int] = []
         with self._database.read() as connection:
-            vanished = claims.expired(connection, now)
+            vanished, ahead = claims.expired(connection, now), claims.are_ahead(connection, now)
+        if ahead:
+            with self._database.write() as connection:
+                claims.shorten(connection, now)
         for run_id in vanished:
             with self._database.write() as connection:
                 run = ledger.lock(connection, run_id)
@@ -75,6 +84,21 @@ class Reconcile:
             run_id for run_id, reason in found.items() if reason not in (Reason.ON_HOLD, Reason.AWAITING_APPROVAL)
         ]
 
+    def too_far(self) -> list[int]:
+        """Have runs looked at now whose wake-up is later than one can be: a clock was set back. Returns their ids."""
+        now = clock()
+        with self._database.write() as connection:
+            found = wakes.too_far(connection, now, self._longest + MARGIN)
+            wakes.nudge(connection, found, now)
+        return found
+
+    @cached_property
+    def _longest(self) -> float:
+        """Seconds of the longest pause: a stage is looked at when its time is over, a wait for a person each hour."""
+        places = [(app, place) for app in self._settings.apps for place in app.environments]
+        timeouts = [timeout_of(stage, *where) for where in places for stage in StageName]
+        return max([STILL_THERE, *timeouts])
+
     def fold_tallies(self) -> None:
         """Add up what was counted, so that whoever reads it reads little."""
         with self._database.write() as connection:
@@ -99,7 +123,7 @@ class Reconcile:
         with self._database.write() as connection:
             alone(connection, LOCK)  # else a push whose hook is being written down right now is taken for lost
             known = tokens.known_head(connection, repo, ref)
-            if known is not None and (known[0] == commit or known[1] > (now if read_at is None else read_at)):
+            if known is not None and (known[0] == commit or _knows_better(known[1], now, read_at)):
                 return []
             tokens.set_head(connection, repo, ref, commit, now)
             if known is None:
@@ -115,6 +139,11 @@ class Reconcile:
         """List the apps that are built from one repository, `app` first."""
         others = (one for one in self._settings.apps if one.name != app.name)
         return [app, *(one for one in others if repo_key(one.source.url) == repo)]
+
+
+def _knows_better(seen: float, now: float, read_at: float | None) -> bool:
+    """Tell whether a head was seen after ours was read; what lies in the future is by a clock that was set back."""
+    return (now if read_at is None else read_at) < seen <= now + MARGIN
 
 
 def _polled(connection: Connection, app: App, branch: str, commit: str) -> list[runs.NewRun]:

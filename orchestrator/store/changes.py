@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, delete, func, or_, select, update
+from sqlalchemy import Connection, Float, and_, bindparam, delete, func, or_, select, update
 
 from orchestrator.domain.runs import Trigger
 from orchestrator.store.database import common_time
@@ -20,12 +20,13 @@ _some = changes.c.run_id.in_(bindparam("runs", expanding=True))
 _pending = changes.c.state == "pending"
 _branch, _mine = writers.c.branch_key == bindparam("of_branch"), writers.c.owner == bindparam("by")
 _LOAD = select(changes).where(_of_run)
-_BECOME = (
-    update(writers)
-    .where(_branch, (writers.c.until < bindparam("now")) | _mine)
-    .values(owner=bindparam("by"), until=bindparam("lease"))
+_is_over = or_(
+    writers.c.until < bindparam("now", type_=Float),
+    writers.c.until > bindparam("now", type_=Float) + 2 * WRITER_LEASE,
 )
-_IS_WRITTEN = select(writers.c.branch_key).where(_branch, writers.c.until >= bindparam("now"))
+"""So far ahead it is by a clock that has been set back since."""
+_BECOME = update(writers).where(_branch, _is_over | _mine).values(owner=bindparam("by"), until=bindparam("lease"))
+_IS_WRITTEN = select(writers.c.branch_key).where(_branch, ~_is_over)
 _STOP = update(writers).where(_branch, _mine).values(owner="", until=0.0)
 _unwanted = or_(runs.c.finished_at.is_not(None), runs.c.cancel_requested, runs.c.superseded_by.is_not(None))
 # As `Run.passes_hold` says.

@@ -27,6 +27,9 @@ _RENEW = (
     .where(_run, runs.c.fence == bindparam("with_fence"), runs.c.lease_until.is_not(None))
     .values(lease_until=bindparam("until"))
 )
+_SHORTEN = (
+    update(runs).where(IS_ACTIVE, runs.c.lease_until > bindparam("most")).values(lease_until=bindparam("until"))
+)
 _RELEASE = update(runs).where(_run).values(lease_owner="", lease_until=None)
 _UNTIL = select(runs.c.lease_until).where(_run)
 
@@ -47,6 +50,20 @@ def renew(connection: Connection, run_id: int, fence: int, now: float) -> bool:
 def release(connection: Connection, run_id: int) -> None:
     """Give the run back."""
     connection.execute(_RELEASE, {"of_run": run_id})
+
+
+def are_ahead(connection: Connection, now: float) -> bool:
+    """Tell whether any lease ends later than one can: by a clock that has been set back since."""
+    most = common_time(connection, now) + 2 * LEASE
+    return (
+        connection.execute(select(runs.c.id).where(IS_ACTIVE, runs.c.lease_until > most).limit(1)).first() is not None
+    )
+
+
+def shorten(connection: Connection, now: float) -> None:
+    """Have leases that end later than one can end as if they were renewed now: a worker that lives renews its own."""
+    at = common_time(connection, now)
+    connection.execute(_SHORTEN, {"most": at + 2 * LEASE, "until": at + LEASE})
 
 
 def held(connection: Connection, run_id: int, now: float) -> bool:

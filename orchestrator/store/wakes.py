@@ -156,6 +156,15 @@ def next_due(connection: Connection) -> float | None:
     return connection.execute(_NEXT).scalar_one_or_none()
 
 
+def too_far(connection: Connection, now: float, longest: float, limit: int = 200) -> list[int]:
+    """List runs whose wake-up is later than one can be, or was published in the future: by a clock that was set back.
+
+    :param longest: seconds of the longest pause.
+    """
+    of_future = or_(wakes.c.due_at > now + longest, wakes.c.published_at > now + REPEAT_MOST)
+    return list(connection.execute(select(wakes.c.run_id).where(of_future).limit(limit)).scalars())
+
+
 def without(connection: Connection, now: float, limit: int = 200) -> dict[int, str]:
     """Find active runs that have neither a wake-up nor a worker, and wait for no other run: id -> reason."""
     at = common_time(connection, now)

@@ -77,6 +77,8 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "wake-ups due": lambda c: wakes.take_due(c, NOW),
     "next wake-up": wakes.next_due,
     "runs without a wake-up": lambda c: wakes.without(c, NOW),
+    "leases that are too long": lambda c: claims.are_ahead(c, NOW),
+    "wake-ups that are too far": lambda c: wakes.too_far(c, NOW, 3600.0),
     "runs whose worker vanished": lambda c: claims.expired(c, NOW),
     "runs that wait for Argo CD": lambda c: runs.waiting_at(c, ("sync", "health")),
     "run with records": lambda c: retention.next_run(c, 0),

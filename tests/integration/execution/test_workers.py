@@ -1,6 +1,7 @@
 """How workers take runs, lose them, and go on."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -208,3 +209,58 @@ def test_a_worker_whose_clock_is_wrong_keeps_its_run_and_its_branch(
 
 def change_of(run: int) -> Change:
     return Change(run=run, file="f", edits=(), message="m", trailers=(), date=1)
+
+
+@pytest.fixture
+def ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Set the clock of all that is at work here."""
+
+    def put(seconds: float) -> None:
+        for name in ("services.execution", "services.ingest", "services.reconcile", "store.wakes"):
+            monkeypatch.setattr(f"orchestrator.{name}.clock", lambda: time.time() + seconds)
+
+    return put
+
+
+def test_a_clock_that_was_ahead_holds_no_run_back(world: World, ahead: Callable[[float], None]) -> None:
+    ahead(7200)
+    run = world.push(1)["runs"][0]
+    ahead(0)
+    assert world.due() == set()
+    assert world.reconcile.too_far() == [run]
+    assert world.due() == {run}
+    assert world.reconcile.too_far() == []
+    ahead(7200)
+    world.reconcile.due_wakes()
+    ahead(0)
+    assert world.reconcile.too_far() == [run], "it was published in the future"
+
+
+def test_a_worker_that_vanished_when_the_clock_was_ahead_is_missed_after_20_s(
+    world: World, ahead: Callable[[float], None]
+) -> None:
+    ahead(3600)
+    run = world.push(1)["runs"][0]
+    lives = world.begin(run)
+    ahead(0)
+    assert world.reconcile.expired_leases() == []
+    assert world.one.heartbeat(lives), "one that lives keeps it"
+    ahead(claims.LEASE + 1)
+    assert world.reconcile.expired_leases() == [run]
+
+
+def test_a_writer_that_vanished_when_the_clock_was_ahead_is_followed(world: World) -> None:
+    with world.database.write() as connection:
+        assert changes.become_writer(connection, "gitops#main", "one", now() + 3600)
+        assert changes.become_writer(connection, "gitops#main", "two", now())
+        assert not changes.become_writer(connection, "gitops#main", "three", now())
+
+
+def test_a_head_that_was_seen_when_the_clock_was_ahead_knows_nothing_better(
+    world: World, ahead: Callable[[float], None]
+) -> None:
+    app = world.settings.apps[0]
+    ahead(3600)
+    world.reconcile.head_seen(app, "main", "a" * 40)
+    ahead(0)
+    assert len(world.reconcile.head_seen(app, "main", "b" * 40)) == 1
