@@ -1,6 +1,7 @@
 """What is done now and then: finding pushes whose hook was lost, and tidying."""
 
 import threading
+from functools import partial
 from pathlib import Path
 
 from orchestrator import journal
@@ -12,6 +13,7 @@ from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retention import Retention
 from orchestrator.store.database import now as clock
 from workers.clients.git import Mirror, mirror_folder
+from workers.tidying import tidy
 
 log = journal.get(__name__)
 
@@ -68,12 +70,7 @@ class Tidying:
         for access in {access.url: access for access in accesses}.values():
             if stopping.wait(1.0):
                 break
-            try:
-                Mirror(access, mirror_folder(root, access.url)).tidy()
-            except PilotageError as error:
-                log.warning("mirror not tidied", reason=error.reason.value, detail=error.evidence)
-            except OSError as error:  # files that belong to somebody else, say
-                log.warning("mirror not tidied", err_type=type(error).__name__, detail=str(error))
+            tidy(partial(Mirror, access, mirror_folder(root, access.url)))
         return self._EVERY
 
     def _forget(self, stopping: threading.Event) -> None:

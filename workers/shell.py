@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 
 from orchestrator import journal, tracing
 from orchestrator.domain.errors import Cancelled, LeaseLost, Refused, Unavailable
@@ -20,6 +21,7 @@ from workers.runlog import RunLog
 from workers.stages.order import Order, Tools
 from workers.stages.table import STAGES
 from workers.stages.toolbox import Clients, Shared
+from workers.tidying import Tidier
 from workers.watching import Watch, Watcher
 
 log = journal.get(__name__)
@@ -49,6 +51,7 @@ class Shell:
         self._queue = queue
         self._stopping = stopping
         self._watcher = Watcher(execution)
+        self._tidier = Tidier()
 
     def look(self, run_id: int, build_here: Callable[[], bool] = no_build) -> None:
         """Look at a run now: do what its current stages ask for, until it has to wait or is over.
@@ -64,6 +67,8 @@ class Shell:
                 following: Assignment | None = assignment
                 while following is not None:
                     following = self._one(following, watch, build_here)
+        # Where no relay shares this folder, nobody else packs what fetches leave.
+        self._tidier.begin((lambda: self._shared.gitops, partial(self._shared.source, assignment.app)))
 
     def _one(self, assignment: Assignment, watch: Watch, build_here: Callable[[], bool]) -> Assignment | None:
         run, started = assignment.run, clock()

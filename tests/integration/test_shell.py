@@ -25,6 +25,7 @@ from workers import watching
 from workers.shell import Shell
 from workers.stages.order import Order, Tools
 from workers.stages.toolbox import Shared
+from workers.tidying import Tidier
 
 Stage = Callable[[Order, Tools], Outcome]
 
@@ -215,3 +216,10 @@ def test_the_claim_is_renewed_over_stages_of_which_none_is_long(
         world.stages[name] = short
     world.shell.look(world.start())
     assert renewed
+
+
+def test_after_a_look_the_copies_that_it_used_are_tidied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr(Tidier, "begin", lambda _, copies: begun.extend(copy().where for copy in copies))
+    world.shell.look(world.start())
+    assert begun == ["https://git.example.com/platform/gitops.git", "https://git.example.com/acme/plate-web.git"]

@@ -42,14 +42,17 @@ class KeptCopy(Repository):
         Safe beside readers and writers: what nobody refers to is kept for two weeks. To be called now and then, apart
         from any run.
         """
-        stamp = self._beside(".tidied")
-        if not self._exists() or not (force or (_age(stamp) > _TIDY_AFTER and self._is_untidy())):
+        if not self._exists() or not (force or self.needs_tidying()):
             return False
-        stamp.touch()
         with suppress(Busy, TooSlow), exclusive(self._beside(".lock"), 0.0):
+            self._beside(".tidied").touch()
             env = local_env((("gc.autoDetach", "false"),))
             return run(self.folder, ["gc", "--quiet"], env=env, timeout=TIDY_TIMEOUT, guarded=True).code == 0
         return False
+
+    def needs_tidying(self) -> bool:
+        """Tell whether `tidy` would do anything; cheap. :raises OSError: the copy was put aside just now."""
+        return self._exists() and _age(self._beside(".tidied")) > _TIDY_AFTER and self._is_untidy()
 
     def note_head(self, branch: str, head: str) -> None:
         """Note where a branch of the remote was just seen, for all processes that share the copy."""

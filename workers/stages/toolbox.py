@@ -51,6 +51,10 @@ class Shared:
         access = self.settings.gitops.access
         return Mirror(access, mirror_folder(self.folder, access.url), reasons=GITOPS)
 
+    def source(self, app: App) -> Mirror:
+        """Return the mirror of an app's source repository."""
+        return Mirror(app.source, mirror_folder(self.folder, app.source.url))
+
     def commits(self) -> Commits:
         """The queue of the GitOps branch, for one writer: two runs of one process are two writers."""
         owner = f"{self.owner}/{uuid.uuid4().hex[:8]}"
@@ -82,8 +86,7 @@ class Clients:
     @cached_property
     def source(self) -> Mirror:
         """The mirror of the app's source repository."""
-        access = self._app.source
-        return Mirror(access, mirror_folder(self._shared.folder, access.url))
+        return self._shared.source(self._app)
 
 
 def branch_key(gitops: Gitops) -> str:

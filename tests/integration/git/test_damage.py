@@ -1,6 +1,7 @@
 """One mirror for many workers, after crashes, and after damage."""
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from workers.clients.git import Draft, Mirror
 from workers.clients.git_access import local_env
 from workers.clients.git_lock import exclusive
 from workers.clients.git_process import start, unchecked
+from workers.tidying import Tidier
 
 
 def test_several_workers_make_and_use_one_mirror_at_once(server: Forge, tmp_path: Path) -> None:
@@ -181,6 +183,35 @@ def test_a_mirror_that_became_slow_is_packed(server: Forge, mirror: Mirror) -> N
     assert mirror.read(head, "README.md") == b"hello\n"
     with exclusive(mirror.folder.with_name(mirror.folder.name + ".lock"), 1.0):
         assert not mirror.tidy(force=True)
+
+
+def test_a_worker_packs_what_has_become_slow_beside_its_work(
+    server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tidier, lock = Tidier(), mirror.folder.with_name(mirror.folder.name + ".lock")
+    head = mirror.fetch_branch("main")
+    tidier.begin([lambda: mirror])
+    assert loose(mirror), "it is not slow yet"
+    monkeypatch.setattr("workers.clients.git_keep._LOOSE_SAMPLE", -1)
+    with exclusive(lock, 1.0):
+        tidier.begin([lambda: mirror])
+        join_tidier()
+        assert loose(mirror), "a fetch goes first"
+    tidier.begin([lambda: mirror])
+    join_tidier()
+    assert not loose(mirror)
+    assert mirror.read(head, "README.md") == b"hello\n"
+    assert not mirror.needs_tidying(), "once a day"
+
+
+def loose(mirror: Mirror) -> list[Path]:
+    return list((mirror.folder / "objects").glob("[0-9a-f][0-9a-f]/*"))
+
+
+def join_tidier() -> None:
+    for thread in threading.enumerate():
+        if thread.name == "tidy":
+            thread.join(30)
 
 
 def test_landings_do_not_pile_up_packs(server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
