@@ -176,8 +176,11 @@ class FakeSnapshot:
     source: FakeSource
     date: int = 1_787_368_000
 
-    def read(self, path: str) -> bytes | None:
-        return self.files.get(path)
+    def read(self, path: str, limit: int) -> bytes | None:
+        content = self.files.get(path)
+        if content is not None and len(content) > limit:
+            raise Refused(Reason.SOURCE_UNSUPPORTED, f"{path} has {len(content)} bytes; at most {limit} are read")
+        return content
 
     def tar(self, leave_out: Callable[[str], bool]) -> BinaryIO:
         self.source.left_out = [name for name in self.files if leave_out(name)]

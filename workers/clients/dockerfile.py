@@ -5,13 +5,28 @@ Follows docs.docker.com/reference/dockerfile: parser directives, line continuati
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
-_DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>.*?)\s*\Z")
+MAX_DOCKERFILE = 1024 * 1024
+"""Bytes of a Dockerfile that are read; the work grows with them and no faster, whatever they are."""
+MAX_VALUE = 1024
+"""Characters of a filled-in word; no name of an image is as long."""
+MAX_ARGUMENTS = 1000
+"""Build arguments in front of the first ``FROM`` that count."""
+_MAX_NUMBER = 9
+"""Digits of a stage's number."""
+_DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>.*)\Z")
 _HEREDOC = re.compile(r"""<<(?P<dash>-?)(?P<quote>["']?)(?P<word>[A-Za-z_][A-Za-z0-9_]*)(?P=quote)""")
 _FLAG = re.compile(r"--(?P<name>[a-z]+)(?:=(?P<value>\S+))?(?:\s+|\Z)")
-_VARIABLE = re.compile(r"\$(?:(?P<bare>[A-Za-z_]\w*)|\{(?P<name>[A-Za-z_]\w*)(?:(?P<op>:?[-+])(?P<word>[^}]*))?\})")
+_VARIABLE = re.compile(
+    r"\$(?:(?P<bare>[A-Za-z_]\w*)"
+    r"|\{(?P<name>[A-Za-z_]\w*)(?:\}|(?P<op>:?[-+])(?P<word>[^}]*)(?P<end>\}?)))"
+)
+"""Takes a word without an end, too: to look for the end again from every dollar sign would take hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,21 +61,18 @@ class Recipe:
 
         :param all_before: also those that nothing needs; the classic builder builds every stage up to the target.
         """
-        last = self._find(target, len(self.stages)) if target else len(self.stages) - 1
-        if last is None or not self.stages:
-            return self.stages
-        wanted = set(range(last + 1)) if all_before else set(self._closure(last))
-        return tuple(stage for at, stage in enumerate(self.stages) if at in wanted)
+        return tuple(self.stages[at] for at in self._needed(_Names(self.stages), target, all_before))
 
     def images(self, target: str = "", *, all_before: bool = False) -> tuple[tuple[str, str], ...]:
         """Return the images that must be pulled for `target`, each with its ``--platform`` as it is written, once."""
         found: dict[tuple[str, str], None] = {}
-        for stage in self.needed(target, all_before=all_before):
-            at = next(i for i, one in enumerate(self.stages) if one is stage)
+        names = _Names(self.stages)
+        for at in self._needed(names, target, all_before):
+            stage = self.stages[at]
             references = [(stage.base, stage.platform)]
             references += [(name, "") for name in (*stage.sources, *(m.source for m in stage.mounts))]
             for name, platform in references:
-                if name and name != "scratch" and "$" not in name and self._find(name, at) is None:
+                if name and name != "scratch" and "$" not in name and names.find(name, at) is None:
                     found[(name, platform)] = None
         return tuple(found)
 
@@ -68,24 +80,46 @@ class Recipe:
         """Return the mounts of the stages that make `target`."""
         return tuple(mount for stage in self.needed(target) for mount in stage.mounts)
 
-    def _closure(self, at: int) -> Iterator[int]:
-        waiting, seen = [at], {at}
+    def _needed(self, names: "_Names", target: str, all_before: bool) -> Sequence[int]:
+        last = names.find(target, len(self.stages)) if target else len(self.stages) - 1
+        if last is None:
+            return range(len(self.stages))
+        return range(last + 1) if all_before else sorted(self._closure(names, last))
+
+    def _closure(self, names: "_Names", at: int) -> set[int]:
+        waiting, seen = ([at], {at}) if self.stages else ([], set())
         while waiting:
             index = waiting.pop()
-            yield index
             stage = self.stages[index]
             for name in (stage.base, *stage.sources, *(mount.source for mount in stage.mounts)):
-                other = self._find(name, index)
+                other = names.find(name, index)
                 if other is not None and other not in seen:
                     seen.add(other)
                     waiting.append(other)
+        return seen
 
-    def _find(self, name: str, before: int) -> int | None:
-        """Return the index of the stage called `name` (or with this number) in front of `before`."""
-        if name.isdecimal():
+
+class _Names:
+    """Where the stages with a name are."""
+
+    def __init__(self, stages: Sequence[Stage]) -> None:
+        self._places = _places_of(stage.name for stage in stages)
+
+    def find(self, name: str, before: int) -> int | None:
+        """Return the index of the last stage called `name` (or of the one with this number) in front of `before`."""
+        if name.isdecimal() and len(name) <= _MAX_NUMBER:
             return int(name) if int(name) < before else None
-        hits = [at for at, stage in enumerate(self.stages[:before]) if stage.name and stage.name == name.lower()]
-        return hits[-1] if hits else None
+        places = self._places.get(name.lower(), []) if name else []
+        at = bisect_left(places, before)
+        return places[at - 1] if at else None
+
+
+def _places_of(texts: Iterable[str]) -> Mapping[str, list[int]]:
+    """Return where each text stands, in order."""
+    places: dict[str, list[int]] = defaultdict(list)
+    for at, text in enumerate(texts):
+        places[text].append(at)
+    return places
 
 
 def read_recipe(text: bytes, args: Mapping[str, str] | None = None) -> Recipe:
@@ -122,7 +156,7 @@ def _directives(lines: list[str]) -> dict[str, str]:
 
 def _instructions(lines: list[str], escape: str) -> Iterator[tuple[int, str, str]]:
     """Yield line number, instruction in capitals and its text, continued lines joined, here-documents left out."""
-    at = 0
+    at, ends = 0, _Ends(lines)
     while at < len(lines):
         start, text = at + 1, ""
         while at < len(lines):
@@ -139,25 +173,45 @@ def _instructions(lines: list[str], escape: str) -> Iterator[tuple[int, str, str
             continue
         yield start, word.upper(), rest.strip()
         if word.upper() in ("RUN", "COPY", "ADD"):
-            at = _after_heredocs(lines, at, rest)
+            at = _after_heredocs(ends, at, rest)
 
 
-def _after_heredocs(lines: list[str], at: int, text: str) -> int:
+class _Ends:
+    """Where here-documents may end; every line is looked at once, however many here-documents begin."""
+
+    def __init__(self, lines: Sequence[str]) -> None:
+        self._lines = lines
+
+    @cached_property
+    def _exact(self) -> Mapping[str, list[int]]:
+        return _places_of(self._lines)
+
+    @cached_property
+    def _indented(self) -> Mapping[str, list[int]]:
+        return _places_of(line.lstrip("\t") for line in self._lines)
+
+    def behind(self, word: str, at: int, *, dash: bool) -> int | None:
+        """Return the line behind the next one from `at` on that is `word`; with a dash, tabs may stand before it."""
+        places = (self._indented if dash else self._exact).get(word, [])
+        found = bisect_left(places, at)
+        return places[found] + 1 if found < len(places) else None
+
+
+def _after_heredocs(ends: _Ends, at: int, text: str) -> int:
     """Return the line behind the here-documents that `text` opens; `at` when one never ends (older syntax)."""
     begin = at
     for match in _HEREDOC.finditer(text):
-        while at < len(lines):
-            line = lines[at].lstrip("\t") if match["dash"] else lines[at]
-            at += 1
-            if line == match["word"]:
-                break
-        else:
+        behind = ends.behind(match["word"], at, dash=bool(match["dash"]))
+        if behind is None:
             return begin
+        at = behind
     return at
 
 
 def _arguments(text: str, known: Mapping[str, str], given: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for word in text.split():
+        if len(known) >= MAX_ARGUMENTS:
+            return
         name, equals, default = word.partition("=")
         if name in given:
             yield name, given[name]
@@ -189,10 +243,13 @@ def _mount(value: str, line: int) -> Mount:
 def _fill(text: str, known: Mapping[str, str]) -> str:
     """Put in the values of variables: ``$A``, ``${A}``, ``${A:-word}``, ``${A:+word}``.
 
-    An unknown variable stays as it is: by its dollar sign the caller sees that the name is not known.
+    An unknown variable stays as it is: by its dollar sign the caller sees that the name is not known. What is too
+    long is cut, as each value may hold the one before it twice.
     """
 
     def value(match: re.Match[str]) -> str:
+        if match["end"] == "":
+            return match[0]
         name, word = match["bare"] or match["name"], match["word"] or ""
         found = known.get(name, "")
         if match["op"] in (":-", "-"):
@@ -201,4 +258,10 @@ def _fill(text: str, known: Mapping[str, str]) -> str:
             return word if found else ""
         return found if name in known else match[0]
 
-    return _VARIABLE.sub(value, text)
+    filled, at = "", 0
+    for match in _VARIABLE.finditer(text):
+        filled += text[at : match.start()] + value(match)
+        at = match.end()
+        if len(filled) > MAX_VALUE:
+            break
+    return (filled + text[at:])[:MAX_VALUE]

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.domain.globs import Loop, Patterns, Token
 
+MAX_DOCKERIGNORE = 1024 * 1024
+"""Bytes of a ``.dockerignore`` that are read."""
 MAX_PATTERNS = 10_000
 """Lines of a ``.dockerignore`` that count."""
 _ONE = re.compile("[^/]")
@@ -52,7 +54,7 @@ class Ignore:
 
 
 def _tokens(pattern: str) -> Iterator[Token]:
-    at = 0
+    at, last_end = 0, pattern.rfind("]")  # looking for an end from every bracket would take minutes
     while at < len(pattern):
         char = pattern[at]
         at += 1
@@ -63,7 +65,7 @@ def _tokens(pattern: str) -> Iterator[Token]:
             yield Loop.SEGMENT
         elif char == "?":
             yield _ONE
-        elif char == "[":
+        elif char == "[" and at < last_end:
             group, at = _group(pattern, at)
             yield from group
         elif char == "\\" and at < len(pattern):
@@ -74,10 +76,8 @@ def _tokens(pattern: str) -> Iterator[Token]:
 
 
 def _group(pattern: str, at: int) -> tuple[Sequence[Token], int]:
-    """Read ``[a-z]`` that begins before `at`; one without an end, or that is none, stands for its characters."""
-    end = pattern.find("]", at + 1)
-    if end < 0:
-        return "[", at
+    """Read ``[a-z]`` that begins before `at` and has an end; one that is none stands for its characters."""
+    end = pattern.index("]", at + 1)
     body = pattern[at:end].replace("\\", r"\\").replace("[", r"\[").replace("&&", r"&\&")
     try:
         return [re.compile(f"[{body}]")], end + 1

@@ -67,10 +67,10 @@ class Snapshot:
         self._objects = objects
         self.date = _date_of(objects.read(commit))
 
-    def read(self, path: str) -> bytes | None:
+    def read(self, path: str, limit: int = MAX_FILE) -> bytes | None:
         """Return the bytes of one file; None if there is no such file.
 
-        :raises Refused: it, or a folder on the way, is a link or a submodule; or it is larger than `MAX_FILE`.
+        :raises Refused: it, or a folder on the way, is a link or a submodule; or it has more than `limit` bytes.
         """
         for above in folders_above(path):
             entry = self._entries.get(above)
@@ -81,8 +81,8 @@ class Snapshot:
             return None
         if not entry.is_file:
             raise self._unusable(f"{self._shown(path)} is {entry.kind}, not a file")
-        if entry.size > MAX_FILE:
-            raise self._unusable(f"{self._shown(path)} has {entry.size} bytes; at most {MAX_FILE} are read")
+        if entry.size > limit:
+            raise self._unusable(f"{self._shown(path)} has {entry.size} bytes; at most {limit} are read")
         return self._objects.read(entry.object)
 
     def tar(self, leave_out: LeaveOut = _nothing) -> BinaryIO:

@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from workers.clients.build_context import dockerfile_path, ignore_files, left_out, pieces
+from workers.clients.dockerfile import MAX_DOCKERFILE
+from workers.clients.dockerignore import MAX_DOCKERIGNORE
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL, Watch
 from workers.clients.git_snapshot import Snapshot
 from workers.clients.harbor import first_image, labels_of_artifact
@@ -116,7 +118,7 @@ def build_image(order: Order, tools: Tools) -> str:
     dockerfile = dockerfile_path(build.dockerfile)
     source.fetch_commit(commit, order.run.ref, checkpoint=tools.checkpoint)  # another worker may have checked it
     with source.snapshot(commit, build.context, timeout=build.timeout) as files:
-        content = files.read(dockerfile)
+        content = files.read(dockerfile, MAX_DOCKERFILE)
         if content is None:
             path = posixpath.normpath(posixpath.join(build.context or ".", dockerfile))
             raise Refused(Reason.DOCKERFILE_MISSING, f"{path} is not in {commit}")
@@ -152,7 +154,8 @@ def labels_of(order: Order, date: int) -> dict[str, str]:
 
 def _dockerignore(files: Snapshot, names: Sequence[str]) -> bytes | None:
     """Return the first of the named files that exists."""
-    return next((content for content in map(files.read, names) if content is not None), None)
+    contents = (files.read(name, MAX_DOCKERIGNORE) for name in names)
+    return next((content for content in contents if content is not None), None)
 
 
 def _public(url: str) -> str:

@@ -267,13 +267,10 @@ def test_single_files_are_read_as_committed(server: Forge, mirror: Mirror) -> No
         ("big", "web/big has 20 bytes; at most 10 are read"),
     ],
 )
-def test_what_is_no_readable_file_is_refused(
-    server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, path: str, words: str
-) -> None:
-    monkeypatch.setattr("workers.clients.git_snapshot.MAX_FILE", 10)
+def test_what_is_no_readable_file_is_refused(server: Forge, mirror: Mirror, path: str, words: str) -> None:
     server.commit({"web/more/x": "x", "web/big": "x" * 20})
     with mirror.snapshot(mirror.fetch_branch("main"), "web") as files, pytest.raises(Refused, match=words):
-        files.read(path)
+        files.read(path, 10)
 
 
 def test_a_commit_with_a_signature_and_odd_names_has_its_date(server: Forge, mirror: Mirror) -> None:

@@ -29,6 +29,8 @@ def images(text: str, target: str = "", args: dict[str, str] | None = None, *, a
         ("ARG R=reg.io\nARG B=$R/base\nFROM ${B}:1\n", ["reg.io/base:1"]),
         ("FROM a:${V:-9}\n", ["a:9"]),
         ("ARG V\nFROM a${V:+:2}\n", ["a"]),
+        ("ARG V=1\nFROM a:${V:-9\n", []),
+        ("ARG V=1\nFROM a:${V\n", []),
         ("ARG V=x\nFROM a${V:+:2}\n", ["a:2"]),
         ("FROM $UNKNOWN\n", []),
         ("FROM a:1\nRUN --mount=type=bind,from=tools:1,target=/t t\n", ["a:1", "tools:1"]),
@@ -42,6 +44,8 @@ def images(text: str, target: str = "", args: dict[str, str] | None = None, *, a
             ["a:1", "c:1"],
         ),
         ("FROM a:1\nRUN cat <<EOF\nCOPY --from=c:1 / /\n", ["a:1", "c:1"]),
+        ("FROM a:1\nRUN <<A <<B\nA\nCOPY --from=c:1 / /\n", ["a:1", "c:1"]),
+        ("FROM a:1\nRUN <<A\nCOPY --from=c:1 / /\nA\nRUN <<A\nCOPY --from=d:1 / /\n", ["a:1", "d:1"]),
         ("# escape=`\nFROM a:1\nRUN echo `\n FROM b:1\n", ["a:1"]),
         ("FROM a:1 AS a\nFROM a\n", ["a:1"]),
         ("nonsense\n", []),
@@ -99,3 +103,37 @@ def test_mounts_are_listed_with_their_lines() -> None:
 
 def test_a_circle_of_stages_ends() -> None:
     assert images("FROM two AS one\nFROM one AS two\n") == ["two"]
+
+
+SIZE = 1024 * 1024
+TANGLES = {
+    "a brace without its end": "FROM " + "${A:-" * (SIZE // 5),
+    "words without an end": "FROM " + "${A:-x} ${A:-" * (SIZE // 13),
+    "here-documents without an end": "FROM a\n" + "RUN <<A\n" * (SIZE // 8),
+    "here-documents of one line": "FROM a\nRUN " + "<<A " * (SIZE // 4),
+    "stages": "FROM a\n" * (SIZE // 7),
+    "stages with one name": "FROM a AS a\n" * (SIZE // 12),
+    "copies": "FROM a AS b\n" * 40_000 + "COPY --from=b . .\n" * 30_000,
+    "blanks in a directive": "# a=b" + " " * (SIZE - 6) + "c",
+    "flags": "FROM " + "--a" * (SIZE // 3),
+    "continued lines": "RUN a\\\n" * (SIZE // 7),
+    "values that double": "ARG A=abc\n" + "ARG A=$A$A\n" * 90_000 + "FROM $A",
+    "many long values": "ARG A="
+    + "a" * 1000
+    + "\nARG "
+    + "".join(f"a{n}=$A$A " for n in range(80_000))
+    + "\nFROM $A",
+    "a number without an end": "FROM a\nCOPY --from=" + "1" * (SIZE - 20) + " . .",
+}
+
+
+@pytest.mark.parametrize("tangle", TANGLES)
+@pytest.mark.timeout(20)
+def test_a_tangled_dockerfile_does_not_take_forever(tangle: str) -> None:
+    text = TANGLES[tangle]
+    images(text)
+    images(text, target="b", all_before=True)
+
+
+def test_a_value_is_cut_where_no_name_of_an_image_is_as_long() -> None:
+    assert images("ARG A=" + "a" * 2000 + "\nFROM $A:1\n") == ["a" * 1024]

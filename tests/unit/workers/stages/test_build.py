@@ -116,6 +116,15 @@ def test_a_missing_dockerfile_is_named() -> None:
     assert caught.value.reason is Reason.DOCKERFILE_MISSING
 
 
+@pytest.mark.parametrize("path", ["Dockerfile", ".dockerignore"])
+def test_a_file_too_large_for_one_that_people_write_is_refused(path: str) -> None:
+    world = World()
+    world.source.files = {"Dockerfile": b"FROM a", path: b"#" * (1024 * 1024 + 1)}
+    with pytest.raises(Refused, match=f"{path} has 1048577 bytes; at most 1048576 are read") as caught:
+        build.run(order(), world.tools())
+    assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
+
+
 def test_a_dockerfile_outside_the_context_is_refused() -> None:
     with pytest.raises(Refused) as caught:
         build.run(order(build=Build(dockerfile="../Dockerfile")), World().tools())
