@@ -175,7 +175,9 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.CANCELLED: _nobody("A person cancelled the run."),
     R.SUPERSEDED: _nobody("A newer run took its place."),
     R.OLDER_COMMIT: _nobody("A newer commit is already deployed; an older one never replaces it."),
-    R.REWRITTEN: _nobody("The branch was rewritten after this push; the commit is not in it any more."),
+    R.REWRITTEN: _nobody(
+        "The branch does not hold the commit: it was rewritten after this push, or this was no push to it."
+    ),
     R.CONFIG_INVALID: _operator("The configuration is not valid.", "Run `pilotage config check`."),
     R.APP_REMOVED: _operator(
         "The app or environment is not in the configuration of the workers.",

@@ -246,12 +246,13 @@ class Run:
 class Rival:
     """Another run of the same environment, as far as the order of commits is concerned.
 
-    ``landed``: its change is the newest in Git. ``begun``: it is past ``check``. ``approved``: nobody has to let
-    it go on, or somebody has. ``rolls_back``: a person goes back with it.
+    ``ref``: from where its commit came. ``landed``: its change is the newest in Git. ``begun``: it is past ``check``.
+    ``approved``: nobody has to let it go on, or somebody has. ``rolls_back``: a person goes back with it.
     """
 
     run: int
     commit: str
+    ref: str = ""
     landed: bool = False
     begun: bool = False
     approved: bool = True

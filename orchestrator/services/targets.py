@@ -29,9 +29,10 @@ def of_promotion(connection: Connection, app: str, source: str, of: int | None =
 
 
 def goes_back(connection: Connection, run: Run) -> bool:
-    """Tell whether a run that has succeeded went back to something older, as a person wanted for its environment.
+    """Tell whether a run that has succeeded went back to something older, as somebody wanted for its environment.
 
-    That is a rollback, a commit that is older than another one there, or the re-run of what a person wanted before
+    That is a rollback, a commit that is older than another one there, be it that a person named it or that its
+    branch was set back, or the re-run of what a person wanted before
     something else was proven.
     """
     first = runs.repeated(connection, run)

@@ -130,7 +130,7 @@ def save(connection: Connection, before: Run, after: Run) -> None:
 
 _is_at_build = (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.BUILD.value)
 _RIVALS = (
-    select(runs.c.id, runs.c.commit, runs.c.approved, runs.c.trigger, stages.c.started_at)
+    select(runs.c.id, runs.c.commit, runs.c.ref, runs.c.approved, runs.c.trigger, stages.c.started_at)
     .outerjoin(stages, _is_at_build)
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
     .where(IS_ACTIVE, runs.c.commit != "", runs.c.id != bindparam("of_run"))
@@ -146,6 +146,7 @@ def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
         Rival(
             run=row.id,
             commit=row.commit,
+            ref=row.ref,
             begun=row.started_at is not None,
             approved=row.approved,
             rolls_back=row.trigger == Trigger.ROLLBACK,
@@ -153,7 +154,9 @@ def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
         for row in connection.execute(_RIVALS, values)
     ]
     last = _first(connection, _LAST_COMMIT, values)
-    return (*found, Rival(run=last.id, commit=last.commit, landed=True, begun=True)) if last else tuple(found)
+    if last is None:
+        return tuple(found)
+    return (*found, Rival(run=last.id, commit=last.commit, ref=last.ref, landed=True, begun=True))
 
 
 _waits_for_turn = and_(_IS_WAITING, runs.c.reason.in_(("behind_run", "on_hold")))

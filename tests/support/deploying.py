@@ -26,7 +26,8 @@ VALUES = b"image:\n  repository: x\n  tag: old  # ours\n"
 class FakeMirror:
     """A repository with a few commits in a line, oldest first, commits that were forced out of it, and files.
 
-    ``away``: those of the line that only the server has until they are fetched.
+    ``away``: those of the line that only the server has until they are fetched. ``tip``: where the branch is, if that
+    is not the end of the line; None: there is no branch.
     """
 
     line: tuple[str, ...] = (COMMIT,)
@@ -37,6 +38,7 @@ class FakeMirror:
     error: PilotageError | None = None
     fetched: list[str] = field(default_factory=list)
     away: set[str] = field(default_factory=set)
+    tip: str | None = ""
 
     def history(self, head: str, limit: int, containing: str, *, after: str = "", path: str = "") -> list[Message]:
         if head not in self.line:
@@ -56,7 +58,7 @@ class FakeMirror:
             raise Missing(Reason.COMMIT_NOT_FOUND, commit)
         self.fetched.append(commit)
         self.away.discard(commit)
-        return self.line[-1]
+        return "" if self.tip is None else self.tip or self.line[-1]
 
     def fetch_branch(self, branch: str, **_: Any) -> str:
         self._trouble()

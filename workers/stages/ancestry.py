@@ -24,5 +24,22 @@ def is_older(order: Order, tools: Tools, commit: str, other: str) -> bool:
             return False
         known = source.is_ancestor(commit, other)
     if known is None:
-        raise Unavailable(Reason.SOURCE_UNAVAILABLE, f"{commit[:12]} and {other[:12]} cannot be compared here")
+        raise _incomparable(commit, other)
     return known
+
+
+def holds(tools: Tools, head: str, commit: str) -> bool:
+    """Tell whether a branch that was just fetched holds a commit that is here. :param head: "": there is no branch.
+
+    :raises Unavailable: this machine's copy cannot compare them.
+    """
+    if head in ("", commit):
+        return head == commit
+    known = tools.clients.source.is_ancestor(commit, head)
+    if known is None:
+        raise _incomparable(commit, head)
+    return known
+
+
+def _incomparable(commit: str, other: str) -> Unavailable:
+    return Unavailable(Reason.SOURCE_UNAVAILABLE, f"{commit[:12]} and {other[:12]} cannot be compared here")

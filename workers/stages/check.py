@@ -7,6 +7,7 @@ exists and reads that file from our branch; the registry accepts our login for t
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.errors import Refused
@@ -16,13 +17,17 @@ from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trig
 from workers.clients.git import Mirror
 from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import tracks
-from workers.stages.ancestry import is_older
+from workers.stages.ancestry import holds, is_older
 from workers.stages.order import Order, Tools
 
 _NEWS = frozenset({Trigger.PUSH, Trigger.POLL})
 """Triggers that tell of a commit that is mostly not here yet."""
-_SECOND_LOOK = 10.0
-"""Seconds in which the servers of a forge agree about where a branch is."""
+_LOOK_AGAIN = 5.0
+"""Seconds between two looks at a branch about which the servers of a forge may not agree yet."""
+_PARTED = 10.0
+"""Seconds for which a branch must show another history than the push that is said to have moved it."""
+_BELOW = 60.0
+"""Seconds for which it must stand below the push: the copies of a forge's servers lag behind each other."""
 
 
 def run(order: Order, tools: Tools) -> Outcome:
@@ -31,7 +36,9 @@ def run(order: Order, tools: Tools) -> Outcome:
     Outputs: commit, image, title, author of the run; ``commit_date``: when its commit was made (RFC 3339);
     ``obsolete``: ids of waiting runs that this one overtakes, as far as they were not approved before it is;
     ``unapproved``: ids of runs that have a newer commit and overtake this one when somebody approves them;
-    ``older_than``: ids of runs that have a newer commit, as far as is known here, where a person wants this one.
+    ``older_than``: ids of runs that have a newer commit, as far as is known here, where a person or a branch
+    that was set back wants this one;
+    ``dropped``: ids of runs whose newer commits the branch has lost, so that this one goes over them.
     """
     checks: tuple[Callable[[Order, Tools], dict[str, Any]], ...] = (_source, _values, _application, _registry)
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -39,11 +46,15 @@ def run(order: Order, tools: Tools) -> Outcome:
     outputs: dict[str, Any] = {}
     for done in waiting:
         outputs.update(done.result())
-    if outputs.pop("rewritten", False):
-        return _rewritten(order)
+    absent = outputs.pop("absent", None)
+    if absent is not None:
+        return _absent(order, *absent)
     newer = outputs.pop("newer", None)
     if newer is not None:
         return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {newer} has a newer commit", outputs=outputs)
+    if "dropped" in outputs and not _lasts(order, "dropped_since", _BELOW):
+        seen = f"run {outputs['dropped'][0]} has a newer commit, which {order.run.ref} does not hold"
+        return _look_again(order, Reason.OLDER_COMMIT, seen, "dropped_since")
     note = outputs.pop("note", "")
     return Done(detail="Everything that the run needs is there" + (f", but {note}" if note else ""), outputs=outputs)
 
@@ -67,34 +78,46 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
         "author": info.author_name[:200],
         "commit_date": info.date,
     }
-    if new and _is_rewritten(mirror, commit, head):
-        return found | {"rewritten": True}
-    return found | _ordered(order, tools, commit) | {"image": image_of(order, commit)}
+    of_branch = new and run.ref != "" and not run.ref.startswith("refs/tags/")
+    if of_branch and not holds(tools, head, commit):
+        return found | {"absent": _absence(mirror, run.ref, commit, head)}
+    return found | _ordered(order, tools, commit, head if of_branch else "") | {"image": image_of(order, commit)}
 
 
-def _rewritten(order: Order) -> Outcome:
-    """End the run if a second look agrees: a forge's servers may show a branch as it was before the very push."""
-    detail = f"{order.run.ref} has parted from it"
-    if order.outputs.get("parted"):
-        return Fail(reason=Reason.REWRITTEN, detail=detail)
-    return Wait(
-        reason=Reason.REWRITTEN, detail=f"{detail}; looking once more", after=_SECOND_LOOK, outputs={"parted": True}
-    )
+def _absence(mirror: Mirror, ref: str, commit: str, head: str) -> tuple[str, float]:
+    """Say how a branch lacks a commit that was pushed to it, and for how many seconds it must before it counts."""
+    if not head:
+        return f"there is no {ref}", _BELOW
+    if mirror.is_ancestor(head, commit):
+        return f"{ref} does not hold it", _BELOW
+    return f"{ref} has parted from it", _PARTED
 
 
-def _is_rewritten(mirror: Mirror, commit: str, head: str) -> bool:
-    """Tell whether a branch has parted from a commit that was pushed to it: it was forced to another history since.
-
-    A head below the commit is no sign of that: the copies of a forge's servers lag behind each other.
-    """
-    apart = head not in ("", commit) and mirror.is_ancestor(commit, head) is False
-    return apart and mirror.is_ancestor(head, commit) is False
+def _absent(order: Order, seen: str, seconds: float) -> Outcome:
+    """End the run if later looks agree: a forge's servers may show a branch as it was before the very push."""
+    if _lasts(order, "absent_since", seconds):
+        return Fail(reason=Reason.REWRITTEN, detail=seen)
+    return _look_again(order, Reason.REWRITTEN, seen, "absent_since")
 
 
-def _ordered(order: Order, tools: Tools, commit: str) -> dict[str, Any]:
+def _lasts(order: Order, since: str, seconds: float) -> bool:
+    """Tell whether what was seen first at the time in the output `since` was so for long enough."""
+    first = order.outputs.get(since)
+    return first is not None and (order.now - datetime.fromisoformat(first)).total_seconds() >= seconds
+
+
+def _look_again(order: Order, reason: Reason, seen: str, since: str) -> Wait:
+    outputs = {since: order.outputs.get(since, order.now.isoformat())}
+    return Wait(reason=reason, detail=f"{seen}; looking once more", after=_LOOK_AGAIN, outputs=outputs)
+
+
+def _ordered(order: Order, tools: Tools, commit: str, head: str) -> dict[str, Any]:
     """Compare with rivals: order is Git ancestry; where histories part (a forced push), the later arrival wins.
 
     What was approved goes on until something newer is approved.
+
+    :param head: where the run's branch was just seen; "" = nobody looked. What it does not hold of what came from the
+        same branch was taken out of it, and is not newer any more.
     """
     found: dict[str, list[int]] = {}
     for rival in order.rivals:
@@ -102,11 +125,15 @@ def _ordered(order: Order, tools: Tools, commit: str) -> dict[str, Any]:
         if rival.commit == commit or (order.insists and not overtakes):
             continue
         newer = is_older(order, tools, commit, rival.commit)
-        if newer and not order.insists:
+        lost = newer and head and rival.ref == order.run.ref and not holds(tools, head, rival.commit)
+        if lost:
+            found.setdefault("dropped", []).append(rival.run)
+            found.setdefault("older_than", []).extend([rival.run] if rival.begun else [])
+        elif newer and not order.insists:
             if rival.approved or not order.run.approved:
                 return {"newer": rival.run}
             found.setdefault("unapproved", []).append(rival.run)
-        if not newer and overtakes:
+        if overtakes and (lost or not newer):
             found.setdefault("obsolete", []).append(rival.run)
     if order.insists:
         found["older_than"] = _older_than(order, tools, commit)

@@ -82,8 +82,14 @@ def _newer(order: Order, tools: Tools) -> str:
     run = order.run
     if order.insists or not run.commit:
         return ""
+    dropped = order.outputs.get("dropped", ())
     for rival in order.rivals:
-        if rival.landed and rival.commit != run.commit and is_older(order, tools, run.commit, rival.commit):
+        if (
+            rival.landed
+            and rival.run not in dropped
+            and rival.commit != run.commit
+            and is_older(order, tools, run.commit, rival.commit)
+        ):
             return f"run {rival.run} has deployed a newer commit"
     return newer_in_git(order, tools)
 

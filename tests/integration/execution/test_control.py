@@ -322,7 +322,9 @@ def test_an_image_without_a_source_hides_no_commit_from_the_order(world: World) 
     hotfix = world.control.start(Wish(app="plate-web", environment="stg", image="hotfix"))
     world.finish(world.begin(hotfix))
     world.push(2)
-    assert world.begin(3).rivals == (Rival(run=1, commit=f"{1:040x}", landed=True, begun=True),)
+    assert world.begin(3).rivals == (
+        Rival(run=1, commit=f"{1:040x}", ref="refs/heads/main", landed=True, begun=True),
+    )
 
 
 def test_a_run_that_is_named_is_found_however_many_came_after_it(

@@ -31,7 +31,7 @@ def test_check_names_the_waiting_runs_that_it_overtakes(world: World) -> None:
     world.done(world.begin(2))
     assert world.run(2).reason is Reason.BEHIND_RUN
     third = world.begin(3)
-    assert [rival.run for rival in third.rivals] == [2, 1]
+    assert [(rival.run, rival.ref) for rival in third.rivals] == [(2, "refs/heads/main"), (1, "refs/heads/main")]
     world.done(third, obsolete=[2])
     assert (world.run(2).state, world.run(2).superseded_by) == (RunState.CANCELLED, 3)
     assert world.run(3).reason is Reason.BEHIND_RUN, "run 1 is committing and is never cut off"

@@ -1,6 +1,7 @@
 """Two worker machines, each with a copy of its own: a newer commit that only the other has stays the newer one."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,9 @@ import pytest
 
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger
+from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger, Wait
 from tests.support.deploying import FakeCommits, landed, order, tools
+from tests.support.factories import NOW
 from tests.support.githttp import Fault, Forge, git
 from workers.clients.git import Mirror
 from workers.stages import check, commit
@@ -104,3 +106,70 @@ def test_a_person_s_word_asks_nobody(stage: StageName, server: Forge, mirror: Mi
     server.app.requests.clear()
     assert isinstance(again(mirror, stage, old, newer, trigger=Trigger.MANUAL), Done)
     assert server.app.requests == []
+
+
+def pushed(mirror: Mirror, commit: str, *rivals: Rival, before: Outcome | None = None) -> Outcome:
+    """Have the push of a commit looked at; a minute later if there was a look before."""
+    now = NOW + timedelta(seconds=60) if before else NOW
+    outputs = before.outputs if before else {}
+    fields: dict[str, Any] = {"commit": commit, "ref": MAIN, "trigger": Trigger.PUSH, "attempt": 1}
+    return check.run(order(StageName.CHECK, rivals=rivals, now=now, outputs=outputs, **fields), tools(source=mirror))
+
+
+def twice(mirror: Mirror, commit: str, *rivals: Rival) -> Outcome:
+    first = pushed(mirror, commit, *rivals)
+    assert isinstance(first, Wait)
+    return pushed(mirror, commit, *rivals, before=first)
+
+
+def test_a_branch_that_was_set_back_at_once_ends_at_what_it_shows(server: Forge, mirror: Mirror, old: str) -> None:
+    gone = server.commit({"config.yaml": "password: oops\n"})
+    git(server.repo, "update-ref", MAIN, old)
+    outcome = twice(mirror, gone)
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.REWRITTEN
+    assert isinstance(pushed(mirror, old), Done), "the run of what was forced away is over"
+    assert isinstance(twice(mirror, old, Rival(run=3, commit=gone, ref=MAIN, begun=True)), Done)
+
+
+def test_a_branch_that_was_set_back_later_is_deployed_as_it_is(server: Forge, mirror: Mirror, old: str) -> None:
+    gone = server.commit({"README.md": "worse\n"})
+    assert isinstance(pushed(mirror, gone), Done)
+    git(server.repo, "update-ref", MAIN, old)
+    rivals = (Rival(run=3, commit=gone, ref=MAIN, landed=True, begun=True),)
+    checked = twice(mirror, old, *rivals)
+    assert isinstance(checked, Done)
+    clients = tools(source=mirror, commits=FakeCommits(result=landed()))
+    wanted: dict[str, Any] = {"commit": old, "ref": MAIN, "rivals": rivals}
+    assert isinstance(commit.run(order(StageName.COMMIT, outputs=checked.outputs, **wanted), clients), Done)
+    again = (Rival(run=4, commit=gone, ref=MAIN, landed=True, begun=True),)
+    wanted["rivals"] = again
+    assert isinstance(commit.run(order(StageName.COMMIT, outputs=checked.outputs, **wanted), clients), Fail)
+
+
+@pytest.mark.parametrize("seen", [False, True])
+def test_a_push_that_names_the_head_of_a_pull_request_is_none(
+    server: Forge, mirror: Mirror, old: str, seen: bool
+) -> None:
+    git(server.repo, "branch", "request", old)
+    request = server.commit({"Dockerfile": "FROM elsewhere\n"}, branch="request")
+    git(server.repo, "update-ref", "refs/pull/7/head", request)
+    git(server.repo, "update-ref", "-d", "refs/heads/request")
+    if seen:
+        mirror.fetch_commit(request)
+    outcome = twice(mirror, request)
+    assert isinstance(outcome, Fail)
+    assert (outcome.reason, outcome.detail) == (Reason.REWRITTEN, f"{MAIN} does not hold it")
+
+
+def test_a_push_to_a_branch_that_is_not_there_is_none(server: Forge, mirror: Mirror, old: str) -> None:
+    head = server.commit({"README.md": "newer\n"}, branch="other")
+    git(server.repo, "update-ref", "-d", MAIN)
+    outcome = twice(mirror, head)
+    assert isinstance(outcome, Fail)
+    assert outcome.detail == f"there is no {MAIN}"
+
+
+def test_a_push_to_a_branch_that_has_gone_on_is_one(server: Forge, mirror: Mirror, old: str) -> None:
+    server.commit({"README.md": "newer\n"})
+    assert isinstance(pushed(mirror, old), Done)

@@ -1,5 +1,6 @@
 """What is found out before any build."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -17,11 +18,16 @@ from tests.support.deploying import (
     order,
     tools,
 )
-from tests.support.factories import COMMIT
+from tests.support.factories import COMMIT, NOW
 from workers.stages import check
 
 OLD, NEW = "1" * 40, "2" * 40
 CHECK = StageName.CHECK
+MAIN = "refs/heads/main"
+
+
+def later(seconds: float) -> datetime:
+    return NOW + timedelta(seconds=seconds)
 
 
 def done(outcome: Any) -> Done:
@@ -180,12 +186,78 @@ def test_a_push_whose_branch_was_rewritten_since_is_not_deployed_if_a_second_loo
     source = FakeMirror(line=(OLD, NEW), parted=(COMMIT,))
     first = check.run(order(CHECK, ref="refs/heads/main"), tools(source=source))
     assert isinstance(first, Wait)
-    assert (first.reason, first.after) == (Reason.REWRITTEN, 10)
-    again = order(CHECK, outputs=first.outputs, ref="refs/heads/main")
+    assert (first.reason, first.after) == (Reason.REWRITTEN, 5)
+    again = order(CHECK, outputs=first.outputs, ref="refs/heads/main", now=later(10))
     outcome = check.run(again, tools(source=source))
     assert isinstance(outcome, Fail)
     assert (outcome.reason, outcome.detail) == (Reason.REWRITTEN, "refs/heads/main has parted from it")
     assert isinstance(check.run(again, tools()), Done), "the server has caught up"
+
+
+@pytest.mark.parametrize(
+    ("tip", "said"),
+    [(OLD, "refs/heads/main does not hold it"), (None, "there is no refs/heads/main")],
+)
+def test_a_push_that_its_branch_does_not_hold_for_a_minute_is_not_deployed(tip: str | None, said: str) -> None:
+    source = FakeMirror(line=(OLD, NEW), tip=tip)
+    first = check.run(order(CHECK, commit=NEW, ref=MAIN), tools(source=source))
+    assert isinstance(first, Wait)
+    assert (first.reason, first.detail) == (Reason.REWRITTEN, f"{said}; looking once more")
+    again = order(CHECK, commit=NEW, ref=MAIN, outputs=first.outputs, now=later(59))
+    second = check.run(again, tools(source=source))
+    assert isinstance(second, Wait)
+    last = order(CHECK, commit=NEW, ref=MAIN, outputs=second.outputs, now=later(60))
+    outcome = check.run(last, tools(source=source))
+    assert isinstance(outcome, Fail)
+    assert (outcome.reason, outcome.detail) == (Reason.REWRITTEN, said)
+    assert isinstance(check.run(last, tools(source=FakeMirror(line=(OLD, NEW)))), Done), "the server has caught up"
+
+
+@pytest.mark.parametrize("fields", [{"ref": "refs/tags/v1"}, {"trigger": Trigger.MANUAL}, {"attempt": 2}])
+def test_a_tag_a_person_and_a_re_run_need_no_branch(fields: dict[str, Any]) -> None:
+    source = FakeMirror(line=(OLD, NEW), tip=OLD)
+    assert isinstance(check.run(order(CHECK, **{"commit": NEW, "ref": MAIN} | fields), tools(source=source)), Done)
+
+
+def test_a_copy_that_cannot_tell_what_a_branch_holds_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = FakeMirror(line=(OLD, NEW))
+    monkeypatch.setattr(source, "is_ancestor", lambda *_: None)
+    with pytest.raises(Unavailable, match="cannot be compared here"):
+        check.run(order(CHECK, commit=OLD, ref=MAIN), tools(source=source))
+
+
+@pytest.mark.parametrize(
+    ("rival", "obsolete"),
+    [
+        (Rival(run=3, commit=NEW, ref=MAIN, landed=True, begun=True), None),
+        (Rival(run=3, commit=NEW, ref=MAIN, begun=True), None),
+        (Rival(run=3, commit=NEW, ref=MAIN), [3]),
+    ],
+)
+def test_a_branch_that_was_set_back_is_deployed_once_it_has_stayed_there(
+    rival: Rival, obsolete: list[int] | None
+) -> None:
+    source = FakeMirror(line=(OLD, NEW), tip=OLD)
+    first = check.run(order(CHECK, commit=OLD, ref=MAIN, rivals=(rival,)), tools(source=source))
+    assert isinstance(first, Wait)
+    words = "run 3 has a newer commit, which refs/heads/main does not hold; looking once more"
+    assert (first.reason, first.detail, first.after) == (Reason.OLDER_COMMIT, words, 5)
+    again = order(CHECK, commit=OLD, ref=MAIN, rivals=(rival,), outputs=first.outputs, now=later(60))
+    outputs = done(check.run(again, tools(source=source))).outputs
+    assert (outputs["dropped"], outputs.get("obsolete")) == ([3], obsolete)
+    assert outputs.get("older_than") == ([3] if rival.begun else None)
+    caught_up = check.run(again, tools(source=FakeMirror(line=(OLD, NEW))))
+    assert isinstance(caught_up, Fail)
+    assert caught_up.reason is Reason.OLDER_COMMIT
+
+
+@pytest.mark.parametrize("fields", [{"attempt": 2}, {"ref": "refs/heads/hotfix"}, {"ref": "refs/tags/v1"}])
+def test_only_what_came_from_the_same_branch_can_be_dropped_from_it(fields: dict[str, Any]) -> None:
+    rivals = (Rival(run=3, commit=NEW, ref=MAIN, landed=True, begun=True),)
+    older = order(CHECK, rivals=rivals, **{"commit": OLD, "ref": MAIN} | fields)
+    outcome = check.run(older, tools(source=FakeMirror(line=(OLD, NEW), tip=OLD)))
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.OLDER_COMMIT
 
 
 def test_a_person_may_deploy_a_commit_that_the_branch_has_lost() -> None:
