@@ -13,6 +13,7 @@ import yaml
 from orchestrator.sandbox.harbor_auth import DEFAULT_RIGHTS
 from orchestrator.web.openapi import document
 from tests.support.platform import CHARTS, ROOT, TOOLS, leaves, named, read, sources
+from workers.clients.engine_requests import REVISION_LABEL
 
 TABLE = json.loads((Path(__file__).parent / "charts.json").read_text(encoding="utf-8"))
 """For each tool the pinned chart and the keys of its values file that ours use; a key stands for all below it."""
@@ -279,6 +280,15 @@ class TestJenkins:
         answered = set(re.findall(r"\brun\.(\w+)", self.script)) | set(re.findall(r"\bstarted\.(\w+)", self.script))
         assert answered <= set(calls["components"]["schemas"]["RunDetail"]["properties"])
         assert "Idempotency-Key: jenkins-$APP-$BUILD_NUMBER" in self.script
+
+    def test_the_image_says_of_which_commit_it_is(self) -> None:
+        """Else Pilotage refuses to use it once it builds itself."""
+        built = re.search(r"docker build[^\n]* --label \"([\w.]+)=\$REVISION\"", self.script)
+        assert built
+        assert built[1] == REVISION_LABEL
+        assert "env.REVISION = sh(script: 'git rev-parse HEAD', returnStdout: true).trim()" in self.script
+        page = (ROOT / "docs/how-to/move-from-jenkins.md").read_text(encoding="utf-8")
+        assert f'--label "{REVISION_LABEL}=$(git rev-parse HEAD)"' in page
 
     def test_no_secret_is_an_argument(self) -> None:
         assert "--password-stdin" in self.script
