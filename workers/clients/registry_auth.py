@@ -11,6 +11,8 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 
 _CHALLENGE = re.compile(r"(?:^|,)\s*(?P<scheme>[A-Za-z]+)\s+(?=[A-Za-z]+=)")
+_HARBOR = "/service/token"
+"""Path of Harbor's token service, which is where its registry is."""
 _PARAMETER = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 
@@ -43,9 +45,10 @@ def read_challenge(header: str) -> Challenge | None:
 def safe_realm(realm: str, registry_url: str) -> str:
     """Return the address of the token service that our password may be sent to.
 
-    It must be on the registry's own host. Harbor behind a TLS proxy names itself with http when its external URL is
-    not set right; then the registry's own scheme and port are used. Another port of the same host is followed as long
-    as it does not take us from https to http.
+    It must be on the registry's own host. Harbor behind a proxy names itself with http, or without its port, when its
+    external URL or the proxy is not set right; then the registry's own scheme and port are used. Another port of the
+    same host, 443 if none is named, is followed as long as it does not take us from https to http: GitLab's registry
+    has a port of its own (5050) and asks for tokens of GitLab.
 
     :raises Refused: REGISTRY_REFUSED, it is on another host.
     """
@@ -56,7 +59,8 @@ def safe_realm(realm: str, registry_url: str) -> str:
             f"the registry wants our login to be sent to {away.hostname or 'an unknown host'}; set"
             " `registry.token_url` if that is its token service",
         )
-    if (home.scheme, away.scheme) == ("https", "http") or away.port is None:
+    own_port_left_out = away.path == _HARBOR and away.port is None
+    if (home.scheme, away.scheme) == ("https", "http") or own_port_left_out:
         away = away._replace(scheme=home.scheme, netloc=home.netloc)
     return away._replace(fragment="").geturl()
 

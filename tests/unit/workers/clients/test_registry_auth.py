@@ -45,6 +45,10 @@ def test_a_challenge_is_read(header: str, challenge: Challenge | None) -> None:
         ("https://h.io/service/token", "https://h.io:8443", "https://h.io:8443/service/token"),
         ("https://H.io:5001/auth?a=1", "https://h.io", "https://H.io:5001/auth?a=1"),
         ("http://127.0.0.1:5001/auth", "http://127.0.0.1:5000", "http://127.0.0.1:5001/auth"),
+        ("https://git.io/jwt/auth", "https://git.io:5050", "https://git.io/jwt/auth"),
+        ("http://git.io/jwt/auth", "https://git.io:5050", "https://git.io:5050/jwt/auth"),
+        ("https://git.io/jwt/auth", "http://git.io:5050", "https://git.io/jwt/auth"),
+        ("http://h.io/service/token", "http://h.io:8080", "http://h.io:8080/service/token"),
     ],
 )
 def test_a_token_service_on_the_registrys_host_is_asked(realm: str, registry: str, address: str) -> None:
