@@ -10,9 +10,14 @@ _SEQUENCE = re.compile(
 )
 
 
+def visible(text: str) -> str:
+    """Return `text` without escape sequences and control characters; tabs and newlines stay."""
+    return _SEQUENCE.sub("", text)
+
+
 def plain(line: str) -> str:
     """Return `line` as it would be read: without escape sequences and control characters.
 
     A carriage return writes over what was before (progress bars): only the last state of the line stays.
     """
-    return _SEQUENCE.sub("", line.rstrip("\r").rpartition("\r")[2])
+    return visible(line.rstrip("\r").rpartition("\r")[2])

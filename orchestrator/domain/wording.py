@@ -27,6 +27,21 @@ def next_step(reason: Reason, run: int) -> str:
     return explain(reason).next_step.replace(" RUN`", f" {run}`")
 
 
+def shorten(text: str, limit: int) -> str:
+    """Return `text` with at most `limit` characters and its blanks collapsed.
+
+    Of what is too long the middle goes: what happened stands at one of the ends. It goes in whole words, as half a
+    secret would not be known as one by the mask that looks at the text afterwards.
+    """
+    joined = " ".join(text.split())
+    if len(joined) <= limit:
+        return joined
+    head = limit * 2 // 5
+    begin = joined[: head + 1].rpartition(" ")[0]
+    end = joined[head + 2 - limit :].partition(" ")[2]
+    return f"{begin} … {end}".strip()
+
+
 def _news(evidence: str, text: str) -> str:
     said = text.casefold().rstrip(".")
     head, colon, rest = evidence.partition(": ")

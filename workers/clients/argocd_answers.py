@@ -6,9 +6,12 @@ from typing import Any
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.wording import shorten
 from workers.clients.http import Response, retry_after
 
 JSON = "application/json"
+_MAX_WORDS = 300
+"""Characters of an error that Argo CD tells."""
 _BUSY = "another operation is already in progress"
 _WINDOW = "blocked by sync window"
 _DELETING = "application is deleting"
@@ -33,7 +36,7 @@ def _body(answer: Response) -> dict[str, Any]:
 
 def said_in(answer: Response) -> str:
     """Return the error's message as one line; it may quote Helm's output over thousands of characters."""
-    return " ".join(str(_body(answer).get("message", "")).split())[:300] or f"HTTP {answer.status_code}"
+    return shorten(str(_body(answer).get("message", "")), _MAX_WORDS) or f"HTTP {answer.status_code}"
 
 
 def is_busy(answer: Response) -> bool:
@@ -98,7 +101,7 @@ def is_printed(entry: Mapping[str, Any]) -> bool:
 
 def stream_error(error: Mapping[str, Any]) -> Refused | Unavailable:
     """Make our error of what ends a stream."""
-    said = " ".join(str(error.get("message", "")).split())[:300]
+    said = shorten(str(error.get("message", "")), _MAX_WORDS)
     if error.get("http_code") == 401:
         return Refused(Reason.ARGOCD_UNAUTHORIZED, said)
     return Unavailable(Reason.ARGOCD_UNAVAILABLE, f"the stream of applications ended: {said}")

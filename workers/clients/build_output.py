@@ -5,7 +5,7 @@ from typing import Any
 
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
-from workers.clients.buildkit_trace import MAX_LINE, Progress, TraceError, decode
+from workers.clients.buildkit_trace import MAX_LINE, Progress, TraceError, decode, whole_words
 from workers.clients.engine_errors import build_error
 
 
@@ -97,5 +97,6 @@ class Lines:
         if line.startswith("Step "):
             self.step, self.tail = line.partition(" : ")[2], ()
         elif line.strip() and not line.startswith(" --->") and not line.startswith("Removing intermediate"):
-            self.tail = (*self.tail, line)[-self.TAIL :]
+            kept = line if len(line) < MAX_LINE else whole_words(line[:MAX_LINE])
+            self.tail = (*self.tail, kept)[-self.TAIL :]
         return line

@@ -265,11 +265,17 @@ class Progress:
                 yield self._line(digest, step, rest)
 
     def _line(self, digest: str, step: _Step, raw: bytes) -> str:
-        line = _text(raw).rstrip("\r").rsplit("\r", 1)[-1]  # a progress bar redraws its line: only the last counts
+        raw = raw.rstrip(b"\r").rsplit(b"\r", 1)[-1]  # a progress bar redraws its line: only the last counts
+        line = _text(raw)
         tail = self._tails.setdefault(digest, [])
-        tail.append(line)
+        tail.append(line if len(raw) < MAX_LINE else whole_words(_text(raw[:MAX_LINE])))
         del tail[: -self.TAIL]
         return f"#{step.number} {line}"
+
+
+def whole_words(line: str) -> str:
+    """Return a line that was cut without its last word, which may be half a secret now: no mask would know it."""
+    return line.rpartition(" ")[0]
 
 
 def _state(vertex: Vertex) -> str:

@@ -7,11 +7,17 @@ from the registry and from Go's network library, so they are matched by parts th
 import re
 from collections.abc import Sequence
 
+from orchestrator.domain.ansi import visible
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.wording import shorten
 
 MAX_EVIDENCE = 700
 """Characters of an evidence text."""
+_MAX_READ = 8000
+"""Characters of a message that are looked at."""
+_MAX_LINE = 160
+"""Characters of one line in it."""
 
 _NAMES = re.compile(
     r"https?://[^\s\"'<>]+"
@@ -54,6 +60,7 @@ def build_error(message: str, step: str = "", tail: Sequence[str] = ()) -> Pilot
 
     :param step: the step that failed, as BuildKit names it; "" = not known. :param tail: its last lines.
     """
+    message = shorten(message, _MAX_READ)
     text = one_line(_LEAD.sub("", message))
     if _DISK.search(message):
         return _disk(text)
@@ -126,15 +133,9 @@ def _without_names(text: str) -> str:
     return _NAMES.sub("_", " ".join(text.split()))
 
 
-def one_line(text: str) -> str:
-    """Make one bounded line of `text`, without control characters (colours of a terminal).
-
-    Of a text that is too long the middle goes: what happened stands at one of the ends.
-    """
-    plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", text)
-    plain = " ".join("".join(char if char.isprintable() else " " for char in plain).split())
-    half = MAX_EVIDENCE // 2
-    return plain if len(plain) <= MAX_EVIDENCE else f"{plain[: half - 1]}…{plain[-half:]}"
+def one_line(text: str, limit: int = MAX_EVIDENCE) -> str:
+    """Make one line of at most `limit` characters of `text`, without control characters (colours of a terminal)."""
+    return shorten("".join(char if char.isprintable() else " " for char in visible(text)), limit)
 
 
 def cause_of(error: BaseException) -> str:
@@ -148,8 +149,8 @@ def cause_of(error: BaseException) -> str:
 
 
 def _bad_step(text: str, step: str, tail: Sequence[str]) -> Refused:
-    last = [line for line in (one_line(line)[:160] for line in tail) if line][-3:]
-    parts = [f"{one_line(step)[:160]}: {text}" if step and step not in text else text]
+    last = [line for line in (one_line(line, _MAX_LINE) for line in tail) if line][-3:]
+    parts = [f"{one_line(step, _MAX_LINE)}: {text}" if step and step not in text else text]
     if last:
         parts.append("last lines: " + " / ".join(last))
     return Refused(Reason.BUILD_FAILED, one_line("; ".join(parts)))

@@ -9,8 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from orchestrator.domain.ansi import visible
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.wording import shorten
 
 MAX_EVIDENCE = 300
 """Characters of Git's or the server's words that are kept."""
@@ -119,10 +121,10 @@ _CORRUPT = re.compile(
     re.MULTILINE,
 )
 _OTHER_FORMAT = re.compile(r"mismatched algorithms: client \S+; server (\w+)")
-_ADDRESS = re.compile(r"\w+://[^\s'\"]+")
+_ADDRESS = re.compile(r"\b\w+://[^\s'\"]+")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _HEADER = re.compile(r"(authorization:\s*\S+)\s+\S+", re.IGNORECASE)
-_CONTROL = re.compile(r"\x1b\[[0-9;]*[A-Za-z]|[\x00-\x1f\x7f]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _NOISE = re.compile(
     r"^(hint:|warning: |To |(remote:)?[=\-\s]*$)|Could not read from remote|^and the repository exists|correct access"
 )
@@ -130,11 +132,12 @@ _NOISE = re.compile(
 
 def scrub(text: str, secrets: Iterable[str] = ()) -> str:
     """Take secrets, credentials in addresses, authorization headers and control characters out of one line."""
+    text = visible(text)
     for secret in secrets:
         if secret:
             text = text.replace(secret, "***")
     text = _HEADER.sub(r"\1 ***", _USERINFO.sub("", text))
-    return " ".join(_CONTROL.sub(" ", text).split())[:MAX_EVIDENCE]
+    return shorten(_CONTROL.sub(" ", text), MAX_EVIDENCE)
 
 
 def last_words(stderr: str, secrets: Iterable[str] = ()) -> str:

@@ -15,7 +15,10 @@ from requests.auth import HTTPBasicAuth
 
 from orchestrator.domain.errors import RateLimited, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.wording import shorten
 
+_MAX_WORDS = 200
+"""Characters of an error that a server or the network tells."""
 CONNECT_TIMEOUT = 3.05
 """Seconds to connect (just above one TCP retransmission)."""
 READ_TIMEOUT = 15.0
@@ -221,7 +224,7 @@ def _message(text: bytes) -> str:
     except ValueError:
         return ""
     said = body.get("message") if isinstance(body, dict) else None
-    return " ".join(said.split())[:200] if isinstance(said, str) else ""
+    return shorten(said, _MAX_WORDS) if isinstance(said, str) else ""
 
 
 def _split(answer: requests.Response, max_line: int) -> Iterator[bytes]:
@@ -296,4 +299,4 @@ def plain_error(error: requests.RequestException) -> str:
         else:
             break
     words = getattr(cause, "strerror", None) or str(cause).rsplit(": ", 1)[-1]
-    return words[:200] or type(error).__name__
+    return shorten(words, _MAX_WORDS) or type(error).__name__

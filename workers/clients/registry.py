@@ -18,6 +18,7 @@ from urllib.parse import quote, urljoin, urlsplit
 from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.wording import shorten
 from workers.clients.http import Http, Observe
 from workers.clients.registry_auth import Challenge, granted_actions, read_challenge, safe_realm
 
@@ -28,6 +29,8 @@ MANIFEST_TYPES = (
 )
 ACCEPT = ", ".join((INDEX_TYPES[0], MANIFEST_TYPES[0], INDEX_TYPES[1], MANIFEST_TYPES[1]))
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_MAX_WORDS = 300
+"""Characters of an error that the registry tells."""
 _EARLY = 30.0
 """Seconds before its end at which a token is not used any more."""
 _DEFAULT_LIFE = 60.0
@@ -281,7 +284,7 @@ def first_error(body: bytes) -> str:
         text = f"{first.get('code', '')} {first.get('message', '')}"
     except (ValueError, AttributeError, LookupError, TypeError):
         return ""
-    return " ".join(text.split())[:300]
+    return shorten(text, _MAX_WORDS)
 
 
 def _scope(repository: str, actions: str) -> str:

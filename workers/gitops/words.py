@@ -2,6 +2,8 @@
 
 import unicodedata
 
+from orchestrator.domain.wording import shorten
+
 LIMIT = 300
 """Characters of a sentence that goes to chat and tables; Argo CD's messages may have thousands."""
 
@@ -19,12 +21,7 @@ def one_line(text: object, limit: int = LIMIT) -> str:
     """
     if not isinstance(text, str):
         return ""
-    kept = "".join(" " if c.isspace() else c for c in text[:MAX_READ] if _harmless(c))
-    joined = " ".join(kept.split())
-    if len(joined) <= limit:
-        return joined
-    head = limit * 2 // 5
-    return f"{joined[:head].rstrip()} … {joined[head + 3 - limit :].lstrip()}"
+    return shorten("".join(c for c in shorten(text, MAX_READ) if _harmless(c)), limit)
 
 
 def _harmless(char: str) -> bool:

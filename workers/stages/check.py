@@ -14,6 +14,7 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import image_tag, is_image_tag
 from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger, Wait
+from orchestrator.domain.wording import shorten
 from workers.clients.git import Mirror
 from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import tracks
@@ -22,6 +23,8 @@ from workers.stages.order import Order, Tools
 
 _NEWS = frozenset({Trigger.PUSH, Trigger.POLL})
 """Triggers that tell of a commit that is mostly not here yet."""
+_MAX_TITLE = 200
+"""Characters of a commit's title, and of its author's name."""
 _LOOK_AGAIN = 5.0
 """Seconds between two looks at a branch about which the servers of a forge may not agree yet."""
 _PARTED = 10.0
@@ -74,8 +77,8 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
     tools.log(f"source {commit[:12]} {info.subject}")
     found = {
         "commit": commit,
-        "title": info.subject[:200],
-        "author": info.author_name[:200],
+        "title": shorten(info.subject, _MAX_TITLE),
+        "author": shorten(info.author_name, _MAX_TITLE),
         "commit_date": info.date,
     }
     of_branch = new and run.ref != "" and not run.ref.startswith("refs/tags/")

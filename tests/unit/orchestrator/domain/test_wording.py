@@ -1,9 +1,11 @@
 """The one sentence why: text, evidence, and nothing twice."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.domain.reasons import CATALOGUE, Reason
-from orchestrator.domain.wording import MAX_LENGTH, next_step, sentence
+from orchestrator.domain.wording import MAX_LENGTH, next_step, sentence, shorten
 
 
 @pytest.mark.parametrize(
@@ -49,3 +51,28 @@ def test_a_sentence_is_bounded() -> None:
 @pytest.mark.parametrize("reason", list(CATALOGUE))
 def test_every_reason_reads_as_one_sentence(reason: Reason) -> None:
     assert sentence(reason, "evidence").endswith("evidence." if reason is Reason.DONE else ": evidence.")
+
+
+@pytest.mark.parametrize(
+    ("text", "short"),
+    [
+        ("as it is", "as it is"),
+        ("a\nb\t c ", "a b c"),
+        ("one two three four five six seven", "one two … six seven"),
+        ("onetwothreefourfivesix", "…"),
+        ("one twothreefourfivesixseven", "one …"),
+        ("onetwothreefourfivesixsev end", "… end"),
+    ],
+)
+def test_what_is_too_long_loses_whole_words_of_its_middle(text: str, short: str) -> None:
+    assert shorten(text, 20) == short
+
+
+@given(st.text("ab \n", max_size=80), st.integers(min_value=10, max_value=60))
+def test_what_is_left_of_a_text_are_whole_words_of_its_ends(text: str, limit: int) -> None:
+    short = shorten(text, limit)
+    assert len(short) <= limit
+    begin, cut, end = short.partition("…")
+    words = text.split()
+    assert begin.split() == words[: len(begin.split())]
+    assert not cut or end.split() == words[len(words) - len(end.split()) :]

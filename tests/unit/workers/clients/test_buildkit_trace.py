@@ -83,6 +83,19 @@ def test_a_line_without_an_end_does_not_grow_and_stays_one_line(
         assert [one for piece in pieces for one in lines.add(piece)] == [line]
 
 
+@pytest.mark.parametrize("pieces", [("f-secret\n",), ("f-secret", " and on", "\n"), (" and-secret\n",)])
+def test_the_last_lines_of_a_failed_step_have_no_half_of_a_word(pieces: tuple[str, ...]) -> None:
+    """Where a line has grown too long its end is dropped; what is left of a secret then is not known as one."""
+    begin = "x " * (MAX_LINE // 2 - 2) + "hal"
+    classic, progress = Lines(), Progress()
+    list(progress.lines(Trace(vertexes=(Vertex(digest="a", name="RUN make", started=1.0),))))
+    for text in (begin, "f-of-a-secr", *pieces):
+        list(classic.add(text))
+        list(progress.lines(Trace(outputs=(Output(vertex="a", stream=1, data=text.encode()),))))
+    list(progress.lines(Trace(vertexes=(Vertex(digest="a", name="RUN make", started=1.0, error="exit code: 1"),))))
+    assert classic.tail == progress.tail == (begin.removesuffix(" hal"),)
+
+
 def test_the_two_streams_do_not_mix_within_a_line() -> None:
     progress = Progress()
     list(progress.lines(Trace(vertexes=(Vertex(digest="a", name="step", started=1.0),))))

@@ -3,6 +3,7 @@
 import pytest
 
 from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason
 from workers.clients.engine_errors import MAX_EVIDENCE, build_error, one_line, pull_error, push_error
 
@@ -145,6 +146,26 @@ def test_the_image_is_named_when_the_text_does_not() -> None:
 
 
 def test_evidence_is_one_bounded_line() -> None:
-    line = one_line("a\nb\t\x00c " + "x" * 5000)
+    line = one_line("a\nb\t\x00c " + "x " * 5000)
     assert line.startswith("a b c x")
-    assert len(line) == MAX_EVIDENCE
+    assert MAX_EVIDENCE - 2 <= len(line) <= MAX_EVIDENCE
+
+
+@pytest.mark.parametrize("before", range(100, 170))
+def test_no_half_of_a_secret_is_left_where_a_line_is_cut(before: int) -> None:
+    secret = "glpat-Ab12Cd34Ef56Gh78Ij90"
+    line = f"npm ERR! {'x ' * (before // 2)} https://oauth2:{secret}@git.example.com/acme/lib.git"
+    for error in (
+        build_error("exit code: 1", "[2/3] RUN npm ci", [line]),
+        build_error("exit code: 1", line),
+        build_error(f"{line} " * 5),
+        push_error(f"denied: {line} " * 5),
+    ):
+        assert "Ab1" not in Mask([secret])(error.evidence)
+        assert "j90" not in Mask([secret])(error.evidence)
+
+
+def test_an_endless_message_is_looked_at_in_part() -> None:
+    error = build_error("target stage " * 100_000 + "could not be found")
+    assert error.reason is Reason.BUILD_FAILED
+    assert error.evidence.endswith("could not be found")

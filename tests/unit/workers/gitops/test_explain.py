@@ -228,7 +228,7 @@ def test_nothing_wrong_says_nothing():
 
 
 def test_long_and_hostile_messages_are_made_fit():
-    message = "\x1b[31m" + "x" * 900 + "\nline\u202e 한글 끝"
+    message = "\x1b[31m" + "x" * 9 + " x" * 900 + "\nline\u202e 한글 끝"
     sentence = why_unhealthy(DEGRADED, tree(node(reason="Error", message=message)), [])
     assert sentence.startswith("Pod p/api-1 is in Error: [31mxxx")
     assert sentence.endswith("line 한글 끝")

@@ -1,6 +1,7 @@
 """What is found out before any build."""
 
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -39,6 +40,15 @@ def test_all_is_well_and_the_run_learns_its_image() -> None:
     outputs = done(check.run(order(CHECK), tools())).outputs
     assert outputs["image"] == IMAGE
     assert (outputs["commit"], outputs["title"], outputs["author"]) == (COMMIT, "Change the greeting", "Mina")
+
+
+def test_a_title_is_cut_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Half a secret would not be known as one when the rest is masked."""
+    source = FakeMirror()
+    info = SimpleNamespace(subject="x" * 190 + " glpat-Ab12Cd34Ef56", author_name="M" * 201, date="")
+    monkeypatch.setattr(source, "commit_info", lambda _: info)
+    outputs = done(check.run(order(CHECK), tools(source=source))).outputs
+    assert (outputs["title"], outputs["author"]) == ("… glpat-Ab12Cd34Ef56", "…")
 
 
 def test_a_manual_run_of_a_branch_finds_its_commit() -> None:
