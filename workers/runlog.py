@@ -34,8 +34,8 @@ class RunLog:
         self._thread: threading.Thread | None = None
 
     def line(self, text: str) -> None:
-        """Take one or several lines."""
-        for one in text.splitlines() or [""]:
+        """Take one or several lines. They are masked as one: what ends a line may stand inside of a secret."""
+        for one in self._mask(text.replace("\0", "")).splitlines() or [""]:
             self._take(one)
 
     def __enter__(self) -> "RunLog":
@@ -54,17 +54,12 @@ class RunLog:
             self._count += 1
             if self._count > MAX_LINES:
                 return
-            self._lines.append(self._fit(text))
+            self._lines.append(_fit(text))
             if self._count == MAX_LINES:
                 self._lines.append(f"[log ends here: more than {MAX_LINES} lines]")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="runlog", daemon=True)
                 self._thread.start()
-
-    def _fit(self, text: str) -> str:
-        """Return what is stored of a line: masked before it is cut, as half a secret would not be known as one."""
-        masked = self._mask(text.replace("\0", ""))
-        return masked if len(masked) <= MAX_LINE else masked[:MAX_LINE] + " [cut]"
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL):
@@ -82,3 +77,8 @@ class RunLog:
                 return
             with self._lock:
                 batch, self._lines = self._lines[:MAX_BATCH], self._lines[MAX_BATCH:]
+
+
+def _fit(masked: str) -> str:
+    """Return what is stored of a line: masked before it is cut, as half a secret would not be known as one."""
+    return masked if len(masked) <= MAX_LINE else masked[:MAX_LINE] + " [cut]"

@@ -1,13 +1,16 @@
 """Terminal escape sequences in log lines: taken out for everybody who has no terminal."""
 
 import re
+from collections.abc import Iterator
 
-_SEQUENCE = re.compile(
+_ESCAPE = (
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI: colours, cursor movement (ECMA-48 section 5.4)
     r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?"  # OSC and other strings: titles, links
     r"|\x1b[ -/]*[0-~]"  # two characters, with intermediates: character sets
-    r"|[\x00-\x08\x0b-\x1f\x7f]"  # what is left of control characters, except tab and newline
 )
+_ESCAPES = re.compile(_ESCAPE)
+_SEQUENCE = re.compile(rf"{_ESCAPE}|[\x00-\x08\x0b-\x1f\x7f]")
+"""Also what is left of control characters, except tab and newline."""
 
 
 def visible(text: str) -> str:
@@ -21,3 +24,25 @@ def plain(line: str) -> str:
     A carriage return writes over what was before (progress bars): only the last state of the line stays.
     """
     return visible(line.rstrip("\r").rpartition("\r")[2])
+
+
+def readings(text: str) -> Iterator[str]:
+    """Yield what may be read of `text` where it is shown, in each way that differs from what is written.
+
+    Without sequences, each state of a line for itself (`plain` shows the last one) or all of them in one; and with
+    backspaces that take back what stood before them. Nothing for a text without any of this.
+    """
+    if _SEQUENCE.search(text):
+        yield "\r".join(map(visible, text.split("\r")))
+        yield visible(text)
+        yield visible(_taken_back(_ESCAPES.sub("", text)))
+
+
+def _taken_back(text: str) -> str:
+    kept: list[str] = []
+    for char in text:
+        if char == "\b":
+            del kept[-1:]
+        else:
+            kept.append(char)
+    return "".join(kept)

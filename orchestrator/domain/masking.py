@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable
 from urllib.parse import quote, quote_plus
 
+from orchestrator.domain.ansi import readings
+
 SHORTEST = 6
 """Characters below which a value is not masked: masking short words would make logs unreadable."""
 MASK = "***"
@@ -19,8 +21,12 @@ class Mask:
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def __call__(self, text: str) -> str:
-        """Return `text` without secrets."""
-        return self._pattern.sub(MASK, text) if self._pattern else text
+        """Return `text` without secrets; one that colours hide (``grep --color``) takes all colours with it."""
+        if self._pattern is None:
+            return text
+        masked = self._pattern.sub(MASK, text)
+        hidden = next((one for one in readings(masked) if self._pattern.search(one)), None)
+        return masked if hidden is None else self(hidden)
 
 
 def _forms(secret: str) -> set[str]:

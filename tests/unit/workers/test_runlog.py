@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchestrator.domain.ansi import plain
 from orchestrator.domain.masking import MASK, Mask
 from workers.runlog import MAX_LINE, RunLog
 
@@ -30,3 +31,26 @@ def test_a_secret_with_a_character_that_is_not_kept_is_masked() -> None:
 
 def test_a_line_that_fits_without_its_secrets_is_not_cut() -> None:
     assert stored("\n".join(["a", "", SECRET * 300])) == ["a", "", MASK * 300]
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        "token=hun\x1b[01;31m\x1b[Kter2\x1b[m\x1b[K-and-more",  # grep --color=always
+        "token=hun\x1b(Bter2-and-more\x1b[m",
+        "10 %\rtoken=hunter2\x1b[0m-and-more\r",
+        "10 %\r\x1b]0;x\rtoken=hunter2\x1b[0m-and-more",
+        "token=hunter2\x0c-and-more",
+        "token=hunter2|\b-and-|\bmore",
+        "token=hunter2|\x1b[1m\b\x1b[m-and-more",
+    ],
+)
+def test_a_secret_that_is_hidden_in_colours_is_masked(hidden: str) -> None:
+    shown = [plain(line) for line in stored(hidden)]
+    assert shown[-1] == f"token={MASK}"
+    assert not any("hun" in line or "more" in line for line in shown)
+
+
+def test_colours_and_progress_stay_where_they_hide_nothing() -> None:
+    line = f"10 %\r\x1b[32m{SECRET}\x1b[m"
+    assert "".join(stored(line)) == f"10 %\x1b[32m{MASK}\x1b[m"
