@@ -15,6 +15,9 @@ Json = Mapping[str, Any]
 REFRESH_ANNOTATIONS = ("argocd.argoproj.io/refresh", "argocd.argoproj.io/hydrate")
 """Present while Argo CD has been asked to compare (or hydrate) and has not done it yet."""
 
+_JOBS = ("CronJob", "CronWorkflow", "WorkflowTemplate", "ScaledJob", "Job")
+"""Kinds whose pods run only at times."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
@@ -69,7 +72,7 @@ class Application:
 
     ``revisions`` are the compared revisions of our repository (several when several sources read it); a name such as
     ``main`` stands there while manifests cannot be made. ``guessed`` tells that no source has our repository's
-    address, so that all Git sources were taken.
+    address, so that all Git sources were taken. ``jobs`` are the managed resources whose pods run only at times.
     """
 
     deleting: bool
@@ -85,6 +88,7 @@ class Application:
     reconciled_at: datetime | None
     images: tuple[str, ...]
     app_of_apps: bool
+    jobs: tuple[str, ...]
     out_of_sync: tuple[Resource, ...]
     suspended: tuple[Resource, ...]
     hydration: Hydration | None
@@ -115,6 +119,7 @@ def read(application: Json, addresses: Collection[str], branch: str) -> Applicat
         reconciled_at=moment(status.get("reconciledAt")),
         images=texts(summary.get("images")),
         app_of_apps=bool(summary.get("isAppOfApps")),
+        jobs=tuple(_name(one) for one in mappings(status.get("resources")) if _is_job(one) and not one.get("hook")),
         out_of_sync=tuple(_resource(one) for one in mappings(status.get("resources")) if _differs(one)),
         suspended=tuple(_resource(one) for one in mappings(status.get("resources")) if _is_suspended(one)),
         hydration=hydration,
@@ -226,8 +231,11 @@ def _operation(status: Json, ours: _Chooser) -> Operation | None:
 
 def _makes_pods_later(result: Json) -> bool:
     """Tell whether a resource that the sync changed runs its pods only at times, so that none may be live now."""
-    later = text(result.get("kind")) in ("CronJob", "CronWorkflow", "WorkflowTemplate", "ScaledJob", "Job")
-    return later and not text(result.get("message")).endswith("unchanged")
+    return _is_job(result) and not text(result.get("message")).endswith("unchanged")
+
+
+def _is_job(resource: Json) -> bool:
+    return text(resource.get("kind")) in _JOBS
 
 
 def _condition(condition: Json) -> Condition:

@@ -68,3 +68,17 @@ def _same_path(theirs: Reference, ours: Reference) -> bool:
     if theirs.path == ours.path:
         return True
     return theirs.host != ours.host and theirs.path.endswith(f"/{ours.path}")
+
+
+def another(images: Iterable[str], image: str, digest: str = "") -> bool:
+    """Tell whether one of these is surely another image of our repository; parameters as those of `sighting`."""
+    ours = parse(image)
+    digest = digest or ours.digest
+    return any(_differs(parse(one), ours, digest) for one in images)
+
+
+def _differs(theirs: Reference, ours: Reference, digest: str) -> bool:
+    if not _same_path(theirs, ours):
+        return False
+    known = (theirs.digest, digest) if theirs.digest and digest else (theirs.tag, ours.tag)
+    return all(known) and known[0] != known[1]

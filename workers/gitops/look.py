@@ -41,7 +41,7 @@ class Expected:
     :param values: path of the values file in the repository, for messages.
     :param degraded_grace: seconds that "Degraded" must last to count.
     :param sync: Pilotage asks for syncs itself, so that missing automation is no problem.
-    :param noop: no manifest change is expected, so that our image need not be seen live.
+    :param noop: our value was in Git already, so that no operation of ours need be seen; our image all the same.
     """
 
     commit: str

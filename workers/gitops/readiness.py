@@ -22,7 +22,7 @@ from typing import Any
 from orchestrator.domain.reasons import Reason
 from workers.gitops.application import Condition, names
 from workers.gitops.fingerprint import LIST_FIELDS, fingerprint
-from workers.gitops.images import Sighting, sighting
+from workers.gitops.images import Sighting, another, sighting
 from workers.gitops.look import LATER, SOON, STEADY, Expected, Kind, Look, Verdict, look_at
 from workers.gitops.words import LIMIT, one_line
 
@@ -267,8 +267,9 @@ def _live(look: Look) -> Verdict:
         # the operation, and has ended since, does not.
         strong = look.applied or look.ours is None or look.memory.get("rolling") == look.revision
         return _success(look, f"{here} is synced and healthy and {_told(seen)} is live", strong)
-    if expected.noop:
-        return _success(look, f"{here} is synced and healthy; no change of its manifests was expected")
+    unseen = _unseen(look)
+    if unseen and expected.noop:  # nothing has just been applied that the list of live images could lag behind
+        return _success(look, f"{here} is synced and healthy; {unseen}")
     if look.app.app_of_apps:
         detail = f"{here} is synced, but this is an app of apps: its health says nothing about its children"
         return look.wait(Reason.PROGRESSING, detail, LATER, synced=True)
@@ -276,19 +277,22 @@ def _live(look: Look) -> Verdict:
     detail = f"{here} is synced and healthy, but {expected.image} is not among the live images: {live}"
     what, final = f"image {look.revision}", Reason.IMAGE_NOT_DEPLOYED
     verdict = look.lasting(what, IMAGE_GRACE, Reason.PROGRESSING, final, detail, synced=True)
-    unseen = _unseen(look) if verdict.kind is Kind.FAILED else ""
-    return _success(look, f"{here} is synced and healthy; {unseen}") if unseen else verdict
+    if unseen and verdict.kind is Kind.FAILED:
+        return _success(look, f"{here} is synced and healthy; {unseen}")
+    return verdict
 
 
 def _unseen(look: Look) -> str:
     """Say why our image need not be live although it is deployed; "" when it must be."""
-    last = look.app.operation
-    if last and last.phase == "Succeeded" and sighting(last.images, look.expected.image, look.expected.digest):
-        return f"it applied {look.expected.image}, which no pod runs at present"
-    if look.ours and not look.app.images:
+    last, ours, image, digest = look.app.operation, look.ours, look.expected.image, look.expected.digest
+    if last and last.phase == "Succeeded" and sighting(last.images, image, digest):
+        return f"it applied {image}, which no pod runs at present"
+    if (ours or look.expected.noop) and not look.app.images:
         return "no pod runs at present"
-    if look.ours and look.ours.jobs and not look.ours.images:
-        return f"{', '.join(look.ours.jobs[:3])} was applied, whose pods run only at times"
+    if ours and ours.jobs and not ours.images:
+        return f"{', '.join(ours.jobs[:3])} was applied, whose pods run only at times"
+    if look.expected.noop and look.app.jobs and not (last and another(last.images, image, digest)):
+        return f"the pods of {', '.join(look.app.jobs[:3])} run only at times"
     return ""
 
 

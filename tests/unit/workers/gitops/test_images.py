@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.gitops.images import Reference, parse, sighting
+from workers.gitops.images import Reference, another, parse, sighting
 
 OURS = "harbor.example.com/plate/web:sha-1"
 DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -63,3 +63,20 @@ def test_the_plainest_sighting_is_told():
     match = sighting(["mirror.local/plate/web:sha-1", OURS], OURS)
     assert match
     assert (match.image, match.note) == (OURS, "")
+
+
+@pytest.mark.parametrize(
+    ("live", "digest", "differs"),
+    [
+        (OURS, DIGEST, False),
+        ("harbor.example.com/plate/web:sha-2", "", True),
+        (f"harbor.example.com/plate/web:sha-2@{DIGEST}", DIGEST, False),
+        (f"{OURS}@{OTHER}", DIGEST, True),
+        (f"harbor.example.com/plate/web@{OTHER}", "", False),
+        ("cache.local/harbor/plate/web:sha-2", "", True),
+        ("harbor.example.com/other/web:sha-2", "", False),
+        ("harbor.example.com/plate/web", "", False),
+    ],
+)
+def test_only_what_surely_differs_is_another_image_of_our_repository(live, digest, differs):
+    assert another(["other/image:1", live], OURS, digest) == differs

@@ -7,9 +7,19 @@ import pytest
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, StageName, Trigger, Wait
-from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, application, live, order, tools
+from tests.support.deploying import (
+    GITOPS_COMMIT,
+    FakeArgo,
+    FakeCommits,
+    FakeMirror,
+    application,
+    landed,
+    live,
+    order,
+    tools,
+)
 from tests.support.factories import NOW, later
-from workers.stages import health, sync
+from workers.stages import commit, health, sync
 from workers.stages.looking import CONFIRM
 
 OLD = "0" * 40
@@ -113,6 +123,18 @@ def test_weaker_evidence_wants_a_second_look_that_may_come_after_the_deadline() 
     assert isinstance(second, Wait)
     assert not second.confirm
     assert isinstance(look(health, FakeArgo([application]), outputs=dict(first.outputs)), Done)
+
+
+def test_a_re_run_whose_value_is_in_git_already_wants_its_image_all_the_same() -> None:
+    """The chart does not read the key: a second try without any change must not end well, and be promoted."""
+    queue = FakeCommits(result=landed(created=False, previous=()))
+    outputs = dict(commit.run(order(StageName.COMMIT), tools(commits=queue)).outputs)
+    argo = FakeArgo([live(image="harbor.example.com/plate/plate-web:sha-000000000000")])
+    for seconds in (10, 12, 39):
+        outcome = look(health, argo, outputs=outputs, now=later(seconds))
+        assert isinstance(outcome, Wait)
+        outputs |= outcome.outputs
+    assert look(health, argo, outputs=outputs, now=later(40)).reason is Reason.IMAGE_NOT_DEPLOYED
 
 
 def test_a_stale_healthy_is_not_taken_for_a_success() -> None:

@@ -3,9 +3,11 @@
 import pytest
 
 from orchestrator.domain.reasons import Reason
-from tests.support.applications import IMAGE, NOW, OLD, OURS, expected, healthy
-from tests.support.situations import FAILED, RESULT, RUNNING, seconds, watched
+from tests.support.applications import IMAGE, NOW, OLD, OLD_IMAGE, OURS, expected, healthy
+from tests.support.situations import FAILED, NO_OPERATION, RESULT, RUNNING, seconds, watched
 from workers.gitops.readiness import IMAGE_GRACE, Kind, judge
+
+DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
 
 def test_synced_healthy_and_live_is_success():
@@ -65,6 +67,47 @@ def test_a_failed_operation_of_another_commit_is_no_excuse_either():
     changes = {**FAILED, "status.operationState.syncResult": {"revision": OLD, "resources": [{"images": [IMAGE]}]}}
     application = healthy({**changes, "status.summary.images": ["a/b:1"]})
     assert watched(application, expected(), IMAGE_GRACE)[1].reason is Reason.IMAGE_NOT_DEPLOYED
+
+
+NOT_OURS = {"status.operationState.syncResult.revision": OLD}
+OF_CRON = {"status.resources": [CRON], "status.summary.images": [OLD_IMAGE]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, f"{IMAGE} is live"),
+        ({"status.summary.images": [f"cache.local/shop/api:sha-2@{DIGEST}"]}, "under another name"),
+        ({"status.summary": None}, "no pod runs at present"),
+        ({"status.summary.images": [OLD_IMAGE], RESULT: [{"images": [IMAGE]}]}, "which no pod runs at present"),
+        (OF_CRON, "the pods of CronJob/p/nightly run only at times"),
+        ({**OF_CRON, **NO_OPERATION}, "the pods of CronJob/p/nightly run only at times"),
+        ({**OF_CRON, RESULT: [{"images": ["a/b:1"]}]}, "the pods of CronJob/p/nightly run only at times"),
+    ],
+)
+def test_what_git_had_already_and_is_deployed_is_a_success_at_once(changes, said):
+    verdict = judge(healthy({**NOT_OURS, **changes}), expected(noop=True, digest=DIGEST), NOW)
+    assert verdict.kind is Kind.SUCCESS
+    assert said in verdict.detail
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"status.summary.images": [OLD_IMAGE]},
+        {"status.summary.images": ["nginx:1.27"]},
+        {"status.summary.images": [f"{IMAGE}@{OTHER}"]},
+        {"status.summary.images": ["mirror.local/cache/shop/api:sha-1"]},
+        {"status.summary.images": [OLD_IMAGE], **NO_OPERATION},
+        {**OF_CRON, RESULT: [{"images": [OLD_IMAGE]}]},
+        {**OF_CRON, "status.resources": [{**CRON, "kind": "Job", "hook": True}]},
+    ],
+)
+def test_a_re_run_does_not_take_another_image_for_ours_because_git_had_the_value(changes):
+    """The first run fails as the chart does not read the key; a second one changes nothing about that."""
+    application, wanted = healthy({**NOT_OURS, **changes}), expected(noop=True, digest=DIGEST)
+    first, later = watched(application, wanted, IMAGE_GRACE)
+    assert (first.kind, later.kind, later.reason) == (Kind.WAIT, Kind.FAILED, Reason.IMAGE_NOT_DEPLOYED)
 
 
 def test_a_comparison_in_the_second_of_the_end_wants_a_second_look():

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from tests.support.applications import NOW, OLD, OLD_IMAGE, OURS, condition, expected, healthy
 from tests.support.situations import ARGO, NO_OPERATION, OUT_OF_SYNC, RESULT, RUNNING, watched
-from workers.gitops.readiness import IMAGE_GRACE, Kind, judge
+from workers.gitops.readiness import Kind, judge
 
 DIFFERS = [{"kind": "ConfigMap", "namespace": "p", "name": "old", "status": "OutOfSync"}]
 PRUNE = [{**DIFFERS[0], "requiresPruning": True}]
@@ -96,12 +96,6 @@ def test_missing_automation_is_no_problem_where_we_sync_ourselves():
 def test_no_operation_is_needed_when_the_value_was_there_before():
     verdict = judge(healthy({"status.operationState.syncResult.revision": OLD}), expected(), NOW)
     assert (verdict.kind, verdict.strong) == (Kind.SUCCESS, True)
-
-
-def test_a_change_that_alters_no_manifest_is_success_only_when_expected():
-    changes = {"status.operationState.syncResult.revision": OLD, "status.summary.images": [OLD_IMAGE]}
-    assert judge(healthy(changes), expected(noop=True), NOW).kind is Kind.SUCCESS
-    assert watched(healthy(changes), expected(), IMAGE_GRACE)[1].reason is Reason.IMAGE_NOT_DEPLOYED
 
 
 @pytest.mark.parametrize(
