@@ -54,8 +54,8 @@ class Edited:
 def edit(raw: bytes, edits: Sequence[Edit]) -> Edited:
     """Set scalars in a YAML file.
 
-    Old and new are compared as text. Quotes are kept; a plain value that would no longer be read as a
-    text (``1234567``, ``1.10``, ``yes``) gets double quotes, and an empty one is filled in behind its colon.
+    Old and new are compared as text. Quotes are kept; a plain value that need not be read as a text (``1234567``,
+    ``1.10``, ``yes``) gets double quotes, be it there already, and an empty one is filled in behind its colon.
 
     :param raw: the whole file, UTF-8 with or without byte order mark, at most `MAX_BYTES`.
     :raises EditRefused: with the line and the reason, when a value cannot be set without a guess.
@@ -67,7 +67,7 @@ def edit(raw: bytes, edits: Sequence[Edit]) -> Edited:
         (
             _splice(text, place, wanted)
             for place, wanted in zip(located.places, edits, strict=True)
-            if place.text != wanted.value
+            if not _is_there(place, wanted.value)
         ),
         key=lambda splice: splice.start,
     )
@@ -154,6 +154,11 @@ def _splice(text: str, place: Place, wanted: Edit) -> Splice:
         else:
             written = f" {written}"
     return Splice(start, end, written, wanted.value, style, place)
+
+
+def _is_there(place: Place, value: str) -> bool:
+    """Tell whether a reader finds `value` at a place: Helm makes the tag 1.1 of a plain ``1.10``."""
+    return place.text == value and bool(place.style or _is_plain(value, flow=False))
 
 
 def _is_plain(value: str, flow: bool) -> bool:

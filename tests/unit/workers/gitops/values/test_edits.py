@@ -58,8 +58,21 @@ def test_the_same_text_again_changes_nothing():
 
 
 def test_old_and_new_are_compared_as_text():
-    assert bump("tag: 1.10\n", "tag", "1.10") == "tag: 1.10\n"
     assert bump("tag: 1.10\n", "tag", "1.1") == 'tag: "1.1"\n'
+
+
+@pytest.mark.parametrize(
+    ("source", "value"), [("tag: 1.10\n", "1.10"), ("{tag: 1e10}\n", "1e10"), ("tag: on\n", "on")]
+)
+def test_a_value_that_is_there_but_not_as_a_text_gets_its_quotes(source, value):
+    """Helm makes ``web:1.1`` of a plain 1.10, whatever the digits in the file are."""
+    assert bump(source, "tag", value) == source.replace(value, f'"{value}"')
+
+
+@pytest.mark.parametrize("source", ["tag: '1.10'\n", "{tag: 'on', image: h.io/a:1}\n", "tag: v1\n"])
+def test_a_text_that_is_there_already_is_left_alone(source):
+    for path, found in yaml.safe_load(source).items():
+        assert bump(source, path, found) == source
 
 
 def test_no_edits_change_nothing():
