@@ -97,7 +97,7 @@ class Wait:
     """The stage can go no further now; no worker is held.
 
     :param after: seconds until it looks again even if nothing happens; None: only the deadline or an event.
-    :param confirm: all is well and one more look has to agree; that one may come after the deadline, once.
+    :param confirm: all is well and a look `after` seconds later has to agree, which may be after the deadline, once.
     :param outputs: what to remember for the next look (merged into the stage's outputs).
     """
 

@@ -41,7 +41,8 @@ _LIFTED = ("commit", "image", "digest", "title", "author", "ref")
 _ENDED_BY_OTHERS = frozenset({Reason.OLDER_COMMIT, Reason.REWRITTEN, Reason.SUPERSEDED})
 """Reasons of a stage that end the run without anything having gone wrong."""
 _OVERTIME = "overtime"
-"""Output of a stage that was allowed one more look after its deadline, to confirm what the one before had found."""
+"""Output of a stage that may look once more after its deadline, to confirm what it found: when that look is due, in
+seconds since the epoch. A look before it, which an event caused, decides nothing."""
 
 
 def advance(
@@ -163,9 +164,10 @@ def _wait(run: Run, current: Stage, wait: Wait, now: datetime) -> Decision:
         return _end(run, current, now)
     outputs = {**current.outputs, **wait.outputs}
     if current.deadline_at is not None and now >= current.deadline_at:
-        if not wait.confirm or _OVERTIME in current.outputs:
+        confirmed_at = float(current.outputs.get(_OVERTIME, now.timestamp() + (wait.after or 0.0)))
+        if not wait.confirm or (_OVERTIME in current.outputs and now.timestamp() >= confirmed_at):
             return _fail(run, current, Reason.TIMED_OUT, _late_text(current, wait.detail, now), now, outputs)
-        outputs[_OVERTIME] = True
+        outputs[_OVERTIME] = confirmed_at
     wake_at = _bounded(now, wait.after, None if wait.confirm else current.deadline_at)
     stage = replace(
         current,

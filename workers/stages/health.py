@@ -5,6 +5,7 @@ from dataclasses import replace
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Outcome, Receipt, StageName
+from workers.gitops.application import moment
 from workers.gitops.readiness import Verdict
 from workers.stages.causes import failed, late
 from workers.stages.looking import CONFIRM, Kind, as_json, look, missing, waiting
@@ -15,23 +16,26 @@ def run(order: Order, tools: Tools) -> Outcome:
     """Look once. Outputs on success: ``receipt`` and ``live_images``.
 
     The strongest evidence (our image seen live in a comparison made after the operation ended) is enough at once;
-    anything weaker is confirmed by a second look.
+    anything weaker is confirmed by a second look, `CONFIRM` seconds after the first one, whatever wakes it earlier.
     """
     try:
         application, verdict = look(order, tools)
     except Refused as error:
         return missing(order, error)
     tools.log(f"health: {verdict.reason} {verdict.detail}".rstrip())
-    if verdict.kind is Kind.SUCCESS and (verdict.strong or order.outputs.get("confirming")):
+    since = min(moment(order.outputs.get("confirming")) or order.now, order.now)
+    left = CONFIRM - (order.now - since).total_seconds()
+    if verdict.kind is Kind.SUCCESS and (verdict.strong or left <= 0):
         return _proven(order, verdict)
     if verdict.kind is Kind.FAILED:
         return failed(order, tools, application, verdict)
     wait = waiting(verdict)
     if verdict.kind is Kind.SUCCESS:
-        return replace(wait, after=CONFIRM, confirm=True, outputs={**wait.outputs, "confirming": True})
+        outputs = {**wait.outputs, "confirming": since.isoformat()}
+        return replace(wait, after=left, confirm=True, outputs=outputs)
     if order.is_late:
         return late(order, tools, application, verdict, StageName.HEALTH)
-    return replace(wait, outputs={**wait.outputs, "confirming": False})
+    return replace(wait, outputs={**wait.outputs, "confirming": ""})
 
 
 def _proven(order: Order, verdict: Verdict) -> Done:

@@ -139,6 +139,19 @@ def test_a_look_that_is_to_confirm_a_success_may_come_after_the_deadline_once() 
         assert (late.state, late.reason) == (RunState.FAILED, Reason.TIMED_OUT)
 
 
+def test_looks_before_the_one_that_confirms_are_allowed_after_the_deadline_too() -> None:
+    """An event may wake the run early; the look of that decides nothing, and must not end the run as late."""
+    claim = Claimed(stage=HEALTH, timeout=600)
+    run = working(HEALTH)
+    for at, rest in ((605.0, 2.0), (605.5, 1.5), (606.5, 0.5)):
+        well = Reported(stage=HEALTH, outcome=Wait(reason=Reason.HEALTHY, after=rest, confirm=True))
+        decision = advance(run, well, later(at))
+        assert (decision.run.state, decision.wake_at) == (RunState.WAITING, later(607))
+        run = advance(decision.run, claim, later(at)).run
+    last = Reported(stage=HEALTH, outcome=Wait(reason=Reason.HEALTHY, after=2, confirm=True))
+    assert advance(run, last, later(607)).run.reason is Reason.TIMED_OUT
+
+
 def test_a_fail_is_final() -> None:
     decision = advance(working(), Reported(stage=BUILD, outcome=Fail(reason=Reason.BUILD_FAILED, detail="x")), NOW)
     assert (decision.run.state, decision.run.detail, decision.tell) == (RunState.FAILED, "x", ("run.failed",))

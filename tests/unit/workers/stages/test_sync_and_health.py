@@ -122,7 +122,27 @@ def test_weaker_evidence_wants_a_second_look_that_may_come_after_the_deadline() 
     second = look(health, FakeArgo([live(health="Progressing")]), outputs=dict(first.outputs))
     assert isinstance(second, Wait)
     assert not second.confirm
-    assert isinstance(look(health, FakeArgo([application]), outputs=dict(first.outputs)), Done)
+    assert isinstance(look(health, FakeArgo([application]), outputs=dict(first.outputs), now=later(12)), Done)
+
+
+def test_a_look_that_an_event_caused_is_not_the_second_one() -> None:
+    """The watch wakes a run as soon as it waits: two looks within a moment would prove nothing more than one."""
+    application = live()
+    application["status"]["reconciledAt"] = application["status"]["operationState"]["finishedAt"]
+    argo, outputs = FakeArgo([application]), dict[str, Any]()
+    for seconds, rest in ((10, 2.0), (10, 2.0), (11, 1.0), (9, 2.0)):
+        outcome = look(health, argo, outputs=outputs, now=later(seconds))
+        assert isinstance(outcome, Wait)
+        assert (outcome.after, outcome.confirm) == (rest, True)
+        outputs |= outcome.outputs
+    assert isinstance(look(health, argo, outputs=outputs, now=later(11)), Done), (
+        "2 s after the earliest, by any clock"
+    )
+    interrupted = look(health, FakeArgo([live(OLD)]), outputs=outputs, now=later(11))
+    anew = look(health, argo, outputs=outputs | dict(interrupted.outputs), now=later(12))
+    assert anew.after == CONFIRM
+    older = look(health, argo, outputs={"confirming": True}, now=later(12))  # as a worker of the version before wrote
+    assert older.after == CONFIRM
 
 
 def test_a_re_run_whose_value_is_in_git_already_wants_its_image_all_the_same() -> None:
