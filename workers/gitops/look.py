@@ -71,6 +71,7 @@ class Verdict:
     :param unready: resources are what is waited for, so that the resource tree and events may name the cause.
     :param unbegun: Argo CD is to sync our commit by itself and has not begun; a sync window would be why.
     :param obstacle: what is in the way of our commit and what to do about it; "" when nothing is.
+    :param unsynced: Argo CD compares with a commit that has our value, differs, and that no operation has applied.
     :param strong: our image was seen live in a comparison newer than the operation: no second look is needed.
     :param memory: JSON values for the next call of `judge`.
     """
@@ -86,6 +87,7 @@ class Verdict:
     unready: bool = False
     unbegun: bool = False
     obstacle: str = ""
+    unsynced: bool = False
     strong: bool = False
     memory: Mapping[str, Any] = field(default_factory=dict)
 
@@ -111,6 +113,18 @@ class Look:
         """The compared revision as people read it."""
         return self.revision[:12]
 
+    @property
+    def unsynced(self) -> bool:
+        """Whether only a sync, and none is under way, brings the compared revision, which has our value, to life."""
+        operation, compared = self.app.operation, self.app.reconciled_at
+        if self.contained is not True or self.app.sync != "OutOfSync" or self.app.requested:
+            return False
+        if operation is None:
+            return True
+        if not (operation.finished_at and compared and compared > operation.finished_at):
+            return False
+        return self.ours is None or self.revision not in self.ours.revisions
+
     def verdict(self, kind: Kind, reason: Reason, detail: str, after: float | None = None, **more: Any) -> Verdict:
         """End the look; what was remembered stays so unless `more` has a memory."""
         return Verdict(
@@ -120,6 +134,7 @@ class Look:
             recheck_after=after,
             revision=self.revision,
             live_images=self.app.images,
+            unsynced=self.unsynced,
             **({"memory": dict(self.memory)} | more),
         )
 

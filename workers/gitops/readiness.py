@@ -233,11 +233,16 @@ def _leftover(look: Look) -> Verdict | None:
     """Applied and healthy, and yet not in sync: nothing more will happen by itself."""
     if look.app.sync == "Synced":
         return None
-    here, differing = look.here, look.app.out_of_sync
+    here, differing, ours = look.here, look.app.out_of_sync, look.ours
     shared = next((one for one in look.app.conditions if one.type == "SharedResourceWarning"), None)
     if shared:
         return look.human(Reason.SHARED_RESOURCE, shared.message, synced=True)
-    only_prune = all(one.prune for one in differing) if differing else bool(look.ours and look.ours.prune_skipped)
+    if ours and look.revision not in ours.revisions:
+        detail = f"{_short(ours.revisions[0])} is applied, but Argo CD compares with {here}, whose sync has not begun"
+        if look.automated or look.expected.sync:
+            return look.wait(Reason.SYNC_PENDING, detail, STEADY, synced=True)
+        return look.human(Reason.NOT_AUTOMATED, f"{detail}: nobody syncs this application", synced=True)
+    only_prune = all(one.prune for one in differing) if differing else bool(ours and ours.prune_skipped)
     if only_prune:
         return look.human(Reason.PRUNE_REQUIRED, f"{here} is applied; to be pruned: {names(differing)}", synced=True)
     return look.human(Reason.OUT_OF_SYNC, f"{here} is applied; still different: {names(differing)}", synced=True)

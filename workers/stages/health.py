@@ -8,7 +8,7 @@ from orchestrator.domain.runs import Done, Outcome, Receipt, StageName
 from workers.gitops.application import moment
 from workers.gitops.readiness import Verdict
 from workers.stages.causes import failed, late
-from workers.stages.looking import CONFIRM, Kind, as_json, look, missing, waiting
+from workers.stages.looking import CONFIRM, Kind, as_json, ask_for_sync, look, missing, waiting, wants_sync
 from workers.stages.order import Order, Tools
 
 
@@ -29,6 +29,8 @@ def run(order: Order, tools: Tools) -> Outcome:
         return _proven(order, verdict)
     if verdict.kind is Kind.FAILED:
         return failed(order, tools, application, verdict)
+    if wants_sync(order, verdict):
+        return ask_for_sync(order, tools, verdict)
     wait = waiting(verdict)
     if verdict.kind is Kind.SUCCESS:
         outputs = {**wait.outputs, "confirming": since.isoformat()}

@@ -127,6 +127,25 @@ def waiting(verdict: Verdict) -> Wait:
     )
 
 
+def wants_sync(order: Order, verdict: Verdict) -> bool:
+    """Tell whether to ask for a sync of a commit that came on top of ours: once for each, as nobody else does."""
+    if order.is_late or not order.environment.sync:
+        return False
+    return verdict.unsynced and order.outputs.get("sync_of") != verdict.revision
+
+
+def ask_for_sync(order: Order, tools: Tools, verdict: Verdict) -> Wait:
+    """Ask Argo CD to sync to the head of its branch, and look again soon."""
+    environment = order.environment
+    tools.log(f"asking Argo CD to sync {verdict.revision[:12]}".rstrip())
+    begun = tools.clients.argocd.sync(
+        environment.argocd, project=environment.project, app_namespace=environment.app_namespace
+    )
+    wait = waiting(verdict)
+    asked = {"sync_asked": order.now.isoformat(), "sync_of": verdict.revision if begun else ""}
+    return replace(wait, after=1.0, outputs={**wait.outputs, **asked, "memory": {}})
+
+
 def missing(order: Order, error: Refused) -> Wait | Fail:
     """Tolerate for a while that the application does not exist yet (an app-of-apps has to create it)."""
     young = (order.now - order.started_at).total_seconds() < _MISSING_GRACE
@@ -140,4 +159,14 @@ def as_json(value: Any) -> dict[str, Any]:
     return asdict(value)
 
 
-__all__ = ["CONFIRM", "Kind", "as_json", "expected", "look", "missing", "waiting"]
+__all__ = [
+    "CONFIRM",
+    "Kind",
+    "as_json",
+    "ask_for_sync",
+    "expected",
+    "look",
+    "missing",
+    "waiting",
+    "wants_sync",
+]

@@ -11,7 +11,7 @@ from orchestrator.domain.runs import Done, Outcome, StageName, Trigger
 from workers.gitops.readiness import Verdict
 from workers.gitops.windows import blocking_window
 from workers.stages.causes import failed, late
-from workers.stages.looking import Kind, look, missing, waiting
+from workers.stages.looking import Kind, ask_for_sync, look, missing, waiting, wants_sync
 from workers.stages.order import Order, Tools
 
 _NUDGE = 60.0
@@ -38,7 +38,8 @@ def run(order: Order, tools: Tools) -> Outcome:
         outputs = {**asked, "argocd_revision": verdict.revision, "memory": dict(verdict.memory)}
         return Done(detail=_applied(order, verdict.revision), outputs=outputs)
     if _wants_sync(order, application, verdict):
-        return _ask_for_sync(order, tools, verdict, asked)
+        wait = ask_for_sync(order, tools, verdict)
+        return replace(wait, outputs={**wait.outputs, **asked})
     if verdict.kind is Kind.FAILED:
         return failed(order, tools, application, verdict)
     verdict, seen = _through_window(order, tools, verdict)
@@ -98,21 +99,10 @@ def _wants_sync(order: Order, application: Mapping[str, Any], verdict: Verdict) 
     Automated sync tries one revision once; after a failure only a sync request (or a new commit) helps.
     """
     if order.outputs.get("sync_asked"):
-        return False
+        return wants_sync(order, verdict)
     if order.environment.sync:
         return _is_out_of_sync(application)
     return order.run.trigger is Trigger.RERUN and verdict.kind is Kind.FAILED
-
-
-def _ask_for_sync(order: Order, tools: Tools, verdict: Verdict, asked: Mapping[str, Any]) -> Outcome:
-    environment = order.environment
-    tools.log("asking Argo CD to sync")
-    tools.clients.argocd.sync(
-        environment.argocd, project=environment.project, app_namespace=environment.app_namespace
-    )
-    wait = waiting(verdict)
-    outputs = {**wait.outputs, **asked, "sync_asked": order.now.isoformat(), "memory": {}}
-    return replace(wait, after=1.0, outputs=outputs)
 
 
 def _is_out_of_sync(application: Mapping[str, Any]) -> bool:

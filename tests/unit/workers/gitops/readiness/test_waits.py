@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.domain.reasons import Reason
-from tests.support.applications import NOW, OLD, OLD_IMAGE, OURS, condition, expected, healthy
+from tests.support.applications import LATER, NOW, OLD, OLD_IMAGE, OURS, condition, expected, healthy
 from tests.support.situations import ARGO, NO_OPERATION, OUT_OF_SYNC, RESULT, RUNNING, watched
 from workers.gitops.readiness import Kind, judge
 
@@ -86,6 +86,26 @@ def test_what_is_suspended_is_named():
     assert (verdict.reason, verdict.unready) == (Reason.SUSPENDED, False)
     assert verdict.detail == f"{OURS[:12]} is Suspended because of CronJob/p/nightly"
     assert judge(healthy({"status.health.status": "Suspended"}), expected(), NOW).unready, "the tree has to tell"
+
+
+ON_TOP = {**OUT_OF_SYNC, "status.sync.revision": LATER, "status.resources": DIFFERS}
+"""Our commit is applied and live; somebody has pushed another one since."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "sync", "reason"),
+    [
+        (ON_TOP, False, "sync_pending"),
+        ({**ON_TOP, "spec.syncPolicy": None}, True, "sync_pending"),
+        ({**ON_TOP, "spec.syncPolicy": None}, False, "not_automated"),
+    ],
+)
+def test_a_commit_on_top_of_ours_is_not_said_to_be_applied(changes, sync, reason):
+    verdict = judge(healthy(changes), expected(sync=sync), NOW)
+    assert (verdict.reason, verdict.synced, verdict.unsynced) == (reason, True, True)
+    assert (
+        f"{OURS[:12]} is applied, but Argo CD compares with {LATER[:12]}, whose sync has not begun" in verdict.detail
+    )
 
 
 def test_missing_automation_is_no_problem_where_we_sync_ourselves():

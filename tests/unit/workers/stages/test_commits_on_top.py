@@ -1,0 +1,102 @@
+"""Somebody pushes on top of our commit while it is being proven: it is synced, and what is said of it is true."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.runs import Done, StageName, Wait
+from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, live, order, tools
+from tests.support.factories import COMMIT, NOW, later
+from workers.stages import health, sync
+
+OLD = "0" * 40
+OUTPUTS: dict[str, Any] = {"gitops_commit": GITOPS_COMMIT, "committed_at": NOW.isoformat()}
+VALUE = f"sha-{COMMIT[:12]}".encode()
+NEWER = "7" * 40
+
+
+def on_top(**changes: Any) -> dict[str, Any]:
+    """Make an application that has applied our commit, and differs from one that a person pushed since."""
+    app = live()
+    app["spec"]["syncPolicy"] = {}
+    app["status"]["sync"] = {"status": "OutOfSync", "revision": NEWER}
+    app["status"] |= changes
+    return app
+
+
+def look_since(stage: Any, argo: FakeArgo, seconds: float, outputs: dict[str, Any], value: bytes = VALUE) -> Any:
+    files = Versions(line=(OLD, GITOPS_COMMIT, NEWER), since={NEWER: value})
+    name = StageName.SYNC if stage is sync else StageName.HEALTH
+    given = order(name, outputs=OUTPUTS | outputs, now=later(seconds), place_sync=True)
+    return stage.run(given, tools(argocd=argo, gitops=files))
+
+
+@dataclass
+class Versions(FakeMirror):
+    """Our value in the file, and another text from a commit on."""
+
+    since: dict[str, bytes] = field(default_factory=dict)
+
+    def read(self, commit: str, path: str) -> bytes | None:
+        return b"image:\n  tag: " + self.since.get(commit, VALUE) + b"\n"
+
+
+@pytest.mark.parametrize("state", ["Healthy", "Progressing", "Degraded"])
+def test_a_commit_that_came_on_top_of_ours_is_synced_once_where_we_sync(state: str) -> None:
+    """Nobody else syncs this application: the run could only wait until its time was over."""
+    argo, outputs = FakeArgo([on_top(health={"status": state})]), dict[str, Any]()
+    for seconds in (10, 11, 40):
+        outcome = look_since(health, argo, seconds, outputs)
+        assert isinstance(outcome, Wait)
+        outputs |= outcome.outputs
+    assert argo.asked == ["plain", "sync", "plain", "plain"]
+    assert isinstance(look_since(health, FakeArgo([live(NEWER)]), 50, outputs), Done)
+
+
+def test_a_sync_that_another_one_kept_from_beginning_is_asked_for_again() -> None:
+    argo, outputs = Busy([on_top()]), dict[str, Any]()
+    for seconds in (10, 11):
+        outputs |= look_since(health, argo, seconds, outputs).outputs
+    assert argo.asked.count("sync") == 2
+
+
+class Busy(FakeArgo):
+    """Has an operation under way whenever a sync is asked for."""
+
+    def sync(self, name: str, *, project: str = "", app_namespace: str = "") -> bool:
+        return not super().sync(name, project=project, app_namespace=app_namespace)
+
+
+def test_the_stage_sync_asks_again_for_a_commit_that_its_sync_did_not_apply() -> None:
+    app = on_top()
+    app["status"]["operationState"]["syncResult"]["revision"] = OLD
+    argo, outputs = FakeArgo([app]), {"sync_asked": NOW.isoformat(), "refreshed_at": NOW.isoformat()}
+    outputs |= look_since(sync, argo, 20, outputs).outputs
+    look_since(sync, argo, 21, outputs)
+    assert argo.asked == ["plain", "sync", "plain"]
+
+
+@pytest.mark.parametrize(
+    ("app", "value"),
+    [
+        (on_top(), b"other"),
+        (on_top(reconciledAt="2026-11-24T09:00:03Z"), VALUE),
+        (on_top() | {"operation": {"sync": {}}}, VALUE),
+        (on_top(sync={"status": "OutOfSync", "revision": GITOPS_COMMIT}), VALUE),
+        (on_top(sync={"status": "Unknown", "revision": NEWER}), VALUE),
+        (on_top(operationState={"phase": "Running"}), VALUE),
+    ],
+    ids=[
+        "another value",
+        "compared before the end of the last sync",
+        "a sync is requested",
+        "ours",
+        "unknown",
+        "at work",
+    ],
+)
+def test_nothing_else_is_synced_after_ours(app: dict[str, Any], value: bytes) -> None:
+    argo = FakeArgo([app])
+    look_since(health, argo, 10, {}, value)
+    assert argo.asked == ["plain"]
