@@ -278,7 +278,7 @@ CATALOGUE: dict[Reason, Explanation] = {
         "Check that the application renders the values file and key that Pilotage edits.",
     ),
     R.CHANGE_REVERTED: _developer(
-        "Somebody changed the value again before Argo CD applied it.",
+        "Somebody changed the value again, or moved it, before Argo CD applied it.",
         "Look at the later commits of the file.",
     ),
     R.DEGRADED: _developer("The application is unhealthy with this commit.", "Read the evidence, correct and push."),

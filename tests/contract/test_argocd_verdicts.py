@@ -57,7 +57,7 @@ def test_a_later_commit_without_ours_is_not_success():
     application = sample("19-superseded-by-later-commit.json")
     assert judge(application, expected(contains=lambda _: False), NOW).kind is Kind.WAIT
     assert judge(application, expected(contains=lambda _: None), NOW).kind is Kind.WAIT
-    overwritten = expected(contains=lambda _: False, reverted=lambda _: True)
+    overwritten = expected(contains=lambda _: False, reverted=lambda _: "it is gone")
     assert judge(application, overwritten, NOW).reason == "change_reverted"
 
 

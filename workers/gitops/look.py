@@ -26,8 +26,8 @@ class Kind(StrEnum):
     NEEDS_HUMAN = "needs_human"
 
 
-def _never(revision: str) -> bool:
-    return False
+def _never(revision: str) -> str:
+    return ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +37,8 @@ class Expected:
     :param commit: the GitOps commit. :param pushed_at: when it reached the remote (aware).
     :param image: ``host/path:tag``. :param digest: ``sha256:...``, or "" when unknown.
     :param contains: tells whether a revision contains our commit with our value still in force; None: not known yet.
-    :param reverted: tells, where `contains` says no, whether the revision contains our commit with another value.
-    :param values: path of the values file in the repository, for messages.
+    :param reverted: says, where `contains` says no, what the revision has instead of our value; "" when it does not
+        contain our commit.
     :param degraded_grace: seconds that "Degraded" must last to count.
     :param sync: Pilotage asks for syncs itself, so that missing automation is no problem.
     :param noop: our value was in Git already, so that no operation of ours need be seen; our image all the same.
@@ -48,11 +48,10 @@ class Expected:
     image: str
     pushed_at: datetime
     contains: Callable[[str], bool | None]
-    reverted: Callable[[str], bool] = _never
+    reverted: Callable[[str], str] = _never
     digest: str = ""
     addresses: tuple[str, ...] = ()
     branch: str = ""
-    values: str = ""
     degraded_grace: float = 60.0
     sync: bool = False
     noop: bool = False

@@ -165,10 +165,8 @@ def _behind(look: Look) -> Verdict | None:
         return look.wait(
             Reason.SYNC_PENDING, f"Git cannot tell yet whether {here} contains {commit}", STEADY, quiet=True
         )
-    if look.expected.reverted(look.revision):
-        where = look.expected.values or "the values file"
-        detail = f"{here} contains {commit}, but {where} has another value there"
-        return look.verdict(Kind.FAILED, Reason.CHANGE_REVERTED, detail)
+    if instead := look.expected.reverted(look.revision):
+        return look.verdict(Kind.FAILED, Reason.CHANGE_REVERTED, f"{here} contains {commit}, but {instead}")
     detail = f"Argo CD compares with {here}, where the change of {commit} is not in force"
     return look.wait(Reason.SYNC_PENDING, detail, LATER, quiet=True)
 

@@ -10,6 +10,7 @@ from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Wait
 from workers.gitops.readiness import Expected, Kind, Verdict, compared_badly, judge
+from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of, values_in
 
@@ -61,7 +62,6 @@ def expected(order: Order, tools: Tools) -> Expected:
         pushed_at=datetime.fromisoformat(order.outputs["committed_at"]),
         addresses=order.settings.gitops.addresses,
         branch=order.settings.gitops.branch,
-        values=environment.values,
         degraded_grace=environment.degraded_grace,
         sync=environment.sync,
         noop=bool(order.outputs.get("noop")),
@@ -70,18 +70,32 @@ def expected(order: Order, tools: Tools) -> Expected:
     )
 
 
-def _reverted(order: Order, tools: Tools, commit: str, revision: str) -> bool:
-    """Tell whether somebody changed our value again in a later commit.
+def _reverted(order: Order, tools: Tools, commit: str, revision: str) -> str:
+    """Say what somebody made of our value in a later commit; "" when nobody did.
 
     A later run of ours is not somebody: it ends this run as soon as it has written down that it landed.
     """
     try:
         if tools.clients.gitops.is_ancestor(commit, revision) is not True or _same_value(order, tools, revision):
-            return False
-        return not _overtaken(order, tools, commit, revision)
+            return ""
+        return "" if _overtaken(order, tools, commit, revision) else _instead(order, tools, revision)
     except PilotageError as error:
         tools.log(f"cannot read {revision[:12]} yet: {error}")
-        return False
+        return ""
+
+
+def _instead(order: Order, tools: Tools, revision: str) -> str:
+    """Say what is in the place of our value."""
+    path = order.environment.values
+    raw = tools.clients.gitops.read(revision, path)
+    if raw is None:
+        return f"{path} is not there any more"
+    try:
+        for edit in change_of(order).edits:
+            inspect(raw, edit.path)
+    except EditRefused as refusal:
+        return f"our value cannot be read in {path} any more: {refusal}"
+    return f"{path} has another value there"
 
 
 def _overtaken(order: Order, tools: Tools, commit: str, revision: str) -> bool:

@@ -1,11 +1,13 @@
 """Somebody pushes on top of our commit while it is being proven: it is synced, and what is said of it is true."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from orchestrator.domain.runs import Done, StageName, Wait
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, StageName, Wait
 from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, live, order, tools
 from tests.support.factories import COMMIT, NOW, later
 from workers.stages import health, sync
@@ -26,7 +28,7 @@ def on_top(**changes: Any) -> dict[str, Any]:
 
 
 def look_since(stage: Any, argo: FakeArgo, seconds: float, outputs: dict[str, Any], value: bytes = VALUE) -> Any:
-    files = Versions(line=(OLD, GITOPS_COMMIT, NEWER), since={NEWER: value})
+    files = Versions(line=(OLD, GITOPS_COMMIT, NEWER), content={NEWER: b"image:\n  tag: " + value + b"\n"})
     name = StageName.SYNC if stage is sync else StageName.HEALTH
     given = order(name, outputs=OUTPUTS | outputs, now=later(seconds), place_sync=True)
     return stage.run(given, tools(argocd=argo, gitops=files))
@@ -34,12 +36,12 @@ def look_since(stage: Any, argo: FakeArgo, seconds: float, outputs: dict[str, An
 
 @dataclass
 class Versions(FakeMirror):
-    """Our value in the file, and another text from a commit on."""
+    """Our value in the file, and what else it has in some commits."""
 
-    since: dict[str, bytes] = field(default_factory=dict)
+    content: Mapping[str, bytes | None] = field(default_factory=dict)
 
     def read(self, commit: str, path: str) -> bytes | None:
-        return b"image:\n  tag: " + self.since.get(commit, VALUE) + b"\n"
+        return self.content.get(commit, b"image:\n  tag: " + VALUE + b"\n")
 
 
 @pytest.mark.parametrize("state", ["Healthy", "Progressing", "Degraded"])
@@ -100,3 +102,24 @@ def test_nothing_else_is_synced_after_ours(app: dict[str, Any], value: bytes) ->
     argo = FakeArgo([app])
     look_since(health, argo, 10, {}, value)
     assert argo.asked == ["plain"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"image:\n  tag: other\n", "web/values-stg.yaml has another value there"),
+        (None, "web/values-stg.yaml is not there any more"),
+        (
+            b"web:\n  image: {tag: " + VALUE + b"}\n",
+            "our value cannot be read in web/values-stg.yaml any more: line 1: image is missing in this map",
+        ),
+    ],
+    ids=["another value", "file moved", "key moved"],
+)
+def test_what_is_said_of_a_value_that_is_not_in_force_is_true(content: bytes | None, said: str) -> None:
+    files = Versions(line=(OLD, GITOPS_COMMIT, NEWER), content={NEWER: content})
+    given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
+    outcome = sync.run(given, tools(argocd=FakeArgo([live(NEWER)]), gitops=files))
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.CHANGE_REVERTED
+    assert outcome.detail == f"{NEWER[:12]} contains {GITOPS_COMMIT[:12]}, but {said}"

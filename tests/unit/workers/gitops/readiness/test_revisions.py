@@ -23,7 +23,8 @@ def test_what_git_cannot_tell_yet_waits():
 
 def test_a_value_that_somebody_changed_again_fails():
     wanted = expected(
-        contains=lambda _: False, reverted=lambda revision: revision == LATER, values="values-prod.yaml"
+        contains=lambda _: False,
+        reverted=lambda revision: "values-prod.yaml has another value there" if revision == LATER else "",
     )
     verdict = judge(healthy({"status.sync.revision": LATER}), wanted, NOW)
     assert (verdict.kind, verdict.reason) == (Kind.FAILED, Reason.CHANGE_REVERTED)
