@@ -1,11 +1,9 @@
 """The broker's address in its two spellings, and the embedded broker for one machine."""
 
 import contextlib
-import ctypes
 import hashlib
 import os
 import shutil
-import signal
 import stat
 import subprocess
 import time
@@ -16,6 +14,7 @@ from urllib.parse import quote
 
 from orchestrator import journal
 from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.supervise import die_with_parent
 from orchestrator.domain.errors import Unavailable
 from orchestrator.services.bell import Bell
 
@@ -89,7 +88,7 @@ class _Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=() if self._holds is None else (self._holds,),
-            preexec_fn=_die_with_parent,  # noqa: PLW1509  # the supervisor has no threads
+            preexec_fn=die_with_parent,  # noqa: PLW1509  # the supervisor has no threads
         )
 
     def tend(self) -> None:
@@ -166,9 +165,3 @@ def _wait_until_up(broker: Broker, server: _Server) -> None:
             return
         time.sleep(0.01)  # there is no event for "the socket is there"
     raise CliError("The embedded broker did not start; see the state folder's rights and space.", Code.UNREACHABLE)
-
-
-def _die_with_parent() -> None:
-    """Have the kernel end the broker when its supervisor is killed (PR_SET_PDEATHSIG, Linux only)."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).prctl(1, signal.SIGTERM)

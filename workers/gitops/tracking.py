@@ -9,17 +9,15 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any
 
 import yaml
 
 from orchestrator.domain.apps import Environment, Gitops
 from orchestrator.domain.refs import repo_key
+from workers.gitops.application import Json, mapping
 
 _INDEX = re.compile(r"\[(\d+)\]")
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
-
-Json = Mapping[str, Any]
 
 
 def tracks(application: Json, gitops: Gitops, environment: Environment) -> str | None:
@@ -45,7 +43,7 @@ def tracks(application: Json, gitops: Gitops, environment: Environment) -> str |
 
 def automated(application: Json) -> bool:
     """Tell whether Argo CD syncs the application by itself (``enabled`` came with 3.1; absent means yes)."""
-    policy = _dict(_dict(application.get("spec")).get("syncPolicy")).get("automated")
+    policy = mapping(mapping(application.get("spec")).get("syncPolicy")).get("automated")
     return isinstance(policy, Mapping) and policy.get("enabled", True) is not False
 
 
@@ -71,8 +69,8 @@ def _file_problem(application: Json, gitops: Gitops, environment: Environment) -
 
 def _sources(application: Json) -> list[Json]:
     """List the sources; for the source hydrator the dry one, which is where people (and we) commit."""
-    spec = _dict(application.get("spec"))
-    dry = _dict(_dict(spec.get("sourceHydrator")).get("drySource"))
+    spec = mapping(application.get("spec"))
+    dry = mapping(mapping(spec.get("sourceHydrator")).get("drySource"))
     many = spec.get("sources")
     found = many if isinstance(many, Sequence) and many else [dry or spec.get("source")]
     return [source for source in found if isinstance(source, Mapping) and source.get("repoURL")]
@@ -112,16 +110,16 @@ def _value_files(source: Json, application: Json, gitops: Gitops) -> Iterator[st
 
 
 def _named_files(source: Json) -> list[str]:
-    files = _dict(source.get("helm")).get("valueFiles")
+    files = mapping(source.get("helm")).get("valueFiles")
     return [str(name) for name in files] if isinstance(files, Sequence) else []
 
 
 def _filled_in(name: str, application: Json, source: Json) -> str:
     """Fill in the variables of Argo CD's build environment that a file name can hold."""
-    spec, metadata = _dict(application.get("spec")), _dict(application.get("metadata"))
+    spec, metadata = mapping(application.get("spec")), mapping(application.get("metadata"))
     known = {
         "ARGOCD_APP_NAME": metadata.get("name"),
-        "ARGOCD_APP_NAMESPACE": _dict(spec.get("destination")).get("namespace"),
+        "ARGOCD_APP_NAMESPACE": mapping(spec.get("destination")).get("namespace"),
         "ARGOCD_APP_PROJECT_NAME": spec.get("project"),
         "ARGOCD_APP_SOURCE_PATH": source.get("path"),
         "ARGOCD_APP_SOURCE_TARGET_REVISION": source.get("targetRevision"),
@@ -138,7 +136,7 @@ def _is_helm(source: Json, application: Json) -> bool:
 
 
 def _kind(application: Json) -> str:
-    return str(_dict(application.get("status")).get("sourceType") or "")
+    return str(mapping(application.get("status")).get("sourceType") or "")
 
 
 def _paths(application: Json) -> str:
@@ -147,10 +145,10 @@ def _paths(application: Json) -> str:
 
 def _override(source: Json, key: str) -> str:
     """Name what wins over the value files for `key`; "" when nothing does."""
-    helm = _dict(source.get("helm"))
+    helm = mapping(source.get("helm"))
     parameters = helm.get("parameters")
     for parameter in parameters if isinstance(parameters, Sequence) else []:
-        name = str(_dict(parameter).get("name") or "")
+        name = str(mapping(parameter).get("name") or "")
         if _plain(name) == key:
             return f"the parameter {name} of the application"
     if _holds(helm.get("valuesObject"), key):
@@ -183,7 +181,3 @@ def _holds(values: object, key: str) -> bool:
 def _join(folder: str, name: str) -> str:
     path = posixpath.normpath(posixpath.join("/", folder, name.lstrip("/"))).lstrip("/")
     return "" if path == "." else path
-
-
-def _dict(value: object) -> Json:
-    return value if isinstance(value, Mapping) else {}
