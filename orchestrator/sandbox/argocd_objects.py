@@ -47,9 +47,9 @@ class SandboxApplication:
         return found | ({"helm": helm} if helm else {})
 
 
-def timestamp(moment: datetime | None = None) -> str:
-    """Write a time as Kubernetes does: UTC, seconds, ``Z``."""
-    return (moment or datetime.now(UTC)).strftime("%Y-%m-%dT%H:%M:%SZ")
+def timestamp() -> str:
+    """Write the time as Kubernetes does: UTC, seconds, ``Z``."""
+    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def application(app: SandboxApplication) -> Json:

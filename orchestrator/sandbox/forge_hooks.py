@@ -28,7 +28,7 @@ class Hook:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HookFault:
-    """What goes wrong with the next `times` deliveries.
+    """What goes wrong with one delivery.
 
     :param lose: never send it. :param copies: how often it is sent under the same id. :param delay: seconds to hold
         it back while later ones go ahead.
@@ -37,7 +37,6 @@ class HookFault:
     lose: bool = False
     copies: int = 1
     delay: float = 0.0
-    times: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,9 +86,9 @@ class Courier:
             self._thread.join()
 
     def fault(self, fault: HookFault) -> None:
-        """Have something go wrong with the next deliveries."""
+        """Have something go wrong with the next delivery that has no fault yet."""
         with self._changed:
-            self._faults += [fault] * fault.times
+            self._faults.append(fault)
 
     def hand_over(self, hook: Hook, event: str, body: Mapping[str, Any]) -> str:
         """Take an event to deliver; return the id of the delivery."""

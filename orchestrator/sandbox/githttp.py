@@ -29,8 +29,6 @@ BACKEND_TIMEOUT = 300.0
 _ROUTE = re.compile(r"/(?P<repo>(?!.*(?:\.\.|//))[^\0]+\.git)/(?P<rest>info/refs|git-(?:upload|receive)-pack)\Z")
 _NAME = re.compile(r"(?:[A-Za-z0-9_][A-Za-z0-9._-]*/)*[A-Za-z0-9_][A-Za-z0-9._-]*\Z")
 _CHUNK = 65536
-_POLL = 0.05
-"""Seconds until the server notices that it is to stop."""
 _PROBE = 4
 """Bytes of the empty request by which a client tries its credentials before a large push."""
 

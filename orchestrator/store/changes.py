@@ -13,6 +13,8 @@ from orchestrator.store.schema import changes, environments, runs, writers
 
 WRITER_LEASE = 30.0
 """Seconds after which a writer that has not renewed is taken to be gone."""
+_MOST = 200
+"""Changes in one batch."""
 
 _of_run = changes.c.run_id == bindparam("of_run")
 _of_branch = changes.c.branch_key == bindparam("of_branch")
@@ -39,7 +41,7 @@ _BATCH = (
     .select_from(_with_environment)
     .where(_of_branch, changes.c.state.in_(("pending", "taken")), or_(changes.c.state == "taken", ~_held))
     .order_by(changes.c.created_at, changes.c.run_id)
-    .limit(bindparam("most"))
+    .limit(_MOST)
     .with_for_update(skip_locked=True, of=changes)  # what is being decided about right now comes with the next batch
 )
 _OLDEST = (
@@ -110,13 +112,13 @@ def stop_writing(connection: Connection, branch_key: str, owner: str) -> bool:
     return connection.execute(_STOP, {"of_branch": branch_key, "by": owner}).rowcount == 1
 
 
-def take_batch(connection: Connection, branch_key: str, limit: int = 200) -> list[dict[str, Any]]:
+def take_batch(connection: Connection, branch_key: str) -> list[dict[str, Any]]:
     """Mark the waiting changes as taken and return them, oldest first, each with the ``state`` that it had.
 
     Changes that an earlier writer took and did not finish come along: whether they landed is found in Git.
     ``unwanted``: the run is over or is to stop. ``held``: its environment is on hold; what no writer had is left.
     """
-    found = connection.execute(_BATCH, {"of_branch": branch_key, "most": limit})
+    found = connection.execute(_BATCH, {"of_branch": branch_key})
     batch = [dict(row) for row in found.mappings()]
     _set_state(connection, [row["run_id"] for row in batch], "taken")
     return batch

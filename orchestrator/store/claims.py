@@ -13,7 +13,8 @@ LEASE = 20.0
 """Seconds that a claim lasts without a heartbeat; a vanished worker is noticed after this."""
 HEARTBEAT = 5.0
 """Seconds between heartbeats of a worker at work."""
-
+_MOST = 100
+"""Runs that are taken back from vanished workers at a time."""
 
 _run = runs.c.id == bindparam("of_run")
 _CLAIM = (
@@ -72,12 +73,12 @@ def held(connection: Connection, run_id: int, now: float) -> bool:
     return until is not None and until >= common_time(connection, now)
 
 
-def expired(connection: Connection, now: float, limit: int = 100) -> list[int]:
+def expired(connection: Connection, now: float) -> list[int]:
     """List runs whose worker has vanished."""
     statement = (
         select(runs.c.id)
         .where(IS_ACTIVE, runs.c.lease_until.is_not(None), runs.c.lease_until < common_time(connection, now))
         .order_by(runs.c.lease_until)
-        .limit(limit)
+        .limit(_MOST)
     )
     return list(connection.execute(statement).scalars())

@@ -23,7 +23,10 @@ REPEAT_MOST = 300.0
 SOON = 1.0
 """Seconds after which the relay looks at the table by itself; what is due later needs no bell."""
 _IS_DUE = "a wake-up is due"
-
+_MOST_DUE = 500
+"""Wake-ups that are published at a time."""
+_MOST_STRAY = 200
+"""Runs that are found at a time because they have no wake-up, or one that cannot be."""
 
 _now, _published = bindparam("now", type_=Float), wakes.c.published_at
 
@@ -59,7 +62,7 @@ _DUE = (
     select(wakes.c.run_id, wakes.c.queue)
     .where(wakes.c.due_at <= _now, _open)
     .order_by(wakes.c.due_at)
-    .limit(bindparam("most"))
+    .limit(_MOST_DUE)
     .with_for_update(skip_locked=True)
 )
 _PUBLISHED = (
@@ -134,12 +137,12 @@ def drop(connection: Connection, run_id: int) -> None:
     connection.execute(_DROP, {"of_run": run_id})
 
 
-def take_due(connection: Connection, now: float, limit: int = 500) -> list[tuple[int, str]]:
+def take_due(connection: Connection, now: float) -> list[tuple[int, str]]:
     """Mark due wake-ups as published and return (run id, queue); the caller publishes them after the commit.
 
     If the caller dies in between, they are due again after `REPEAT`.
     """
-    found = connection.execute(_DUE, {"now": now, "most": limit})
+    found = connection.execute(_DUE, {"now": now})
     due = [(run_id, queue) for run_id, queue in found]
     if due:
         connection.execute(_PUBLISHED, {"runs": [run_id for run_id, _ in due], "now": now})
@@ -156,16 +159,16 @@ def next_due(connection: Connection) -> float | None:
     return connection.execute(_NEXT).scalar_one_or_none()
 
 
-def too_far(connection: Connection, now: float, longest: float, limit: int = 200) -> list[int]:
+def too_far(connection: Connection, now: float, longest: float) -> list[int]:
     """List runs whose wake-up is later than one can be, or was published in the future: by a clock that was set back.
 
     :param longest: seconds of the longest pause.
     """
     of_future = or_(wakes.c.due_at > now + longest, wakes.c.published_at > now + REPEAT_MOST)
-    return list(connection.execute(select(wakes.c.run_id).where(of_future).limit(limit)).scalars())
+    return list(connection.execute(select(wakes.c.run_id).where(of_future).limit(_MOST_STRAY)).scalars())
 
 
-def without(connection: Connection, now: float, limit: int = 200) -> dict[int, str]:
+def without(connection: Connection, now: float) -> dict[int, str]:
     """Find active runs that have neither a wake-up nor a worker, and wait for no other run: id -> reason."""
     at = common_time(connection, now)
     statement = (
@@ -173,6 +176,6 @@ def without(connection: Connection, now: float, limit: int = 200) -> dict[int, s
         .outerjoin(wakes, wakes.c.run_id == runs.c.id)
         .where(IS_ACTIVE, wakes.c.run_id.is_(None))
         .where(or_(runs.c.lease_until.is_(None), runs.c.lease_until < at), runs.c.reason != "behind_run")
-        .limit(limit)
+        .limit(_MOST_STRAY)
     )
     return {row.id: row.reason for row in connection.execute(statement)}

@@ -49,7 +49,6 @@ STALL_TIMEOUT = 60.0
 """Seconds that the engine may leave a part of the build context untaken."""
 PULL_TIMEOUT = 900.0
 """Seconds for one base image."""
-_Messages = Generator[dict[str, Any], None, None]
 
 
 class Engine:

@@ -83,14 +83,15 @@ class Mirror(KeptCopy):
 
     # what the remote has
 
-    def ls_remote(self, refs: Sequence[str] | None = None, *, timeout: float = ASK_TIMEOUT) -> dict[str, str]:
+    def ls_remote(self, refs: Sequence[str] | None = None) -> dict[str, str]:
         """Ask the remote where refs stand: full name to object id; of annotated tags also ``<name>^{}``.
 
         :param refs: full names ("refs/heads/main"); those that do not exist are absent in the answer. None: all.
         """
         for ref in refs or ():
             self._check_ref(ref.removesuffix("^{}"))
-        answer = self._remote(["ls-remote", "--quiet", "--end-of-options", self.access.url, *(refs or ())], timeout)
+        asked = ["ls-remote", "--quiet", "--end-of-options", self.access.url, *(refs or ())]
+        answer = self._remote(asked, ASK_TIMEOUT)
         if answer.code:
             raise self._remote_error(answer)
         found = {}
@@ -133,7 +134,6 @@ class Mirror(KeptCopy):
         ref: str = "",
         *,
         new: bool = False,
-        timeout: float = FETCH_TIMEOUT,
         checkpoint: Checkpoint = unchecked,
     ) -> str:
         """Make exactly this commit available, with its files and history; return where the branch `ref` was seen.
@@ -149,7 +149,7 @@ class Mirror(KeptCopy):
         if ref:
             self._check_ref(ref if ref.startswith("refs/") else f"refs/heads/{ref}")
         if new or not self.has(commit):
-            return self._alone(lambda: self._find(commit, ref, timeout, checkpoint), timeout, checkpoint)
+            return self._alone(lambda: self._find(commit, ref, checkpoint), FETCH_TIMEOUT, checkpoint)
         return ""
 
     def push(self, commit: str, branch: str, *, onto: str, timeout: float = PUSH_TIMEOUT) -> PushAnswer:
@@ -172,7 +172,7 @@ class Mirror(KeptCopy):
         words = f"{told.words}: {said}" if said and told.verdict is not PushVerdict.LANDED else told.words
         return PushAnswer(verdict=told.verdict, words=words, sent=told.sent)
 
-    def try_push(self, branch: str, *, timeout: float = ASK_TIMEOUT) -> None:
+    def try_push(self, branch: str) -> None:
         """Prove that our account may push to the repository: all of a push of what is there, but for sending it.
 
         The right is asked for when the push begins (``git-receive-pack``); what protects a single branch shows only
@@ -180,9 +180,9 @@ class Mirror(KeptCopy):
 
         :raises Refused: the server does not let us. :raises Unavailable: it does not answer.
         """
-        head = self.fetch_branch(branch, timeout=timeout)
+        head = self.fetch_branch(branch, timeout=ASK_TIMEOUT)
         push = ["push", "--dry-run", "--porcelain", "--no-verify", "--end-of-options", self.access.url]
-        answer = self._remote([*push, f"{head}:refs/heads/{branch}"], timeout)
+        answer = self._remote([*push, f"{head}:refs/heads/{branch}"], ASK_TIMEOUT)
         if answer.code:
             raise self._remote_error(answer)
 
@@ -203,10 +203,10 @@ class Mirror(KeptCopy):
 
     # how the remote is asked
 
-    def _find(self, commit: str, ref: str, timeout: float, checkpoint: Checkpoint) -> str:
+    def _find(self, commit: str, ref: str, checkpoint: Checkpoint) -> str:
         """Fetch the ref, then the commit itself, then everything, until it is here; return the head of the branch."""
         name = ref if ref.startswith("refs/") or not ref else f"refs/heads/{ref}"
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + FETCH_TIMEOUT
         own = _own_ref("ref", name)
         tip = own if name.startswith("refs/heads/") else ""  # a tag may point to anything
         ways = [([f"+{name}:{own}"], tip)] if name else []

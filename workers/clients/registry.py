@@ -109,16 +109,17 @@ class RegistryClient:
             digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}" if answer is not None else ""
         return digest or None
 
-    def image_config(self, repository: str, reference: str, platform: str = "") -> dict[str, str] | None:
+    def image_config(self, repository: str, reference: str) -> dict[str, str] | None:
         """Return the labels of an image, read from its config in the registry; None when it is not there.
 
-        :param platform: ``os/architecture`` to take from an image index; "" = linux/amd64, else the first image.
+        Of an image index those of `pick_platform`'s choice.
+
         :raises Refused, Unavailable: as `digest`; REGISTRY_REFUSED also when the config does not match its digest.
         """
         answer = self._manifest("GET", repository, reference)
         manifest = _object(answer.content) if answer is not None else None
         if manifest is not None and "manifests" in manifest:
-            child = pick_platform(manifest, platform or "linux/amd64")
+            child = pick_platform(manifest)
             answer = self._manifest("GET", repository, child) if child else None
             manifest = _object(answer.content) if answer is not None else {}
         if manifest is None:
@@ -260,8 +261,8 @@ class RegistryClient:
         return _Token(text, time.monotonic() + max(seconds - _EARLY, seconds / 2))
 
 
-def pick_platform(index: Mapping[str, Any], platform: str) -> str:
-    """Return the digest of the manifest for `platform` in an image index, else of the first real image; "" = none.
+def pick_platform(index: Mapping[str, Any]) -> str:
+    """Return the digest of the manifest for linux/amd64 in an image index, else of the first real image; "" = none.
 
     Entries for ``unknown/unknown`` are attestations of buildx, not images.
     """
@@ -272,8 +273,7 @@ def pick_platform(index: Mapping[str, Any], platform: str) -> str:
         digest = str(entry.get("digest", ""))
         if _DIGEST.match(digest) and (name != "unknown/unknown" or not place):
             images.setdefault(name, digest)
-    wanted = "/".join(platform.split("/")[:2])
-    return images.get(wanted) or next(iter(images.values()), "")
+    return images.get("linux/amd64") or next(iter(images.values()), "")
 
 
 def first_error(body: bytes) -> str:
