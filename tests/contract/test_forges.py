@@ -16,7 +16,6 @@ from webhooks.headers import Headers
 BOT = "pilotage-bot@example.com"
 CASES = cases()
 EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-WRONG_PROOFS = ("other secret", "missing", "empty", "prefix only", "not hex", "short", "not ascii")
 GOGS_TAG = ("gogs", "create_tag")
 """The one create event that tells of something to build: for tags Gogs sends no push."""
 

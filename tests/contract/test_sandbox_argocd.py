@@ -110,7 +110,6 @@ ANNOTATIONS = {
     ".metadata.annotations.argocd.argoproj.io/refresh-timestamp",
 }
 MESSAGE = {".status.health.message"}
-OPERATION = ".status.operationState"
 
 
 SITUATIONS: dict[str, tuple[str, Callable[[Json, str], bool]]] = {

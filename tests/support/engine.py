@@ -33,10 +33,10 @@ def require_engine() -> Engine:
     return engine
 
 
-def tar_of(files: Mapping[str, bytes | str], *, form: int = tarfile.GNU_FORMAT) -> bytes:
+def tar_of(files: Mapping[str, bytes | str]) -> bytes:
     """Pack `files`; a text is a file, bytes under ``bin/`` are programs."""
     packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=form) as tar:
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.GNU_FORMAT) as tar:
         for name, content in files.items():
             data = content.encode() if isinstance(content, str) else content
             info = tarfile.TarInfo(name)

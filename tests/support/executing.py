@@ -9,6 +9,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Run, StageName, Wait
 from orchestrator.engine.facts import Reported
 from orchestrator.services.bell import Bell
+from orchestrator.services.commits import Commits
 from orchestrator.services.control import Control
 from orchestrator.services.execution import Assignment, Execution
 from orchestrator.services.ingest import Ingest
@@ -89,3 +90,15 @@ def two_places(world: World, **prod: Any) -> None:
     """Configure prod behind stg."""
     stg, follows = make_environment("stg"), make_environment("prod", branch="", promote_from="stg", **prod)
     world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(stg, follows)),)))
+
+
+def queue(world: World, owner: str) -> Commits:
+    return Commits(world.database, QUIET, "gitops#main", owner)
+
+
+def push_to_both(world: World) -> World:
+    """Have one push lead to runs 1 and 2, in two environments, with one image."""
+    app = make_app(environments=(make_environment("stg"), make_environment("eu")))
+    world.use(make_settings(world.settings.state_dir, apps=(app,)))
+    world.push(1)
+    return world

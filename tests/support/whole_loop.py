@@ -204,16 +204,14 @@ def whole_loop(
     *,
     runtime: str = "docker",
     change: Callable[[Json, Platform], None] = lambda _config, _platform: None,
-    prepare: Callable[[Platform], None] = lambda _platform: None,
     **server: Any,
 ) -> Iterator[Loop]:
     """Bring everything up while the block runs.
 
-    :param change: alters the configuration. :param prepare: adds to the stand-ins before the product starts.
+    :param change: alters the configuration before the product starts.
     """
     with Platform(folder / "platform", environments=environments, runtime=runtime) as platform:
         try:
-            prepare(platform)
             bind = free_address()
             config = yaml.safe_load(platform.configuration(bind, folder / "pilotage" / "state", **server))
             callback = {"url": platform.chat.callback_url, "secret": "${CALLBACK_SECRET}", "allow_private": True}

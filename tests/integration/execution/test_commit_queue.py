@@ -13,7 +13,7 @@ from orchestrator.services.commits import Commits
 from orchestrator.store import changes
 from orchestrator.store.database import now
 from tests.support.databases import postgres_database
-from tests.support.executing import QUIET, World
+from tests.support.executing import QUIET, World, queue
 
 
 def change(run: int) -> Change:
@@ -24,10 +24,6 @@ def change(run: int) -> Change:
 
 def batch(*numbers: int, unwanted: tuple[int, ...] = ()) -> Batch:
     return Batch(changes=[change(run) for run in numbers], unwanted=frozenset(unwanted))
-
-
-def queue(world: World, owner: str) -> Commits:
-    return Commits(world.database, QUIET, "gitops#main", owner)
 
 
 @pytest.fixture

@@ -11,8 +11,7 @@ from orchestrator.engine.facts import Fact, Reported, Troubled
 from orchestrator.services.commits import Commits
 from orchestrator.store import changes
 from orchestrator.store.database import now
-from tests.support.executing import QUIET, World
-from tests.support.factories import make_app, make_environment, make_settings
+from tests.support.executing import World, push_to_both, queue
 
 QUEUED: Fact = Reported(stage=StageName.COMMIT, outcome=Wait(reason=Reason.COMMIT_QUEUED, after=5))
 TROUBLE: Fact = Troubled(stage=StageName.COMMIT, reason=Reason.GITOPS_UNAVAILABLE, detail="503")
@@ -21,10 +20,6 @@ TROUBLE: Fact = Troubled(stage=StageName.COMMIT, reason=Reason.GITOPS_UNAVAILABL
 def change(run: int) -> Change:
     edits = (Edit(path="image.tag", value=f"sha-{run}"),)
     return Change(run=run, file="values.yaml", edits=edits, message="deploy", trailers=(), date=1)
-
-
-def queue(world: World, owner: str) -> Commits:
-    return Commits(world.database, QUIET, "gitops#main", owner)
 
 
 def committing(world: World, run: int, fact: Fact) -> None:
@@ -52,10 +47,7 @@ def state_of(world: World, run: int) -> str | None:
 @pytest.fixture
 def two(world: World) -> World:
     """Runs 1 and 2 of one push, the first in the environment that is put on hold."""
-    app = make_app(environments=(make_environment("stg"), make_environment("eu")))
-    world.use(make_settings(world.settings.state_dir, apps=(app,)))
-    world.push(1)
-    return world
+    return push_to_both(world)
 
 
 @pytest.mark.parametrize("fact", [QUEUED, TROUBLE])

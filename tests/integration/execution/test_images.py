@@ -16,7 +16,7 @@ from orchestrator.services.execution import Assignment
 from orchestrator.store import claims, images
 from orchestrator.store.database import now
 from tests.support.databases import postgres_database
-from tests.support.executing import World
+from tests.support.executing import World, push_to_both
 from tests.support.factories import make_app, make_environment, make_settings
 from tests.support.waiting import until
 
@@ -27,14 +27,6 @@ IMAGE = "harbor.example.com/plate/plate-web:sha-1"
 @pytest.fixture
 def twins(world: World) -> World:
     return push_to_both(world)
-
-
-def push_to_both(world: World) -> World:
-    """Have one push lead to runs 1 and 2, in two environments, with one image."""
-    app = make_app(environments=(make_environment("stg"), make_environment("eu")))
-    world.use(make_settings(world.settings.state_dir, apps=(app,)))
-    world.push(1)
-    return world
 
 
 def to_build(world: World, run: int, image: str = IMAGE) -> Assignment | None:

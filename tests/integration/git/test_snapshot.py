@@ -43,11 +43,6 @@ def server(tmp_path: Path) -> Iterator[Forge]:
         yield running
 
 
-@pytest.fixture
-def mirror(server: Forge, tmp_path: Path) -> Mirror:
-    return server.mirror(tmp_path / "state")
-
-
 def members(raw: bytes) -> dict[str, tarfile.TarInfo]:
     with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
         return {member.name: member for member in tar.getmembers()}
