@@ -9,6 +9,7 @@ from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Wait
+from workers.clients.git_errors import Missing
 from workers.gitops.readiness import Expected, Kind, Verdict, compared_badly, judge
 from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order, Tools
@@ -108,18 +109,39 @@ def _overtaken(order: Order, tools: Tools, commit: str, revision: str) -> bool:
 
 
 def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | None:
-    """Tell whether `revision` contains our commit with our value still in force; None: Git cannot tell yet."""
+    """Tell whether our value is in force in `revision`, which has to contain our commit; None: Git cannot tell yet.
+
+    Where the branch was rewritten (a rebase, a squash), our commit is in no revision any more, and the value decides.
+    """
     mirror = tools.clients.gitops
     try:
         if not mirror.has(revision):
             mirror.fetch_branch(order.settings.gitops.branch)
-        if not mirror.is_ancestor(commit, revision):
-            return mirror.is_ancestor(commit, revision)
-        path = order.environment.values
+        contained, path = mirror.is_ancestor(commit, revision), order.environment.values
+        if not contained:
+            return _same_value(order, tools, revision) if _replaces(order, tools, commit, revision) else contained
         return mirror.read(revision, path) == mirror.read(commit, path) or _same_value(order, tools, revision)
     except PilotageError as error:
         tools.log(f"cannot compare {revision[:12]} with our commit yet: {error}")
         return None
+
+
+def _replaces(order: Order, tools: Tools, commit: str, revision: str) -> bool:
+    """Tell whether `revision` is in the branch while our commit is no more, and is none that was there before ours.
+
+    Of a commit that even the server has no more nobody knows what was before it: then only the head is no older one.
+    """
+    mirror, branch = tools.clients.gitops, order.settings.gitops.branch
+    if not mirror.has(revision) or mirror.is_ancestor(revision, commit):
+        return False  # as after every push: the server is not asked
+    head = mirror.fetch_branch(branch)
+    try:
+        mirror.fetch_commit(commit, branch)
+    except Missing:
+        return bool(revision == head)
+    if mirror.is_ancestor(revision, commit) or mirror.is_ancestor(commit, head):
+        return False
+    return mirror.is_ancestor(revision, head) is True
 
 
 def _same_value(order: Order, tools: Tools, revision: str) -> bool:

@@ -36,7 +36,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     asked: dict[str, Any] = {"refreshed_at": order.now.isoformat()} if refresh else {}
     if verdict.synced or verdict.kind is Kind.SUCCESS:
         outputs = {**asked, "argocd_revision": verdict.revision, "memory": dict(verdict.memory)}
-        return Done(detail=_applied(order, verdict.revision), outputs=outputs)
+        return Done(detail=_applied(order, tools, verdict.revision), outputs=outputs)
     if _wants_sync(order, application, verdict):
         wait = ask_for_sync(order, tools, verdict)
         return replace(wait, outputs={**wait.outputs, **asked})
@@ -81,9 +81,13 @@ def _window(order: Order, tools: Tools) -> str:
     return blocking_window(windows)
 
 
-def _applied(order: Order, revision: str) -> str:
-    ours = str(order.outputs["gitops_commit"])
-    return f"Argo CD applied {revision[:12]}" + ("" if revision == ours else f", which contains {ours[:12]}")
+def _applied(order: Order, tools: Tools, revision: str) -> str:
+    ours, applied = str(order.outputs["gitops_commit"]), f"Argo CD applied {revision[:12]}"
+    if revision == ours:
+        return applied
+    if tools.clients.gitops.is_ancestor(ours, revision):
+        return f"{applied}, which contains {ours[:12]}"
+    return f"{applied}, which has our value; the branch was rewritten without {ours[:12]}"
 
 
 def _wants_refresh(order: Order) -> bool:

@@ -1,0 +1,146 @@
+"""Somebody rewrites the GitOps branch while a run waits for Argo CD, on a real Git server."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.apps import Author
+from orchestrator.domain.changes import Landed
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Done, Fail, StageName, Wait
+from tests.support.deploying import FakeArgo, live, order, tools
+from tests.support.factories import COMMIT, NOW, later
+from tests.support.gitops import GitopsRepo, git, gitops_repo
+from workers.clients.git import GITOPS, Mirror
+from workers.gitops.commit import land
+from workers.stages import sync
+from workers.stages.wanted import change_of
+
+FILE, TAG = "web/values-stg.yaml", f"sha-{COMMIT[:12]}"
+
+
+class Place:
+    """A branch with our commit on top of two others, of which the first had our value already."""
+
+    def __init__(self, repo: GitopsRepo, folder: Path) -> None:
+        self.repo, self.folder = repo, folder
+        self.first = repo.push({FILE: f"image:\n  tag: {TAG}\n"})
+        self.second = repo.push({FILE: "image:\n  tag: other\n"})
+        self.mirror = self.another("first")
+        change = change_of(order(StageName.COMMIT))
+        (landed,) = land(self.mirror, "main", [change], author=Author(), deadline_s=30, checkpoint=lambda: None)
+        assert isinstance(landed, Landed)
+        self.ours = landed.commit
+        self.git("pull", "--quiet", "--ff-only", "origin", "main")
+
+    def another(self, name: str) -> Mirror:
+        """Make the mirror of another machine."""
+        return Mirror(self.repo.access, self.folder / name, reasons=GITOPS)
+
+    def git(self, *arguments: str) -> str:
+        return git(self.repo.clone, *arguments)
+
+    def force(self) -> str:
+        """Push what is in the clone over the branch."""
+        self.git("push", "--quiet", "--force", "origin", "HEAD:main")
+        return self.git("rev-parse", "HEAD")
+
+    def amend(self) -> str:
+        self.git("commit", "--quiet", "--amend", "--message", "in other words")
+        return self.force()
+
+    def forget(self) -> None:
+        """Have the server lose what is in no branch."""
+        bare = self.git("remote", "get-url", "origin")
+        git(Path(bare), "reflog", "expire", "--expire=now", "--all")
+        git(Path(bare), "gc", "--quiet", "--prune=now")
+
+    def look(self, revision: str, mirror: Mirror | None = None) -> Any:
+        """Look at an application that has applied `revision`."""
+        outputs = {"gitops_commit": self.ours, "committed_at": NOW.isoformat()}
+        given = order(StageName.SYNC, outputs=outputs, now=later(10))
+        return sync.run(given, tools(argocd=FakeArgo([live(revision)]), gitops=mirror or self.mirror))
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Place]:
+    with gitops_repo(tmp_path) as repo:
+        yield Place(repo, tmp_path)
+
+
+def drop(place: Place) -> str:
+    place.git("reset", "--quiet", "--hard", place.second)
+    place.force()
+    return place.repo.push({"other.yaml": "x: 1\n"})
+
+
+def squash(place: Place) -> str:
+    place.git("reset", "--quiet", "--soft", place.first)
+    return place.amend()
+
+
+def test_a_value_that_a_rewritten_branch_has_kept_is_in_force(place: Place) -> None:
+    """The run used to wait for its commit, which nobody would ever see again, until its time was over."""
+    revision = place.amend()
+    outcome = place.look(revision)
+    assert isinstance(outcome, Done)
+    assert outcome.detail == (
+        f"Argo CD applied {revision[:12]}, which has our value; the branch was rewritten without {place.ours[:12]}"
+    )
+
+
+def test_a_commit_below_the_head_of_a_rewritten_branch_counts_too(place: Place) -> None:
+    revision = place.amend()
+    place.repo.push({"other.yaml": "x: 1\n"})
+    assert isinstance(place.look(revision), Done)
+
+
+@pytest.mark.parametrize("reset", [True, False], ids=["the branch was set back", "it was not"])
+def test_a_commit_from_before_ours_proves_nothing_although_it_has_our_value(place: Place, reset: bool) -> None:
+    if reset:
+        place.git("reset", "--quiet", "--hard", place.first)
+        place.force()
+    outcome = place.look(place.first)
+    assert isinstance(outcome, Wait)
+    assert "is not in force" in outcome.detail
+
+
+def test_a_commit_that_was_itself_forced_away_proves_nothing(place: Place) -> None:
+    away = place.amend()
+    assert isinstance(place.look(away), Done)
+    drop(place)
+    assert isinstance(place.look(away), Wait)
+
+
+@pytest.mark.parametrize(("rewrite", "kept"), [(drop, False), (squash, True)])
+def test_it_is_the_value_that_counts_however_the_branch_was_rewritten(
+    place: Place, rewrite: Callable[[Place], str], kept: bool
+) -> None:
+    assert isinstance(place.look(rewrite(place)), Done if kept else Wait)
+
+
+def test_a_machine_that_never_saw_our_commit_tells_by_the_head(place: Place) -> None:
+    """Its server may have lost the commit as well."""
+    revision = place.amend()
+    place.forget()
+    assert isinstance(place.look(revision, place.another("second")), Done)
+    place.repo.push({"other.yaml": "x: 1\n"})
+    assert isinstance(place.look(place.first, place.another("third")), Wait)
+
+
+def test_a_machine_that_never_saw_our_commit_fetches_it_to_compare(place: Place) -> None:
+    drop(place)
+    other = place.repo.push({FILE: f"image:\n  tag: {TAG}\nx: 1\n"})
+    mirror = place.another("second")
+    assert isinstance(place.look(place.first, mirror), Wait)
+    assert isinstance(place.look(other, mirror), Done)
+
+
+def test_a_file_that_was_moved_is_said_to_be_gone(place: Place) -> None:
+    place.git("mv", FILE, "web/staging.yaml")
+    outcome = place.look(place.repo.push({}))
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.CHANGE_REVERTED
+    assert outcome.detail.endswith(f"{FILE} is not there any more")
