@@ -16,6 +16,8 @@ MAX_EVIDENCE = 700
 """Characters of an evidence text."""
 _MAX_READ = 8000
 """Characters of a message that are looked at."""
+_MAX_STEP = 80
+"""Characters of the step that failed: what its command does matters less than how it ended."""
 _MAX_LINE = 160
 """Characters of one line in it."""
 
@@ -34,6 +36,8 @@ _TRANSIENT = re.compile(
     re.IGNORECASE,
 )
 _RUN = re.compile(r"executor failed running|did not complete successfully|returned a non-zero code", re.IGNORECASE)
+_CODE = re.compile(r"code: (\d+)\s*\Z")
+"""What is before it repeats the whole command of the step."""
 _DOCKERFILE = re.compile(
     r"dockerfile parse error|unknown instruction|target stage .* could not be found|failed to reach build target"
     r"|COPY failed|ADD failed|failed to compute cache key|failed to calculate checksum|invalid reference format"
@@ -65,7 +69,8 @@ def build_error(message: str, step: str = "", tail: Sequence[str] = ()) -> Pilot
     if _DISK.search(message):
         return _disk(text)
     if _RUN.search(message):
-        return _bad_step(text, step, tail)
+        code = _CODE.search(message)
+        return _bad_step(f"exit code: {code[1]}" if code and step else text, step, tail)
     if _SESSION.search(message):
         return Refused(
             Reason.SOURCE_UNSUPPORTED,
@@ -150,7 +155,7 @@ def cause_of(error: BaseException) -> str:
 
 def _bad_step(text: str, step: str, tail: Sequence[str]) -> Refused:
     last = [line for line in (one_line(line, _MAX_LINE) for line in tail) if line][-3:]
-    parts = [f"{one_line(step, _MAX_LINE)}: {text}" if step and step not in text else text]
+    parts = [f"{one_line(step, _MAX_STEP)}: {text}" if step and step not in text else text]
     if last:
         parts.append("last lines: " + " / ".join(last))
     return Refused(Reason.BUILD_FAILED, one_line("; ".join(parts)))

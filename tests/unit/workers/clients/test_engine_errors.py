@@ -136,6 +136,15 @@ def test_a_long_command_does_not_hide_what_happened() -> None:
     assert error.evidence.endswith("did not complete successfully: exit code: 1")
 
 
+def test_a_long_step_is_told_once_and_in_short() -> None:
+    command = "apt-get update && apt-get install -y --no-install-recommends curl && pip install -r requirements.txt"
+    told = f'process "/bin/sh -c {command}" did not complete successfully: exit code: 1'
+    error = build_error(f"failed to solve: {told}", f"[4/7] RUN {command}", ["ERROR: No matching distribution"])
+    step, _, cause = error.evidence.partition(": ")
+    assert step == "[4/7] RUN apt-get update && … curl && pip install -r requirements.txt"
+    assert cause == "exit code: 1; last lines: ERROR: No matching distribution"
+
+
 def test_a_failed_step_is_told_with_its_last_lines() -> None:
     error = build_error("exit code: 2", "[2/3] RUN make", ["cc -c x.c", "", "\x1b[31mx.c:1: error\x1b[0m"])
     assert error.evidence == "[2/3] RUN make: exit code: 2; last lines: cc -c x.c / x.c:1: error"
