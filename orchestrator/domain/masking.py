@@ -9,6 +9,8 @@ from orchestrator.domain.ansi import readings
 
 SHORTEST = 6
 """Characters below which a value is not masked: masking short words would make logs unreadable."""
+SHORTEST_LINE = 16
+"""Characters below which a line of a secret is not masked by itself."""
 MASK = "***"
 
 
@@ -16,7 +18,8 @@ class Mask:
     """Replaces every known secret in a text; longest first, so that no part of a longer one is left over."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets for form in _forms(secret) if len(form) >= SHORTEST}
+        parts = {part for secret in secrets for part in (secret, *_lines(secret))}
+        forms = {form for part in parts for form in _forms(part) if len(form) >= SHORTEST}
         ordered = sorted(forms, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
@@ -27,6 +30,15 @@ class Mask:
         masked = self._pattern.sub(MASK, text)
         hidden = next((one for one in readings(masked) if self._pattern.search(one)), None)
         return masked if hidden is None else self(hidden)
+
+
+def _lines(secret: str) -> list[str]:
+    """Return the lines of a secret that has several, such as a private key: a log shows them one by one.
+
+    What frames a key (RFC 7468) and what is short says nothing, and stands in texts that have to be read.
+    """
+    lines = secret.split("\n") if "\n" in secret.strip() else []
+    return [line.strip() for line in lines if len(line.strip()) >= SHORTEST_LINE and not line.startswith("-----")]
 
 
 def _forms(secret: str) -> set[str]:

@@ -61,3 +61,11 @@ def test_the_passwords_of_database_and_broker_are_found_as_written_and_as_meant(
 
 def test_a_secret_with_blanks_around_it_is_masked_without_them_too() -> None:
     assert Mask([" hunter2 "])("password=hunter2;") == "password=***;"
+
+
+def test_the_lines_of_a_key_are_masked_one_by_one() -> None:
+    begin, end = (f"-----{word} OPENSSH PRIVATE KEY-----" for word in ("BEGIN", "END"))
+    body = ["b3BlbnNzaC1rZXktdjEAAAAABG5vbmU", "AAAAEbm9uZQAAAAAAAAABAAAAMwAAAA", "short=="]
+    mask = Mask(["\r\n".join([begin, *body, end, ""])])
+    shown = [mask(f"+ {line}") for line in (begin, *body, end)]
+    assert shown == [f"+ {begin}", "+ ***", "+ ***", "+ short==", f"+ {end}"]
