@@ -13,7 +13,7 @@ from orchestrator.cli.output import Format, one_line, say, say_json, tell
 from orchestrator.cli.runs import finish
 from orchestrator.cli.watching import Watch
 
-_HEAD = ("APP", "ENVIRONMENT", "IN GIT", "PROVEN HEALTHY", "LAST RUN", "HOLD", "WHY")
+_HEAD = ("APP", "ENVIRONMENT", "COMMITTED", "PROVEN HEALTHY", "LAST RUN", "HOLD", "WHY")
 _UNHAPPY = ("waiting", "failed", "cancelled")
 
 app = typer.Typer(help="Apps: what runs where; hold, release, roll back and promote.", no_args_is_help=True)
@@ -21,7 +21,9 @@ app = typer.Typer(help="Apps: what runs where; hold, release, roll back and prom
 
 @app.command("list")
 def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.TokenFile = None) -> None:
-    """List apps and their environments: what is in Git, what was last proven healthy, and the last run.
+    """List apps and their environments: what Pilotage committed last, what was last proven healthy, and the last run.
+
+    What the values file holds now is shown by `pilotage doctor`.
 
     \b
     Example:

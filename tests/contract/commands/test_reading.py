@@ -148,7 +148,7 @@ def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> Non
     api.answers["GET /deliveries/7"] = Reply(body=delivery)
 
     assert pilotage("app", "list", "--url", api.url).lines == [
-        "APP        ENVIRONMENT  IN GIT                        PROVEN HEALTHY  LAST RUN      HOLD    WHY",
+        "APP        ENVIRONMENT  COMMITTED                     PROVEN HEALTHY  LAST RUN      HOLD    WHY",
         "plate-web  stg          sha-b (run 42), not proven    sha-a (run 41)  43 cancelled          It crashes.",
         "plate-web  dev          aaaaaaaaaaaaaaaaaaa (run 40)                  43 cancelled          A person cancelled the run.",
         "plate-web  prod                                                                     freeze",
