@@ -234,10 +234,12 @@ class Engine:
 
     def _cancel_build(self, number: str) -> None:
         """Tell BuildKit to stop; the classic builder stops when its connection ends, which has happened by now."""
-        try:
-            self._api.post(self._url("/build/cancel"), params={"id": number}, timeout=5).close()
-        except (OSError, DockerException, PilotageError):  # the closed connection is enough for every engine so far
-            return
+        for _ in range(2):  # the connection that has just been cut off may be handed out once more
+            try:
+                self._api.post(self._url("/build/cancel"), params={"id": number}, timeout=5).close()
+                return
+            except (OSError, DockerException, PilotageError):  # its end is enough for every engine so far
+                continue
 
     def _sender(
         self,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.domain.ansi import plain
+from orchestrator.domain.ansi import plain, readings
 
 
 @pytest.mark.parametrize(
@@ -24,3 +24,16 @@ from orchestrator.domain.ansi import plain
 )
 def test_escape_sequences_are_taken_out(line: str, expected: str) -> None:
     assert plain(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain text", []),
+        ("se\x1b[31mcr\x1b[0met", ["secret", "secret", "secret"]),
+        ("se\rcret", ["se\rcret", "secret", "secret"]),
+        ("sex\bcret", ["sexcret", "sexcret", "secret"]),
+    ],
+)
+def test_a_text_is_read_in_each_way_in_which_it_may_be_shown(text: str, expected: list[str]) -> None:
+    assert list(readings(text)) == expected

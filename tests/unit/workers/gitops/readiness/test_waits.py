@@ -31,6 +31,10 @@ PRUNE = [{**DIFFERS[0], "requiresPruning": True}]
             {**RUNNING, "status.operationState.message": "Sync operation blocked by sync window"},
             "sync_window", False, "blocked by sync window",
         ),
+        (
+            {**RUNNING, "status.operationState.syncResult.revision": OLD, "status.operationState.operation": None},
+            "sync_pending", False, f"Argo CD begins no other sync before that of {OLD[:12]} has ended",
+        ),
         ({"status.sync.revision": OLD}, "sync_pending", False, f"compares with {OLD[:12]}, where the change of"),
         ({"status.sync.revision": "main"}, "sync_pending", False, "has not compared with"),
         ({"status.sync.revision": None}, "sync_pending", False, "has not compared with"),
