@@ -191,10 +191,8 @@ def _ahead(connection: Connection) -> float:
     measured, then, ahead = connection.info.get(_AHEAD, (-MEASURE, 0.0, 0.0))
     if time.monotonic() - measured >= MEASURE or abs(steady - then) > _STEP:
         began = time.time()
-        cursor = connection.connection.cursor()
-        cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
-        ahead = float(cursor.fetchone()[0]) - (began + time.time()) / 2  # type: ignore[index]
-        cursor.close()
+        there = connection.exec_driver_sql("SELECT extract(epoch FROM clock_timestamp())::float8").scalar_one()
+        ahead = float(there) - (began + time.time()) / 2
         connection.info[_AHEAD] = (time.monotonic(), steady, ahead)
     return float(ahead)
 
