@@ -192,11 +192,6 @@ class Run:
         return next((stage for stage in self.stages if not stage.state.final), None)
 
     @property
-    def passes_hold(self) -> bool:
-        """Whether a hold does not stop it: who rolls back wants the environment to stay as it will be then."""
-        return self.trigger is Trigger.ROLLBACK
-
-    @property
     def is_unwanted(self) -> bool:
         """Whether a person or a newer run wants it to stop."""
         return self.cancel_requested or self.superseded_by is not None

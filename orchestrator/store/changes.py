@@ -6,9 +6,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Float, and_, bindparam, delete, func, or_, select, update
 
-from orchestrator.domain.runs import Trigger
 from orchestrator.store.database import common_time
 from orchestrator.store.dialect import upsert
+from orchestrator.store.runs import IS_ROLLBACK
 from orchestrator.store.schema import changes, environments, runs, writers
 
 WRITER_LEASE = 30.0
@@ -31,8 +31,7 @@ _BECOME = update(writers).where(_branch, _is_over | _mine).values(owner=bindpara
 _IS_WRITTEN = select(writers.c.branch_key).where(_branch, ~_is_over)
 _STOP = update(writers).where(_branch, _mine).values(owner="", until=0.0)
 _unwanted = or_(runs.c.finished_at.is_not(None), runs.c.cancel_requested, runs.c.superseded_by.is_not(None))
-# As `Run.passes_hold` says.
-_held = and_(func.coalesce(environments.c.hold, "") != "", runs.c.trigger != Trigger.ROLLBACK.value)
+_held = and_(func.coalesce(environments.c.hold, "") != "", ~IS_ROLLBACK)
 _with_environment = changes.join(runs, runs.c.id == changes.c.run_id).outerjoin(
     environments, (environments.c.app == runs.c.app) & (environments.c.name == runs.c.environment)
 )

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 from orchestrator.domain.runs import Run, StageName, StageState
 from orchestrator.engine.gate import Place, Places
 from orchestrator.store.dialect import upsert
-from orchestrator.store.runs import load
+from orchestrator.store.runs import is_rollback, load
 from orchestrator.store.schema import environments
 
 
@@ -36,7 +36,7 @@ def places(connection: Connection, run: Run) -> Places:
     return Places(
         making=_place(connection, row["making"], run),
         proving=_place(connection, row["proving"], run),
-        hold="" if run.passes_hold else row["hold"],
+        hold=_hold(connection, row, run),
     )
 
 
@@ -53,8 +53,12 @@ def lock(connection: Connection, app: str, environment: str) -> RowMapping:
 
 def hold_of(connection: Connection, run: Run) -> str:
     """Read what holds `run` in its environment, "" if nothing does. Others are kept out as by `places`."""
-    hold = lock(connection, run.app, run.environment)["hold"]
-    return "" if run.passes_hold else str(hold)
+    return _hold(connection, lock(connection, run.app, run.environment), run)
+
+
+def _hold(connection: Connection, row: RowMapping, run: Run) -> str:
+    """Return what stops the run: who rolls back wants the environment to stay as it will be then."""
+    return "" if row["hold"] and is_rollback(connection, run) else str(row["hold"])
 
 
 def take_making(connection: Connection, run: Run) -> None:

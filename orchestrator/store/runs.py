@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, exists, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, insert, or_, select, text, update
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, Trigger
@@ -103,6 +103,11 @@ def _load(connection: Connection, statement: Any, values: dict[str, int]) -> Run
     return to_run(row, {stage["name"]: to_stage(stage) for stage in rows})
 
 
+def is_rollback(connection: Connection, run: Run) -> bool:
+    """As `IS_ROLLBACK`, of a run that has been read."""
+    return repeated(connection, run).trigger is Trigger.ROLLBACK
+
+
 def repeated(connection: Connection, run: Run) -> Run:
     """Read the run that this one repeats, itself or through other re-runs; a run that repeats none is its own."""
     return (load(connection, run.rerun_of) if run.rerun_of else None) or run
@@ -128,9 +133,21 @@ def save(connection: Connection, before: Run, after: Run) -> None:
         upsert(connection, stages, *changed, key=("run_id", "name"))
 
 
+_repeated = runs.alias("repeated")
+
+
+def _is_or_repeats(trigger: Trigger) -> ColumnElement[bool]:
+    """Tell whether a run has a trigger, itself or through the one that it repeats (`repeated`)."""
+    repeats = exists().where(_repeated.c.id == runs.c.rerun_of, _repeated.c.trigger == trigger.value)
+    return or_(runs.c.trigger == trigger.value, repeats)
+
+
+IS_ROLLBACK = _is_or_repeats(Trigger.ROLLBACK)
+"""A person goes back with it: a hold does not stop it, and no push takes its place."""
 _is_at_build = (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.BUILD.value)
 _RIVALS = (
-    select(runs.c.id, runs.c.commit, runs.c.ref, runs.c.approved, runs.c.trigger, stages.c.started_at)
+    select(runs.c.id, runs.c.commit, runs.c.ref, runs.c.approved, stages.c.started_at)
+    .add_columns(IS_ROLLBACK.label("rolls_back"))
     .outerjoin(stages, _is_at_build)
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
     .where(IS_ACTIVE, runs.c.commit != "", runs.c.id != bindparam("of_run"))
@@ -149,7 +166,7 @@ def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
             ref=row.ref,
             begun=row.started_at is not None,
             approved=row.approved,
-            rolls_back=row.trigger == Trigger.ROLLBACK,
+            rolls_back=row.rolls_back,
         )
         for row in connection.execute(_RIVALS, values)
     ]
@@ -174,13 +191,11 @@ def waiting_in(connection: Connection, app: str, environment: str) -> list[int]:
     return list(connection.execute(_WAITING_IN, {"of_app": app, "in_environment": environment}).scalars())
 
 
-_repeated = runs.alias("repeated")
-_repeats_promotion = exists().where(_repeated.c.id == runs.c.rerun_of, _repeated.c.trigger == Trigger.PROMOTION.value)
 _OLDER_PROMOTIONS = (
     select(runs.c.id)
     .outerjoin(stages, _is_at_build)
     .where(IS_ACTIVE, runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
-    .where(or_(runs.c.trigger == Trigger.PROMOTION.value, _repeats_promotion), runs.c.id < bindparam("of_run"))
+    .where(_is_or_repeats(Trigger.PROMOTION), runs.c.id < bindparam("of_run"))
     .where(or_(stages.c.started_at.is_(None), _waits_for_turn))
     .order_by(runs.c.id)
 )

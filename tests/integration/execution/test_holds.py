@@ -6,10 +6,10 @@ import pytest
 
 from orchestrator.domain.changes import Batch, Change, Edit, Landed, Withdrawn
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Run, RunState, StageName, Wait
+from orchestrator.domain.runs import Done, Fail, Run, RunState, StageName, Wait
 from orchestrator.engine.facts import Fact, Reported, Troubled
 from orchestrator.services.commits import Commits
-from orchestrator.store import changes
+from orchestrator.store import changes, runs
 from orchestrator.store.database import now
 from tests.support.executing import World, push_to_both, queue
 
@@ -126,16 +126,25 @@ def test_a_run_that_was_cancelled_meanwhile_does_not_wait_for_the_end_of_a_hold(
     assert (two.run(1).state, two.run(1).detail) == (RunState.CANCELLED, "cancelled by mina")
 
 
-def test_a_rollback_goes_through_a_hold_that_keeps_pushes_away(world: World) -> None:
+@pytest.mark.parametrize("again_first", [False, True])
+def test_a_rollback_and_its_re_run_go_through_a_hold_that_keeps_pushes_away(world: World, again_first: bool) -> None:
     for number in (1, 2):
         world.push(number)
         world.finish(world.done(world.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
     hold(world)
     back = world.control.rollback("plate-web", "stg", "mina", None)
+    if again_first:
+        world.one.report(
+            world.begin(back), Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.REGISTRY_REFUSED)), "build"
+        )
+        back = world.control.rerun(back, "mina")
     committing(world, back, QUEUED)
     world.push(3)
     world.one.report(world.begin(back + 1), Reported(stage=StageName.CHECK, outcome=Done()), "build")
     assert is_held(world.run(back + 1))
+    with world.database.read() as connection:
+        rivals = runs.rivals(connection, world.run(back + 1))
+    assert [one.run for one in rivals if one.rolls_back] == [back]
     again = world.begin(back)
     assert again.stage is StageName.COMMIT, "its change stays in the queue"
     other = queue(world, "other")
