@@ -38,7 +38,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Excerpt:
-    """Lines of a log. ``last``: the number of the last line there is; ``earlier``: there are lines before these."""
+    """Lines of a log. ``last``: the number of the last one that there is; ``earlier``: some are before these."""
 
     lines: list[Line]
     last: int
@@ -117,11 +117,10 @@ class Queries:
         found: list[Line] = []
         wanted, after = text.casefold(), 0
         with self._database.read() as connection:
-            last = logs.last_line(connection, run_id)
             while len(found) < count and (more := logs.read(connection, run_id, after=after, stage=stage)):
                 found.extend(line for line in more if wanted in plain(line.text).casefold())
                 after = more[-1].n
-        return Excerpt(lines=found[:count], last=last, earlier=False)
+        return Excerpt(lines=found[:count], last=0, earlier=False)
 
     def deliveries(self, *, hook: str = "", outcome: str = "", limit: int = 50, before: int | None = None) -> Page:
         """List what arrived at the webhooks."""

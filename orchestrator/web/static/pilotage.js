@@ -19,6 +19,15 @@
   });
   jump.addEventListener("click", toEnd);
 
+  const dropFirst = () => {
+    log.querySelector(".row").remove();
+    const first = log.querySelector(".row").id.slice(1);
+    if (!log.firstElementChild.matches(".more")) {
+      log.prepend(Object.assign(document.createElement("a"), { className: "more", textContent: "earlier lines" }));
+    }
+    log.firstElementChild.href = `?line=${first}#L${first}`;
+  };
+
   const add = (line) => {
     if (line.n <= last) return;
     last = line.n;
@@ -32,7 +41,7 @@
     }
     log.append(row);
     if (atEnd && !selecting()) {
-      while (log.childElementCount > MAX_ROWS) log.firstElementChild.remove();
+      while (log.getElementsByClassName("row").length > MAX_ROWS) dropFirst();
       toEnd();
     } else {
       missed += 1;
@@ -88,11 +97,12 @@
     }
   };
   const follow = () => {
+    stop(); // two looks may have overlapped: the first one's stream would be followed for ever
     source = new EventSource(`/api/v1/runs/${log.dataset.run}/logs?follow=1&after=${last}`);
     source.onopen = () => { live.textContent = "live"; };
-    source.onerror = () => {
+    source.onerror = ({ target }) => {
       live.textContent = "reconnecting…";
-      if (source.readyState === EventSource.CLOSED) later(AGAIN); // an error page of a proxy ends it for good
+      if (target.readyState === EventSource.CLOSED) later(AGAIN); // an error page of a proxy ends it for good
     };
     source.addEventListener("line", (event) => add(JSON.parse(event.data)));
     source.addEventListener("state", () => refresh().catch(() => later(AGAIN)));

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from orchestrator.domain.events import Delivery
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
+from orchestrator.store import deliveries
 from tests.support.browsers import browser, log_in
-from tests.support.web import World, served
+from tests.support.web import AT, World, served
 
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=20_000)
@@ -89,6 +91,33 @@ def test_a_page_that_nobody_saw_shows_all_once_it_is_seen_again(world: World, ta
     expect(tab.locator("#log")).to_contain_text("meanwhile")
 
 
+def test_a_page_that_is_hidden_and_seen_at_once_follows_the_run_once(world: World, tab: Page) -> None:
+    run = world.run(RunState.RUNNING)
+    tab.add_init_script(
+        "const Real = EventSource; window.made = []; window.EventSource = class extends Real {"
+        " constructor(url) { super(url); window.made.push(this); } }"
+    )
+    follow(tab, run)
+    hide(tab)
+    hide(tab, hidden=False)
+    world.log(run, "once")
+    expect(tab.locator("#log")).to_contain_text("once")
+    expect(tab.locator("#live")).to_have_text("live")
+    tab.wait_for_function("window.made.length > 1")
+    assert tab.evaluate("window.made.filter(one => one.readyState !== EventSource.CLOSED).length") == 1
+
+
+def test_what_a_long_log_pushes_out_of_the_page_is_a_link_away(world: World, tab: Page) -> None:
+    run = world.run(RunState.RUNNING)
+    follow(tab, run)
+    world.log(run, *(f"line {n}" for n in range(1, 701)))
+    expect(tab.locator("#log .row").last).to_contain_text("line 700")
+    assert tab.locator("#log .row").count() == 600
+    tab.click("text=earlier lines")
+    expect(tab.locator("#L101")).to_be_in_viewport()
+    assert tab.locator("#L100").count() == 1
+
+
 def hide(tab: Page, *, hidden: bool = True) -> None:
     """Bring another tab to the front, as far as the page can tell: without a window all tabs are in front."""
     tab.evaluate(
@@ -145,8 +174,14 @@ def test_a_long_log_is_read_in_parts_and_searched(world: World, tab: Page) -> No
 @pytest.mark.parametrize("path", ["/apps", "/runs", "/deliveries"])
 def test_a_phone_shows_all_of_a_list(world: World, tab: Page, path: str) -> None:
     world.run(RunState.FAILED, title="A title that is as long as people like to make them" * 3, detail="exit 3 " * 30)
+    delivery = deliveries.row_of(
+        Delivery(hook="github", key="k" * 80), AT, "ignored", "no_rule", "nothing fits " * 20
+    )
+    with world.database.write() as connection:
+        deliveries.add(connection, [delivery | {"repo": "acme/" + "plate-" * 20 + "web"}])
     tab.set_viewport_size({"width": 390, "height": 800})
     tab.goto(path)
+    assert tab.locator("main td").count()
     beyond = (
         "cells => cells.filter(cell => cell.getBoundingClientRect().right > innerWidth).map(cell => cell.outerHTML)"
     )
