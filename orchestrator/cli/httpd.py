@@ -1,7 +1,5 @@
 """The HTTP server: gunicorn with threads, configured here and nowhere else."""
 
-import contextlib
-import ctypes
 import gc
 import logging
 import signal
@@ -13,14 +11,10 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
 from orchestrator import access, tracing
+from orchestrator.cli import heaps
 from orchestrator.cli.assembly import Wsgi
 from orchestrator.cli.patience import Patience, Worker
 from orchestrator.web.streams import STREAMS
-
-_M_MMAP_THRESHOLD = -3
-"""The name of that setting in glibc's malloc.h."""
-_LARGE = 256 * 1024
-"""Bytes from which on a block of memory is the system's again as soon as nobody needs it."""
 
 THREADS = 128
 """Threads of one process: half of them may hold log streams and the rest still answers (measured)."""
@@ -67,7 +61,8 @@ class Httpd(BaseApplication):  # type: ignore[misc]
     def load(self) -> Wsgi:
         """Make the application, in the process that serves it."""
         tracing.start()
-        _give_back_large_blocks()
+        heaps.share_heaps()
+        heaps.give_back_large_blocks()
         made: Wsgi = self._make()
         gc.collect()
         gc.freeze()  # it stays as long as the process: no collection needs to look at it
@@ -105,12 +100,6 @@ def _before_stop(do: Callable[[], None]) -> None:
             handler(number, frame)
 
     signal.signal(signal.SIGTERM, stop)
-
-
-def _give_back_large_blocks() -> None:
-    """Have glibc keep no large blocks: after a first one it would keep some of that size for several threads."""
-    with contextlib.suppress(OSError, AttributeError):  # another C library has no such setting
-        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE)
 
 
 def _has_shm() -> bool:

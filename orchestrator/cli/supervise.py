@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from orchestrator import journal
 from orchestrator.cli.errors import ending
+from orchestrator.cli.heaps import share_heaps
 from orchestrator.domain.errors import PilotageError
 
 log = journal.get(__name__)
@@ -52,7 +53,7 @@ class Supervisor:
         """Start everything and stay until SIGTERM or SIGINT; then stop everything. `ready` is called once started."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        _bound_heaps()
+        share_heaps()
         gc.collect()
         gc.freeze()  # the children share what is loaded as long as nobody writes to it
         self._children = [_Child(name, run) for name, run in self.runs.items()]
@@ -135,12 +136,6 @@ def _name_process(name: str) -> None:
     """Have ``ps`` and ``top`` show which process this is (PR_SET_NAME, Linux only); its own children inherit it."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(15, name.encode()[:15])
-
-
-def _bound_heaps() -> None:
-    """Keep glibc from giving every thread a heap of its own (M_ARENA_MAX): they would never shrink again."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None).mallopt(-8, 2)
 
 
 def _ended(pid: int) -> bool:
