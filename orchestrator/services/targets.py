@@ -32,16 +32,13 @@ def goes_back(connection: Connection, run: Run) -> bool:
     """Tell whether a run that has succeeded went back to something older, as somebody wanted for its environment.
 
     That is a rollback, a commit that is older than another one there, be it that a person named it or that its
-    branch was set back, or the re-run of what a person wanted before
-    something else was proven.
+    branch was set back, or the re-run of what a person wanted before something else was proven.
     """
     first = runs.repeated(connection, run)
     if first.trigger is Trigger.ROLLBACK or run.stage(StageName.CHECK).outputs.get("older_than"):
         return True
-    if not (first.trigger.insists and run.rerun_of):
-        return False
-    newest = runs.page(connection, app=run.app, environment=run.environment, state="succeeded", limit=2)
-    return any(first.id < one.id != run.id and one.digest != run.digest for one in newest)
+    repeats = first.trigger.insists and run.rerun_of is not None
+    return repeats and runs.is_other_proven(connection, run, first.id)
 
 
 def _proven(connection: Connection, app: str, environment: str, run_id: int) -> Run | None:

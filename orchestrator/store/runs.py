@@ -113,6 +113,22 @@ def repeated(connection: Connection, run: Run) -> Run:
     return (load(connection, run.rerun_of) if run.rerun_of else None) or run
 
 
+# Newest first: what a person goes back from is near the end, however much came before.
+_PROVEN_OTHER = (
+    select(runs.c.id)
+    .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
+    .where(runs.c.state == "succeeded", runs.c.id > bindparam("after"), runs.c.digest != bindparam("of_digest"))
+    .order_by(runs.c.id.desc())
+    .limit(1)
+)
+
+
+def is_other_proven(connection: Connection, run: Run, after: int) -> bool:
+    """Tell whether another image than that of `run` was proven in its environment by a run later than `after`."""
+    values = {"of_app": run.app, "in_environment": run.environment, "after": after, "of_digest": run.digest}
+    return connection.execute(_PROVEN_OTHER, values).first() is not None
+
+
 def where_is(connection: Connection, run_id: int) -> tuple[str, str] | None:
     """Return a run's app and environment."""
     row = connection.execute(_WHERE_IS, {"of_run": run_id}).one_or_none()

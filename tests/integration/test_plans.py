@@ -36,6 +36,7 @@ NOW = 1_000_000.0
 STG = ("plate-web", "stg")
 NEXT = make_run(id=RUNS + 1)
 MAKER = make_run(id=RUNS + 1, image="h/p:sha-1")
+AGAIN = make_run(id=RUNS + 1, digest="sha256:1")
 BAD = Deployment(
     app="plate-web", environment="stg", commit="new", result="failed", run_id=RUNS, committed_at=None, at=NOW
 )
@@ -54,6 +55,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "places": lambda c: environments.places(c, NEXT),
     "rivals": lambda c: runs.rivals(c, NEXT),
     "number of a landing": lambda c: landings.number(c, make_run(id=77)),
+    "another image proven since": lambda c: runs.is_other_proven(c, AGAIN, 77),
     "last in Git": lambda c: runs.landed(c, *STG),
     "runs that wait for a place": lambda c: runs.waiting_in(c, *STG),
     "older promotions": lambda c: runs.older_promotions(c, NEXT),

@@ -89,3 +89,17 @@ def test_the_re_run_of_an_old_promotion_goes_no_further_once_something_newer_was
     before = in_prod(world)
     finish(world, world.control.rerun(again, "mina"))
     assert in_prod(world) == before
+
+
+def test_what_is_repeated_again_and_again_goes_no_further_either(world: World) -> None:
+    two_places(world)
+    older = world.control.start(Wish(app="plate-web", environment="stg", commit=f"{1:040x}"))
+    finish(world, older, 1)
+    finish(world, in_prod(world, active=True)[0])
+    proven(world, 2)
+    before = in_prod(world)
+    for _ in range(3):
+        again = world.control.rerun(older, "mina")
+        finish(world, again, 1)
+        assert world.run(again).detail == "this went back to something older, so it is not promoted to prod by itself"
+        assert in_prod(world) == before
