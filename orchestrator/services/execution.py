@@ -111,7 +111,8 @@ class Execution:
             if before is None:
                 raise LeaseLost(f"run {assignment.run.id}, fence {assignment.fence}")
             decision = ledger.advanced(connection, _overtaken(connection, before, fact), fact, at)
-            ledger.overtake(connection, self._settings, before, _found(fact, "obsolete"), now)
+            if not before.cancel_requested:  # else nothing would be deployed: neither this run nor those it found
+                ledger.overtake(connection, self._settings, before, _found(fact, "obsolete"), now)
             if decision.run.committed and not before.committed:
                 moved = self._move_to_proving(connection, decision.run, now)
                 decision = replace(decision, run=moved)
@@ -261,7 +262,7 @@ def _overtaken(connection: Connection, run: Run, fact: Fact) -> Run:
     """Let a run give way to a newer one that somebody has approved while ``check`` was at work."""
     for newer in _found(fact, "unapproved"):
         other = runs.load(connection, newer)
-        if other is not None and other.approved and not other.state.final:
+        if other is not None and other.approved and not (other.state.final or other.cancel_requested):
             return replace(run, superseded_by=newer)
     return run
 

@@ -81,6 +81,17 @@ def test_a_re_run_gives_way_to_what_is_approved_while_it_is_checked(gated: World
     assert (gated.run(first).reason, gated.run(first).superseded_by) == (Reason.SUPERSEDED, second)
 
 
+def test_a_re_run_does_not_give_way_to_what_was_approved_and_is_being_cancelled(gated: World) -> None:
+    first, second = repeated_behind(gated)
+    check = gated.begin(first)
+    gated.control.approve(second, "mina")
+    gated.control.release("plate-web", "stg")
+    gated.begin(second)
+    gated.control.cancel(second, "mina")
+    gated.done(check, unapproved=[second])
+    assert gated.run(first).superseded_by is None
+
+
 def test_what_is_at_work_when_something_newer_is_approved_is_left_to_the_gate(gated: World) -> None:
     first = approved(gated, 1)
     second = gated.push(2)["runs"][0]

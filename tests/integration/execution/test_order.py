@@ -37,6 +37,16 @@ def test_check_names_the_waiting_runs_that_it_overtakes(world: World) -> None:
     assert world.run(3).reason is Reason.BEHIND_RUN, "run 1 is committing and is never cut off"
 
 
+def test_a_run_that_is_cancelled_while_it_is_checked_ends_no_older_one(world: World) -> None:
+    first, second = world.push(1)["runs"][0], world.push(2)["runs"][0]
+    check = world.begin(second)
+    world.control.cancel(second, "mina")
+    assert world.done(check, obsolete=[first]) is None
+    assert world.run(second).reason is Reason.CANCELLED
+    world.finish(world.begin(first))
+    assert world.run(first).state is RunState.SUCCEEDED
+
+
 def test_a_broken_deploy_does_not_block_its_fix(world: World) -> None:
     world.push(1)
     world.wait(world.until(1, StageName.HEALTH))
