@@ -117,14 +117,14 @@ class Control:
         return run
 
     def approve(self, run_id: int, actor: str, *, once: Once | None = None) -> Run:
-        """Approve a run that waits for it. :raises NotPossible: no such run, over, or approved already."""
+        """Approve a run that waits for it. :raises NotPossible: no such run, over, cancelled, or approved already."""
         now = clock()
         at = moment(now)
         with self._asked(once) as connection:
             run = ledger.lock(connection, run_id)
             if run is None or at is None:
                 raise NotPossible("missing", f"there is no run {run_id}")
-            if run.state.final or run.approved:
+            if run.state.final or run.approved or run.cancel_requested:
                 raise NotPossible("conflict", f"run {run_id} does not wait for approval")
             run = ledger.record(connection, self._settings, run, advance(run, Approved(by=actor), at), now)
             ledger.give_way(connection, self._settings, run.id, now)

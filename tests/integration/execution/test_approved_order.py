@@ -5,6 +5,7 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, RunState, StageName
 from orchestrator.engine.facts import Reported
+from orchestrator.services.control import NotPossible
 from tests.support.executing import World
 from tests.support.factories import make_app, make_environment, make_settings
 
@@ -90,6 +91,19 @@ def test_a_re_run_does_not_give_way_to_what_was_approved_and_is_being_cancelled(
     gated.control.cancel(second, "mina")
     gated.done(check, unapproved=[second])
     assert gated.run(first).superseded_by is None
+
+
+def test_a_run_that_is_being_cancelled_is_not_approved_any_more_and_ends_no_other(gated: World) -> None:
+    first, second = repeated_behind(gated)
+    third = gated.push(3)["runs"][0]
+    check = gated.begin(third)
+    gated.done(gated.begin(first), unapproved=[second, third])
+    gated.control.cancel(third, "mina")
+    with pytest.raises(NotPossible, match="does not wait for approval"):
+        gated.control.approve(third, "jun")
+    gated.done(check)
+    assert gated.run(third).detail == "cancelled by mina"
+    assert gated.run(first).reason is Reason.ON_HOLD
 
 
 def test_what_is_at_work_when_something_newer_is_approved_is_left_to_the_gate(gated: World) -> None:
