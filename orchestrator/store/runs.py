@@ -167,6 +167,7 @@ _RIVALS = (
     .outerjoin(stages, _is_at_build)
     .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
     .where(IS_ACTIVE, runs.c.commit != "", runs.c.id != bindparam("of_run"))
+    .where(or_(~runs.c.cancel_requested, stages.c.started_at.is_not(None)))  # else it deploys nothing any more
     .order_by(runs.c.id.desc())
     .limit(100)
 )

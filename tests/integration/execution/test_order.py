@@ -41,9 +41,11 @@ def test_a_run_that_is_cancelled_while_it_is_checked_ends_no_older_one(world: Wo
     first, second = world.push(1)["runs"][0], world.push(2)["runs"][0]
     check = world.begin(second)
     world.control.cancel(second, "mina")
+    older = world.begin(first)
+    assert [one.run for one in older.rivals] == [], "nothing newer will be deployed by the other"
     assert world.done(check, obsolete=[first]) is None
     assert world.run(second).reason is Reason.CANCELLED
-    world.finish(world.begin(first))
+    world.finish(older)
     assert world.run(first).state is RunState.SUCCEEDED
 
 
