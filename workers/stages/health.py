@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Outcome, Receipt, StageName
+from orchestrator.domain.runs import Done, Fail, Outcome, Receipt, StageName, Wait
 from workers.gitops.application import moment
 from workers.gitops.readiness import Verdict
 from workers.stages.causes import failed, late
@@ -21,7 +21,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     try:
         application, verdict = look(order, tools)
     except Refused as error:
-        return missing(order, error)
+        return _anew(missing(order, error))
     tools.log(f"health: {verdict.reason} {verdict.detail}".rstrip())
     since = min(moment(order.outputs.get("confirming")) or order.now, order.now)
     left = CONFIRM - (order.now - since).total_seconds()
@@ -30,14 +30,21 @@ def run(order: Order, tools: Tools) -> Outcome:
     if verdict.kind is Kind.FAILED:
         return failed(order, tools, application, verdict)
     if wants_sync(order, verdict):
-        return ask_for_sync(order, tools, verdict)
+        return _anew(ask_for_sync(order, tools, verdict))
     wait = waiting(verdict)
     if verdict.kind is Kind.SUCCESS:
         outputs = {**wait.outputs, "confirming": since.isoformat()}
         return replace(wait, after=left, confirm=True, outputs=outputs)
     if order.is_late:
         return late(order, tools, application, verdict, StageName.HEALTH)
-    return replace(wait, outputs={**wait.outputs, "confirming": ""})
+    return _anew(wait)
+
+
+def _anew(outcome: Wait | Fail) -> Wait | Fail:
+    """Let the next success be a first one: what was seen in between confirms none that came before."""
+    if isinstance(outcome, Fail):
+        return outcome
+    return replace(outcome, outputs={**outcome.outputs, "confirming": ""})
 
 
 def _proven(order: Order, verdict: Verdict) -> Done:

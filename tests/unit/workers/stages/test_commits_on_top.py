@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, StageName, Wait
 from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, live, order, tools
 from tests.support.factories import COMMIT, NOW, later
 from workers.stages import health, sync
+from workers.stages.looking import CONFIRM
 
 OLD = "0" * 40
 OUTPUTS: dict[str, Any] = {"gitops_commit": GITOPS_COMMIT, "committed_at": NOW.isoformat()}
@@ -54,6 +56,22 @@ def test_a_commit_that_came_on_top_of_ours_is_synced_once_where_we_sync(state: s
         outputs |= outcome.outputs
     assert argo.asked == ["plain", "sync", "plain", "plain"]
     assert isinstance(look_since(health, FakeArgo([live(NEWER)]), 50, outputs), Done)
+
+
+@pytest.mark.parametrize(
+    "between", [on_top(), Refused(Reason.APPLICATION_MISSING, "not found")], ids=["a commit on top", "missing"]
+)
+def test_what_was_seen_before_something_else_is_not_confirmed_by_what_comes_after(between: Any) -> None:
+    """A sync of what came on top began a rollout in between, whose first success may be that of the old pods."""
+    weak = live(NEWER)
+    weak["status"]["reconciledAt"] = weak["status"]["operationState"]["finishedAt"]
+    outputs: dict[str, Any] = {}
+    for seconds, seen in ((10.0, weak), (10.5, between), (30.0, weak)):
+        outcome = look_since(health, FakeArgo([seen]), seconds, outputs)
+        assert isinstance(outcome, Wait)
+        outputs |= outcome.outputs
+    assert (outcome.after, outcome.confirm) == (CONFIRM, True)
+    assert isinstance(look_since(health, FakeArgo([weak]), 32, outputs), Done)
 
 
 def test_a_sync_that_another_one_kept_from_beginning_is_asked_for_again() -> None:

@@ -168,10 +168,11 @@ def test_argo_cd_that_does_not_answer_is_unknown_never_a_failed_app() -> None:
             look(stage, FakeArgo([Unavailable(Reason.ARGOCD_UNAVAILABLE, "HTTP 429")]))
 
 
-def test_an_application_may_be_missing_for_a_minute() -> None:
+@pytest.mark.parametrize("stage", [sync, health])
+def test_an_application_may_be_missing_for_a_minute(stage: Any) -> None:
     gone = FakeArgo([Refused(Reason.APPLICATION_MISSING, "not found")])
-    assert isinstance(look(sync, gone), Wait)
-    late = look(sync, gone, now=later(61))
+    assert isinstance(look(stage, gone), Wait)
+    late = look(stage, gone, now=later(61))
     assert isinstance(late, Fail)
     assert late.reason is Reason.APPLICATION_MISSING
 
