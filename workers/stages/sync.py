@@ -46,8 +46,9 @@ def run(order: Order, tools: Tools) -> Outcome:
     if order.is_late:
         return late(order, tools, application, verdict, StageName.SYNC)
     wait = waiting(verdict)
-    soon = _UNBEGUN if seen and not order.outputs.get("unbegun") else None
-    return replace(wait, after=wait.after or soon, outputs={**wait.outputs, **asked, **_NO_WINDOW, **seen})
+    return replace(
+        wait, after=wait.after or _until_window(order, seen), outputs={**wait.outputs, **asked, **_NO_WINDOW, **seen}
+    )
 
 
 def _through_window(order: Order, tools: Tools, verdict: Verdict) -> tuple[Verdict, dict[str, str]]:
@@ -67,6 +68,13 @@ def _through_window(order: Order, tools: Tools, verdict: Verdict) -> tuple[Verdi
         detail = f"{verdict.revision[:12]} is out of sync: {seen['window']}"
         verdict = replace(verdict, reason=Reason.SYNC_WINDOW, detail=detail)
     return verdict, seen
+
+
+def _until_window(order: Order, seen: Mapping[str, str]) -> float | None:
+    """Return the seconds until the windows are asked for; None after that. Any wake in between leaves the rest."""
+    if not seen or seen["window_asked"]:
+        return None
+    return max(1.0, _UNBEGUN - _seconds_since(order, seen["unbegun"]))
 
 
 def _window(order: Order, tools: Tools) -> str:

@@ -151,9 +151,13 @@ def test_a_sync_window_is_the_reason_to_wait_and_to_end() -> None:
 
 
 def test_the_windows_are_asked_for_although_nothing_else_wakes_the_run() -> None:
-    first = look(sync, FakeArgo([automated()]), 10)
-    assert first.after == 15.0
-    assert look(sync, FakeArgo([automated()]), 25, **first.outputs).after is None
+    """Whatever wakes it before the time takes nothing of it away."""
+    argo, outputs = FakeArgo([automated()]), dict[str, Any]()
+    for seconds, rest in ((10, 15.0), (11, 14.0), (24.5, 1.0), (25, None), (26, None)):
+        outcome = look(sync, argo, seconds, **outputs)
+        assert outcome.after == rest
+        outputs |= outcome.outputs
+    assert argo.asked.count("windows") == 1
 
 
 def test_a_window_that_has_ended_is_forgotten() -> None:
