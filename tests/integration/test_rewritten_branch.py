@@ -1,6 +1,7 @@
 """Somebody rewrites the GitOps branch while a run waits for Argo CD, on a real Git server."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,12 +9,14 @@ import pytest
 
 from orchestrator.domain.apps import Author
 from orchestrator.domain.changes import Landed
+from orchestrator.domain.errors import Cancelled, LeaseLost, PilotageError
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, StageName, Wait
 from tests.support.deploying import FakeArgo, live, order, tools
 from tests.support.factories import COMMIT, NOW, later
 from tests.support.gitops import GitopsRepo, git, gitops_repo
 from workers.clients.git import GITOPS, Mirror
+from workers.clients.git_process import Checkpoint, unchecked
 from workers.gitops.commit import land
 from workers.stages import sync
 from workers.stages.wanted import change_of
@@ -57,17 +60,37 @@ class Place:
         git(Path(bare), "reflog", "expire", "--expire=now", "--all")
         git(Path(bare), "gc", "--quiet", "--prune=now")
 
-    def look(self, revision: str, mirror: Mirror | None = None) -> Any:
+    def look(self, revision: str, mirror: Mirror | None = None, checkpoint: Checkpoint = unchecked) -> Any:
         """Look at an application that has applied `revision`."""
         outputs = {"gitops_commit": self.ours, "committed_at": NOW.isoformat()}
         given = order(StageName.SYNC, outputs=outputs, now=later(10))
-        return sync.run(given, tools(argocd=FakeArgo([live(revision)]), gitops=mirror or self.mirror))
+        means = tools(argocd=FakeArgo([live(revision)]), gitops=mirror or self.mirror)
+        return sync.run(given, replace(means, checkpoint=checkpoint))
 
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
     with gitops_repo(tmp_path) as repo:
         yield Place(repo, tmp_path)
+
+
+class Asking(Mirror):
+    """Notes each fetch, which is long enough for a checkpoint."""
+
+    def __init__(self, place: Place, folder: str) -> None:
+        super().__init__(place.repo.access, place.folder / folder, reasons=GITOPS)
+        self.fetches: list[str] = []
+
+    def fetch_branch(self, branch: str, *, checkpoint: Checkpoint = unchecked, **_: Any) -> str:
+        self.fetches.append(branch)
+        checkpoint()
+        return super().fetch_branch(branch)
+
+    def fetch_commit(self, commit: str, ref: str = "", *, checkpoint: Checkpoint = unchecked, **_: Any) -> str:
+        if not self.has(commit):
+            self.fetches.append(commit)
+            checkpoint()
+        return super().fetch_commit(commit, ref)
 
 
 def drop(place: Place) -> str:
@@ -136,6 +159,34 @@ def test_a_machine_that_never_saw_our_commit_fetches_it_to_compare(place: Place)
     mirror = place.another("second")
     assert isinstance(place.look(place.first, mirror), Wait)
     assert isinstance(place.look(other, mirror), Done)
+
+
+def test_one_look_fetches_the_branch_once(place: Place) -> None:
+    revision = place.amend()
+    mirror = Asking(place, "first")
+    assert isinstance(place.look(revision, mirror), Done)
+    assert mirror.fetches == ["main"]
+
+
+@pytest.mark.parametrize("error", [Cancelled, LeaseLost])
+@pytest.mark.parametrize(
+    ("known", "fetch"), [("", 1), ("", 2), ("branch", 1)], ids=["the revision", "our commit", "the head"]
+)
+def test_a_fetch_of_a_look_ends_when_the_work_is_to_stop(
+    place: Place, error: type[PilotageError], known: str, fetch: int
+) -> None:
+    """It may take minutes, and a run that somebody has cancelled must not be judged any more."""
+    revision = place.amend()
+    mirror = Asking(place, "second")
+    if known:
+        Mirror.fetch_branch(mirror, "main")
+
+    def stop() -> None:
+        if len(mirror.fetches) == fetch:
+            raise error
+
+    with pytest.raises(error):
+        place.look(revision, mirror, stop)
 
 
 def test_a_file_that_was_moved_is_said_to_be_gone(place: Place) -> None:

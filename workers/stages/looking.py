@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
 
-from orchestrator.domain.errors import PilotageError, Refused
+from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Wait
@@ -26,10 +26,13 @@ _MISSING_GRACE = 60.0
 
 
 def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[str, Any], Verdict]:
-    """Read the application once and judge it. :raises PilotageError: Argo CD does not let us see it.
+    """Read the application once and judge it.
 
     A comparison that went wrong is asked for again, since by itself Argo CD makes the next one in some minutes: one
     bad moment of its Git server must not be taken for an error that lasts.
+
+    :raises Refused: Argo CD does not let us see it. :raises Unavailable: it does not answer.
+    :raises Cancelled: (or ``LeaseLost``) the work is to stop.
     """
     environment, memory = order.environment, order.outputs.get("memory") or {}
     again = compared_badly(memory) and _is_due(order, memory)
@@ -80,7 +83,7 @@ def _reverted(order: Order, tools: Tools, commit: str, revision: str) -> str:
         if tools.clients.gitops.is_ancestor(commit, revision) is not True or _same_value(order, tools, revision):
             return ""
         return "" if _overtaken(order, tools, commit, revision) else _instead(order, tools, revision)
-    except PilotageError as error:
+    except (Refused, Unavailable) as error:
         tools.log(f"cannot read {revision[:12]} yet: {error}")
         return ""
 
@@ -113,30 +116,32 @@ def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | 
 
     Where the branch was rewritten (a rebase, a squash), our commit is in no revision any more, and the value decides.
     """
-    mirror = tools.clients.gitops
+    mirror, branch = tools.clients.gitops, order.settings.gitops.branch
     try:
-        if not mirror.has(revision):
-            mirror.fetch_branch(order.settings.gitops.branch)
+        head = "" if mirror.has(revision) else mirror.fetch_branch(branch, checkpoint=tools.checkpoint)
         contained, path = mirror.is_ancestor(commit, revision), order.environment.values
         if not contained:
-            return _same_value(order, tools, revision) if _replaces(order, tools, commit, revision) else contained
+            replaces = _replaces(order, tools, commit, revision, head)
+            return _same_value(order, tools, revision) if replaces else contained
         return mirror.read(revision, path) == mirror.read(commit, path) or _same_value(order, tools, revision)
-    except PilotageError as error:
+    except (Refused, Unavailable) as error:
         tools.log(f"cannot compare {revision[:12]} with our commit yet: {error}")
         return None
 
 
-def _replaces(order: Order, tools: Tools, commit: str, revision: str) -> bool:
+def _replaces(order: Order, tools: Tools, commit: str, revision: str, head: str) -> bool:
     """Tell whether `revision` is in the branch while our commit is no more, and is none that was there before ours.
 
     Of a commit that even the server has no more nobody knows what was before it: then only the head is no older one.
+
+    :param head: where the branch was just seen; "" = nobody looked.
     """
     mirror, branch = tools.clients.gitops, order.settings.gitops.branch
     if not mirror.has(revision) or mirror.is_ancestor(revision, commit):
         return False  # as after every push: the server is not asked
-    head = mirror.fetch_branch(branch)
+    head = head or mirror.fetch_branch(branch, checkpoint=tools.checkpoint)
     try:
-        mirror.fetch_commit(commit, branch)
+        mirror.fetch_commit(commit, checkpoint=tools.checkpoint)  # if it is not here, the branch has it no more
     except Missing:
         return bool(revision == head)
     if mirror.is_ancestor(revision, commit) or mirror.is_ancestor(commit, head):
