@@ -1,6 +1,6 @@
 """Somebody rewrites the GitOps branch while a run waits for Argo CD, on a real Git server."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from tests.support.deploying import FakeArgo, live, order, tools
 from tests.support.factories import COMMIT, NOW, later
 from tests.support.gitops import GitopsRepo, git, gitops_repo
 from workers.clients.git import GITOPS, Mirror
-from workers.clients.git_process import Checkpoint, unchecked
+from workers.clients.git_process import Checkpoint, Output, unchecked
 from workers.gitops.commit import land
 from workers.stages import sync
 from workers.stages.wanted import change_of
@@ -75,11 +75,16 @@ def place(tmp_path: Path) -> Iterator[Place]:
 
 
 class Asking(Mirror):
-    """Notes each fetch, which is long enough for a checkpoint."""
+    """Notes each fetch, which is long enough for a checkpoint, and each command that reads the copy."""
 
     def __init__(self, place: Place, folder: str) -> None:
         super().__init__(place.repo.access, place.folder / folder, reasons=GITOPS)
         self.fetches: list[str] = []
+        self.commands: list[str] = []
+
+    def _try(self, arguments: Sequence[str], stdin: bytes = b"") -> Output:
+        self.commands.append(arguments[0])
+        return super()._try(arguments, stdin)
 
     def fetch_branch(self, branch: str, *, checkpoint: Checkpoint = unchecked, **_: Any) -> str:
         self.fetches.append(branch)
@@ -166,6 +171,13 @@ def test_one_look_fetches_the_branch_once(place: Place) -> None:
     mirror = Asking(place, "first")
     assert isinstance(place.look(revision, mirror), Done)
     assert mirror.fetches == ["main"]
+
+
+def test_a_look_at_what_was_there_before_ours_takes_few_processes(place: Place) -> None:
+    """It is what each run looks at after its push, until Argo CD has compared with it."""
+    mirror = Asking(place, "first")
+    assert isinstance(place.look(place.second, mirror), Wait)
+    assert mirror.commands == ["rev-list", "merge-base", "merge-base", "merge-base"]
 
 
 @pytest.mark.parametrize("error", [Cancelled, LeaseLost])

@@ -137,7 +137,7 @@ def _replaces(order: Order, tools: Tools, commit: str, revision: str, head: str)
     :param head: where the branch was just seen; "" = nobody looked.
     """
     mirror, branch = tools.clients.gitops, order.settings.gitops.branch
-    if not mirror.has(revision) or mirror.is_ancestor(revision, commit):
+    if mirror.is_ancestor(revision, commit) or not mirror.has(revision):
         return False  # as after every push: the server is not asked
     head = head or mirror.fetch_branch(branch, checkpoint=tools.checkpoint)
     try:
