@@ -6,6 +6,7 @@ from typing import Any
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, StageName
+from workers.gitops.application import mapping, mappings
 from workers.gitops.explain import container_of, crashed, last_words, place, why_unhealthy
 from workers.gitops.readiness import Kind, Verdict
 from workers.gitops.words import LIMIT, one_line
@@ -87,6 +88,6 @@ def _where(order: Order) -> dict[str, Any]:
 
 def _troubled_pods(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     """Choose the pods whose own events may say more: the application's events do not include them."""
-    nodes = [node for node in tree.get("nodes") or () if isinstance(node, Mapping) and node.get("kind") == "Pod"]
+    pods = [node for node in mappings(tree.get("nodes")) if node.get("kind") == "Pod"]
     healthy = ("Healthy", "Suspended")
-    return [node for node in nodes if (node.get("health") or {}).get("status") not in healthy][:_PODS]
+    return [pod for pod in pods if mapping(pod.get("health")).get("status") not in healthy][:_PODS]

@@ -8,6 +8,7 @@ from typing import Any
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Outcome, StageName, Trigger
+from workers.gitops.application import mapping
 from workers.gitops.readiness import Verdict
 from workers.gitops.windows import blocking_window
 from workers.stages.causes import failed, late
@@ -118,8 +119,8 @@ def _wants_sync(order: Order, application: Mapping[str, Any], verdict: Verdict) 
 
 
 def _is_out_of_sync(application: Mapping[str, Any]) -> bool:
-    status = application.get("status") or {}
-    return (status.get("sync") or {}).get("status") == "OutOfSync" and not application.get("operation")
+    compared = mapping(mapping(application.get("status")).get("sync"))
+    return compared.get("status") == "OutOfSync" and not application.get("operation")
 
 
 def _seconds_since(order: Order, text: str) -> float:

@@ -71,6 +71,15 @@ def test_a_rollout_that_hangs_names_the_pod() -> None:
     assert outcome.outputs["argocd_revision"] == GITOPS_COMMIT
 
 
+@pytest.mark.parametrize("nodes", [5, "x", [5, "x", {"kind": "Pod", "health": "x"}], [POD | {"health": 5}]])
+def test_a_resource_tree_of_another_shape_does_no_harm(nodes: Any) -> None:
+    """The run is to end as what it is, not as an error of ours."""
+    argo = Telling([live(health="Progressing")])
+    argo.resource_tree = lambda name, **_: {"nodes": nodes}  # type: ignore[method-assign]
+    outcome = look(health, argo)
+    assert (type(outcome), outcome.reason) == (Fail, Reason.TIMED_OUT)
+
+
 def test_a_degraded_state_that_came_too_late_to_last_names_the_pod() -> None:
     assert "ImagePullBackOff" in look(health, Telling([live(health="Degraded")])).detail
 

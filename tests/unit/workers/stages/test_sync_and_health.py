@@ -199,6 +199,13 @@ def test_a_sync_is_asked_for_once_where_it_is_configured() -> None:
     assert argo.asked == ["normal", "sync", "plain"]
 
 
+@pytest.mark.parametrize("status", ["x", {"sync": "x"}, {"sync": ["OutOfSync"]}])
+def test_an_application_of_another_shape_is_waited_for_without_a_sync(status: Any) -> None:
+    argo = FakeArgo([application() | {"status": status}])
+    assert isinstance(look(sync, argo, place_sync=True), Wait)
+    assert argo.asked == ["normal"]
+
+
 def failed_sync() -> dict[str, Any]:
     app = live()
     app["status"]["operationState"] |= {"phase": "Failed", "message": "one or more objects failed to apply"}
