@@ -124,7 +124,6 @@ _OTHER_FORMAT = re.compile(r"mismatched algorithms: client \S+; server (\w+)")
 _ADDRESS = re.compile(r"\b\w+://[^\s'\"]+")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _HEADER = re.compile(r"(authorization:\s*\S+)\s+\S+", re.IGNORECASE)
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]+")
 _NOISE = re.compile(
     r"^(hint:|warning: |To |(remote:)?[=\-\s]*$)|Could not read from remote|^and the repository exists|correct access"
 )
@@ -137,7 +136,7 @@ def scrub(text: str, secrets: Iterable[str] = ()) -> str:
         if secret:
             text = text.replace(secret, "***")
     text = _HEADER.sub(r"\1 ***", _USERINFO.sub("", text))
-    return shorten(_CONTROL.sub(" ", text), MAX_EVIDENCE)
+    return shorten(text, MAX_EVIDENCE)
 
 
 def last_words(stderr: str, secrets: Iterable[str] = ()) -> str:
