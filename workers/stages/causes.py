@@ -45,7 +45,7 @@ def _end(tools: Tools, reason: Reason, detail: str, verdict: Verdict) -> Fail:
 
 def _cause(order: Order, tools: Tools, application: Mapping[str, Any]) -> str:
     """Say in one sentence what is wrong, from the resource tree, events and logs; "" where they cannot be had."""
-    name, where = order.environment.argocd, _where(order)
+    name, where = order.environment.argocd, order.where
     try:
         tree = tools.clients.argocd.resource_tree(name, **where)
         pods = _troubled_pods(tree)
@@ -68,7 +68,7 @@ def _words(order: Order, tools: Tools, pod: Mapping[str, Any], container: str) -
                 order.environment.argocd,
                 name,
                 namespace,
-                **_where(order),
+                **order.where,
                 container=container,
                 previous=previous,
                 lines=_LINES,
@@ -80,10 +80,6 @@ def _words(order: Order, tools: Tools, pod: Mapping[str, Any], container: str) -
     except (Refused, Unavailable) as error:
         tools.log(f"no log of pod {place(pod)}: {error}")
     return ""
-
-
-def _where(order: Order) -> dict[str, Any]:
-    return {"project": order.environment.project, "app_namespace": order.environment.app_namespace}
 
 
 def _troubled_pods(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:

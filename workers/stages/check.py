@@ -176,9 +176,7 @@ def _values(order: Order, tools: Tools) -> dict[str, Any]:
 def _application(order: Order, tools: Tools) -> dict[str, Any]:
     """See that Argo CD has the application and that it reads our file."""
     environment = order.environment
-    application = tools.clients.argocd.get(
-        environment.argocd, project=environment.project, app_namespace=environment.app_namespace
-    )
+    application = tools.clients.argocd.get(environment.argocd, **order.where)
     problem = tracks(application, order.settings.gitops, environment)
     if problem:
         raise Refused(Reason.APPLICATION_MISMATCH, problem)

@@ -34,13 +34,10 @@ def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[
     :raises Refused: Argo CD does not let us see it. :raises Unavailable: it does not answer.
     :raises Cancelled: (or ``LeaseLost``) the work is to stop.
     """
-    environment, memory = order.environment, order.outputs.get("memory") or {}
+    memory = order.outputs.get("memory") or {}
     again = compared_badly(memory) and _is_due(order, memory)
     application = tools.clients.argocd.get(
-        environment.argocd,
-        project=environment.project,
-        app_namespace=environment.app_namespace,
-        refresh="normal" if refresh or again else "",
+        order.environment.argocd, **order.where, refresh="normal" if refresh or again else ""
     )
     verdict = judge(application, expected(order, tools), order.now, memory)
     if compared_badly(verdict.memory):
@@ -177,11 +174,8 @@ def wants_sync(order: Order, verdict: Verdict) -> bool:
 
 def ask_for_sync(order: Order, tools: Tools, verdict: Verdict) -> Wait:
     """Ask Argo CD to sync to the head of its branch, and look again soon."""
-    environment = order.environment
     tools.log(f"asking Argo CD to sync {verdict.revision[:12]}".rstrip())
-    begun = tools.clients.argocd.sync(
-        environment.argocd, project=environment.project, app_namespace=environment.app_namespace
-    )
+    begun = tools.clients.argocd.sync(order.environment.argocd, **order.where)
     wait = waiting(verdict)
     asked = {"sync_asked": order.now.isoformat(), "sync_of": verdict.revision if begun else ""}
     return replace(wait, after=1.0, outputs={**wait.outputs, **asked, "memory": {}})

@@ -45,6 +45,11 @@ class Order:
         return self.deadline_at is not None and self.now >= self.deadline_at
 
     @property
+    def where(self) -> dict[str, Any]:
+        """Say where Argo CD has the application, as the methods of its client want it beside the name."""
+        return {"project": self.environment.project, "app_namespace": self.environment.app_namespace}
+
+    @property
     def prebuilt(self) -> bool:
         """Tell whether the run brings an image that exists already (a promotion, or an image that a person named)."""
         return bool(self.run.digest) or not (self.run.commit or self.run.ref)

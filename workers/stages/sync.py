@@ -79,11 +79,8 @@ def _until_window(order: Order, seen: Mapping[str, str]) -> float | None:
 
 
 def _window(order: Order, tools: Tools) -> str:
-    environment = order.environment
     try:
-        windows = tools.clients.argocd.sync_windows(
-            environment.argocd, project=environment.project, app_namespace=environment.app_namespace
-        )
+        windows = tools.clients.argocd.sync_windows(order.environment.argocd, **order.where)
     except (Refused, Unavailable) as error:
         tools.log(f"no sync windows from Argo CD: {error}")
         return ""
