@@ -7,7 +7,6 @@ exists and reads that file from our branch; the registry accepts our login for t
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.errors import Refused
@@ -106,7 +105,7 @@ def _absent(order: Order, seen: str, seconds: float) -> Outcome:
 def _lasts(order: Order, since: str, seconds: float) -> bool:
     """Tell whether what was seen first at the time in the output `since` was so for long enough."""
     first = order.outputs.get(since)
-    return first is not None and (order.now - datetime.fromisoformat(first)).total_seconds() >= seconds
+    return first is not None and order.seconds_since(first) >= seconds
 
 
 def _look_again(order: Order, reason: Reason, seen: str, since: str) -> Wait:

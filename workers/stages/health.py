@@ -1,11 +1,11 @@
 """Wait until the application is healthy with our image live, and write the receipt."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Receipt, StageName, Wait
-from workers.gitops.application import moment
 from workers.gitops.readiness import Verdict
 from workers.stages.causes import failed, late
 from workers.stages.looking import CONFIRM, Kind, as_json, ask_for_sync, look, missing, waiting, wants_sync
@@ -23,8 +23,8 @@ def run(order: Order, tools: Tools) -> Outcome:
     except Refused as error:
         return _anew(missing(order, error))
     tools.log(f"health: {verdict.reason} {verdict.detail}".rstrip())
-    since = min(moment(order.outputs.get("confirming")) or order.now, order.now)
-    left = CONFIRM - (order.now - since).total_seconds()
+    lasted = order.seconds_since(order.outputs.get("confirming"))
+    left = CONFIRM - lasted
     if verdict.kind is Kind.SUCCESS and (verdict.strong or left <= 0):
         return _proven(order, verdict)
     if verdict.kind is Kind.FAILED:
@@ -33,6 +33,7 @@ def run(order: Order, tools: Tools) -> Outcome:
         return _anew(ask_for_sync(order, tools, verdict))
     wait = waiting(verdict)
     if verdict.kind is Kind.SUCCESS:
+        since = order.now - timedelta(seconds=lasted)
         outputs = {**wait.outputs, "confirming": since.isoformat()}
         return replace(wait, after=left, confirm=True, outputs=outputs)
     if order.is_late:

@@ -49,7 +49,7 @@ def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[
 def _is_due(order: Order, memory: Mapping[str, Any]) -> bool:
     """Tell whether to ask for another comparison: once soon, then now and then."""
     asked, pause = (memory["again"], _NOW_AND_THEN) if memory.get("again") else (memory["since"], _SOON)
-    return (order.now - datetime.fromisoformat(asked)).total_seconds() >= pause
+    return order.seconds_since(asked) >= pause
 
 
 def expected(order: Order, tools: Tools) -> Expected:

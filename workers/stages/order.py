@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.runs import Rival, Run
+from workers.gitops.application import moment
 
 if TYPE_CHECKING:
     from workers.stages.toolbox import Clients
@@ -53,6 +54,13 @@ class Order:
     def prebuilt(self) -> bool:
         """Tell whether the run brings an image that exists already (a promotion, or an image that a person named)."""
         return bool(self.run.digest) or not (self.run.commit or self.run.ref)
+
+    def seconds_since(self, time: object) -> float:
+        """Count the seconds since a time that a stage wrote into its outputs (ISO 8601).
+
+        One that lies ahead (another machine's clock wrote it), or that is none, is taken to be now.
+        """
+        return max(0.0, (self.now - (moment(time) or self.now)).total_seconds())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

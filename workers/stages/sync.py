@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.errors import Refused, Unavailable
@@ -62,7 +61,7 @@ def _through_window(order: Order, tools: Tools, verdict: Verdict) -> tuple[Verdi
     seen = {name: str(order.outputs.get(name) or "") for name in _NO_WINDOW}
     seen["unbegun"] = seen["unbegun"] or order.now.isoformat()
     asked = seen["window_asked"]
-    due = _seconds_since(order, asked) >= _WINDOW if asked else _seconds_since(order, seen["unbegun"]) >= _UNBEGUN
+    due = order.seconds_since(asked) >= _WINDOW if asked else order.seconds_since(seen["unbegun"]) >= _UNBEGUN
     if due or order.is_late:
         seen |= {"window": _window(order, tools), "window_asked": order.now.isoformat()}
     if seen["window"]:
@@ -75,7 +74,7 @@ def _until_window(order: Order, seen: Mapping[str, str]) -> float | None:
     """Return the seconds until the windows are asked for; None after that. Any wake in between leaves the rest."""
     if not seen or seen["window_asked"]:
         return None
-    return max(1.0, _UNBEGUN - _seconds_since(order, seen["unbegun"]))
+    return max(1.0, _UNBEGUN - order.seconds_since(seen["unbegun"]))
 
 
 def _window(order: Order, tools: Tools) -> str:
@@ -100,7 +99,7 @@ def _wants_refresh(order: Order) -> bool:
     asked = order.outputs.get("refreshed_at")
     if asked is None:
         return True
-    return _seconds_since(order, str(asked)) >= _NUDGE and not order.outputs.get("sync_asked")
+    return order.seconds_since(asked) >= _NUDGE and not order.outputs.get("sync_asked")
 
 
 def _wants_sync(order: Order, application: Mapping[str, Any], verdict: Verdict) -> bool:
@@ -118,7 +117,3 @@ def _wants_sync(order: Order, application: Mapping[str, Any], verdict: Verdict) 
 def _is_out_of_sync(application: Mapping[str, Any]) -> bool:
     compared = mapping(mapping(application.get("status")).get("sync"))
     return compared.get("status") == "OutOfSync" and not application.get("operation")
-
-
-def _seconds_since(order: Order, text: str) -> float:
-    return (order.now - datetime.fromisoformat(text)).total_seconds()

@@ -33,6 +33,15 @@ def look(stage: Any, argo: FakeArgo, **fields: Any) -> Any:
     return stage.run(order(name, outputs=outputs, **({"now": later(10)} | fields)), tools(argocd=argo, gitops=gitops))
 
 
+@pytest.mark.parametrize(
+    ("time", "seconds"),
+    [(NOW.isoformat(), 10.0), (later(10).isoformat(), 0.0), (later(99).isoformat(), 0.0), ("soon", 0.0), (None, 0.0)],
+)
+def test_a_time_that_lies_ahead_or_is_none_is_now(time: Any, seconds: float) -> None:
+    """Another machine, whose clock is ahead, may have written it."""
+    assert order(StageName.SYNC, now=later(10)).seconds_since(time) == seconds
+
+
 def test_argo_cd_is_asked_to_refresh_once_and_then_only_read() -> None:
     argo = FakeArgo([live(OLD)])
     first = look(sync, argo)
