@@ -1,6 +1,6 @@
 """Wait until the application is healthy with our image live, and write the receipt."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from datetime import timedelta
 
 from orchestrator.domain.errors import Refused
@@ -8,7 +8,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Receipt, StageName, Wait
 from workers.gitops.readiness import Verdict
 from workers.stages.causes import failed, late
-from workers.stages.looking import CONFIRM, Kind, as_json, ask_for_sync, look, missing, waiting, wants_sync
+from workers.stages.looking import CONFIRM, Kind, ask_for_sync, look, missing, waiting, wants_sync
 from workers.stages.order import Order, Tools
 
 
@@ -63,5 +63,5 @@ def _proven(order: Order, verdict: Verdict) -> Done:
         live_images=verdict.live_images,
         healthy_at=order.now.isoformat().replace("+00:00", "Z"),
     )
-    outputs = {"receipt": as_json(receipt), "live_images": list(verdict.live_images)}
+    outputs = {"receipt": asdict(receipt), "live_images": list(verdict.live_images)}
     return Done(reason=Reason.HEALTHY, detail=verdict.detail, outputs=outputs)

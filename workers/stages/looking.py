@@ -1,7 +1,7 @@
 """One look at an Argo CD application, shared by ``sync`` and ``health``: read, judge, word."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -189,15 +189,9 @@ def missing(order: Order, error: Refused) -> Wait | Fail:
     return Fail(reason=error.reason, detail=error.evidence)
 
 
-def as_json(value: Any) -> dict[str, Any]:
-    """Turn a frozen value into JSON."""
-    return asdict(value)
-
-
 __all__ = [
     "CONFIRM",
     "Kind",
-    "as_json",
     "ask_for_sync",
     "expected",
     "look",
