@@ -10,7 +10,7 @@ from orchestrator.domain.runs import Done, Fail, Outcome, Wait
 from orchestrator.services.commits import Commits
 from workers.gitops.commit import InDoubt, land
 from workers.stages.ancestry import is_older
-from workers.stages.forgotten import newer_in_git
+from workers.stages.lost_runs import newer_in_git
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of
 
