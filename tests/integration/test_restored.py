@@ -14,7 +14,8 @@ from tests.support.deploying import order, tools
 from tests.support.executing import QUIET, World
 from tests.support.githttp import Forge, forge
 from workers.clients.git import Mirror
-from workers.stages import commit
+from workers.clients.git_read import trailers_of
+from workers.stages import commit, lost_runs
 
 IMAGE = "harbor.example.com/plate/plate-web"
 FILE = "web/values-stg.yaml"
@@ -31,9 +32,9 @@ class Restored:
         self.world.push(int(self.old, 16))
         self.wrote("base", "image:\n  tag: base\nprod:\n  tag: base\n")
 
-    def wrote(self, subject: str, content: str, run: int = 0, source: str = "") -> None:
+    def wrote(self, subject: str, content: str, run: int = 0, source: str = "", name: str = IMAGE) -> None:
         """Have a run write the file."""
-        image = f"{IMAGE}:sha-{source[:12]}@sha256:{'1' * 64}"
+        image = f"{name}:sha-{source[:12]}@sha256:{'1' * 64}"
         trailers = f"Pilotage-Run: {run}\nPilotage-Source-Commit: {source}\nPilotage-Image: {image}"
         self.gitops.commit({FILE: content}, message=f"{subject}\n\n{trailers}" if run else subject)
 
@@ -86,6 +87,18 @@ def test_a_run_of_the_tables_is_their_business(restored: Restored) -> None:
 def test_what_wrote_something_else_into_the_file_has_not_overtaken_anybody(restored: Restored) -> None:
     restored.wrote("newer in prod", "image:\n  tag: base\nprod:\n  tag: newer\n", 7, restored.new)
     assert isinstance(restored.goes_on(), Done)
+
+
+@pytest.mark.parametrize(("name", "read"), [("harbor.example.com/plate/plate-api", 0), (f"{IMAGE}-2", 1)])
+def test_runs_of_other_images_have_not_overtaken_anybody(
+    restored: Restored, monkeypatch: pytest.MonkeyPatch, name: str, read: int
+) -> None:
+    """Many apps may share the branch: what is plainly of another one is not even taken apart."""
+    restored.wrote("another app", "image:\n  tag: newer\nprod:\n  tag: base\n", 7, restored.new, name)
+    taken_apart: list[str] = []
+    monkeypatch.setattr(lost_runs, "trailers_of", lambda text: [taken_apart.append(text), *trailers_of(text)][1:])
+    assert isinstance(restored.goes_on(), Done)
+    assert len(taken_apart) == read
 
 
 def test_the_same_or_an_older_commit_or_one_that_was_taken_back_since_is_no_newer_one(restored: Restored) -> None:

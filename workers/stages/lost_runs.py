@@ -35,7 +35,8 @@ def newer_in_git(order: Order, tools: Tools) -> str:
     """
     mirror, branch = tools.clients.gitops, order.settings.gitops.branch
     head = mirror.noted_head(branch, _FRESH) or mirror.fetch_branch(branch, checkpoint=tools.checkpoint)
-    later = {told for one in mirror.history(head, _HISTORY, f"{RUN_TRAILER}: ") if (told := _told(one, order))}
+    ours = f"{IMAGE_TRAILER}: {split_image(order.run.image)[0]}"  # other apps may share the branch
+    later = {told for one in mirror.history(head, _HISTORY, ours) if (told := _told(one, order))}
     unknown = tools.clients.commits.unknown(later) if later else ()
     if not unknown:
         return ""
