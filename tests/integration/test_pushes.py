@@ -7,17 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
+from orchestrator.domain.events import Delivery, Push, RefChange, RefKind
 from orchestrator.services.ingest import _write_batch
 from orchestrator.store.schema import metadata
 from tests.support.databases import sqlite_database
-from tests.support.executing import World
+from tests.support.executing import REPO, World
 
 Move = tuple[int, int]
 """From a commit to another one; commits are numbers."""
 
 CHANGE = RefChange(ref="refs/heads/main", kind=RefKind.BRANCH, name="main")
-NAMES = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def test_moves_that_are_written_down_together_are_told_apart_as_those_that_are_n
     items = []
     for number, (before, after) in enumerate([(1, 2), (2, 1), (1, 2)]):
         move = replace(CHANGE, before=f"{before:040x}", after=f"{after:040x}", commit=f"{after:040x}")
-        push = Push(event="push", repo=NAMES, changes=(move,))
+        push = Push(event="push", repo=REPO, changes=(move,))
         items.append(world.ingest._judge(Delivery(hook="github", key=f"d-{number}"), push))
     with world.database.write() as connection:
         _write_batch(connection, items)

@@ -110,7 +110,7 @@ def squash(place: Place) -> str:
 
 
 def test_a_value_that_a_rewritten_branch_has_kept_is_in_force(place: Place) -> None:
-    """The run used to wait for its commit, which nobody would ever see again, until its time was over."""
+    """Nobody will ever see the run's own commit again."""
     revision = place.amend()
     outcome = place.look(revision)
     assert isinstance(outcome, Done)

@@ -169,14 +169,14 @@ def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: World) -> Non
     world.stages[StageName.CHECK] = lambda _o, _t: Done(outputs={"commit": "c" * 40, "note": 5})
 
     def looks(order: Order, _tools: Tools) -> Outcome:
-        seen.append((order.run.commit, order.outputs["note"], order.started_at <= order.now, order.app.name))
-        assert order.deadline_at == order.run.stage(StageName.BUILD).deadline_at is not None
-        assert not order.is_late
+        in_time = order.deadline_at == order.run.stage(StageName.BUILD).deadline_at is not None
+        begun = order.started_at <= order.now
+        seen.append((order.run.commit, order.outputs["note"], begun, order.app.name, in_time, order.is_late))
         return Done()
 
     world.stages[StageName.BUILD] = looks
     world.shell.look(world.start())
-    assert seen == [("c" * 40, 5, True, "plate-web")]
+    assert seen == [("c" * 40, 5, True, "plate-web", True, False)]
 
 
 def test_a_look_during_which_the_time_runs_out_is_followed_by_one_that_knows(

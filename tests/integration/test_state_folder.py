@@ -35,7 +35,7 @@ def test_both_clients_find_the_broker_in_its_folder(short: Path, name: str) -> N
 
 
 @pytest.fixture
-def long(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
+def long_path(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     """A state folder whose path is too long for sockets, and the folder in /tmp that a broker of it has used."""
     state = tmp_path / ("x" * 100)
     with embedded(state) as broker:
@@ -57,8 +57,8 @@ def make_a_file(place: Path) -> None:
     place.touch(0o600)
 
 
-def test_where_the_path_is_too_long_the_socket_is_in_a_folder_of_ours(long: tuple[Path, Path]) -> None:
-    state, place = long
+def test_where_the_path_is_too_long_the_socket_is_in_a_folder_of_ours(long_path: tuple[Path, Path]) -> None:
+    state, place = long_path
     with embedded(state) as broker:
         assert Path(broker.redis_url.removeprefix("unix://")).parent == place
         assert place.stat().st_mode & 0o777 == 0o700
@@ -69,9 +69,9 @@ def test_where_the_path_is_too_long_the_socket_is_in_a_folder_of_ours(long: tupl
     "change", [lambda place: place.chmod(0o770), lambda place: place.chmod(0o701), make_a_file, make_a_link]
 )
 def test_a_folder_for_the_socket_that_is_not_ours_alone_is_refused(
-    long: tuple[Path, Path], change: Callable[[Path], None]
+    long_path: tuple[Path, Path], change: Callable[[Path], None]
 ) -> None:
-    state, place = long
+    state, place = long_path
     change(place)
     with pytest.raises(CliError, match=f"{place} must be a folder that only this user") as caught, embedded(state):
         pass

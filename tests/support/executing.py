@@ -19,6 +19,8 @@ from orchestrator.store.database import Database
 from tests.support.factories import make_app, make_environment, make_settings
 
 QUIET = Bell("")
+REPO = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
+"""What a push says of the app's repository."""
 
 
 class World:
@@ -47,9 +49,8 @@ class World:
             commit=commit,
             skip=skip,
         )
-        names = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
         delivery = Delivery(hook="github", key=key or f"delivery-{number}")
-        return dict(self.ingest.accept(delivery, Push(event="push", repo=names, changes=(change,))).body)
+        return dict(self.ingest.accept(delivery, Push(event="push", repo=REPO, changes=(change,))).body)
 
     def run(self, run_id: int) -> Run:
         with self.database.read() as connection:

@@ -168,17 +168,20 @@ def test_a_log_that_kubernetes_does_not_have_says_nothing():
     assert server.asked[0].query["previous"] == ["true"]
 
 
-def test_a_log_is_read_within_bounds():
-    long = json.dumps({"result": {"content": "x" * MAX_LOG_LINE * 3, "last": False}}) + "\n"
-    many = (json.dumps({"result": {"content": "x", "last": False}}) + "\n") * (MAX_LOG_FRAMES * 2)
-    for text, found in ((long, None), (many, 20)):
-        reply = Reply(body=text, headers={"Content-Type": "application/json"})
-        with loopback(always(reply)) as server:
-            if found is None:
-                with pytest.raises(Unavailable):
-                    client(server.url).logs("shop-api", "pod-1", "shop")
-            else:
-                assert len(client(server.url).logs("shop-api", "pod-1", "shop")) == found
+def frames_of(content, times=1):
+    text = (json.dumps({"result": {"content": content, "last": False}}) + "\n") * times
+    return always(Reply(body=text, headers={"Content-Type": "application/json"}))
+
+
+def test_a_log_with_too_long_a_line_is_not_read():
+    with loopback(frames_of("x" * MAX_LOG_LINE * 3)) as server, pytest.raises(Unavailable):
+        client(server.url).logs("shop-api", "pod-1", "shop")
+
+
+def test_no_more_lines_of_a_log_are_read_than_the_bound():
+    with loopback(frames_of("x", MAX_LOG_FRAMES * 2)) as server:
+        lines = client(server.url).logs("shop-api", "pod-1", "shop", lines=MAX_LOG_FRAMES * 2)
+    assert len(lines) == MAX_LOG_FRAMES
 
 
 DENIED = "permission denied: applications, sync, shop/shop-api, sub: pilotage, iat: 2026-08-01T00:00:00Z"

@@ -54,7 +54,7 @@ def trouble_at_check(world: World, run: int) -> None:
     assert world.run(run).reason is Reason.RETRYING
 
 
-def proven(world: World, number: int) -> int:
+def promoted_after(world: World, number: int) -> int:
     """Prove a push in stg; return the promotion that follows."""
     run = world.push(number)["runs"][0]
     world.finish(world.begin(run))
@@ -63,9 +63,9 @@ def proven(world: World, number: int) -> int:
 
 def test_a_promotion_that_met_a_fault_gives_way_to_a_newer_one(world: World) -> None:
     two_places(world)
-    first = proven(world, 1)
+    first = promoted_after(world, 1)
     trouble_at_check(world, first)
-    second = proven(world, 2)
+    second = promoted_after(world, 2)
     assert (world.run(first).state, world.run(first).superseded_by) == (RunState.CANCELLED, second)
     world.finish(world.begin(second))
     assert world.run(second).state is RunState.SUCCEEDED
@@ -73,19 +73,19 @@ def test_a_promotion_that_met_a_fault_gives_way_to_a_newer_one(world: World) -> 
 
 def test_the_re_run_of_a_promotion_gives_way_to_a_newer_one_too(world: World) -> None:
     two_places(world)
-    first = proven(world, 1)
+    first = promoted_after(world, 1)
     world.control.cancel(first, "mina")
     again = world.control.rerun(first, "mina")
     trouble_at_check(world, again)
-    second = proven(world, 2)
+    second = promoted_after(world, 2)
     assert (world.run(again).state, world.run(again).superseded_by) == (RunState.CANCELLED, second)
 
 
 def test_a_promotion_that_a_worker_is_at_stops_for_a_newer_one(world: World) -> None:
     two_places(world)
-    first = proven(world, 1)
+    first = promoted_after(world, 1)
     check = world.begin(first)
-    second = proven(world, 2)
+    second = promoted_after(world, 2)
     assert world.one.is_unwanted(check)
     assert world.done(check) is None
     assert (world.run(first).reason, world.run(first).superseded_by) == (Reason.SUPERSEDED, second)
@@ -94,14 +94,14 @@ def test_a_promotion_that_a_worker_is_at_stops_for_a_newer_one(world: World) -> 
 def test_a_promotion_that_has_its_place_commits_before_a_newer_one_or_not_at_all(world: World) -> None:
     """If each newer one ended what is under way, a steady stream of them would leave the environment as it is."""
     two_places(world)
-    first = proven(world, 1)
+    first = promoted_after(world, 1)
     commit = world.until(first, StageName.COMMIT)
-    second = proven(world, 2)
+    second = promoted_after(world, 2)
     assert world.done(world.begin(second)) is None
     assert (world.run(second).reason, world.run(second).blocked_by) == (Reason.BEHIND_RUN, first)
     world.finish(commit)
     scan = world.until(second, StageName.SCAN)
-    third = proven(world, 3)
+    third = promoted_after(world, 3)
     world.until(third, StageName.BUILD)
     assert world.one.is_unwanted(scan)
     assert world.run(third).cut_off == second
@@ -109,22 +109,22 @@ def test_a_promotion_that_has_its_place_commits_before_a_newer_one_or_not_at_all
 
 def test_a_promotion_that_waits_for_its_turn_gives_way_to_a_newer_one(world: World) -> None:
     two_places(world)
-    first = proven(world, 1)
+    first = promoted_after(world, 1)
     scan = world.until(first, StageName.SCAN)
     world.control.hold("plate-web", "prod", "freeze", "mina")
     assert world.done(scan) is None
     assert world.run(first).reason is Reason.ON_HOLD
     assert world.run(first).superseded_by is None
-    second = proven(world, 2)
+    second = promoted_after(world, 2)
     assert world.run(first).superseded_by == second
 
 
 def test_what_a_person_has_approved_goes_on_until_a_newer_one_is_approved(world: World) -> None:
     two_places(world, approval=True)
-    first = proven(world, 1)
+    first = promoted_after(world, 1)
     world.control.approve(first, "mina")
     trouble_at_check(world, first)
-    second = proven(world, 2)
+    second = promoted_after(world, 2)
     assert world.run(first).state is RunState.WAITING
     world.control.approve(second, "mina")
     assert (world.run(first).state, world.run(first).superseded_by) == (RunState.CANCELLED, second)
@@ -132,7 +132,7 @@ def test_what_a_person_has_approved_goes_on_until_a_newer_one_is_approved(world:
 
 def test_a_promotion_that_a_person_asks_for_takes_the_place_of_older_ones(world: World) -> None:
     two_places(world)
-    first = proven(world, 1)
+    first = promoted_after(world, 1)
     trouble_at_check(world, first)
     asked = world.control.promote("plate-web", "prod", "mina")
     assert world.run(first).superseded_by == asked

@@ -4,8 +4,8 @@ from itertools import count
 
 import pytest
 
-from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
-from tests.support.executing import World
+from orchestrator.domain.events import Delivery, Push, RefChange, RefKind
+from tests.support.executing import REPO, World
 from tests.support.factories import make_app, make_environment, make_settings
 
 X, Y = "1" * 40, "2" * 40
@@ -40,9 +40,8 @@ class Hook:
             created=before is None,
             deleted=after is None,
         )
-        names = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
         delivery = Delivery(hook="github", key=f"{self._name}-{next(self._count)}")
-        body = self._world.ingest.accept(delivery, Push(event="push", repo=names, changes=(change,))).body
+        body = self._world.ingest.accept(delivery, Push(event="push", repo=REPO, changes=(change,))).body
         return "runs" in body and "duplicate" not in body
 
 

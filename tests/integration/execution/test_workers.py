@@ -212,7 +212,7 @@ def change_of(run: int) -> Change:
 
 
 @pytest.fixture
-def ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+def set_clocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Set the clock of all that is at work here."""
 
     def put(seconds: float) -> None:
@@ -222,30 +222,30 @@ def ahead(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return put
 
 
-def test_a_clock_that_was_ahead_holds_no_run_back(world: World, ahead: Callable[[float], None]) -> None:
-    ahead(7200)
+def test_a_clock_that_was_ahead_holds_no_run_back(world: World, set_clocks: Callable[[float], None]) -> None:
+    set_clocks(7200)
     run = world.push(1)["runs"][0]
-    ahead(0)
+    set_clocks(0)
     assert world.due() == set()
     assert world.reconcile.too_far() == [run]
     assert world.due() == {run}
     assert world.reconcile.too_far() == []
-    ahead(7200)
+    set_clocks(7200)
     world.reconcile.due_wakes()
-    ahead(0)
+    set_clocks(0)
     assert world.reconcile.too_far() == [run], "it was published in the future"
 
 
 def test_a_worker_that_vanished_when_the_clock_was_ahead_is_missed_after_20_s(
-    world: World, ahead: Callable[[float], None]
+    world: World, set_clocks: Callable[[float], None]
 ) -> None:
-    ahead(3600)
+    set_clocks(3600)
     run = world.push(1)["runs"][0]
     lives = world.begin(run)
-    ahead(0)
+    set_clocks(0)
     assert world.reconcile.expired_leases() == []
     assert world.one.heartbeat(lives), "one that lives keeps it"
-    ahead(claims.LEASE + 1)
+    set_clocks(claims.LEASE + 1)
     assert world.reconcile.expired_leases() == [run]
 
 
@@ -257,10 +257,10 @@ def test_a_writer_that_vanished_when_the_clock_was_ahead_is_followed(world: Worl
 
 
 def test_a_head_that_was_seen_when_the_clock_was_ahead_knows_nothing_better(
-    world: World, ahead: Callable[[float], None]
+    world: World, set_clocks: Callable[[float], None]
 ) -> None:
     app = world.settings.apps[0]
-    ahead(3600)
+    set_clocks(3600)
     world.reconcile.head_seen(app, "main", "a" * 40)
-    ahead(0)
+    set_clocks(0)
     assert len(world.reconcile.head_seen(app, "main", "b" * 40)) == 1

@@ -191,6 +191,7 @@ def test_a_worker_packs_what_has_become_slow_beside_its_work(
     tidier, lock = Tidier(), mirror.folder.with_name(mirror.folder.name + ".lock")
     head = mirror.fetch_branch("main")
     tidier.begin([lambda: mirror])
+    join_tidier()
     assert loose(mirror), "it is not slow yet"
     monkeypatch.setattr("workers.clients.git_keep._LOOSE_SAMPLE", -1)
     with exclusive(lock, 1.0):

@@ -1,7 +1,6 @@
 """Two worker machines, each with a copy of its own: a newer commit that only the other has stays the newer one."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger, Wait
 from tests.support.deploying import FakeCommits, landed, order, tools
-from tests.support.factories import NOW
+from tests.support.factories import NOW, later
 from tests.support.githttp import Fault, Forge, git
 from workers.clients.git import Mirror
 from workers.stages import check, commit
@@ -110,7 +109,7 @@ def test_a_person_s_word_asks_nobody(stage: StageName, server: Forge, mirror: Mi
 
 def pushed(mirror: Mirror, commit: str, *rivals: Rival, before: Outcome | None = None) -> Outcome:
     """Have the push of a commit looked at; a minute later if there was a look before."""
-    now = NOW + timedelta(seconds=60) if before else NOW
+    now = later(60) if before else NOW
     outputs = before.outputs if before else {}
     fields: dict[str, Any] = {"commit": commit, "ref": MAIN, "trigger": Trigger.PUSH, "attempt": 1}
     return check.run(order(StageName.CHECK, rivals=rivals, now=now, outputs=outputs, **fields), tools(source=mirror))

@@ -1,6 +1,5 @@
 """What is found out before any build."""
 
-from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -19,16 +18,12 @@ from tests.support.deploying import (
     order,
     tools,
 )
-from tests.support.factories import COMMIT, NOW
+from tests.support.factories import COMMIT, later
 from workers.stages import check
 
 OLD, NEW = "1" * 40, "2" * 40
 CHECK = StageName.CHECK
 MAIN = "refs/heads/main"
-
-
-def later(seconds: float) -> datetime:
-    return NOW + timedelta(seconds=seconds)
 
 
 def done(outcome: Any) -> Done:
