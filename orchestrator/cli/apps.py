@@ -72,7 +72,7 @@ def hold(
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Stop deploys to an environment until it is released; runs wait.
+    """Stop deploys to an environment until it is released; runs wait, rollbacks do not.
 
     \b
     Example:
