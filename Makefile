@@ -60,7 +60,8 @@ docs: setup ## write the reference pages
 demo: setup ## show a whole deploy on this machine, without any service of yours
 	.venv/bin/pilotage demo
 
-bench: setup ## measure (BENCH='runs memory': only these)
+bench: ## measure (BENCH='runs memory': only these)
+	@.ci/setup webhook wrk
 	$(PY) .ci/with_engine.py $(PY) -m tests.benchmarks $(BENCH)
 
 lock: ## renew the locks from pyproject.toml (needs the network)

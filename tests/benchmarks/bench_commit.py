@@ -7,13 +7,12 @@ without proof: what nobody could go below. Medians of five; the two are measured
 
 import subprocess
 import tempfile
-import time
-from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 
 from orchestrator.domain.apps import Author
 from orchestrator.domain.changes import Change, Edit, Landed
+from tests.benchmarks.measuring import timed
 from tests.support.githttp import ENV, Forge, forge, git
 from workers.clients.git import GITOPS, Mirror
 from workers.gitops.commit import land
@@ -82,22 +81,16 @@ def ours(mirror: Mirror, apps: list[int], tag: str, first_run: int) -> None:
         raise SystemExit(f"not landed: {results}")
 
 
-def timed(work: Callable[[], None]) -> float:
-    begun = time.perf_counter()
-    work()
-    return time.perf_counter() - begun
-
-
 def measure(server: Forge, mirror: Mirror, count: int, rounds: int) -> None:
     """Print one line of the table."""
     least, real = [], []
     for turn in range(rounds):
         apps = [1000 * (turn + 1) + number for number in range(count)]
         mirror.fetch_branch("main")  # each starts from a copy that holds what the other has pushed
-        least.append(timed(lambda apps=apps, turn=turn: bare(server, mirror.folder, apps, f"bare-{count}-{turn}")))
+        least.append(timed(bare, server, mirror.folder, apps, f"bare-{count}-{turn}"))
         mirror.fetch_branch("main")
         run = count * 1000 + turn * 100
-        real.append(timed(lambda apps=apps, run=run: ours(mirror, apps, f"sha-{run}", run)))
+        real.append(timed(ours, mirror, apps, f"sha-{run}", run))
     ratio = median(real) / median(least)
     print(f"{count:>7} {median(least):>9.3f} s {median(real):>9.3f} s {max(real):>9.3f} s {ratio:>7.2f}")
 
@@ -107,11 +100,9 @@ def large_file(server: Forge, mirror: Mirror, rounds: int) -> None:
     filler = b"".join(b"  setting-%06d: some value of the application\n" % number for number in range(44_000))
     server.commit({path(0): b"settings:\n" + filler + content(0, "big")})
     mirror.fetch_branch("main")
-    took = [timed(lambda turn=turn: ours(mirror, [0], f"big-{turn}", 900_000 + turn)) for turn in range(rounds)]
+    took = [timed(ours, mirror, [0], f"big-{turn}", 900_000 + turn) for turn in range(rounds)]
     raw = server.show(path(0))
-    edited = [
-        timed(lambda turn=turn: edit(raw, [Edit(path="image.tag", value=f"again-{turn}")])) for turn in range(rounds)
-    ]
+    edited = [timed(edit, raw, [Edit(path="image.tag", value=f"again-{turn}")]) for turn in range(rounds)]
     print(f"a values file of {len(filler) / 1e6:.1f} MB: edited in {median(edited):.3f} s (goal 0.3 s), ", end="")
     print(f"landed in {median(took):.3f} s")
 
@@ -121,9 +112,8 @@ def main(rounds: int = REPEATS) -> None:
     with tempfile.TemporaryDirectory() as folder, forge(Path(folder) / "srv") as server:
         fill(server)
         mirror = server.mirror(Path(folder), GITOPS)
-        print(
-            f"{APPS} apps, {APPS * len(FILES)} files; first fetch {timed(lambda: mirror.fetch_branch('main')):.2f} s"
-        )
+        first = timed(mirror.fetch_branch, "main")
+        print(f"{APPS} apps, {APPS * len(FILES)} files; first fetch {first:.2f} s")
         print("one change: goal 0.35 s and at most 1.2 times bare Git")
         print(f"{'changes':>7} {'bare':>11} {'landed':>11} {'worst':>11} {'ratio':>7}")
         for count in (1, 10, 50):

@@ -15,7 +15,7 @@ from pathlib import Path
 from statistics import median
 
 from orchestrator.domain.apps import Author
-from orchestrator.domain.changes import Change, Edit, Landed, Rejected
+from orchestrator.domain.changes import Batch, Change, Edit, Landed, Result
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.runs import Trigger
 from orchestrator.services.bell import Bell
@@ -26,7 +26,7 @@ from tests.benchmarks.bench_commit import bare, content, path
 from tests.benchmarks.measuring import ms, timed
 from tests.support.databases import sqlite_database
 from tests.support.githttp import Forge, forge
-from workers.clients.git import GITOPS
+from workers.clients.git import GITOPS, Mirror
 from workers.gitops.commit import land
 
 APPS = 50
@@ -51,17 +51,13 @@ def _alone(server: Forge, fleet: "_Fleet", rounds: int) -> None:
     for turn in range(rounds):
         before = fleet.pushes
         mirror = fleet.mirror()
-        mirror.fetch_branch(
-            "main"
-        )  # nobody else writes here: what the comparison below has pushed is no foreign push
-        together.append(timed(lambda turn=turn: fleet.land(APPS, f"sha-at-once-{turn}")))  # type: ignore[misc]
+        mirror.fetch_branch("main")  # what the comparison below has pushed is no foreign push
+        together.append(timed(fleet.land, APPS, f"sha-at-once-{turn}"))
         pushes.append(fleet.pushes - before)
         fleet.check(APPS, f"sha-at-once-{turn}")
-        singly.append(timed(lambda turn=turn: fleet.singly(APPS, f"sha-single-{turn}")))  # type: ignore[misc]
+        singly.append(timed(fleet.singly, APPS, f"sha-single-{turn}"))
         mirror.fetch_branch("main")
-        least.append(
-            timed(lambda turn=turn, at=mirror.folder: bare(server, at, list(range(APPS)), f"b-{turn}"))  # type: ignore[misc]
-        )
+        least.append(timed(bare, server, mirror.folder, list(range(APPS)), f"b-{turn}"))
     print(f"  {APPS} apps at once: {ms(median(together))}, {max(pushes)} pushes at most, none lost (goal 300 ms, 3)")
     print(f"    one after the other: {ms(median(singly))}, ratio {median(together) / median(singly):.3f}")
     print(f"    one import, one push: {ms(median(least))}, ratio {median(together) / median(least):.2f}", flush=True)
@@ -72,7 +68,7 @@ def _contended(server: Forge, fleet: "_Fleet", rounds: int) -> None:
     for turn in range(rounds):
         before = fleet.pushes
         with _Foreigner(server) as other:
-            took.append(timed(lambda turn=turn: fleet.land(MANY, f"sha-contended-{turn}")))  # type: ignore[misc]
+            took.append(timed(fleet.land, MANY, f"sha-contended-{turn}"))
         pushes.append(fleet.pushes - before)
         fleet.check(MANY, f"sha-contended-{turn}")
         log = set(server.log())
@@ -96,7 +92,7 @@ class _Fleet:
         self.gave_up = 0
         server.app.after_receive = self._count
 
-    def mirror(self):  # type: ignore[no-untyped-def]
+    def mirror(self) -> Mirror:
         """Open the workers' copy of the repository."""
         return self._server.mirror(self._folder, GITOPS)
 
@@ -133,30 +129,36 @@ class _Fleet:
             else:
                 queued += [] if self._stage(commits, mirror, change, landed) else [change]
 
-    def _stage(self, commits: Commits, mirror, change: Change, landed: "_Landed") -> bool:  # type: ignore[no-untyped-def]
+    def _stage(self, commits: Commits, mirror: Mirror, change: Change, landed: "_Landed") -> bool:
         """Do what the stage does; False: another worker writes, look again when it has landed something."""
         answer = commits.submit(change)
-        if answer is None:
+        own = self._write(commits, mirror, answer, change.run) if isinstance(answer, Batch) else answer
+        if own is None:
             return False
-        result = None if isinstance(answer, list) else answer
-        if isinstance(answer, list):
-            batch = answer
-            try:
-                results = land(
-                    mirror, "main", batch, author=Author(), deadline_s=60, checkpoint=lambda: _stay(commits)
-                )
-            except Unavailable:  # every race was lost; the product tries again as well
-                commits.stop(batch)
-                self.gave_up += 1
-                return False
-            commits.finish(results)
-            commits.stop()
-            result = next((one for one in results if one.run == change.run), None)
+        landed.add(own)
+        if isinstance(answer, Batch):
             landed.news()
-        if result is None:
-            return False
-        landed.add(result)
         return True
+
+    def _write(self, commits: Commits, mirror: Mirror, batch: Batch, run: int) -> Result | None:
+        """Push a batch; None when every race was lost, after which the product tries again as well."""
+        try:
+            results = land(
+                mirror,
+                "main",
+                batch.changes,
+                unwanted=batch.unwanted,
+                author=Author(),
+                deadline_s=60,
+                checkpoint=lambda: _stay(commits),
+            )
+        except Unavailable:
+            commits.stop(batch.changes)
+            self.gave_up += 1
+            return None
+        commits.finish(results)
+        commits.stop()
+        return next((one for one in results if one.run == run), None)
 
     def _changes(self, count: int, tag: str) -> list[Change]:
         new = [runs.NewRun(app=f"app-{app}", environment="stg", trigger=Trigger.MANUAL) for app in range(count)]
@@ -191,7 +193,7 @@ class _Landed:
         self._runs: set[int] = set()
         self._changed = threading.Condition()
 
-    def add(self, result: Landed | Rejected) -> None:
+    def add(self, result: Result) -> None:
         if not isinstance(result, Landed):
             raise SystemExit(f"not landed: {result}")
         with self._changed:

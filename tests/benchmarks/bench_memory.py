@@ -20,10 +20,10 @@ def main(rounds: int = 5) -> None:
         for number in range(rounds):
             here.finished(here.push(f"Memory {number}"))
         time.sleep(SETTLE)
-        rows = [(*pss(pid), pid) for pid in tree(here.product.pid)]
+        rows = [(*pss(pid), title(pid)) for pid in tree(here.product.pid)]
         print(f"  {'PSS':>8} {'private':>8}")
-        for share, private, pid in rows:
-            print(f"  {share:>5.1f} MB {private:>5.1f} MB  {title(pid)[:90]}")
+        for share, private, name in rows:
+            print(f"  {share:>5.1f} MB {private:>5.1f} MB  {name[:90]}")
         total = sum(row[0] for row in rows)
         print(f"  {total:>5.1f} MB in {len(rows)} processes after {rounds} deploys (goal under {GOAL} MB)")
         print(f"  {fresh:>5.1f} MB just started")

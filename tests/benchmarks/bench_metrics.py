@@ -40,14 +40,14 @@ def main() -> None:
         _tally(database, [app.name for app in apps], INCREMENTS // 10)
         _show(f"the same, and {INCREMENTS:,} increments that are not folded", world)
         with database.write() as connection:
-            print(f"  fold: {ms(timed(lambda: tallies.fold(connection)))}")
+            print(f"  fold: {ms(timed(tallies.fold, connection))}")
         database.engine.dispose()
 
 
 def _show(name: str, world: World) -> None:
     client = world.client("viewer")
-    scrape = [timed(lambda: client.get("/metrics")) for _ in range(ROUNDS)]
-    dora = [timed(lambda: client.get("/api/v1/dora?days=30")) for _ in range(ROUNDS)]
+    scrape = [timed(client.get, "/metrics") for _ in range(ROUNDS)]
+    dora = [timed(client.get, "/api/v1/dora?days=30") for _ in range(ROUNDS)]
     size = len(client.get("/metrics").data)
     print(
         f"  {name:<52} scrape {ms(median(scrape)):>8} ({size // 1024} KiB)   dora {ms(median(dora)):>8}", flush=True

@@ -37,7 +37,7 @@ def main(rounds: int = 5) -> None:
         for number in range(rounds + WARM_UP):
             seconds, run = _ours(here, f"Ours {number}")
             split = bare.run(f"Bare {number}")
-            piped = timed(lambda number=number: pipeline.run(f"Pipe {number}"))  # type: ignore[misc]
+            piped = timed(pipeline.run, f"Pipe {number}")
             if number >= WARM_UP:
                 ours.append(seconds)
                 runs.append(run)
@@ -107,10 +107,10 @@ class _Bare:
         commit = platform.forge.commit(SOURCE, "bare", samples.source_files(platform.base_image, greeting), greeting)
         image = f"{platform.registry_host}/{samples.IMAGE}:bare-{commit[:12]}"
         return {
-            "fetch": timed(lambda: self._fetch(self._source, SOURCE, f"+{commit}:refs/bare/source")),
-            "build": timed(lambda: self._build(commit, image)),
-            "push": timed(lambda: self._push(image)),
-            "commit": timed(lambda: self._commit(f"bare-{commit[:12]}")),
+            "fetch": timed(self._fetch, self._source, SOURCE, f"+{commit}:refs/bare/source"),
+            "build": timed(self._build, commit, image),
+            "push": timed(self._push, image),
+            "commit": timed(self._commit, f"bare-{commit[:12]}"),
         }
 
     def _fetch(self, folder: Path, name: str, spec: str) -> None:

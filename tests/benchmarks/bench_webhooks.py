@@ -237,6 +237,9 @@ def _wait(address: str) -> None:
 
 def main(rounds: int = 5) -> None:
     """Measure both in turn and print medians and the ratio."""
+    missing = [name for name in ("webhook", "wrk") if shutil.which(name) is None]
+    if missing:
+        raise SystemExit(f"install {' and '.join(missing)} (Debian's package names)")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "state").mkdir()

@@ -5,14 +5,16 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import median
+from typing import ParamSpec
 
+P = ParamSpec("P")
 _TICK = os.sysconf("SC_CLK_TCK")
 
 
-def timed(work: Callable[[], object]) -> float:
+def timed(work: Callable[P, object], *args: P.args, **kwargs: P.kwargs) -> float:
     """Return the seconds that `work` takes."""
     begun = time.perf_counter()
-    work()
+    work(*args, **kwargs)
     return time.perf_counter() - begun
 
 
@@ -79,9 +81,13 @@ def cpu(root: int) -> dict[str, tuple[float, float]]:
 
 
 def pss(pid: int) -> tuple[float, float]:
-    """Return the memory of a process in MB: its proportional share, and what only it has."""
+    """Return the memory of a process in MB: its proportional share, and what only it has; of one that is over, 0."""
     found = {"Pss:": 0.0, "Private_Clean:": 0.0, "Private_Dirty:": 0.0}
-    for line in Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0, 0.0
+    for line in lines:
         words = line.split()
         if words[0] in found:
             found[words[0]] = int(words[1]) / 1024
