@@ -134,7 +134,7 @@ def test_two_equal_keys_are_found_whatever_stands_around_them(gap: str, text: st
 AS_FORM = Headers([("Content-Type", FORM)])
 
 
-@pytest.mark.parametrize("text", ['{"a": "b+c&d=%"}', "한글 😀", "%%%41%4", "x" * (PIECE - 1) + "한글" * PIECE])
+@pytest.mark.parametrize("text", ['{"a": "b+c&d=%"}', "한글 😀", "%%%41%4", "x" * (PIECE - 1) + "한글" * 9000])
 @pytest.mark.parametrize("shift", range(4))
 def test_a_form_is_decoded_wherever_its_pieces_end(text: str, shift: int) -> None:
     text = "y" * shift + text
@@ -161,10 +161,10 @@ def test_a_form_has_one_payload(form: bytes) -> None:
 
 
 def test_a_form_takes_no_more_than_itself_to_decode() -> None:
-    form = b"payload=" + b"%41" * 1_000_000
+    form = b"payload=" + b"%41" * 300_000
     tracemalloc.start()
     try:
-        assert json_bytes(AS_FORM, form) == b"A" * 1_000_000
-        assert tracemalloc.get_traced_memory()[1] < 10_000_000
+        assert json_bytes(AS_FORM, form) == b"A" * 300_000
+        assert tracemalloc.get_traced_memory()[1] < 6_000_000
     finally:
         tracemalloc.stop()
