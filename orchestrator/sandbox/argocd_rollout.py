@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from orchestrator.sandbox import argocd_objects as objects
@@ -105,6 +105,11 @@ class Pod:
             self._thread.join(15)
 
     @property
+    def ended(self) -> bool:
+        """Whether its container is gone for good."""
+        return self._stop.is_set() and not self._thread.is_alive()
+
+    @property
     def container_name(self) -> str:
         """The name of the only container, as the kubelet says it."""
         return self._owner.app.name
@@ -162,14 +167,7 @@ class Pod:
             missed = missed + 1 if trouble else 0
             ready = not trouble or (self.state.ready and missed < PROBE_FAILURES)
             self._tell(
-                PodState(
-                    ready=ready,
-                    running=True,
-                    reason="Running",
-                    message=trouble,
-                    restarts=self.state.restarts,
-                    port=look.port,
-                )
+                replace(self.state, ready=ready, running=True, reason="Running", message=trouble, port=look.port)
             )
             self._stop.wait(POLL_READY if ready and not trouble else POLL_STARTING)
 
@@ -250,6 +248,8 @@ class Deployment:
         self._lock = threading.RLock()
         self._new: list[Pod] = []
         self._old: list[Pod] = []
+        self._ending: list[Pod] = []
+        """Pods that gave way; their containers are on their way out."""
         self._timer: threading.Timer | None = None
 
     def apply(self, workload: Workload) -> None:
@@ -268,8 +268,7 @@ class Deployment:
                 pod.start()
             if self.containers:
                 self._arm(workload)
-        for pod in superseded:
-            pod.stop(wait=False)
+            self._end(superseded)
         self.moved()
 
     def moved(self) -> None:
@@ -279,8 +278,7 @@ class Deployment:
             if retired:
                 self._old = []
             self._complete = self._complete or all(pod.state.ready for pod in self._new)
-        for pod in retired:
-            pod.stop(wait=False)
+            self._end(retired)
         self._changed()
 
     def rollout(self) -> Rollout:
@@ -313,13 +311,18 @@ class Deployment:
     def stop(self) -> None:
         """End all pods and wait until their containers are gone."""
         with self._lock:
-            pods, self._old, self._new = self._old + self._new, [], []
+            self._end(self._old + self._new)
+            pods, self._old, self._new = self._ending, [], []
             if self._timer:
                 self._timer.cancel()
         for pod in pods:
-            pod.stop(wait=False)
-        for pod in pods:
             pod.stop(wait=True)
+
+    def _end(self, pods: list[Pod]) -> None:
+        """Tell pods to end, without waiting for it; the lock is held."""
+        self._ending = [pod for pod in self._ending if not pod.ended] + pods
+        for pod in pods:
+            pod.stop(wait=False)
 
     def _arm(self, workload: Workload) -> None:
         """Look again when the rollout should have ended; a pod that hangs in a pull tells nothing by itself."""

@@ -28,6 +28,7 @@ class FakeContainers:
         self.probes: dict[str, str | None] = {}
         self.running: dict[str, str] = {}
         self.started: list[str] = []
+        self.slow_to_end: set[str] = set()
         self._lock = threading.Lock()
 
     def pull(self, image: str) -> None:
@@ -56,6 +57,8 @@ class FakeContainers:
         return ["last words"]
 
     def remove(self, container: str) -> None:
+        if self.running.get(container) in self.slow_to_end:
+            time.sleep(0.3)
         with self._lock:
             self.running.pop(container, None)
 
@@ -234,6 +237,16 @@ def test_a_broken_rollout_is_given_up_for_the_next(deployment, containers):
     until(lambda: deployment.rollout().health == "Degraded")
     deployment.apply(replace(GOOD, manifest="3", image="api:v3"))
     until(is_healthy(deployment, "api:v3"))
+
+
+@pytest.mark.parametrize("last", [GOOD, NEXT], ids=["superseded", "retired"])
+def test_the_end_waits_for_pods_that_gave_way_just_before(deployment, containers, last):
+    first = GOOD if last is NEXT else NEXT
+    containers.slow_to_end.add(first.image)
+    deployment.apply(first)
+    until(is_healthy(deployment, first.image) if last is NEXT else lambda: containers.running)
+    deployment.apply(last)
+    until(is_healthy(deployment, last.image))
 
 
 def test_a_deployment_of_no_replicas_is_healthy(deployment):
