@@ -7,6 +7,7 @@ and a push that never happened must not go unnoticed here when it would break a 
 import http.client
 import threading
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,8 @@ from docker.types import LogConfig
 from docker.utils import kwargs_from_env
 
 from orchestrator.domain.apps import Registry
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.argocd_chart import Workload
 
 LABEL = "pilotage.sandbox"
@@ -58,6 +61,22 @@ class Look:
     oom: bool = False
 
 
+def has_bridge(host: str) -> bool:
+    """Tell whether containers of an engine can have a network of their own; one of ours has no bridge for it.
+
+    :raises Unavailable: the engine does not answer.
+    """
+    try:
+        with closing(docker.APIClient(base_url=host or None, version="auto", timeout=60)) as api:
+            return _has_bridge(api)
+    except _ERRORS as error:
+        raise Unavailable(Reason.ENGINE_UNAVAILABLE, _words(error)) from error
+
+
+def _has_bridge(api: Any) -> bool:
+    return any(network["Name"] == "bridge" for network in api.networks())
+
+
 class Engine:
     """The Docker engine as one stand-in uses it; safe for several threads.
 
@@ -83,7 +102,7 @@ class Engine:
             filters = {"label": f"{LABEL}={self._instance}"}
             for found in self._api.containers(all=True, filters=filters):
                 self.remove(found["Id"])
-            self._bridge = any(network["Name"] == "bridge" for network in self._api.networks())
+            self._bridge = _has_bridge(self._api)
         except _ERRORS as error:
             raise EngineError("EngineUnavailable", _words(error)) from error
 

@@ -11,6 +11,7 @@ from types import TracebackType
 from orchestrator.domain.apps import GitAccess, Registry, Secret
 from orchestrator.sandbox import samples, wiring
 from orchestrator.sandbox.argocd import SandboxApplication, SandboxArgoCD, new_token
+from orchestrator.sandbox.argocd_engine import has_bridge
 from orchestrator.sandbox.base_image import push_base_image
 from orchestrator.sandbox.chat import SandboxChat
 from orchestrator.sandbox.engine import ensure_engine
@@ -181,4 +182,6 @@ class Platform:
             environments=list(self.environments),
             more=more,
             apps=self._apps,
+            # Without a bridge BuildKit runs no step of a Dockerfile that is to have a network of its own.
+            build=None if has_bridge(self.docker_host) else {"network": "host"},
         )

@@ -58,11 +58,13 @@ def configuration(
     environments: Sequence[str],
     more: Mapping[str, object],
     apps: Sequence[str] = (samples.APP,),
+    build: Mapping[str, object] | None = None,
 ) -> str:
     """Write the ``pilotage.yaml``; its secrets come from the environment, see `environ`.
 
     :param forge, harbor, argocd: base URLs. :param environments: names; pushes to ``main`` go to the first.
     :param more: further sections, such as ``server``. :param apps: names.
+    :param build: how the images of all apps are built; None = as by default.
     """
     config = {
         **more,
@@ -77,7 +79,7 @@ def configuration(
         "argocd": {"url": argocd, "token": "${ARGOCD_TOKEN}", **_readable(argocd)},
         "webhooks": {"github": {"secret": "${GITHUB_SECRET}"}},
         "notify": [{"slack": {"webhook": "${SLACK_WEBHOOK}", "allow_private": True, **_readable(forge)}}],
-        "apps": [_app(forge, app, environments) for app in apps],
+        "apps": [_app(forge, app, environments, build or {}) for app in apps],
     }
     text: str = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
     return text
@@ -100,7 +102,7 @@ def _readable(url: str) -> dict[str, bool]:
     return {} if is_loopback(host) else {"insecure": True}
 
 
-def _app(forge: str, app: str, environments: Sequence[str]) -> dict[str, object]:
+def _app(forge: str, app: str, environments: Sequence[str], build: Mapping[str, object]) -> dict[str, object]:
     return {
         "name": app,
         "repo": f"{forge}/{samples.source_of(app)}.git",
@@ -108,6 +110,7 @@ def _app(forge: str, app: str, environments: Sequence[str]) -> dict[str, object]
         "token": "${GITOPS_TOKEN}",
         **_readable(forge),
         "image": f"plate/{app}",
+        **({"build": dict(build)} if build else {}),
         "scan": {"fail_on": "critical"},
         "environments": [
             {

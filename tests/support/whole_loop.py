@@ -216,7 +216,6 @@ def whole_loop(
             config = yaml.safe_load(platform.configuration(bind, folder / "pilotage" / "state", **server))
             callback = {"url": platform.chat.callback_url, "secret": "${CALLBACK_SECRET}", "allow_private": True}
             config["notify"].append({"webhook": callback})
-            config["apps"][0]["build"] = {"network": "none"}
             change(config, platform)
             text = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
             environ = {**platform.environ(), "CALLBACK_SECRET": CALLBACK_SECRET}
