@@ -102,6 +102,7 @@ class Reason(StrEnum):
     # ours
     LEASE_LOST = "lease_lost"
     DATABASE_UNAVAILABLE = "database_unavailable"
+    DATABASE_REFUSED = "database_refused"
     DATABASE_OUTDATED = "database_outdated"
     BROKER_UNAVAILABLE = "broker_unavailable"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
@@ -293,6 +294,9 @@ CATALOGUE: dict[Reason, Explanation] = {
     ),
     R.LEASE_LOST: _nobody("Another worker took over."),
     R.DATABASE_UNAVAILABLE: _operator("The database did not answer.", "Start it or check `server.database`."),
+    R.DATABASE_REFUSED: _operator(
+        "The database does not let Pilotage do that.", "Make the account of `server.database` the database's owner."
+    ),
     R.DATABASE_OUTDATED: _operator("The database has another version's schema.", "Run `pilotage migrate`."),
     R.BROKER_UNAVAILABLE: _operator("The broker did not answer.", "Start Redis or check `server.broker`."),
     R.ATTEMPTS_EXHAUSTED: _operator("Every attempt failed.", "Read the evidence; re-run when it is mended."),

@@ -58,7 +58,8 @@ class Database:
 
         What this process has counted in `counts` meanwhile is written with it.
 
-        :raises Unavailable: the database cannot be reached, takes nothing now, or stays locked.
+        :raises Unavailable: the database cannot be reached, takes nothing now, or stays locked; DATABASE_REFUSED: our
+            account may not do this, which is for a person to mend while we try again.
         """
         with _translated(), self.counts.handed_over() as counted, self.engine.begin() as connection:
             later = connection.info[_LATER] = []
@@ -119,10 +120,12 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if not isinstance(error, OperationalError) and not error.connection_invalidated:
+        refused = getattr(error.orig, "sqlstate", "") == _NO_RIGHT
+        if not refused and not isinstance(error, OperationalError) and not error.connection_invalidated:
             raise
         said = str(error.orig).strip() or "the connection was lost"
-        raise Unavailable(Reason.DATABASE_UNAVAILABLE, said.splitlines()[0]) from error
+        reason = Reason.DATABASE_REFUSED if refused else Reason.DATABASE_UNAVAILABLE
+        raise Unavailable(reason, said.splitlines()[0]) from error
     except PoolTimeout as error:
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "all connections were in use") from error
 
@@ -157,6 +160,8 @@ _LIBPQ = {
 }
 """What the client sees to, in seconds, the last one in milliseconds; the URL may say otherwise."""
 
+_NO_RIGHT = "42501"
+"""What PostgreSQL answers to an account that lacks a right (appendix A of its manual: insufficient_privilege)."""
 _READ_ONLY = "25006"
 """What PostgreSQL answers to a write where only reading is allowed, as on a server that is a standby by now. It is
 no error of ours, though the driver calls it an internal one, and it passes."""

@@ -7,7 +7,9 @@ import pytest
 from sqlalchemy import create_engine
 
 from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.reasons import Reason
 from orchestrator.services.reconcile import Reconcile
+from orchestrator.store import migrate
 from orchestrator.store.database import Database
 from tests.support.databases import postgres_database, postgres_url, sqlite_database
 from tests.support.factories import make_settings
@@ -90,6 +92,25 @@ def test_what_a_server_answers_in_trouble_is_no_fault_of_ours(postgres_url: str,
         with pytest.raises(Unavailable):
             _write(database, breaks)
         database.ping()
+
+
+def test_an_account_without_rights_is_told_what_it_lacks(postgres_url: str) -> None:
+    """From version 15 on PostgreSQL lets only a database's owner make tables in it."""
+    with postgres_database(postgres_url) as theirs:
+        with theirs.write() as connection:
+            connection.exec_driver_sql("DROP SCHEMA public CASCADE")
+            connection.exec_driver_sql("CREATE SCHEMA public")
+            connection.exec_driver_sql("DROP ROLE IF EXISTS guest")
+            connection.exec_driver_sql("CREATE ROLE guest LOGIN")
+            connection.exec_driver_sql("GRANT USAGE ON SCHEMA public TO guest")
+        url = theirs.engine.url.set(username="guest").render_as_string(hide_password=False)
+        database = Database(url)
+        with pytest.raises(Unavailable, match="permission denied for schema public") as caught:
+            migrate.upgrade(database)
+        assert caught.value.reason is Reason.DATABASE_REFUSED
+        database.engine.dispose()
+        with theirs.write() as connection:
+            connection.exec_driver_sql("DROP OWNED BY guest; DROP ROLE guest")
 
 
 def _write(database: Database, statement: str) -> None:
