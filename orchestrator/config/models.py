@@ -83,7 +83,7 @@ class ArgoCD(Model):
     url: t.ServiceUrl = described(
         "Address, with the root path if there is one.", example="https://argocd.example.com"
     )
-    token: t.SecretText | None = described(
+    token: t.BearerToken | None = described(
         "API token of an account with `applications, get`, and `applications, sync` for environments with"
         " `sync: true`.",
         default=None,
@@ -147,7 +147,7 @@ class Slack(Destination):
     webhook: t.SecretUrl | None = described(
         "Address of the incoming webhook. It is a secret itself.", default=None, example="${SLACK_WEBHOOK}"
     )
-    token: t.SecretText | None = described("Bot token (`xoxb-...`).", default=None, example="${SLACK_TOKEN}")
+    token: t.BearerToken | None = described("Bot token (`xoxb-...`).", default=None, example="${SLACK_TOKEN}")
     channel: t.Maybe = described("Channel id, with `token`.", default="", example="C0123456789")
 
 

@@ -87,6 +87,14 @@ def _secret(value: object) -> Secret:
     return Secret(value)
 
 
+def _bearer(value: object) -> Secret:
+    """Take a token that is sent as RFC 6750 says, and so cannot hold what no header can."""
+    secret = _secret(value)
+    if not all("!" <= character <= "~" for character in secret.reveal()):
+        raise wrong("holds a blank, a line break or a letter outside ASCII, which no token has; copy it anew")
+    return secret
+
+
 def _session_key(value: object) -> Secret:
     secret = _secret(value)
     if len(secret.reveal()) < MIN_SESSION_KEY:
@@ -242,6 +250,7 @@ FilePath = Annotated[str, StringConstraints(max_length=4096), Kind("path of a fi
 Name = Annotated[str, AfterValidator(_name), Kind("name")]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=1024, le=1024**3), Kind("size")]
 SecretText = Annotated[Secret, PlainValidator(_secret), Kind("secret")]
+BearerToken = Annotated[Secret, PlainValidator(_bearer), Kind("secret")]
 SessionKey = Annotated[Secret, PlainValidator(_session_key), Kind("secret")]
 SecretUrl = Annotated[Secret, PlainValidator(_secret_url), Kind("secret address")]
 ServiceUrl = Annotated[str, AfterValidator(_service_url), Kind("address")]

@@ -55,6 +55,17 @@ CLASHES = [
         VALID + "server: {session_key: short}\n",
         (26, "server.session_key", "is shorter than 32 characters; make one with `openssl rand -hex 32`"),
     ),
+    *(
+        (
+            spoiled("token: ${ARGOCD_TOKEN}", f'token: "{token}"'),
+            (
+                3,
+                "argocd.token",
+                "holds a blank, a line break or a letter outside ASCII, which no token has; copy it anew",
+            ),
+        )
+        for token in ("eyJhbGciOi…", r"one\ntwo", "Bearer eyJ", "토큰")
+    ),
     (
         spoiled(PROD, ""),
         (21, "apps[0].environments[1]", "nothing ever runs here; give it a `branch`, a `tag` or `promote_from`"),
