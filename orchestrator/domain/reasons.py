@@ -107,6 +107,7 @@ class Reason(StrEnum):
     BROKER_UNAVAILABLE = "broker_unavailable"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     INTERNAL = "internal"
+    NEWER_VERSION = "newer_version"
 
 
 @dataclass(frozen=True, slots=True)
@@ -301,7 +302,18 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.BROKER_UNAVAILABLE: _operator("The broker did not answer.", "Start Redis or check `server.broker`."),
     R.ATTEMPTS_EXHAUSTED: _operator("Every attempt failed.", "Read the evidence; re-run when it is mended."),
     R.INTERNAL: _operator("Pilotage made a mistake.", "Report it with the log lines of this run."),
+    R.NEWER_VERSION: _operator(
+        "Another version of Pilotage has written down why.", "Bring all its processes to the newest version."
+    ),
 }
+
+
+def reason_of(code: str) -> Reason:
+    """Read a code that was written down: by a newer version, too, while an upgrade replaces process after process."""
+    return Reason(code) if code in _CODES else Reason.NEWER_VERSION
+
+
+_CODES = frozenset(Reason)
 
 
 def explain(reason: Reason) -> Explanation:

@@ -6,7 +6,7 @@ from typing import Any
 
 from orchestrator.domain.changes import Batch, Change, Edit, Landed, Rejected, Result, Withdrawn
 from orchestrator.domain.metrics import BATCH_SIZE, PUSH_RETRIES
-from orchestrator.domain.reasons import Reason
+from orchestrator.domain.reasons import Reason, reason_of
 from orchestrator.services.bell import Bell
 from orchestrator.store import changes, runs, wakes
 from orchestrator.store.database import Database
@@ -134,5 +134,5 @@ def _result(row: dict[str, Any]) -> Result | None:
     if row["state"] == "landed":
         return Landed(**{**values, "previous": tuple(values["previous"])})
     if row["state"] == "rejected":
-        return Rejected(run=values["run"], detail=values["detail"], reason=Reason(values["reason"]))
+        return Rejected(run=values["run"], detail=values["detail"], reason=reason_of(values["reason"]))
     return None

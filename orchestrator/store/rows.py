@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from orchestrator.domain.reasons import Reason
+from orchestrator.domain.reasons import reason_of
 from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, Stage, StageName, StageState, Trigger
 
 _TEXTS = ("app", "environment", "ref", "commit", "image", "digest", "title", "author", "actor", "detail")
@@ -34,7 +34,7 @@ def to_stage(row: Mapping[str, Any] | RowMapping) -> Stage:
     return Stage(
         name=StageName(row["name"]),
         state=StageState(row["state"]),
-        reason=Reason(row["reason"]),
+        reason=reason_of(row["reason"]),
         detail=row["detail"],
         attempt=row["attempt"],
         reused=row["reused"],
@@ -72,7 +72,7 @@ def to_run(row: Mapping[str, Any] | RowMapping, stages: Mapping[str, Stage]) -> 
         trigger=Trigger(row["trigger"]),
         from_stage=row["from_stage"],
         state=RunState(row["state"]),
-        reason=Reason(row["reason"]),
+        reason=reason_of(row["reason"]),
         cancel_requested=bool(row["cancel_requested"]),
         approved=bool(row["approved"]),
         created_at=datetime.fromtimestamp(row["created_at"], UTC),

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.domain.apps import Build, Hook, Registry, Secret
 from orchestrator.domain.errors import Cancelled, LeaseLost, Unavailable
-from orchestrator.domain.reasons import CATALOGUE, Reason, explain
+from orchestrator.domain.reasons import Reason
 from tests.support.factories import make_app, make_environment, make_settings
 
 
@@ -57,11 +57,3 @@ def test_errors_carry_their_reason_and_evidence() -> None:
     assert (str(error), error.retry_after) == ("registry_unavailable: HTTP 503", 5)
     assert str(Cancelled()) == "cancelled"
     assert LeaseLost("run 7").reason is Reason.LEASE_LOST
-
-
-@pytest.mark.parametrize("reason", list(Reason))
-def test_every_reason_is_explained_with_a_next_step(reason: Reason) -> None:
-    explanation = explain(reason)
-    assert explanation.text.endswith(".")
-    assert explanation.next_step.endswith(".")
-    assert set(CATALOGUE) == set(Reason)
