@@ -14,6 +14,7 @@ from orchestrator import journal
 from orchestrator.domain.errors import PilotageError
 from orchestrator.services.waits import Waits
 from workers.clients.argocd import ArgoClient
+from workers.clients.shapes import part
 from workers.gitops.readiness import LIST_FIELDS, fingerprint
 
 log = journal.get(__name__)
@@ -128,4 +129,4 @@ class _Stream:
 
 
 def _name(application: Mapping[str, Any]) -> str:
-    return str((application.get("metadata") or {}).get("name", ""))
+    return str(part(application, "metadata").get("name", ""))

@@ -12,6 +12,7 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.http import Http, Observe
 from workers.clients.registry import first_error
+from workers.clients.shapes import part, parts
 
 REPORT_TYPES = (
     "application/vnd.security.vulnerability.report; version=1.1",
@@ -150,16 +151,14 @@ def artifact_path(project: str, repository: str, reference: str) -> str:
 
 def labels_of_artifact(artifact: Mapping[str, Any]) -> dict[str, str]:
     """Return the labels of an image's own configuration, as Harbor shows it; empty for an index."""
-    shown = artifact.get("extra_attrs")
-    config = shown.get("config") if isinstance(shown, dict) else None
-    labels = config.get("Labels") if isinstance(config, dict) else None
-    return {str(name): str(value) for name, value in labels.items()} if isinstance(labels, dict) else {}
+    labels = part(part(part(artifact, "extra_attrs"), "config"), "Labels")
+    return {str(name): str(value) for name, value in labels.items()}
 
 
 def first_image(index: Mapping[str, Any]) -> str:
     """Return the digest of the first image of an index; "" when it has none. ``unknown`` ones are attestations."""
-    for child in index.get("references") or ():
-        if (child.get("platform") or {}).get("os") not in ("", "unknown"):
+    for child in parts(index, "references"):
+        if part(child, "platform").get("os") not in ("", "unknown"):
             return str(child.get("child_digest", ""))
     return ""
 
@@ -199,8 +198,7 @@ def _judge_result(overview: Mapping[str, Any], gate: int) -> Verdict:
 def worst_findings(report: Mapping[str, Any], fail_on: str) -> list[str]:
     """Return the vulnerabilities of a report (as the ``vulnerabilities`` addition has it) at or above `fail_on`."""
     body = next((report[kind] for kind in REPORT_TYPES if isinstance(report.get(kind), dict)), report)
-    found = [one for one in body.get("vulnerabilities") or () if isinstance(one, dict)]
-    found = [one for one in found if _rank(str(one.get("severity", ""))) >= _rank(fail_on)]
+    found = [one for one in parts(body, "vulnerabilities") if _rank(str(one.get("severity", ""))) >= _rank(fail_on)]
     found.sort(key=lambda one: (-_rank(str(one.get("severity", ""))), str(one.get("id", ""))))
     return [_named(one) for one in found]
 
@@ -219,9 +217,9 @@ def _overview(artifact: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _counts(overview: Mapping[str, Any]) -> dict[str, int]:
-    summary = overview.get("summary")
-    inner = summary.get("summary") if isinstance(summary, dict) else None
-    return {str(name): int(count) for name, count in inner.items()} if isinstance(inner, dict) else {}
+    """Return how many findings there are of each severity; what is no number counts as one: nothing is overlooked."""
+    counts = part(part(overview, "summary"), "summary")
+    return {str(name): count if isinstance(count, int) else 1 for name, count in counts.items()}
 
 
 def _rank(severity: str) -> int:

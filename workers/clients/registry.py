@@ -21,6 +21,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
 from workers.clients.http import Http, Observe
 from workers.clients.registry_auth import Challenge, granted_actions, read_challenge, safe_realm
+from workers.clients.shapes import part, parts
 
 INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 MANIFEST_TYPES = (
@@ -124,12 +125,11 @@ class RegistryClient:
             manifest = _object(answer.content) if answer is not None else {}
         if manifest is None:
             return None
-        config = str((manifest.get("config") or {}).get("digest", ""))
+        config = str(part(manifest, "config").get("digest", ""))
         if not _DIGEST.match(config):
             return {}
         content = _object(self._blob(repository, config))
-        labels = (content.get("config") or {}).get("Labels") or {}
-        return {str(name): str(value) for name, value in labels.items()}
+        return {str(name): str(value) for name, value in part(part(content, "config"), "Labels").items()}
 
     def _manifest(self, method: str, repository: str, reference: str) -> Any:
         path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
@@ -267,8 +267,8 @@ def pick_platform(index: Mapping[str, Any]) -> str:
     Entries for ``unknown/unknown`` are attestations of buildx, not images.
     """
     images: dict[str, str] = {}
-    for entry in index.get("manifests") or ():
-        place = entry.get("platform") or {}
+    for entry in parts(index, "manifests"):
+        place = part(entry, "platform")
         name = f"{place.get('os', 'unknown')}/{place.get('architecture', 'unknown')}"
         digest = str(entry.get("digest", ""))
         if _DIGEST.match(digest) and (name != "unknown/unknown" or not place):
