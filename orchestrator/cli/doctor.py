@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Literal
 
 from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker
@@ -19,8 +20,6 @@ _CREDENTIALS = ("username", "password", "token", "ssh_key")
 _SKEW = 5.0
 """Seconds between two clocks that are worth a word; a measurement takes less."""
 
-Say = Callable[[str], object]
-
 
 @dataclass(frozen=True, slots=True)
 class Check:
@@ -34,32 +33,45 @@ class Check:
     section: str = ""
 
 
-def examine(settings: Settings, say: Say, file: Path) -> bool:
-    """Ask everything, print a line each, and tell whether all is well. Secrets never appear.
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What came of one question.
+
+    ``result``: ``ok``, ``fail``, ``note`` (a doubt about the configuration) or ``hook`` (what to enter at a forge).
+    """
+
+    result: Literal["ok", "fail", "note", "hook"]
+    name: str
+    detail: str
+    next_steps: tuple[str, ...] = ()
+
+    def lines(self) -> Iterator[str]:
+        """Word it for people."""
+        mark = "FAIL" if self.result == "fail" else self.result
+        yield f"{mark:<4}  {f'{self.name}: ' if self.name else ''}{self.detail}"
+        yield from (f"      {step}" for step in self.next_steps)
+
+
+def examine(settings: Settings, file: Path) -> Iterator[Found]:
+    """Ask everything, and tell each answer as it comes. Secrets never appear.
 
     :param file: the configuration, which warnings name with their line.
     """
     mask = Mask(secrets_in(settings))
-    well = True
     for warning in settings.warnings:
-        say(f"note  {mask(f'{file}:{warning}')}")
+        yield Found("note", "", mask(f"{file}:{warning}"))
     for check in _checks(settings):
         try:
-            say(f"ok    {check.name}: {mask(check.ask())}")
+            yield Found("ok", check.name, mask(check.ask()))
         except (CliError, OSError) as error:
-            well = False
-            say(f"FAIL  {check.name}: {mask(str(error if isinstance(error, CliError) else ending(error)))}")
+            yield Found("fail", check.name, mask(str(error if isinstance(error, CliError) else ending(error))))
         except PilotageError as error:
-            well = False
             said = explain(error.reason)
-            say(f"FAIL  {check.name}: {said.text} {mask(error.evidence)}")
-            say(f"      {said.next_step}")
-            for line in _origins(settings, check.section, said.next_step):
-                say(f"      {line}")
+            steps = (said.next_step, *_origins(settings, check.section, said.next_step))
+            yield Found("fail", check.name, f"{said.text} {mask(error.evidence)}", steps)
     for hook in settings.hooks:
         base = settings.webhook_url or settings.external_url or f"http://{settings.bind}"
-        say(f"hook  {hook.forge}: paste this address into the forge: {base}/webhooks/{hook.forge}")
-    return well
+        yield Found("hook", hook.forge, f"paste this address into the forge: {base}/webhooks/{hook.forge}")
 
 
 def _origins(settings: Settings, section: str, next_step: str) -> Iterator[str]:

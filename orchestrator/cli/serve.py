@@ -3,12 +3,15 @@
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from orchestrator.cli.errors import CliError, Code, ending
+from orchestrator.cli.options import Output
+from orchestrator.cli.output import Format, say, say_json
 from orchestrator.domain.errors import PilotageError
 
 Config = Annotated[
@@ -134,19 +137,27 @@ def demo(
     raise typer.Exit(run(stay=stay))
 
 
-def doctor(config: Config = None) -> None:
+def doctor(config: Config = None, output: Output = Format.TEXT) -> None:
     """Check every service that the configuration names; one line each, with what to do where one fails.
 
     \b
     Example:
-      pilotage doctor --config pilotage.yaml
+      pilotage doctor -o json | jq '.items[] | select(.result == "fail")'
     """
     from orchestrator.cli import assembly
-    from orchestrator.cli.doctor import examine
+    from orchestrator.cli.doctor import Found, examine
     from orchestrator.config import default_path
 
     settings = assembly.read_settings(config)
-    if not examine(settings, typer.echo, config or default_path(os.environ)):
+    items: list[Found] = []
+    for found in examine(settings, config or default_path(os.environ)):
+        items.append(found)
+        for line in found.lines() if output is Format.TEXT else ():
+            say(line)
+    well = all(found.result != "fail" for found in items)
+    if output is Format.JSON:
+        say_json({"well": well, "items": [asdict(found) for found in items]})
+    if not well:
         raise typer.Exit(Code.FAILED)
 
 

@@ -91,6 +91,22 @@ def test_doctor_names_the_file_of_a_doubt(tmp_path: Path) -> None:
     assert f"note  {tmp_path}/pilotage.yaml:5: webhooks.github.secret: is short" in done.stdout
 
 
+def test_doctor_answers_in_json_as_well(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    done = pilotage(
+        tmp_path, "doctor", "-o", "json", PILOTAGE_STATE_DIR=str(tmp_path / "file" / "state"), GITHUB_SECRET="short"
+    )
+
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["well"]) == (Code.FAILED, False)
+    found = {item["name"]: item for item in answer["items"]}
+    assert found["state folder"]["result"] == "fail"
+    assert found["github"]["detail"].endswith("/webhooks/github")
+    assert any("webhooks.github.secret: is short" in item["detail"] for item in answer["items"])
+    assert found["Argo CD"]["next_steps"]
+
+
 @pytest.mark.parametrize("words", [("run", "list"), ("run", "list", "-o", "json")])
 def test_an_answer_that_cannot_be_written_is_one_sentence(tmp_path: Path, words: tuple[str, ...]) -> None:
     with fake_api() as api, open("/dev/full", "w") as full:
