@@ -308,14 +308,6 @@ CATALOGUE: dict[Reason, Explanation] = {
 }
 
 
-def reason_of(code: str) -> Reason:
-    """Read a code that was written down: by a newer version, too, while an upgrade replaces process after process."""
-    return Reason(code) if code in _CODES else Reason.NEWER_VERSION
-
-
-_CODES = frozenset(Reason)
-
-
 def explain(reason: Reason) -> Explanation:
     """Return the sentence, next step and actor of a reason."""
     return CATALOGUE[reason]

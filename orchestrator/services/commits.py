@@ -6,11 +6,12 @@ from typing import Any
 
 from orchestrator.domain.changes import Batch, Change, Edit, Landed, Rejected, Result, Withdrawn
 from orchestrator.domain.metrics import BATCH_SIZE, PUSH_RETRIES
-from orchestrator.domain.reasons import Reason, reason_of
+from orchestrator.domain.reasons import Reason
 from orchestrator.services.bell import Bell
 from orchestrator.store import changes, runs, wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
+from orchestrator.store.rows import reason_of
 
 RENEW = 5.0
 """Seconds after which a writer renews its right, which lasts much longer."""

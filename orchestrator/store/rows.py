@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import RowMapping
 
-from orchestrator.domain.reasons import reason_of
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, Stage, StageName, StageState, Trigger
 
 _TEXTS = ("app", "environment", "ref", "commit", "image", "digest", "title", "author", "actor", "detail")
@@ -17,6 +17,13 @@ RUN_COLUMNS = (
 )
 """The columns that `from_run` makes."""
 _NUMBERS = ("attempt", "rerun_of", "delivery_id", "superseded_by", "blocked_by", "cut_off")
+
+_CODES = frozenset(Reason)
+
+
+def reason_of(code: str) -> Reason:
+    """Read a code that was written down: by a newer version, too, while an upgrade replaces process after process."""
+    return Reason(code) if code in _CODES else Reason.NEWER_VERSION
 
 
 def moment(seconds: float | None) -> datetime | None:

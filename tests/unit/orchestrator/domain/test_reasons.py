@@ -2,7 +2,8 @@
 
 import pytest
 
-from orchestrator.domain.reasons import CATALOGUE, Reason, explain, reason_of
+from orchestrator.domain.reasons import CATALOGUE, Reason, explain
+from orchestrator.store.rows import reason_of
 
 
 @pytest.mark.parametrize("reason", list(Reason))
