@@ -14,8 +14,8 @@ from orchestrator import journal
 from orchestrator.domain.errors import PilotageError
 from orchestrator.services.waits import Waits
 from workers.clients.argocd import ArgoClient
-from workers.clients.shapes import part
 from workers.gitops.readiness import LIST_FIELDS, fingerprint
+from workers.shapes import mapping
 
 log = journal.get(__name__)
 
@@ -129,4 +129,4 @@ class _Stream:
 
 
 def _name(application: Mapping[str, Any]) -> str:
-    return str(part(application, "metadata").get("name", ""))
+    return str(mapping(application.get("metadata")).get("name", ""))

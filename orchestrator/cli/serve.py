@@ -152,8 +152,8 @@ def doctor(config: Config = None, output: Output = Format.TEXT) -> None:
     items: list[Found] = []
     for found in examine(settings, config or default_path(os.environ)):
         items.append(found)
-        for line in found.lines() if output is Format.TEXT else ():
-            say(line)
+        if output is Format.TEXT:
+            say("\n".join(found.lines()))
     well = all(found.result != "fail" for found in items)
     if output is Format.JSON:
         say_json({"well": well, "items": [asdict(found) for found in items]})

@@ -12,7 +12,7 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.http import Http, Observe
 from workers.clients.registry import first_error
-from workers.clients.shapes import part, parts
+from workers.shapes import mapping, mappings
 
 REPORT_TYPES = (
     "application/vnd.security.vulnerability.report; version=1.1",
@@ -151,14 +151,14 @@ def artifact_path(project: str, repository: str, reference: str) -> str:
 
 def labels_of_artifact(artifact: Mapping[str, Any]) -> dict[str, str]:
     """Return the labels of an image's own configuration, as Harbor shows it; empty for an index."""
-    labels = part(part(part(artifact, "extra_attrs"), "config"), "Labels")
+    labels = mapping(mapping(mapping(artifact.get("extra_attrs")).get("config")).get("Labels"))
     return {str(name): str(value) for name, value in labels.items()}
 
 
 def first_image(index: Mapping[str, Any]) -> str:
     """Return the digest of the first image of an index; "" when it has none. ``unknown`` ones are attestations."""
-    for child in parts(index, "references"):
-        if part(child, "platform").get("os") not in ("", "unknown"):
+    for child in mappings(index.get("references")):
+        if mapping(child.get("platform")).get("os") not in ("", "unknown"):
             return str(child.get("child_digest", ""))
     return ""
 
@@ -198,7 +198,9 @@ def _judge_result(overview: Mapping[str, Any], gate: int) -> Verdict:
 def worst_findings(report: Mapping[str, Any], fail_on: str) -> list[str]:
     """Return the vulnerabilities of a report (as the ``vulnerabilities`` addition has it) at or above `fail_on`."""
     body = next((report[kind] for kind in REPORT_TYPES if isinstance(report.get(kind), dict)), report)
-    found = [one for one in parts(body, "vulnerabilities") if _rank(str(one.get("severity", ""))) >= _rank(fail_on)]
+    found = [
+        one for one in mappings(body.get("vulnerabilities")) if _rank(str(one.get("severity", ""))) >= _rank(fail_on)
+    ]
     found.sort(key=lambda one: (-_rank(str(one.get("severity", ""))), str(one.get("id", ""))))
     return [_named(one) for one in found]
 
@@ -218,7 +220,7 @@ def _overview(artifact: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _counts(overview: Mapping[str, Any]) -> dict[str, int]:
     """Return how many findings there are of each severity; what is no number counts as one: nothing is overlooked."""
-    counts = part(part(overview, "summary"), "summary")
+    counts = mapping(mapping(overview.get("summary")).get("summary"))
     return {str(name): count if isinstance(count, int) else 1 for name, count in counts.items()}
 
 

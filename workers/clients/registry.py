@@ -21,7 +21,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
 from workers.clients.http import Http, Observe
 from workers.clients.registry_auth import Challenge, granted_actions, read_challenge, safe_realm
-from workers.clients.shapes import part, parts
+from workers.shapes import mapping, mappings
 
 INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 MANIFEST_TYPES = (
@@ -125,11 +125,12 @@ class RegistryClient:
             manifest = _object(answer.content) if answer is not None else {}
         if manifest is None:
             return None
-        config = str(part(manifest, "config").get("digest", ""))
+        config = str(mapping(manifest.get("config")).get("digest", ""))
         if not _DIGEST.match(config):
             return {}
         content = _object(self._blob(repository, config))
-        return {str(name): str(value) for name, value in part(part(content, "config"), "Labels").items()}
+        labels = mapping(mapping(content.get("config")).get("Labels"))
+        return {str(name): str(value) for name, value in labels.items()}
 
     def _manifest(self, method: str, repository: str, reference: str) -> Any:
         path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
@@ -267,8 +268,8 @@ def pick_platform(index: Mapping[str, Any]) -> str:
     Entries for ``unknown/unknown`` are attestations of buildx, not images.
     """
     images: dict[str, str] = {}
-    for entry in parts(index, "manifests"):
-        place = part(entry, "platform")
+    for entry in mappings(index.get("manifests")):
+        place = mapping(entry.get("platform"))
         name = f"{place.get('os', 'unknown')}/{place.get('architecture', 'unknown')}"
         digest = str(entry.get("digest", ""))
         if _DIGEST.match(digest) and (name != "unknown/unknown" or not place):

@@ -3,14 +3,12 @@
 Every field may be absent, null or of another type (servers differ, lists are trimmed); nothing here raises.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from orchestrator.domain.refs import is_sha, repo_key
-
-Json = Mapping[str, Any]
+from workers.shapes import Json, mapping, mappings, moment, text, texts
 
 REFRESH_ANNOTATIONS = ("argocd.argoproj.io/refresh", "argocd.argoproj.io/hydrate")
 """Present while Argo CD has been asked to compare (or hydrate) and has not done it yet."""
@@ -124,35 +122,6 @@ def read(application: Json, addresses: Collection[str], branch: str) -> Applicat
         suspended=tuple(_resource(one) for one in mappings(status.get("resources")) if _is_suspended(one)),
         hydration=hydration,
     )
-
-
-def mapping(value: object) -> Json:
-    """Return the value when it is a JSON object, else an empty one."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def mappings(value: object) -> list[Json]:
-    """Return the JSON objects in a list; [] for anything else."""
-    return [one for one in value if isinstance(one, Mapping)] if isinstance(value, list | tuple) else []
-
-
-def text(value: object) -> str:
-    """Return the value when it is a text, else ""."""
-    return value if isinstance(value, str) else ""
-
-
-def texts(value: object) -> tuple[str, ...]:
-    """Return the texts in a list; () for anything else."""
-    return tuple(one for one in value if isinstance(one, str)) if isinstance(value, list | tuple) else ()
-
-
-def moment(value: object) -> datetime | None:
-    """Read an RFC 3339 time as aware UTC; None when it is none."""
-    try:
-        parsed = datetime.fromisoformat(text(value))
-    except ValueError:
-        return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
 
 
 _Chooser = Callable[[Json, Json], tuple[str, ...]]

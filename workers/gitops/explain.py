@@ -11,8 +11,8 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestrator.domain.ansi import plain
-from workers.gitops.application import Json, mapping, mappings, text, texts
 from workers.gitops.words import LIMIT, one_line
+from workers.shapes import Json, mapping, mappings, text, texts
 
 __all__ = ["container_of", "crashed", "last_words", "place", "why_unhealthy"]
 

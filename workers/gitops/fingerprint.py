@@ -4,7 +4,8 @@ import hashlib
 import json
 from typing import Any
 
-from workers.gitops.application import REFRESH_ANNOTATIONS, Json, mapping, text, texts
+from workers.gitops.application import REFRESH_ANNOTATIONS
+from workers.shapes import Json, mapping, text, texts
 
 LIST_FIELDS = (
     "items.metadata.name",

@@ -12,6 +12,7 @@ from workers.gitops import application as shape
 from workers.gitops.application import Application, Operation
 from workers.gitops.tracking import automated
 from workers.gitops.words import one_line
+from workers.shapes import moment
 
 SOON, STEADY, LATER = 3.0, 10.0, 30.0
 """Seconds until the next look: a change is due; something works; only a person or another commit changes it."""
@@ -157,7 +158,7 @@ class Look:
         unready: bool = False,
     ) -> Verdict:
         """Fail once `what` was seen at every look for `grace` seconds; wait until then."""
-        since = shape.moment(self.memory.get("since")) if self.memory.get("what") == what else None
+        since = moment(self.memory.get("since")) if self.memory.get("what") == what else None
         since = min(since or self.now, self.now)
         left = grace - (self.now - since).total_seconds()
         if left <= 0:

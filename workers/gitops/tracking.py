@@ -14,7 +14,7 @@ import yaml
 
 from orchestrator.domain.apps import Environment, Gitops
 from orchestrator.domain.refs import repo_key
-from workers.gitops.application import Json, mapping
+from workers.shapes import Json, mapping
 
 _INDEX = re.compile(r"\[(\d+)\]")
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from workers.gitops.application import Json, mapping, mappings, text
 from workers.gitops.words import one_line
+from workers.shapes import Json, mapping, mappings, text
 
 __all__ = ["blocking_window"]
 

@@ -6,10 +6,10 @@ from typing import Any
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, StageName
-from workers.gitops.application import mapping, mappings
 from workers.gitops.explain import container_of, crashed, last_words, place, why_unhealthy
 from workers.gitops.readiness import Kind, Verdict
 from workers.gitops.words import LIMIT, one_line
+from workers.shapes import mapping, mappings
 from workers.stages.order import Order, Tools
 
 _PODS = 3

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.runs import Rival, Run
-from workers.gitops.application import moment
+from workers.shapes import moment
 
 if TYPE_CHECKING:
     from workers.stages.toolbox import Clients

@@ -7,9 +7,9 @@ from typing import Any
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Outcome, StageName, Trigger
-from workers.gitops.application import mapping
 from workers.gitops.readiness import Verdict
 from workers.gitops.windows import blocking_window
+from workers.shapes import mapping
 from workers.stages.causes import failed, late
 from workers.stages.looking import Kind, ask_for_sync, look, missing, waiting, wants_sync
 from workers.stages.order import Order, Tools

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from workers.clients.harbor import ScanState, first_image, judge_scan, labels_of_artifact, worst_findings
 from workers.clients.registry import pick_platform
-from workers.clients.shapes import part, parts
 
 WORDS = (
     "manifests references platform os digest child_digest extra_attrs config Labels scan_overview scan_status"
@@ -35,11 +34,6 @@ OBJECTS = st.dictionaries(NAMES, ANYTHING, max_size=5)
 @given(found=OBJECTS)
 def test_odd_shapes_never_raise(read: Callable[[dict[str, Any]], object], found: dict[str, Any]) -> None:
     read(found)
-
-
-def test_parts_that_are_not_there_are_empty() -> None:
-    assert (part(None, "a"), part({"a": [1]}, "a"), part({"a": {"b": 1}}, "a")) == ({}, {}, {"b": 1})
-    assert (parts([], "a"), parts({"a": {}}, "a"), parts({"a": [1, {"b": 1}]}, "a")) == ([], [], [{"b": 1}])
 
 
 @pytest.mark.parametrize("count", [None, "many", [1]])
