@@ -3,9 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from orchestrator.domain.events import Delivery
+from orchestrator.store import dialect
 from orchestrator.store.schema import deliveries
 
 KEEP_REFUSED = 1000
@@ -53,12 +54,9 @@ def seen(connection: Connection, keys: Sequence[tuple[str, str]]) -> dict[tuple[
     return found
 
 
-_ADD = insert(deliveries).returning(deliveries.c.id, sort_by_parameter_order=True)
-
-
 def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
     """Insert deliveries; return their ids in the order given."""
-    return list(connection.execute(_ADD, list(rows)).scalars()) if rows else []
+    return dialect.add(connection, deliveries, rows)
 
 
 def drop(connection: Connection, delivery_ids: Sequence[int]) -> None:

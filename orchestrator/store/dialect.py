@@ -1,10 +1,10 @@
 """The few statements that SQLite and PostgreSQL spell differently."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, Table, text
+from sqlalchemy import Connection, CursorResult, Table, func, insert, select, text
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -38,6 +38,35 @@ def _upsert(
     else:
         statement = statement.on_conflict_do_update(index_elements=list(key), set_=changes)
     return statement.returning(table.c[returning]) if returning else statement
+
+
+def add(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> list[int]:
+    """Insert rows, all with the same columns; return their ids, which rise in the order given.
+
+    SQLite returns ids in no order that it promises, and row by row. But nobody else writes while we do, so we know
+    which ones are next: two statements for all rows.
+    """
+    if not rows:
+        return []
+    adding, last = _adding(connection.dialect.name, table)
+    if last is None:
+        return list(connection.execute(adding, list(rows)).scalars())
+    first = (connection.execute(last, {"of_table": table.name}).scalar_one_or_none() or 0) + 1
+    connection.execute(adding, [{**row, "id": number} for number, row in enumerate(rows, first)])
+    return list(range(first, first + len(rows)))
+
+
+_SEQUENCE = text("SELECT seq FROM sqlite_sequence WHERE name = :of_table")
+
+
+@cache
+def _adding(dialect: str, table: Table) -> tuple[Any, Any]:
+    """Build the statement that inserts, and for SQLite the one that reads which id was given last."""
+    if dialect != "sqlite":
+        return insert(table).returning(table.c.id, sort_by_parameter_order=True), None
+    # Where ids are never given twice, the last one need not be there any more (sqlite.org/autoinc.html).
+    once = table.dialect_options["sqlite"]["autoincrement"]
+    return insert(table), _SEQUENCE if once else select(func.max(table.c.id))
 
 
 _ALONE = text("SELECT pg_advisory_xact_lock(hashtext(:what))")

@@ -4,10 +4,11 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, insert, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, or_, select, text, update
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, Trigger
+from orchestrator.store import dialect
 from orchestrator.store.dialect import upsert
 from orchestrator.store.landings import LANDED, newest
 from orchestrator.store.rows import RUN_COLUMNS, from_run, from_stage, to_run, to_stage
@@ -21,7 +22,6 @@ MAX_PAGE = 200
 """Runs in one page of a list."""
 
 # Statements of the hot path are built once: building and hashing them costs more than running them.
-_ADD = insert(runs).returning(runs.c.id, sort_by_parameter_order=True)
 _LOAD_RUN = select(runs).where(runs.c.id == bindparam("of_run"))
 # Not its key: else whoever inserts a row that refers to the run, a wake-up say, would wait for us, and we for them.
 _LOCK_RUN = _LOAD_RUN.with_for_update(key_share=True)
@@ -70,8 +70,7 @@ class NewRun:
 
 def add(connection: Connection, new: Sequence[tuple[NewRun, int | None]], created_at: float) -> list[int]:
     """Insert queued runs, each with the id of the delivery that led to it; return their ids in the order given."""
-    rows = [one.row(created_at, delivery_id) for one, delivery_id in new]
-    return list(connection.execute(_ADD, rows).scalars()) if rows else []
+    return dialect.add(connection, runs, [one.row(created_at, delivery_id) for one, delivery_id in new])
 
 
 def of_deliveries(connection: Connection, delivery_ids: Sequence[int]) -> dict[int, list[int]]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Float, and_, bindparam, case, delete, insert, or_, select, update
+from sqlalchemy import Connection, Float, String, and_, bindparam, case, delete, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -55,7 +55,13 @@ def _hasten_statement(dialect: str) -> Any:
 _DIALECTS = ("sqlite", "postgresql")
 _SET_DUE = {name: _set_due_statement(name) for name in _DIALECTS}
 _HASTEN = {name: _hasten_statement(name) for name in _DIALECTS}
-_ADD = insert(wakes)
+# One statement, however many there are: the driver would insert a list of them row by row.
+_ADD = insert(wakes).from_select(
+    ["run_id", "due_at", "queue"],
+    select(runs.c.id, bindparam("due_at", type_=Float), bindparam("queue", type_=String)).where(
+        runs.c.id.in_(bindparam("runs", expanding=True))
+    ),
+)
 _pause_is_over = or_(_published < _now - REPEAT_MOST, _published + (_published - wakes.c.due_at) < _now)
 _open = or_(_published.is_(None), and_(_published < _now - REPEAT, _pause_is_over))
 _DUE = (
@@ -116,9 +122,9 @@ def are_due(connection: Connection) -> bool:
 
 def add(connection: Connection, run_ids: Iterable[int], due_at: float, queue: str) -> None:
     """Have new runs looked at; none of them has a wake-up yet."""
-    rows = [{"run_id": run_id, "due_at": due_at, "queue": queue} for run_id in run_ids]
-    if rows:
-        connection.execute(_ADD, rows)
+    chosen = list(run_ids)
+    if chosen:
+        connection.execute(_ADD, {"runs": chosen, "due_at": due_at, "queue": queue})
         _mark(connection, due_at)
 
 
