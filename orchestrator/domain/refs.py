@@ -3,6 +3,7 @@
 import hashlib
 import re
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from orchestrator.domain.events import RefKind
@@ -50,6 +51,7 @@ def ref_matches(rule: str, name: str) -> bool:
     return rule == name or fnmatchcase(name, rule)
 
 
+@lru_cache(maxsize=512)  # the same few, a dozen times for each delivery
 def repo_key(url: str) -> str:
     """Reduce a repository address to ``host[:port]/path`` so that https, ssh and ``.git`` forms compare equal.
 
