@@ -104,7 +104,8 @@ class _Stream:
         self.up = False
 
     def start(self, stopping: threading.Event) -> None:
-        """Start, unless it runs."""
+        """Start, unless it runs. One that was told to end notices that with its next event only, so it may go on."""
+        self._stop.clear()
         if self._thread is None or not self._thread.is_alive():
             self._stop = threading.Event()
             self._thread = threading.Thread(target=self._run, args=(stopping, self._stop), name="stream", daemon=True)
@@ -117,7 +118,6 @@ class _Stream:
     def _run(self, stopping: threading.Event, stop: threading.Event) -> None:
         while not (stop.is_set() or stopping.is_set()):
             try:
-                self.up = True
                 self._client.stream(self._event, stop)
             except PilotageError as error:
                 log.info("stream ended", reason=error.reason.value, detail=error.evidence)
@@ -125,6 +125,8 @@ class _Stream:
             stop.wait(self._PAUSE)
 
     def _event(self, type_: str, application: dict[str, Any]) -> None:
+        # Only now: it begins with all applications at once, and a proxy that holds them back shows nothing at all.
+        self.up = True
         self._on_event(type_, application)
 
 

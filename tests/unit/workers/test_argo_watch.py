@@ -1,5 +1,6 @@
 """Waking waiting runs: when their application changes, once at first, and a few in turn; at constant cost."""
 
+import queue
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -44,12 +45,29 @@ class NoStream:
         """Stay down."""
 
 
+class FakeStream(FakeArgo):
+    """Lists applications, and streams what it is given, as the real client does: `stop` is seen with an event."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.events: queue.Queue[str] = queue.Queue()
+        self.connections = 0
+
+    def stream(self, on_event: Callable[[str, dict[str, Any]], None], stop: threading.Event) -> None:
+        self.connections += 1
+        while (name := self.events.get(timeout=10)) and not stop.is_set():
+            on_event("MODIFIED", {"metadata": {"name": name}})
+        if not name:
+            raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "the stream of applications ended")
+
+
 class FakeWaits:
     """Knows which runs wait, and remembers who was woken."""
 
     def __init__(self, waiting: dict[str, list[int]]) -> None:
         self.now = waiting
         self.woken: list[set[int]] = []
+        self.told: queue.Queue[str] = queue.Queue()
         self.trouble: Exception | None = None
 
     def waiting(self) -> dict[str, list[int]]:
@@ -61,7 +79,7 @@ class FakeWaits:
         self.woken.append(set(run_ids))
 
     def wake_application(self, name: str) -> None:
-        self.wake(self.now.get(name, ()))
+        self.told.put(name)
 
 
 @pytest.fixture
@@ -176,3 +194,40 @@ def test_the_longer_a_failing_list_takes_the_more_runs_look_in_turn(
     argo.trouble = hang
     tick(watch)
     assert len(waits.woken[1]) == 20 * IN_TURN
+
+
+def test_a_stream_that_was_told_to_end_goes_on_for_the_next_run() -> None:
+    argo, waits, stopping = FakeStream(), FakeWaits({"web": [1]}), threading.Event()
+    watch = ArgoWatch(argo, waits)  # type: ignore[arg-type]
+    watch.once(stopping)
+    waits.now = {}
+    watch.once(stopping)  # nobody waits
+    waits.now = {"web": [2]}
+    watch.once(stopping)
+    argo.events.put("web")
+    assert waits.told.get(timeout=5) == "web"
+    stopping.set()
+    argo.events.put("")
+
+
+def test_lists_go_on_until_the_stream_has_shown_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy in between may hold back what a stream sends."""
+    now = [1000.0]
+    monkeypatch.setattr(argo_watch.time, "monotonic", lambda: now[0])
+    argo, waits, stopping = FakeStream(), FakeWaits({"web": [1]}), threading.Event()
+    watch = ArgoWatch(argo, waits)  # type: ignore[arg-type]
+
+    def lists_in_a_while() -> int:
+        before = argo.lists
+        for _ in range(4):
+            now[0] += POLL
+            watch.once(stopping)
+        return argo.lists - before
+
+    watch.once(stopping)
+    assert lists_in_a_while() == 4
+    argo.events.put("web")
+    assert waits.told.get(timeout=5) == "web"
+    assert lists_in_a_while() == 0
+    stopping.set()
+    argo.events.put("")
