@@ -107,9 +107,10 @@ class Peer(socket.socket):
     def part(self, patience: Patience) -> None:
         """Say that nothing follows, and wait until the peer has closed or the time is up."""
         self._coming = _Wait(patience.parting)
+        end = time.monotonic() + patience.parting.seconds  # for one that sends so fast that nobody ever waits
         with contextlib.suppress(OSError):
             self.shutdown(socket.SHUT_WR)
-            while self.recv(_PIECE):
+            while self.recv(_PIECE) and time.monotonic() < end:
                 pass
 
     def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
@@ -123,17 +124,22 @@ class Peer(socket.socket):
                 self._coming.moved(len(data))
                 return data
 
-    def sendall(self, data: Any, flags: int = 0, /) -> None:
-        """Send. :raises BrokenPipeError: the peer does not take it."""
-        rest = memoryview(data)
-        while rest:
+    def send(self, data: Any, flags: int = 0, /) -> int:
+        """Send what the kernel takes; return how many bytes. :raises BrokenPipeError: the peer does not take any."""
+        while True:
             try:
-                sent = super().send(rest, flags)
+                sent = super().send(data, flags)
             except BlockingIOError:
                 self._wait(self._going, select.POLLOUT)
             else:
                 self._going.moved(sent)
-                rest = rest[sent:]
+                return sent
+
+    def sendall(self, data: Any, flags: int = 0, /) -> None:
+        """Send everything. :raises BrokenPipeError: the peer does not take it."""
+        rest = memoryview(data)
+        while rest:
+            rest = rest[self.send(rest, flags) :]
 
     def _wait(self, wait: _Wait, event: int) -> None:
         """Wait, unless it was said that nobody does. To be called where the kernel has said that it has nothing."""

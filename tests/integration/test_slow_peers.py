@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.cli.patience import Limit, Patience, Peer
 from tests.support.hooks import own_case
 from tests.support.servers import serving
 
@@ -194,3 +195,23 @@ def test_somebody_who_is_refused_with_a_large_body_can_read_why(port: int) -> No
         f"POST /webhooks/github HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     )
     assert ask(port, f"{head}\r\n\r\n".encode() + body).startswith(b"HTTP/1.1 401")
+
+
+def test_somebody_who_sends_on_without_end_is_parted_with(port: int) -> None:
+    class Flood(Peer):
+        def recv(self, bufsize: int, flags: int = 0, /) -> bytes:
+            return b"x" * bufsize
+
+    with Flood(connect(port)) as peer:
+        peer.part(Patience(parting=Limit(0.05)))
+
+
+def test_what_nobody_waits_for_is_not_waited_for(port: int) -> None:
+    with Peer(connect(port)) as peer:
+        peer.await_request(Patience())
+        peer.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            peer.recv(1)
+        peer.settimeout(0.01)
+        with pytest.raises(ConnectionResetError, match="too slow"):
+            peer.recv(1)
