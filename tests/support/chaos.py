@@ -2,8 +2,8 @@
 
 One process that has loaded everything forks a worker for each line of its standard input and answers with how that
 worker ended and how many transactions it made durable: ``look RUN N`` looks at a run, ``tell 0 N`` sends what waits
-for the chat. N: the worker kills itself with SIGKILL right after its N-th transaction; 0: never. Forked anew each
-time, a worker remembers nothing.
+for the chat. N: the worker kills itself with SIGKILL right after its N-th transaction; 0: never; negative: after the
+one that ends the run. Forked anew each time, a worker remembers nothing.
 """
 
 import mmap
@@ -22,6 +22,7 @@ from orchestrator.domain.secrets import secrets_in
 from orchestrator.services.bell import Bell
 from orchestrator.services.execution import Execution
 from orchestrator.services.outbox import Outbox
+from orchestrator.store import runs
 from orchestrator.store.database import Database, sqlite_url
 from workers import runlog
 from workers.messenger import IDLE, Messenger
@@ -48,22 +49,38 @@ class Count:
         self._shared[:8] = value.to_bytes(8, "little")
 
 
-def killer(after: int, count: Count) -> Callable[[], None]:
-    """Return what counts transactions and kills this process after number `after`."""
+def killer(after: int, count: Count, is_over: Callable[[], bool]) -> Callable[[], None]:
+    """Return what counts transactions and kills this process after number `after`, or when the run is over."""
     lock = threading.Lock()
 
     def committed() -> None:
         with lock:
             count.value += 1
-            if count.value == after:
+            if count.value == after or (after < 0 and is_over()):
                 os.kill(os.getpid(), signal.SIGKILL)
 
     return committed
 
 
+def ending(settings: Settings, run_id: int) -> Callable[[], bool]:
+    """Return what tells whether a run is over."""
+    database = Database(_url(settings))
+
+    def is_over() -> bool:
+        with database.read() as connection:
+            run = runs.load(connection, run_id)
+        return run is not None and run.state.final
+
+    return is_over
+
+
+def _url(settings: Settings) -> str:
+    return settings.database or sqlite_url(settings.state_dir)
+
+
 def work(settings: Settings, what: str, run_id: int, committed: Callable[[], None]) -> None:
     """Be one worker, put together as `workers.tasks` does it."""
-    database = Database(settings.database or sqlite_url(settings.state_dir), after_commit=committed)
+    database = Database(_url(settings), after_commit=committed)
     mask, bell, owner = Mask(secrets_in(settings)), Bell(""), f"chaos:{os.getpid()}"
     if what == "tell":
         for channel in settings.channels:
@@ -93,7 +110,7 @@ def _serve(settings: Settings, answers: TextIO) -> None:
         if child == 0:
             code = 1
             try:
-                work(settings, what, int(run_id), killer(int(after), count))
+                work(settings, what, int(run_id), killer(int(after), count, ending(settings, int(run_id))))
                 code = 0
             finally:
                 os._exit(code)
