@@ -92,6 +92,8 @@ class Engine:
         self._address = {"DOCKER_HOST": host} if host else None
         self._bridge = True
         self._ask_inside = ask_inside
+        self._asks: dict[str, tuple[str, ...]] = {}
+        """The program of each container's image that can ask its probe: starting one costs more than the question."""
 
     def clean(self) -> None:
         """Remove every container of this instance, and look whether containers can have a network.
@@ -182,9 +184,10 @@ class Engine:
         if look.port and not self._ask_inside:
             return _http(f"127.0.0.1:{look.port}", workload.probe)
         url = f"http://127.0.0.1:{workload.port}{workload.probe}"
-        for command in _PROBES:
+        for command in (self._asks[container],) if container in self._asks else _PROBES:
             code = self._execute(container, [part.format(url=url) for part in command])
             if code not in _CANNOT_RUN:
+                self._asks[container] = command
                 return "" if code == 0 else f"Readiness probe failed: {command[0]} ended with {code}"
         return None
 
@@ -198,6 +201,7 @@ class Engine:
 
     def remove(self, container: str) -> None:
         """Remove a container, running or not; one that is gone already is fine."""
+        self._asks.pop(container, None)
         try:
             self._api.remove_container(container, force=True, v=True)
         except _ERRORS:

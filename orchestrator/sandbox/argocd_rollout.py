@@ -19,6 +19,8 @@ POLL_STARTING = 0.15
 """Seconds between two looks at a container that is not ready."""
 POLL_READY = 1.0
 """Seconds between two looks at a container that is ready."""
+PROBE_READY = 10.0
+"""Seconds between two probes of a container that is ready (periodSeconds of Kubernetes)."""
 PULL_ERROR_SHOWN = 0.3
 """Seconds that ErrImagePull is shown before it becomes ImagePullBackOff."""
 MIN_READY = 0.5
@@ -156,19 +158,20 @@ class Pod:
         """Look at the running container until it ends; then say for how long it is left alone."""
         if not self.container:
             return
-        started, missed = time.monotonic(), 0
+        started, missed, asked = time.monotonic(), 0, -math.inf
         while not self._stop.is_set():
             up = time.monotonic() - started
             look = containers.look(self.container, self.workload.port)
             if not look.running:
                 self._crashed(look, pause)
                 return
-            trouble = self._trouble(containers, look, up)
+            trouble = ""
+            if not self.state.ready or missed or time.monotonic() - asked >= PROBE_READY:
+                trouble, asked = self._trouble(containers, look, up), time.monotonic()
             missed = missed + 1 if trouble else 0
             ready = not trouble or (self.state.ready and missed < PROBE_FAILURES)
-            self._tell(
-                replace(self.state, ready=ready, running=True, reason="Running", message=trouble, port=look.port)
-            )
+            told = replace(self.state, ready=ready, running=True, reason="Running", message=trouble, port=look.port)
+            self._tell(told)
             self._stop.wait(POLL_READY if ready and not trouble else POLL_STARTING)
 
     def _trouble(self, containers: Containers, look: Look, up: float) -> str:
@@ -274,10 +277,9 @@ class Deployment:
     def moved(self) -> None:
         """Retire the old pods once all new ones are ready, and tell the controller."""
         with self._lock:
-            retired = self._old if all(pod.state.ready for pod in self._new) else []
-            if retired:
-                self._old = []
-            self._complete = self._complete or all(pod.state.ready for pod in self._new)
+            ready = all(pod.state.ready for pod in self._new)
+            retired, self._old = (self._old, []) if ready else ([], self._old)
+            self._complete = self._complete or ready
             self._end(retired)
         self._changed()
 
@@ -288,9 +290,8 @@ class Deployment:
             health, message = self._health()
         images = tuple(sorted({pod.workload.image for pod in pods}))
         ports = sorted({pod.state.port for pod in pods if pod.state.ready and pod.state.port})
-        return Rollout(
-            health=health, message=message, images=images, urls=tuple(f"http://127.0.0.1:{p}" for p in ports)
-        )
+        urls = tuple(f"http://127.0.0.1:{port}" for port in ports)
+        return Rollout(health=health, message=message, images=images, urls=urls)
 
     def pods(self) -> list[Pod]:
         """Return the pods, the oldest first."""
@@ -343,8 +344,6 @@ class Deployment:
         if ready < wanted and not self._complete and time.monotonic() - self.applied_at >= limit:
             return "Degraded", f'Deployment "{self.app.name}" exceeded its progress deadline'
         if ready < wanted:
-            return (
-                "Progressing",
-                f"Waiting for rollout to finish: {ready} of {wanted} updated replicas are available...",
-            )
+            said = f"{ready} of {wanted} updated replicas are available..."
+            return "Progressing", f"Waiting for rollout to finish: {said}"
         return "Progressing", "Waiting for rollout to finish: 1 old replicas are pending termination..."

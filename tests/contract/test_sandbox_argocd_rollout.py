@@ -29,6 +29,7 @@ class FakeContainers:
         self.running: dict[str, str] = {}
         self.started: list[str] = []
         self.slow_to_end: set[str] = set()
+        self.looks = self.questions = 0
         self._lock = threading.Lock()
 
     def pull(self, image: str) -> None:
@@ -45,12 +46,14 @@ class FakeContainers:
         self.started.append(self.running[container])
 
     def look(self, container: str, port: int) -> Look:
+        self.looks += 1
         image = self.running.get(container)
         if image is None:
             return Look(running=False, exit_code=137)
         return Look(running=image not in self.ended, exit_code=self.ended.get(image, 0), port=40000)
 
     def probe(self, container: str, look: Look, workload: Workload) -> str | None:
+        self.questions += 1
         return self.probes.get(workload.image, "")
 
     def logs(self, container: str, lines: int) -> list[str]:
@@ -70,6 +73,7 @@ class FakeContainers:
 def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(argocd_rollout, "POLL_STARTING", 0.005)
     monkeypatch.setattr(argocd_rollout, "POLL_READY", 0.005)
+    monkeypatch.setattr(argocd_rollout, "PROBE_READY", 0.005)
     monkeypatch.setattr(argocd_rollout, "MIN_READY", 0.1)
     monkeypatch.setattr(argocd_rollout, "PULL_ERROR_SHOWN", 0.05)
     monkeypatch.setattr(argocd_rollout, "BACKOFF", (0.02,))
@@ -227,6 +231,18 @@ def test_one_failed_probe_does_not_make_a_ready_pod_unready_but_three_do(deploym
     containers.probes["api:v1"] = "Readiness probe failed: slow"
     until(lambda: deployment.rollout().health == "Progressing")
     assert any(event["reason"] == "Unhealthy" for event in deployment.events())
+
+
+def test_a_pod_that_is_ready_is_looked_at_often_and_asked_seldom(deployment, containers, monkeypatch):
+    """To ask may take a program started in the container: a dozen of ready pods kept two cores busy (measured)."""
+    monkeypatch.setattr(argocd_rollout, "PROBE_READY", 3600.0)
+    deployment.apply(GOOD)
+    until(is_healthy(deployment, "api:v1"))
+    asked, looks = containers.questions, containers.looks
+    until(lambda: containers.looks > looks + 20)
+    assert containers.questions == asked
+    containers.running.clear()
+    until(lambda: deployment.rollout().health == "Healthy" and containers.running)
 
 
 def test_a_broken_rollout_is_given_up_for_the_next(deployment, containers):
