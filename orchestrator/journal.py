@@ -20,18 +20,11 @@ from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
 
+from orchestrator.lean import without
 from orchestrator.log_fields import FIELDS, LIBRARY_EVENT, fit
 
-# structlog loads what colours a terminal where that is installed: 7 MB and a tenth of a second in each process, for
-# lines that are JSON. For as long as it is imported, there is no rich.
-_RICH = sys.modules.get("rich")
-sys.modules["rich"] = None  # type: ignore[assignment]
-import structlog  # noqa: E402
-
-if _RICH is None:
-    del sys.modules["rich"]
-else:
-    sys.modules["rich"] = _RICH
+with without("rich"):  # it colours a terminal: 7 MB and a tenth of a second in each process, for lines that are JSON
+    import structlog
 
 OURS = ("orchestrator", "workers", "webhooks")
 """The packages to which the configured level applies; libraries never say less than a warning."""

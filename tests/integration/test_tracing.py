@@ -189,8 +189,7 @@ import sys
 import workers.tasks, workers.relay, workers.messenger, webhooks.app, orchestrator.web.app
 from orchestrator import tracing
 tracing.start()
-ours = ("opentelemetry.sdk.trace", "opentelemetry.exporter")  # redis loads its metrics where they are installed
-print([name for name in sys.modules if name.startswith(ours)])
+print([name for name in sys.modules if name.startswith("opentelemetry")])
 """
     environ = {name: value for name, value in os.environ.items() if not name.startswith("OTEL_")}
     command = [sys.executable, "-c", script]
