@@ -25,6 +25,8 @@ POLL_WITH_STREAM = 15.0
 """Seconds between two lists while the stream is up: it may drop events silently."""
 IN_TURN = 2
 """Runs that look again with each list although nothing of theirs seems to have changed."""
+LINGER = 60.0
+"""Seconds that the stream stays up while no run waits: a quick rollout is over before a new one is."""
 IDLE = 0.5
 """Seconds between two looks at whether any run waits."""
 
@@ -38,6 +40,7 @@ class ArgoWatch:
         self._seen: dict[str, str] = {}
         self._known: set[int] = set()
         self._listed_at = 0.0
+        self._waited_at = 0.0
         self._last = 0
         self._stream = _Stream(client, self._on_event)
 
@@ -45,9 +48,11 @@ class ArgoWatch:
         """List once if it is time, and keep the stream up while runs wait."""
         waiting = self._waits.waiting()
         if not waiting:
-            self._stream.stop()
+            if time.monotonic() - self._waited_at >= LINGER:
+                self._stream.stop()
             self._known.clear()
             return IDLE
+        self._waited_at = time.monotonic()
         self._stream.start(stopping)
         new = {run_id for runs in waiting.values() for run_id in runs} - self._known
         interval = POLL_WITH_STREAM if self._stream.up else POLL

@@ -7,7 +7,10 @@ from orchestrator.services.bell import Bell
 from orchestrator.store import wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
-from orchestrator.store.runs import waiting_at
+from orchestrator.store.waits import at_of, waiting_at
+
+_STAGES = ("sync", "health")
+"""The stages that wait for Argo CD."""
 
 
 class Waits:
@@ -15,22 +18,18 @@ class Waits:
 
     def __init__(self, database: Database, settings: Settings, bell: Bell) -> None:
         self._database = database
-        self._settings = settings
         self._bell = bell
-        self._latest: dict[str, list[int]] = {}
+        places = [(app.name, one) for app in settings.apps for one in app.environments]
+        self._application = {(app, one.name): one.argocd for app, one in places}
+        self._apps: dict[str, set[str]] = {}
+        for app, one in places:
+            self._apps.setdefault(one.argocd, set()).add(app)
 
     def waiting(self) -> dict[str, list[int]]:
         """Return application name -> ids of runs whose ``sync`` or ``health`` waits."""
         with self._database.read() as connection:
-            rows = waiting_at(connection, ("sync", "health"))
-        found: dict[str, list[int]] = {}
-        for run_id, app, environment in rows:
-            configured = self._settings.app(app)
-            place = configured.environment(environment) if configured else None
-            if place is not None:
-                found.setdefault(place.argocd, []).append(run_id)
-        self._latest = found
-        return found
+            rows = waiting_at(connection, _STAGES)
+        return self._by_application(rows)
 
     def wake(self, run_ids: Iterable[int]) -> None:
         """Have runs look now; one that is due already needs no second message, whether workers come to it or not."""
@@ -42,5 +41,20 @@ class Waits:
         self._bell.ring()
 
     def wake_application(self, name: str) -> None:
-        """Have the runs that wait for an application look now."""
-        self.wake(self._latest.get(name, ()))
+        """Have the runs that wait for an application look now; one that a worker is at, right after that look.
+
+        They are read anew: a quick rollout is over before a run that has just begun to wait would be known here.
+        """
+        apps = self._apps.get(name)
+        if apps:
+            with self._database.read() as connection:
+                rows = at_of(connection, _STAGES, sorted(apps))
+            self.wake(self._by_application(rows).get(name, ()))
+
+    def _by_application(self, rows: Iterable[tuple[int, str, str]]) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for run_id, app, environment in rows:
+            application = self._application.get((app, environment))
+            if application is not None:
+                found.setdefault(application, []).append(run_id)
+        return found

@@ -249,19 +249,6 @@ def overtaken(connection: Connection, run: Run) -> list[int]:
     return [row.id for row in rows if row.id in older or run.id in row.outputs.get("unapproved", ())]
 
 
-_WAITING_AT = (
-    select(runs.c.id, runs.c.app, runs.c.environment)
-    .join(stages, stages.c.run_id == runs.c.id)
-    .where(IS_ACTIVE, runs.c.state == "waiting", stages.c.state == "waiting")
-    .where(stages.c.name.in_(bindparam("names", expanding=True)))
-)
-
-
-def waiting_at(connection: Connection, names: Sequence[str]) -> list[tuple[int, str, str]]:
-    """List the runs whose current stage is one of `names` and waits: (id, app, environment)."""
-    return [(row.id, row.app, row.environment) for row in connection.execute(_WAITING_AT, {"names": list(names)})]
-
-
 _LANDED_HERE = LANDED.where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
 _LANDED = newest(_LANDED_HERE)
 _LAST_COMMIT = newest(_LANDED_HERE.where(runs.c.commit != "", runs.c.id != bindparam("of_run")))

@@ -90,6 +90,22 @@ def test_the_watch_does_not_repeat_what_is_due_already(world: World) -> None:
         assert world.due() == set(), "its message is on its way"
 
 
+@pytest.mark.parametrize("waits", [False, True])
+def test_an_event_wakes_the_run_that_has_just_come_to_its_application(world: World, waits: bool) -> None:
+    watch = Waits(world.database, world.settings, Bell(""))
+    assert watch.waiting() == {}
+    world.push(1)
+    assignment = world.until(1, StageName.HEALTH)
+    if waits:
+        world.wait(assignment, after=500)
+        world.due()
+    name = world.settings.apps[0].environments[0].argocd
+    watch.wake_application("another")
+    assert world.due() == set()
+    watch.wake_application(name)
+    assert world.due() == {1}
+
+
 def test_what_the_watch_saw_while_a_worker_was_at_the_run_is_looked_at_afterwards(world: World) -> None:
     world.push(1)
     assignment = world.until(1, StageName.HEALTH)

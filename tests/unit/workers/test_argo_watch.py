@@ -196,7 +196,9 @@ def test_the_longer_a_failing_list_takes_the_more_runs_look_in_turn(
     assert len(waits.woken[1]) == 20 * IN_TURN
 
 
-def test_a_stream_that_was_told_to_end_goes_on_for_the_next_run() -> None:
+@pytest.mark.parametrize("linger", [0.0, 60.0])
+def test_a_stream_goes_on_for_the_next_run(monkeypatch: pytest.MonkeyPatch, linger: float) -> None:
+    monkeypatch.setattr(argo_watch, "LINGER", linger)
     argo, waits, stopping = FakeStream(), FakeWaits({"web": [1]}), threading.Event()
     watch = ArgoWatch(argo, waits)  # type: ignore[arg-type]
     watch.once(stopping)
@@ -206,6 +208,7 @@ def test_a_stream_that_was_told_to_end_goes_on_for_the_next_run() -> None:
     watch.once(stopping)
     argo.events.put("web")
     assert waits.told.get(timeout=5) == "web"
+    assert argo.connections == 1
     stopping.set()
     argo.events.put("")
 

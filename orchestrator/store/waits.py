@@ -1,0 +1,34 @@
+"""Which runs are at a stage that waits for somebody else."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, bindparam, select
+
+from orchestrator.store.runs import IS_ACTIVE
+from orchestrator.store.schema import runs, stages
+
+_WAITING_AT = (
+    select(runs.c.id, runs.c.app, runs.c.environment)
+    .join(stages, stages.c.run_id == runs.c.id)
+    .where(IS_ACTIVE, runs.c.state == "waiting", stages.c.state == "waiting")
+    .where(stages.c.name.in_(bindparam("names", expanding=True)))
+)
+
+
+def waiting_at(connection: Connection, names: Sequence[str]) -> list[tuple[int, str, str]]:
+    """List the runs whose current stage is one of `names` and waits: (id, app, environment)."""
+    return [(row.id, row.app, row.environment) for row in connection.execute(_WAITING_AT, {"names": list(names)})]
+
+
+_AT_OF = (
+    select(runs.c.id, runs.c.app, runs.c.environment)
+    .join(stages, stages.c.run_id == runs.c.id)
+    .where(IS_ACTIVE, runs.c.app.in_(bindparam("apps", expanding=True)))
+    .where(stages.c.state.in_(("waiting", "running")), stages.c.name.in_(bindparam("names", expanding=True)))
+)
+
+
+def at_of(connection: Connection, names: Sequence[str], apps: Sequence[str]) -> list[tuple[int, str, str]]:
+    """As `waiting_at`, of some apps only; also the runs that a worker is looking at right now."""
+    values = {"names": list(names), "apps": list(apps)}
+    return [(row.id, row.app, row.environment) for row in connection.execute(_AT_OF, values)]
