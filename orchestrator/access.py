@@ -1,7 +1,7 @@
 """HTTP requests in the log: each has an id that all its lines carry, and each ends as one line."""
 
-import random
 import re
+import uuid
 from typing import Any
 
 from orchestrator import journal
@@ -21,7 +21,7 @@ def begin(environ: dict[str, Any]) -> str:
     A client's own ``X-Request-Id`` is kept if it has up to 64 letters, digits, dots, dashes and underscores.
     """
     given = environ.get("HTTP_X_REQUEST_ID", "")
-    environ[_KEY] = request_id = given if _FORM.match(given) else f"{random.getrandbits(128):032x}"
+    environ[_KEY] = request_id = given if _FORM.match(given) else uuid.uuid4().hex
     journal.bind_only(request_id=request_id)  # the thread has answered other requests before
     return request_id
 

@@ -36,7 +36,7 @@ def verify_hex(headers: Mapping[str, str], name: str, body: bytes, secret: str, 
     digits = given.removeprefix(prefix)
     if not given.startswith(prefix) or len(digits) != _HEX_DIGITS:
         raise NoProof(f"header {name} does not hold {prefix}<{_HEX_DIGITS} hex digits>")
-    expected = hmac.new(key, body, "sha256").hexdigest()
+    expected = hmac.digest(key, body, "sha256").hex()
     if not hmac.compare_digest(expected.encode(), _raw(digits)):
         raise BadSignature(f"header {name} does not match the body and our secret")
 

@@ -7,7 +7,7 @@ from orchestrator.services.bell import Bell
 from orchestrator.store import wakes
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
-from orchestrator.store.waits import at_of, waiting_at
+from orchestrator.store.waits import at_now, waiting_at
 
 _STAGES = ("sync", "health")
 """The stages that wait for Argo CD."""
@@ -48,7 +48,7 @@ class Waits:
         apps = self._apps.get(name)
         if apps:
             with self._database.read() as connection:
-                rows = at_of(connection, _STAGES, sorted(apps))
+                rows = at_now(connection, _STAGES, sorted(apps))
             self.wake(self._by_application(rows).get(name, ()))
 
     def _by_application(self, rows: Iterable[tuple[int, str, str]]) -> dict[str, list[int]]:

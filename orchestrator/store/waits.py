@@ -20,7 +20,7 @@ def waiting_at(connection: Connection, names: Sequence[str]) -> list[tuple[int, 
     return [(row.id, row.app, row.environment) for row in connection.execute(_WAITING_AT, {"names": list(names)})]
 
 
-_AT_OF = (
+_AT_NOW = (
     select(runs.c.id, runs.c.app, runs.c.environment)
     .join(stages, stages.c.run_id == runs.c.id)
     .where(IS_ACTIVE, runs.c.app.in_(bindparam("apps", expanding=True)))
@@ -28,7 +28,7 @@ _AT_OF = (
 )
 
 
-def at_of(connection: Connection, names: Sequence[str], apps: Sequence[str]) -> list[tuple[int, str, str]]:
+def at_now(connection: Connection, names: Sequence[str], apps: Sequence[str]) -> list[tuple[int, str, str]]:
     """As `waiting_at`, of some apps only; also the runs that a worker is looking at right now."""
     values = {"names": list(names), "apps": list(apps)}
-    return [(row.id, row.app, row.environment) for row in connection.execute(_AT_OF, values)]
+    return [(row.id, row.app, row.environment) for row in connection.execute(_AT_NOW, values)]

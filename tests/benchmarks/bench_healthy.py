@@ -25,10 +25,7 @@ def main(rounds: int = 5) -> None:
     with world(runtime="docker") as here:
         tags = [str(here.finished(here.push(f"Page {number}"))["image"]).rpartition(":")[2] for number in range(2)]
         with _Follower(here) as observer:
-            print(
-                f"  with the stream: {_delays(here, observer, tags, rounds * PER_ROUND)} (goal p50 100 ms)",
-                flush=True,
-            )
+            print(f"  with the stream: {_delays(here, observer, tags, rounds)} (goal p50 100 ms)", flush=True)
         with _broken_stream(here), _Asker(here) as observer:
             print(f"  without it:      {_delays(here, observer, tags, rounds)} (goal p50 2 s)")
 

@@ -1,8 +1,5 @@
 """Ids of new rows: in the order of what arrived, and those of runs never twice, on both databases."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from sqlalchemy import Connection, delete, select
 
@@ -13,22 +10,11 @@ from orchestrator.store.database import Database
 from orchestrator.store.runs import NewRun
 from orchestrator.store.schema import runs as runs_table
 from orchestrator.store.schema import wakes as wakes_table
-from tests.support.databases import postgres_database, postgres_url, sqlite_database
+from tests.support.databases import database, postgres_url
 
-__all__ = ["postgres_url"]
+__all__ = ["database", "postgres_url"]
 
 AT = 1_000.0
-
-
-@pytest.fixture(params=["sqlite", "postgres"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        database = sqlite_database(tmp_path)
-        yield database
-        database.engine.dispose()
-        return
-    with postgres_database(request.getfixturevalue("postgres_url")) as database:
-        yield database
 
 
 def add(connection: Connection, *commits: str) -> list[int]:

@@ -1,7 +1,7 @@
 """Idempotency-Key and attempts under real concurrency, on both databases."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,13 @@ from orchestrator.services.control import Control, NotPossible, Wish
 from orchestrator.services.once import KeyReused, Once, Repeated
 from orchestrator.store import runs, tokens
 from orchestrator.store.database import Database, now
-from tests.support.databases import postgres_database, postgres_url, sqlite_database
+from tests.support.databases import database, postgres_url
 from tests.support.web import World, make_world
 
-__all__ = ["postgres_url"]  # a fixture
+__all__ = ["database", "postgres_url"]  # a fixture
 
 START = {"app": "plate-web", "environment": "stg", "ref": "main"}
 AT_ONCE = 6
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        yield sqlite_database(tmp_path)
-        return
-    with postgres_database(request.getfixturevalue("postgres_url")) as database:
-        yield database
 
 
 @pytest.fixture

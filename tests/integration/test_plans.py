@@ -83,7 +83,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "leases that are too long": lambda c: claims.are_ahead(c, NOW),
     "wake-ups that are too far": lambda c: wakes.too_far(c, NOW, 3600.0),
     "runs whose worker vanished": lambda c: claims.expired(c, NOW),
-    "runs at one application": lambda c: waits.at_of(c, ("sync", "health"), ["plate-web"]),
+    "runs at one application": lambda c: waits.at_now(c, ("sync", "health"), ["plate-web"]),
     "runs that wait for Argo CD": lambda c: waits.waiting_at(c, ("sync", "health")),
     "run with records": lambda c: retention.next_run(c, 0),
     "records dropped": lambda c: retention.drop_records(c, 77),

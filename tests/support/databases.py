@@ -67,6 +67,18 @@ def postgres_url() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """A migrated database of each kind; a module that uses it needs `postgres_url` beside it."""
+    if request.param == "sqlite":
+        fresh = sqlite_database(tmp_path)
+        yield fresh
+        fresh.engine.dispose()
+    else:
+        with postgres_database(request.getfixturevalue("postgres_url")) as made:
+            yield made
+
+
 @contextmanager
 def postgres_database(server: str) -> Iterator[Database]:
     """Make a migrated database of its own on the server and drop it afterwards."""

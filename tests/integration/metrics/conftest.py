@@ -1,28 +1,16 @@
 """A site on each of the two databases."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from orchestrator.domain.apps import Channel
 from orchestrator.store.database import Database
-from tests.support.databases import postgres_database, postgres_url, sqlite_database
+from tests.support.databases import database, postgres_url
 from tests.support.metering import HOOK, Site
 from tests.support.web import make_world
 
-__all__ = ["postgres_url"]
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
-    if request.param == "sqlite":
-        fresh = sqlite_database(tmp_path)
-        yield fresh
-        fresh.engine.dispose()
-    else:
-        with postgres_database(request.getfixturevalue("postgres_url")) as made:
-            yield made
+__all__ = ["database", "postgres_url"]
 
 
 @pytest.fixture
