@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from http import HTTPStatus
 
-from flask import Response
+from werkzeug import Response
 
 RETRY_AFTER = 5
 """Seconds after which a forge may deliver again, when nobody knows better."""

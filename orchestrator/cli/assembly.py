@@ -93,7 +93,7 @@ def web_app(parts_: Parts, database: Database | None = None) -> "Flask":
     return create_app(database=database, settings=parts_.settings, control=control, bell=bell)
 
 
-def webhooks_app(parts_: Parts, database: Database | None = None) -> Wsgi:
+def webhooks_app(parts_: Parts, database: Database | None = None) -> "Flask":
     """Make the WSGI application of the webhook endpoint. `database`: one that is open already."""
     from orchestrator.services.ingest import Ingest
     from webhooks.app import create_app
@@ -115,12 +115,12 @@ class Both:
     """One WSGI application of both, for a single address: ``/webhooks/`` goes to the endpoint."""
 
     web: "Flask"
-    hooks: Wsgi
+    hooks: "Flask"
 
     @property
     def extensions(self) -> dict[str, Any]:
-        """What the web has at work beside its requests."""
-        return self.web.extensions
+        """What both have at work beside their requests."""
+        return self.web.extensions | self.hooks.extensions
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer one request."""

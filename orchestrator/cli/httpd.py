@@ -13,7 +13,8 @@ from gunicorn.glogging import Logger
 from orchestrator import access, tracing
 from orchestrator.cli import heaps
 from orchestrator.cli.assembly import Wsgi
-from orchestrator.cli.patience import Patience, Worker
+from orchestrator.cli.patience import Patience
+from orchestrator.cli.serving import Worker
 from orchestrator.web.streams import STREAMS
 
 THREADS = 128

@@ -153,13 +153,17 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: Any) -> Any:
         """Handle what a connection asks for, in a thread."""
-        if not isinstance(conn.sock, Peer):
-            conn.sock = Peer(conn.sock)
-        conn.sock.await_request(self.app.patience)
+        self.take_over(conn)
         kept = super().handle(conn)
         if not kept:  # gunicorn does this for two seconds in the one thread that takes new connections
             conn.sock.part(self.app.patience)
         return kept
+
+    def take_over(self, conn: Any) -> None:
+        """Begin to wait for a request of a connection."""
+        if not isinstance(conn.sock, Peer):
+            conn.sock = Peer(conn.sock)
+        conn.sock.await_request(self.app.patience)
 
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer one request: its head has come."""

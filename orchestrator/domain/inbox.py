@@ -1,6 +1,7 @@
 """Where proven deliveries go: the promise between the webhook endpoint and the ingest service."""
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -19,23 +20,28 @@ class Answer:
 
 
 class Inbox(Protocol):
-    """Takes what arrived. Both calls come from many threads and must return within a second or two."""
+    """Takes what arrived. The calls come from many threads and return at once; whoever wants to, waits.
 
-    def accept(self, delivery: Delivery, parsed: Parsed) -> Answer:
-        """Write a proven delivery down and say what came of it.
+    What they return is there within a second or two after `flush`, and fails with Unavailable where it could not be
+    written down.
+    """
 
-        :raises Unavailable: it could not be written down; the forge is asked to deliver it again.
-        """
+    def accept(self, delivery: Delivery, parsed: Parsed) -> Future[Answer]:
+        """Write a proven delivery down and say what came of it; where that fails the forge is to deliver it again."""
         ...
 
-    def refuse(self, delivery: Delivery, reason: str, detail: str) -> None:
+    def refuse(self, delivery: Delivery, reason: str, detail: str) -> Future[None]:
         """Remember a delivery that was turned away, so that people can look it up.
 
         Anybody on the internet can cause this call and choose ``delivery.key``: a refused delivery must never
-        count as "seen before", and what is kept must be bounded.
+        count as "seen before", and what is kept must be bounded. If it fails, the answer to the caller stays the
+        same.
 
         :param reason: a stable word, as ``signature``, ``malformed`` or ``too_large``.
         :param detail: one sentence without secrets or body.
-        :raises Unavailable: it could not be written down; the answer to the caller stays the same.
         """
+        ...
+
+    def flush(self) -> None:
+        """Write down what was taken so far: what arrives together is written together."""
         ...

@@ -7,6 +7,8 @@ whether it holds one delivery or fifty.
 import hashlib
 import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -41,43 +43,35 @@ class _Item:
     ignored_before: bool = False
     made: list[tuple[int, runs.NewRun, float]] = field(default_factory=list)
     answer: Answer | None = None
-    turn: threading.Event = field(default_factory=threading.Event)
-    leads: bool = False
-    error: Exception | None = None
+    context: Context = field(default_factory=copy_context)
+    """What the lines of the log about this request carry."""
 
 
 class Ingest:
-    """Implements `orchestrator.domain.inbox.Inbox` on the tables."""
+    """Implements `orchestrator.domain.inbox.Inbox` on the tables: one thread writes for all that arrive."""
 
     def __init__(self, database: Database, settings: Settings, bell: Bell) -> None:
         self._database = database
         self._settings = settings
         self._bell = bell
         self._mask = Mask(secrets_in(settings))
-        self._queue: list[_Item] = []
-        self._queue_lock = threading.Lock()
-        self._led = False
+        self._writer = ThreadPoolExecutor(1, "ingest")
+        self._lock = threading.Lock()
+        self._gathered: list[tuple[_Item, Future[Any]]] = []
+        self._waiting: list[tuple[_Item, Future[Any]]] = []
+        self._writing = False
 
-    def accept(self, delivery: Delivery, parsed: Parsed) -> Answer:
+    def accept(self, delivery: Delivery, parsed: Parsed) -> Future[Answer]:
         """Record a proven delivery and queue what it leads to; a delivery seen before leads to nothing new.
 
-        :raises Unavailable: the database does not take the write; nothing was accepted.
+        The future fails with Unavailable where the database does not take the write: nothing was accepted.
         """
-        item = self._judge(delivery, self._masked(parsed))
-        self._write(item)
-        if item.answer is None:  # pragma: no cover
-            raise RuntimeError("a delivery was written without an answer")
-        for run_id, new, at in item.made:  # here, not by whoever wrote for all: the lines are about this request
-            story.began(run_id, new, at)
-            story.delivered(run_id, at, item.row["received_at"])
-        if item.answer.status == 202:
-            self._bell.ring()
-        return item.answer
+        return self._gather(self._judge(delivery, self._masked(parsed)))
 
-    def refuse(self, delivery: Delivery, reason: str, detail: str) -> None:
+    def refuse(self, delivery: Delivery, reason: str, detail: str) -> Future[None]:
         """Record a refused delivery so that it can be looked up; only the newest are kept."""
         row = deliveries.row_of(delivery, clock(), "refused", reason, detail)
-        self._write(_Item(delivery=delivery, parsed=None, matched=None, row=row))
+        return self._gather(_Item(delivery=delivery, parsed=None, matched=None, row=row))
 
     def _masked(self, parsed: Parsed) -> Parsed:
         """Take our secrets out of what people wrote: it is shown, sent to chats and written into GitOps commits."""
@@ -107,40 +101,53 @@ class Ingest:
             row["changes"] = [{"ref": one.ref, "commit": one.commit} for one in parsed.changes[:50]]
         return _Item(delivery=delivery, parsed=parsed, matched=matched, row=row)
 
-    def _write(self, item: _Item) -> None:
-        """Have the item written together with all that wait: one thread leads, then the next in line leads."""
-        with self._queue_lock:
-            self._queue.append(item)
-            leads = not self._led
-            self._led = True
-        if not leads:
-            item.turn.wait()
-            leads = item.leads
-        if leads:
-            self._lead()
-        if item.error is not None:
-            raise item.error
+    def flush(self) -> None:
+        """Have written what was gathered, with all that waits by the time the writer comes to it."""
+        with self._lock:
+            self._waiting += self._gathered
+            self._gathered = []
+            begins = bool(self._waiting) and not self._writing
+            self._writing = self._writing or begins
+        if begins:
+            self._writer.submit(self._write_waiting)
 
-    def _lead(self) -> None:
-        with self._queue_lock:
-            batch, self._queue = self._queue[:MAX_BATCH], self._queue[MAX_BATCH:]
-        self._commit(batch)
-        with self._queue_lock:
-            self._led = bool(self._queue)
-            if self._led:
-                self._queue[0].leads = True
-                self._queue[0].turn.set()
+    def _gather(self, item: _Item) -> Future[Any]:
+        written: Future[Any] = Future()
+        with self._lock:
+            self._gathered.append((item, written))
+        return written
+
+    def _write_waiting(self) -> None:
+        while batch := self._take():
+            try:
+                self._commit([item for item, _ in batch])
+            except Exception as error:  # noqa: BLE001  # handed on to every request of the batch
+                for _, written in batch:
+                    written.set_exception(error)
+            else:
+                for item, written in batch:
+                    written.set_result(item.answer)
+
+    def _take(self) -> list[tuple[_Item, Future[Any]]]:
+        with self._lock:
+            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+            self._writing = bool(batch)
+        return batch
 
     def _commit(self, batch: Sequence[_Item]) -> None:
-        error: Exception | None = None
-        try:
-            with self._database.write() as connection:
-                _write_batch(connection, batch)
-        except Exception as caught:  # noqa: BLE001  # handed on to every request of the batch
-            error = caught
+        with self._database.write() as connection:
+            _write_batch(connection, batch)
         for item in batch:
-            item.error = error
-            item.turn.set()
+            item.context.run(_tell, item)
+        if any(item.answer and item.answer.status == 202 for item in batch):
+            self._bell.ring()
+
+
+def _tell(item: _Item) -> None:
+    """Tell of the runs that a delivery led to, in lines that are about its request."""
+    for run_id, new, at in item.made:
+        story.began(run_id, new, at)
+        story.delivered(run_id, at, item.row["received_at"])
 
 
 def _write_batch(connection: Connection, batch: Sequence[_Item]) -> None:

@@ -4,8 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import event
 
+from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
 from orchestrator.domain.inbox import Answer
 from orchestrator.services.bell import Bell
@@ -13,6 +15,7 @@ from orchestrator.services.ingest import Ingest
 from orchestrator.store import deliveries, migrate, runs
 from orchestrator.store.database import Database, sqlite_url
 from tests.support.factories import make_settings
+from tests.support.ingesting import LONGEST, accept, refuse
 
 REPO = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
 
@@ -29,12 +32,12 @@ def test_many_hooks_that_tell_of_few_pushes_make_one_run_for_each_push(tmp_path:
     migrate.upgrade(database)
     inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
 
-    def accept(number: int) -> tuple[str, Answer]:
+    def send(number: int) -> tuple[str, Answer]:
         commit = f"{number % 4:x}" * 39 + "a"
-        return commit, inbox.accept(Delivery(hook="github", key=f"d-{number}"), push(commit))
+        return commit, accept(inbox, Delivery(hook="github", key=f"d-{number}"), push(commit))
 
     with ThreadPoolExecutor(16) as pool:
-        told = list(pool.map(accept, range(64)))
+        told = list(pool.map(send, range(64)))
 
     run_of = {commit: answer.body["runs"] for commit, answer in told if answer.status == 202}
     assert sum(answer.status == 202 for _, answer in told) == 4 == len(run_of)
@@ -68,7 +71,7 @@ def test_refused_deliveries_do_not_fill_the_disk(tmp_path: Path) -> None:
     database = Database(sqlite_url(str(tmp_path)))
     migrate.upgrade(database)
     inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
-    inbox.accept(Delivery(hook="github", key="genuine"), push("a" * 40))
+    accept(inbox, Delivery(hook="github", key="genuine"), push("a" * 40))
     reasons = ("signature", "malformed", "too_large", "content_type", "forge")
     rows = [
         deliveries.row_of(Delivery(hook="github", key="same"), 1.0, "refused", reasons[number % len(reasons)])
@@ -76,10 +79,23 @@ def test_refused_deliveries_do_not_fill_the_disk(tmp_path: Path) -> None:
     ]
     with database.write() as connection:
         deliveries.add(connection, rows)
-    inbox.refuse(Delivery(hook="gitlab", key="k" * 9999, size=2**31 - 1), "too_large", "d" * 9999)
+    refuse(inbox, Delivery(hook="gitlab", key="k" * 9999, size=2**31 - 1), "too_large", "d" * 9999)
     with database.read() as connection:
         kept = deliveries.page(connection, limit=2000)
     assert [row["outcome"] for row in kept].count("refused") == deliveries.KEEP_REFUSED
     assert (len(kept[0]["key"]), len(kept[0]["detail"])) == (200, 500)
     assert kept[-1]["key"] == "genuine"
+    database.dispose()
+
+
+def test_what_could_not_be_written_down_is_said_to_all_who_wait_and_the_next_one_is_taken(tmp_path: Path) -> None:
+    database = Database(sqlite_url(str(tmp_path)))
+    inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
+    waiting = [inbox.accept(Delivery(hook="github", key=f"d-{number}"), push("a" * 40)) for number in range(2)]
+    inbox.flush()
+    for written in waiting:
+        with pytest.raises(Unavailable, match="no such table"):
+            written.result(LONGEST)
+    migrate.upgrade(database)
+    assert accept(inbox, Delivery(hook="github", key="d-0"), push("a" * 40)).status == 202
     database.dispose()

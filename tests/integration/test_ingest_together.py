@@ -16,6 +16,7 @@ from orchestrator.store import runs, tokens
 from orchestrator.store.database import Database
 from tests.support.databases import postgres_database, postgres_url
 from tests.support.factories import make_settings
+from tests.support.ingesting import accept
 from tests.support.meanwhile import meanwhile
 
 __all__ = ["postgres_url"]
@@ -73,7 +74,7 @@ def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_r
         tokens.set_head(connection, repo_key(URL), "refs/heads/main", "a" * 40, 1.0)
     seen = world.meanwhile(database, "INSERT INTO runs", lambda: reconcile.head_seen(app, "main", COMMIT))
 
-    told = world.inbox(database).accept(Delivery(hook="github", key="d-1"), push())
+    told = accept(world.inbox(database), Delivery(hook="github", key="d-1"), push())
 
     assert seen() == []
     with database.read() as connection:
@@ -83,9 +84,9 @@ def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_r
 @pytest.mark.parametrize(("hook", "key"), [("github", "d-1"), ("gitlab", "d-2")], ids=["same hook", "another hook"])
 def test_two_processes_that_are_told_of_a_push_at_once_make_one_run(world: World, hook: str, key: str) -> None:
     database, other = world.connect(), world.inbox()
-    again = world.meanwhile(database, "INSERT INTO runs", lambda: other.accept(Delivery(hook=hook, key=key), push()))
+    again = world.meanwhile(database, "INSERT INTO runs", lambda: accept(other, Delivery(hook=hook, key=key), push()))
 
-    told = world.inbox(database).accept(Delivery(hook="github", key="d-1"), push())
+    told = accept(world.inbox(database), Delivery(hook="github", key="d-1"), push())
 
     answer = again()
     assert (told.status, answer.status, answer.body.get("duplicate")) == (202, 200, True)

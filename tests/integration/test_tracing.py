@@ -23,6 +23,7 @@ from orchestrator.tracing import Trace
 from tests.support.collector import Collector, collector
 from tests.support.contracts import ROOT
 from tests.support.databases import sqlite_database
+from tests.support.ingesting import accept
 from tests.support.journals import Logged
 from tests.support.waiting import until
 from tests.support.worker import QUEUE, running, settings_of
@@ -59,7 +60,7 @@ def test_a_run_is_one_trace_of_what_all_processes_tell(tmp_path: Path, found: Co
     tracing.start()
     with embedded(tmp_path) as broker, running(tmp_path, broker.redis_url) as process:
         push = Push(event="push", repo=REPO, changes=(MOVE,))
-        answer = Ingest(database, settings, Bell("")).accept(Delivery(hook="github", key="d-1"), push)
+        answer = accept(Ingest(database, settings, Bell("")), Delivery(hook="github", key="d-1"), push)
         (run_id,) = answer.body["runs"]
         make_celery(broker.celery_url).send_task(LOOK, args=[run_id], queue=QUEUE, ignore_result=True)
         until(lambda: bool(found.named("run")), "the root span")

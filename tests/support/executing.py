@@ -17,6 +17,7 @@ from orchestrator.services.reconcile import Reconcile
 from orchestrator.store import runs
 from orchestrator.store.database import Database
 from tests.support.factories import make_app, make_environment, make_settings
+from tests.support.ingesting import accept
 
 QUIET = Bell("")
 REPO = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
@@ -50,7 +51,7 @@ class World:
             skip=skip,
         )
         delivery = Delivery(hook="github", key=key or f"delivery-{number}")
-        return dict(self.ingest.accept(delivery, Push(event="push", repo=REPO, changes=(change,))).body)
+        return dict(accept(self.ingest, delivery, Push(event="push", repo=REPO, changes=(change,))).body)
 
     def run(self, run_id: int) -> Run:
         with self.database.read() as connection:

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,20 +34,31 @@ class FakeInbox:
     refused: list[tuple[Delivery, str, str]] = field(default_factory=list)
     error: PilotageError | None = None
 
-    def accept(self, delivery: Delivery, parsed: Parsed) -> Answer:
+    def accept(self, delivery: Delivery, parsed: Parsed) -> Future[Answer]:
         """Answer 202 for a push and 200 for everything else."""
-        if self.error:
-            raise self.error
-        self.accepted.append((delivery, parsed))
+        if not self.error:
+            self.accepted.append((delivery, parsed))
         if isinstance(parsed, Push):
-            return Answer(status=202, body={"delivery": 1, "runs": [1]})
-        return Answer(status=200, body={"pong": True} if isinstance(parsed, Ping) else {"ignored": parsed.reason})
+            return self._done(Answer(status=202, body={"delivery": 1, "runs": [1]}))
+        body = {"pong": True} if isinstance(parsed, Ping) else {"ignored": parsed.reason}
+        return self._done(Answer(status=200, body=body))
 
-    def refuse(self, delivery: Delivery, reason: str, detail: str) -> None:
+    def refuse(self, delivery: Delivery, reason: str, detail: str) -> Future[None]:
         """Remember the refusal."""
+        if not self.error:
+            self.refused.append((delivery, reason, detail))
+        return self._done(None)
+
+    def flush(self) -> None:
+        """There is nothing left to do."""
+
+    def _done(self, result: Any) -> Future[Any]:
+        done: Future[Any] = Future()
         if self.error:
-            raise self.error
-        self.refused.append((delivery, reason, detail))
+            done.set_exception(self.error)
+        else:
+            done.set_result(result)
+        return done
 
 
 @dataclass(frozen=True)

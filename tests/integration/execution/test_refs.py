@@ -7,6 +7,7 @@ import pytest
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind
 from tests.support.executing import REPO, World
 from tests.support.factories import make_app, make_environment, make_settings
+from tests.support.ingesting import accept
 
 X, Y = "1" * 40, "2" * 40
 DANCE = ((None, X), (X, Y), (Y, X), (X, Y))
@@ -41,7 +42,7 @@ class Hook:
             deleted=after is None,
         )
         delivery = Delivery(hook="github", key=f"{self._name}-{next(self._count)}")
-        body = self._world.ingest.accept(delivery, Push(event="push", repo=REPO, changes=(change,))).body
+        body = accept(self._world.ingest, delivery, Push(event="push", repo=REPO, changes=(change,))).body
         return "runs" in body and "duplicate" not in body
 
 

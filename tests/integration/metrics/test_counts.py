@@ -13,6 +13,7 @@ from orchestrator.services.ingest import Ingest
 from orchestrator.services.outbox import Outbox
 from orchestrator.store.schema import notifications
 from tests.support.deploying import landed
+from tests.support.ingesting import accept, refuse
 from tests.support.metering import QUIET, Site
 
 
@@ -95,8 +96,8 @@ def test_a_promotion_knows_the_time_of_its_commit_from_the_environment_before(si
 def test_deliveries_are_counted_by_what_became_of_them(site: Site) -> None:
     ingest = Ingest(site.database, site.settings, QUIET)
     for key in ("one", "two", "two"):
-        ingest.accept(Delivery(hook="github", key=key), Ping(event="ping", repo=None))
-    ingest.refuse(Delivery(hook="github", key="three"), "signature", "does not match")
+        accept(ingest, Delivery(hook="github", key=key), Ping(event="ping", repo=None))
+    refuse(ingest, Delivery(hook="github", key="three"), "signature", "does not match")
     told = site.metrics()
     for outcome, wanted in {"pinged": 2, "duplicate": 1, "refused": 1, "accepted": 0, "ignored": 0}.items():
         assert told[f'pilotage_deliveries_total{{forge="github",outcome="{outcome}"}}'] == wanted, outcome

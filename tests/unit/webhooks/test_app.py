@@ -12,7 +12,7 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.hooks import NOW, SECRET, FakeInbox, fill, hooks, make_app, own_case
 from tests.support.journals import Logged
-from webhooks import app as door
+from webhooks import door
 from webhooks.app import create_app, mount
 from webhooks.body import CHUNK, SMALL
 

@@ -11,6 +11,7 @@ from orchestrator.services.ingest import Ingest
 from orchestrator.store.database import Database, after_commit
 from tests.support.databases import sqlite_database
 from tests.support.factories import make_settings
+from tests.support.ingesting import accept
 from tests.support.journals import Logged
 
 REPO = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
@@ -39,7 +40,7 @@ def test_a_run_that_a_person_starts_and_ends(database: Database, tmp_path: Path,
 def test_a_push_begins_its_runs_once(database: Database, tmp_path: Path, logged: Logged) -> None:
     inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
     for key in ("first", "first", "second hook"):
-        inbox.accept(Delivery(hook="github", key=key), Push(event="push", repo=REPO, changes=(MOVE,)))
+        accept(inbox, Delivery(hook="github", key=key), Push(event="push", repo=REPO, changes=(MOVE,)))
 
     assert [(line["run"], line["trigger"]) for line in logged.of("run queued")] == [(1, "push")]
 

@@ -1,0 +1,179 @@
+"""Deliveries at the real HTTP server: what has arrived as a whole needs no thread, and is answered as by a thread."""
+
+import json
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.hooks import Case, cases, own_case
+from tests.support.servers import serving
+
+SERVE = """
+import threading
+from concurrent.futures import Future
+from orchestrator import journal
+from orchestrator.cli.httpd import Httpd
+from tests.support.hooks import FakeInbox, make_app
+
+journal.configure("webhooks")
+held = threading.Event()
+
+class Inbox(FakeInbox):
+    def accept(self, delivery, parsed):
+        if delivery.key == "broken":
+            raise ZeroDivisionError("a bug of ours")
+        done = super().accept(delivery, parsed)
+        if not delivery.key.startswith("late"):
+            return done
+        late = Future()
+        threading.Timer(1.0, lambda: late.set_result(done.result())).start()
+        return late
+
+class App:
+    def __init__(self):
+        self.hooks = make_app(Inbox())
+        self.extensions = self.hooks.extensions
+
+    def __call__(self, environ, start_response):
+        if environ["PATH_INFO"] != "/hold":
+            return self.hooks(environ, start_response)
+        held.wait(60)
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+Httpd(App, "127.0.0.1:0").run()
+"""
+THREADS = 128
+CASES = cases()
+PUSH = own_case("github", "push-branch")
+
+
+@pytest.fixture(scope="module")
+def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("server") / "log"
+
+
+@pytest.fixture(scope="module")
+def port(log: Path) -> Iterator[int]:
+    with serving(SERVE, log=log) as (_, port):
+        yield port
+
+
+@pytest.fixture
+def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    with serving(SERVE, log=tmp_path / "log") as server:
+        yield server
+
+
+def connect(port: int) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", port), 20)
+
+
+def post(case: Case = PUSH, body: bytes | None = None, **more: str) -> bytes:
+    """A delivery as bytes; headers by name, with underscores for dashes."""
+    body = case.body if body is None else body
+    headers = {"Host": "x", **case.headers(), "Content-Length": str(len(body)), "X-Request-Id": "1"}
+    headers |= {name.replace("_", "-"): value for name, value in more.items()}
+    lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+    return f"POST /webhooks/{case.forge} HTTP/1.1\r\n{lines}\r\n".encode() + body
+
+
+def read(peer: socket.socket) -> tuple[str, dict[str, str], bytes]:
+    """Read one answer: its status, its headers but for the date, its body."""
+    with peer.makefile("rb") as answer:
+        status = answer.readline().decode().strip()
+        lines = iter(lambda: answer.readline().decode().strip(), "")
+        headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
+        body = answer.read(int(headers["content-length"]))
+    headers.pop("date", "")
+    return status, headers, body
+
+
+def ask(port: int, *pieces: bytes) -> tuple[str, dict[str, str], bytes]:
+    with connect(port) as peer:
+        for piece in pieces:
+            peer.sendall(piece)
+        return read(peer)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_with_and_without_a_thread_the_answer_is_the_same(case: Case, port: int) -> None:
+    for body in (case.body, case.body + b" "):
+        at_once = ask(port, post(case, body))
+        assert at_once[0].split()[1] in ("200", "202", "401", "400")
+        assert at_once == ask(port, post(case, body, TE="trailers"))
+
+
+def test_a_delivery_is_answered_while_all_threads_are_held(server: tuple[subprocess.Popen[bytes], int]) -> None:
+    _, port = server
+    crowd = [connect(port) for _ in range(THREADS)]
+    for peer in crowd:
+        peer.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+    with connect(port) as pieces:
+        pieces.sendall(post()[:-100])
+        assert ask(port, post())[0] == "HTTP/1.1 202 ACCEPTED"
+        pieces.sendall(post()[-100:])
+        assert read(pieces)[0] == "HTTP/1.1 202 ACCEPTED"
+    for peer in crowd:
+        peer.close()
+
+
+def test_the_end_of_a_connection_ends_the_wait_for_its_rest(port: int) -> None:
+    with connect(port) as peer:
+        peer.sendall(post()[:-100])
+        peer.shutdown(socket.SHUT_WR)
+        status, _, body = read(peer)
+    assert (status, json.loads(body)["reason"]) == ("HTTP/1.1 400 BAD REQUEST", "malformed")
+
+
+def test_requests_that_come_in_one_piece_are_answered_one_after_the_other(port: int) -> None:
+    with connect(port) as peer:
+        peer.sendall(post(X_GitHub_Delivery="late-1", X_Request_Id="first") + post(X_Request_Id="second"))
+        assert [read(peer)[1]["x-request-id"] for _ in range(2)] == ["first", "second"]
+
+
+def test_a_connection_is_closed_when_its_peer_asks_for_it(port: int) -> None:
+    with connect(port) as peer:
+        peer.sendall(post(Connection="close"))
+        assert read(peer)[1]["connection"] == "close"
+        assert peer.recv(1) == b""
+
+
+def test_a_peer_that_went_away_harms_nobody(port: int) -> None:
+    with connect(port) as peer:
+        peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\x00\x00\x00\x00\x00\x00\x00")
+        peer.sendall(post(X_GitHub_Delivery="late-2"))
+    with connect(port) as peer:
+        peer.sendall(post(X_GitHub_Delivery="late-3"))
+        assert read(peer)[0] == "HTTP/1.1 202 ACCEPTED"
+
+
+def test_a_bug_of_ours_is_answered_and_the_server_goes_on(port: int, log: Path) -> None:
+    with connect(port) as peer:
+        peer.sendall(post(X_GitHub_Delivery="broken"))
+        assert peer.recv(65536).startswith(b"HTTP/1.1 500 ")
+    assert ask(port, post())[0] == "HTTP/1.1 202 ACCEPTED"
+    assert "a bug of ours" in log.read_text()
+
+
+def test_a_stop_lets_what_is_at_work_be_answered(server: tuple[subprocess.Popen[bytes], int]) -> None:
+    process, port = server
+    with connect(port) as peer:
+        peer.sendall(post(X_GitHub_Delivery="late-4"))
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        status, headers, _ = read(peer)
+    assert (status, headers["connection"]) == ("HTTP/1.1 202 ACCEPTED", "close")
+    assert process.wait(20) == 0
+
+
+def test_the_request_is_one_line_in_the_log(port: int, log: Path) -> None:
+    ask(port, post(X_Request_Id="logged"))
+    lines = [json.loads(line) for line in log.read_text().splitlines() if '"logged"' in line]
+    assert [line["event"] for line in lines] == ["webhook taken", "request answered"]
+    assert (lines[1]["status"], lines[1]["path"], lines[1]["remote"]) == (202, "/webhooks/github", "127.0.0.1")

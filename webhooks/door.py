@@ -1,0 +1,200 @@
+"""One request at the endpoint: judged, written down, answered; the thread that judges it need not wait for that."""
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from datetime import datetime
+from functools import partial
+from typing import Any, NoReturn
+
+from werkzeug import Request, Response
+
+from orchestrator import access, journal
+from orchestrator.at_once import Pending, nothing_to_write
+from orchestrator.domain.apps import Hook
+from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.events import Delivery
+from orchestrator.domain.inbox import Answer, Inbox
+from webhooks.body import LARGE, Place, Room, check_size, read_body
+from webhooks.forges import FORGES, Forge
+from webhooks.headers import Headers
+from webhooks.payload import FORM
+from webhooks.problems import RETRY_AFTER, Turned, problem
+from webhooks.receive import Accepted, RefusedDelivery, announced, receive, unproven
+
+_CONTENT_TYPES = ("application/json", FORM)
+
+_log = journal.get(__name__)
+
+Observe = Callable[[str, int, float], None]
+"""Is told of each answer: the forge, the status, and the seconds that it took."""
+
+_Told = tuple[Future[Any], Callable[[], Answer]]
+"""What is being written down, and what the caller is told then (or Turned is raised); it waits for the first."""
+
+
+class Door:
+    """Answers requests.
+
+    :param hooks: the configured hooks by forge. :param inbox: takes what arrives.
+    :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
+    :param observe: is told of each answer.
+    """
+
+    def __init__(
+        self, hooks: Mapping[str, Hook], inbox: Inbox, max_body: int, now: Callable[[], datetime], observe: Observe
+    ) -> None:
+        self._hooks = hooks
+        self._inbox = inbox
+        self._max_body = max_body
+        self._now = now
+        self._observe = observe
+        self._room = Room(LARGE * max_body)
+
+    def answer(self, asked: Request, forge: str) -> Response:
+        """Answer one request, when what belongs to it is written down."""
+        _, word = self._begin(asked, forge)
+        self.flush()
+        return word()
+
+    def flush(self) -> None:
+        """Write down what belongs to the requests that were judged so far."""
+        self._inbox.flush()
+
+    def begin(self, asked: Request, forge: str) -> Pending:
+        """Judge one request, and note what is to be written down."""
+        return Pending(*self._begin(asked, forge))
+
+    def _begin(self, asked: Request, forge: str) -> tuple[Future[Any], Callable[[], Response]]:
+        begun = time.monotonic()
+        request_id = access.begin(asked.environ)
+        try:
+            written, told = self._take(asked, forge)
+        except Turned as turned:
+            written, told = nothing_to_write(), partial(_turn, turned)
+        return written, partial(self._word, told, request_id, forge, begun)
+
+    def _word(self, told: Callable[[], Answer], request_id: str, forge: str, begun: float) -> Response:
+        try:
+            known = told()
+        except Turned as turned:
+            answer = problem(turned, request_id)
+        else:
+            answer = Response(json.dumps(known.body), status=known.status, content_type="application/json")
+        answer.headers["X-Request-Id"] = request_id
+        # Anybody can ask for any name: what is counted by name must be few.
+        self._observe(forge if forge in FORGES else "unknown", answer.status_code, time.monotonic() - begun)
+        return answer
+
+    def _take(self, asked: Request, name: str) -> _Told:
+        row, headers = _known(name), Headers(asked.headers)
+        try:
+            with self._room.place() as place:
+                result = self._judge(row, headers, asked, place)
+        except Turned as turned:
+            if asked.method != "POST":  # what else comes is no delivery
+                raise
+            delivery = announced(row, headers, asked.content_length or 0, asked.remote_addr or "")
+            return self._refuse(delivery, turned, turned.detail)
+        if isinstance(result, RefusedDelivery):
+            return self._refuse(result.delivery, _refusal(row, result), result.detail)
+        return self._accept(result)
+
+    def _judge(self, row: Forge, headers: Headers, asked: Request, place: Place) -> Accepted | RefusedDelivery:
+        hook, now, remote = self._hook(row.name), self._now(), asked.remote_addr or ""
+        _check_form(asked)
+        check_size(asked, self._max_body)
+        refused = unproven(row, hook, headers, now, asked.content_length or 0, remote)
+        if refused is not None:
+            return refused
+        body = read_body(asked, self._max_body, place)
+        return receive(row, hook, headers, body, self._now(), remote=remote)
+
+    def _hook(self, name: str) -> Hook:
+        hook = self._hooks.get(name)
+        if hook is None:
+            raise Turned(404, "forge", f"No hook is configured for {name}; set `webhooks.{name}` and restart.")
+        return hook
+
+    def _accept(self, accepted: Accepted) -> _Told:
+        with _about(accepted.delivery):
+            written = self._inbox.accept(accepted.delivery, accepted.parsed)
+        return written, partial(_taken, accepted.delivery, written)
+
+    def _refuse(self, delivery: Delivery, turned: Turned, detail: str) -> _Told:
+        """Log a refusal and have it written down; where that is not possible the answer stays the same."""
+        with _about(delivery):
+            _log.warning("webhook refused", reason=turned.reason, detail=detail, remote=delivery.remote)
+        written = self._inbox.refuse(delivery, turned.reason, detail)
+        return written, partial(_refused, delivery, written, turned)
+
+
+def _about(delivery: Delivery) -> Any:
+    return journal.about(forge=delivery.hook, delivery=delivery.key)
+
+
+def _taken(delivery: Delivery, written: Future[Answer]) -> Answer:
+    with _about(delivery):
+        try:
+            told = written.result()
+        except Unavailable as error:
+            _log.error("webhook not written down", reason=error.reason.value, detail=error.evidence)
+            raise _try_later(error) from None
+        id_ = told.body.get("delivery")
+        _log.info("webhook taken", delivery_id=id_, outcome=_outcome(told), reason=_why(told))
+        return told
+
+
+def _refused(delivery: Delivery, written: Future[None], turned: Turned) -> NoReturn:
+    try:
+        written.result()
+    except Unavailable as error:
+        with _about(delivery):
+            _log.error("refused webhook not written down", reason=error.reason.value, detail=error.evidence)
+    raise turned
+
+
+def _turn(turned: Turned) -> NoReturn:
+    raise turned
+
+
+def _refusal(row: Forge, result: RefusedDelivery) -> Turned:
+    # RFC 9110 section 15.5.2: a 401 says which proof is wanted.
+    wanted = {"WWW-Authenticate": f'Webhook header="{row.proof_header}"'} if result.status == 401 else {}
+    return Turned(result.status, result.reason, f"The delivery was refused: {result.detail}.", wanted)
+
+
+def _known(name: str) -> Forge:
+    """Find a forge. What is sent to another path than that of a forge leaves no trace: it is nobody's delivery."""
+    row = FORGES.get(name)
+    if row is None:
+        raise Turned(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
+    return row
+
+
+def _check_form(asked: Request) -> None:
+    if asked.method != "POST":
+        raise Turned(405, "method", "A webhook is delivered with POST.", {"Allow": "POST"})
+    charset = asked.mimetype_params.get("charset", "utf-8").lower()
+    if asked.mimetype not in _CONTENT_TYPES or charset not in ("utf-8", "utf8"):
+        raise Turned(415, "content_type", "Set the hook's content type to application/json (UTF-8).")
+    if asked.headers.get("Content-Encoding", "identity") != "identity":
+        raise Turned(415, "content_encoding", "Deliver the body without compression.")
+
+
+def _outcome(told: Answer) -> str:
+    """Name what became of a delivery, for the log."""
+    return next((word for word in ("duplicate", "ignored", "pong") if word in told.body), "runs")
+
+
+def _why(told: Answer) -> str | None:
+    """Return the reason for which a delivery was ignored."""
+    return told.body.get("ignored")
+
+
+def _try_later(error: Unavailable) -> Turned:
+    wait = str(math.ceil(error.retry_after or RETRY_AFTER))
+    detail = "The delivery is genuine but could not be written down; deliver it again."
+    return Turned(503, error.reason.value, detail, {"Retry-After": wait})
