@@ -56,8 +56,8 @@ def _alone(server: Forge, fleet: "_Fleet", rounds: int) -> None:
         pushes.append(fleet.pushes - before)
         fleet.check(APPS, f"sha-at-once-{turn}")
         singly.append(timed(fleet.singly, APPS, f"sha-single-{turn}"))
-        mirror.fetch_branch("main")
-        least.append(timed(bare, server, mirror.folder, list(range(APPS)), f"b-{turn}"))
+        head = mirror.fetch_branch("main")
+        least.append(timed(bare, server, mirror.folder, head, list(range(APPS)), f"b-{turn}"))
     print(f"  {APPS} apps at once: {ms(median(together))}, {max(pushes)} pushes at most, none lost (goal 300 ms, 3)")
     print(f"    one after the other: {ms(median(singly))}, ratio {median(together) / median(singly):.3f}")
     print(f"    one import, one push: {ms(median(least))}, ratio {median(together) / median(least):.2f}", flush=True)
@@ -113,8 +113,8 @@ class _Fleet:
         """Land the same edits by a fetch, a commit and a push each."""
         mirror = self.mirror()
         for app in range(count):
-            mirror.fetch_branch("main")
-            bare(self._server, mirror.folder, [app], tag)
+            head = mirror.fetch_branch("main")
+            bare(self._server, mirror.folder, head, [app], tag)
 
     def _work(self, owner: str, waiting: "queue.Queue[Change]", landed: "_Landed") -> None:
         commits, mirror = Commits(self._database, Bell(""), "bench#main", owner), self.mirror()

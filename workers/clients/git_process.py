@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import PIPE, Popen, TimeoutExpired
+from subprocess import PIPE, Popen
 from typing import IO, cast
 
 from git.cmd import Git as GitCommand
@@ -29,6 +29,9 @@ MAX_COMPLAINT = 64 * 1024
 CHECK_SECONDS = 1.0
 """Seconds between two calls of the checkpoint while a command runs."""
 _CHUNK = 65536
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.00005, 0.05
+"""Seconds between two looks whether a command whose pipes are closed is over: it nearly is, and ``Popen.wait`` with a
+time limit would sleep a millisecond at first."""
 _GUARD = (
     # the shell gives a background command no input of its own accord, hence the 3
     'exec 3<&0; { read -r _; kill -KILL 0; } <&3 3<&- >&- 2>&- & guard=$!; "$@" </dev/null 3<&-; code=$?; '
@@ -185,10 +188,12 @@ class _Exchange:
         return self._output(deadline)
 
     def _output(self, deadline: float) -> Output:
-        try:
-            self._process.wait(max(0.0, deadline - time.monotonic()))
-        except TimeoutExpired as error:
-            raise TooSlow from error
+        pause = _FIRST_PAUSE
+        while self._process.poll() is None:
+            if time.monotonic() >= deadline:
+                raise TooSlow
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
         stderr = self._stderr.decode("utf-8", "replace")
         return Output(code=self._process.wait(), stdout=bytes(self._stdout), stderr=stderr)
 

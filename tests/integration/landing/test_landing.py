@@ -32,6 +32,16 @@ def test_a_commit_changes_one_line_and_says_who_when_and_why(server: Forge, mirr
     assert git(server.repo, "ls-tree", "main", file(3)).startswith("100755")
 
 
+def test_what_is_written_without_effort_is_sent_as_a_difference(server: Forge, mirror: Mirror) -> None:
+    filler = "".join(f"  setting-{number:05d}: a value of {number}\n" for number in range(10_000))
+    server.commit({file(1): f"settings:\n{filler}{VALUES.format(app=1)}"})
+    git(server.repo, "config", "receive.maxInputSize", "4096")
+    land_all(mirror, [change(1)])
+    assert tag_of(server, 1) == "sha-1"
+    packs = (mirror.folder / "objects" / "pack").glob("*.pack")
+    assert max(pack.stat().st_size for pack in packs) > len(filler)
+
+
 def test_later_changes_see_what_earlier_ones_did(server: Forge, mirror: Mirror) -> None:
     batch = [
         change(1, app=0, tag="a"),
