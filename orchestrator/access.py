@@ -34,7 +34,7 @@ def asks(actor: str) -> None:
 def end(environ: dict[str, Any], status: int, duration_ms: int) -> None:
     """Write the request's line. The query is left out: people put secrets there."""
     log = _log.bind(
-        request_id=environ.get(_KEY),
+        request_id=environ.get(_KEY) or journal.bound("request_id"),  # the server's own answer to a bug has no key
         method=environ.get("REQUEST_METHOD", ""),
         path=environ.get("PATH_INFO", ""),
         status=status,

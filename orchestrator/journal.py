@@ -14,7 +14,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
@@ -34,6 +34,11 @@ _OURS_ALONE = frozenset({"ts", "level", "service", "logger", "event"})
 """Fields whose values are never anybody else's words."""
 _PLACE = {name: place for place, name in enumerate(FIELDS)}
 _encode = json.JSONEncoder(ensure_ascii=False).encode
+
+
+_hurried = threading.local()
+_LAST_WORDS = 1.0
+"""Seconds that the end of a process waits for a thread that is writing lines."""
 
 
 @dataclass(slots=True)
@@ -101,6 +106,22 @@ def bind(**ids: Any) -> None:
     structlog.contextvars.bind_contextvars(**ids)
 
 
+def bound(name: str) -> Any:
+    """Return what the lines of this thread carry under a name, or None."""
+    return structlog.contextvars.get_contextvars().get(name)
+
+
+def never_wait() -> None:
+    """Have the lines of this thread written by another one: many wait for this one, and a log may have no reader."""
+    _hurried.yes = True
+
+
+def flush() -> None:
+    """Write what other threads were to write, before the process ends."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
 def _take_over_root(level: str) -> None:
     handler = _Handler(_raw(sys.stdout))
     root = logging.getLogger()
@@ -134,19 +155,44 @@ class _Handler(logging.StreamHandler[Any]):
         """Begin with nothing to write; in a child, what was waiting is the parent's to write."""
         self._waiting: deque[bytes] = deque()
         self._writing = threading.Lock()
+        self._more = threading.Event()
+        self._helper: threading.Thread | None = None
 
     def createLock(self) -> None:  # noqa: N802  # the library's name
         """Have no lock of the library."""
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write a line, now or by the thread that is writing."""
+        """Write a line, now or by the thread that is writing, or by a helper where this thread must not wait."""
         self._waiting.append(f"{self.format(record)}\n".encode())
+        if getattr(_hurried, "yes", False):
+            self._have_written()
+        else:
+            self._write_waiting()
+
+    def flush(self) -> None:
+        """Write what is left, after the thread that is writing; one that finds no reader is not waited for."""
+        if self._writing.acquire(timeout=_LAST_WORDS):
+            self._writing.release()
+        self._write_waiting()
+
+    def _have_written(self) -> None:
+        if self._helper is None:
+            helper = threading.Thread(target=self._help, name="journal", daemon=True)
+            helper.start()
+            self._helper = helper
+        self._more.set()
+
+    def _help(self) -> None:
+        while self._more.wait():
+            self._more.clear()
+            self._write_waiting()
+
+    def _write_waiting(self) -> None:
         while self._waiting and self._writing.acquire(blocking=False):
             try:
-                self._write(self._next())
-            except OSError:
-                self.handleError(record)
+                with suppress(OSError):  # nothing can be said about a log that takes nothing
+                    self._write(self._next())
             finally:
                 self._writing.release()
 

@@ -10,7 +10,7 @@ from typing import Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
 
-from orchestrator import access, tracing
+from orchestrator import access, journal, tracing
 from orchestrator.cli import heaps
 from orchestrator.cli.assembly import Wsgi
 from orchestrator.cli.patience import Patience
@@ -43,7 +43,7 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             # The control socket lives in the home folder by default: two instances would collide.
             "control_socket_disable": True,
             "logger_class": Lines,
-            "worker_exit": lambda _server, _worker: tracing.stop(),
+            "worker_exit": _on_exit,
             "proc_name": "pilotage",
             "limit_request_line": 8190,
             # By default a header SCRIPT_NAME from this machine, as of a proxy that passes headers on, moves the path
@@ -84,11 +84,19 @@ class Lines(Logger):  # type: ignore[misc]
 
     def access(self, resp: Any, req: Any, environ: dict[str, Any], request_time: timedelta) -> None:
         """Write a request's line; it has been answered, or its client went away."""
-        access.end(environ, resp.status_code, round(request_time.total_seconds() * 1000))
+        status = getattr(resp, "status_code", None)  # gunicorn's own answers to what went wrong have words alone
+        code = int(str(resp.status).split()[0]) if status is None else status
+        access.end(environ, code, round(request_time.total_seconds() * 1000))
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Say what broke, without the query of the address that gunicorn shows."""
         super().exception(msg, *(str(one).partition("?")[0] for one in args), **kwargs)
+
+
+def _on_exit(_server: Any, _worker: Any) -> None:
+    """End what this process has at work beside its requests."""
+    tracing.stop()
+    journal.flush()
 
 
 def _before_stop(do: Callable[[], None]) -> None:

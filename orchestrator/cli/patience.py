@@ -11,6 +11,8 @@ from typing import Any
 
 from gunicorn.workers.gthread import ThreadWorker
 
+from orchestrator import journal
+
 _PIECE = 64 * 1024
 
 
@@ -30,7 +32,7 @@ class Patience:
     """What we wait for. Only time in which a thread waits counts, not that between the lines of a followed log."""
 
     head: Limit = Limit(5.0, 64 * 1024)
-    """The request's line and headers: few bytes, as a rule in one piece."""
+    """The request's line and headers: few bytes, as a rule in one piece. As long as for the first of them."""
     body: Limit = Limit(10.0, 64 * 1024)
     """The body: 25 MiB have seven minutes, and no forge waits for longer than a quarter of one."""
     answer: Limit = Limit(60.0, 8 * 1024)
@@ -106,7 +108,7 @@ class Peer(socket.socket):
 
     def part(self, patience: Patience) -> None:
         """Say that nothing follows, and wait until the peer has closed or the time is up."""
-        self._coming = _Wait(patience.parting)
+        self._coming, self._timeout = _Wait(patience.parting), None
         end = time.monotonic() + patience.parting.seconds  # for one that sends so fast that nobody ever waits
         with contextlib.suppress(OSError):
             self.shutdown(socket.SHUT_WR)
@@ -153,6 +155,7 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: Any) -> Any:
         """Handle what a connection asks for, in a thread."""
+        journal.bind_only()  # nothing of what the thread did before
         self.take_over(conn)
         kept = super().handle(conn)
         if not kept:  # gunicorn does this for two seconds in the one thread that takes new connections

@@ -5,38 +5,50 @@ without taking it: a plain request for one of the application's `AtOnce` paths i
 and answered when what belongs to it is written down. All else goes to a thread as ever.
 """
 
+import errno
+import math
 import socket
+import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import Context
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from selectors import EVENT_READ
 from typing import Any
 
-from orchestrator import access
-from orchestrator.at_once import AT_ONCE, AtOnce, Reply
+from gunicorn import util
+from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
+
+from orchestrator import access, journal
+from orchestrator.at_once import AT_ONCE, AtOnce, Pending
 from orchestrator.cli import patience, whole
 from orchestrator.cli.whole import Head
 
 MOST = 64 * 1024
 """Bytes of a request, head and body. Pushes are smaller, but for a few; judging more would keep others waiting."""
 REST = 1.0
-"""Seconds in which the rest of a request is to come; then a thread waits for it, with more patience."""
+"""Seconds, and up to one more, in which the rest of a request is to come; then a thread waits for it, as patiently as
+for any."""
+_GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EAGAIN)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class _Call:
     """A request at work. ``begun``: by the monotonic clock; ``context``: of the lines in the log about it."""
 
     conn: Any
-    head: Head
+    last: bool
     environ: dict[str, Any]
-    word: Callable[[], Reply]
-    context: Context
-    begun: float
+    pending: Pending | None = None
+    context: Context = field(default_factory=Context)
+    begun: float = field(default_factory=time.monotonic)
+
+    def end(self, status: int) -> None:
+        """Write the request's line."""
+        access.end(self.environ, status, round((time.monotonic() - self.begun) * 1000))
 
 
 class Worker(patience.Worker):
@@ -44,12 +56,21 @@ class Worker(patience.Worker):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._ready: deque[_Call] = deque()
+        self._at_once: AtOnce | None = None
         self._coming: dict[Any, float] = {}
+        self._ready: list[_Call] = []
+        self._lock = threading.Lock()
+        self._stop_by = math.inf
 
-    @property
-    def _at_once(self) -> AtOnce | None:
-        return getattr(self.wsgi, "extensions", {}).get(AT_ONCE)
+    def load_wsgi(self) -> None:
+        """Load the application, and find its part for whole requests."""
+        super().load_wsgi()
+        self._at_once = getattr(self.wsgi, "extensions", {}).get(AT_ONCE)
+
+    def run(self) -> None:
+        """Serve until told to stop; this thread waits for nobody, and so not for a reader of the log."""
+        journal.never_wait()
+        super().run()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
         """Take all that has arrived, then have written down together what came of it."""
@@ -57,8 +78,22 @@ class Worker(patience.Worker):
         now = time.monotonic()
         for conn in [conn for conn, until in self._coming.items() if until < now]:
             self._on_rest(conn, conn.sock)
+        if not self.alive:
+            self._hurry(now)
         if self._at_once is not None:
-            self._at_once.flush()
+            self._flush(self._at_once)
+
+    def _flush(self, app: AtOnce) -> None:
+        try:
+            app.flush()
+        except RuntimeError as error:  # no more threads are to be had; the next round tries again
+            self.log.error("What has arrived waits to be written down: %s", error)
+
+    def _hurry(self, now: float) -> None:
+        """Have connections that have brought nothing hold up a stop no longer than those that are kept may."""
+        self._stop_by = min(self._stop_by, now + STOP_KEEPALIVE_LINGER)
+        for conn in self.pending_conns:
+            conn.timeout = min(conn.timeout, self._stop_by)
 
     def enqueue_req(self, conn: Any) -> None:
         """Answer what a connection asks for: at once, by a thread, or as soon as it asks for something."""
@@ -74,15 +109,16 @@ class Worker(patience.Worker):
         return None if self._at_once is None else whole.read(seen, self._at_once.paths)
 
     def _take(self, conn: Any, seen: bytes, head: Head | None) -> None:
-        if head is not None and head.size <= len(seen):
-            self._guarded(conn, self._begin, conn, seen, head)
-        else:
+        if head is None or head.size > len(seen):
             super().enqueue_req(conn)
+            return
+        environ = {**head.environ_with(seen), "REMOTE_ADDR": conn.client[0] if conn.client else ""}
+        self._guarded(self._begin, _Call(conn=conn, last=head.last, environ=environ), head.size)
 
     def _await(self, conn: Any) -> None:
         """Have a new connection wait for its first bytes with the others, and not in a thread."""
         conn.sock.setblocking(False)
-        conn.timeout = time.monotonic() + self.cfg.keepalive
+        conn.timeout = time.monotonic() + self.app.patience.head.seconds
         self.pending_conns.append(conn)
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
@@ -101,52 +137,59 @@ class Worker(patience.Worker):
         seen = _peek(conn) or b""
         self._take(conn, seen, self._read(seen))
 
-    def _begin(self, conn: Any, seen: bytes, head: Head) -> None:
+    def _begin(self, call: _Call, size: int) -> None:
+        conn = call.conn
         self.take_over(conn)
         conn.init()
         conn.sock.setblocking(False)  # this thread waits for nobody
-        socket.socket.recv(conn.sock, head.size)
-        begun, context = time.monotonic(), Context()
-        environ = {**head.environ_with(seen), "REMOTE_ADDR": conn.client[0] if conn.client else ""}
-        pending = context.run(self.wsgi.extensions[AT_ONCE].begin, environ)
-        call = _Call(conn=conn, head=head, environ=environ, word=pending.word, context=context, begun=begun)
-        pending.written.add_done_callback(lambda _: self._is_ready(call))
+        socket.socket.recv(conn.sock, size)
+        call.pending = call.context.run(self.wsgi.extensions[AT_ONCE].begin, call.environ)
+        call.pending.written.add_done_callback(lambda _: self._is_ready(call))
 
     def _is_ready(self, call: _Call) -> None:
         """Have a call answered by the main thread, which is waked once for all that are ready together."""
-        self._ready.append(call)
-        if len(self._ready) == 1:
+        with self._lock:
+            self._ready.append(call)
+            first = len(self._ready) == 1
+        if first:
             self.method_queue.defer(self._answer_all)
 
     def _answer_all(self) -> None:
-        while self._ready:
-            call = self._ready.popleft()
-            self._guarded(call.conn, self._answer, call)
+        with self._lock:
+            ready, self._ready = self._ready, []
+        for call in ready:
+            self._guarded(self._answer, call)
 
     def _answer(self, call: _Call) -> None:
-        response = call.context.run(call.word)
-        last = call.head.last or not self.alive or len(self.keepalived_conns) >= self.max_keepalived
-        data = whole.answer(response, last)
+        reply = call.context.run(call.pending.word)  # type: ignore[union-attr]  # it has begun
+        last = call.last or not self.alive or len(self.keepalived_conns) >= self.max_keepalived
+        data = whole.answer(reply, last)
         try:
             if socket.socket.send(call.conn.sock, data) < len(data):
-                raise BrokenPipeError("the peer does not read its answers")
+                raise BrokenPipeError(errno.EPIPE, "the peer does not read its answers")
         finally:
-            access.end(call.environ, response.status_code, round((time.monotonic() - call.begun) * 1000))
+            call.end(reply.status_code)
         if last:
             self._part(call.conn)
         else:
             self.finish_request(call.conn, _KEPT)
 
-    def _guarded(self, conn: Any, do: Any, *args: Any) -> None:
-        """Do something about a connection in the thread that all of them need: whatever it raises ends here."""
+    def _guarded(self, do: Callable[..., None], call: _Call, *args: Any) -> None:
+        """Do something about a request in the thread that all of them need: whatever it raises ends here."""
         try:
-            do(*args)
-        except OSError as error:  # the peer went away or does not read
-            self.log.debug("Closing connection. %s", error)
-            self._part(conn)
-        except Exception as error:  # noqa: BLE001  # said in the log and to the caller, as gunicorn does in a thread
-            self.handle_error(None, conn.sock, conn.client, error)
-            self._part(conn)
+            do(call, *args)
+        except Exception as error:  # noqa: BLE001  # said in the log and to the caller
+            if not isinstance(error, OSError) or error.errno not in _GONE:
+                self._fail(call)
+                error.with_traceback(None)  # it may be that of all who waited together: it grows with each
+            self._part(call.conn)
+
+    def _fail(self, call: _Call) -> None:
+        """Say that something of ours is broken."""
+        call.context.run(self.log.exception, "Error handling request %s", call.environ["PATH_INFO"])
+        with suppress(OSError):
+            util.write_error(call.conn.sock, 500, "Internal Server Error", "")
+        call.end(500)
 
     def _part(self, conn: Any) -> None:
         """Close a connection, by a thread: it waits until the peer has read its answer."""

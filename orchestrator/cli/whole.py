@@ -42,8 +42,8 @@ class Head:
 
 def read(seen: bytes, paths: Container[str]) -> Head | None:
     """Read the head of a plain POST to one of `paths`. :param seen: a connection's next bytes."""
-    head = _HEAD.match(seen)
-    if head is None or head.end() > _MOST or (path := head[1].decode("ascii")) not in paths:
+    head = _HEAD.match(seen, 0, _MOST)
+    if head is None or (path := head[1].decode("ascii")) not in paths:
         return None
     lines = _LINE.findall(head[2].decode("ascii"))
     headers = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in lines}

@@ -12,6 +12,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from orchestrator import journal
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.events import Delivery, Ignored, Parsed, Ping, Push, RefChange
 from orchestrator.domain.inbox import Answer
@@ -55,7 +56,7 @@ class Ingest:
         self._settings = settings
         self._bell = bell
         self._mask = Mask(secrets_in(settings))
-        self._writer = ThreadPoolExecutor(1, "ingest")
+        self._writer = ThreadPoolExecutor(1, "ingest", journal.never_wait)
         self._lock = threading.Lock()
         self._gathered: list[tuple[_Item, Future[Any]]] = []
         self._waiting: list[tuple[_Item, Future[Any]]] = []
@@ -106,13 +107,13 @@ class Ingest:
         with self._lock:
             self._waiting += self._gathered
             self._gathered = []
-            begins = bool(self._waiting) and not self._writing
-            self._writing = self._writing or begins
-        if begins:
-            self._writer.submit(self._write_waiting)
+            if self._waiting and not self._writing:
+                self._writer.submit(self._write_waiting)
+                self._writing = True
 
     def _gather(self, item: _Item) -> Future[Any]:
         written: Future[Any] = Future()
+        written.set_running_or_notify_cancel()  # it will be written, whoever waits for it
         with self._lock:
             self._gathered.append((item, written))
         return written
@@ -126,7 +127,7 @@ class Ingest:
                     written.set_exception(error)
             else:
                 for item, written in batch:
-                    written.set_result(item.answer)
+                    _tell(item, written)
 
     def _take(self) -> list[tuple[_Item, Future[Any]]]:
         with self._lock:
@@ -137,14 +138,21 @@ class Ingest:
     def _commit(self, batch: Sequence[_Item]) -> None:
         with self._database.write() as connection:
             _write_batch(connection, batch)
-        for item in batch:
-            item.context.run(_tell, item)
         if any(item.answer and item.answer.status == 202 for item in batch):
             self._bell.ring()
 
 
-def _tell(item: _Item) -> None:
-    """Tell of the runs that a delivery led to, in lines that are about its request."""
+def _tell(item: _Item, written: Future[Any]) -> None:
+    """Tell that an item is durable: the log, in lines that are about its request, and whoever waits."""
+    try:
+        item.context.run(_log, item)
+    except Exception as error:  # noqa: BLE001  # of this request alone; the forge delivers again what is told as failed
+        written.set_exception(error)
+    else:
+        written.set_result(item.answer)
+
+
+def _log(item: _Item) -> None:
     for run_id, new, at in item.made:
         story.began(run_id, new, at)
         story.delivered(run_id, at, item.row["received_at"])

@@ -7,6 +7,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,6 +50,8 @@ class App:
 Httpd(App, "127.0.0.1:0").run()
 """
 THREADS = 128
+STOPPED = 10.0
+"""Seconds in which the server must have stopped; its grace for requests at work is 20."""
 CASES = cases()
 PUSH = own_case("github", "push-branch")
 
@@ -85,7 +88,7 @@ def post(case: Case = PUSH, body: bytes | None = None, **more: str) -> bytes:
 
 def read(peer: socket.socket) -> tuple[str, dict[str, str], bytes]:
     """Read one answer: its status, its headers but for the date, its body."""
-    with peer.makefile("rb") as answer:
+    with peer.makefile("rb", buffering=0) as answer:  # and nothing of the next one
         status = answer.readline().decode().strip()
         lines = iter(lambda: answer.readline().decode().strip(), "")
         headers = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines)}
@@ -99,6 +102,17 @@ def ask(port: int, *pieces: bytes) -> tuple[str, dict[str, str], bytes]:
         for piece in pieces:
             peer.sendall(piece)
         return read(peer)
+
+
+def told(log: Path, request_id: str, last: str) -> list[dict[str, Any]]:
+    """Wait for the `last` event of a request in the log, which comes after its answer; return its lines."""
+    for _ in range(200):
+        lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        mine = [line for line in lines if line.get("request_id") == request_id]
+        if any(line["event"] == last for line in mine):
+            return mine
+        time.sleep(0.05)
+    raise TimeoutError(f"{request_id}: {mine}")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -153,27 +167,51 @@ def test_a_peer_that_went_away_harms_nobody(port: int) -> None:
         assert read(peer)[0] == "HTTP/1.1 202 ACCEPTED"
 
 
-def test_a_bug_of_ours_is_answered_and_the_server_goes_on(port: int, log: Path) -> None:
+@pytest.mark.parametrize("more", [{}, {"TE": "trailers"}], ids=["at once", "by a thread"])
+def test_a_bug_of_ours_is_answered_and_the_server_goes_on(more: dict[str, str], port: int, log: Path) -> None:
+    request_id = f"broken-{len(more)}"
     with connect(port) as peer:
-        peer.sendall(post(X_GitHub_Delivery="broken"))
+        peer.sendall(post(X_GitHub_Delivery="broken", X_Request_Id=request_id, **more))
         assert peer.recv(65536).startswith(b"HTTP/1.1 500 ")
     assert ask(port, post())[0] == "HTTP/1.1 202 ACCEPTED"
-    assert "a bug of ours" in log.read_text()
+    broken = [line["err_msg"] for line in told(log, request_id, "request answered") if "err_msg" in line]
+    assert broken == ["a bug of ours"]
 
 
-def test_a_stop_lets_what_is_at_work_be_answered(server: tuple[subprocess.Popen[bytes], int]) -> None:
+def test_a_connection_that_says_nothing_does_not_hold_up_a_stop(server: tuple[subprocess.Popen[bytes], int]) -> None:
+    process, port = server
+    with connect(port), connect(port) as peer:
+        peer.sendall(post(Connection="close"))
+        read(peer)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STOPPED) == 0
+
+
+def test_a_log_that_nobody_reads_stops_nobody(tmp_path: Path) -> None:
+    unread = "import os\nunread, full = os.pipe()\nos.dup2(full, 1)\n"
+    with serving(unread + SERVE, log=tmp_path / "log") as (_, port), connect(port) as peer:
+        for _ in range(300):  # a pipe holds some 200 lines
+            peer.sendall(post())
+            assert read(peer)[0] == "HTTP/1.1 202 ACCEPTED"
+        assert ask(port, post(TE="trailers"))[0] == "HTTP/1.1 202 ACCEPTED"
+
+
+def test_a_stop_lets_what_is_at_work_be_answered_and_told(
+    server: tuple[subprocess.Popen[bytes], int], tmp_path: Path
+) -> None:
     process, port = server
     with connect(port) as peer:
-        peer.sendall(post(X_GitHub_Delivery="late-4"))
+        peer.sendall(post(X_GitHub_Delivery="late-4", X_Request_Id="late"))
         time.sleep(0.3)
         process.send_signal(signal.SIGTERM)
         status, headers, _ = read(peer)
     assert (status, headers["connection"]) == ("HTTP/1.1 202 ACCEPTED", "close")
     assert process.wait(20) == 0
+    assert told(tmp_path / "log", "late", "request answered")[0]["delivery"] == "late-4"
 
 
 def test_the_request_is_one_line_in_the_log(port: int, log: Path) -> None:
     ask(port, post(X_Request_Id="logged"))
-    lines = [json.loads(line) for line in log.read_text().splitlines() if '"logged"' in line]
+    lines = told(log, "logged", "request answered")
     assert [line["event"] for line in lines] == ["webhook taken", "request answered"]
     assert (lines[1]["status"], lines[1]["path"], lines[1]["remote"]) == (202, "/webhooks/github", "127.0.0.1")

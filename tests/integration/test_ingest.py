@@ -99,3 +99,24 @@ def test_what_could_not_be_written_down_is_said_to_all_who_wait_and_the_next_one
     migrate.upgrade(database)
     assert accept(inbox, Delivery(hook="github", key="d-0"), push("a" * 40)).status == 202
     database.dispose()
+
+
+class NoThreads:
+    """An executor on a machine that has no more threads."""
+
+    def submit(self, _do: Any) -> None:
+        raise RuntimeError("can't start new thread")
+
+
+def test_what_no_thread_could_be_had_for_is_written_down_later(tmp_path: Path) -> None:
+    database = Database(sqlite_url(str(tmp_path)))
+    migrate.upgrade(database)
+    inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
+    written, writer = inbox.accept(Delivery(hook="github", key="d-1"), push("a" * 40)), inbox._writer
+    inbox._writer = NoThreads()  # type: ignore[assignment]
+    with pytest.raises(RuntimeError):
+        inbox.flush()
+    inbox._writer = writer
+    inbox.flush()
+    assert written.result(LONGEST).status == 202
+    database.dispose()

@@ -49,6 +49,7 @@ def app(environ, start_response):
         return ticks()
     return hooks(environ, start_response)
 
+app.extensions = hooks.extensions
 parting = Limit(float(sys.argv[1]))
 patience = Patience(head=Limit(1.0), body=Limit(1.0, 10_000), answer=Limit(1.0, 10**7), parting=parting)
 Httpd(lambda: app, "127.0.0.1:0", patience=patience).run()
@@ -154,6 +155,11 @@ def test_a_head_that_comes_by_the_byte_is_not_waited_for(port: int) -> None:
     pytest.fail("it is waited for")
 
 
+def test_a_connection_that_brings_nothing_is_closed(port: int) -> None:
+    with connect(port) as peer:
+        assert peer.recv(1) == b""
+
+
 def test_a_body_that_keeps_coming_may_take_longer(port: int) -> None:
     body = CASE.body + b" " * (40_000 - len(CASE.body))
     with connect(port) as peer:
@@ -181,10 +187,20 @@ def test_a_connection_that_is_kept_is_kept_between_requests(port: int) -> None:
             time.sleep(pause)
 
 
-def test_those_who_do_not_close_do_not_stop_the_others(patient_port: int) -> None:
+LAST = {
+    "of a thread": GET % (b"/healthz", CLOSE),
+    "at once": post(len(CASE.body)).replace(b"\r\n\r\n", b"\r\n" + CLOSE + b"\r\n") + CASE.body,
+    "at once, refused": post(2).replace(b"\r\n\r\n", b"\r\n" + CLOSE + b"\r\n") + b"{}",
+}
+
+
+@pytest.mark.parametrize("name", LAST)
+def test_those_who_do_not_close_do_not_stop_the_others(name: str, patient_port: int) -> None:
     with ExitStack() as crowd:
         peers = [crowd.enter_context(connect(patient_port)) for _ in range(5)]
-        assert all(is_well(peer, CLOSE) for peer in peers)
+        for peer in peers:
+            peer.sendall(LAST[name])
+        assert all(rest(peer) for peer in peers)
         assert ask(patient_port, GET % (b"/healthz", CLOSE)).startswith(b"HTTP/1.1 200")
         assert not any(is_given_up(peer) for peer in peers), "the others had to wait until then"
 

@@ -73,6 +73,8 @@ NOT_PLAIN = {
     "chunks": request(*LINES, b"Transfer-Encoding: chunked"),
     "chunks alone": request(*LINES[:3], b"Transfer-Encoding: chunked"),
     "a question first": request(*LINES, b"Expect: 100-continue"),
+    "other encodings": request(*LINES, b"TE: trailers"),
+    "lines after the body": request(*LINES, b"Trailer: X-A"),
     "another protocol": request(*LINES, b"Connection: Upgrade", b"Upgrade: h2c"),
     "a header twice": request(*LINES, b"X-A: 1", b"x-a: 2"),
     "a header with an underscore": request(*LINES, b"X_A: 1"),
