@@ -219,9 +219,6 @@ class _Handler(logging.StreamHandler[Any]):
         error = record.exc_info[1] if record.exc_info else None
         return _line({**event, **about_all, **(describe(error) if error else {})})
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the library's name
-        """Say nothing: a traceback on standard error would be no line of ours."""
-
 
 def _hand_on(_logger: Any, _name: str, event: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """Hand the fields of a line to the standard library, where libraries log too."""

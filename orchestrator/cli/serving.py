@@ -42,7 +42,6 @@ class _Call:
     conn: Any
     last: bool
     environ: dict[str, Any]
-    pending: Pending | None = None
     context: Context = field(default_factory=Context)
     begun: float = field(default_factory=time.monotonic)
 
@@ -58,7 +57,7 @@ class Worker(patience.Worker):
         super().__init__(*args, **kwargs)
         self._at_once: AtOnce | None = None
         self._coming: dict[Any, float] = {}
-        self._ready: list[_Call] = []
+        self._ready: list[tuple[_Call, Pending]] = []
         self._lock = threading.Lock()
         self._stop_by = math.inf
 
@@ -109,11 +108,11 @@ class Worker(patience.Worker):
         return None if self._at_once is None else whole.read(seen, self._at_once.paths)
 
     def _take(self, conn: Any, seen: bytes, head: Head | None) -> None:
-        if head is None or head.size > len(seen):
+        if self._at_once is None or head is None or head.size > len(seen):
             super().enqueue_req(conn)
             return
         environ = {**head.environ_with(seen), "REMOTE_ADDR": conn.client[0] if conn.client else ""}
-        self._guarded(self._begin, _Call(conn=conn, last=head.last, environ=environ), head.size)
+        self._guarded(self._begin, _Call(conn=conn, last=head.last, environ=environ), self._at_once, head.size)
 
     def _await(self, conn: Any) -> None:
         """Have a new connection wait for its first bytes with the others, and not in a thread."""
@@ -137,19 +136,19 @@ class Worker(patience.Worker):
         seen = _peek(conn) or b""
         self._take(conn, seen, self._read(seen))
 
-    def _begin(self, call: _Call, size: int) -> None:
+    def _begin(self, call: _Call, app: AtOnce, size: int) -> None:
         conn = call.conn
         self.take_over(conn)
         conn.init()
         conn.sock.setblocking(False)  # this thread waits for nobody
         socket.socket.recv(conn.sock, size)
-        call.pending = call.context.run(self.wsgi.extensions[AT_ONCE].begin, call.environ)
-        call.pending.written.add_done_callback(lambda _: self._is_ready(call))
+        pending = call.context.run(app.begin, call.environ)
+        pending.written.add_done_callback(lambda _: self._is_ready(call, pending))
 
-    def _is_ready(self, call: _Call) -> None:
+    def _is_ready(self, call: _Call, pending: Pending) -> None:
         """Have a call answered by the main thread, which is waked once for all that are ready together."""
         with self._lock:
-            self._ready.append(call)
+            self._ready.append((call, pending))
             first = len(self._ready) == 1
         if first:
             self.method_queue.defer(self._answer_all)
@@ -157,11 +156,11 @@ class Worker(patience.Worker):
     def _answer_all(self) -> None:
         with self._lock:
             ready, self._ready = self._ready, []
-        for call in ready:
-            self._guarded(self._answer, call)
+        for call, pending in ready:
+            self._guarded(self._answer, call, pending)
 
-    def _answer(self, call: _Call) -> None:
-        reply = call.context.run(call.pending.word)  # type: ignore[union-attr]  # it has begun
+    def _answer(self, call: _Call, pending: Pending) -> None:
+        reply = call.context.run(pending.word)
         last = call.last or not self.alive or len(self.keepalived_conns) >= self.max_keepalived
         data = whole.answer(reply, last)
         try:

@@ -113,7 +113,7 @@ def _signed(
         below = commits[-1] if commits else parent
         message = plain_message(draft.message).encode("utf-8", "replace").decode()
         sign = ["commit-tree", "--gpg-sign", "-p", below, "-m", message, f"{unsigned}^{{tree}}"]
-        answer = _run(repository, sign, SIGN_TIMEOUT, _signing_env(author, signing, draft.date))
+        answer = _run(repository, sign, SIGN_TIMEOUT, _signing_env(author, signing, draft.date), guarded=True)
         commit = answer.text.strip()
         if answer.code or not is_sha(commit):
             words = last_words(answer.stderr)
@@ -140,17 +140,17 @@ def _run(
     arguments: Sequence[str],
     timeout: float,
     env: dict[str, str],
-    stdin: bytes | None = None,
+    stdin: bytes = b"",
+    guarded: bool = False,
 ) -> Output:
-    """Run a command; one that reads nothing may run for long and is guarded."""
     try:
         return run(
             repository.folder,
             arguments,
             env=env,
             timeout=timeout,
-            stdin=stdin or b"",
-            guarded=stdin is None,
+            stdin=stdin,
+            guarded=guarded,
         )
     except TooSlow as error:
         reason = repository.reasons.unavailable
