@@ -1,9 +1,9 @@
 """Webhooks accepted with the durable write, beside Debian's `webhook`, which stores nothing.
 
-Both verify the HMAC of the same 16 KB GitHub pushes, each with an id and a commit of its own, over 50 connections.
-Ours then has written delivery, run and wake-up to SQLite with full sync. `webhook` answers before it starts its
-command, one `true`, and goes on with those for 5 to 20 seconds after the last answer: the next round waits for that,
-and beside the rate of its answers stands the rate of what it has really done.
+Both verify the HMAC of the same pushes of 16 KB as GitHub words them, each with an id and a commit of its own, over 50
+connections. Ours then has written delivery, run and wake-up to SQLite with full sync. `webhook` answers before it
+starts its command, one `true`, and goes on with those for 5 to 20 seconds after the last answer: the next round waits
+for that, and beside the rate of its answers stands the rate of what it has really done.
 """
 
 import hashlib
@@ -29,6 +29,7 @@ from orchestrator.cli.product import free_address
 from orchestrator.domain.apps import Hook, Secret
 from orchestrator.store import migrate
 from orchestrator.store.database import Database, sqlite_url
+from tests.benchmarks.github_push import AFTER, payload
 from tests.benchmarks.measuring import cpu
 from tests.support.factories import make_settings
 
@@ -40,12 +41,12 @@ QUIET = 1.0
 BODIES = 100_000
 ROUND = 20_000
 """Bodies of a round: the next one begins behind them, so that each push names a commit of its own."""
-_AFTER = "0123456789abcdef0123456789abcdef01234567"
 
 _LUA = """
 local pairs_, n = {}, 0
 for line in io.lines(%(pairs)r) do n = n + 1; pairs_[n] = line end
-local head, tail = io.open(%(head)r):read("*a"), io.open(%(tail)r):read("*a")
+local parts = {}
+for part in (io.open(%(body)r):read("*a") .. "@@AFTER@@"):gmatch("(.-)@@AFTER@@") do parts[#parts + 1] = part end
 local at, base = 0, 0
 function setup(thread) end
 function init(args) base = tonumber(args[1] or 0); at = base end
@@ -56,7 +57,7 @@ request = function()
   return wrk.format("POST", %(path)r, {
     ["Content-Type"] = "application/json", ["X-GitHub-Event"] = "push",
     ["X-GitHub-Delivery"] = base .. "-" .. at, ["X-Hub-Signature-256"] = "sha256=" .. signature,
-  }, head .. after .. tail)
+  }, table.concat(parts, after))
 end
 """
 
@@ -80,56 +81,17 @@ class Load:
     done: float
 
 
-def payload() -> str:
-    """Return a GitHub push of 16 KB with one place for the commit."""
-    commit = {
-        "id": _AFTER,
-        "message": "Change the greeting",
-        "timestamp": "2026-11-24T09:00:00+09:00",
-        "author": {"name": "Mina", "email": "mina@example.com"},
-        "committer": {"name": "Mina", "email": "mina@example.com"},
-        "added": [],
-        "removed": [],
-        "modified": ["www/index.html"],
-    }
-    body = {
-        "ref": "refs/heads/main",
-        "before": "f" * 40,
-        "after": "@@AFTER@@",
-        "created": False,
-        "deleted": False,
-        "forced": False,
-        "repository": {
-            "full_name": "acme/plate-web",
-            "clone_url": "https://git.example.com/acme/plate-web.git",
-            "html_url": "https://git.example.com/acme/plate-web",
-            "ssh_url": "git@git.example.com:acme/plate-web.git",
-            "default_branch": "main",
-        },
-        "pusher": {"name": "mina", "email": "mina@example.com"},
-        "sender": {"login": "mina"},
-        "commits": [],
-        "head_commit": None,
-    }
-    while len(json.dumps(body)) < 15_500:
-        body["commits"] = [*body["commits"], commit]  # type: ignore[misc]
-    text = json.dumps(body)
-    return text.replace('"head_commit": null', '"head_commit": ' + json.dumps({**commit, "id": "@@SAME@@"}))
-
-
 def prepare(folder: Path, path: str) -> Path:
     """Write the wrk script, and each body's commit with its signature."""
-    head, tail = payload().replace("@@SAME@@", "a" * 40).split("@@AFTER@@")
-    lines = []
+    body, lines = payload(), []
     for number in range(BODIES):
         after = hashlib.sha1(str(number).encode(), usedforsecurity=False).hexdigest()
-        signature = hmac.new(SECRET.encode(), (head + after + tail).encode(), hashlib.sha256).hexdigest()
+        signature = hmac.new(SECRET.encode(), body.replace(AFTER, after).encode(), hashlib.sha256).hexdigest()
         lines.append(f"{after} {signature}")
-    names = {"pairs": "pairs.txt", "head": "head.txt", "tail": "tail.txt"}
+    names = {"pairs": "pairs.txt", "body": "body.json"}
     files = {key: folder / name for key, name in names.items()}
     files["pairs"].write_text("\n".join(lines) + "\n")
-    files["head"].write_text(head)
-    files["tail"].write_text(tail)
+    files["body"].write_text(body)
     script = folder / "load.lua"
     script.write_text(_fill(files, path))
     return script
