@@ -119,40 +119,39 @@ class Door:
         return hook
 
     def _accept(self, accepted: Accepted) -> _Told:
-        with _about(accepted.delivery):
-            written = self._inbox.accept(accepted.delivery, accepted.parsed)
-        return written, partial(_taken, accepted.delivery, written)
+        _bind(accepted.delivery)
+        written = self._inbox.accept(accepted.delivery, accepted.parsed)
+        return written, partial(_taken, written)
 
     def _refuse(self, delivery: Delivery, turned: Turned, detail: str) -> _Told:
         """Log a refusal and have it written down; where that is not possible the answer stays the same."""
-        with _about(delivery):
-            _log.warning("webhook refused", reason=turned.reason, detail=detail, remote=delivery.remote)
+        _bind(delivery)
+        _log.warning("webhook refused", reason=turned.reason, detail=detail, remote=delivery.remote)
         written = self._inbox.refuse(delivery, turned.reason, detail)
-        return written, partial(_refused, delivery, written, turned)
+        return written, partial(_refused, written, turned)
 
 
-def _about(delivery: Delivery) -> Any:
-    return journal.about(forge=delivery.hook, delivery=delivery.key)
+def _bind(delivery: Delivery) -> None:
+    """Have the lines about this request name the delivery."""
+    journal.bind(forge=delivery.hook, delivery=delivery.key)
 
 
-def _taken(delivery: Delivery, written: Future[Answer]) -> Answer:
-    with _about(delivery):
-        try:
-            told = written.result()
-        except Unavailable as error:
-            _log.error("webhook not written down", reason=error.reason.value, detail=error.evidence)
-            raise _try_later(error) from None
-        id_ = told.body.get("delivery")
-        _log.info("webhook taken", delivery_id=id_, outcome=_outcome(told), reason=_why(told))
-        return told
+def _taken(written: Future[Answer]) -> Answer:
+    """Return the answer, and have the request's line in the log say what became of the delivery."""
+    try:
+        told = written.result()
+    except Unavailable as error:
+        _log.error("webhook not written down", reason=error.reason.value, detail=error.evidence)
+        raise _try_later(error) from None
+    journal.bind(delivery_id=told.body.get("delivery"), outcome=_outcome(told), reason=_why(told))
+    return told
 
 
-def _refused(delivery: Delivery, written: Future[None], turned: Turned) -> NoReturn:
+def _refused(written: Future[None], turned: Turned) -> NoReturn:
     try:
         written.result()
     except Unavailable as error:
-        with _about(delivery):
-            _log.error("refused webhook not written down", reason=error.reason.value, detail=error.evidence)
+        _log.error("refused webhook not written down", reason=error.reason.value, detail=error.evidence)
     raise turned
 
 

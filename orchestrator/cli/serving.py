@@ -22,7 +22,7 @@ from typing import Any
 from gunicorn import util
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
-from orchestrator import access, journal
+from orchestrator import access, log_writer
 from orchestrator.at_once import AT_ONCE, AtOnce, Pending
 from orchestrator.cli import patience, whole
 from orchestrator.cli.whole import Head
@@ -47,7 +47,7 @@ class _Call:
 
     def end(self, status: int) -> None:
         """Write the request's line."""
-        access.end(self.environ, status, round((time.monotonic() - self.begun) * 1000))
+        self.context.run(access.end, self.environ, status, round((time.monotonic() - self.begun) * 1000))
 
 
 class Worker(patience.Worker):
@@ -68,7 +68,7 @@ class Worker(patience.Worker):
 
     def run(self) -> None:
         """Serve until told to stop; this thread waits for nobody, and so not for a reader of the log."""
-        journal.never_wait()
+        log_writer.never_wait()
         super().run()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:

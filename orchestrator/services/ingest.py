@@ -12,7 +12,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from orchestrator import journal
+from orchestrator import log_writer
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.events import Delivery, Ignored, Parsed, Ping, Push, RefChange
 from orchestrator.domain.inbox import Answer
@@ -56,7 +56,7 @@ class Ingest:
         self._settings = settings
         self._bell = bell
         self._mask = Mask(secrets_in(settings))
-        self._writer = ThreadPoolExecutor(1, "ingest", journal.never_wait)
+        self._writer = ThreadPoolExecutor(1, "ingest", log_writer.never_wait)
         self._lock = threading.Lock()
         self._gathered: list[tuple[_Item, Future[Any]]] = []
         self._waiting: list[tuple[_Item, Future[Any]]] = []

@@ -1,7 +1,7 @@
 """Webhooks accepted with the durable write, beside Debian's `webhook`, which stores nothing.
 
-Both verify the HMAC of the same pushes of 16 KB as GitHub words them, each with an id and a commit of its own, over 50
-connections. Ours then has written delivery, run and wake-up to SQLite with full sync. `webhook` answers before it
+Both verify the HMAC of the same pushes of 16 KB as GitHub words them, each with an id and a commit of its own, over
+50 connections. Ours then has written delivery, run and wake-up to SQLite with full sync. `webhook` answers before it
 starts its command, one `true`, and goes on with those for 5 to 20 seconds after the last answer: the next round waits
 for that, and beside the rate of its answers stands the rate of what it has really done.
 """

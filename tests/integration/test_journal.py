@@ -160,17 +160,17 @@ def test_a_thread_does_not_wait_for_another_one_that_writes_and_no_line_is_lost(
     lines = said(
         """
 import os
-handler = logging.getLogger().handlers[0]
+writer = journal._process.writer
 held, go, seen = threading.Event(), threading.Event(), threading.Semaphore(0)
-write = handler._write
+put = writer._put
 
 def slow(chunk):
     if not held.is_set():
         held.set()
         go.wait(20)
-    write(chunk)
+    put(chunk)
 
-handler._write = slow
+writer._put = slow
 first = threading.Thread(target=log.info, args=("stage looked at",), kwargs={"run": 0})
 first.start()
 held.wait(20)
@@ -188,15 +188,15 @@ def test_a_child_writes_its_own_lines_only() -> None:
     lines = said(
         """
 import os
-handler = logging.getLogger().handlers[0]
-handler._waiting.append(b"the parent's to write\\n")
-handler._writing.acquire()
+writer = journal._process.writer
+writer._waiting.append(b"the parent's to write\\n")
+writer._writing.acquire()
 child = os.fork()
 if child == 0:
     log.info("stage looked at", run=1)
     os._exit(0)
 os.waitpid(child, 0)
-handler._waiting.clear()
+writer._waiting.clear()
 """
     )
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tests.support.contracts import ROOT
@@ -29,10 +29,16 @@ def _port(process: subprocess.Popen[bytes]) -> int:
     """Find the port on which the process listens, once it does."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline and process.poll() is None:
-        sockets = {os.readlink(one) for one in Path(f"/proc/{process.pid}/fd").iterdir() if one.is_symlink()}
+        sockets = set(_open_files(process.pid))
         for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
             fields = line.split()
             if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
                 return int(fields[1].partition(":")[2], 16)
         time.sleep(0.05)
     raise RuntimeError("the server does not listen")
+
+
+def _open_files(pid: int) -> Iterator[str]:
+    for one in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # it is closed by now
+            yield os.readlink(one)
