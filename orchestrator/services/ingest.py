@@ -78,11 +78,13 @@ class Ingest:
         """Take our secrets out of what people wrote: it is shown, sent to chats and written into GitOps commits."""
         if not isinstance(parsed, Push):
             return parsed
-        changes = (
-            replace(one, message=self._mask(one.message), author_name=self._mask(one.author_name))
-            for one in parsed.changes
-        )
-        return replace(parsed, changes=tuple(changes))
+        return replace(parsed, changes=tuple(map(self._masked_change, parsed.changes)))
+
+    def _masked_change(self, change: RefChange) -> RefChange:
+        message, author = self._mask(change.message), self._mask(change.author_name)
+        if (message, author) == (change.message, change.author_name):
+            return change
+        return replace(change, message=message, author_name=author)
 
     def _judge(self, delivery: Delivery, parsed: Parsed) -> _Item:
         matched = None

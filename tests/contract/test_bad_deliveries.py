@@ -27,7 +27,7 @@ NOT_A_PAYLOAD = {
     "same key twice inside": b'{"repository":{"full_name":"a/b","full_name":"c/d"}}',
     "NaN": b'{"size":NaN}',
     "Infinity": b'{"size":-Infinity}',
-    "65 levels of objects": b'{"a":' * 65 + b"1" + b"}" * 65,
+    "100,000 levels of objects": b'{"a":' * 100_000 + b"1" + b"}" * 100_000,
     "100,000 levels of lists": b'{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     "a number of 5,000 digits": b'{"id":' + b"9" * 5_000 + b"}",
 }
