@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.domain.refs import is_sha, repo_key
+from workers.gitops.sources import branch_of, reads
 from workers.shapes import Json, mapping, mappings, moment, text, texts
 
 REFRESH_ANNOTATIONS = ("argocd.argoproj.io/refresh", "argocd.argoproj.io/hydrate")
@@ -109,7 +110,7 @@ def read(application: Json, addresses: Collection[str], branch: str) -> Applicat
         requested=bool(application.get("operation")),
         sync=text(sync.get("status")),
         revisions=ours(sync, mapping(sync.get("comparedTo"))),
-        guessed=not any(_at(source, repos) for source in mappings(spec.get("sources"))),
+        guessed=not any(reads(source, repos) for source in mappings(spec.get("sources"))),
         health=text(health.get("status")),
         health_message=text(health.get("message")),
         operation=_operation(status, ours),
@@ -149,20 +150,9 @@ def _ours(sources: Sequence[Json], revisions: Sequence[str], repos: Collection[s
     Argo CD often knows the repository by another address (inside the cluster); then every Git source is a candidate.
     """
     git = [(source, rev) for source, rev in zip(sources, revisions, strict=False) if not source.get("chart")]
-    here = [pair for pair in git if _at(pair[0], repos)] or git
-    tracked = [pair for pair in here if _branch(pair[0]) in ("", "HEAD", branch)] or here
+    here = [pair for pair in git if reads(pair[0], repos)] or git
+    tracked = [pair for pair in here if branch_of(pair[0]) in ("", "HEAD", branch)] or here
     return tuple(dict.fromkeys(rev for _, rev in tracked))
-
-
-def _at(source: Json, repos: Collection[str]) -> bool:
-    try:
-        return repo_key(text(source.get("repoURL"))) in repos
-    except ValueError:  # an address that is none, such as one with a port of letters
-        return False
-
-
-def _branch(source: Json) -> str:
-    return text(source.get("targetRevision")).removeprefix("refs/heads/")
 
 
 def _hydration(application: Json, status: Json) -> Hydration | None:

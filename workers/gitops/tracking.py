@@ -14,6 +14,7 @@ import yaml
 
 from orchestrator.domain.apps import Environment, Gitops
 from orchestrator.domain.refs import repo_key
+from workers.gitops.sources import branch_of, reads
 from workers.shapes import Json, mapping
 
 _INDEX = re.compile(r"\[(\d+)\]")
@@ -32,9 +33,9 @@ def tracks(application: Json, gitops: Gitops, environment: Environment) -> str |
             f"{environment.argocd} reads {found}, not {gitops.access.url}; if that is the same repository, name it in"
             " `gitops.aliases`"
         )
-    at_branch = [source for source in ours if _branch(source) in ("", "HEAD", gitops.branch)]
+    at_branch = [source for source in ours if branch_of(source) in ("", "HEAD", gitops.branch)]
     if not at_branch:
-        found = ", ".join(sorted({_branch(source) for source in ours}))
+        found = ", ".join(sorted({branch_of(source) for source in ours}))
         return (
             f"{environment.argocd} reads the revision {found} of {gitops.access.url}, not the branch {gitops.branch}"
         )
@@ -77,11 +78,7 @@ def _sources(application: Json) -> list[Json]:
 
 
 def _reads(source: Json, gitops: Gitops) -> bool:
-    return not source.get("chart") and repo_key(str(source["repoURL"])) in map(repo_key, gitops.addresses)
-
-
-def _branch(source: Json) -> str:
-    return str(source.get("targetRevision") or "").removeprefix("refs/heads/")
+    return not source.get("chart") and reads(source, {repo_key(address) for address in gitops.addresses})
 
 
 def _uses(source: Json, application: Json, gitops: Gitops, values: str) -> bool:

@@ -63,6 +63,7 @@ TRACKED = {
         sourceHydrator={"drySource": HELM, "syncSource": {"targetBranch": "env/prod", "path": "shop-api"}},
     ),
     "with other parameters": application(helm(parameters=[{"name": "replicaCount", "value": "2"}])),
+    "beside a source whose address is none": application({"repoURL": "https://h:abc/x", "path": "."}, HELM),
     "with other inline values": application(helm(values="image: {pullPolicy: Always}", valuesObject={"image": {}})),
     "with inline values that are no YAML": application(helm(values="{")),
 }
