@@ -4,6 +4,7 @@ import io
 import shutil
 import subprocess
 import tarfile
+from contextlib import closing
 from pathlib import Path
 
 import docker
@@ -28,19 +29,16 @@ def push_base_image(docker_host: str, reference: str, auth: dict[str, str]) -> N
     :param auth: ``username`` and ``password`` of the registry.
     :raises Refused, Unavailable: the engine or the registry said no, or did not answer.
     """
-    try:
-        engine = docker.APIClient(base_url=docker_host or None, version="auto", timeout=60)
-    except docker.errors.DockerException as error:
-        raise Unavailable(Reason.ENGINE_UNAVAILABLE, str(error)[:200]) from error
     repository, _, tag = reference.rpartition(":")
     changes = ["ENV PATH=/bin", 'CMD ["/bin/sh"]', "LABEL dev.pilotage.sandbox=base"]
     try:
-        engine.import_image_from_data(_tar(), repository=repository, tag=tag, changes=changes)
-        for line in engine.push(repository, tag=tag, stream=True, decode=True, auth_config=auth):
-            if "error" in line:
-                raise Refused(Reason.REGISTRY_REFUSED, str(line["error"])[:300])
-    finally:
-        engine.close()
+        with closing(docker.APIClient(base_url=docker_host or None, version="auto", timeout=60)) as engine:
+            engine.import_image_from_data(_tar(), repository=repository, tag=tag, changes=changes)
+            for line in engine.push(repository, tag=tag, stream=True, decode=True, auth_config=auth):
+                if "error" in line:
+                    raise Refused(Reason.REGISTRY_REFUSED, str(line["error"])[:300])
+    except (docker.errors.DockerException, OSError) as error:  # requests' errors are of OSError
+        raise Unavailable(Reason.ENGINE_UNAVAILABLE, str(error)[:200]) from error
 
 
 def _tar() -> bytes:

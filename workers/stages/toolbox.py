@@ -1,4 +1,4 @@
-"""The foreign services of one run's stage, made on first use and shared where that is safe."""
+"""The foreign services of one run's stage, shared where that is safe."""
 
 import uuid
 from functools import cached_property
@@ -24,30 +24,15 @@ class Shared:
         self.database = database
         self.bell = bell
         self.owner = owner
-
-    @cached_property
-    def engine(self) -> Engine:
-        """The Docker engine."""
-        return Engine(self.settings.docker_host)
-
-    @cached_property
-    def registry(self) -> RegistryClient:
-        """The registry's distribution API."""
-        return RegistryClient(self.settings.registry, self.database.counts.requests_to("registry"))
-
-    @cached_property
-    def harbor(self) -> Harbor:
-        """Harbor's own API."""
-        return Harbor(self.settings.registry, self.database.counts.requests_to("harbor"))
-
-    @cached_property
-    def argocd(self) -> ArgoClient:
-        """Argo CD's API."""
-        return ArgoClient(self.settings.argocd, self.database.counts.requests_to("argocd"))
+        asked = database.counts.requests_to
+        self.engine = Engine(settings.docker_host)
+        self.registry = RegistryClient(settings.registry, asked("registry"))
+        self.harbor = Harbor(settings.registry, asked("harbor"))
+        self.argocd = ArgoClient(settings.argocd, asked("argocd"))
 
     @cached_property
     def gitops(self) -> Mirror:
-        """The mirror of the GitOps repository."""
+        """The mirror of the GitOps repository. :raises Refused: its key or its address cannot be used."""
         access = self.settings.gitops.access
         return Mirror(access, mirror_folder(self.folder, access.url), reasons=GITOPS)
 
@@ -76,16 +61,20 @@ class Clients:
         self.registry = shared.registry
         self.harbor = shared.harbor
         self.argocd = shared.argocd
-        self.gitops = shared.gitops
         self.commits = shared.commits()
         gitops = shared.settings.gitops
         self.signing = (
             Signing(format=gitops.signing_format, key=gitops.signing_key) if gitops.signing_format else None
         )
 
+    @property
+    def gitops(self) -> Mirror:
+        """The mirror of the GitOps repository. :raises Refused: its key or its address cannot be used."""
+        return self._shared.gitops
+
     @cached_property
     def source(self) -> Mirror:
-        """The mirror of the app's source repository."""
+        """The mirror of the app's source repository. :raises Refused: its key or its address cannot be used."""
         return self._shared.source(self._app)
 
 

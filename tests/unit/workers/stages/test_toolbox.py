@@ -1,0 +1,25 @@
+"""The services of a stage: one that cannot be used is in nobody's way who does not ask for it."""
+
+from pathlib import Path
+
+import pytest
+
+from orchestrator.domain.apps import GitAccess, Gitops
+from orchestrator.domain.errors import Refused
+from orchestrator.services.bell import Bell
+from orchestrator.store.database import Database, sqlite_url
+from tests.support.factories import make_settings
+from workers.stages.toolbox import Clients, Shared
+
+
+def test_a_gitops_key_that_is_not_there_stops_only_who_commits(tmp_path: Path) -> None:
+    gone = GitAccess(url="ssh://git@git.example.com/gitops.git", ssh_key=str(tmp_path / "gone"))
+    settings = make_settings(str(tmp_path), gitops=Gitops(access=gone))
+    shared = Shared(settings, Database(sqlite_url(str(tmp_path))), Bell(""), "here")
+
+    clients = Clients(shared, settings.apps[0])
+
+    assert clients.engine is shared.engine
+    assert clients.source.where == "https://git.example.com/acme/plate-web.git"
+    with pytest.raises(Refused):
+        _ = clients.gitops
