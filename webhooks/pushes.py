@@ -76,7 +76,6 @@ def ref_change(
         author_name=_person(head, "author", "name"),
         author_email=_person(head, "author", "email"),
         committer_email=_person(head, "committer", "email"),
-        committed_at=head.note("timestamp") if head else "",
         skip=skip or skip_marker(message),
         paths=paths,
     )

@@ -17,9 +17,6 @@ MAX_HEADER = 200
 MAX_SIZE = 2**31 - 1
 """Bytes that are written down as a size at the most: what is announced need not be true."""
 
-KEPT_HEADERS = ("User-Agent", "Content-Type", "X-GitHub-Hook-ID", "X-Gitlab-Instance", "X-Gitlab-Event-UUID")
-"""Headers that are written down beside event and delivery id: none of them is secret."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
@@ -120,8 +117,7 @@ def _secrets(hook: Hook) -> tuple[str, ...]:
 
 
 def _describe(forge: Forge, headers: Mapping[str, str], digest: str, size: int, remote: str) -> Delivery:
-    event = _short(headers, forge.event_header)
-    names = (forge.event_header, *forge.delivery_headers, *KEPT_HEADERS)
+    event = _printable(headers.get(forge.event_header, "")[:MAX_HEADER])
     return Delivery(
         hook=forge.name,
         key=_key(forge, headers) or hashlib.sha256(f"{event}\n{digest}".encode()).hexdigest(),
@@ -129,7 +125,6 @@ def _describe(forge: Forge, headers: Mapping[str, str], digest: str, size: int, 
         size=size,
         sha256=digest,
         remote=remote,
-        headers={name: value for name in names if (value := _short(headers, name))},
     )
 
 
@@ -141,6 +136,5 @@ def _key(forge: Forge, headers: Mapping[str, str]) -> str:
     return ""
 
 
-def _short(headers: Mapping[str, str], name: str) -> str:
-    value = headers.get(name, "")[:MAX_HEADER]
-    return value if value.isprintable() else "".join(char if char.isprintable() else "?" for char in value)
+def _printable(text: str) -> str:
+    return text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text)

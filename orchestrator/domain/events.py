@@ -1,6 +1,6 @@
 """What a forge told us, in one vocabulary: the answers of the forge adapters."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -36,7 +36,6 @@ class RefChange:
     author_name: str = ""
     author_email: str = ""
     committer_email: str = ""
-    committed_at: str = ""
     skip: str = ""
     paths: frozenset[str] | None = None
 
@@ -108,4 +107,3 @@ class Delivery:
     size: int = 0
     sha256: str = ""
     remote: str = ""
-    headers: dict[str, str] = field(default_factory=dict)

@@ -3,7 +3,6 @@
 import gc
 import hashlib
 import hmac
-import json
 import sys
 from base64 import b64encode
 from collections.abc import Mapping
@@ -176,14 +175,11 @@ def test_the_clock_is_handed_to_the_forge() -> None:
     assert seen == [NOW]
 
 
-def test_the_delivery_is_described_without_secrets() -> None:
-    hook = Hook(forge="gitlab", secret=Secret("s3cret"))
-    delivery = gitlab(hook, X_Gitlab_Token="s3cret", User_Agent="GitLab/18.5.0").delivery
+def test_the_delivery_is_described() -> None:
+    delivery = gitlab(Hook(forge="gitlab", secret=Secret("s3cret")), X_Gitlab_Token="s3cret").delivery
     assert delivery.event == "Push Hook"
     assert delivery.size == len(TOKEN_CASE.body)
     assert delivery.sha256 == hashlib.sha256(TOKEN_CASE.body).hexdigest()
-    assert delivery.headers["User-Agent"] == "GitLab/18.5.0"
-    assert "s3cret" not in json.dumps(delivery.headers)
 
 
 @pytest.mark.parametrize("bad", ["", "x" * 201, "a\nb", "한"])
@@ -195,12 +191,12 @@ def test_an_id_that_cannot_be_one_is_replaced_by_a_digest(bad: str) -> None:
     assert key != bad
 
 
-def test_what_is_kept_of_a_header_is_short_and_printable() -> None:
-    sent = Headers((CASE.headers() | {"User-Agent": "a\x1b[31m" + "b" * 300}).items())
-    kept = receive(GITHUB, Hook(forge="github", secret=Secret("s3cret")), sent, CASE.body, NOW).delivery.headers
-    assert kept["User-Agent"].startswith("a?[31mbbb")
-    assert kept["User-Agent"].isprintable()
-    assert len(kept["User-Agent"]) == 200
+def test_what_is_kept_of_the_event_is_short_and_printable() -> None:
+    sent = Headers((CASE.headers() | {"X-GitHub-Event": "a\x1b[31m" + "b" * 300}).items())
+    event = receive(GITHUB, Hook(forge="github", secret=Secret("s3cret")), sent, CASE.body, NOW).delivery.event
+    assert event.startswith("a?[31mbbb")
+    assert event.isprintable()
+    assert len(event) == 200
 
 
 def test_a_delivery_that_cannot_be_read_is_described_too() -> None:
