@@ -12,7 +12,6 @@ class Policy:
 
     :param attempts: tries when a service does not answer; 0: until the deadline.
     :param first: seconds before the second try; each further pause doubles, up to `cap`.
-    :param timeout: seconds from the stage's first look to its end, where the configuration names no other.
     :param crashes: how often a worker may vanish while at this stage before the run is given up (a poison run
         would otherwise kill workers for ever).
     """
@@ -20,7 +19,6 @@ class Policy:
     attempts: int = 6
     first: float = 1.0
     cap: float = 30.0
-    timeout: float = 600.0
     crashes: int = 5
 
     def pause(self, attempt: int) -> float:
@@ -29,11 +27,17 @@ class Policy:
 
 
 POLICIES: Mapping[StageName, Policy] = {
-    StageName.CHECK: Policy(attempts=6, timeout=300),
-    StageName.BUILD: Policy(attempts=6, timeout=1800),
-    StageName.PUSH: Policy(attempts=8, timeout=1800),
-    StageName.SCAN: Policy(attempts=0, cap=15, timeout=600),
-    StageName.COMMIT: Policy(attempts=8, timeout=900),
-    StageName.SYNC: Policy(attempts=0, cap=15, timeout=600),
-    StageName.HEALTH: Policy(attempts=0, cap=15, timeout=900),
+    StageName.CHECK: Policy(attempts=6),
+    StageName.BUILD: Policy(attempts=6),
+    StageName.PUSH: Policy(attempts=8),
+    StageName.SCAN: Policy(attempts=0, cap=15),
+    StageName.COMMIT: Policy(attempts=8),
+    StageName.SYNC: Policy(attempts=0, cap=15),
+    StageName.HEALTH: Policy(attempts=0, cap=15),
 }
+TIMEOUTS: Mapping[StageName, float] = {
+    StageName.CHECK: 300.0,
+    StageName.PUSH: 1800.0,
+    StageName.COMMIT: 900.0,
+}
+"""Seconds from a stage's first look to its end, where nobody configures them."""

@@ -16,7 +16,6 @@ from orchestrator.domain.runs import (
     Run,
     RunState,
     Stage,
-    StageName,
     StageState,
     Wait,
     closed,
@@ -45,14 +44,7 @@ _OVERTIME = "overtime"
 seconds since the epoch. A look before it, which an event caused, decides nothing."""
 
 
-def advance(
-    run: Run,
-    fact: Fact,
-    now: datetime,
-    policies: Mapping[StageName, Policy] = POLICIES,
-    *,
-    committing: bool = False,
-) -> Decision:
+def advance(run: Run, fact: Fact, now: datetime, *, committing: bool = False) -> Decision:
     """Return what `run` becomes when `fact` happens at `now`.
 
     Facts that come too late (for a finished run, or for a stage that is no longer the current one) change nothing.
@@ -64,15 +56,15 @@ def advance(
     if run.state.final or current is None or _is_late(fact, current):
         return Decision(run=run)
     if not committing:
-        return _decided(run, current, fact, now, policies)
+        return _decided(run, current, fact, now)
     if not (run.is_unwanted and leaves_open(fact)):
-        return in_doubt(_decided(run, current, fact, now, policies))
-    goes_on = _decided(replace(run, cancel_requested=False, superseded_by=None), current, fact, now, policies)
+        return in_doubt(_decided(run, current, fact, now))
+    goes_on = _decided(replace(run, cancel_requested=False, superseded_by=None), current, fact, now)
     return put_off(run, goes_on) if not goes_on.run.state.final else in_doubt(_end(run, current, now))
 
 
-def _decided(run: Run, current: Stage, fact: Fact, now: datetime, policies: Mapping[StageName, Policy]) -> Decision:
-    policy = policies[current.name]
+def _decided(run: Run, current: Stage, fact: Fact, now: datetime) -> Decision:
+    policy = POLICIES[current.name]
     match fact:
         case Claimed():
             return _claimed(run, current, fact, now)

@@ -11,7 +11,7 @@ from orchestrator.domain.runs import Done, Fail, Rival, Run, Stage, StageName
 from orchestrator.engine.decision import Decision
 from orchestrator.engine.facts import Blocked, Claimed, Fact, Reported
 from orchestrator.engine.gate import Stay, commit_cuts_off, gate, held
-from orchestrator.engine.policy import POLICIES
+from orchestrator.engine.policy import TIMEOUTS
 from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger
 from orchestrator.services.bell import Bell
@@ -282,11 +282,12 @@ def _at(now: float) -> datetime:
 
 
 def timeout_of(stage: StageName, app: App, environment: Environment) -> float:
-    """Return the seconds that a stage may take, as configured."""
-    configured = {
+    """Return the seconds that a stage may take: those of its app or environment, or the fixed ones."""
+    timeouts = {
+        **TIMEOUTS,
         StageName.BUILD: app.build.timeout,
         StageName.SCAN: app.scan.timeout,
         StageName.SYNC: environment.sync_timeout,
         StageName.HEALTH: environment.health_timeout,
     }
-    return configured.get(stage, POLICIES[stage].timeout)
+    return timeouts[stage]

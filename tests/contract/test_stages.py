@@ -8,7 +8,8 @@ from orchestrator.domain.runs import STAGE_ORDER, Done, RunState, StageName
 from orchestrator.engine.facts import Claimed, Reported
 from orchestrator.engine.policy import POLICIES
 from orchestrator.engine.transitions import advance
-from tests.support.factories import NOW, make_run
+from orchestrator.services.execution import timeout_of
+from tests.support.factories import NOW, make_app, make_environment, make_run
 from workers.stages.table import STAGES
 
 
@@ -24,7 +25,7 @@ def test_a_stage_is_one_function_that_says_what_it_does(name: StageName) -> None
     assert list(inspect.signature(stage).parameters) == ["order", "tools"]
     assert stage.__doc__
     assert stage.__module__ == f"workers.stages.{name}"
-    assert POLICIES[name].timeout > 0
+    assert timeout_of(name, make_app(), make_environment()) > 0
 
 
 def test_a_run_whose_every_stage_is_done_has_succeeded() -> None:
