@@ -57,7 +57,7 @@ class Api:
         return str(run.get("url") or f"{self.url}/runs/{run.get('id')}")
 
     def stream(
-        self, path: str, accept: str, params: Mapping[str, object], last: int | None = None, silence: float = SILENCE
+        self, path: str, accept: str, params: Mapping[str, object], last: int | None = None
     ) -> Generator[bytes, None, None]:
         """Open a stream, at once, and give out its lines as they arrive.
 
@@ -71,7 +71,7 @@ class Api:
             params=_given(params),
             headers=headers,
             stream=True,
-            read_timeout=silence,
+            read_timeout=SILENCE,
             **self._options,
         )
         self._checked(answer)
@@ -128,9 +128,9 @@ class _Bearer:
         return request
 
 
-def connect(url: str, token_file: Path | None, environ: Mapping[str, str] = os.environ) -> Api:
+def connect(url: str, token_file: Path | None) -> Api:
     """Make the API client of a command, with the token from ``PILOTAGE_TOKEN`` or from a file."""
-    return Api(url, environ.get("PILOTAGE_TOKEN", "").strip() or _token(token_file, environ))
+    return Api(url, os.environ.get("PILOTAGE_TOKEN", "").strip() or _token(token_file))
 
 
 def token_path(environ: Mapping[str, str]) -> Path:
@@ -154,8 +154,8 @@ def unreachable(url: str, error: Unavailable) -> CliError:
     return CliError(text, Code.UNREACHABLE)
 
 
-def _token(given: Path | None, environ: Mapping[str, str]) -> str:
-    path = given or token_path(environ)
+def _token(given: Path | None) -> str:
+    path = given or token_path(os.environ)
     try:
         with path.open(encoding="utf-8") as file:
             mode = os.fstat(file.fileno()).st_mode

@@ -9,7 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.cli.api import SILENCE, Api, Json, unreachable
+from orchestrator.cli.api import Api, Json, unreachable
 from orchestrator.cli.errors import CliError
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.runs import FINAL
@@ -65,14 +65,11 @@ class Feed:
     :param after: number of the last log line that is not wanted again. :param stage: only this stage's lines.
     """
 
-    def __init__(
-        self, api: Api, run_id: int, after: int | None = None, stage: str = "", silence: float = SILENCE
-    ) -> None:
+    def __init__(self, api: Api, run_id: int, after: int | None = None, stage: str = "") -> None:
         self._api = api
         self._run_id = run_id
         self._last = after
         self._stage = stage
-        self._silence = silence
         self._items: queue.Queue[Event | CliError] = queue.Queue(maxsize=10_000)
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="feed", daemon=True)
@@ -118,7 +115,7 @@ class Feed:
     def _connection(self) -> bool:
         """Follow one connection to its end; tell whether the run's end was seen."""
         params = {"follow": 1, "stage": self._stage, "after": self._last}
-        lines = self._api.stream(f"/runs/{self._run_id}/logs", "text/event-stream", params, self._last, self._silence)
+        lines = self._api.stream(f"/runs/{self._run_id}/logs", "text/event-stream", params, self._last)
         with closing(lines):
             self._still_there()
             for event in parse(lines):

@@ -28,12 +28,12 @@ class Httpd(BaseApplication):  # type: ignore[misc]
     :param patience: how long a peer may keep a thread waiting.
     """
 
-    def __init__(self, make: Any, bind: str, workers: int = 1, patience: Patience | None = None) -> None:
+    def __init__(self, make: Any, bind: str, patience: Patience | None = None) -> None:
         self._make = make
         self.patience = patience or Patience()
         self._options = {
             "bind": bind,
-            "workers": workers,
+            "workers": 1,
             "worker_class": Worker,
             "sendfile": False,  # the kernel would wait for the peer without a bound
             "threads": THREADS,

@@ -82,12 +82,6 @@ def set_hold(connection: Connection, app: str, environment: str, why: str, by: s
     upsert(connection, environments, row, key=("app", "name"))
 
 
-def holds(connection: Connection) -> dict[tuple[str, str], str]:
-    """Return the holds: (app, environment) -> why."""
-    statement = select(environments.c.app, environments.c.name, environments.c.hold).where(environments.c.hold != "")
-    return {(app, name): why for app, name, why in connection.execute(statement)}
-
-
 def _place_of(run: Run) -> dict[str, str | int]:
     return {"of_app": run.app, "named": run.environment, "run": run.id}
 
