@@ -15,7 +15,7 @@ from orchestrator.services.once import Once
 from orchestrator.store import environments, runs, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
-from orchestrator.store.rows import moment
+from orchestrator.store.rows import utc
 
 
 class NotPossible(Exception):
@@ -104,29 +104,27 @@ class Control:
     def cancel(self, run_id: int, actor: str, *, once: Once | None = None) -> Run:
         """Ask a run to stop; return it. :raises NotPossible: no such run, or it is over."""
         now = clock()
-        at = moment(now)
         with self._asked(once) as connection:
             run = ledger.lock(connection, run_id)
-            if run is None or at is None:
+            if run is None:
                 raise NotPossible("missing", f"there is no run {run_id}")
             if run.state.final:
                 raise NotPossible("conflict", f"run {run_id} is over: {run.state}")
             fact = CancelRequested(by=actor, at_work=ledger.is_at_work(connection, run, now))
-            run = ledger.record(connection, self._settings, run, advance(run, fact, at), now)
+            run = ledger.record(connection, self._settings, run, advance(run, fact, utc(now)), now)
             _settle(once, connection, run)
         return run
 
     def approve(self, run_id: int, actor: str, *, once: Once | None = None) -> Run:
         """Approve a run that waits for it. :raises NotPossible: no such run, over, cancelled, or approved already."""
         now = clock()
-        at = moment(now)
         with self._asked(once) as connection:
             run = ledger.lock(connection, run_id)
-            if run is None or at is None:
+            if run is None:
                 raise NotPossible("missing", f"there is no run {run_id}")
             if run.state.final or run.approved or run.cancel_requested:
                 raise NotPossible("conflict", f"run {run_id} does not wait for approval")
-            run = ledger.record(connection, self._settings, run, advance(run, Approved(by=actor), at), now)
+            run = ledger.record(connection, self._settings, run, advance(run, Approved(by=actor), utc(now)), now)
             ledger.give_way(connection, self._settings, run.id, now)
             _settle(once, connection, run)
         return run

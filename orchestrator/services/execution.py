@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.errors import LeaseLost
@@ -18,6 +17,7 @@ from orchestrator.services.bell import Bell
 from orchestrator.store import changes, claims, environments, images, landings, logs, runs, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
+from orchestrator.store.rows import utc
 
 Serves = Callable[[str], bool]
 """Whether a pool's work is done here."""
@@ -105,7 +105,7 @@ class Execution:
         :raises LeaseLost: somebody else took the run over; nothing was written.
         """
         now, serves = clock(), _serves(queue, build_here)
-        at = _at(now)
+        at = utc(now)
         with self._database.write() as connection:
             before = ledger.lock(connection, assignment.run.id, assignment.fence)
             if before is None:
@@ -159,7 +159,7 @@ class Execution:
         if stage is None:  # pragma: no cover
             return None
         if not serves(ledger.queue_of(run)):
-            self._give_back(connection, before, replace(so_far, wake_at=_at(now)), now)
+            self._give_back(connection, before, replace(so_far, wake_at=utc(now)), now)
             return None
         if app is None or environment is None:
             self._give_back(connection, before, _then(so_far, _unconfigured(connection, run, stage, now)), now)
@@ -167,10 +167,10 @@ class Execution:
         run, stay = self._admit(connection, _configured(run, stage), stage, now)
         if stay is not None:
             fact = Blocked(reason=stay.reason, detail=stay.detail, by=stay.by, after=stay.after, anew=True)
-            self._give_back(connection, before, _then(so_far, advance(run, fact, _at(now))), now)
+            self._give_back(connection, before, _then(so_far, advance(run, fact, utc(now))), now)
             return None
         claimed = Claimed(stage=stage.name, timeout=timeout_of(stage.name, app, environment))
-        decision = _then(so_far, advance(run, claimed, _at(now)))
+        decision = _then(so_far, advance(run, claimed, utc(now)))
         started = ledger.record(connection, self._settings, before, decision, now)
         if stage.started_at is None and stage.name is StageName.BUILD:
             _log_approval(connection, started, now)
@@ -229,7 +229,7 @@ def _configured(run: Run, stage: Stage) -> Run:
 
 def _unconfigured(connection: Connection, run: Run, stage: Stage, now: float) -> Decision:
     """Wait for a worker that has the app, as not all have it while a new configuration is rolled out; then fail."""
-    detail, at = f"{run.app}/{run.environment}", _at(now)
+    detail, at = f"{run.app}/{run.environment}", utc(now)
     since = float(stage.outputs.get(_MISSED, now))
     if now - since < ROLLOUT:
         hope = f"{detail}; waiting up to {ROLLOUT / 60:.0f} minutes for a worker that has it"
@@ -275,10 +275,6 @@ def _serves(queue: str, build_here: Callable[[], bool]) -> Serves:
 def _then(first: Decision, second: Decision) -> Decision:
     """Join two decisions of one transaction."""
     return replace(second, tell=first.tell + second.tell, freed=first.freed or second.freed)
-
-
-def _at(now: float) -> datetime:
-    return datetime.fromtimestamp(now, UTC)
 
 
 def timeout_of(stage: StageName, app: App, environment: Environment) -> float:

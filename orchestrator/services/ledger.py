@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.apps import Channel, Environment, Settings
@@ -17,7 +17,7 @@ from orchestrator.engine.transitions import advance
 from orchestrator.services import accounting, story, targets
 from orchestrator.store import changes, claims, environments, images, notifications, runs, wakes
 from orchestrator.store.database import Connection
-from orchestrator.store.rows import moment
+from orchestrator.store.rows import utc
 
 _HEAVY = frozenset({StageName.BUILD, StageName.PUSH})
 _BEGINNINGS = {
@@ -185,11 +185,8 @@ def supersede(connection: Connection, settings: Settings, run_id: int, by: int, 
     run = runs.load(connection, run_id, lock=True)
     if run is None or run.state.final:
         return False
-    at = moment(now)
-    if at is None:  # pragma: no cover
-        return False
     fact = Superseded(by=by, at_work=is_at_work(connection, run, now))
-    record(connection, settings, run, advance(run, fact, at), now)
+    record(connection, settings, run, advance(run, fact, utc(now)), now)
     return True
 
 
@@ -244,7 +241,7 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str, now: floa
         gitops_commit=str(run.outputs.get("gitops_commit", "")),
         attempt=run.attempt,
         trigger=run.trigger.value,
-        at=datetime.fromtimestamp(now, UTC).isoformat().replace("+00:00", "Z"),
+        at=utc(now).isoformat().replace("+00:00", "Z"),
         seconds=(run.finished_at - run.created_at).total_seconds() if run.finished_at else None,
         url=f"{settings.external_url}/runs/{run.id}" if settings.external_url else "",
         stages=tuple((stage.name.value, stage.state.value, stage_seconds(stage)) for stage in run.stages),

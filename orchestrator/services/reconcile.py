@@ -18,7 +18,7 @@ from orchestrator.store import claims, runs, tallies, tokens, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.dialect import alone
-from orchestrator.store.rows import moment
+from orchestrator.store.rows import utc
 
 MARGIN = 60.0
 """Seconds by which a time may be ahead of what it can be before it is taken for one of a clock that was set back."""
@@ -50,7 +50,6 @@ class Reconcile:
     def expired_leases(self) -> list[int]:
         """Take runs back whose worker has vanished; return their ids."""
         now = clock()
-        at = moment(now)
         taken: list[int] = []
         with self._database.read() as connection:
             vanished, ahead = claims.expired(connection, now), claims.are_ahead(connection, now)
@@ -60,9 +59,9 @@ class Reconcile:
         for run_id in vanished:
             with self._database.write() as connection:
                 run = ledger.lock(connection, run_id)
-                if run is None or at is None or claims.held(connection, run_id, now):
+                if run is None or claims.held(connection, run_id, now):
                     continue
-                decision = ledger.advanced(connection, run, LeaseExpired(), at)
+                decision = ledger.advanced(connection, run, LeaseExpired(), utc(now))
                 ledger.record(connection, self._settings, run, decision, now)
                 claims.release(connection, run_id)
                 tallies.add(connection, {(LEASES_LOST.name, ()): 1.0})

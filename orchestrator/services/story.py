@@ -6,6 +6,7 @@ from functools import partial
 from orchestrator import journal, tracing
 from orchestrator.domain.runs import Run, RunState, Stage, StageState
 from orchestrator.store.database import Connection, after_commit
+from orchestrator.store.rows import utc
 from orchestrator.store.runs import NewRun
 from orchestrator.tracing import Trace
 
@@ -27,16 +28,12 @@ def began(run_id: int, new: NewRun, at: float) -> None:
 def delivered(run_id: int, at: float, received_at: float) -> None:
     """Tell the trace of a new run how long its delivery took to be durable."""
     if tracing.is_on():
-        tracing.record("delivery", trace_of(run_id, at), _time(received_at), datetime.now(UTC))
+        tracing.record("delivery", trace_of(run_id, at), utc(received_at), datetime.now(UTC))
 
 
 def trace_of(run_id: int, at: float) -> Trace:
     """Return the trace of a run. :param at: when it was accepted, as it is stored."""
-    return Trace(run_id, _time(at))
-
-
-def _time(at: float) -> datetime:
-    return datetime.fromtimestamp(at, UTC)
+    return Trace(run_id, utc(at))
 
 
 def told(connection: Connection, before: Run, run: Run) -> None:

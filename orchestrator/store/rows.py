@@ -26,9 +26,14 @@ def reason_of(code: str) -> Reason:
     return Reason(code) if code in _CODES else Reason.NEWER_VERSION
 
 
-def moment(seconds: float | None) -> datetime | None:
+def utc(seconds: float) -> datetime:
     """Turn stored seconds into an aware UTC time."""
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def moment(seconds: float | None) -> datetime | None:
+    """Do as `utc` where there may be none."""
+    return None if seconds is None else utc(seconds)
 
 
 def seconds(at: datetime | None) -> float | None:
@@ -82,7 +87,7 @@ def to_run(row: Mapping[str, Any] | RowMapping, stages: Mapping[str, Stage]) -> 
         reason=reason_of(row["reason"]),
         cancel_requested=bool(row["cancel_requested"]),
         approved=bool(row["approved"]),
-        created_at=datetime.fromtimestamp(row["created_at"], UTC),
+        created_at=utc(row["created_at"]),
         started_at=moment(row["started_at"]),
         finished_at=moment(row["finished_at"]),
         stages=tuple(stages.get(name.value) or Stage(name=name) for name in STAGE_ORDER),
