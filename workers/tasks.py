@@ -18,8 +18,8 @@ from orchestrator.domain.secrets import secrets_in
 from orchestrator.heartbeat import MAX_AGE, Heartbeat, file_of
 from orchestrator.services.bell import Bell
 from orchestrator.services.execution import Execution
+from orchestrator.store import processes
 from orchestrator.store.database import Database
-from orchestrator.store.tokens import seen_alive
 from workers.application import make_celery, on_child_end, on_fork, on_heartbeat
 from workers.lanes import Lane, Move
 from workers.program import Stopping, on_stop
@@ -168,6 +168,6 @@ class Alive:
             with database.write() as connection:
                 for queue in self._queues:
                     name = f"{socket.gethostname()}:{queue}:{os.getpid()}"
-                    seen_alive(connection, name, "worker", time.time(), {"queue": queue})
+                    processes.seen(connection, name, "worker", time.time(), {"queue": queue})
         except Unavailable as error:
             log.warning("sign of life not written down", reason=error.reason.value, detail=error.evidence)

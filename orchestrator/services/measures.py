@@ -8,7 +8,7 @@ from orchestrator.domain.apps import Settings
 from orchestrator.domain.metrics import METRICS, Kind, Labels
 from orchestrator.domain.reasons import CATALOGUE, Actor
 from orchestrator.services.ledger import queue_at
-from orchestrator.store import figures, tallies, tokens
+from orchestrator.store import figures, processes, tallies
 from orchestrator.store.database import Connection
 from orchestrator.store.figures import ActiveRun
 from orchestrator.store.tallies import Sums
@@ -48,7 +48,7 @@ def configured(settings: Settings) -> dict[str, Sequence[Labels]]:
 
 def _gauges(connection: Connection, now: float) -> dict[str, Values]:
     active = figures.active(connection, now)
-    alive = tokens.alive(connection, now - ALIVE)
+    alive = processes.alive(connection, now - ALIVE)
     return {
         metrics.QUEUE_RUNS.name: Counter((queue_at(run.stage), _turn(run, now)) for run in active),
         metrics.QUEUE_OLDEST.name: _oldest(active, now),

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from orchestrator.domain.runs import Run
-from orchestrator.store import tokens
+from orchestrator.store import idempotency
 from orchestrator.store.database import Connection
 
 ACCEPTED = 202
@@ -54,7 +54,7 @@ class Once:
         """
         if not self._key:
             return
-        found = tokens.claim_key(connection, self._key, self._request, now)
+        found = idempotency.claim(connection, self._key, self._request, now)
         if found is None:
             return
         if found["request"] != self._request:
@@ -65,7 +65,7 @@ class Once:
         """Word the answer and keep it."""
         self.answer = self._word(run)
         if self._key:
-            tokens.settle_key(connection, self._key, ACCEPTED, self.answer)
+            idempotency.settle(connection, self._key, ACCEPTED, self.answer)
 
 
 class InFlight:

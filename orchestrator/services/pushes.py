@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from orchestrator.domain.apps import App
 from orchestrator.domain.events import RefChange
 from orchestrator.domain.refs import repo_key
-from orchestrator.store import runs, tokens
+from orchestrator.store import heads, runs
 from orchestrator.store.database import Connection
 
 LOCK = "pushes"
@@ -43,7 +43,7 @@ class Pushes:
         found = runs.recent_twin(connection, sorted(keys), at - TWIN_WINDOW)
         self._known = {key: Known(run=run_id) for key, run_id in found.items()}
         places = {place_of(app, change) for app, change in told}
-        self._heads = {one: head[0] for one in places if (head := tokens.known_head(connection, *one)) is not None}
+        self._heads = {one: head[0] for one in places if (head := heads.known(connection, *one)) is not None}
         self._seen: dict[Place, str] = {}
         self._told_again: set[Place] = set()
         self.fresh: list[Known] = []
@@ -83,7 +83,7 @@ class Pushes:
         what a hook has told of and was ignored for (a skip marker, a path filter, a commit of ours).
         """
         for (repo, ref), commit in sorted(self._seen.items()):
-            tokens.set_head(connection, repo, ref, commit, at)
+            heads.remember(connection, repo, ref, commit, at)
 
 
 def place_of(app: App, change: RefChange) -> Place:

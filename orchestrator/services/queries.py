@@ -13,7 +13,7 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.dora import dora
 from orchestrator.services.measures import ALIVE, measure
 from orchestrator.services.views import Place, View, app_view, delivery_view, deployed_view, run_view
-from orchestrator.store import deliveries, figures, logs, migrate, notifications, runs, tokens
+from orchestrator.store import deliveries, figures, logs, migrate, notifications, processes, runs
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
@@ -187,7 +187,7 @@ class Queries:
 
     def _workers(self) -> dict[str, str]:
         with self._database.read() as connection:
-            alive = {row["kind"] for row in tokens.alive(connection, clock() - ALIVE)}
+            alive = {row["kind"] for row in processes.alive(connection, clock() - ALIVE)}
         if "worker" in alive:
             return {}
         return {"workers": f"No worker was seen in the last {ALIVE:.0f} s; start `pilotage worker`."}

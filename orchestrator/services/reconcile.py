@@ -14,7 +14,7 @@ from orchestrator.engine.gate import STILL_THERE
 from orchestrator.services import ledger, story
 from orchestrator.services.execution import timeout_of
 from orchestrator.services.pushes import LOCK, polled_key
-from orchestrator.store import claims, runs, tallies, tokens, wakes
+from orchestrator.store import claims, heads, processes, runs, tallies, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.dialect import alone
@@ -106,7 +106,7 @@ class Reconcile:
     def alive(self, name: str, kind: str) -> None:
         """Tell that a process is alive."""
         with self._database.write() as connection:
-            tokens.seen_alive(connection, name, kind, clock(), {})
+            processes.seen(connection, name, kind, clock(), {})
 
     def head_seen(self, app: App, branch: str, commit: str, read_at: float | None = None) -> list[int]:
         """Compare a branch head that was read from the forge with the last one known; return the runs made.
@@ -121,10 +121,10 @@ class Reconcile:
         repo = repo_key(app.source.url)
         with self._database.write() as connection:
             alone(connection, LOCK)  # else a push whose hook is being written down right now is taken for lost
-            known = tokens.known_head(connection, repo, ref)
+            known = heads.known(connection, repo, ref)
             if known is not None and (known[0] == commit or _knows_better(known[1], now, read_at)):
                 return []
-            tokens.set_head(connection, repo, ref, commit, now)
+            heads.remember(connection, repo, ref, commit, now)
             if known is None:
                 return []
             new = [one for found in self._of_repo(app, repo) for one in _polled(connection, found, branch, commit)]

@@ -7,7 +7,7 @@ from orchestrator.domain.apps import App
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Run
 from orchestrator.engine.matching import watched_branches
-from orchestrator.store import figures, retention, tokens
+from orchestrator.store import figures, heads, retention
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 
@@ -52,7 +52,7 @@ class Retention:
             if stopping():
                 return
             with self._database.write() as connection:
-                tokens.drop_heads(connection, repo, edge, polled)
+                heads.forget(connection, repo, edge, polled)
 
     def _deliveries(self, edge: float, stopping: Callable[[], bool]) -> int:
         removed, step = 0, 1

@@ -11,7 +11,7 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.services.queries import Queries
-from orchestrator.store import tokens
+from orchestrator.store import processes, tokens
 from orchestrator.store.database import now
 from tests.support.databases import sqlite_database
 from tests.support.journals import Logged
@@ -159,10 +159,10 @@ def test_readiness_says_what_is_missing(world: World, monkeypatch: pytest.Monkey
     monkeypatch.setattr("orchestrator.services.bell.Bell.ping", lambda _: None)
     assert set(missing(client)) == {"workers"}
     with world.database.write() as connection:
-        tokens.seen_alive(connection, "worker-1", "worker", now(), {})
+        processes.seen(connection, "worker-1", "worker", now(), {})
     assert client.get("/readyz").json == {"status": "ready"}
     with world.database.write() as connection:
-        tokens.seen_alive(connection, "worker-1", "worker", now() - 300, {})
+        processes.seen(connection, "worker-1", "worker", now() - 300, {})
     assert "pilotage worker" in missing(client)["workers"]
     with world.database.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'older'")

@@ -12,7 +12,7 @@ from orchestrator.domain.refs import repo_key
 from orchestrator.services.bell import Bell
 from orchestrator.services.ingest import Ingest
 from orchestrator.services.reconcile import Reconcile
-from orchestrator.store import runs, tokens
+from orchestrator.store import heads, runs
 from orchestrator.store.database import Database
 from tests.support.databases import postgres_database, postgres_url
 from tests.support.factories import make_settings
@@ -71,7 +71,7 @@ def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_r
     database, app = world.connect(), world.settings.apps[0]
     reconcile = Reconcile(world.connect(), world.settings)
     with database.write() as connection:
-        tokens.set_head(connection, repo_key(URL), "refs/heads/main", "a" * 40, 1.0)
+        heads.remember(connection, repo_key(URL), "refs/heads/main", "a" * 40, 1.0)
     seen = world.meanwhile(database, "INSERT INTO runs", lambda: reconcile.head_seen(app, "main", COMMIT))
 
     told = accept(world.inbox(database), Delivery(hook="github", key="d-1"), push())

@@ -12,7 +12,7 @@ from orchestrator.domain.runs import Run, RunState
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control, NotPossible, Wish
 from orchestrator.services.once import KeyReused, Once, Repeated
-from orchestrator.store import runs, tokens
+from orchestrator.store import idempotency, runs
 from orchestrator.store.database import Database, now
 from tests.support.databases import database, postgres_url
 from tests.support.web import World, make_world
@@ -197,6 +197,6 @@ def test_a_crash_before_the_end_leaves_neither_run_nor_key(world: World) -> None
 def test_keys_are_forgotten_after_a_day(world: World) -> None:
     at = now()
     with world.database.write() as connection:
-        assert tokens.claim_key(connection, "k", "r", at - tokens.KEY_LIFETIME - 1) is None
+        assert idempotency.claim(connection, "k", "r", at - idempotency.KEY_LIFETIME - 1) is None
     with world.database.write() as connection:
-        assert tokens.claim_key(connection, "k", "other", at) is None
+        assert idempotency.claim(connection, "k", "other", at) is None

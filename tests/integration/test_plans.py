@@ -14,12 +14,12 @@ from orchestrator.store import (
     deployments,
     environments,
     figures,
+    idempotency,
     images,
     landings,
     notifications,
     retention,
     runs,
-    tokens,
     waits,
     wakes,
 )
@@ -89,7 +89,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "records dropped": lambda c: retention.drop_records(c, 77),
     "deliveries dropped": lambda c: retention.drop_deliveries(c, 150.0),
     # What a client, a page or a scrape asks.
-    "new idempotency key": lambda c: tokens.claim_key(c, "new", "", tokens.KEY_LIFETIME + 50.0),
+    "new idempotency key": lambda c: idempotency.claim(c, "new", "", idempotency.KEY_LIFETIME + 50.0),
     "newest runs": runs.page,
     "newest runs of an app": lambda c: runs.page(c, app="plate-web"),
     "newest runs of a place": lambda c: runs.page(c, app="plate-web", environment="stg"),

@@ -11,10 +11,11 @@ from orchestrator.domain.events import Delivery
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import RunState
 from orchestrator.services.retention import Removed, Retention
-from orchestrator.store import deliveries, retention, runs, tokens
+from orchestrator.store import deliveries, heads, retention, runs
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
-from orchestrator.store.schema import heads, logs, notifications, threads
+from orchestrator.store.schema import heads as head_rows
+from orchestrator.store.schema import logs, notifications, threads
 from tests.support.databases import postgres_database, postgres_url, sqlite_database
 from tests.support.factories import make_app, make_environment
 from tests.support.web import AT, World, make_world
@@ -104,8 +105,8 @@ def test_where_refs_were_is_forgotten_unless_they_are_polled(world: World) -> No
     repo = repo_key(app.source.url)
     with world.database.write() as connection:
         for ref, at in (("heads/main", 0), ("heads/release/1", 0), ("tags/v1", 0), ("heads/release/2", clock())):
-            tokens.set_head(connection, repo, f"refs/{ref}", "1" * 40, at)
-        tokens.set_head(connection, "elsewhere", "refs/heads/release/1", "1" * 40, 0)
+            heads.remember(connection, repo, f"refs/{ref}", "1" * 40, at)
+        heads.remember(connection, "elsewhere", "refs/heads/release/1", "1" * 40, 0)
     Retention(world.database, OLD, (app, app)).tidy(lambda: True)
     assert len(heads_of(world.database)) == 5, "it was told to stop"
     Retention(world.database, OLD, (app, app)).tidy(lambda: False)
@@ -118,7 +119,7 @@ def test_where_refs_were_is_forgotten_unless_they_are_polled(world: World) -> No
 
 def heads_of(database: Database) -> set[tuple[str, str]]:
     with database.read() as connection:
-        return {(row.repo, row.ref) for row in connection.execute(select(heads.c.repo, heads.c.ref))}
+        return {(row.repo, row.ref) for row in connection.execute(select(head_rows.c.repo, head_rows.c.ref))}
 
 
 def test_nothing_is_found_by_reading_a_whole_table(tmp_path: Path) -> None:
@@ -132,8 +133,8 @@ def test_nothing_is_found_by_reading_a_whole_table(tmp_path: Path) -> None:
         retention.next_run(connection, 0)
         retention.drop_records(connection, 1)
         retention.drop_deliveries(connection, AT + 1)
-        tokens.set_head(connection, "r", "refs/tags/v1", "1" * 40, AT)
-        tokens.drop_heads(connection, "r", AT + 1, ())
+        heads.remember(connection, "r", "refs/tags/v1", "1" * 40, AT)
+        heads.forget(connection, "r", AT + 1, ())
     asked = [one for one in said if one[0].split()[0] in ("SELECT", "UPDATE", "DELETE")]
     with database.read() as connection:
         plans = {

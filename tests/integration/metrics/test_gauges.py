@@ -8,7 +8,7 @@ from sqlalchemy import text
 from orchestrator.domain.runs import Trigger
 from orchestrator.services.execution import Execution
 from orchestrator.services.reconcile import Reconcile
-from orchestrator.store import figures, runs, tokens, wakes
+from orchestrator.store import figures, processes, runs, wakes
 from orchestrator.store.database import now
 from orchestrator.store.schema import runs as runs_table
 from tests.support.databases import sqlite_database
@@ -61,8 +61,8 @@ def test_a_deploy_that_is_in_git_and_not_yet_healthy_has_an_age(site: Site) -> N
 
 def test_workers_and_relays_count_while_they_are_seen(site: Site) -> None:
     with site.database.write() as connection:
-        tokens.seen_alive(connection, "a:build:1", "worker", now(), {"queue": "build"})
-        tokens.seen_alive(connection, "a:deploy:2", "worker", now() - 300, {"queue": "deploy"})
+        processes.seen(connection, "a:build:1", "worker", now(), {"queue": "build"})
+        processes.seen(connection, "a:deploy:2", "worker", now() - 300, {"queue": "deploy"})
     Reconcile(site.database, site.settings).alive("a:relay:3", "relay")
     told = site.metrics()
     assert told['pilotage_workers_alive{queue="build"}'] == 1

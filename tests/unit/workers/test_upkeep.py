@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orchestrator.domain.metrics import LEASES_LOST
 from orchestrator.services.reconcile import Reconcile
-from orchestrator.store import tallies, tokens
+from orchestrator.store import processes, tallies
 from tests.support.databases import sqlite_database
 from tests.support.factories import make_settings
 from workers.relay import UPKEEP, Upkeep
@@ -21,7 +21,7 @@ def test_upkeep_leaves_a_row_and_one_sum(tmp_path: Path) -> None:
 
     assert pause == UPKEEP
     with database.read() as connection:
-        assert [row["kind"] for row in tokens.alive(connection, 0.0)] == ["relay"]
+        assert [row["kind"] for row in processes.alive(connection, 0.0)] == ["relay"]
         assert tallies.read(connection) == {(LEASES_LOST.name, ()): 3.0}
         assert connection.exec_driver_sql("SELECT count(*) FROM tallies").scalar_one() == 1
     database.engine.dispose()
