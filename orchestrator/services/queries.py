@@ -19,8 +19,6 @@ from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
 from orchestrator.store.tallies import Sums
 
-__all__ = ["Excerpt", "Line", "Page", "Queries", "View", "app_view", "delivery_view", "run_view"]
-
 MAX_LINES = 2000
 """Lines of a log that are read at a time."""
 

@@ -7,9 +7,8 @@ from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from orchestrator.services.once import Once, Repeated
-from orchestrator.services.queries import View
 from orchestrator.services.tokens import Principal, Role
-from orchestrator.services.views import accepted_view
+from orchestrator.services.views import View, accepted_view
 from orchestrator.web import models as m
 from orchestrator.web.calls import Site
 from orchestrator.web.problems import Problem

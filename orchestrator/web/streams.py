@@ -11,8 +11,9 @@ from orchestrator.domain.ansi import plain
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.runs import Run
-from orchestrator.services.queries import Line, Queries
+from orchestrator.services.queries import Queries
 from orchestrator.services.views import rfc3339, run_view
+from orchestrator.store.logs import Line
 from orchestrator.store.rows import moment
 
 TEXT = "text/plain"
