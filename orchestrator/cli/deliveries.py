@@ -1,6 +1,5 @@
 """``pilotage delivery``: the webhook requests that arrived, and what became of them."""
 
-from enum import StrEnum
 from typing import Annotated
 
 import typer
@@ -8,16 +7,7 @@ import typer
 from orchestrator.cli import options as o
 from orchestrator.cli.api import Json, connect
 from orchestrator.cli.output import Format, one_line, say, say_json, tell, warn
-
-
-class Outcome(StrEnum):
-    """What became of a delivery, as the API names it."""
-
-    ACCEPTED = "accepted"
-    IGNORED = "ignored"
-    PINGED = "pinged"
-    REFUSED = "refused"
-
+from orchestrator.domain.events import DeliveryOutcome
 
 app = typer.Typer(help="Deliveries: webhook requests as they arrived.", no_args_is_help=True)
 
@@ -25,7 +15,7 @@ app = typer.Typer(help="Deliveries: webhook requests as they arrived.", no_args_
 @app.command("list")
 def list_deliveries(
     hook: Annotated[str, typer.Option("--hook", help="Only this forge's.")] = "",
-    outcome: Annotated[Outcome | None, typer.Option("--outcome", help="Only with this outcome.")] = None,
+    outcome: Annotated[DeliveryOutcome | None, typer.Option("--outcome", help="Only with this outcome.")] = None,
     limit: o.Limit = 20,
     cursor: o.Cursor = "",
     output: o.Output = Format.TEXT,

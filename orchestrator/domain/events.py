@@ -86,6 +86,15 @@ class Ignored:
 Parsed = Push | Ping | Ignored
 
 
+class DeliveryOutcome(StrEnum):
+    """What became of a delivery."""
+
+    ACCEPTED = "accepted"
+    IGNORED = "ignored"
+    PINGED = "pinged"
+    REFUSED = "refused"
+
+
 class Malformed(Exception):
     """The body is not what the forge's contract says. The text names the field, never the whole body."""
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import product
 
+from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.runs import QUEUES, STAGE_ORDER, RunState
 
 Labels = tuple[str, ...]
@@ -61,7 +62,7 @@ _COMES_WITH = {"env": "app", "who_acts": "reason"}
 SUM = "sum"
 """Stands where a histogram's bucket does, for the sum of all values."""
 STAGES = tuple(stage.value for stage in STAGE_ORDER)
-OUTCOMES = ("accepted", "duplicate", "ignored", "pinged", "refused")
+OUTCOMES = (*(outcome.value for outcome in DeliveryOutcome), "duplicate")
 LOOKS = ("done", "wait", "fail", "troubled", "stopped", "lost")
 ANSWERS = ("ok", "refused", "unavailable")
 SERVICES = ("argocd", "registry", "harbor")

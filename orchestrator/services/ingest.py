@@ -14,7 +14,7 @@ from typing import Any
 
 from orchestrator import log_writer
 from orchestrator.domain.apps import App, Settings
-from orchestrator.domain.events import Delivery, Ignored, Parsed, Ping, Push, RefChange
+from orchestrator.domain.events import Delivery, DeliveryOutcome, Ignored, Parsed, Ping, Push, RefChange
 from orchestrator.domain.inbox import Answer
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.metrics import DELIVERIES
@@ -71,7 +71,7 @@ class Ingest:
 
     def refuse(self, delivery: Delivery, reason: str, detail: str) -> Future[None]:
         """Record a refused delivery so that it can be looked up; only the newest are kept."""
-        row = deliveries.row_of(delivery, clock(), "refused", reason, detail)
+        row = deliveries.row_of(delivery, clock(), DeliveryOutcome.REFUSED, reason, detail)
         return self._gather(_Item(delivery=delivery, parsed=None, matched=None, row=row))
 
     def _masked(self, parsed: Parsed) -> Parsed:
@@ -92,12 +92,13 @@ class Ingest:
             case Push():
                 email = self._settings.gitops.author.email
                 matched = match(parsed, self._settings.apps, lambda change: is_own_commit(change, email))
-                outcome = ("accepted", "", "") if matched.wanted else ("ignored", matched.ignored, matched.detail)
+                outcome = DeliveryOutcome.ACCEPTED if matched.wanted else DeliveryOutcome.IGNORED
+                why = ("", "") if matched.wanted else (matched.ignored, matched.detail)
             case Ping():
-                outcome = ("pinged", "", "")
+                outcome, why = DeliveryOutcome.PINGED, ("", "")
             case Ignored():
-                outcome = ("ignored", parsed.reason, parsed.detail)
-        row = deliveries.row_of(delivery, clock(), *outcome)
+                outcome, why = DeliveryOutcome.IGNORED, (parsed.reason, parsed.detail)
+        row = deliveries.row_of(delivery, clock(), outcome, *why)
         row["repo"] = parsed.repo.full_name[:500] if parsed.repo else ""
         if isinstance(parsed, Push):
             row["actor"] = parsed.actor[:200]
@@ -194,8 +195,9 @@ def _count(connection: Connection, batch: Sequence[_Item]) -> None:
 
 def _answer_known(connection: Connection, items: Sequence[_Item]) -> dict[tuple[str, str], dict[str, Any]]:
     seen = deliveries.seen(connection, [_key(item) for item in items])
-    _forget_ignored(connection, items, {key: row for key, row in seen.items() if row["outcome"] == "ignored"})
-    known = {key: row for key, row in seen.items() if row["outcome"] != "ignored"}
+    ignored = {key: row for key, row in seen.items() if row["outcome"] == DeliveryOutcome.IGNORED}
+    _forget_ignored(connection, items, ignored)
+    known = {key: row for key, row in seen.items() if key not in ignored}
     led_to = runs.of_deliveries(connection, [row["id"] for row in known.values()])
     for item in items:
         row = known.get(_key(item))
@@ -214,7 +216,7 @@ def _forget_ignored(
         row = ignored.get(_key(item))
         if row is not None:
             item.ignored_before = True
-            if item.row["outcome"] == "accepted":
+            if item.row["outcome"] == DeliveryOutcome.ACCEPTED:
                 item.row["detail"] = f"ignored at first ({row['reason']}): {row['detail']}"[:500]
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, select, update
 
-from orchestrator.domain.events import Delivery
+from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.store import dialect
 from orchestrator.store.schema import deliveries
 
@@ -13,13 +13,15 @@ KEEP_REFUSED = 1000
 """Refused deliveries that are kept: anybody can send them, so they must not fill the disk."""
 
 
-def row_of(delivery: Delivery, at: float, outcome: str, reason: str = "", detail: str = "") -> dict[str, Any]:
+def row_of(
+    delivery: Delivery, at: float, outcome: DeliveryOutcome, reason: str = "", detail: str = ""
+) -> dict[str, Any]:
     """Make the row of a delivery; the caller adds repo, actor and changes."""
     return {
         "hook": delivery.hook,
         "key": delivery.key[:200],
         "event": delivery.event[:100],
-        "outcome": outcome,
+        "outcome": outcome.value,
         "reason": reason[:60],
         "detail": detail[:500],
         "repo": "",
@@ -38,7 +40,7 @@ _SEEN = select(deliveries).where(
     deliveries.c.hook == bindparam("of_hook"),
     deliveries.c.key.in_(bindparam("keys", expanding=True)),
     # Spelt out: the index is for these rows only, and a parameter would hide from the planner that they are.
-    deliveries.c.outcome != bindparam("refused", "refused", literal_execute=True),
+    deliveries.c.outcome != bindparam("refused", DeliveryOutcome.REFUSED.value, literal_execute=True),
 )
 
 
@@ -77,7 +79,7 @@ def set_runs(connection: Connection, led_to: Mapping[int, Sequence[int]]) -> Non
 
 def prune_refused(connection: Connection) -> None:
     """Drop all but the newest refused deliveries."""
-    refused = deliveries.c.outcome == "refused"
+    refused = deliveries.c.outcome == DeliveryOutcome.REFUSED.value
     oldest = select(deliveries.c.id).where(refused).order_by(deliveries.c.id.desc()).offset(KEEP_REFUSED).limit(1)
     edge = connection.execute(oldest).scalar_one_or_none()
     if edge is not None:

@@ -34,7 +34,7 @@ deliveries = Table(
     Column("hook", String(40), nullable=False),
     Column("key", String(200), nullable=False),
     Column("event", String(100), nullable=False, default=""),
-    Column("outcome", String(20), nullable=False),  # accepted, ignored, pinged, refused
+    Column("outcome", String(20), nullable=False),  # a DeliveryOutcome
     Column("reason", String(60), nullable=False, default=""),
     Column("detail", Text, nullable=False, default=""),
     Column("repo", String(500), nullable=False, default=""),

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.reasons import Actor, Reason
 from orchestrator.domain.runs import RunState, StageName, StageState, Trigger
 
@@ -46,9 +47,7 @@ class DeliveriesQuery(Paging):
     """Which deliveries."""
 
     hook: Name | None = Field(default=None, description="Name of the forge.")
-    outcome: Literal["accepted", "ignored", "pinged", "refused"] | None = Field(
-        default=None, description="What became of it."
-    )
+    outcome: DeliveryOutcome | None = Field(default=None, description="What became of it.")
 
 
 class LogQuery(Model):

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from flask import Flask, Response, redirect, render_template, request, url_for
 
 from orchestrator.domain.ansi import plain
+from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.runs import RunState, StageName
 from orchestrator.services.queries import Excerpt
 from orchestrator.services.tokens import Principal, Role
@@ -162,7 +163,7 @@ class _Pages:
             deliveries=page.items,
             wanted=wanted,
             hooks=[hook.forge for hook in self._site.settings.hooks],
-            outcomes=["accepted", "ignored", "pinged", "refused"],
+            outcomes=[outcome.value for outcome in DeliveryOutcome],
             older=_older(page.next, wanted),
             first=_first(wanted),
         )

@@ -78,17 +78,17 @@ def _call(call: Call) -> Iterator[str]:
             yield "| name | form | meaning |\n| --- | --- | --- |"
             for name, field in schema["properties"].items():
                 needed = " (required)" if name in schema.get("required", []) else ""
-                yield f"| `{name}`{needed} | {_form(field)} | {field.get('description', '')} |"
+                yield f"| `{name}`{needed} | {_form(field, parts)} | {field.get('description', '')} |"
             yield ""
     answer = f"`{call.answer.__name__}`" if call.answer else " or ".join(f"`{one}`" for one in call.media)
     yield f"Answer: {call.status}, {answer}. Errors: {', '.join(map(str, statuses_of(call)))}."
 
 
-def _form(field: dict[str, Any]) -> str:
+def _form(field: dict[str, Any], parts: dict[str, Any]) -> str:
     if "anyOf" in field:
-        return " or ".join(_form(one) for one in field["anyOf"] if one.get("type") != "null")
+        return " or ".join(_form(one, parts) for one in field["anyOf"] if one.get("type") != "null")
     if "$ref" in field:
-        return f"`{field['$ref'].rpartition('/')[2]}`"
+        return _form(parts[field["$ref"].rpartition("/")[2]], parts)
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     default = f", default `{field['default']}`" if field.get("default") not in (None, "") else ""

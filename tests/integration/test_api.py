@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain.events import Delivery
+from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.store import deliveries, notifications
@@ -272,7 +272,10 @@ def test_a_query_that_is_not_exact_is_refused(world: World, query: str) -> None:
 def test_deliveries_are_listed_with_what_came_of_them(world: World) -> None:
     delivery = Delivery(hook="github", key="d-1", event="push", size=12, sha256="0" * 64, remote="192.0.2.1")
     with world.database.write() as connection:
-        rows = [deliveries.row_of(delivery, AT, "accepted"), deliveries.row_of(delivery, AT, "refused", "signature")]
+        rows = [
+            deliveries.row_of(delivery, AT, DeliveryOutcome.ACCEPTED),
+            deliveries.row_of(delivery, AT, DeliveryOutcome.REFUSED, "signature"),
+        ]
         rows[0]["changes"] = [{"ref": "refs/heads/main", "commit": "a" * 40}]
         first, second = deliveries.add(connection, rows)
         deliveries.set_runs(connection, {first: [41]})

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import event
 
 from orchestrator.domain.errors import Unavailable
-from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
+from orchestrator.domain.events import Delivery, DeliveryOutcome, Push, RefChange, RefKind, RepoNames
 from orchestrator.domain.inbox import Answer
 from orchestrator.services.bell import Bell
 from orchestrator.services.ingest import Ingest
@@ -74,7 +74,9 @@ def test_refused_deliveries_do_not_fill_the_disk(tmp_path: Path) -> None:
     accept(inbox, Delivery(hook="github", key="genuine"), push("a" * 40))
     reasons = ("signature", "malformed", "too_large", "content_type", "forge")
     rows = [
-        deliveries.row_of(Delivery(hook="github", key="same"), 1.0, "refused", reasons[number % len(reasons)])
+        deliveries.row_of(
+            Delivery(hook="github", key="same"), 1.0, DeliveryOutcome.REFUSED, reasons[number % len(reasons)]
+        )
         for number in range(deliveries.KEEP_REFUSED + 50)
     ]
     with database.write() as connection:

@@ -3,7 +3,7 @@
 import pytest
 from sqlalchemy import Connection, delete, select
 
-from orchestrator.domain.events import Delivery
+from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.runs import Trigger
 from orchestrator.store import deliveries, runs, wakes
 from orchestrator.store.database import Database
@@ -62,7 +62,10 @@ def test_an_insert_that_was_undone_leaves_ids_that_rise(database: Database) -> N
 
 def test_deliveries_of_the_same_name_have_ids_of_their_own(database: Database) -> None:
     """Refused ones: anybody can send them, under any name."""
-    refused = [deliveries.row_of(Delivery(hook="github", key="same"), AT, "refused", str(at)) for at in range(30)]
+    refused = [
+        deliveries.row_of(Delivery(hook="github", key="same"), AT, DeliveryOutcome.REFUSED, str(at))
+        for at in range(30)
+    ]
     with database.write() as connection:
         ids = deliveries.add(connection, refused)
         loaded = [deliveries.load(connection, one) for one in ids]

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import event, select
 
-from orchestrator.domain.events import Delivery
+from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import RunState
 from orchestrator.services.retention import Removed, Retention
@@ -39,7 +39,7 @@ def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
 def with_records(world: World, state: RunState, **fields: Any) -> int:
     """Put a run there with a log, a message, its thread and a delivery."""
     with world.database.write() as connection:
-        row = deliveries.row_of(Delivery(hook="github", key=f"d-{clock()}"), AT, "accepted")
+        row = deliveries.row_of(Delivery(hook="github", key=f"d-{clock()}"), AT, DeliveryOutcome.ACCEPTED)
         (delivery,) = deliveries.add(connection, [row])
     run = world.run(state, delivery_id=delivery, **fields)
     world.log(run, "one", "two")
@@ -90,7 +90,10 @@ def test_what_explains_the_present_stays(world: World) -> None:
 
 
 def test_many_deliveries_go_in_steps_and_it_can_be_stopped(world: World) -> None:
-    rows = [deliveries.row_of(Delivery(hook="github", key=f"k{number}"), AT, "ignored") for number in range(450)]
+    rows = [
+        deliveries.row_of(Delivery(hook="github", key=f"k{number}"), AT, DeliveryOutcome.IGNORED)
+        for number in range(450)
+    ]
     with world.database.write() as connection:
         deliveries.add(connection, rows)
     answers = iter((True, False, True))  # before the runs, and twice between the steps

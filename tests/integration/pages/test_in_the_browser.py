@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from orchestrator.domain.events import Delivery
+from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.store import deliveries
@@ -175,7 +175,7 @@ def test_a_long_log_is_read_in_parts_and_searched(world: World, tab: Page) -> No
 def test_a_phone_shows_all_of_a_list(world: World, tab: Page, path: str) -> None:
     world.run(RunState.FAILED, title="A title that is as long as people like to make them" * 3, detail="exit 3 " * 30)
     delivery = deliveries.row_of(
-        Delivery(hook="github", key="k" * 80), AT, "ignored", "no_rule", "nothing fits " * 20
+        Delivery(hook="github", key="k" * 80), AT, DeliveryOutcome.IGNORED, "no_rule", "nothing fits " * 20
     )
     with world.database.write() as connection:
         deliveries.add(connection, [delivery | {"repo": "acme/" + "plate-" * 20 + "web"}])

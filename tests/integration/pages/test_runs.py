@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from orchestrator.domain.events import Delivery
+from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.services.views import rfc3339
@@ -145,9 +145,9 @@ def test_times_can_be_read_by_the_script_and_are_utc_without_it(world: World) ->
 
 def test_a_run_leads_to_its_delivery(world: World) -> None:
     with world.database.write() as connection:
-        row = deliveries.row_of(Delivery(hook="github", key="d-1"), AT, "accepted")
+        row = deliveries.row_of(Delivery(hook="github", key="d-1"), AT, DeliveryOutcome.ACCEPTED)
         (delivery,) = deliveries.add(connection, [row])
-        later = deliveries.row_of(Delivery(hook="github", key="d-2"), AT, "ignored")
+        later = deliveries.row_of(Delivery(hook="github", key="d-2"), AT, DeliveryOutcome.IGNORED)
         deliveries.add(connection, [later])
     run = world.run(RunState.FAILED, delivery_id=delivery)
     (link,) = (one["href"] for one in page(world, f"/runs/{run}").all("a") if "/deliveries?" in one.get("href", ""))
