@@ -110,6 +110,10 @@ class Reason(StrEnum):
     NEWER_VERSION = "newer_version"
 
 
+BY_OTHERS = frozenset({Reason.SUPERSEDED, Reason.OLDER_COMMIT, Reason.REWRITTEN})
+"""They end a run without anything having gone wrong: a newer run, commit or history took its place."""
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """What a reason means: one sentence, what to do next, and who must do it."""

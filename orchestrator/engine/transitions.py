@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, assert_never
 
-from orchestrator.domain.reasons import Reason
+from orchestrator.domain.reasons import BY_OTHERS, Reason
 from orchestrator.domain.runs import (
     Done,
     Fail,
@@ -37,8 +37,6 @@ from orchestrator.engine.policy import POLICIES, Policy
 
 _LIFTED = ("commit", "image", "digest", "title", "author", "ref")
 """Outputs of stages that are facts about the run itself."""
-_ENDED_BY_OTHERS = frozenset({Reason.OLDER_COMMIT, Reason.REWRITTEN, Reason.SUPERSEDED})
-"""Reasons of a stage that end the run without anything having gone wrong."""
 _OVERTIME = "overtime"
 """Output of a stage that may look once more after its deadline, to confirm what it found: when that look is due, in
 seconds since the epoch. A look before it, which an event caused, decides nothing."""
@@ -185,7 +183,7 @@ def _fail(
         wake_at=None,
         outputs={**current.outputs, **outputs},
     )
-    if reason in _ENDED_BY_OTHERS:
+    if reason in BY_OTHERS:
         stage = replace(stage, state=StageState.CANCELLED)
         ended = replace(_with(run, stage, RunState.CANCELLED, reason, detail), finished_at=now)
         return Decision(run=ended, tell=("run.cancelled",), freed=True)

@@ -3,14 +3,12 @@
 from datetime import datetime
 
 from orchestrator.domain import metrics
-from orchestrator.domain.reasons import Reason, explain
+from orchestrator.domain.reasons import BY_OTHERS, explain
 from orchestrator.domain.runs import Run, RunState, StageState, Trigger
 from orchestrator.store import deployments, runs, tallies
 from orchestrator.store.database import Connection
 from orchestrator.store.deployments import Deployment
 from orchestrator.store.tallies import Counts
-
-_BY_OTHERS = frozenset({Reason.SUPERSEDED, Reason.OLDER_COMMIT, Reason.REWRITTEN})
 
 
 def count(connection: Connection, before: Run, run: Run) -> None:
@@ -29,7 +27,7 @@ def count(connection: Connection, before: Run, run: Run) -> None:
 
 def _count_end(connection: Connection, counts: Counts, run: Run) -> None:
     place = (run.app, run.environment)
-    superseded = run.state is RunState.CANCELLED and run.reason in _BY_OTHERS
+    superseded = run.state is RunState.CANCELLED and run.reason in BY_OTHERS
     counts.add(metrics.RUNS, *place, "superseded" if superseded else run.state.value)
     if run.state is RunState.FAILED:
         counts.add(metrics.RUN_FAILURES, run.reason, explain(run.reason).actor)
