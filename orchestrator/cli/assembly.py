@@ -40,11 +40,16 @@ class Parts:
 
     def database(self) -> Database:
         """Open the configured database."""
-        return Database(self.settings.database or sqlite_url(self.settings.state_dir))
+        return open_database(self.settings)
 
     def bell(self) -> Bell:
         """Make the bell."""
         return Bell(self.broker.redis_url)
+
+
+def open_database(settings: Settings) -> Database:
+    """Open the configured database."""
+    return Database(settings.database or sqlite_url(settings.state_dir))
 
 
 def load_settings(path: Path | None) -> Settings:

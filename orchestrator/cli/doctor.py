@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.cli.assembly import Parts
-from orchestrator.cli.broker import Broker
+from orchestrator.cli.assembly import open_database, parts
 from orchestrator.cli.claim import make_state_folder
 from orchestrator.cli.errors import CliError, ending
 from orchestrator.domain.apps import App, Channel, Environment, Settings
@@ -123,7 +122,7 @@ def _writable(root: Path) -> str:
 def _database(settings: Settings) -> str:
     from orchestrator.store import migrate
 
-    database = Parts(settings, Broker("")).database()
+    database = open_database(settings)
     database.ping()
     current = migrate.current(database)
     if not current:
@@ -140,7 +139,7 @@ def _database(settings: Settings) -> str:
 
 
 def _broker(settings: Settings) -> str:
-    Parts(settings, Broker(settings.broker)).bell().ping()
+    parts(settings).bell().ping()
     return "answers"
 
 

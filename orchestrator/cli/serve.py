@@ -112,13 +112,12 @@ def migrate(config: Config = None) -> None:
       pilotage migrate --config pilotage.yaml
     """
     from orchestrator.cli import assembly
-    from orchestrator.cli.broker import Broker
     from orchestrator.store import migrate as migrations
 
     with _told("migrate"):
         settings = assembly.load_settings(config)
         assembly.log_as("migrate", settings)
-        database = assembly.Parts(settings, Broker("")).database()
+        database = assembly.open_database(settings)
         migrations.upgrade(database)
     typer.echo(f"The database is at schema {migrations.current(database)}.", err=True)
 

@@ -98,8 +98,7 @@ def _when(seconds: float | None) -> str:
 
 def _database(config: Path | None) -> "Database":
     from orchestrator.cli import assembly
-    from orchestrator.cli.broker import Broker
 
-    database = assembly.Parts(assembly.load_settings(config), Broker("")).database()
+    database = assembly.open_database(assembly.load_settings(config))
     assembly.check_schema(database)
     return database
