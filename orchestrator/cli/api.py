@@ -9,12 +9,12 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.options import URL
 from orchestrator.cli.output import one_line, warn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.http import Busy, Http, Response
 
-DEFAULT_URL = "http://127.0.0.1:8480"
 MAX_LINE = 1024 * 1024
 """Bytes of one line of a stream; a log line is cut long before."""
 SILENCE = 45.0
@@ -32,7 +32,7 @@ class Api:
     def __init__(self, url: str, token: str = "") -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise CliError(f"`{one_line(url)}` is not an address; write it as in {DEFAULT_URL}.", Code.USAGE)
+            raise CliError(f"`{one_line(url)}` is not an address; write it as in {URL}.", Code.USAGE)
         self.url = url.rstrip("/")
         self._http = Http(self.url, Reason.INTERNAL)
         self._options: Json = {"auth": _Bearer(token)}

@@ -2,11 +2,11 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
 
 import typer
 
 from orchestrator.cli.errors import Code
+from orchestrator.cli.options import Config, Output
 from orchestrator.cli.output import Format, count, say, say_json, warn
 from orchestrator.config import Checked, Problem, check, default_path
 
@@ -19,20 +19,7 @@ def config() -> None:
 
 
 @app.command("check")
-def check_config(
-    file: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            envvar="PILOTAGE_CONFIG",
-            metavar="FILE",
-            help="The file. Default: pilotage.yaml in this folder.",
-        ),
-    ] = None,
-    output: Annotated[
-        Format, typer.Option("--output", "-o", metavar="text|json", help="How to print the answer.")
-    ] = Format.TEXT,
-) -> None:
+def check_config(file: Config = None, output: Output = Format.TEXT) -> None:
     """Check the configuration; every problem is named with its line. Exits 1 when there is one.
 
     \b

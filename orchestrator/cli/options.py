@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
-from orchestrator.cli.api import DEFAULT_URL
 from orchestrator.cli.output import Format
 from orchestrator.domain import durations
+
+URL = "http://127.0.0.1:8480"
+"""Where Pilotage is looked for if nobody says."""
 
 
 def duration(text: str) -> float:
@@ -30,6 +32,12 @@ TokenFile = Annotated[
         help="File with the API token; one that others can read is refused. PILOTAGE_TOKEN goes first.",
     ),
 ]
+Config = Annotated[
+    Path | None,
+    typer.Option(
+        "--config", envvar="PILOTAGE_CONFIG", metavar="FILE", help="The configuration. Default: pilotage.yaml."
+    ),
+]
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.", metavar="text|json")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at the most.")]
 Cursor = Annotated[str, typer.Option("--cursor", help="Where the page before ended.", metavar="CURSOR")]
@@ -45,4 +53,3 @@ NoColour = Annotated[bool, typer.Option("--no-color", help="No colour. NO_COLOR 
 RunId = Annotated[int, typer.Argument(metavar="RUN", help="Number of the run.", min=1)]
 AppName = Annotated[str, typer.Argument(metavar="APP", help="Name of the app.")]
 EnvironmentName = Annotated[str, typer.Argument(metavar="ENVIRONMENT", help="Name of the environment.")]
-URL = DEFAULT_URL

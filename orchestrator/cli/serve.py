@@ -10,16 +10,9 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli.errors import CliError, Code, ending
-from orchestrator.cli.options import Output
+from orchestrator.cli.options import Config, Output
 from orchestrator.cli.output import Format, say, say_json
 from orchestrator.domain.errors import PilotageError
-
-Config = Annotated[
-    Path | None,
-    typer.Option(
-        "--config", envvar="PILOTAGE_CONFIG", metavar="FILE", help="The configuration. Default: pilotage.yaml."
-    ),
-]
 
 
 def up(config: Config = None) -> None:

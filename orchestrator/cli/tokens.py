@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.options import Config, Output
 from orchestrator.cli.output import Format, say, say_json, tell
 
 if TYPE_CHECKING:
@@ -15,12 +16,6 @@ if TYPE_CHECKING:
 _TIMES = ("created_at", "expires_at", "revoked_at")
 
 app = typer.Typer(help="API tokens.", no_args_is_help=True)
-
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", envvar="PILOTAGE_CONFIG", metavar="FILE", help="The configuration."),
-]
-Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.", metavar="text|json")]
 
 
 @app.callback()
