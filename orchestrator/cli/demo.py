@@ -6,7 +6,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.cli.api import Api, Json
 from orchestrator.cli.errors import CliError, Code
@@ -17,6 +17,9 @@ from orchestrator.cli.summary import SIGNS, stages, state_words, took, why
 from orchestrator.domain.durations import words
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import explain
+
+if TYPE_CHECKING:
+    from orchestrator.sandbox.platform import Platform
 
 T = TypeVar("T")
 
@@ -64,7 +67,7 @@ def run(*, stay: bool) -> int:
 class _Story:
     """The demo's scenes, in their order."""
 
-    def __init__(self, platform, product: Product) -> None:  # type: ignore[no-untyped-def]
+    def __init__(self, platform: "Platform", product: Product) -> None:
         self._platform = platform
         self._product = product
         self._api: Api = product.api()
@@ -154,7 +157,7 @@ class _Story:
             say(f"   {stage['name']:<7} {took(stage):>8}  {bar[:80]}")
 
 
-def invitation(platform, product: Product) -> Iterator[str]:  # type: ignore[no-untyped-def]
+def invitation(platform: "Platform", product: Product) -> Iterator[str]:
     """Say line by line how to play with what runs; each command works as it is printed."""
     from orchestrator.sandbox.platform import FORGE_USER, SOURCE
 

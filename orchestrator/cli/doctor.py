@@ -1,10 +1,10 @@
 """``pilotage doctor``: ask every configured service once, and say what to do where one does not answer well."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from orchestrator.cli.assembly import open_database, parts
 from orchestrator.cli.claim import make_state_folder
@@ -14,6 +14,11 @@ from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.secrets import secrets_in
+
+if TYPE_CHECKING:
+    from workers.clients.argocd import ArgoClient
+    from workers.clients.git import Mirror
+    from workers.clients.registry import RegistryClient
 
 _CREDENTIALS = ("username", "password", "token", "ssh_key")
 _SKEW = 5.0
@@ -149,7 +154,7 @@ def _callback(channel: Channel) -> str:
     return f"leads to {check(channel.url, allow_private=channel.allow_private)}; nothing was sent"
 
 
-def _branch(mirror, settings: Settings) -> str:  # type: ignore[no-untyped-def]
+def _branch(mirror: "Mirror", settings: Settings) -> str:
     ref = f"refs/heads/{settings.gitops.branch}"
     head = mirror.ls_remote([ref]).get(ref)
     if head is None:
@@ -158,12 +163,12 @@ def _branch(mirror, settings: Settings) -> str:  # type: ignore[no-untyped-def]
     return f"at {head[:12]}, and this account may push to the repository"
 
 
-def _heads(mirror) -> str:  # type: ignore[no-untyped-def]
+def _heads(mirror: "Mirror") -> str:
     number = sum(ref.startswith("refs/heads/") for ref in mirror.ls_remote(None))
     return "1 branch" if number == 1 else f"{number} branches"
 
 
-def _push(settings: Settings, registry, app: App) -> str:  # type: ignore[no-untyped-def]
+def _push(settings: Settings, registry: "RegistryClient", app: App) -> str:
     from workers.clients.harbor import Harbor
 
     project = app.image.split("/", 1)[0]
@@ -181,7 +186,7 @@ def _scan(settings: Settings, app: App) -> str:
     return "allowed" if named else "allowed; findings are counted but not named without `artifact-addition: read`"
 
 
-def _place(settings: Settings, gitops, argocd, place: Environment) -> str:  # type: ignore[no-untyped-def]
+def _place(settings: Settings, gitops: "Mirror", argocd: "ArgoClient", place: Environment) -> str:
     from workers.gitops.keys import look_at_keys
     from workers.gitops.tracking import tracks
 
@@ -197,7 +202,7 @@ def _place(settings: Settings, gitops, argocd, place: Environment) -> str:  # ty
     return f"{place.key} is {keys.tag!r}, {place.argocd} reads it{warning}"
 
 
-def _may_sync(argocd, application, place: Environment) -> None:  # type: ignore[no-untyped-def]
+def _may_sync(argocd: "ArgoClient", application: Mapping[str, Any], place: Environment) -> None:
     project = str((application.get("spec") or {}).get("project") or "default")
     name = f"{place.app_namespace}/{place.argocd}" if place.app_namespace else place.argocd
     if not argocd.can_i("sync", project, name):

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,6 +13,9 @@ from orchestrator.cli.errors import CliError, Code, ending
 from orchestrator.cli.options import Config, Output
 from orchestrator.cli.output import Format, say, say_json
 from orchestrator.domain.errors import PilotageError
+
+if TYPE_CHECKING:
+    from orchestrator.cli.assembly import Parts
 
 
 def up(config: Config = None) -> None:
@@ -153,7 +156,7 @@ def doctor(config: Config = None, output: Output = Format.TEXT) -> None:
         raise typer.Exit(Code.FAILED)
 
 
-def _start(service: str, config: Path | None):  # type: ignore[no-untyped-def]
+def _start(service: str, config: Path | None) -> "Parts":
     from orchestrator.cli import assembly
 
     with _told(service):
