@@ -72,11 +72,12 @@ def gate(run: Run, stage: StageName, places: Places) -> Go | Stay:
         return held(places.hold)
     if stage is StageName.BUILD and places.maker is not None:
         return _same_image(places.maker)
-    if stage is StageName.COMMIT and _in_the_way(run, places.proving) and not _may_cut(run, places.proving):
-        return _behind(places.proving)
-    if not _in_the_way(run, places.making):
+    proving, making = _other(run, places.proving), _other(run, places.making)
+    if stage is StageName.COMMIT and proving and not _may_cut(run, proving):
+        return _behind(proving)
+    if making is None:
         return Go()
-    return Go(cut_off=places.making.run) if _may_cut(run, places.making) and places.making else _behind(places.making)
+    return Go(cut_off=making.run) if _may_cut(run, making) else _behind(making)
 
 
 def held(hold: str) -> Stay:
@@ -86,20 +87,21 @@ def held(hold: str) -> Stay:
 
 def commit_cuts_off(run: Run, places: Places) -> int | None:
     """Return the run whose proof ends because `run`'s change has landed on top of it, or None."""
-    return places.proving.run if places.proving and places.proving.run != run.id else None
+    other = _other(run, places.proving)
+    return other.run if other else None
 
 
-def _in_the_way(run: Run, place: Place | None) -> bool:
-    return place is not None and place.run != run.id
+def _other(run: Run, place: Place | None) -> Place | None:
+    """Return a place that another run holds; nobody is in their own way."""
+    return place if place and place.run != run.id else None
 
 
-def _may_cut(run: Run, place: Place | None) -> bool:
-    return place is not None and place.run < run.id and not place.has_cut_off and not place.committing
+def _may_cut(run: Run, other: Place) -> bool:
+    return other.run < run.id and not other.has_cut_off and not other.committing
 
 
-def _behind(place: Place | None) -> Stay:
-    number = place.run if place else 0
-    return Stay(reason=Reason.BEHIND_RUN, detail=f"behind run {number}", by=number)
+def _behind(other: Place) -> Stay:
+    return Stay(reason=Reason.BEHIND_RUN, detail=f"behind run {other.run}", by=other.run)
 
 
 def _same_image(maker: int) -> Stay:
