@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 import sys
 import unicodedata
@@ -12,10 +11,8 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.cli.errors import CliError, Code, system_words
+from orchestrator.domain.ansi import visible
 
-_ESCAPES = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|[@-Z\\-_])|[\x00-\x08\x0b-\x1f\x7f\x80-\x9f]"
-)
 _WIDE = frozenset("WF")
 _LEAST = 20
 """Columns of the last column on a terminal that has no room for it; it wraps there."""
@@ -55,7 +52,7 @@ def _print(line: str, stream: Any) -> None:
 
 def clean(text: object) -> str:
     """Take escape sequences and control characters out of a text that others wrote; tabs and newlines stay."""
-    return _ESCAPES.sub("", "" if text is None else str(text))
+    return visible("" if text is None else str(text))
 
 
 def one_line(text: object, limit: int = 0) -> str:

@@ -9,7 +9,7 @@ _ESCAPE = (
     r"|\x1b[ -/]*[0-~]"  # two characters, with intermediates: character sets
 )
 _ESCAPES = re.compile(_ESCAPE)
-_SEQUENCE = re.compile(rf"{_ESCAPE}|[\x00-\x08\x0b-\x1f\x7f]")
+_SEQUENCE = re.compile(rf"{_ESCAPE}|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 """Also what is left of control characters, except tab and newline."""
 
 

@@ -20,6 +20,7 @@ from orchestrator.domain.ansi import plain, readings
         ("a\tb\x00c\x08d", "a\tbcd"),
         ("한국어 \x1b[32m완료\x1b[0m", "한국어 완료"),
         ("an end \x1b", "an end "),
+        ("a\x85b\x9bc\xa0d", "abc\xa0d"),
     ],
 )
 def test_escape_sequences_are_taken_out(line: str, expected: str) -> None:
