@@ -136,6 +136,15 @@ class Stage:
     deadline_at: datetime | None = None
     outputs: Mapping[str, Any] = field(default_factory=dict)
 
+    @property
+    def seconds(self) -> float | None:
+        """How long it took; None when it has not begun or is not over."""
+        return None if self.started_at is None else _seconds(self.started_at, self.finished_at)
+
+
+def _seconds(start: datetime, end: datetime | None) -> float | None:
+    return None if end is None else round((end - start).total_seconds(), 3)
+
 
 def closed(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     """Return the stages of a run that is over: those that it did not reach are skipped."""
@@ -190,6 +199,11 @@ class Run:
     def current(self) -> Stage | None:
         """The first stage that is not final, or None when all are."""
         return next((stage for stage in self.stages if not stage.state.final), None)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it took since it was accepted; None when it is not over."""
+        return _seconds(self.created_at, self.finished_at)
 
     @property
     def is_unwanted(self) -> bool:

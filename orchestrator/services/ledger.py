@@ -242,9 +242,9 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str, now: floa
         attempt=run.attempt,
         trigger=run.trigger.value,
         at=utc(now).isoformat().replace("+00:00", "Z"),
-        seconds=(run.finished_at - run.created_at).total_seconds() if run.finished_at else None,
+        seconds=run.seconds,
         url=f"{settings.external_url}/runs/{run.id}" if settings.external_url else "",
-        stages=tuple((stage.name.value, stage.state.value, stage_seconds(stage)) for stage in run.stages),
+        stages=tuple((stage.name.value, stage.state.value, stage.seconds) for stage in run.stages),
         actor=actor,
         action=action,
     )
@@ -266,10 +266,3 @@ def acted(run: Run) -> tuple[str, str]:
 def _state_id(run: Run, type_: str) -> str:
     stage = run.current.name.value if run.current else ""
     return f"{type_}-{stage}" if type_ == "run.progressed" else type_
-
-
-def stage_seconds(stage: Any) -> float | None:
-    """Return how long a finished stage took, or None."""
-    if stage.started_at is None or stage.finished_at is None:
-        return None
-    return float((stage.finished_at - stage.started_at).total_seconds())

@@ -98,7 +98,7 @@ def stage_view(stage: Stage) -> View:
         "reused": stage.reused,
         "started_at": rfc3339(stage.started_at),
         "finished_at": rfc3339(stage.finished_at),
-        "seconds": _between(stage.started_at, stage.finished_at),
+        "seconds": stage.seconds,
     }
 
 
@@ -192,12 +192,8 @@ def _times(run: Run) -> View:
         "created_at": rfc3339(run.created_at),
         "started_at": rfc3339(run.started_at),
         "finished_at": rfc3339(run.finished_at),
-        "seconds": _between(run.created_at, run.finished_at),
+        "seconds": run.seconds,
     }
-
-
-def _between(start: datetime | None, end: datetime | None) -> float | None:
-    return None if start is None or end is None else round((end - start).total_seconds(), 3)
 
 
 def _environment_view(env: Environment, settings: Settings, place: Place) -> View:

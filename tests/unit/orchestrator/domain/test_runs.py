@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.domain.runs import Run, StageName, StageState, Trigger
-from tests.support.factories import make_run
+from orchestrator.domain.runs import Run, Stage, StageName, StageState, Trigger
+from tests.support.factories import NOW, later, make_run
 
 
 def test_the_current_stage_is_the_first_that_is_not_over() -> None:
@@ -19,6 +19,15 @@ def test_a_later_stages_word_counts() -> None:
     stages = tuple(replace(stage, outputs=told.get(stage.name, {})) for stage in run.stages)
 
     assert replace(run, stages=stages).outputs == {"image": "a", "digest": "pushed"}
+
+
+def test_what_is_not_over_has_taken_no_time_yet() -> None:
+    begun = Stage(name=StageName.BUILD, started_at=NOW)
+    run = make_run(created_at=NOW)
+
+    assert (Stage(name=StageName.BUILD, finished_at=NOW).seconds, begun.seconds, run.seconds) == (None, None, None)
+    assert replace(begun, finished_at=later(1.23456)).seconds == 1.235
+    assert replace(run, finished_at=later(2.5)).seconds == 2.5
 
 
 def test_only_a_person_s_word_goes_before_the_order_of_commits() -> None:
