@@ -13,7 +13,7 @@ from typing import Any
 from orchestrator import journal
 from orchestrator.domain.errors import PilotageError
 from orchestrator.services.waits import Waits
-from workers.clients.argocd import ArgoClient
+from workers.clients.argocd import ArgoClient, OnEvent
 from workers.gitops.readiness import LIST_FIELDS, fingerprint
 from workers.shapes import mapping
 
@@ -92,7 +92,7 @@ class ArgoWatch:
     def _prints(self) -> dict[str, str]:
         return {_name(one): fingerprint(one) for one in self._client.applications(LIST_FIELDS)}
 
-    def _on_event(self, _type: str, application: Mapping[str, Any]) -> None:
+    def _on_event(self, application: Mapping[str, Any]) -> None:
         self._waits.wake_application(_name(application))
 
 
@@ -101,7 +101,7 @@ class _Stream:
 
     _PAUSE = 2.0
 
-    def __init__(self, client: ArgoClient, on_event: Any) -> None:
+    def __init__(self, client: ArgoClient, on_event: OnEvent) -> None:
         self._client = client
         self._on_event = on_event
         self._stop = threading.Event()
@@ -129,10 +129,10 @@ class _Stream:
             self.up = False
             stop.wait(self._PAUSE)
 
-    def _event(self, type_: str, application: dict[str, Any]) -> None:
+    def _event(self, application: dict[str, Any]) -> None:
         # Only now: it begins with all applications at once, and a proxy that holds them back shows nothing at all.
         self.up = True
-        self._on_event(type_, application)
+        self._on_event(application)
 
 
 def _name(application: Mapping[str, Any]) -> str:

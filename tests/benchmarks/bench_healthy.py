@@ -11,10 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import requests
+
 from orchestrator.domain.apps import ArgoCD, Secret
 from orchestrator.domain.errors import PilotageError
 from tests.benchmarks.measuring import spread
 from tests.benchmarks.world import PAUSE, World, at, until, world
+from tests.support.argocd_world import told
 from workers.clients.argocd import ArgoClient
 
 PER_ROUND = 4
@@ -42,8 +45,8 @@ class _Observer:
     """A second reader of Argo CD that notes when each revision was healthy first."""
 
     def __init__(self, here: World) -> None:
-        access = ArgoCD(url=here.platform.argocd_url, token=Secret(here.platform.argocd_token))
-        self._client = ArgoClient(access)
+        self._access = ArgoCD(url=here.platform.argocd_url, token=Secret(here.platform.argocd_token))
+        self._client = ArgoClient(self._access)
         self._stop = threading.Event()
         self._seen: dict[str, float] = {}
         self._thread = threading.Thread(target=self._watch, daemon=True)
@@ -63,13 +66,13 @@ class _Observer:
         while not self._stop.is_set():
             try:
                 self._look()
-            except PilotageError:
+            except (PilotageError, requests.RequestException):
                 continue
 
     def _look(self) -> None:
         raise NotImplementedError
 
-    def _note(self, _type: str, application: Mapping[str, Any]) -> None:
+    def _note(self, application: Mapping[str, Any]) -> None:
         status = application.get("status") or {}
         sync, operation = status.get("sync") or {}, status.get("operationState") or {}
         done = sync.get("status") == "Synced" and operation.get("phase") == "Succeeded"
@@ -82,14 +85,17 @@ class _Follower(_Observer):
     """By its stream."""
 
     def _look(self) -> None:
-        self._client.stream(self._note, self._stop, fields=())
+        for application in told(self._access.url, self._access.token.reveal()):
+            self._note(application)
+            if self._stop.is_set():
+                return
 
 
 class _Asker(_Observer):
     """By asking again and again."""
 
     def _look(self) -> None:
-        self._note("MODIFIED", self._client.get("plate-web-stg"))
+        self._note(self._client.get("plate-web-stg"))
         self._stop.wait(PAUSE)
 
 

@@ -67,7 +67,7 @@ def test_list_lags_behind_get(world):
     new = world.repo.chart("helm/shop-api", tag="v2")
     world.client.get("shop-api", refresh="normal")
     world.wait(healthy(new))
-    listed = world.client.applications(fields=(), projects=["shop"])[0]
+    listed = next(app for app in world.client.applications() if app["metadata"]["name"] == "shop-api")
     assert listed["status"].get("sync", {}).get("revision") != new
 
 

@@ -98,9 +98,9 @@ def test_list_has_no_health_of_single_resources_and_get_has(calm):
 
 
 def test_list_knows_some_fields_only(calm):
-    found = calm.client.applications(fields=["items.metadata.name", "items.status.sync.revision"], projects=["shop"])
-    assert found == [{"metadata": {"name": "shop-api"}}]
-    left = calm.client.applications(fields=["-items.spec", "items.status.resources"], projects=["shop"])[0]
+    found = calm.client.applications(fields=["items.metadata.name", "items.status.sync.revision"])
+    assert found == [{"metadata": {"name": "shop-api"}}, {"metadata": {"name": "shop-manual"}}]
+    left = calm.client.applications(fields=["-items.spec", "items.status.resources"])[0]
     assert set(left) == {"metadata", "status"}
 
 

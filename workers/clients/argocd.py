@@ -8,7 +8,7 @@ only, and a 400 is told apart by the gRPC code and the message.
 
 import json
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
 from typing import Any, Literal, cast
 from urllib.parse import quote
@@ -48,10 +48,11 @@ STREAM_FIELDS = (
     "result.application.metadata.namespace",
     "result.application.metadata.resourceVersion",
 )
-"""A stream is only a wake-up, so names are enough."""
+"""A stream is only a wake-up, so names are enough. Nobody reads the type, but the server passes over a frame that
+repeats the last one, and only by its type the end of an application differs from its last change."""
 
 Refresh = Literal["", "normal", "hard"]
-OnEvent = Callable[[str, dict[str, Any]], None]
+OnEvent = Callable[[dict[str, Any]], None]
 
 
 class ArgoClient:
@@ -85,35 +86,24 @@ class ArgoClient:
                 pass  # the request stays noted on the object and the controller still does it
         return self._get(path, params, name=name)
 
-    def applications(self, fields: Iterable[str] = (), projects: Iterable[str] = ()) -> list[dict[str, Any]]:
+    def applications(self, fields: Iterable[str] = ()) -> list[dict[str, Any]]:
         """Read all applications that the account may see, in one request; from a cache that may lag.
 
         :param fields: ``items.metadata.name`` and so on; the server knows a fixed set (no revision among them) and
             drops other names without a word. Empty: whole objects, on 3.x without the health of single resources.
         """
-        params: dict[str, Any] = {"fields": ",".join(fields), "projects": list(projects)}
-        answer = self._get("/api/v1/applications", {k: v for k, v in params.items() if v}, 60.0)
+        named = ",".join(fields)
+        answer = self._get("/api/v1/applications", {"fields": named} if named else {}, 60.0)
         return dicts(answer.get("items"))
 
-    def sync(
-        self,
-        name: str,
-        *,
-        project: str = "",
-        app_namespace: str = "",
-        prune: bool = False,
-        infos: Mapping[str, str] | None = None,
-    ) -> bool:
+    def sync(self, name: str, *, project: str = "", app_namespace: str = "") -> bool:
         """Ask for a sync to the head of what the application tracks; return False when one is already under way.
 
         It is only queued: `get` tells what came of it. The application's own sync options stay in force.
 
-        :param infos: names and values that Argo CD shows beside the operation, such as the address of the run.
         :raises Unavailable: with SYNC_WINDOW when a sync window of the project blocks it; a later try may pass.
         """
-        body: dict[str, Any] = {"name": name, "prune": prune} | _where(project, app_namespace)
-        if infos:
-            body["infos"] = [{"name": key, "value": value} for key, value in infos.items()]
+        body = {"name": name, "prune": False} | _where(project, app_namespace)
         answer = self._http.request(
             "POST", f"{_application(name)}/sync", data=json.dumps(body), headers={"Content-Type": JSON}
         )
@@ -182,34 +172,26 @@ class ArgoClient:
             raise Refused(Reason.ARGOCD_UNAUTHORIZED, "the server treats the token as absent (anonymous access)")
         return str(answer.get("username", ""))
 
-    def can_i(self, action: str, project: str, name: str, resource: str = "applications") -> bool:
+    def can_i(self, action: str, project: str, name: str) -> bool:
         """Tell whether our account may do `action` ("get", "sync") on an application of a project.
 
         :param name: with its namespace in front, ``team/api``, when that is not Argo CD's own.
         """
-        path = f"/api/v1/account/can-i/{resource}/{action}/{quote(project, safe='')}/{quote(name)}"
+        path = f"/api/v1/account/can-i/applications/{action}/{quote(project, safe='')}/{quote(name)}"
         return self._get(path, {}).get("value") == "yes"
 
-    def stream(
-        self,
-        on_event: OnEvent,
-        stop: threading.Event,
-        *,
-        fields: Sequence[str] = STREAM_FIELDS,
-        projects: Sequence[str] = (),
-    ) -> None:
-        """Follow all applications and call ``on_event(type, application)`` for each change, until `stop` is set.
+    def stream(self, on_event: OnEvent, stop: threading.Event) -> None:
+        """Follow all applications and call ``on_event(application)`` for each change, until `stop` is set.
 
         A wake-up, never a verdict: events get lost without a trace and an application that we may not see is
         silence. `stop` is noticed with the next event or keepalive, within 15 s.
 
         :raises Unavailable: the stream ended or broke; read the applications again, then call once more.
         """
-        params = {"fields": ",".join(fields), "projects": list(projects)}
         answer = self._http.request(
             "GET",
             "/api/v1/stream/applications",
-            params={key: value for key, value in params.items() if value},
+            params={"fields": ",".join(STREAM_FIELDS)},
             headers={"Accept": "text/event-stream", "Accept-Encoding": "identity"},
             read_timeout=STREAM_SILENCE,
             stream=True,
@@ -286,4 +268,4 @@ def _deliver(line: bytes, on_event: OnEvent) -> None:
         raise stream_error(frame["error"])
     result = frame.get("result")
     if isinstance(result, dict) and isinstance(result.get("application"), dict):
-        on_event(str(result.get("type", "")), cast("dict[str, Any]", result["application"]))
+        on_event(cast("dict[str, Any]", result["application"]))

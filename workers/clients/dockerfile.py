@@ -56,15 +56,12 @@ class Recipe:
     stages: tuple[Stage, ...]
     syntax: str = ""
 
-    def needed(self, target: str = "", *, all_before: bool = False) -> tuple[Stage, ...]:
-        """Return the stages that make `target` ("" = the last), in order.
-
-        :param all_before: also those that nothing needs; the classic builder builds every stage up to the target.
-        """
-        return tuple(self.stages[at] for at in self._needed(_Names(self.stages), target, all_before))
-
     def images(self, target: str = "", *, all_before: bool = False) -> tuple[tuple[str, str], ...]:
-        """Return the images that must be pulled for `target`, each with its ``--platform`` as it is written, once."""
+        """Return the images that must be pulled for `target`, each with its ``--platform`` as it is written, once.
+
+        :param target: a stage; "" is the last.
+        :param all_before: also for stages that it does not need; the classic builder builds every one up to it.
+        """
         found: dict[tuple[str, str], None] = {}
         names = _Names(self.stages)
         for at in self._needed(names, target, all_before):
@@ -78,7 +75,8 @@ class Recipe:
 
     def mounts(self, target: str = "") -> tuple[Mount, ...]:
         """Return the mounts of the stages that make `target`."""
-        return tuple(mount for stage in self.needed(target) for mount in stage.mounts)
+        needed = self._needed(_Names(self.stages), target, all_before=False)
+        return tuple(mount for at in needed for mount in self.stages[at].mounts)
 
     def _needed(self, names: "_Names", target: str, all_before: bool) -> Sequence[int]:
         last = names.find(target, len(self.stages)) if target else len(self.stages) - 1

@@ -16,6 +16,8 @@ REFRESH_ANNOTATIONS = ("argocd.argoproj.io/refresh", "argocd.argoproj.io/hydrate
 
 _JOBS = ("CronJob", "CronWorkflow", "WorkflowTemplate", "ScaledJob", "Job")
 """Kinds whose pods run only at times."""
+_NAMED = 3
+"""Resources that one sentence names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,8 +223,8 @@ def _name(resource: Json) -> str:
     return "/".join(filter(None, (text(resource.get(key)) for key in ("kind", "namespace", "name"))))
 
 
-def names(resources: Iterable[Resource], limit: int = 3) -> str:
+def names(resources: Iterable[Resource]) -> str:
     """Name the first few resources for a sentence."""
     listed = [resource.name for resource in resources]
-    more = f" and {len(listed) - limit} more" if len(listed) > limit else ""
-    return ", ".join(listed[:limit]) + more
+    more = f" and {len(listed) - _NAMED} more" if len(listed) > _NAMED else ""
+    return ", ".join(listed[:_NAMED]) + more

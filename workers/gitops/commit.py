@@ -17,6 +17,8 @@ from workers.clients.git import ASK_TIMEOUT, Mirror, PushVerdict, Signing
 from workers.clients.git_errors import Unreached
 from workers.gitops.plan import Plan, Planner
 
+ATTEMPTS = 10
+"""Pushes until a lost race is an error."""
 _FIRST_WAIT = 0.05
 """Seconds (at the most) before the second attempt; doubled each time."""
 _LONGEST_WAIT = 0.5
@@ -34,7 +36,6 @@ def land(
     *,
     author: Author,
     signing: Signing | None = None,
-    attempts: int = 10,
     deadline_s: float,
     checkpoint: Callable[[], None],
     unwanted: frozenset[int] = frozenset(),
@@ -47,7 +48,7 @@ def land(
     for a change that an earlier attempt had pushed, even if somebody has changed the value again since. When this
     raises, the call may be repeated; nothing lands twice.
 
-    :param attempts: pushes until a lost race is an error. :param deadline_s: seconds for everything.
+    :param deadline_s: seconds for everything.
     :param checkpoint: raises when the work is to stop; never called between a push and the look at its result.
     :param unwanted: runs whose change is looked for on the branch and, where it is not, not made: ``Withdrawn``.
     :param wait: sleeps between attempts; seconds.
@@ -58,7 +59,7 @@ def land(
     if not changes:
         return []
     deadline, planner = time.monotonic() + deadline_s, Planner(mirror, branch, unwanted)
-    work = _Landing(mirror, branch, planner, author, signing, attempts, deadline, checkpoint, wait)
+    work = _Landing(mirror, branch, planner, author, signing, deadline, checkpoint, wait)
     with mirror.landing(branch, deadline_s, checkpoint):
         try:
             return work.together(changes)
@@ -85,7 +86,6 @@ class _Landing:
     planner: Planner
     author: Author
     signing: Signing | None
-    attempts: int
     deadline: float
     checkpoint: Callable[[], None]
     wait: Callable[[float], None]
@@ -96,7 +96,7 @@ class _Landing:
         if plan is not None and plan.is_sure and not self._lost(plan):
             return plan.results
         lost, attempt = "", 0
-        while attempt < self.attempts:
+        while attempt < ATTEMPTS:
             if lost:
                 self.wait(random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)))  # noqa: S311
                 if time.monotonic() >= self.deadline:

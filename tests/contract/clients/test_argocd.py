@@ -70,8 +70,8 @@ def test_a_name_with_a_slash_stays_one_segment_of_the_path():
 
 def test_one_request_lists_all_applications():
     with loopback(always(Reply(body={"metadata": {}, "items": [APP, APP]}))) as server:
-        assert len(client(server.url).applications(["items.metadata.name", "items.spec"], ["shop"])) == 2
-    assert server.asked[0].query == {"fields": ["items.metadata.name,items.spec"], "projects": ["shop"]}
+        assert len(client(server.url).applications(["items.metadata.name", "items.spec"])) == 2
+    assert server.asked[0].query == {"fields": ["items.metadata.name,items.spec"]}
 
 
 def test_an_empty_list_is_null_in_the_answer():
@@ -81,18 +81,12 @@ def test_an_empty_list_is_null_in_the_answer():
 
 def test_sync_puts_everything_into_the_body_with_the_exact_content_type():
     with loopback(always(Reply(body=APP))) as server:
-        started = client(server.url).sync("shop-api", project="shop", app_namespace="teams", infos={"run": "42"})
+        started = client(server.url).sync("shop-api", project="shop", app_namespace="teams")
     asked = server.asked[0]
     assert started is True
     assert (asked.method, asked.path, asked.query) == ("POST", "/api/v1/applications/shop-api/sync", {})
     assert asked.headers["content-type"] == "application/json"
-    assert asked.json() == {
-        "name": "shop-api",
-        "prune": False,
-        "project": "shop",
-        "appNamespace": "teams",
-        "infos": [{"name": "run", "value": "42"}],
-    }
+    assert asked.json() == {"name": "shop-api", "prune": False, "project": "shop", "appNamespace": "teams"}
 
 
 @pytest.mark.parametrize("prefix", ["", "error setting app operation: "])
@@ -272,7 +266,7 @@ def follow(reply: Reply, stop: threading.Event | None = None) -> tuple[list[str]
     names: list[str] = []
     with loopback(always(reply)) as server:
         try:
-            client(server.url).stream(lambda _, app: names.append(app["metadata"]["name"]), stop or threading.Event())
+            client(server.url).stream(lambda app: names.append(app["metadata"]["name"]), stop or threading.Event())
         except (Unavailable, Refused) as caught:
             return names, caught
     assert server.asked[0].headers["accept"] == "text/event-stream"

@@ -14,6 +14,7 @@ from orchestrator.domain.reasons import Reason
 from tests.support.githttp import Forge, git
 from tests.support.landing import VALUES, before_each_push, change, file, land_all, once, pushes, tag_of
 from workers.clients.git import GITOPS, Message, Mirror
+from workers.gitops import commit
 from workers.gitops.plan import Result
 
 
@@ -47,12 +48,13 @@ def test_a_locked_ref_on_the_server_is_a_race_too(server: Forge, mirror: Mirror)
     assert pushes(server) == 2
 
 
-def test_who_loses_every_race_says_so(server: Forge, mirror: Mirror) -> None:
+def test_who_loses_every_race_says_so(server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(commit, "ATTEMPTS", 4)
     numbers = iter(range(100))
     checkpoint = before_each_push(lambda: server.commit({"busy": str(next(numbers))}))
     waits: list[float] = []
     with pytest.raises(Unavailable) as caught:
-        land_all(mirror, [change(1)], checkpoint=checkpoint, attempts=4, wait=waits.append)
+        land_all(mirror, [change(1)], checkpoint=checkpoint, wait=waits.append)
     assert caught.value.reason is Reason.GITOPS_CONTENDED
     assert "4 pushes lost the race" in caught.value.evidence
     assert len(waits) == 3
@@ -87,8 +89,11 @@ def test_a_branch_that_is_rewritten_at_once_gets_the_change_again(server: Forge,
     assert server.log() == ["deploy(app): 배포 1", "rewritten", "start"]
 
 
-def test_writers_on_several_machines_lose_nothing(server: Forge, tmp_path: Path) -> None:
+def test_writers_on_several_machines_lose_nothing(
+    server: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two machines (own mirrors, so own locks) land while a foreign writer pushes in between."""
+    monkeypatch.setattr(commit, "ATTEMPTS", 30)
     stop = threading.Event()
 
     def foreign() -> int:
@@ -108,7 +113,7 @@ def test_writers_on_several_machines_lose_nothing(server: Forge, tmp_path: Path)
         for turn in range(5):
             run = 100 * number + turn
             batch = [change(run, app=2 * turn + number), change(run + 50, app=11)]
-            landed += land_all(own, batch, attempts=30, wait=pause.wait)
+            landed += land_all(own, batch, wait=pause.wait)
         return landed
 
     with ThreadPoolExecutor(3) as pool:
@@ -130,9 +135,13 @@ def test_writers_on_several_machines_lose_nothing(server: Forge, tmp_path: Path)
     ]
 
 
-def test_writers_on_one_machine_take_turns_and_never_race(server: Forge, tmp_path: Path) -> None:
+def test_writers_on_one_machine_take_turns_and_never_race(
+    server: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commit, "ATTEMPTS", 1)
+
     def worker(run: int) -> Result:
-        return land_all(server.mirror(tmp_path / "state", GITOPS), [change(run)], attempts=1)[0]
+        return land_all(server.mirror(tmp_path / "state", GITOPS), [change(run)])[0]
 
     with ThreadPoolExecutor(6) as pool:
         results = list(pool.map(worker, range(6)))

@@ -53,10 +53,10 @@ class FakeStream(FakeArgo):
         self.events: queue.Queue[str] = queue.Queue()
         self.connections = 0
 
-    def stream(self, on_event: Callable[[str, dict[str, Any]], None], stop: threading.Event) -> None:
+    def stream(self, on_event: Callable[[dict[str, Any]], None], stop: threading.Event) -> None:
         self.connections += 1
         while (name := self.events.get(timeout=10)) and not stop.is_set():
-            on_event("MODIFIED", {"metadata": {"name": name}})
+            on_event({"metadata": {"name": name}})
         if not name:
             raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "the stream of applications ended")
 
