@@ -5,12 +5,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from orchestrator import journal
 from orchestrator.domain.errors import Cancelled, LeaseLost, Unavailable
 from orchestrator.services.execution import Assignment, Execution
 from orchestrator.store.claims import HEARTBEAT
-
-log = journal.get(__name__)
 
 EVERY = 1.0
 """Seconds between two looks at whether a run is still wanted."""

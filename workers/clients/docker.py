@@ -77,12 +77,6 @@ class Engine:
         found = self._inspect(reference)
         return None if found is None else dict((found.get("Config") or {}).get("Labels") or {})
 
-    def tag(self, image: str, reference: str) -> None:
-        """Give the local `image` (id or name) the name `reference`, which may belong to another image now."""
-        repository, _, name = reference.rpartition(":")
-        with _ours(Reason.ENGINE_REFUSED):
-            self._api.tag(image, repository, name, force=True)
-
     def remove(self, reference: str) -> bool:
         """Take the name away from a local image, and the image with its last name.
 

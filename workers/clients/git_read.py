@@ -46,18 +46,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CommitInfo:
-    """What a commit says about itself; ``date`` is the committer's, ISO 8601 with offset.
-
-    ``trailers`` are the "Key: value" lines of the last paragraph, in order.
-    """
+    """What a commit says about itself; ``date`` is the committer's, ISO 8601 with offset."""
 
     author_name: str
-    author_email: str
     date: str
-    committer_email: str
     subject: str
-    body: str
-    trailers: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -189,20 +182,11 @@ class Repository:
         return tuple(sorted(os_text(name) for name in answer.stdout.split(b"\0") if name))
 
     def commit_info(self, commit: str) -> CommitInfo:
-        """Return author, date and message of a commit that is here."""
-        form = "--format=%an%x00%ae%x00%cI%x00%ce%x00%B"
+        """Return author, date and the first line of the message of a commit that is here."""
+        form = "--format=%an%x00%cI%x00%B"
         answer = self._git(["log", "-1", "--no-mailmap", form, "--end-of-options", _sha(commit)])
-        name, email, date, committer, text = answer.text.split("\0", 4)
-        subject, body = split_message(text)
-        return CommitInfo(
-            author_name=name,
-            author_email=email,
-            date=date,
-            committer_email=committer,
-            subject=subject,
-            body=body,
-            trailers=trailers_of(text),
-        )
+        name, date, text = answer.text.split("\0", 2)
+        return CommitInfo(author_name=name, date=date, subject=text.strip("\n").partition("\n")[0].strip())
 
     def list_tree(self, commit: str, folder: str) -> bytes | None:
         """Return what ``ls-tree -z -l`` says of a folder ("" = all) with everything below it, folders included.
@@ -310,12 +294,6 @@ def parse_tree(listing: bytes) -> list[Entry]:
             count = int(size) if size.isdigit() else 0
             entries.append(Entry(path=os_text(name), mode=mode, object=identity, size=count))
     return entries
-
-
-def split_message(text: str) -> tuple[str, str]:
-    """Split a commit message into its first line and the rest."""
-    subject, _, body = text.strip("\n").partition("\n")
-    return subject.strip(), body.strip("\n")
 
 
 def trailers_of(text: str) -> tuple[tuple[str, str], ...]:

@@ -33,7 +33,7 @@ def look_at_keys(raw: bytes | None, gitops: Gitops, environment: Environment) ->
 
 def _text(raw: bytes, name: str, key: str, file: str) -> str:
     try:
-        return inspect(raw, key).text
+        return inspect(raw, key)
     except EditRefused as refusal:
         line = f":{refusal.line}" if refusal.line else ""
         raise Refused(Reason.VALUES_KEY_REFUSED, f"{file}{line}: {refusal.detail} (`{name}`)") from refusal

@@ -14,7 +14,7 @@ from workers.gitops.locate import Place, locate
 from workers.gitops.refusals import EditRefused
 from workers.gitops.splice import Splice, spliced, verify
 
-__all__ = ["MAX_BYTES", "EditRefused", "Edited", "Found", "edit", "inspect", "overridden"]
+__all__ = ["MAX_BYTES", "EditRefused", "Edited", "edit", "inspect", "overridden"]
 
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes of a file; the largest values file in public charts that we saw has 180 kB."""
@@ -31,23 +31,14 @@ _DIGEST_KEYS = ("digest", "sha")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A value as it is now: its line, counted from 1, and its text ("" when empty)."""
-
-    line: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Edited:
-    """The file after the edits, and in the order of the edits the former texts and the lines of the values.
+    """The file after the edits, and in the order of the edits the former texts of the values.
 
     ``changed`` is False when every value was there already; then ``raw`` is what came in.
     """
 
     raw: bytes
     previous: tuple[str, ...]
-    lines: tuple[int, ...]
     changed: bool
 
 
@@ -77,18 +68,16 @@ def edit(raw: bytes, edits: Sequence[Edit]) -> Edited:
     return Edited(
         raw=(mark + result).encode() if splices else raw,
         previous=tuple(place.text for place in located.places),
-        lines=tuple(place.line for place in located.places),
         changed=bool(splices),
     )
 
 
-def inspect(raw: bytes, path: str) -> Found:
-    """Read the value at `path`, under the same conditions as `edit`.
+def inspect(raw: bytes, path: str) -> str:
+    """Read the text of the value at `path` ("" when empty), under the same conditions as `edit`.
 
     :raises EditRefused: when an edit would be refused.
     """
-    place = _placed(raw, path)
-    return Found(line=place.line, text=place.text)
+    return _placed(raw, path).text
 
 
 def overridden(raw: bytes, path: str) -> str:

@@ -32,7 +32,7 @@ def change_of(order: Order) -> Change:
 def values_in(order: Order, raw: bytes | None) -> tuple[str, ...] | None:
     """Read what stands where we edit; None when it cannot be read there (any more)."""
     try:
-        return None if raw is None else tuple(inspect(raw, edit.path).text for edit in change_of(order).edits)
+        return None if raw is None else tuple(inspect(raw, edit.path) for edit in change_of(order).edits)
     except EditRefused:
         return None
 

@@ -108,19 +108,13 @@ def test_ancestry_and_changes_between_commits(server: Forge, mirror: Mirror) -> 
     assert mirror.changed_paths(old, NOBODY) is None
 
 
-def test_a_commit_says_who_when_and_why(server: Forge, mirror: Mirror) -> None:
-    message = "제목: add \U0001f680\n\nBody line.\n\nPilotage-Run: 7\nSigned-off-by: Bo <bo@example.com>\n"
+def test_a_commit_says_who_when_and_what(server: Forge, mirror: Mirror) -> None:
+    message = "제목: add \U0001f680\n\nBody line.\n\nPilotage-Run: 7\n"
     server.commit({"f": "1"}, message=message)
     info = mirror.commit_info(mirror.fetch_branch("main"))
-    assert (info.author_name, info.author_email, info.committer_email) == (
-        "Ann",
-        "ann@example.com",
-        "ann@example.com",
-    )
+    assert info.author_name == "Ann"
     assert info.date == "2023-11-14T22:13:20+00:00"
     assert info.subject == "제목: add \U0001f680"
-    assert info.body.startswith("Body line.\n\nPilotage-Run: 7")
-    assert info.trailers == (("Pilotage-Run", "7"), ("Signed-off-by", "Bo <bo@example.com>"))
 
 
 def test_a_command_that_fails_for_another_cause_is_unavailable(mirror: Mirror, tree: str) -> None:

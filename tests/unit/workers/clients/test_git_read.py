@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.domain.apps import Author
-from workers.clients.git_read import Entry, folders_above, parse_tree, path_fault, split_message, trailers_of
+from workers.clients.git_read import Entry, folders_above, parse_tree, path_fault, trailers_of
 from workers.clients.git_write import Draft, import_stream, plain_message, quoted
 
 
@@ -72,11 +72,6 @@ def test_a_listing_is_parsed_whatever_the_names_are() -> None:
 )
 def test_trailers_are_the_last_paragraph_or_nothing(message: str, trailers: tuple[tuple[str, str], ...]) -> None:
     assert trailers_of(message) == trailers
-
-
-def test_a_message_is_a_subject_and_a_body() -> None:
-    assert split_message("\n a \n\nb\nc\n\n") == ("a", "b\nc")
-    assert split_message("a") == ("a", "")
 
 
 def test_a_chain_is_spelled_for_fast_import() -> None:

@@ -56,7 +56,7 @@ def test_any_document_differs_only_inside_the_value(document, value, data, newli
     assert len(before) == len(after)
     assert sum(a != b for a, b in zip(before, after, strict=True)) <= 1
     assert bump(result, dotted, value) == result
-    assert inspect(result.encode(), dotted).text == value
+    assert inspect(result.encode(), dotted) == value
     expected, found = yaml.load(source, yaml.CBaseLoader), yaml.load(result, yaml.CBaseLoader)
     there = expected
     for key in path[:-1]:
