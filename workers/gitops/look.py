@@ -15,7 +15,7 @@ from workers.gitops.words import one_line
 from workers.shapes import moment
 
 SOON, STEADY, LATER = 3.0, 10.0, 30.0
-"""Seconds until the next look: a change is due; something works; only a person or another commit changes it."""
+"""Seconds until a look of its own: a change is due; something works; only a person or another commit changes it."""
 
 
 class Kind(StrEnum):
@@ -65,9 +65,8 @@ class Verdict:
     :param synced: our commit is applied: the stage ``sync`` has reached its aim.
     :param detail: one sentence with the evidence.
     :param revision: what Argo CD compared with; "" when it names no commit.
-    :param recheck_after: seconds until the next look; None after a final verdict.
-    :param quiet: what ends this wait shows in no list (see `fingerprint`), so that only a look of its own, after
-        ``recheck_after``, finds it.
+    :param recheck_after: seconds until the next look, where what ends the wait shows in no list (see `fingerprint`),
+        so that only a look of its own finds it; else None.
     :param unready: resources are what is waited for, so that the resource tree and events may name the cause.
     :param unbegun: Argo CD is to sync our commit by itself and has not begun; a sync window would be why.
     :param obstacle: what is in the way of our commit and what to do about it; "" when nothing is.
@@ -83,7 +82,6 @@ class Verdict:
     revision: str = ""
     live_images: tuple[str, ...] = ()
     recheck_after: float | None = None
-    quiet: bool = False
     unready: bool = False
     unbegun: bool = False
     obstacle: str = ""
@@ -138,13 +136,13 @@ class Look:
             **({"memory": dict(self.memory)} | more),
         )
 
-    def wait(self, reason: Reason, detail: str, after: float, **more: Any) -> Verdict:
-        """Look again in `after` seconds."""
+    def wait(self, reason: Reason, detail: str, after: float | None = None, **more: Any) -> Verdict:
+        """Look again when a list shows a change, and in `after` seconds where none would."""
         return self.verdict(Kind.WAIT, reason, detail, after, **more)
 
     def human(self, reason: Reason, detail: str, **more: Any) -> Verdict:
         """Wait for a person."""
-        return self.verdict(Kind.NEEDS_HUMAN, reason, detail, LATER, **more)
+        return self.verdict(Kind.NEEDS_HUMAN, reason, detail, **more)
 
     def lasting(
         self,
@@ -165,7 +163,7 @@ class Look:
             return self.verdict(Kind.FAILED, final, detail, synced=synced)
         memory = {"what": what, "since": since.isoformat()}
         after = max(1.0, min(left, STEADY))
-        return self.wait(waiting, detail, after, synced=synced, unready=unready, quiet=True, memory=memory)
+        return self.wait(waiting, detail, after, synced=synced, unready=unready, memory=memory)
 
 
 def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, memory: Mapping[str, Any]) -> Look:

@@ -105,7 +105,7 @@ def _broken(look: Look) -> Verdict | None:
     detail = f"{error.type}: {error.message}"
     verdict = look.lasting(error.type, grace, Reason.SYNC_PENDING, _ERRORS[error.type], detail, synced=False)
     if verdict.kind is Kind.FAILED and look.app.refreshing:  # another comparison is on its way
-        return look.wait(Reason.SYNC_PENDING, detail, SOON, quiet=True)
+        return look.wait(Reason.SYNC_PENDING, detail, after=SOON)
     return verdict
 
 
@@ -130,7 +130,7 @@ def _hydration_failed(look: Look) -> Verdict | None:
 def _refreshing(look: Look) -> Verdict | None:
     if not look.app.refreshing:
         return None
-    return look.wait(Reason.SYNC_PENDING, "Argo CD has been asked to refresh and has not done so yet", SOON)
+    return look.wait(Reason.SYNC_PENDING, "Argo CD has been asked to refresh and has not done so yet")
 
 
 def _under_way(look: Look) -> Verdict | None:
@@ -138,16 +138,16 @@ def _under_way(look: Look) -> Verdict | None:
     if operation is None or (operation.phase in ("Succeeded", "Failed", "Error") and operation.finished_at):
         if not look.app.requested:
             return None
-        return look.wait(Reason.SYNC_PENDING, "A sync has been requested and has not begun", SOON)
+        return look.wait(Reason.SYNC_PENDING, "A sync has been requested and has not begun")
     revision = _short(operation.revisions[0]) if operation.revisions else "an unknown revision"
     detail = f"The sync of {revision} is {operation.phase.lower() or 'under way'}: {operation.message}"
     if "blocked by sync window" in operation.message.lower():
-        return look.wait(Reason.SYNC_WINDOW, detail, LATER)
+        return look.wait(Reason.SYNC_WINDOW, detail)
     if operation.retries:
         detail = f"{detail} (retry {operation.retries})"
     obstacle = _in_the_way(revision) if look.foreign else ""
     detail = one_line(detail, LIMIT - len(obstacle) - 2) + (f"; {obstacle}" if obstacle else "")
-    return look.wait(Reason.SYNC_PENDING, detail, STEADY, unready=True, obstacle=obstacle)
+    return look.wait(Reason.SYNC_PENDING, detail, unready=True, obstacle=obstacle)
 
 
 def _in_the_way(revision: str) -> str:
@@ -160,26 +160,24 @@ def _behind(look: Look) -> Verdict | None:
         return None
     commit, here = _short(look.expected.commit), look.here
     if not look.revision:
-        return look.wait(Reason.SYNC_PENDING, f"Argo CD has not compared with {commit} yet", STEADY)
+        return look.wait(Reason.SYNC_PENDING, f"Argo CD has not compared with {commit} yet")
     if look.contained is None:
-        return look.wait(
-            Reason.SYNC_PENDING, f"Git cannot tell yet whether {here} contains {commit}", STEADY, quiet=True
-        )
+        return look.wait(Reason.SYNC_PENDING, f"Git cannot tell yet whether {here} contains {commit}", after=STEADY)
     if instead := look.expected.reverted(look.revision):
         return look.verdict(Kind.FAILED, Reason.CHANGE_REVERTED, f"{here} contains {commit}, but {instead}")
     detail = f"Argo CD compares with {here}, where the change of {commit} is not in force"
-    return look.wait(Reason.SYNC_PENDING, detail, LATER, quiet=True)
+    return look.wait(Reason.SYNC_PENDING, detail, after=LATER)
 
 
 def _unapplied(look: Look) -> Verdict | None:
     """Our commit is known to Argo CD and not applied yet."""
     here = look.here
     if look.app.sync not in ("Synced", "OutOfSync"):
-        return look.wait(Reason.SYNC_PENDING, f"Argo CD cannot tell whether {here} is in sync", STEADY)
+        return look.wait(Reason.SYNC_PENDING, f"Argo CD cannot tell whether {here} is in sync")
     if look.app.sync == "Synced" or look.applied:
         return None
     if look.ours and look.ours.phase == "Succeeded":
-        return look.wait(Reason.SYNC_PENDING, f"{here} is applied; Argo CD has not compared again since", SOON)
+        return look.wait(Reason.SYNC_PENDING, f"{here} is applied; Argo CD has not compared again since")
     error = next((one for one in look.app.conditions if one.type == "SyncError"), None)
     if error and _since_push(look, error):
         return look.lasting(
@@ -193,7 +191,7 @@ def _unapplied(look: Look) -> Verdict | None:
     if not look.automated and not look.expected.sync:
         return look.human(Reason.NOT_AUTOMATED, f"{here} is out of sync, and nobody syncs this application")
     detail = f"{here} is out of sync; its sync has not begun"
-    return look.wait(Reason.SYNC_PENDING, detail, STEADY, unbegun=look.automated)
+    return look.wait(Reason.SYNC_PENDING, detail, unbegun=look.automated)
 
 
 def _stale(look: Look) -> Verdict | None:
@@ -203,7 +201,7 @@ def _stale(look: Look) -> Verdict | None:
     if ended is None or (compared is not None and compared >= ended):
         return None
     detail = f"{look.here} is applied; its health has not been looked at since"
-    return look.wait(Reason.PROGRESSING, detail, SOON, synced=True, quiet=True)
+    return look.wait(Reason.PROGRESSING, detail, after=SOON, synced=True)
 
 
 def _unhealthy(look: Look) -> Verdict | None:
@@ -224,7 +222,7 @@ def _unhealthy(look: Look) -> Verdict | None:
     memory = (
         {**look.memory, "rolling": look.revision} if look.ours and look.ours.phase == "Succeeded" else look.memory
     )
-    return look.wait(Reason.PROGRESSING, detail, STEADY, synced=True, unready=True, memory=dict(memory))
+    return look.wait(Reason.PROGRESSING, detail, synced=True, unready=True, memory=dict(memory))
 
 
 def _leftover(look: Look) -> Verdict | None:
@@ -238,7 +236,7 @@ def _leftover(look: Look) -> Verdict | None:
     if ours and look.revision not in ours.revisions:
         detail = f"{_short(ours.revisions[0])} is applied, but Argo CD compares with {here}, whose sync has not begun"
         if look.automated or look.expected.sync:
-            return look.wait(Reason.SYNC_PENDING, detail, STEADY, synced=True)
+            return look.wait(Reason.SYNC_PENDING, detail, synced=True)
         return look.human(Reason.NOT_AUTOMATED, f"{detail}: nobody syncs this application", synced=True)
     only_prune = all(one.prune for one in differing) if differing else bool(ours and ours.prune_skipped)
     if only_prune:
@@ -275,7 +273,7 @@ def _live(look: Look) -> Verdict:
         return _success(look, f"{here} is synced and healthy; {unseen}")
     if look.app.app_of_apps:
         detail = f"{here} is synced, but this is an app of apps: its health says nothing about its children"
-        return look.wait(Reason.PROGRESSING, detail, LATER, synced=True)
+        return look.wait(Reason.PROGRESSING, detail, synced=True)
     live = ", ".join(look.app.images[:3]) or "none"
     detail = f"{here} is synced and healthy, but {expected.image} is not among the live images: {live}"
     what, final = f"image {look.revision}", Reason.IMAGE_NOT_DEPLOYED

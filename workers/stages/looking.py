@@ -160,7 +160,7 @@ def waiting(verdict: Verdict) -> Wait:
     return Wait(
         reason=verdict.reason,
         detail=verdict.detail,
-        after=verdict.recheck_after if verdict.quiet else None,
+        after=verdict.recheck_after,
         outputs={"memory": dict(verdict.memory)},
     )
 
