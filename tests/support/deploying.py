@@ -171,6 +171,9 @@ class FakeCommits:
     def renew(self) -> bool:
         return True
 
+    def count_retry(self) -> None:
+        pass
+
     def finish(self, results: list[Any]) -> None:
         self.finished.extend(results)
 

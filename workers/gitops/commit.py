@@ -39,6 +39,7 @@ def land(
     deadline_s: float,
     checkpoint: Callable[[], None],
     unwanted: frozenset[int] = frozenset(),
+    on_retry: Callable[[], None] = lambda: None,
     wait: Callable[[float], None] = time.sleep,
 ) -> list[Result]:
     """Bring every change onto the remote branch, in the given order, and return one result per change in that order.
@@ -51,7 +52,7 @@ def land(
     :param deadline_s: seconds for everything.
     :param checkpoint: raises when the work is to stop; never called between a push and the look at its result.
     :param unwanted: runs whose change is looked for on the branch and, where it is not, not made: ``Withdrawn``.
-    :param wait: sleeps between attempts; seconds.
+    :param on_retry: called before every attempt that follows a lost race. :param wait: sleeps before it; seconds.
     :raises Refused: GITOPS_REFUSED, the server lets us not push, or the branch is not there.
     :raises InDoubt: a push was sent, and nobody can tell yet whether the branch took it.
     :raises Unavailable: GITOPS_UNAVAILABLE, no answer; GITOPS_CONTENDED, every race was lost. Nothing has landed.
@@ -59,7 +60,7 @@ def land(
     if not changes:
         return []
     deadline, planner = time.monotonic() + deadline_s, Planner(mirror, branch, unwanted)
-    work = _Landing(mirror, branch, planner, author, signing, deadline, checkpoint, wait)
+    work = _Landing(mirror, branch, planner, author, signing, deadline, checkpoint, on_retry, wait)
     with mirror.landing(branch, deadline_s, checkpoint):
         try:
             return work.together(changes)
@@ -88,6 +89,7 @@ class _Landing:
     signing: Signing | None
     deadline: float
     checkpoint: Callable[[], None]
+    on_retry: Callable[[], None]
     wait: Callable[[float], None]
 
     def together(self, changes: Sequence[Change]) -> list[Result]:
@@ -98,6 +100,7 @@ class _Landing:
         lost, attempt = "", 0
         while attempt < ATTEMPTS:
             if lost:
+                self.on_retry()
                 self.wait(random.uniform(0, min(_LONGEST_WAIT, _FIRST_WAIT * 2**attempt)))  # noqa: S311
                 if time.monotonic() >= self.deadline:
                     break

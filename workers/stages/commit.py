@@ -1,7 +1,5 @@
 """Have the change committed to the GitOps repo: by this worker for all that wait, or by whoever writes already."""
 
-import time
-
 from orchestrator import tracing
 from orchestrator.domain.changes import Batch, Rejected, Result, Withdrawn
 from orchestrator.domain.errors import Unavailable
@@ -54,7 +52,7 @@ def _write(order: Order, tools: Tools, queue: Commits, batch: Batch) -> Result |
                 signing=tools.clients.signing,
                 deadline_s=DEADLINE,
                 checkpoint=lambda: _stay_writer(queue),
-                wait=lambda seconds: _before_retry(queue, seconds),
+                on_retry=queue.count_retry,
             )
         not_pushed = []
         queue.finish(results)
@@ -70,11 +68,6 @@ def _stay_writer(queue: Commits) -> None:
     """Renew the right to write. A batch that others wait for is not given up when this one run is cancelled."""
     if not queue.renew():
         raise Unavailable(Reason.GITOPS_CONTENDED, "another worker took the branch over")
-
-
-def _before_retry(queue: Commits, seconds: float) -> None:
-    queue.count_retry()
-    time.sleep(seconds)
 
 
 def _newer(order: Order, tools: Tools) -> str:

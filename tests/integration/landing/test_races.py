@@ -53,11 +53,18 @@ def test_who_loses_every_race_says_so(server: Forge, mirror: Mirror, monkeypatch
     numbers = iter(range(100))
     checkpoint = before_each_push(lambda: server.commit({"busy": str(next(numbers))}))
     waits: list[float] = []
+    retries: list[int] = []
     with pytest.raises(Unavailable) as caught:
-        land_all(mirror, [change(1)], checkpoint=checkpoint, wait=waits.append)
+        land_all(
+            mirror,
+            [change(1)],
+            checkpoint=checkpoint,
+            on_retry=lambda: retries.append(len(waits)),
+            wait=waits.append,
+        )
     assert caught.value.reason is Reason.GITOPS_CONTENDED
     assert "4 pushes lost the race" in caught.value.evidence
-    assert len(waits) == 3
+    assert (len(waits), retries) == (3, [0, 1, 2])
     assert all(wait <= most for wait, most in zip(waits, (0.1, 0.2, 0.4), strict=True))
 
 
