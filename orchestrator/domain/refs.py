@@ -1,7 +1,8 @@
-"""Rules for names that come from outside: commits, branches, tags, repository addresses, image tags."""
+"""Rules for names that come from outside: commits, branches, tags, repository addresses, images."""
 
 import hashlib
 import re
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ _SHA = re.compile(r"(?:[0-9a-f]{40}|[0-9a-f]{64})\Z")
 _SCP = re.compile(r"(?:(?P<user>[^@/:]+)@)?(?P<host>[^/:\[]+|\[[^\]/]+\]):(?P<path>(?!//).+)\Z")
 _BAD_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock(/|\Z)")
 _IMAGE_TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}\Z")
+_IMAGE_HOST = re.compile(r"[^/]*[.:][^/]*|localhost")
 _IMAGE_PATH = re.compile(r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*)*\Z")
 
 MAX_REF_LENGTH = 250
@@ -88,3 +90,39 @@ def is_image_tag(tag: str) -> bool:
 def is_image_path(path: str) -> bool:
     """Tell whether `path` follows the registry's rule for repository names (OCI distribution spec)."""
     return len(path) <= 255 and _IMAGE_PATH.match(path) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """The parts of ``host/path:tag@digest``; a part that is not written is ""."""
+
+    host: str
+    path: str
+    tag: str
+    digest: str
+
+    @classmethod
+    def parse(cls, image: str) -> "Reference":
+        """Split an image reference. Any text gives an answer; what has no host (``nginx:1.27``) has the host ""."""
+        name, _, digest = image.strip().partition("@")
+        first, slash, rest = name.partition("/")
+        host, path = (first, rest) if slash and _IMAGE_HOST.fullmatch(first) else ("", name)
+        head, colon, tag = path.rpartition(":")
+        if colon and "/" not in tag:
+            return cls(host=host, path=head, tag=tag, digest=digest)
+        return cls(host=host, path=path, tag="", digest=digest)
+
+    @property
+    def name(self) -> str:
+        """The host and the path: ``harbor.example.com/plate/plate-web``."""
+        return f"{self.host}/{self.path}" if self.host else self.path
+
+    @property
+    def version(self) -> str:
+        """What follows the name for a registry: the digest, or the tag when the image is not named by a digest."""
+        return self.digest or self.tag
+
+    @property
+    def engine_tag(self) -> str:
+        """What the API of a Docker engine wants as the tag: the version, or ``latest`` where none is written."""
+        return self.version or "latest"

@@ -19,6 +19,7 @@ from docker.utils import kwargs_from_env
 from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.refs import Reference
 from orchestrator.sandbox.argocd_chart import Workload
 
 LABEL = "pilotage.sandbox"
@@ -113,13 +114,13 @@ class Engine:
 
         :raises EngineError: ErrImagePull, with the registry's words.
         """
-        if not _has_registry(image):
+        wanted = Reference.parse(image)
+        if not wanted.host:
             self._must_exist(image)
             return
-        name, _, digest = image.partition("@")
-        head, _, tag = name.rpartition(":") if ":" in name.rsplit("/", 1)[-1] else (name, "", "latest")
+        tag, auth = wanted.engine_tag, self._auth(image)
         try:
-            stream = self._api.pull(head, tag=digest or tag, stream=True, decode=True, auth_config=self._auth(image))
+            stream = self._api.pull(wanted.name, tag=tag, stream=True, decode=True, auth_config=auth)
             for line in stream:
                 if "error" in line:
                     raise EngineError("ErrImagePull", f'Failed to pull image "{image}": {line["error"]}'[:400])
@@ -286,12 +287,6 @@ def _http(address: str, path: str) -> str:
     finally:
         connection.close()
     return "" if 200 <= status < 400 else f"Readiness probe failed: HTTP probe failed with statuscode: {status}"
-
-
-def _has_registry(image: str) -> bool:
-    """Tell whether the first part of an image's name is a registry's host (the engine's own rule)."""
-    first, slash, _ = image.partition("/")
-    return bool(slash) and ("." in first or ":" in first or first == "localhost")
 
 
 def _words(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit
 
 from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.reasons import explain
-from orchestrator.domain.refs import repo_key
+from orchestrator.domain.refs import Reference, repo_key
 from orchestrator.domain.runs import Run, RunState, Stage, StageName, closed
 from orchestrator.domain.wording import next_step, sentence
 from orchestrator.store.rows import moment
@@ -242,5 +242,6 @@ def deployed_view(run: Run) -> View:
 
 def _brought_view(run: Run) -> View:
     """Show what a run brings to its environment."""
-    tag = "" if "@" in run.image else run.image.rpartition("/")[2].partition(":")[2]
+    image = Reference.parse(run.image)
+    tag = "" if image.digest else image.tag
     return {"run": run.id, "commit": run.commit, "image": run.image, "tag": tag, "digest": run.digest}

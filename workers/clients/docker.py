@@ -23,6 +23,7 @@ from docker.utils import kwargs_from_env
 from orchestrator.domain.apps import Build, Registry
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.refs import Reference
 from workers.clients.build_output import BuildOutput
 from workers.clients.dockerfile import Recipe, read_recipe
 from workers.clients.engine_errors import build_error, cause_of, one_line, pull_error, push_error
@@ -38,8 +39,6 @@ from workers.clients.engine_requests import (
     platform_of,
     pushed_digest,
     refuse_unsupported,
-    repository_of,
-    split_reference,
 )
 from workers.clients.engine_stream import Answer, BrokenStream, DeadlinePassed, Exchange, Guard, knock
 
@@ -110,7 +109,8 @@ class Engine:
         found = [image for image in (self._inspect(one) for one in ids) if image is not None]
         # not by "Created": a build that is all cache keeps the date of the older image
         found.sort(key=lambda image: str((image.get("Metadata") or {}).get("LastTagTime", "")), reverse=True)
-        named = [name for image in found for name in image.get("RepoTags") or () if repository_of(name) == repository]
+        names = (name for image in found for name in image.get("RepoTags") or ())
+        named = [name for name in names if Reference.parse(name).name == repository]
         return [name for name in named[keep:] if self.remove(name)]
 
     def pull(self, reference: str, *, registry: Registry | None, watch: Watch, platform: str = "") -> None:
@@ -119,8 +119,9 @@ class Engine:
         :param registry: whose credentials to send; None: anonymous.
         :raises Refused: BASE_IMAGE_UNAVAILABLE. :raises Unavailable: the same, when a retry may help.
         """
-        repository, tag = split_reference(reference)
-        params = {"fromImage": repository, "tag": tag, **({"platform": platform} if platform else {})}
+        image = Reference.parse(reference)
+        params = {"fromImage": image.name, "tag": image.engine_tag}
+        params |= {"platform": platform} if platform else {}
         headers = {"X-Registry-Auth": auth_header(registry)}
         send = self._sender(
             "/images/create", params, headers, watch.deadline, lambda text: pull_error(text, reference)
@@ -140,9 +141,9 @@ class Engine:
         :raises Refused: REGISTRY_*, TAG_IMMUTABLE, or IMAGE_MISSING when the engine does not have it.
         :raises Unavailable: REGISTRY_UNAVAILABLE, REGISTRY_READ_ONLY, ENGINE_UNAVAILABLE.
         """
-        repository, tag = split_reference(reference)
-        headers = {"X-Registry-Auth": auth_header(registry)}
-        send = self._sender(f"/images/{repository}/push", {"tag": tag}, headers, watch.deadline, push_error)
+        image, headers = Reference.parse(reference), {"X-Registry-Auth": auth_header(registry)}
+        params = {"tag": image.engine_tag}
+        send = self._sender(f"/images/{image.name}/push", params, headers, watch.deadline, push_error)
         slow = Unavailable(Reason.REGISTRY_UNAVAILABLE, f"push not complete after {watch.deadline:.0f} s")
         digest = ""
         with closing(_follow(send, watch, slow)) as messages:

@@ -97,21 +97,6 @@ def _credentials(registry: Registry | None) -> dict[str, str]:
     }
 
 
-def split_reference(reference: str) -> tuple[str, str]:
-    """Split a reference as the API wants it: name, and tag or digest; ``latest`` when it has none."""
-    if "@" in reference:
-        name, _, digest = reference.partition("@")
-        return repository_of(name), digest
-    name = repository_of(reference)
-    return name, reference[len(name) + 1 :] or "latest"
-
-
-def repository_of(reference: str) -> str:
-    """Return a reference without its tag; the colon of a port is not one of a tag."""
-    head, colon, tag = reference.rpartition(":")
-    return head if colon and "/" not in tag else reference
-
-
 def answer_text(answer: Any) -> str:
     """Return the ``message`` of an error answer, or its status when it has none."""
     try:

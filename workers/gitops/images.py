@@ -1,31 +1,9 @@
 """Is the image that runs the image that we pushed? The rule for comparing references as pods write them."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-_HOST = re.compile(r"[^/]*[.:][^/]*|localhost")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reference:
-    """The parts of ``host/path:tag@digest``; a part that is not written is ""."""
-
-    host: str
-    path: str
-    tag: str
-    digest: str
-
-
-def parse(image: str) -> Reference:
-    """Split an image reference. Any text gives an answer; what has no host (``nginx:1.27``) has the host ""."""
-    name, _, digest = image.strip().partition("@")
-    first, slash, rest = name.partition("/")
-    host, path = (first, rest) if slash and _HOST.fullmatch(first) else ("", name)
-    head, colon, tag = path.rpartition(":")
-    if colon and "/" not in tag:
-        return Reference(host=host, path=head, tag=tag, digest=digest)
-    return Reference(host=host, path=path, tag="", digest=digest)
+from orchestrator.domain.refs import Reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,22 +24,21 @@ def sighting(live: Iterable[str], image: str, digest: str = "") -> Sighting | No
 
     :param image: ``host/path:tag``. :param digest: ``sha256:...`` as the registry reported it, or "".
     """
-    ours = parse(image)
+    ours = Reference.parse(image)
     digest = digest or ours.digest
     found = [match for match in (_compare(one, ours, digest) for one in live) if match]
     return min(found, key=lambda match: len(match.note), default=None)
 
 
 def _compare(text: str, ours: Reference, digest: str) -> Sighting | None:
-    theirs = parse(text)
+    theirs = Reference.parse(text)
     if digest and theirs.digest:
         same = theirs.digest == digest
     else:
         same = bool(theirs.tag) and theirs.tag == ours.tag and _same_path(theirs, ours)
     if not same:
         return None
-    named_alike = (theirs.host, theirs.path) == (ours.host, ours.path)
-    return Sighting(image=text, note="" if named_alike else "under another name than the one written")
+    return Sighting(image=text, note="" if theirs.name == ours.name else "under another name than the one written")
 
 
 def _same_path(theirs: Reference, ours: Reference) -> bool:
@@ -72,9 +49,9 @@ def _same_path(theirs: Reference, ours: Reference) -> bool:
 
 def another(images: Iterable[str], image: str, digest: str = "") -> bool:
     """Tell whether one of these is surely another image of our repository; parameters as those of `sighting`."""
-    ours = parse(image)
+    ours = Reference.parse(image)
     digest = digest or ours.digest
-    return any(_differs(parse(one), ours, digest) for one in images)
+    return any(_differs(Reference.parse(one), ours, digest) for one in images)
 
 
 def _differs(theirs: Reference, ours: Reference, digest: str) -> bool:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.refs import Reference
 from workers.clients.build_context import dockerfile_path, ignore_files, left_out, pieces
 from workers.clients.dockerfile import MAX_DOCKERFILE
 from workers.clients.dockerignore import MAX_DOCKERIGNORE
@@ -20,15 +21,12 @@ from workers.stages.order import Order, Tools
 
 def repository(order: Order) -> str:
     """Return the image's path in the registry: ``plate/plate-web``."""
-    path = order.image.removeprefix(f"{order.settings.registry.host}/").partition("@")[0]
-    head, colon, tag = path.rpartition(":")
-    return head if colon and "/" not in tag else path
+    return Reference.parse(order.image.removeprefix(f"{order.settings.registry.host}/")).name
 
 
 def reference(order: Order) -> str:
     """Return what follows the path: the tag, or the digest when the image is named by it."""
-    rest = order.image.removeprefix(f"{order.settings.registry.host}/")[len(repository(order)) :]
-    return rest.rpartition("@")[2] if "@" in rest else rest.removeprefix(":")
+    return Reference.parse(order.image).version
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +82,8 @@ def find_own(order: Order, tools: Tools) -> Found | None:
         return found
     raise Refused(
         Reason.TAG_IMMUTABLE,
-        f"{order.image} ({found.digest}) is of {f'commit {revision}' if revision else 'an unknown commit'}, not of"
-        f" {order.run.commit}",
+        f"{order.image} ({found.digest}) is of {f'commit {revision}' if revision else 'an unknown commit'},"
+        f" not of {order.run.commit}",
     )
 
 

@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 from orchestrator.domain.ownership import RUN_TRAILER
+from orchestrator.domain.refs import Reference
 from workers.clients.git_read import Message, trailers_of
 from workers.stages.ancestry import is_older
 from workers.stages.order import Order, Tools
-from workers.stages.wanted import IMAGE_TRAILER, SOURCE_TRAILER, split_image, values_in
+from workers.stages.wanted import IMAGE_TRAILER, SOURCE_TRAILER, values_in
 
 _FRESH = 60.0
 """Seconds for which the branch is taken to be where it was seen: what is looked for is older than the last start."""
@@ -35,7 +36,7 @@ def newer_in_git(order: Order, tools: Tools) -> str:
     """
     mirror, branch = tools.clients.gitops, order.settings.gitops.branch
     head = mirror.noted_head(branch, _FRESH) or mirror.fetch_branch(branch, checkpoint=tools.checkpoint)
-    ours = f"{IMAGE_TRAILER}: {split_image(order.run.image)[0]}"  # other apps may share the branch
+    ours = f"{IMAGE_TRAILER}: {Reference.parse(order.run.image).name}"  # other apps may share the branch
     later = {told for one in mirror.history(head, _HISTORY, ours) if (told := _told(one, order))}
     unknown = tools.clients.commits.unknown(later) if later else ()
     if not unknown:
@@ -53,7 +54,7 @@ def _told(message: Message, order: Order) -> _Told | None:
     """Read what may have overtaken us: another commit of this image, by a run that began after ours."""
     told = dict(trailers_of(message.text))
     run, source = told.get(RUN_TRAILER, ""), told.get(SOURCE_TRAILER, "")
-    same_image = split_image(told.get(IMAGE_TRAILER, ""))[0] == split_image(order.run.image)[0]
+    same_image = Reference.parse(told.get(IMAGE_TRAILER, "")).name == Reference.parse(order.run.image).name
     if not same_image or source in ("", order.run.commit) or not run.isdecimal() or len(run) > _MOST_DIGITS:
         return None
     return _Told(int(run), source) if int(run) > order.run.id else None

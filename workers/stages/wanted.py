@@ -2,7 +2,7 @@
 
 from orchestrator.domain.changes import Change, Edit
 from orchestrator.domain.ownership import RUN_TRAILER
-from orchestrator.domain.refs import repo_key
+from orchestrator.domain.refs import Reference, repo_key
 from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order
 
@@ -12,18 +12,19 @@ SOURCE_TRAILER, IMAGE_TRAILER = "Pilotage-Source-Commit", "Pilotage-Image"
 def change_of(order: Order) -> Change:
     """Say what the run wants to have in the values file, and how the commit is worded."""
     run, environment = order.run, order.environment
-    repository, tag = split_image(run.image)
-    worth = {"tag": tag or run.digest, "image": run.image, "digest": run.digest}[environment.value]
+    image = Reference.parse(run.image)
+    tag = image.version or run.digest
+    worth = {"tag": tag, "image": run.image, "digest": run.digest}[environment.value]
     edits = [Edit(path=environment.key, value=worth)]
     if environment.digest_key:
         edits.append(Edit(path=environment.digest_key, value=run.digest))
     if environment.repository_key:
-        edits.append(Edit(path=environment.repository_key, value=repository))
+        edits.append(Edit(path=environment.repository_key, value=image.name))
     return Change(
         run=run.id,
         file=environment.values,
         edits=tuple(edits),
-        message=_message(order, tag or run.digest),
+        message=_message(order, tag),
         trailers=_trailers(order),
         date=int(order.started_at.timestamp()),
     )
@@ -35,14 +36,6 @@ def values_in(order: Order, raw: bytes | None) -> tuple[str, ...] | None:
         return None if raw is None else tuple(inspect(raw, edit.path) for edit in change_of(order).edits)
     except EditRefused:
         return None
-
-
-def split_image(image: str) -> tuple[str, str]:
-    """Split ``host:port/path:tag`` into repository and tag ("" when it is named by digest)."""
-    name = image.split("@", 1)[0]
-    head, _, last = name.rpartition("/")
-    path, _, tag = last.partition(":")
-    return (f"{head}/{path}" if head else path), tag if "@" not in image else ""
 
 
 def _message(order: Order, tag: str) -> str:

@@ -5,6 +5,7 @@ import hashlib
 import pytest
 
 from orchestrator.domain.refs import (
+    Reference,
     RefKind,
     image_tag,
     is_image_path,
@@ -18,6 +19,7 @@ from orchestrator.domain.refs import (
 )
 
 COMMIT = "0123456789" * 4
+DIGEST = "sha256:" + "a" * 64
 
 
 @pytest.mark.parametrize(
@@ -126,3 +128,37 @@ def test_a_tag_follows_the_registrys_rule(tag: str, fits: bool) -> None:
 )
 def test_an_image_path_follows_the_registrys_rule(path: str, fits: bool) -> None:
     assert is_image_path(path) is fits
+
+
+@pytest.mark.parametrize(
+    ("image", "parts"),
+    [
+        ("nginx", ("", "nginx", "", "")),
+        ("nginx:1.27", ("", "nginx", "1.27", "")),
+        ("library/nginx:1.27", ("", "library/nginx", "1.27", "")),
+        ("localhost/web:1", ("localhost", "web", "1", "")),
+        ("127.0.0.1:5000/web", ("127.0.0.1:5000", "web", "", "")),
+        ("h.io/plate/web:sha-1", ("h.io", "plate/web", "sha-1", "")),
+        (f"h.io/plate/web:sha-1@{DIGEST}", ("h.io", "plate/web", "sha-1", DIGEST)),
+        (f"h.io:5000/a/b@{DIGEST}", ("h.io:5000", "a/b", "", DIGEST)),
+        ("", ("", "", "", "")),
+    ],
+)
+def test_a_reference_has_four_parts(image: str, parts: tuple[str, str, str, str]) -> None:
+    assert Reference.parse(image) == Reference(host=parts[0], path=parts[1], tag=parts[2], digest=parts[3])
+
+
+@pytest.mark.parametrize(
+    ("image", "name", "version"),
+    [
+        ("a", "a", ""),
+        ("h.io:5000/a/b", "h.io:5000/a/b", ""),
+        ("h.io:5000/a/b:1", "h.io:5000/a/b", "1"),
+        ("team.web/api:1", "team.web/api", "1"),
+        (f"h/p/web@{DIGEST}", "h/p/web", DIGEST),
+        (f"h/p/web:1@{DIGEST}", "h/p/web", DIGEST),
+    ],
+)
+def test_a_digest_goes_before_the_tag(image: str, name: str, version: str) -> None:
+    found = Reference.parse(image)
+    assert (found.name, found.version, found.engine_tag) == (name, version, version or "latest")

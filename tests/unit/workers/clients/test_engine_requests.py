@@ -17,8 +17,6 @@ from workers.clients.engine_requests import (
     log_transfer,
     platform_of,
     refuse_unsupported,
-    repository_of,
-    split_reference,
 )
 
 REGISTRY = Registry(url="https://h.io:8443", username="robot$a+b", password=Secret("p"))
@@ -85,20 +83,6 @@ def test_other_mounts_are_fine_with_buildkit(line: str) -> None:
 def test_secrets_of_stages_that_the_target_does_not_need_do_no_harm() -> None:
     text = b"FROM a AS wanted\nFROM a\nRUN --mount=type=secret,id=a x\n"
     refuse_unsupported(read_recipe(text), Build(target="wanted"))
-
-
-@pytest.mark.parametrize(
-    ("reference", "parts"),
-    [
-        ("h.io:5000/a/b:1", ("h.io:5000/a/b", "1")),
-        ("h.io:5000/a/b", ("h.io:5000/a/b", "latest")),
-        ("a", ("a", "latest")),
-        ("h.io/a:1@sha256:0f", ("h.io/a", "sha256:0f")),
-    ],
-)
-def test_a_reference_is_split_as_the_engine_wants_it(reference: str, parts: tuple[str, str]) -> None:
-    assert split_reference(reference) == parts
-    assert repository_of(reference.partition("@")[0]) == parts[0]
 
 
 def test_progress_bars_are_not_logged() -> None:

@@ -2,28 +2,10 @@
 
 import pytest
 
-from workers.gitops.images import Reference, another, parse, sighting
+from workers.gitops.images import another, sighting
 
 OURS = "harbor.example.com/plate/web:sha-1"
 DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-
-
-@pytest.mark.parametrize(
-    ("image", "parts"),
-    [
-        ("nginx", ("", "nginx", "", "")),
-        ("nginx:1.27", ("", "nginx", "1.27", "")),
-        ("library/nginx:1.27", ("", "library/nginx", "1.27", "")),
-        ("localhost/web:1", ("localhost", "web", "1", "")),
-        ("127.0.0.1:5000/web", ("127.0.0.1:5000", "web", "", "")),
-        (OURS, ("harbor.example.com", "plate/web", "sha-1", "")),
-        (f"{OURS}@{DIGEST}", ("harbor.example.com", "plate/web", "sha-1", DIGEST)),
-        (f"h.io:5000/a/b@{DIGEST}", ("h.io:5000", "a/b", "", DIGEST)),
-        ("", ("", "", "", "")),
-    ],
-)
-def test_a_reference_has_four_parts(image, parts):
-    assert parse(image) == Reference(host=parts[0], path=parts[1], tag=parts[2], digest=parts[3])
 
 
 @pytest.mark.parametrize(

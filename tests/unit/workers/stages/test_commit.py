@@ -21,7 +21,7 @@ from tests.support.deploying import (
 from tests.support.factories import COMMIT
 from workers.gitops.commit import InDoubt
 from workers.stages import commit
-from workers.stages.wanted import change_of, split_image
+from workers.stages.wanted import change_of
 
 STAGE = StageName.COMMIT
 
@@ -139,16 +139,3 @@ def test_what_the_change_says() -> None:
 @pytest.mark.parametrize(("worth", "value"), [("tag", f"sha-{COMMIT[:12]}"), ("image", IMAGE), ("digest", DIGEST)])
 def test_what_the_key_is_set_to(worth: str, value: str) -> None:
     assert change_of(order(STAGE, place_value=worth)).edits[0].value == value
-
-
-@pytest.mark.parametrize(
-    ("image", "parts"),
-    [
-        ("h:5000/p/web:v1", ("h:5000/p/web", "v1")),
-        ("h:5000/p/web", ("h:5000/p/web", "")),
-        ("h/p/web@sha256:00", ("h/p/web", "")),
-        ("h/p/web:v1@sha256:00", ("h/p/web", "")),
-    ],
-)
-def test_an_image_is_split_into_repository_and_tag(image: str, parts: tuple[str, str]) -> None:
-    assert split_image(image) == parts
