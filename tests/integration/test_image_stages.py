@@ -84,7 +84,7 @@ class Site:
 
     def close(self) -> None:
         for made in self.orders:
-            self.engine.remove(made.image)
+            self.engine.remove(made.run.image)
         self.engine.tidy(f"{self.running.host}/plate/{self.name}", self.name, 0)
 
     @property
@@ -117,7 +117,7 @@ def test_a_commit_becomes_an_image_with_a_digest(site: Site) -> None:
     built = done(build.run(wanted, site.tools()))
     pushed = done(push.run(replace(wanted, outputs=built.outputs), site.tools()))
     assert pushed.outputs["digest"] == RegistryClient(site.running.settings).digest(
-        f"plate/{site.name}", wanted.image.rpartition(":")[2]
+        f"plate/{site.name}", wanted.run.image.rpartition(":")[2]
     )
     listing = "\n".join(site.log)
     assert own in listing
@@ -140,13 +140,13 @@ def test_a_crash_between_build_and_push_builds_once(site: Site) -> None:
     build.run(wanted, site.tools())
     again = done(build.run(wanted, site.tools()))
     assert again.reused
-    assert again.outputs["image_id"] == site.engine.image_id(wanted.image)
+    assert again.outputs["image_id"] == site.engine.image_id(wanted.run.image)
 
 
 def test_an_engine_that_lost_the_image_builds_it_in_push(site: Site) -> None:
     wanted = site.order(site.commit())
     build.run(wanted, site.tools())
-    site.engine.remove(wanted.image)
+    site.engine.remove(wanted.run.image)
     assert done(push.run(wanted, site.tools())).outputs["digest"].startswith("sha256:")
 
 

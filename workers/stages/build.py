@@ -16,16 +16,16 @@ def run(order: Order, tools: Tools) -> Outcome:
         return _given(order, tools)
     found = find_own(order, tools)
     if found is not None:
-        tools.log(f"{order.image} is in the registry ({found.digest}) and of this commit; not built again")
+        tools.log(f"{order.run.image} is in the registry ({found.digest}) and of this commit; not built again")
         return _reused(order, found.digest)
     tools.checkpoint()
     local = is_local(order, tools)
     if local is not None:
-        tools.log(f"{order.image} is in the engine ({local}) from an earlier attempt; not built again")
-        return Done(reason=Reason.REUSED, reused=True, outputs={"image": order.image, "image_id": local})
+        tools.log(f"{order.run.image} is in the engine ({local}) from an earlier attempt; not built again")
+        return Done(reason=Reason.REUSED, reused=True, outputs={"image": order.run.image, "image_id": local})
     image_id = build_image(order, tools)
     tools.log(f"built {image_id}")
-    return Done(detail=f"Built {image_id[:19]}", outputs={"image": order.image, "image_id": image_id})
+    return Done(detail=f"Built {image_id[:19]}", outputs={"image": order.run.image, "image_id": image_id})
 
 
 def _given(order: Order, tools: Tools) -> Outcome:
@@ -38,4 +38,6 @@ def _given(order: Order, tools: Tools) -> Outcome:
 
 
 def _reused(order: Order, digest: str) -> Done:
-    return Done(reason=Reason.REUSED, detail=digest, reused=True, outputs={"image": order.image, "digest": digest})
+    return Done(
+        reason=Reason.REUSED, detail=digest, reused=True, outputs={"image": order.run.image, "digest": digest}
+    )

@@ -21,12 +21,12 @@ from workers.stages.order import Order, Tools
 
 def repository(order: Order) -> str:
     """Return the image's path in the registry: ``plate/plate-web``."""
-    return Reference.parse(order.image.removeprefix(f"{order.settings.registry.host}/")).name
+    return Reference.parse(order.run.image.removeprefix(f"{order.settings.registry.host}/")).name
 
 
 def reference(order: Order) -> str:
     """Return what follows the path: the tag, or the digest when the image is named by it."""
-    return Reference.parse(order.image).version
+    return Reference.parse(order.run.image).version
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def find_own(order: Order, tools: Tools) -> Found | None:
         return found
     raise Refused(
         Reason.TAG_IMMUTABLE,
-        f"{order.image} ({found.digest}) is of {f'commit {revision}' if revision else 'an unknown commit'},"
+        f"{order.run.image} ({found.digest}) is of {f'commit {revision}' if revision else 'an unknown commit'},"
         f" not of {order.run.commit}",
     )
 
@@ -99,11 +99,11 @@ def _labels(order: Order, tools: Tools, found: Found) -> Mapping[str, str] | Non
 
 def is_local(order: Order, tools: Tools) -> str | None:
     """Return the id of the image that an earlier attempt left in the engine; None when it is not of our commit."""
-    labels = tools.clients.engine.labels(order.image)
+    labels = tools.clients.engine.labels(order.run.image)
     ours = {REVISION_LABEL: order.run.commit, APP_LABEL: order.app.name}
     if labels is None or any(labels.get(name) != value for name, value in ours.items()):
         return None
-    return tools.clients.engine.image_id(order.image)
+    return tools.clients.engine.image_id(order.run.image)
 
 
 def build_image(order: Order, tools: Tools) -> str:
@@ -122,11 +122,11 @@ def build_image(order: Order, tools: Tools) -> str:
             raise Refused(Reason.DOCKERFILE_MISSING, f"{path} is not in {commit}")
         rules = _dockerignore(files, ignore_files(dockerfile, build.builder))
         leave_out = left_out(rules, dockerfile, tools.checkpoint)
-        tools.log(f"build {order.image} from {_public(order.app.source.url)} at {commit}")
+        tools.log(f"build {order.run.image} from {_public(order.app.source.url)} at {commit}")
         return tools.clients.engine.build(
             pieces(files.tar(leave_out)),
             dockerfile=content,
-            tag=order.image,
+            tag=order.run.image,
             build=build,
             labels=labels_of(order, files.date),
             registry=order.settings.registry,

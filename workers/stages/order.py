@@ -36,11 +36,6 @@ class Order:
     insists: bool = False
 
     @property
-    def image(self) -> str:
-        """The image with host and tag as it is pushed: ``harbor.example.com/plate/web:sha-0123456789ab``."""
-        return self.run.image
-
-    @property
     def is_late(self) -> bool:
         """Tell whether the time of the stage is over: to wait on would end the run."""
         return self.deadline_at is not None and self.now >= self.deadline_at

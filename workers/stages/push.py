@@ -31,10 +31,10 @@ def run(order: Order, tools: Tools) -> Outcome:
         return _done(order, given, reused=True)
     found = find_own(order, tools)
     if found is not None:
-        tools.log(f"{order.image} is in the registry ({found.digest}) and of this commit; not pushed again")
+        tools.log(f"{order.run.image} is in the registry ({found.digest}) and of this commit; not pushed again")
         return _done(order, found, reused=True)
     if is_local(order, tools) is None:
-        tools.log(f"this engine does not have {order.image}; it is built here again")
+        tools.log(f"this engine does not have {order.run.image}; it is built here again")
         build_image(order, tools)
     tools.checkpoint()
     return _push(order, tools)
@@ -43,14 +43,14 @@ def run(order: Order, tools: Tools) -> Outcome:
 def _push(order: Order, tools: Tools) -> Outcome:
     watch = Watch(on_line=tools.log, checkpoint=tools.checkpoint, deadline=PUSH_TIMEOUT)
     try:
-        pushed = tools.clients.engine.push(order.image, registry=order.settings.registry, watch=watch)
+        pushed = tools.clients.engine.push(order.run.image, registry=order.settings.registry, watch=watch)
     except Refused as error:
         other = find_own(order, tools) if error.reason is Reason.TAG_IMMUTABLE else None
         if other is None:
             raise
         return _done(order, other, reused=True)
     found = _read_back(order, tools, pushed)
-    tools.log(f"pushed {order.image} ({found.digest})")
+    tools.log(f"pushed {order.run.image} ({found.digest})")
     _tidy(order, tools)
     return _done(order, found)
 
@@ -62,7 +62,7 @@ def _read_back(order: Order, tools: Tools, pushed: str) -> Found:
         return found
     proven = find_own(order, tools) if found else None
     if proven is None:
-        raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{order.image} is not in the registry after its push")
+        raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{order.run.image} is not in the registry after its push")
     return proven
 
 
@@ -84,5 +84,5 @@ def _done(order: Order, found: Found, *, reused: bool = False) -> Done:
         reason=Reason.REUSED if reused else Reason.DONE,
         detail=digest if reused else f"Pushed; the registry reports {digest}",
         reused=reused,
-        outputs={"image": order.image, "digest": digest, **blocked},
+        outputs={"image": order.run.image, "digest": digest, **blocked},
     )
