@@ -46,7 +46,7 @@ class Messenger:
     def _send(self, parcel: Parcel) -> float:
         """Send; return the seconds for which the service wants to hear nothing more from us."""
         try:
-            sent = NOTIFIERS[self._channel.kind].send(parcel.message, self._channel, parcel.previous, self._tools)
+            sent = NOTIFIERS[self._channel.kind](parcel.message, self._channel, parcel.previous, self._tools)
         except Refused as error:
             log.warning("notification refused", reason=error.reason.value, detail=error.evidence)
             self._outbox.refused(parcel, self._mask(error.evidence))

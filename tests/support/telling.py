@@ -13,7 +13,7 @@ KIND_NAMES = sorted(NOTIFIERS)
 
 def tell(message: Message, channel: Channel, previous: str = "") -> Sent:
     """Have the channel's notifier send a message."""
-    return NOTIFIERS[channel.kind].send(message, channel, previous, Tools(now=time.time))
+    return NOTIFIERS[channel.kind](message, channel, previous, Tools(now=time.time))
 
 
 # What the Web API and incoming webhooks say, and whether a later try may help.

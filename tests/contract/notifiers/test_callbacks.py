@@ -62,7 +62,7 @@ def test_a_secret_without_the_prefix_is_used_as_it_is() -> None:
 def test_a_callback_that_is_too_old_is_not_believed(chat: SandboxChat) -> None:
     channel = channel_to(chat, "webhook")
     with pytest.raises(Unavailable, match="HTTP 401"):
-        NOTIFIERS["webhook"].send(SUCCEEDED, channel, "", Tools(now=lambda: time.time() - 301))
+        NOTIFIERS["webhook"](SUCCEEDED, channel, "", Tools(now=lambda: time.time() - 301))
 
 
 @pytest.mark.parametrize(

@@ -8,13 +8,12 @@ import pytest
 from orchestrator.domain.apps import Channel, Secret
 from orchestrator.domain.errors import PilotageError, RateLimited, Refused, Unavailable
 from orchestrator.domain.masking import Mask
-from orchestrator.domain.messages import KINDS, Sent
+from orchestrator.domain.messages import Sent
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.outbox import Outbox, Parcel
 from tests.support.messages import STARTED
 from workers import messenger
 from workers.messenger import HUSH, IDLE, Messenger
-from workers.notifiers.table import Notifier
 
 
 class FakeOutbox:
@@ -58,7 +57,7 @@ def test_only_a_rate_limit_silences_the_whole_channel(answer: str, monkeypatch: 
             raise error
         return Sent(reference="ts-1")
 
-    monkeypatch.setattr(messenger, "NOTIFIERS", {"slack": Notifier(send=send, kind=KINDS["slack"])})
+    monkeypatch.setattr(messenger, "NOTIFIERS", {"slack": send})
     outbox = FakeOutbox(Parcel(row={}, message=STARTED, previous=""))
     channel = Channel(name="ops", kind="slack", secret=Secret("x"))
 
