@@ -13,7 +13,7 @@ from orchestrator.cli.options import URL
 from orchestrator.cli.output import one_line, warn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
-from workers.clients.http import Busy, Http, Response
+from workers.clients.http import Authorization, Busy, Http, Response
 
 MAX_LINE = 1024 * 1024
 """Bytes of one line of a stream; a log line is cut long before."""
@@ -35,7 +35,7 @@ class Api:
             raise CliError(f"`{one_line(url)}` is not an address; write it as in {URL}.", Code.USAGE)
         self.url = url.rstrip("/")
         self._http = Http(self.url, Reason.INTERNAL)
-        self._options: Json = {"auth": _Bearer(token)}
+        self._options: Json = {"auth": Authorization(f"Bearer {token}" if token else "")}
         if parts.hostname in ("127.0.0.1", "::1", "localhost"):
             self._options["proxies"] = {"http": None, "https": None, "all": None}
 
@@ -114,18 +114,6 @@ class Api:
         if 400 <= status < 500:
             raise CliError(f"Not possible (HTTP {status}){_colon(said)}.", Code.USAGE)
         raise CliError(f"{self.url} answered HTTP {status}, not like Pilotage; check --url.", Code.UNREACHABLE)
-
-
-class _Bearer:
-    """Sets the token on each request; given as `auth` it also keeps ``~/.netrc`` from replacing it."""
-
-    def __init__(self, token: str) -> None:
-        self._token = token
-
-    def __call__(self, request: Any) -> Any:
-        if self._token:
-            request.headers["Authorization"] = f"Bearer {self._token}"
-        return request
 
 
 def connect(url: str, token_file: Path | None) -> Api:

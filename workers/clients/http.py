@@ -49,6 +49,19 @@ class Busy(Unavailable):
         self.problem = problem
 
 
+class Authorization:
+    """Sends a request with this header ("" = as it is), and keeps a ~/.netrc entry from replacing what it has."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """Return the request, with the header where there is one."""
+        if self._value:
+            request.headers["Authorization"] = self._value
+        return request
+
+
 class Http:
     """A session with one service.
 
@@ -154,7 +167,7 @@ class Http:
         if session is None:
             session = requests.Session()
             session.trust_env = True
-            session.auth = self._auth or _as_it_is  # otherwise ~/.netrc would replace our Authorization header
+            session.auth = self._auth or Authorization("")
             session.headers.update(self._headers)
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             for scheme in ("http://", "https://"):
@@ -262,10 +275,6 @@ def _read(answer: requests.Response, seconds: float) -> None:
 
 def _nobody(_result: str, _seconds: float) -> None:
     """Is told of requests that nobody counts."""
-
-
-def _as_it_is(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request
 
 
 def retry_after(answer: requests.Response) -> float | None:

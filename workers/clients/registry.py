@@ -19,7 +19,7 @@ from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
-from workers.clients.http import Http, Observe
+from workers.clients.http import Authorization, Http, Observe
 from workers.clients.registry_auth import Challenge, granted_actions, read_challenge, safe_realm
 from workers.shapes import mapping, mappings
 
@@ -42,18 +42,6 @@ _DEFAULT_LIFE = 60.0
 class _Token:
     text: str
     ends: float
-
-
-class _As:
-    """Authorizes one request with this header and nothing else (a ~/.netrc entry would otherwise replace it)."""
-
-    def __init__(self, authorization: str) -> None:
-        self._authorization = authorization
-
-    def __call__(self, request: Any) -> Any:
-        if self._authorization:
-            request.headers["Authorization"] = self._authorization
-        return request
 
 
 class RegistryClient:
@@ -160,7 +148,7 @@ class RegistryClient:
         url = urljoin(self._registry.url + "/", location)
         same = urlsplit(url).netloc == urlsplit(self._registry.url).netloc
         http = self._http if same else Http(url, Reason.REGISTRY_UNAVAILABLE, ca_file=self._registry.ca_file)
-        return http.request("GET", url, auth=_As(""))
+        return http.request("GET", url, auth=Authorization(""))
 
     def _try_upload(self, repository: str, scope: str) -> None:
         answer = self._ask("POST", f"/v2/{repository}/blobs/uploads/", scope, headers={"Content-Length": "0"})
@@ -192,12 +180,14 @@ class RegistryClient:
 
     def _ask(self, method: str, path: str, scope: str, headers: Mapping[str, str] | None = None) -> Any:
         """Send one request with the right authorization; once again with a fresh one when the first is refused."""
-        answer = self._http.request(method, path, headers=dict(headers or {}), auth=_As(self._authorization(scope)))
+        answer = self._http.request(
+            method, path, headers=dict(headers or {}), auth=Authorization(self._authorization(scope))
+        )
         if answer.status_code == 401:
             with self._lock:
                 self._tokens.pop(scope, None)
                 self._challenge = None
-            authorization = _As(self._authorization(scope))
+            authorization = Authorization(self._authorization(scope))
             answer = self._http.request(method, path, headers=dict(headers or {}), auth=authorization)
         if answer.status_code == 401:
             raise Refused(
@@ -223,7 +213,7 @@ class RegistryClient:
         with self._lock:
             if self._challenge is not None:
                 return self._challenge
-        answer = self._http.request("GET", "/v2/", auth=_As(""))
+        answer = self._http.request("GET", "/v2/", auth=Authorization(""))
         found = read_challenge(answer.headers.get("WWW-Authenticate", "")) if answer.status_code == 401 else None
         if found is None and answer.status_code not in (200, 401):
             raise Refused(
@@ -247,7 +237,7 @@ class RegistryClient:
         challenge = self._how()
         realm = self._registry.token_url or safe_realm(challenge.realm, self._registry.url)
         params = {name: value for name, value in (("service", challenge.service), ("scope", scope)) if value}
-        answer = self._http.request("GET", realm, params=params, auth=_As(self._basic()))
+        answer = self._http.request("GET", realm, params=params, auth=Authorization(self._basic()))
         if answer.status_code != 200:
             raise Refused(
                 Reason.REGISTRY_UNAUTHORIZED,
