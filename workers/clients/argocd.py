@@ -19,7 +19,6 @@ from orchestrator.domain.reasons import Reason
 from workers.clients.argocd_answers import (
     JSON,
     content_type,
-    dicts,
     is_busy,
     is_printed,
     is_window,
@@ -30,6 +29,7 @@ from workers.clients.argocd_answers import (
     stream_error,
 )
 from workers.clients.http import Http, Observe, Response, TooSlow
+from workers.shapes import Json, mappings
 
 REFRESH_TIMEOUT = 5.0
 """Seconds to wait for a refresh: a waiting run holds no worker, and the server keeps at it after we have gone."""
@@ -86,7 +86,7 @@ class ArgoClient:
                 pass  # the request stays noted on the object and the controller still does it
         return self._get(path, params, name=name)
 
-    def applications(self, fields: Iterable[str] = ()) -> list[dict[str, Any]]:
+    def applications(self, fields: Iterable[str] = ()) -> list[Json]:
         """Read all applications that the account may see, in one request; from a cache that may lag.
 
         :param fields: ``items.metadata.name`` and so on; the server knows a fixed set (no revision among them) and
@@ -94,7 +94,7 @@ class ArgoClient:
         """
         named = ",".join(fields)
         answer = self._get("/api/v1/applications", {"fields": named} if named else {}, 60.0)
-        return dicts(answer.get("items"))
+        return mappings(answer.get("items"))
 
     def sync(self, name: str, *, project: str = "", app_namespace: str = "") -> bool:
         """Ask for a sync to the head of what the application tracks; return False when one is already under way.
@@ -118,13 +118,13 @@ class ArgoClient:
 
     def events(
         self, name: str, *, project: str = "", app_namespace: str = "", resource: Mapping[str, Any] | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> list[Json]:
         """Read the Kubernetes events of an application, or of one node of its resource tree."""
         params = _where(project, app_namespace)
         if resource:
             keys = {"resourceUID": "uid", "resourceName": "name", "resourceNamespace": "namespace"}
             params |= {param: str(resource[key]) for param, key in keys.items() if resource.get(key)}
-        return dicts(self._get(f"{_application(name)}/events", params, name=name).get("items"))
+        return mappings(self._get(f"{_application(name)}/events", params, name=name).get("items"))
 
     def logs(
         self,

@@ -89,11 +89,6 @@ def json_object(text: bytes) -> dict[str, Any]:
     return body
 
 
-def dicts(items: object) -> list[dict[str, Any]]:
-    """Return the JSON objects in a list; [] for anything else."""
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
-
-
 def is_printed(entry: Mapping[str, Any]) -> bool:
     """Tell a line of a log from the end mark and from an error of Kubernetes, which has the time zero of Go."""
     return not entry.get("last") and not str(entry.get("timeStampStr", "")).startswith("0001-01-01T")

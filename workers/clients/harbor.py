@@ -1,6 +1,5 @@
 """Harbor's REST API v2: projects, artifacts and vulnerability scans; and what a scan's result means."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,7 +10,7 @@ from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.http import Http, Observe
-from workers.clients.registry import first_error
+from workers.clients.registry import first_error, json_object
 from workers.shapes import mapping, mappings
 
 REPORT_TYPES = (
@@ -82,7 +81,7 @@ class Harbor:
             return None
         if answer.status_code != 200:
             raise self._refusal(answer, f"{project}/{repository}:{reference}", "artifact: read")
-        return _object(answer.content)
+        return json_object(answer.content, "Harbor")
 
     def start_scan(self, project: str, repository: str, reference: str) -> bool:
         """Ask for a scan; False when one is under way already.
@@ -129,7 +128,7 @@ class Harbor:
         :return: an empty list also when the report may not be read; the verdict does not hang on it.
         """
         answer = self._report(project, repository, reference)
-        return worst_findings(_object(answer.content), fail_on) if answer.status_code == 200 else []
+        return worst_findings(json_object(answer.content, "Harbor"), fail_on) if answer.status_code == 200 else []
 
     def _report(self, project: str, repository: str, reference: str) -> Any:
         return self._http.request("GET", artifact_path(project, repository, reference) + "/additions/vulnerabilities")
@@ -228,11 +227,3 @@ def _rank(severity: str) -> int:
     """Place a severity; one that is not known counts as the worst, so that it is never overlooked."""
     name = severity.capitalize()
     return SEVERITIES.index(name) if name in SEVERITIES else len(SEVERITIES) - 1
-
-
-def _object(content: bytes) -> dict[str, Any]:
-    try:
-        value = json.loads(content)
-    except ValueError as error:
-        raise Unavailable(Reason.REGISTRY_UNAVAILABLE, "Harbor's answer is not JSON") from error
-    return value if isinstance(value, dict) else {}

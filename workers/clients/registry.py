@@ -106,17 +106,17 @@ class RegistryClient:
         :raises Refused, Unavailable: as `digest`; REGISTRY_REFUSED also when the config does not match its digest.
         """
         answer = self._manifest("GET", repository, reference)
-        manifest = _object(answer.content) if answer is not None else None
+        manifest = json_object(answer.content) if answer is not None else None
         if manifest is not None and "manifests" in manifest:
             child = pick_platform(manifest)
             answer = self._manifest("GET", repository, child) if child else None
-            manifest = _object(answer.content) if answer is not None else {}
+            manifest = json_object(answer.content) if answer is not None else {}
         if manifest is None:
             return None
         config = str(mapping(manifest.get("config")).get("digest", ""))
         if not _DIGEST.match(config):
             return {}
-        content = _object(self._blob(repository, config))
+        content = json_object(self._blob(repository, config))
         labels = mapping(mapping(content.get("config")).get("Labels"))
         return {str(name): str(value) for name, value in labels.items()}
 
@@ -243,7 +243,7 @@ class RegistryClient:
                 Reason.REGISTRY_UNAUTHORIZED,
                 f"the token service answers {self._registry.username or 'anonymous'} with HTTP {answer.status_code}",
             )
-        body = _object(answer.content)
+        body = json_object(answer.content)
         text = str(body.get("token") or body.get("access_token") or "")
         if not text or not text.isascii() or not text.isprintable():
             raise Refused(Reason.REGISTRY_REFUSED, "the token service answers without a token")
@@ -282,9 +282,10 @@ def _scope(repository: str, actions: str) -> str:
     return f"repository:{repository}:{actions}"
 
 
-def _object(content: bytes) -> dict[str, Any]:
+def json_object(content: bytes, who: str = "the registry") -> dict[str, Any]:
+    """Read a JSON object; {} when it is another value. :raises Unavailable: REGISTRY_UNAVAILABLE, it is not JSON."""
     try:
         value = json.loads(content)
     except ValueError as error:
-        raise Unavailable(Reason.REGISTRY_UNAVAILABLE, "the registry's answer is not JSON") from error
+        raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{who}'s answer is not JSON") from error
     return value if isinstance(value, dict) else {}
