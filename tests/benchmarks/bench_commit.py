@@ -14,7 +14,8 @@ from statistics import median
 from orchestrator.domain.apps import Author
 from orchestrator.domain.changes import Change, Edit, Landed
 from tests.benchmarks.measuring import timed
-from tests.support.githttp import ENV, Forge, forge, git
+from tests.support.git import environ, git
+from tests.support.githttp import Forge, forge
 from workers.clients.git import GITOPS, Mirror
 from workers.gitops.commit import land
 from workers.gitops.values import edit
@@ -47,7 +48,7 @@ def fill(server: Forge) -> None:
 def bare(server: Forge, folder: Path, head: str, apps: list[int], tag: str) -> None:
     """Write and push by two commands; the head is known beforehand."""
     config = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"http.{server.url}.extraHeader"}
-    env = ENV | config | {"GIT_CONFIG_VALUE_0": "Authorization: Basic Ym90OnMzY3JldC10b2tlbg=="}
+    env = environ() | config | {"GIT_CONFIG_VALUE_0": "Authorization: Basic Ym90OnMzY3JldC10b2tlbg=="}
     parts = []
     for number, app in enumerate(apps):
         raw = content(app, tag)

@@ -1,6 +1,5 @@
 """From a commit in a real Git repository to a digest in a real registry, by the stages build and push."""
 
-import subprocess
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -15,6 +14,7 @@ from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done
 from tests.support.engine import BUSYBOX, require_engine
+from tests.support.git import git
 from tests.support.imaging import order
 from tests.support.registry import Running, real_registry
 from workers.clients.docker import Engine
@@ -32,12 +32,6 @@ FROM tools
 COPY . /app
 RUN /bin/ls -a /app
 """
-
-
-def git(folder: Path, *arguments: str) -> str:
-    identity = ["-c", "user.name=T", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
-    done = subprocess.run(["git", *identity, *arguments], cwd=folder, check=True, capture_output=True, text=True)
-    return done.stdout.strip()
 
 
 class Site:

@@ -14,7 +14,8 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, StageName, Wait
 from tests.support.deploying import FakeArgo, live, order, tools
 from tests.support.factories import COMMIT, NOW, later
-from tests.support.gitops import GitopsRepo, git, gitops_repo
+from tests.support.git import git
+from tests.support.gitops import GitopsRepo, gitops_repo
 from workers.clients.git import GITOPS, Mirror
 from workers.clients.git_process import Checkpoint, Output, unchecked
 from workers.gitops.commit import land

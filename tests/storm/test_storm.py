@@ -38,7 +38,7 @@ from tests.support.people import (
 )
 from tests.support.storms import Installation, apart, together
 from tests.support.waiting import until
-from tests.support.whole_loop import FINAL, Json, git, remove_images
+from tests.support.whole_loop import FINAL, Json, forge_git, remove_images
 
 __all__ = ["postgres_url"]
 
@@ -128,13 +128,13 @@ def _runs(api: Api) -> list[Json]:
 
 
 def _heads(platform: Platform) -> dict[str, str]:
-    return {one: git(platform, SOURCE, "rev-parse", branch_of(one)) for one in ENVIRONMENTS}
+    return {one: forge_git(platform, SOURCE, "rev-parse", branch_of(one)) for one in ENVIRONMENTS}
 
 
 def _pushed(platform: Platform, forced: Sequence[str]) -> dict[str, Sequence[str]]:
     """Read the commits that were pushed to each environment's branch, oldest first, after the one it began with."""
-    began = git(platform, SOURCE, "rev-list", "--max-parents=0", "main")
-    log = {one: git(platform, SOURCE, "rev-list", "--reverse", branch_of(one)).split() for one in ENVIRONMENTS}
+    began = forge_git(platform, SOURCE, "rev-list", "--max-parents=0", "main")
+    log = {one: forge_git(platform, SOURCE, "rev-list", "--reverse", branch_of(one)).split() for one in ENVIRONMENTS}
     return {one: [commit for commit in commits if commit != began] for one, commits in log.items()} | {FORCED: forced}
 
 
@@ -157,7 +157,7 @@ def _late(api: Api, runs: list[Json]) -> bool:
 def _told(api: Api, platform: Platform, developers: Developers, operators: Operators) -> Story:
     runs = {int(run["id"]): api.run(run["id"]) for run in _runs(api)}
     trailer = "%(trailers:key=Pilotage-Run,valueonly,separator=%x2C)"
-    log = git(platform, GITOPS, "log", "--reverse", f"--format=%H {trailer}", "main").splitlines()
+    log = forge_git(platform, GITOPS, "log", "--reverse", f"--format=%H {trailer}", "main").splitlines()
     commits = [line.split() for line in log]
     accepted = [one for one in platform.forge.deliveries() if one.event == "push" and 200 <= one.status < 300]
     answers = [json.loads(one.answer) for one in accepted]

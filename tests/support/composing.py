@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from orchestrator.cli.api import Api
+from tests.support.git import git
 from tests.support.waiting import until
 
 CORE = ("web", "webhooks", "relay", "worker-build", "worker-deploy", "redis", "postgres")
@@ -88,12 +89,12 @@ class Stack:
     def push(self, folder: Path, greeting: str) -> str:
         """Clone the sample app, change its page, push to main, and return the commit."""
         url = f"http://pilotage:{self.secret('GITOPS_TOKEN')}@127.0.0.1:8482/acme/plate-web.git"
-        _git(folder, "clone", "-q", url, "app")
+        git(folder, "clone", "-q", url, "app")
         app = folder / "app"
         (app / "www" / "index.html").write_text(f"<h1>{greeting}</h1>\n", encoding="utf-8")
-        _git(app, "commit", "-q", "-a", "-m", greeting)
-        _git(app, "push", "-q", "origin", "main")
-        return _git(app, "rev-parse", "HEAD").strip()
+        git(app, "commit", "-q", "-a", "-m", greeting)
+        git(app, "push", "-q", "origin", "main")
+        return git(app, "rev-parse", "HEAD")
 
     def run_of(self, commit: str, seconds: float = 120) -> Any:
         """Wait for the run of a commit to end, and return it."""
@@ -128,12 +129,6 @@ def listening() -> set[str]:
                 octets = [str(byte) for byte in reversed(bytes.fromhex(host))] if width == 8 else [host]
                 found.add(f"{'.'.join(octets)}:{int(port, 16)}")
     return found
-
-
-def _git(folder: Path, *arguments: str) -> str:
-    names = {"GIT_AUTHOR_NAME": "Mina", "GIT_AUTHOR_EMAIL": "mina@example.com"}
-    environ = {**names, **{name.replace("AUTHOR", "COMMITTER"): value for name, value in names.items()}}
-    return _run(["git", *arguments], folder, {**environ, "PATH": os.environ["PATH"], "HOME": str(folder)}, 60)
 
 
 def _run(command: list[str], folder: Path, environ: Mapping[str, str], timeout: float) -> str:

@@ -1,7 +1,5 @@
 """A real Git server on loopback with one repository, and a foreign writer who works in it."""
 
-import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,29 +7,13 @@ from pathlib import Path
 
 from orchestrator.domain.apps import GitAccess, Secret
 from orchestrator.sandbox.githttp import Fault, GitHttpApp, serve
+from tests.support.git import git, raw_git
 from workers.clients.git import Mirror, Reasons, mirror_folder
 from workers.clients.git_write import quoted
 
-__all__ = ["Fault", "Forge", "forge", "git"]
+__all__ = ["Fault", "Forge", "forge"]
 
 USER, TOKEN = "bot", "s3cret-token"
-ENV = {
-    **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
-    "GIT_CONFIG_NOSYSTEM": "1",
-    "GIT_CONFIG_GLOBAL": os.devnull,
-    "GIT_AUTHOR_NAME": "Ann",
-    "GIT_AUTHOR_EMAIL": "ann@example.com",
-    "GIT_COMMITTER_NAME": "Ann",
-    "GIT_COMMITTER_EMAIL": "ann@example.com",
-}
-
-
-def git(folder: Path, *arguments: str, stdin: bytes = b"") -> str:
-    """Run plain Git in a bare repository and return what it prints."""
-    done = subprocess.run(
-        ["git", f"--git-dir={folder}", *arguments], input=stdin, capture_output=True, check=True, env=ENV, timeout=60
-    )
-    return done.stdout.decode().strip()
 
 
 @dataclass
@@ -93,10 +75,7 @@ class Forge:
         return git(self.repo, "log", "--format=%s", f"refs/heads/{branch}").splitlines()
 
     def show(self, path: str, commit: str = "main") -> bytes:
-        done = subprocess.run(
-            ["git", f"--git-dir={self.repo}", "show", f"{commit}:{path}"], capture_output=True, check=True, env=ENV
-        )
-        return done.stdout
+        return raw_git(self.repo, "show", f"{commit}:{path}")
 
 
 @contextmanager

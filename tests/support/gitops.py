@@ -1,7 +1,5 @@
 """A small GitOps repository behind a real Git server, for tests that push to it."""
 
-import os
-import subprocess
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -9,6 +7,7 @@ from pathlib import Path
 
 from orchestrator.domain.apps import GitAccess, Secret
 from orchestrator.sandbox.githttp import GitHttpApp, serve
+from tests.support.git import git
 
 USER, PASSWORD = "pilotage", "gitops-password"
 CHART = "apiVersion: v2\nname: shop\nversion: 1.0.0\n"
@@ -45,16 +44,6 @@ class GitopsRepo:
                 f"{folder}/values-prod.yaml": f"image:\n  tag: {tag}\n",
             }
         )
-
-
-def git(folder: Path, *arguments: str) -> str:
-    """Run git without anybody's configuration and return what it prints."""
-    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
-    env |= {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
-    for who in ("AUTHOR", "COMMITTER"):
-        env |= {f"GIT_{who}_NAME": "Test", f"GIT_{who}_EMAIL": "test@example.com"}
-    command = ["git", "-C", str(folder), *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True, env=env, timeout=30).stdout.strip()
 
 
 @contextmanager

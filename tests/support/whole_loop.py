@@ -20,6 +20,7 @@ from orchestrator.cli.product import Product, free_address
 from orchestrator.sandbox import chat as chat_stand_in
 from orchestrator.sandbox import samples
 from orchestrator.sandbox.platform import GITOPS, SOURCE, Platform
+from tests.support.git import git
 from tests.support.journals import bad_lines
 from tests.support.waiting import DEADLINE, until
 
@@ -149,7 +150,7 @@ class Loop:
 
     def git(self, name: str, *arguments: str) -> str:
         """Ask the forge's own repository."""
-        return git(self.platform, name, *arguments)
+        return forge_git(self.platform, name, *arguments)
 
     def gitops_commits(self, run_id: int) -> list[str]:
         """Return the GitOps commits that bear a run's trailer, newest first."""
@@ -166,16 +167,15 @@ class Loop:
         return sorted(link.name for root in repositories for link in (root / "_manifests/revisions/sha256").iterdir())
 
 
-def git(platform: Platform, name: str, *arguments: str) -> str:
+def forge_git(platform: Platform, name: str, *arguments: str) -> str:
     """Ask the forge's own repository."""
-    command = ["git", f"--git-dir={platform.state_dir / 'forge' / name}.git", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    return git(platform.state_dir / "forge" / f"{name}.git", *arguments)
 
 
 def gitops_commits(platform: Platform, run_id: int) -> list[str]:
     """Return the GitOps commits that bear a run's trailer, newest first."""
     trailer = "%(trailers:key=Pilotage-Run,valueonly,separator=%x2C)"
-    log = git(platform, GITOPS, "log", f"--format=%H {trailer}", "main")
+    log = forge_git(platform, GITOPS, "log", f"--format=%H {trailer}", "main")
     pairs = [line.partition(" ") for line in log.splitlines()]
     return [commit for commit, _, run in pairs if run.strip() == str(run_id)]
 

@@ -10,8 +10,9 @@ import pytest
 from orchestrator.domain.apps import Author
 from orchestrator.domain.errors import Cancelled, Unavailable
 from orchestrator.domain.reasons import Reason
+from tests.support.git import git
 from tests.support.git_processes import NOBODY, cancel
-from tests.support.githttp import Forge, git
+from tests.support.githttp import Forge
 from tests.support.waiting import until
 from workers.clients.git import Draft, Mirror
 from workers.clients.git_access import local_env

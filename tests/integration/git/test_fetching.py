@@ -1,14 +1,14 @@
 """The mirror against a server that speaks smart HTTP: what is fetched, by branch, commit and tag."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
+from tests.support.git import git
 from tests.support.git_processes import NOBODY
-from tests.support.githttp import Forge, git
+from tests.support.githttp import Forge
 from workers.clients.git import Mirror
 from workers.clients.git_errors import Missing
 
@@ -164,7 +164,7 @@ def test_the_remote_says_where_refs_stand(server: Forge, mirror: Mirror) -> None
 
 def test_repositories_with_sha256_ids_work(server: Forge, tmp_path: Path) -> None:
     other = server.app.root / "team" / "new.git"
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", "--object-format=sha256", str(other)], check=True)
+    git(server.repo, "init", "-q", "--bare", "-b", "main", "--object-format=sha256", str(other))
     new = Forge(app=server.app, base=server.base, repo=other, name="team/new")
     commit = new.commit({"f": "sha256"})
     mirror = new.mirror(tmp_path / "state")

@@ -11,7 +11,8 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger, Wait
 from tests.support.deploying import FakeCommits, landed, order, tools
 from tests.support.factories import NOW, later
-from tests.support.githttp import Fault, Forge, git
+from tests.support.git import git
+from tests.support.githttp import Fault, Forge
 from workers.clients.git import Mirror
 from workers.stages import check, commit
 

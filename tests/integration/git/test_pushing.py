@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.errors import Refused
-from tests.support.githttp import TOKEN, Fault, Forge, git
+from tests.support.git import git
+from tests.support.githttp import TOKEN, Fault, Forge
 from workers.clients.git import GITOPS, Mirror, PushVerdict
 
 

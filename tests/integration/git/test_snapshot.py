@@ -11,7 +11,8 @@ import pytest
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from tests.support.githttp import Forge, forge, git
+from tests.support.git import git
+from tests.support.githttp import Forge, forge
 from workers.clients.git import Mirror
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"

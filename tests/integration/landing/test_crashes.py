@@ -13,7 +13,8 @@ from orchestrator.domain.changes import Landed, Withdrawn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.contracts import ROOT
-from tests.support.githttp import TOKEN, USER, Fault, Forge, forge, git
+from tests.support.git import git
+from tests.support.githttp import TOKEN, USER, Fault, Forge, forge
 from tests.support.landing import VALUES, change, file, land_all, pushes, tag_of
 from workers.clients.git import GITOPS, Mirror
 from workers.gitops.commit import InDoubt

@@ -2,7 +2,8 @@
 
 from orchestrator.domain.apps import Author
 from orchestrator.domain.changes import Edit, Landed
-from tests.support.githttp import Forge, git
+from tests.support.git import git
+from tests.support.githttp import Forge
 from tests.support.landing import VALUES, change, file, land_all, pushes, tag_of
 from workers.clients.git import Mirror
 

@@ -4,7 +4,8 @@ import os
 import time
 
 from orchestrator.domain.changes import Landed, Rejected
-from tests.support.githttp import Forge, git
+from tests.support.git import git
+from tests.support.githttp import Forge
 from tests.support.landing import VALUES, change, file, land_all, pushes, tag_of
 from workers.clients.git import Mirror
 

@@ -11,7 +11,8 @@ import pytest
 from orchestrator.domain.changes import Landed, Rejected
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
-from tests.support.githttp import Forge, git
+from tests.support.git import git
+from tests.support.githttp import Forge
 from tests.support.landing import VALUES, before_each_push, change, file, land_all, once, pushes, tag_of
 from workers.clients.git import GITOPS, Message, Mirror
 from workers.gitops import commit

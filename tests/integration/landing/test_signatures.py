@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.errors import Refused
-from tests.support.githttp import Forge, git
+from tests.support.git import git
+from tests.support.githttp import Forge
 from tests.support.landing import change, land_all, pushes
 from tests.support.needs import require_program
 from workers.clients.git import Mirror, Signing
@@ -38,10 +39,7 @@ def test_commits_are_signed_with_a_gpg_key(
     try:
         subprocess.run(make, check=True, capture_output=True)
         land_all(mirror, [change(1)], signing=Signing(format="openpgp", key="bot@example.com"))
-        shown = subprocess.run(
-            ["git", f"--git-dir={server.repo}", "log", "-1", "--format=%G?", "main"], capture_output=True, check=True
-        )
-        assert shown.stdout.strip() == b"U" or shown.stdout.strip() == b"G"
+        assert git(server.repo, "log", "-1", "--format=%G?", "main") in ("U", "G")
     finally:
         subprocess.run(["gpgconf", "--kill", "gpg-agent"], check=False)
 

@@ -8,7 +8,7 @@ import pytest
 from orchestrator.domain.apps import GitAccess
 from orchestrator.sandbox import argocd_repo
 from orchestrator.sandbox.argocd_repo import GitError, Repository
-from tests.support.gitops import git
+from tests.support.git import git
 
 
 @pytest.fixture
