@@ -10,8 +10,9 @@ import pytest
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.argocd import SandboxArgoCD
-from tests.support.argocd_world import TOKEN, World, declared, healthy, running
+from tests.support.argocd_world import TOKEN, Json, World, declared, healthy, running
 from tests.support.gitops import gitops_repo
+from tests.support.waiting import until
 
 
 @pytest.fixture
@@ -135,12 +136,12 @@ def test_all_applications_are_listed_in_one_request(tmp_path):
         )
         world = World(sandbox, sandbox.start(), repo)
         try:
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline:
+
+            def look() -> list[Json] | None:
                 found = world.client.applications()
-                if all(app["status"]["health"]["status"] == "Healthy" for app in found):
-                    break
-                time.sleep(0.5)
+                return found if all(app["status"]["health"]["status"] == "Healthy" for app in found) else None
+
+            found = until(look, "health")
             assert len(found) == 100
             assert {app["status"]["sync"]["status"] for app in found} == {"Synced"}
         finally:

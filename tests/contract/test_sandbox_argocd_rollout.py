@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -13,6 +13,7 @@ from orchestrator.sandbox.argocd_engine import EngineError, Look
 from orchestrator.sandbox.argocd_objects import SandboxApplication
 from orchestrator.sandbox.argocd_rollout import Deployment
 from orchestrator.sandbox.argocd_tree import log_entries
+from tests.support.waiting import until
 
 APP = SandboxApplication(name="api", repo="https://git.example.com/g.git", path="helm/api")
 GOOD = Workload(manifest="1", image="api:v1", port=8080, probe="/ready")
@@ -92,15 +93,12 @@ def deployment(containers: FakeContainers) -> Iterator[Deployment]:
     assert containers.running == {}, "nothing is left behind"
 
 
-def until(good: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
-    while not good():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def is_healthy(deployment: Deployment, image: str) -> bool:
+    return deployment.rollout().health == "Healthy" and deployment.rollout().images == (image,)
 
 
-def is_healthy(deployment: Deployment, image: str) -> Callable[[], bool]:
-    return lambda: deployment.rollout().health == "Healthy" and deployment.rollout().images == (image,)
+def until_healthy(deployment: Deployment, image: str) -> None:
+    until(lambda: is_healthy(deployment, image), f"a healthy {image}")
 
 
 def test_before_anything_is_applied_the_application_is_missing(deployment):
@@ -110,10 +108,10 @@ def test_before_anything_is_applied_the_application_is_missing(deployment):
 def test_what_is_applied_is_progressing_until_its_probe_passes(deployment, containers):
     containers.probes["api:v1"] = "not yet"
     deployment.apply(GOOD)
-    until(lambda: containers.started == ["api:v1"])
+    until(lambda: containers.started == ["api:v1"], "the start")
     assert deployment.rollout().health == "Progressing"
     containers.probes["api:v1"] = ""
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
     assert deployment.rollout().urls == ("http://127.0.0.1:40000",)
 
 
@@ -129,29 +127,29 @@ def test_a_container_that_ends_while_its_probe_is_asked_was_never_ready():
     seen: list[str] = []
     deployment = Deployment(APP, Dying(), lambda: seen.append(deployment.rollout().health), deadline=0.5)
     deployment.apply(GOOD)
-    until(lambda: "Degraded" in seen)
+    until(lambda: "Degraded" in seen, "a degraded one")
     deployment.stop()
     assert "Healthy" not in seen
 
 
 def test_applying_the_same_again_starts_nothing(deployment, containers):
     deployment.apply(GOOD)
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
     deployment.apply(GOOD)
     assert (deployment.revision, containers.started) == (1, ["api:v1"])
 
 
 def test_the_old_pods_stay_until_all_new_ones_are_ready(deployment, containers):
     deployment.apply(replace(GOOD, replicas=2))
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
     containers.probes["api:v2"] = "not yet"
     deployment.apply(NEXT)
-    until(lambda: "api:v2" in containers.started)
+    until(lambda: "api:v2" in containers.started, "the start of the next")
     assert deployment.rollout().images == ("api:v1", "api:v2")
     assert sorted(containers.running.values()) == ["api:v1", "api:v1", "api:v2"]
     containers.probes["api:v2"] = ""
-    until(is_healthy(deployment, "api:v2"))
-    until(lambda: list(containers.running.values()) == ["api:v2"])
+    until_healthy(deployment, "api:v2")
+    until(lambda: list(containers.running.values()) == ["api:v2"], "the end of the old ones")
 
 
 def test_an_image_that_cannot_be_pulled(deployment, containers):
@@ -163,17 +161,17 @@ def test_an_image_that_cannot_be_pulled(deployment, containers):
         seen.update(pod.state.reason for pod in deployment.pods())
         return deployment.rollout().health == "Degraded"
 
-    until(degraded)
+    until(degraded, "a degraded one")
     assert seen >= {"ErrImagePull", "ImagePullBackOff"}
     assert deployment.pods()[0].state.health == "Degraded"
     containers.missing.clear()
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
 
 
 def test_a_container_that_ends_is_started_again_and_again(deployment, containers):
     containers.ended["api:v1"] = 3
     deployment.apply(GOOD)
-    until(lambda: deployment.rollout().health == "Degraded")
+    until(lambda: deployment.rollout().health == "Degraded", "a degraded one")
     state = deployment.pods()[0].state
     assert state.reason == "CrashLoopBackOff"
     pod = deployment.pods()[0]
@@ -181,15 +179,15 @@ def test_a_container_that_ends_is_started_again_and_again(deployment, containers
     for container in ("", "api"):
         told = log_entries(deployment, pod.name, container, 5, previous=True)
         assert [(one["content"], one["last"]) for one in told] == [("last words", False), ("", True)]
-    until(lambda: len(containers.started) >= 3)
+    until(lambda: len(containers.started) >= 3, "the third start")
     assert any(event["reason"] == "BackOff" for event in deployment.events())
     containers.ended.clear()
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
 
 
 def test_what_kubernetes_has_no_log_of_is_told_as_a_line_without_a_time(deployment):
     deployment.apply(GOOD)
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
     name = deployment.pods()[0].name
     missing = f'previous terminated container "api" in pod "{name}" not found'
     for container, previous, said in (
@@ -204,32 +202,32 @@ def test_without_a_way_to_ask_a_container_must_stay_up_for_a_moment(deployment, 
     containers.probes["api:v1"] = None
     started = time.monotonic()
     deployment.apply(GOOD)
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
     assert time.monotonic() - started >= 0.1
 
 
 def test_a_finished_rollout_whose_pod_falls_is_progressing_and_not_degraded(deployment, containers):
     deployment.apply(GOOD)
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
     time.sleep(0.5)  # the deadline of the rollout is over
     containers.ended["api:v1"] = 1
-    until(lambda: deployment.rollout().health != "Healthy")
+    until(lambda: deployment.rollout().health != "Healthy", "the fall")
     assert deployment.rollout().health == "Progressing"
 
 
 def test_a_removed_container_is_replaced(deployment, containers):
     deployment.apply(GOOD)
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
     containers.running.clear()
-    until(lambda: containers.started == ["api:v1", "api:v1"])
-    until(is_healthy(deployment, "api:v1"))
+    until(lambda: containers.started == ["api:v1", "api:v1"], "the second start")
+    until_healthy(deployment, "api:v1")
 
 
 def test_one_failed_probe_does_not_make_a_ready_pod_unready_but_three_do(deployment, containers):
     deployment.apply(GOOD)
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
     containers.probes["api:v1"] = "Readiness probe failed: slow"
-    until(lambda: deployment.rollout().health == "Progressing")
+    until(lambda: deployment.rollout().health == "Progressing", "an unready one")
     assert any(event["reason"] == "Unhealthy" for event in deployment.events())
 
 
@@ -237,22 +235,22 @@ def test_a_pod_that_is_ready_is_looked_at_often_and_asked_seldom(deployment, con
     """To ask may take a program started in the container: a dozen of ready pods kept two cores busy (measured)."""
     monkeypatch.setattr(argocd_rollout, "PROBE_READY", 3600.0)
     deployment.apply(GOOD)
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
     asked, looks = containers.questions, containers.looks
-    until(lambda: containers.looks > looks + 20)
+    until(lambda: containers.looks > looks + 20, "20 looks")
     assert containers.questions == asked
     containers.running.clear()
-    until(lambda: deployment.rollout().health == "Healthy" and containers.running)
+    until(lambda: deployment.rollout().health == "Healthy" and containers.running, "another container")
 
 
 def test_a_broken_rollout_is_given_up_for_the_next(deployment, containers):
     deployment.apply(GOOD)
-    until(is_healthy(deployment, "api:v1"))
+    until_healthy(deployment, "api:v1")
     containers.missing.add("api:v2")
     deployment.apply(NEXT)
-    until(lambda: deployment.rollout().health == "Degraded")
+    until(lambda: deployment.rollout().health == "Degraded", "a degraded one")
     deployment.apply(replace(GOOD, manifest="3", image="api:v3"))
-    until(is_healthy(deployment, "api:v3"))
+    until_healthy(deployment, "api:v3")
 
 
 @pytest.mark.parametrize("last", [GOOD, NEXT], ids=["superseded", "retired"])
@@ -260,9 +258,9 @@ def test_the_end_waits_for_pods_that_gave_way_just_before(deployment, containers
     first = GOOD if last is NEXT else NEXT
     containers.slow_to_end.add(first.image)
     deployment.apply(first)
-    until(is_healthy(deployment, first.image) if last is NEXT else lambda: containers.running)
+    until(lambda: is_healthy(deployment, first.image) if last is NEXT else containers.running, "the first")
     deployment.apply(last)
-    until(is_healthy(deployment, last.image))
+    until_healthy(deployment, last.image)
 
 
 def test_a_deployment_of_no_replicas_is_healthy(deployment):
@@ -273,5 +271,5 @@ def test_a_deployment_of_no_replicas_is_healthy(deployment):
 def test_without_an_engine_pods_are_ready_at_once():
     deployment = Deployment(APP, None, lambda: None, deadline=1)
     deployment.apply(GOOD)
-    assert is_healthy(deployment, "api:v1")()
+    assert is_healthy(deployment, "api:v1")
     deployment.stop()

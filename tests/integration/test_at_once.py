@@ -4,7 +4,6 @@ import json
 import signal
 import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 
 from tests.support.hooks import Case, cases, own_case
 from tests.support.servers import serving
+from tests.support.waiting import until
 
 SERVE = """
 import threading
@@ -106,13 +106,13 @@ def ask(port: int, *pieces: bytes) -> tuple[str, dict[str, str], bytes]:
 
 def told(log: Path, request_id: str, last: str) -> list[dict[str, Any]]:
     """Wait for the `last` event of a request in the log, which comes after its answer; return its lines."""
-    for _ in range(200):
+
+    def look() -> list[dict[str, Any]] | None:
         lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
         mine = [line for line in lines if line.get("request_id") == request_id]
-        if any(line["event"] == last for line in mine):
-            return mine
-        time.sleep(0.05)
-    raise TimeoutError(f"{request_id}: {mine}")
+        return mine if last in [line["event"] for line in mine] else None
+
+    return until(look, f"{last} of {request_id}", 10)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

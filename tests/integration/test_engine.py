@@ -14,6 +14,7 @@ from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavai
 from orchestrator.domain.reasons import Reason
 from tests.support.engine import BUSYBOX, TEST_LABEL, Journal, require_engine, tar_of
 from tests.support.registry import Running, real_registry
+from tests.support.waiting import until
 from workers.clients.docker import Engine
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL
 
@@ -201,21 +202,15 @@ def test_cancel_ends_a_silent_step_within_about_a_second(yard: Yard, base: str, 
     journal = Journal()
 
     def cancel_when_asleep() -> None:
-        for _ in range(200):
-            if processes_that_sleep(seconds):
-                journal.stop = Cancelled("a person")
-                return
-            threading.Event().wait(0.05)
+        until(lambda: processes_that_sleep(seconds), "the silent step", 10)
+        journal.stop = Cancelled("a person")
 
     canceller = threading.Thread(target=cancel_when_asleep)
     canceller.start()
     with pytest.raises(Cancelled):
         yard.build({"Dockerfile": f"FROM {base}\nRUN sleep {seconds}\n"}, network(builder), journal)
-    ended = time.monotonic()
+    until(lambda: processes_that_sleep(seconds) == 0, "the end of the silent step", 2)
     canceller.join()
-    while processes_that_sleep(seconds) and time.monotonic() < ended + 2:
-        threading.Event().wait(0.05)
-    assert processes_that_sleep(seconds) == 0
 
 
 @pytest.mark.parametrize("builder", BUILDERS)

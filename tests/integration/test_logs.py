@@ -1,8 +1,6 @@
 """The log of a run: whole, in three forms, and live over a real server."""
 
 import json
-import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from orchestrator.web import streams
 from orchestrator.web.models import RunView
 from orchestrator.web.streams import Streams
 from tests.support.databases import sqlite_database
+from tests.support.waiting import until
 from tests.support.web import AT, World, make_world, served
 
 COLOURED = "\x1b[32mok\x1b[0m 한국어"
@@ -239,10 +238,7 @@ def test_only_so_many_logs_are_followed_at_a_time(world: World) -> None:
             with stream(url, world, run, accept="text/plain") as whole:
                 assert whole.status_code == 200
         world.change(run, RunState.SUCCEEDED)
-        deadline = time.monotonic() + 5  # the places of readers that left are free again
-        while (answer := get(world, run, "follow=1")).status_code == 503 and time.monotonic() < deadline:
-            threading.Event().wait(0.1)
-        assert answer.status_code == 200
+        until(lambda: get(world, run, "follow=1").status_code == 200, "the places of readers that left", 5)
 
 
 def test_a_look_at_the_headers_takes_no_place(world: World) -> None:

@@ -15,7 +15,7 @@ from orchestrator.domain.apps import ArgoCD, Environment, Gitops, Secret
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.argocd import SandboxApplication, SandboxArgoCD, new_token
 from orchestrator.sandbox.argocd_engine import LABEL
-from tests.support.argocd_world import healthy
+from tests.support.argocd_world import healthy, until_application
 from tests.support.engine import BUSYBOX, TEST_LABEL, require_engine, tar_of
 from tests.support.gitops import GitopsRepo, gitops_repo
 from tests.support.registry import PASSWORD, USER, Running, real_registry
@@ -92,14 +92,8 @@ class World:
         self.client.get("shop-api", project="shop", refresh="normal")
         return commit
 
-    def until(self, good: Callable[[Json], bool], seconds: float = 20) -> Json:
-        deadline = time.monotonic() + seconds
-        while time.monotonic() < deadline:
-            found = self.client.get("shop-api", project="shop")
-            if good(found):
-                return found
-            time.sleep(0.05)
-        raise AssertionError(f"never came: {found['status']}")
+    def until(self, good: Callable[[Json], bool]) -> Json:
+        return until_application(self.client, "shop-api", good, "shop")
 
     def pods(self) -> list[Json]:
         return [node for node in self.client.resource_tree("shop-api")["nodes"] if node["kind"] == "Pod"]

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,6 +12,7 @@ import requests
 from orchestrator.domain.apps import ArgoCD, Secret
 from orchestrator.sandbox.argocd import SandboxApplication, SandboxArgoCD, new_token
 from tests.support.gitops import GitopsRepo, gitops_repo
+from tests.support.waiting import until
 from workers.clients.argocd import ArgoClient
 
 TOKEN = new_token()
@@ -39,30 +39,18 @@ class World:
         return requests.request(method, self.url + path, data=data, headers=named, timeout=30)
 
     def wait(self, good: Callable[[Json], bool], name: str = "shop-api") -> Json:
-        deadline = time.monotonic() + 15
-        while time.monotonic() < deadline:
-            found = self.client.get(name)
-            if good(found):
-                return found
-            time.sleep(0.02)
-        raise AssertionError(f"never came: {json.dumps(found)[:3000]}")
+        return until_application(self.client, name, good)
 
     def follow(self) -> None:
         """Begin to collect what the stream says, from the state of now on."""
         self._thread.start()
-        self._until(lambda: len(self.seen) >= 2)
+        until(lambda: len(self.seen) >= 2, "the stream to speak", 10)
 
     def story(self, name: str = "shop-api") -> list[Json]:
         """Return every version of an application that the stream told about, up to the newest."""
         newest = int(self.client.get(name)["metadata"]["resourceVersion"])
-        self._until(lambda: any(int(app["metadata"]["resourceVersion"]) >= newest for app in self.seen))
+        until(lambda: any(int(app["metadata"]["resourceVersion"]) >= newest for app in self.seen), "the newest", 10)
         return [app for app in self.seen if app["metadata"]["name"] == name]
-
-    def _until(self, good: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + 10
-        while not good():
-            assert time.monotonic() < deadline, "the stream is silent"
-            time.sleep(0.01)
 
     def _follow(self) -> None:
         try:
@@ -79,6 +67,16 @@ def told(url: str, token: str) -> Iterator[Json]:
         for line in answer.iter_lines():
             if line.startswith(b"data:"):
                 yield json.loads(line[5:])["result"]["application"]
+
+
+def until_application(client: ArgoClient, name: str, good: Callable[[Json], bool], project: str = "") -> Json:
+    """Wait for a state of an application, and return it as it is then."""
+
+    def look() -> Json | None:
+        found = client.get(name, project=project)
+        return found if good(found) else None
+
+    return until(look, lambda: f"{name}: {json.dumps(client.get(name, project=project))[:3000]}", 20)
 
 
 def healthy(revision: str) -> Callable[[Json], bool]:

@@ -31,7 +31,7 @@ class Stack:
         """Bring everything up and wait until all of it is healthy."""
         if self.version == 1:
             self.compose("up", "-d", "--build", timeout=UP_TIMEOUT)
-            until(lambda: set(self.health().values()) == {"healthy"}, f"health: {self.health()}", UP_TIMEOUT)
+            until(lambda: set(self.health().values()) == {"healthy"}, lambda: f"health: {self.health()}", UP_TIMEOUT)
         else:
             self.compose("up", "--wait", timeout=UP_TIMEOUT)
 

@@ -1,8 +1,7 @@
 """Whoever works on a run for long keeps its claim alive, and hears of it when nobody wants the run any more."""
 
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +10,7 @@ import pytest
 
 from orchestrator.domain.errors import Cancelled, LeaseLost, Unavailable
 from orchestrator.domain.reasons import Reason
+from tests.support.waiting import until
 from workers import watching
 from workers.watching import Watch, Watcher
 
@@ -51,13 +51,6 @@ def watch(watcher: Watcher, run: int) -> AbstractContextManager[Watch]:
     return watcher.watch(SimpleNamespace(run=SimpleNamespace(id=run)))  # type: ignore[arg-type]
 
 
-def until(good: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
-    while not good():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
-
-
 def stopped(one: Watch) -> type[Exception] | None:
     try:
         one.checkpoint()
@@ -68,7 +61,7 @@ def stopped(one: Watch) -> type[Exception] | None:
 
 def test_the_claim_of_a_long_look_is_renewed_again_and_again(execution: FakeExecution) -> None:
     with watch(Watcher(execution), 1) as one:  # type: ignore[arg-type]
-        until(lambda: execution.renewed.count(1) >= 3)
+        until(lambda: execution.renewed.count(1) >= 3, "the third renewal")
         assert stopped(one) is None
 
 
@@ -79,7 +72,7 @@ def test_a_claim_that_is_lost_and_a_run_that_is_unwanted_stop_at_the_next_checkp
     getattr(execution, fate).add(2)
     watcher = Watcher(execution)  # type: ignore[arg-type]
     with watch(watcher, 1) as one, watch(watcher, 2) as two:
-        until(lambda: stopped(two))
+        until(lambda: stopped(two), "the stop")
         assert (stopped(one), stopped(two)) == (None, error)
 
 
@@ -87,17 +80,17 @@ def test_a_database_that_is_away_for_a_while_stops_nobody(execution: FakeExecuti
     execution.away = True
     execution.unwanted.add(1)
     with watch(Watcher(execution), 1) as one:  # type: ignore[arg-type]
-        until(lambda: execution.renewed)
+        until(lambda: execution.renewed, "a renewal")
         assert stopped(one) is None
         execution.away = False
-        until(lambda: stopped(one))
+        until(lambda: stopped(one), "the stop")
 
 
 def test_a_look_that_hangs_for_one_run_keeps_no_other_from_being_renewed(execution: FakeExecution) -> None:
     execution.slow.add(1)
     watcher = Watcher(execution)  # type: ignore[arg-type]
     with watch(watcher, 1), watch(watcher, 2):
-        until(lambda: execution.renewed.count(2) >= 3)
+        until(lambda: execution.renewed.count(2) >= 3, "the third renewal")
 
 
 def test_short_looks_have_no_thread_and_long_ones_are_watched_however_late_they_begin(
@@ -107,7 +100,7 @@ def test_short_looks_have_no_thread_and_long_ones_are_watched_however_late_they_
     for run in range(10):
         with watch(watcher, run):
             pass
-    until(lambda: not [one for one in threading.enumerate() if one.name == "watcher"])
+    until(lambda: "watcher" not in [one.name for one in threading.enumerate()], "the end of the thread")
     assert execution.renewed == []
     with watch(watcher, 11):
-        until(lambda: 11 in execution.renewed)
+        until(lambda: 11 in execution.renewed, "a renewal")
