@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
+from tests.support.argocd_world import told
 
 from orchestrator.domain.apps import ArgoCD, Secret
 from orchestrator.domain.errors import PilotageError
 from tests.benchmarks.measuring import spread
-from tests.benchmarks.world import PAUSE, World, at, until, world
-from tests.support.argocd_world import told
+from tests.benchmarks.world import PAUSE, ServedPlatform, at, until, world
 from workers.clients.argocd import ArgoClient
 
 PER_ROUND = 4
@@ -33,7 +33,7 @@ def main(rounds: int = 5) -> None:
             print(f"  without it:      {_delays(here, observer, tags, rounds)} (goal p50 2 s)")
 
 
-def _delays(here: World, observer: "_Observer", tags: list[str], rounds: int) -> str:
+def _delays(here: ServedPlatform, observer: "_Observer", tags: list[str], rounds: int) -> str:
     found = []
     for number in range(rounds * PER_ROUND):
         run = here.finished(here.start(tags[number % 2]))
@@ -44,7 +44,7 @@ def _delays(here: World, observer: "_Observer", tags: list[str], rounds: int) ->
 class _Observer:
     """A second reader of Argo CD that notes when each revision was healthy first."""
 
-    def __init__(self, here: World) -> None:
+    def __init__(self, here: ServedPlatform) -> None:
         self._access = ArgoCD(url=here.platform.argocd_url, token=Secret(here.platform.argocd_token))
         self._client = ArgoClient(self._access)
         self._stop = threading.Event()
@@ -100,7 +100,7 @@ class _Asker(_Observer):
 
 
 @contextmanager
-def _broken_stream(here: World) -> Iterator[None]:
+def _broken_stream(here: ServedPlatform) -> Iterator[None]:
     stop = threading.Event()
 
     def cut() -> None:

@@ -18,7 +18,7 @@ from orchestrator.store.schema import deployments, runs, stages, wakes
 from tests.benchmarks.measuring import ms, timed
 from tests.support.databases import sqlite_database
 from tests.support.factories import make_app
-from tests.support.web import ENVIRONMENTS, World, make_world
+from tests.support.web import ENVIRONMENTS, Web, make_web
 
 RUNS = 100_000
 ACTIVE = 200
@@ -32,7 +32,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = sqlite_database(Path(folder))
         apps = tuple(make_app(f"app-{number:02d}", environments=ENVIRONMENTS) for number in range(APPS))
-        world = make_world(database, Path(folder), apps=apps)
+        world = make_web(database, Path(folder), apps=apps)
         _show("empty", world)
         _fill(database, [app.name for app in apps])
         _tally(database, [app.name for app in apps], 1)
@@ -44,7 +44,7 @@ def main() -> None:
         database.engine.dispose()
 
 
-def _show(name: str, world: World) -> None:
+def _show(name: str, world: Web) -> None:
     client = world.client("viewer")
     scrape = [timed(client.get, "/metrics") for _ in range(ROUNDS)]
     dora = [timed(client.get, "/api/v1/dora?days=30") for _ in range(ROUNDS)]

@@ -23,7 +23,7 @@ from docker import APIClient
 from orchestrator.sandbox import samples
 from orchestrator.sandbox.platform import FORGE_TOKEN, FORGE_USER, GITOPS, ROBOT, ROBOT_SECRET, SOURCE
 from tests.benchmarks.measuring import compare, ms, timed
-from tests.benchmarks.world import STAGES, World, at, world
+from tests.benchmarks.world import STAGES, ServedPlatform, at, world
 
 WARM_UP = 2
 _VALUES = f"{samples.CHART}/values-other.yaml"
@@ -52,7 +52,7 @@ def main(rounds: int = 5) -> None:
     _where(runs)
 
 
-def _ours(here: World, greeting: str) -> tuple[float, dict[str, Any]]:
+def _ours(here: ServedPlatform, greeting: str) -> tuple[float, dict[str, Any]]:
     run = here.finished(here.push(greeting))
     return here.gitops_pushed_at() - here.accepted_at(), run | {"accepted": here.accepted_at()}
 
@@ -71,7 +71,7 @@ def _where(runs: list[dict[str, Any]]) -> None:
 class _Git:
     """Plain Git with the forge's credentials, without the user's configuration."""
 
-    def __init__(self, here: World) -> None:
+    def __init__(self, here: ServedPlatform) -> None:
         pair = base64.b64encode(f"{FORGE_USER}:{FORGE_TOKEN}".encode()).decode()
         self.env = {
             **{name: value for name, value in os.environ.items() if not name.startswith("GIT_")},
@@ -92,7 +92,7 @@ class _Git:
 class _Bare:
     """The parts alone."""
 
-    def __init__(self, here: World) -> None:
+    def __init__(self, here: ServedPlatform) -> None:
         self._here = here
         self._git = _Git(here)
         self._source, self._gitops = here.folder / "bare-source.git", here.folder / "bare-gitops.git"
@@ -141,7 +141,7 @@ class _Bare:
 class _Shell:
     """A pipeline of command-line tools; logging in to the registry is not counted."""
 
-    def __init__(self, here: World) -> None:
+    def __init__(self, here: ServedPlatform) -> None:
         self._here = here
         self._git = _Git(here)
         self._docker = "/usr/bin/docker" if Path("/usr/bin/docker").exists() else shutil.which("docker") or "docker"

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from orchestrator.sandbox import samples
 from tests.benchmarks.measuring import cpu, quantile, spread
-from tests.benchmarks.world import World, at, world
+from tests.benchmarks.world import ServedPlatform, at, world
 
 PER_ROUND = 20
 IDLE = 10.0
@@ -30,12 +30,12 @@ def main(rounds: int = 5) -> None:
         _latency(here, rounds * PER_ROUND)
 
 
-def _built(here: World, greeting: str) -> str:
+def _built(here: ServedPlatform, greeting: str) -> str:
     """Deploy a page once; return the tag of its image."""
     return str(here.finished(here.push(greeting))["image"]).rpartition(":")[2]
 
 
-def _cpu(here: World, tags: list[str], count: int) -> None:
+def _cpu(here: ServedPlatform, tags: list[str], count: int) -> None:
     idle = _rates(here, lambda: time.sleep(IDLE))
     took: list[float] = []
 
@@ -56,7 +56,7 @@ def _cpu(here: World, tags: list[str], count: int) -> None:
     print(f"    together         {total * 1000:>6.0f} ms without Git")
 
 
-def _rates(here: World, work: Callable[[], None]) -> dict[str, float]:
+def _rates(here: ServedPlatform, work: Callable[[], None]) -> dict[str, float]:
     """Return CPU seconds per second of each kind of process while `work` runs."""
     before, begun = cpu(here.product.pid), time.monotonic()
     work()
@@ -64,7 +64,7 @@ def _rates(here: World, work: Callable[[], None]) -> dict[str, float]:
     return {name: (own - before[name][0]) / seconds for name, (own, _) in after.items()}
 
 
-def _latency(here: World, count: int) -> None:
+def _latency(here: ServedPlatform, count: int) -> None:
     here.api.post(f"/apps/{samples.APP}/environments/stg/hold", {"reason": "benchmark"})
     delays = []
     for number in range(count):

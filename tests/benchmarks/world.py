@@ -24,7 +24,7 @@ STAGES = ("check", "build", "push", "scan", "commit", "sync", "health")
 
 
 @dataclass
-class World:
+class ServedPlatform:
     """A platform, the product that serves it, and the product's API."""
 
     platform: Platform
@@ -99,7 +99,7 @@ class World:
 
 
 @contextmanager
-def world(*, runtime: str = "none", module: str = "orchestrator.cli", **server: object) -> Iterator[World]:
+def world(*, runtime: str = "none", module: str = "orchestrator.cli", **server: object) -> Iterator[ServedPlatform]:
     """Bring everything up and take it down again. :param runtime, module: as those of `Platform` and `Product`."""
     with tempfile.TemporaryDirectory(prefix="pilotage-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
@@ -108,7 +108,7 @@ def world(*, runtime: str = "none", module: str = "orchestrator.cli", **server: 
             configuration = platform.configuration(bind, folder / "pilotage" / "state", **server)
             with Product(folder / "pilotage", bind, configuration, platform.environ(), module=module) as product:
                 platform.hook_to(product.url)
-                yield World(platform, product, folder)
+                yield ServedPlatform(platform, product, folder)
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from orchestrator.web.api import CALLS
 from orchestrator.web.calls import Call
 from orchestrator.web.openapi import path_of
 from tests.support.databases import sqlite_database
-from tests.support.web import World, make_world
+from tests.support.web import Web, make_web
 
 EXAMPLES = 15
 CHECKED = (
@@ -31,9 +31,9 @@ CHECKED = (
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+def world(tmp_path_factory: pytest.TempPathFactory) -> Web:
     folder = tmp_path_factory.mktemp("api")
-    world = make_world(sqlite_database(folder), folder)
+    world = make_web(sqlite_database(folder), folder)
     for state in RunState:
         world.log(world.run(state), "a line", "\x1b[31manother\x1b[0m")
     world.streams.close()  # a stream that is followed ends after the first look
@@ -41,14 +41,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> World:
 
 
 @pytest.fixture(scope="module")
-def schema(world: World) -> Any:
+def schema(world: Web) -> Any:
     load_all_checks()
     return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", world.app)
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-def test_every_answer_is_one_that_is_documented(schema: Any, world: World, call: Call, mode: GenerationMode) -> None:
+def test_every_answer_is_one_that_is_documented(schema: Any, world: Web, call: Call, mode: GenerationMode) -> None:
     operation = schema[path_of(call)][call.method]
     if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query or operation.path_parameters):
         return  # there is nothing that could be sent wrongly

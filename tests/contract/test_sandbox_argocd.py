@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from tests.support.argocd_world import World, healthy, phase, running
+from tests.support.argocd import RunningArgo, healthy, phase, running
 from tests.support.contracts import CONTRACTS
 
 needs_contract = pytest.mark.skipif(not CONTRACTS.is_dir(), reason="the contract data is not here")
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[RunningArgo]:
     """A world of its own, to change at will."""
     with running(tmp_path) as made:
         yield made

@@ -10,13 +10,13 @@ import pytest
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.argocd import SandboxArgoCD
-from tests.support.argocd_world import TOKEN, Json, World, declared, healthy, running
+from tests.support.argocd import TOKEN, Json, RunningArgo, declared, healthy, running
 from tests.support.gitops import gitops_repo
 from tests.support.waiting import until
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[RunningArgo]:
     """A world of its own, to change at will."""
     with running(tmp_path) as made:
         yield made
@@ -114,7 +114,7 @@ def test_a_repository_that_cannot_be_reached_is_a_comparison_error(tmp_path):
         sandbox = SandboxArgoCD(
             state_dir=tmp_path / "state", docker_host="", token=TOKEN, applications=[declared(repo)], runtime="none"
         )
-        world = World(sandbox, sandbox.start(), repo)
+        world = RunningArgo(sandbox, sandbox.start(), repo)
         try:
             found = world.wait(lambda app: "conditions" in app["status"])
             assert found["status"]["conditions"][0]["type"] == "ComparisonError"
@@ -134,7 +134,7 @@ def test_all_applications_are_listed_in_one_request(tmp_path):
             git_credentials=repo.access,
             runtime="none",
         )
-        world = World(sandbox, sandbox.start(), repo)
+        world = RunningArgo(sandbox, sandbox.start(), repo)
         try:
 
             def look() -> list[Json] | None:

@@ -12,20 +12,20 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox import argocd_objects as objects
 from orchestrator.sandbox.argocd_fields import LIST_FIELDS
-from tests.support.argocd_world import TOKEN, World, declared, healthy, phase, running
+from tests.support.argocd import TOKEN, RunningArgo, declared, healthy, phase, running
 from workers.gitops.fingerprint import LIST_FIELDS as ASKED_FIELDS
 from workers.gitops.windows import blocking_window
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[RunningArgo]:
     """A world of its own, to change at will."""
     with running(tmp_path) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
-def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningArgo]:
     """One world for all tests that only look."""
     with running(tmp_path_factory.mktemp("calm")) as made:
         yield made
@@ -206,7 +206,7 @@ def test_tree_and_events_tell_about_the_pod(calm):
     assert calm.client.logs("shop-api", nodes[3]["name"], "shop-prod") == []
 
 
-def first_lines(world: World, count: int, accept: str, query: str = "") -> list[bytes]:
+def first_lines(world: RunningArgo, count: int, accept: str, query: str = "") -> list[bytes]:
     headers = {"Authorization": f"Bearer {TOKEN}", "Accept": accept}
     url = f"{world.url}/api/v1/stream/applications{query}"
     with requests.get(url, headers=headers, stream=True, timeout=10) as answer:

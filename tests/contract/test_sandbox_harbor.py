@@ -14,7 +14,7 @@ from tests.support.harbor import (
     REPOSITORY,
     ROBOT,
     SYSTEM,
-    World,
+    RunningHarbor,
     digest_of,
     image,
     place,
@@ -26,7 +26,7 @@ ARTIFACT = f"/api/v2.0{place()}/artifacts/v1"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[RunningHarbor]:
     with running(tmp_path) as made:
         yield made
 
@@ -40,7 +40,7 @@ def shape(value: Any) -> Any:
     return "text" if isinstance(value, str) else type(value).__name__
 
 
-def scanned(world: World, seconds: float, result: ScanResult | None = None) -> Json:
+def scanned(world: RunningHarbor, seconds: float, result: ScanResult | None = None) -> Json:
     """Push and scan; look so many seconds after the scan began (it waits for 5 and works for 9)."""
     world.push()
     world.harbor.scanner.pending, world.harbor.scanner.running = 5.0, 9.0
@@ -51,7 +51,7 @@ def scanned(world: World, seconds: float, result: ScanResult | None = None) -> J
     return world.artifact()
 
 
-STATES: dict[str, tuple[str, Callable[[World], Json]]] = {
+STATES: dict[str, tuple[str, Callable[[RunningHarbor], Json]]] = {
     "no scan": ("artifact-no-scan", lambda world: (world.push(), world.artifact())[1]),
     "untagged": ("artifact-untagged", lambda world: (world.push(""), world.artifact(digest_of(image()[0])))[1]),
     "pending": ("artifact-scan-pending", lambda world: scanned(world, 4.9)),
@@ -68,7 +68,7 @@ STATES: dict[str, tuple[str, Callable[[World], Json]]] = {
 
 @needs_contract
 @pytest.mark.parametrize("state", STATES)
-def test_an_artifact_looks_like_the_recorded_one_in_every_state(world: World, state: str) -> None:
+def test_an_artifact_looks_like_the_recorded_one_in_every_state(world: RunningHarbor, state: str) -> None:
     name, make = STATES[state]
     shown, recorded = make(world), sample(name)
     check("Artifact", shown)
@@ -80,7 +80,7 @@ def test_an_artifact_looks_like_the_recorded_one_in_every_state(world: World, st
 
 
 @needs_contract
-def test_the_summary_of_a_scan_has_the_recorded_numbers(world: World) -> None:
+def test_the_summary_of_a_scan_has_the_recorded_numbers(world: RunningHarbor) -> None:
     result = ScanResult.counted(High=2, Medium=5, Low=6, Unknown=1)
     recorded = sample("artifact-scan-success-high")["scan_overview"][REPORT]
     shown = scanned(world, 15, result)["scan_overview"][REPORT]
@@ -90,7 +90,7 @@ def test_the_summary_of_a_scan_has_the_recorded_numbers(world: World) -> None:
 
 
 @needs_contract
-def test_lists_and_system_answers_have_the_shape_of_the_contract(world: World) -> None:
+def test_lists_and_system_answers_have_the_shape_of_the_contract(world: RunningHarbor) -> None:
     world.push()
     for path, definition in [
         (f"{place()}/artifacts", "Artifact"),
@@ -112,7 +112,7 @@ def test_lists_and_system_answers_have_the_shape_of_the_contract(world: World) -
 
 
 @needs_contract
-def test_a_token_has_the_recorded_claims(world: World) -> None:
+def test_a_token_has_the_recorded_claims(world: RunningHarbor) -> None:
     world.harbor.grant(ROBOT, {"pull"})
     scope = {"service": "harbor-registry", "scope": f"repository:{REPOSITORY}:pull,push"}
     answer = world.ask("GET", "/service/token", params=scope).json()
@@ -126,7 +126,7 @@ def test_a_token_has_the_recorded_claims(world: World) -> None:
 
 
 @needs_contract
-def test_the_registry_challenges_like_the_real_one(world: World) -> None:
+def test_the_registry_challenges_like_the_real_one(world: RunningHarbor) -> None:
     recorded = sample("v2-challenge.headers")
     path = f"/v2/{REPOSITORY}/blobs/uploads/"
     bare = world.ask("POST", path, user=None)
@@ -141,7 +141,7 @@ def test_the_registry_challenges_like_the_real_one(world: World) -> None:
 
 
 @needs_contract
-def test_a_head_of_a_manifest_has_the_recorded_headers(world: World) -> None:
+def test_a_head_of_a_manifest_has_the_recorded_headers(world: RunningHarbor) -> None:
     world.push()
     answer = world.ask("HEAD", f"/v2/{REPOSITORY}/manifests/v1", headers={"Accept": MANIFEST})
     manifest = image()[0]
@@ -152,7 +152,7 @@ def test_a_head_of_a_manifest_has_the_recorded_headers(world: World) -> None:
 
 
 @needs_contract
-def test_a_project_is_created_as_recorded(world: World) -> None:
+def test_a_project_is_created_as_recorded(world: RunningHarbor) -> None:
     recorded = sample("project-create")
     asked = recorded["request"]
     for name, status in (("mart", 201), ("mart", 409)):
@@ -166,7 +166,7 @@ def test_a_project_is_created_as_recorded(world: World) -> None:
 
 
 @needs_contract
-def test_pages_are_counted_and_linked_as_recorded(world: World) -> None:
+def test_pages_are_counted_and_linked_as_recorded(world: RunningHarbor) -> None:
     recorded = sample("pagination.headers")
     for number in range(42):
         world.ask("POST", "/api/v2.0/projects", json={"project_name": f"p{number}"}, user=ADMIN)

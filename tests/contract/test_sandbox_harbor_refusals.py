@@ -9,19 +9,19 @@ import requests
 
 from orchestrator.sandbox.harbor import HttpFault, Immutable
 from tests.support.contracts import CONTRACTS
-from tests.support.harbor import ADMIN, REPOSITORY, ROBOT, SYSTEM, World, image, place, running
+from tests.support.harbor import ADMIN, REPOSITORY, ROBOT, SYSTEM, RunningHarbor, image, place, running
 from tests.support.harbor_contract import check, sample
 
 ARTIFACT = f"/api/v2.0{place()}/artifacts/v1"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[RunningHarbor]:
     with running(tmp_path) as made:
         yield made
 
 
-Act = Callable[[World], requests.Response]
+Act = Callable[[RunningHarbor], requests.Response]
 NO_IMAGE = (
     "the configured scanner Trivy does not support scanning artifact with mime type"
     " application/vnd.oci.image.manifest.v1+json"
@@ -34,40 +34,40 @@ UNSCANNED = (
 NO_RIGHT = "unauthorized to access repository: shop/team-a/api, action: push"
 
 
-def immutable(world: World, act: Act) -> requests.Response:
+def immutable(world: RunningHarbor, act: Act) -> requests.Response:
     world.push("8f3e1e7")
     world.harbor.change("shop", immutable=(Immutable(),))
     return act(world)
 
 
-def twice(world: World, act: Act) -> requests.Response:
+def twice(world: RunningHarbor, act: Act) -> requests.Response:
     act(world)
     return act(world)
 
 
-def changed(world: World, act: Act, **policy: Any) -> requests.Response:
+def changed(world: RunningHarbor, act: Act, **policy: Any) -> requests.Response:
     world.push("8f3e1e7")
     world.harbor.change("shop", **policy)
     return act(world)
 
 
-def read_only(world: World) -> requests.Response:
+def read_only(world: RunningHarbor) -> requests.Response:
     world.harbor.read_only = True
     return world.push()
 
 
-def no_push_right(world: World) -> requests.Response:
+def no_push_right(world: RunningHarbor) -> requests.Response:
     world.harbor.grant(ROBOT, {"pull"})
     return world.push()
 
 
-def no_scanner(world: World) -> requests.Response:
+def no_scanner(world: RunningHarbor) -> requests.Response:
     world.push()
     world.harbor.scanner.available = False
     return world.ask("POST", f"{ARTIFACT}/scan")
 
 
-def no_image(world: World) -> requests.Response:
+def no_image(world: RunningHarbor) -> requests.Response:
     manifest, config = image(config_type="application/vnd.cncf.helm.config.v1+json")
     world.push_blob(REPOSITORY, config)
     world.push_blob(REPOSITORY, b"layer")
@@ -75,7 +75,7 @@ def no_image(world: World) -> requests.Response:
     return world.ask("POST", f"{ARTIFACT}/scan")
 
 
-def with_cookie(world: World) -> requests.Response:
+def with_cookie(world: RunningHarbor) -> requests.Response:
     with requests.Session() as session:
         session.auth = (ROBOT, "Robot-$12345")
         assert session.get(f"{world.url}/api/v2.0/projects", timeout=5).status_code == 200
@@ -83,7 +83,7 @@ def with_cookie(world: World) -> requests.Response:
 
 
 def fails(status: int) -> Act:
-    def act(world: World) -> requests.Response:
+    def act(world: RunningHarbor) -> requests.Response:
         world.harbor.faults.add(HttpFault(status=status))
         return world.ask("GET", "/api/v2.0/health")
 
@@ -182,7 +182,7 @@ ERRORS: list[tuple[str, int, str, Act]] = [
 
 @pytest.mark.parametrize(("status", "message", "act"), [one[1:] for one in ERRORS], ids=[one[0] for one in ERRORS])
 def test_a_refusal_has_the_status_and_the_words_of_the_real_one(
-    world: World, status: int, message: str, act: Act
+    world: RunningHarbor, status: int, message: str, act: Act
 ) -> None:
     answer = act(world)
     assert answer.status_code == status
@@ -199,7 +199,7 @@ def recorded_codes() -> set[tuple[int, str]]:
     return {(one["http_status"], one["body"]["errors"][0]["code"]) for one in items}
 
 
-def test_a_push_over_the_quota_names_what_there_was_room_for(world: World) -> None:
+def test_a_push_over_the_quota_names_what_there_was_room_for(world: RunningHarbor) -> None:
     world.harbor.change("shop", quota=1024)
     answer = world.push(layer=b"x" * 4096)
     used = len(image(b"x" * 4096)[1])
@@ -213,14 +213,14 @@ def test_a_push_over_the_quota_names_what_there_was_room_for(world: World) -> No
     ]
 
 
-def test_the_manifest_alone_can_be_over_the_quota(world: World) -> None:
+def test_the_manifest_alone_can_be_over_the_quota(world: RunningHarbor) -> None:
     world.harbor.change("shop", quota=len(image()[1]) + len(b"layer") + 10)
     answer = world.push()
     assert (answer.request.method, answer.status_code) == ("PUT", 403)
     assert "/manifests/" in str(answer.request.url)
 
 
-def test_what_a_project_has_already_costs_nothing_again(world: World) -> None:
+def test_what_a_project_has_already_costs_nothing_again(world: RunningHarbor) -> None:
     manifest, config = image()
     world.harbor.change("shop", quota=len(manifest) + len(config) + len(b"layer"))
     assert world.push().status_code == 201

@@ -12,14 +12,14 @@ from orchestrator.store import deliveries, notifications
 from orchestrator.web.models import AppList, DeliveryPage, HoldState, RunDetail, RunPage
 from tests.support.databases import sqlite_database
 from tests.support.factories import make_app, make_environment
-from tests.support.web import AT, World, make_world, problem
+from tests.support.web import AT, Web, make_web, problem
 
 START = {"app": "plate-web", "environment": "stg", "ref": "main"}
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return make_world(sqlite_database(tmp_path), tmp_path)
+def world(tmp_path: Path) -> Web:
+    return make_web(sqlite_database(tmp_path), tmp_path)
 
 
 # Starting, repeating, stopping
@@ -29,7 +29,7 @@ def world(tmp_path: Path) -> World:
     "source",
     [{"ref": "main"}, {"commit": "b" * 40}, {"image": "v1.2.3"}],
 )
-def test_a_run_is_started_and_can_be_looked_up_at_once(world: World, source: dict[str, str]) -> None:
+def test_a_run_is_started_and_can_be_looked_up_at_once(world: Web, source: dict[str, str]) -> None:
     client = world.client()
     answer = client.post("/api/v1/runs", json={"app": "plate-web", "environment": "stg", **source})
     assert answer.status_code == 202
@@ -50,7 +50,7 @@ def test_a_run_is_started_and_can_be_looked_up_at_once(world: World, source: dic
 
 def test_an_image_is_named_by_its_digest_only_where_that_can_be_written(tmp_path: Path) -> None:
     places = [make_environment(value, value=value) for value in ("tag", "digest", "image")]
-    client = make_world(sqlite_database(tmp_path), tmp_path, apps=(make_app(environments=tuple(places)),)).client()
+    client = make_web(sqlite_database(tmp_path), tmp_path, apps=(make_app(environments=tuple(places)),)).client()
     answers = {
         place.name: client.post(
             "/api/v1/runs", json={"app": "plate-web", "environment": place.name, "image": "sha256:" + "c" * 64}
@@ -66,7 +66,7 @@ def test_an_image_is_named_by_its_digest_only_where_that_can_be_written(tmp_path
 
 
 def test_links_begin_with_the_configured_address(tmp_path: Path) -> None:
-    world = make_world(sqlite_database(tmp_path), tmp_path, external_url="https://pilotage.example.com")
+    world = make_web(sqlite_database(tmp_path), tmp_path, external_url="https://pilotage.example.com")
     answer = world.client().post("/api/v1/runs", json=START)
     assert answer.json["url"] == "https://pilotage.example.com/runs/1"
 
@@ -84,9 +84,7 @@ def test_links_begin_with_the_configured_address(tmp_path: Path) -> None:
         ({"app": "a\u0000b"}, "app"),
     ],
 )
-def test_a_start_that_is_not_exact_is_refused_with_the_field(
-    world: World, change: dict[str, Any], field: str
-) -> None:
+def test_a_start_that_is_not_exact_is_refused_with_the_field(world: Web, change: dict[str, Any], field: str) -> None:
     body = {name: value for name, value in {**START, **change}.items() if value is not None}
     told = problem(world.client().post("/api/v1/runs", json=body), 422, "invalid")
     assert field in [one["field"] for one in told["errors"]]
@@ -102,13 +100,11 @@ def test_a_start_that_is_not_exact_is_refused_with_the_field(
         ({"ref": "-x"}, 422, "invalid"),
     ],
 )
-def test_a_start_of_what_is_not_there_is_refused(
-    world: World, change: dict[str, str], status: int, kind: str
-) -> None:
+def test_a_start_of_what_is_not_there_is_refused(world: Web, change: dict[str, str], status: int, kind: str) -> None:
     problem(world.client().post("/api/v1/runs", json={**START, **change}), status, kind)
 
 
-def test_a_run_that_is_over_is_repeated_as_the_next_attempt(world: World) -> None:
+def test_a_run_that_is_over_is_repeated_as_the_next_attempt(world: Web) -> None:
     first = world.run(RunState.FAILED)
     client = world.client()
     answer = client.post(f"/api/v1/runs/{first}/rerun", json={"from": "build"})
@@ -118,7 +114,7 @@ def test_a_run_that_is_over_is_repeated_as_the_next_attempt(world: World) -> Non
     assert (run["rerun_of"], run["trigger"], run["attempts"]) == (first, "rerun", [first, first + 1])
 
 
-def test_while_an_attempt_is_active_there_is_no_other(world: World) -> None:
+def test_while_an_attempt_is_active_there_is_no_other(world: Web) -> None:
     first = world.run(RunState.FAILED)
     client = world.client()
     second = client.post(f"/api/v1/runs/{first}/rerun").json["id"]
@@ -128,12 +124,12 @@ def test_while_an_attempt_is_active_there_is_no_other(world: World) -> None:
 
 
 @pytest.mark.parametrize("stage", ["nosuch", "", 5])
-def test_a_repetition_from_an_unknown_stage_is_refused(world: World, stage: object) -> None:
+def test_a_repetition_from_an_unknown_stage_is_refused(world: Web, stage: object) -> None:
     run = world.run(RunState.FAILED)
     problem(world.client().post(f"/api/v1/runs/{run}/rerun", json={"from": stage}), 422, "invalid")
 
 
-def test_a_run_is_cancelled_once(world: World) -> None:
+def test_a_run_is_cancelled_once(world: Web) -> None:
     client = world.client()
     run = world.run()
     answer = client.post(f"/api/v1/runs/{run}/cancel")
@@ -142,7 +138,7 @@ def test_a_run_is_cancelled_once(world: World) -> None:
     problem(client.post(f"/api/v1/runs/{run}/cancel"), 409, "conflict")
 
 
-def test_a_run_that_waits_for_approval_is_approved(world: World) -> None:
+def test_a_run_that_waits_for_approval_is_approved(world: Web) -> None:
     run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
     assert world.client().post(f"/api/v1/runs/{run}/approve").status_code == 202
     problem(world.client().post(f"/api/v1/runs/{run}/approve"), 409, "conflict")
@@ -154,14 +150,14 @@ def test_a_run_that_waits_for_approval_is_approved(world: World) -> None:
 
 @pytest.mark.parametrize("call", ["rerun", "cancel", "approve"])
 @pytest.mark.parametrize("run", ["99", "2147483648", "99999999999999999999", "-1", "x"])
-def test_what_is_asked_of_no_run_is_not_found(world: World, call: str, run: str) -> None:
+def test_what_is_asked_of_no_run_is_not_found(world: Web, call: str, run: str) -> None:
     problem(world.client().post(f"/api/v1/runs/{run}/{call}"), 404, "not-found")
 
 
 # Environments
 
 
-def test_an_environment_is_held_and_released(world: World) -> None:
+def test_an_environment_is_held_and_released(world: Web) -> None:
     client = world.client()
     place = "/api/v1/apps/plate-web/environments/stg"
     answer = client.post(f"{place}/hold", json={"reason": "freeze"})
@@ -173,7 +169,7 @@ def test_an_environment_is_held_and_released(world: World) -> None:
     assert client.get("/api/v1/apps/plate-web").json["environments"][0]["hold"] is None
 
 
-def test_what_is_proven_is_promoted(world: World) -> None:
+def test_what_is_proven_is_promoted(world: Web) -> None:
     client = world.client()
     place = "/api/v1/apps/plate-web/environments/prod/promote"
     problem(client.post(place), 409, "conflict")
@@ -184,19 +180,19 @@ def test_what_is_proven_is_promoted(world: World) -> None:
     assert run["image"] == "harbor.example.com/plate/plate-web:sha-1"
 
 
-def test_a_sentence_does_not_change_the_name_of_an_app(world: World) -> None:
+def test_a_sentence_does_not_change_the_name_of_an_app(world: Web) -> None:
     answer = world.client().post("/api/v1/apps/plate-web/environments/stg/promote")
     problem(answer, 422, "invalid")
     assert answer.json["detail"] == "The environment plate-web/stg has no promote_from in the configuration."
 
 
 @pytest.mark.parametrize("call", ["hold", "release", "promote", "rollback"])
-def test_an_unknown_environment_is_not_found(world: World, call: str) -> None:
+def test_an_unknown_environment_is_not_found(world: Web, call: str) -> None:
     problem(world.client().post(f"/api/v1/apps/plate-web/environments/nosuch/{call}"), 404, "not-found")
     problem(world.client().post(f"/api/v1/apps/nosuch/environments/stg/{call}"), 404, "not-found")
 
 
-def test_apps_show_what_was_deployed_and_what_came_last(world: World) -> None:
+def test_apps_show_what_was_deployed_and_what_came_last(world: Web) -> None:
     good = world.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", digest="sha256:1")
     bad = world.run(RunState.FAILED)
     body = world.client("viewer").get("/api/v1/apps").json
@@ -208,7 +204,7 @@ def test_apps_show_what_was_deployed_and_what_came_last(world: World) -> None:
     problem(world.client().get("/api/v1/apps/nosuch"), 404, "not-found")
 
 
-def test_apps_show_what_is_in_git_and_whether_it_is_proven(world: World) -> None:
+def test_apps_show_what_is_in_git_and_whether_it_is_proven(world: Web) -> None:
     image = "harbor.example.com/plate/plate-web:sha-"
 
     def landed(state: RunState, tag: str, at: float) -> int:
@@ -230,7 +226,7 @@ def test_apps_show_what_is_in_git_and_whether_it_is_proven(world: World) -> None
 # Lists
 
 
-def test_paging_repeats_and_skips_nothing_while_runs_arrive(world: World) -> None:
+def test_paging_repeats_and_skips_nothing_while_runs_arrive(world: Web) -> None:
     before = [world.run() for _ in range(7)]
     client = world.client("viewer")
     seen: list[int] = []
@@ -252,7 +248,7 @@ def test_paging_repeats_and_skips_nothing_while_runs_arrive(world: World) -> Non
     [("", 4), ("app=plate-web", 4), ("app=other", 0), ("environment=prod", 1), ("state=failed", 2), ("limit=1", 1),
      ("commit=abcd", 1), ("commit=abcde", 0)],
 )  # fmt: skip
-def test_runs_are_narrowed_down(world: World, query: str, expected: int) -> None:
+def test_runs_are_narrowed_down(world: Web, query: str, expected: int) -> None:
     for state in (RunState.QUEUED, RunState.FAILED, RunState.FAILED):
         world.run(state)
     world.run(environment="prod", commit="abcd" + 36 * "f")
@@ -264,12 +260,12 @@ def test_runs_are_narrowed_down(world: World, query: str, expected: int) -> None
     ["limit=0", "limit=101", "limit=x", "cursor=0", "cursor=x", "cursor=99999999999", "state=red", "page=2", "app=",
      "app=%00", "limit=1&limit=2", "commit=ABCD", "commit=abc", "commit=%25"],
 )  # fmt: skip
-def test_a_query_that_is_not_exact_is_refused(world: World, query: str) -> None:
+def test_a_query_that_is_not_exact_is_refused(world: Web, query: str) -> None:
     told = problem(world.client("viewer").get(f"/api/v1/runs?{query}"), 422, "invalid")
     assert told["errors"][0]["in"] == "query"
 
 
-def test_deliveries_are_listed_with_what_came_of_them(world: World) -> None:
+def test_deliveries_are_listed_with_what_came_of_them(world: Web) -> None:
     delivery = Delivery(hook="github", key="d-1", event="push", size=12, sha256="0" * 64, remote="192.0.2.1")
     with world.database.write() as connection:
         rows = [
@@ -289,7 +285,7 @@ def test_deliveries_are_listed_with_what_came_of_them(world: World) -> None:
     problem(client.get("/api/v1/deliveries/99"), 404, "not-found")
 
 
-def test_a_run_tells_who_was_told(world: World) -> None:
+def test_a_run_tells_who_was_told(world: Web) -> None:
     run = world.run(RunState.FAILED)
     row = {"run_id": run, "channel": "slack-1", "type": "run.failed", "message": {}, "state": "pending"}
     with world.database.write() as connection:

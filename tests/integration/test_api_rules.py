@@ -15,14 +15,14 @@ from orchestrator.store import processes, tokens
 from orchestrator.store.database import now
 from tests.support.databases import sqlite_database
 from tests.support.journals import Logged
-from tests.support.web import World, make_world, problem
+from tests.support.web import Web, make_web, problem
 
 START = {"app": "plate-web", "environment": "stg", "ref": "main"}
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return make_world(sqlite_database(tmp_path), tmp_path)
+def world(tmp_path: Path) -> Web:
+    return make_web(sqlite_database(tmp_path), tmp_path)
 
 
 # Who may do what
@@ -43,7 +43,7 @@ GETS = ["/api/v1/runs", "/api/v1/runs/1", "/api/v1/runs/1/logs", "/api/v1/apps",
 
 @pytest.mark.parametrize("path", GETS + POSTS)
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer plt_wrong", "Basic cGx0Xw==", "plt_x"])
-def test_nobody_gets_in_without_a_valid_token(world: World, path: str, header: str | None) -> None:
+def test_nobody_gets_in_without_a_valid_token(world: Web, path: str, header: str | None) -> None:
     client = world.client("")
     headers = {} if header is None else {"Authorization": header}
     answer = client.post(path, headers=headers) if path in POSTS else client.get(path, headers=headers)
@@ -52,15 +52,15 @@ def test_nobody_gets_in_without_a_valid_token(world: World, path: str, header: s
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_a_viewer_changes_nothing(world: World, path: str) -> None:
+def test_a_viewer_changes_nothing(world: Web, path: str) -> None:
     assert "deployer" in problem(world.client("viewer").post(path), 403, "forbidden")["detail"]
 
 
-def test_an_admin_may_do_what_a_deployer_may(world: World) -> None:
+def test_an_admin_may_do_what_a_deployer_may(world: Web) -> None:
     assert world.client("admin").post("/api/v1/runs", json=START).status_code == 202
 
 
-def test_a_revoked_token_is_refused_at_once(world: World) -> None:
+def test_a_revoked_token_is_refused_at_once(world: Web) -> None:
     client = world.client("viewer")
     assert client.get("/api/v1/runs").status_code == 200
     with world.database.write() as connection:
@@ -86,19 +86,19 @@ def test_a_revoked_token_is_refused_at_once(world: World) -> None:
     ],
 )
 def test_a_body_that_is_no_small_json_object_is_refused(
-    world: World, body: bytes, content_type: str, status: int, kind: str
+    world: Web, body: bytes, content_type: str, status: int, kind: str
 ) -> None:
     problem(world.client().post("/api/v1/runs", data=body, content_type=content_type), status, kind)
 
 
-def test_an_unknown_path_and_method_are_problems_too(world: World) -> None:
+def test_an_unknown_path_and_method_are_problems_too(world: Web) -> None:
     problem(world.client().get("/api/v1/nosuch"), 404, "not-found")
     answer = world.client().delete("/api/v1/runs")
     problem(answer, 405, "method-not-allowed")
     assert "GET" in answer.headers["Allow"]
 
 
-def test_a_database_that_does_not_answer_is_503(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_answer_is_503(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "connection to 10.0.0.1 refused")
 
@@ -109,7 +109,7 @@ def test_a_database_that_does_not_answer_is_503(world: World, monkeypatch: pytes
 
 
 def test_our_own_mistake_is_500_with_an_id_and_nothing_inside(
-    world: World, monkeypatch: pytest.MonkeyPatch, logged: Logged, caplog: pytest.LogCaptureFixture
+    world: Web, monkeypatch: pytest.MonkeyPatch, logged: Logged, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret inside")
@@ -125,13 +125,13 @@ def test_our_own_mistake_is_500_with_an_id_and_nothing_inside(
 
 
 @pytest.mark.parametrize(("given", "kept"), [("abc-1.2_3", True), ("a b", False), ("x" * 65, False), ("", False)])
-def test_a_request_id_that_a_client_sends_is_kept_if_it_is_harmless(world: World, given: str, kept: bool) -> None:
+def test_a_request_id_that_a_client_sends_is_kept_if_it_is_harmless(world: Web, given: str, kept: bool) -> None:
     answer = world.client().get("/healthz", headers={"X-Request-Id": given})
     assert (answer.headers["X-Request-Id"] == given) is kept
     assert answer.headers["X-Request-Id"]
 
 
-def test_answers_are_guarded(world: World) -> None:
+def test_answers_are_guarded(world: Web) -> None:
     for path in ("/api/v1/runs", "/login", "/healthz", "/nosuch"):
         headers = world.client().get(path).headers
         assert "default-src 'none'" in headers["Content-Security-Policy"]
@@ -143,7 +143,7 @@ def test_answers_are_guarded(world: World) -> None:
 # Health
 
 
-def test_alive_means_only_that_the_process_answers(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alive_means_only_that_the_process_answers(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(world.database, "read", lambda: pytest.fail("looked at the database"))
     assert world.client("").get("/healthz").json == {"status": "ok"}
 
@@ -153,7 +153,7 @@ def missing(client: FlaskClient) -> dict[str, str]:
     return {one["field"]: one["message"] for one in told["errors"]}
 
 
-def test_readiness_says_what_is_missing(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_readiness_says_what_is_missing(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     client = world.client("")
     assert set(missing(client)) == {"workers", "broker"}
     monkeypatch.setattr("orchestrator.services.bell.Bell.ping", lambda _: None)
@@ -169,7 +169,7 @@ def test_readiness_says_what_is_missing(world: World, monkeypatch: pytest.Monkey
     assert "pilotage migrate" in missing(client)["schema"]
 
 
-def test_metrics_are_counted_from_the_tables(world: World) -> None:
+def test_metrics_are_counted_from_the_tables(world: Web) -> None:
     world.client().post("/api/v1/runs", json=START)
     world.run(RunState.FAILED)
     text = world.client("").get("/metrics").text
@@ -182,14 +182,14 @@ def test_metrics_are_counted_from_the_tables(world: World) -> None:
         assert line in text.splitlines()
 
 
-def test_the_document_is_served(world: World) -> None:
+def test_the_document_is_served(world: Web) -> None:
     answer = world.client("").get("/api/v1/openapi.json")
     assert answer.json["openapi"] == "3.1.0"
 
 
 def test_no_answer_holds_a_secret(tmp_path: Path) -> None:
     channel = Channel(name="slack-1", kind="slack")
-    world = make_world(sqlite_database(tmp_path), tmp_path, channels=(channel,))
+    world = make_web(sqlite_database(tmp_path), tmp_path, channels=(channel,))
     client = world.client("admin")
     text = "".join(client.get(path).text for path in ("/api/v1/apps", "/apps", "/readyz", "/metrics"))
     assert "s3cret" not in text

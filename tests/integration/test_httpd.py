@@ -12,17 +12,17 @@ import requests
 from orchestrator.domain.runs import RunState
 from tests.support.databases import sqlite_database
 from tests.support.servers import serving
-from tests.support.web import World, make_world
+from tests.support.web import Web, make_web
 
 SERVE = """
 import sys
 from pathlib import Path
 from orchestrator.cli.httpd import Httpd
 from orchestrator.store.database import Database
-from tests.support.web import make_world
+from tests.support.web import make_web
 
 folder = Path(sys.argv[1])
-Httpd(lambda: make_world(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
+Httpd(lambda: make_web(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
 """
 ECHO = """
 import json
@@ -40,12 +40,12 @@ STOPPED = 10.0
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return make_world(sqlite_database(tmp_path), tmp_path)
+def world(tmp_path: Path) -> Web:
+    return make_web(sqlite_database(tmp_path), tmp_path)
 
 
 @pytest.fixture
-def server(world: World, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def server(world: Web, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The server's process and the port it listens on."""
     with serving(SERVE, str(tmp_path), world.database.url, log=tmp_path / "log") as server:
         yield server
@@ -59,9 +59,7 @@ def test_a_header_does_not_move_the_path_and_what_a_proxy_says_is_still_heard(tm
     assert told.json() == ["", "/webhooks/metrics", "https", "https", "192.0.2.1"]
 
 
-def test_a_stream_is_live_and_does_not_delay_a_stop(
-    world: World, server: tuple[subprocess.Popen[bytes], int]
-) -> None:
+def test_a_stream_is_live_and_does_not_delay_a_stop(world: Web, server: tuple[subprocess.Popen[bytes], int]) -> None:
     process, port = server
     run = world.run(RunState.RUNNING)
     world.log(run, "one")

@@ -25,7 +25,7 @@ URL = "https://git.example.com/acme/plate-web.git"
 COMMIT = "b" * 40
 
 
-class World:
+class Processes:
     """A database, and the connections of several processes to it."""
 
     def __init__(self, database: Database, folder: Path) -> None:
@@ -52,9 +52,9 @@ class World:
 
 
 @pytest.fixture
-def world(postgres_url: str, tmp_path: Path) -> Iterator[World]:
+def world(postgres_url: str, tmp_path: Path) -> Iterator[Processes]:
     with postgres_database(postgres_url) as database:
-        made = World(database, tmp_path)
+        made = Processes(database, tmp_path)
         yield made
         made.close()
 
@@ -67,7 +67,7 @@ def push() -> Push:
     return Push(event="push", repo=names, changes=(change,))
 
 
-def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_run(world: World) -> None:
+def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_run(world: Processes) -> None:
     database, app = world.connect(), world.settings.apps[0]
     reconcile = Reconcile(world.connect(), world.settings)
     with database.write() as connection:
@@ -82,7 +82,7 @@ def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_r
 
 
 @pytest.mark.parametrize(("hook", "key"), [("github", "d-1"), ("gitlab", "d-2")], ids=["same hook", "another hook"])
-def test_two_processes_that_are_told_of_a_push_at_once_make_one_run(world: World, hook: str, key: str) -> None:
+def test_two_processes_that_are_told_of_a_push_at_once_make_one_run(world: Processes, hook: str, key: str) -> None:
     database, other = world.connect(), world.inbox()
     again = world.meanwhile(database, "INSERT INTO runs", lambda: accept(other, Delivery(hook=hook, key=key), push()))
 

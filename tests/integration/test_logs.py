@@ -18,14 +18,14 @@ from orchestrator.web.models import RunView
 from orchestrator.web.streams import Streams
 from tests.support.databases import sqlite_database
 from tests.support.waiting import until
-from tests.support.web import AT, World, make_world, served
+from tests.support.web import AT, Web, make_web, served
 
 COLOURED = "\x1b[32mok\x1b[0m 한국어"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return make_world(sqlite_database(tmp_path), tmp_path, streams=Streams(limit=3))
+def world(tmp_path: Path) -> Web:
+    return make_web(sqlite_database(tmp_path), tmp_path, streams=Streams(limit=3))
 
 
 @dataclass
@@ -69,7 +69,7 @@ class Reader:
 
 @contextmanager
 def stream(
-    url: str, world: World, run: int, query: str = "", accept: str = "text/event-stream", **headers: str
+    url: str, world: Web, run: int, query: str = "", accept: str = "text/event-stream", **headers: str
 ) -> Iterator[requests.Response]:
     sent = {"Accept": accept, "Authorization": f"Bearer {world.tokens['viewer']}", **headers}
     address = f"{url}/api/v1/runs/{run}/logs?{query}"
@@ -77,14 +77,14 @@ def stream(
         yield answer
 
 
-def get(world: World, run: int, query: str = "", accept: str = "*/*") -> Any:
+def get(world: Web, run: int, query: str = "", accept: str = "*/*") -> Any:
     return world.client("viewer").get(f"/api/v1/runs/{run}/logs?{query}", headers={"Accept": accept})
 
 
 # Whole
 
 
-def test_the_log_is_text_without_escape_sequences(world: World) -> None:
+def test_the_log_is_text_without_escape_sequences(world: Web) -> None:
     run = world.run(RunState.SUCCEEDED)
     world.log(run, "checked", stage="check")
     world.log(run, COLOURED, "")
@@ -98,7 +98,7 @@ def test_the_log_is_text_without_escape_sequences(world: World) -> None:
     assert get(world, run, "after=3").text == ""
 
 
-def test_the_log_is_json_lines(world: World) -> None:
+def test_the_log_is_json_lines(world: Web) -> None:
     run = world.run(RunState.SUCCEEDED)
     world.log(run, "one", COLOURED)
     answer = get(world, run, "after=1", "application/x-ndjson")
@@ -117,16 +117,16 @@ def test_the_log_is_json_lines(world: World) -> None:
         ("follow=yes", "*/*", 422),
     ],
 )
-def test_what_cannot_be_given_is_refused(world: World, query: str, accept: str, status: int) -> None:
+def test_what_cannot_be_given_is_refused(world: Web, query: str, accept: str, status: int) -> None:
     assert get(world, world.run(RunState.SUCCEEDED), query, accept).status_code == status
 
 
-def test_a_run_that_is_not_there_has_no_log(world: World) -> None:
+def test_a_run_that_is_not_there_has_no_log(world: Web) -> None:
     assert get(world, 99).status_code == 404
 
 
 @pytest.mark.parametrize("width", [93, 4000])
-def test_a_long_log_comes_whole_and_in_small_parts(world: World, width: int) -> None:
+def test_a_long_log_comes_whole_and_in_small_parts(world: Web, width: int) -> None:
     run = world.run(RunState.SUCCEEDED)
     total = 50_000 if width < 100 else 5_000
     with world.database.write() as connection:
@@ -138,7 +138,7 @@ def test_a_long_log_comes_whole_and_in_small_parts(world: World, width: int) -> 
     assert max(map(len, parts)) <= logs.MAX_BYTES + 5_000
 
 
-def test_chunks_of_one_line_are_read_to_the_end(world: World) -> None:
+def test_chunks_of_one_line_are_read_to_the_end(world: Web) -> None:
     run = world.run(RunState.SUCCEEDED)
     for number in range(logs.MAX_CHUNKS + 5):
         world.log(run, str(number))
@@ -148,7 +148,7 @@ def test_chunks_of_one_line_are_read_to_the_end(world: World) -> None:
 # Live
 
 
-def test_a_log_is_followed_from_the_start_to_the_end_of_the_run(world: World) -> None:
+def test_a_log_is_followed_from_the_start_to_the_end_of_the_run(world: Web) -> None:
     run = world.run(RunState.RUNNING)
     world.log(run, "one", COLOURED)
     with served(world.app) as url, stream(url, world, run) as answer:
@@ -171,7 +171,7 @@ def test_a_log_is_followed_from_the_start_to_the_end_of_the_run(world: World) ->
         assert reader.raw[0].startswith("retry: ")
 
 
-def test_a_log_is_resumed_without_gap_or_repeat(world: World) -> None:
+def test_a_log_is_resumed_without_gap_or_repeat(world: Web) -> None:
     run = world.run(RunState.RUNNING)
     world.log(run, *(f"line {n}" for n in range(1, 11)))
     seen: list[int] = []
@@ -190,7 +190,7 @@ def test_a_log_is_resumed_without_gap_or_repeat(world: World) -> None:
 
 
 @pytest.mark.parametrize("last", ["", "x", "-1", "9" * 30, "²"])
-def test_an_event_id_that_is_none_of_ours_is_left_aside(world: World, last: str) -> None:
+def test_an_event_id_that_is_none_of_ours_is_left_aside(world: Web, last: str) -> None:
     run = world.run(RunState.SUCCEEDED)
     world.log(run, "one")
     answer = world.client("viewer").get(
@@ -199,14 +199,14 @@ def test_an_event_id_that_is_none_of_ours_is_left_aside(world: World, last: str)
     assert "id: 1\n" in answer.text
 
 
-def test_a_finished_run_ends_its_stream_at_once(world: World) -> None:
+def test_a_finished_run_ends_its_stream_at_once(world: Web) -> None:
     run = world.run(RunState.SUCCEEDED)
     answer = get(world, run, "follow=1")
     assert answer.text == ""
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/x-ndjson"])
-def test_plain_forms_are_followed_too(world: World, accept: str) -> None:
+def test_plain_forms_are_followed_too(world: Web, accept: str) -> None:
     run = world.run(RunState.RUNNING)
     world.log(run, "one")
     with served(world.app) as url, stream(url, world, run, "follow=1", accept) as answer:
@@ -218,7 +218,7 @@ def test_plain_forms_are_followed_too(world: World, accept: str) -> None:
         assert list(lines) == []
 
 
-def test_one_stage_is_followed_alone(world: World) -> None:
+def test_one_stage_is_followed_alone(world: Web) -> None:
     run = world.run(RunState.RUNNING)
     world.log(run, "checked", stage="check")
     world.log(run, "built")
@@ -227,7 +227,7 @@ def test_one_stage_is_followed_alone(world: World) -> None:
     assert ("id: 2\n" in answer.text, "id: 1\n" in answer.text) == (True, False)
 
 
-def test_only_so_many_logs_are_followed_at_a_time(world: World) -> None:
+def test_only_so_many_logs_are_followed_at_a_time(world: Web) -> None:
     run = world.run(RunState.RUNNING)
     with served(world.app) as url:
         with stream(url, world, run), stream(url, world, run), stream(url, world, run):
@@ -241,14 +241,14 @@ def test_only_so_many_logs_are_followed_at_a_time(world: World) -> None:
         until(lambda: get(world, run, "follow=1").status_code == 200, "the places of readers that left", 5)
 
 
-def test_a_look_at_the_headers_takes_no_place(world: World) -> None:
+def test_a_look_at_the_headers_takes_no_place(world: Web) -> None:
     run = world.run(RunState.RUNNING)
     for _ in range(5):
         with world.client("viewer").head(f"/api/v1/runs/{run}/logs?follow=1") as answer:
             assert (answer.status_code, answer.data) == (200, b"")
 
 
-def test_silence_is_broken_by_a_heartbeat(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_broken_by_a_heartbeat(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT", 0.3)
     run = world.run(RunState.RUNNING)
     with served(world.app) as url, stream(url, world, run) as answer:
@@ -256,7 +256,7 @@ def test_silence_is_broken_by_a_heartbeat(world: World, monkeypatch: pytest.Monk
         world.change(run, RunState.SUCCEEDED)
 
 
-def test_a_stream_does_not_live_for_ever(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_does_not_live_for_ever(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "LIFETIME", 0.3)
     run = world.run(RunState.RUNNING)
     answer = get(world, run, accept="text/event-stream")
@@ -264,7 +264,7 @@ def test_a_stream_does_not_live_for_ever(world: World, monkeypatch: pytest.Monke
     assert "event: end" not in answer.text
 
 
-def test_streams_end_when_the_process_is_about_to_stop(world: World) -> None:
+def test_streams_end_when_the_process_is_about_to_stop(world: Web) -> None:
     run = world.run(RunState.RUNNING)
     with served(world.app) as url, stream(url, world, run) as answer:
         reader = Reader(answer)
@@ -273,7 +273,7 @@ def test_streams_end_when_the_process_is_about_to_stop(world: World) -> None:
         assert list(reader) == []
 
 
-def test_a_revoked_token_reads_no_further(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_revoked_token_reads_no_further(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "RECHECK", 0.1)
     run = world.run(RunState.RUNNING)
     with served(world.app) as url, stream(url, world, run) as answer:

@@ -15,7 +15,7 @@ from orchestrator.services.once import KeyReused, Once, Repeated
 from orchestrator.store import idempotency, runs
 from orchestrator.store.database import Database, now
 from tests.support.databases import database, postgres_url
-from tests.support.web import World, make_world
+from tests.support.web import Web, make_web
 
 __all__ = ["database", "postgres_url"]  # a fixture
 
@@ -24,8 +24,8 @@ AT_ONCE = 6
 
 
 @pytest.fixture
-def world(database: Database, tmp_path: Path) -> World:
-    return make_world(database, tmp_path)
+def world(database: Database, tmp_path: Path) -> Web:
+    return make_web(database, tmp_path)
 
 
 def together(do: Callable[[int], Any]) -> list[Any]:
@@ -45,11 +45,11 @@ def all_runs(database: Database) -> list[Run]:
         return runs.page(connection)
 
 
-def start(world: World, key: str, body: dict[str, str] | None = None, role: str = "deployer") -> Any:
+def start(world: Web, key: str, body: dict[str, str] | None = None, role: str = "deployer") -> Any:
     return world.client(role).post("/api/v1/runs", json=body or START, headers={"Idempotency-Key": key})
 
 
-def test_the_same_request_is_answered_as_the_first_and_done_once(world: World) -> None:
+def test_the_same_request_is_answered_as_the_first_and_done_once(world: Web) -> None:
     first, second = start(world, "k"), start(world, "k")
     assert (second.status_code, second.data) == (first.status_code, first.data)
     assert second.headers["Location"] == first.headers["Location"]
@@ -57,33 +57,33 @@ def test_the_same_request_is_answered_as_the_first_and_done_once(world: World) -
     assert len(all_runs(world.database)) == 1
 
 
-def test_the_answer_stays_the_first_one_when_the_run_goes_on(world: World) -> None:
+def test_the_answer_stays_the_first_one_when_the_run_goes_on(world: Web) -> None:
     first = start(world, "k")
     world.change(first.json["id"], RunState.FAILED)
     assert start(world, "k").data == first.data
 
 
-def test_a_quoted_key_is_the_same_key(world: World) -> None:
+def test_a_quoted_key_is_the_same_key(world: Web) -> None:
     assert start(world, '"k"').data == start(world, "k").data
 
 
-def test_another_request_with_the_same_key_is_refused(world: World) -> None:
+def test_another_request_with_the_same_key_is_refused(world: Web) -> None:
     start(world, "k")
     answer = start(world, "k", {**START, "ref": "other"})
     assert (answer.status_code, answer.json["type"]) == (422, "urn:pilotage:problem:idempotency-key-reused")
     assert len(all_runs(world.database)) == 1
 
 
-def test_keys_of_two_tokens_have_nothing_to_do_with_each_other(world: World) -> None:
+def test_keys_of_two_tokens_have_nothing_to_do_with_each_other(world: Web) -> None:
     assert start(world, "k").json["id"] != start(world, "k", role="admin").json["id"]
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\tb", "é"])
-def test_a_key_that_is_none_is_refused(world: World, key: str) -> None:
+def test_a_key_that_is_none_is_refused(world: Web, key: str) -> None:
     assert start(world, key).status_code == 400
 
 
-def test_a_request_that_was_refused_leaves_its_key_free(world: World) -> None:
+def test_a_request_that_was_refused_leaves_its_key_free(world: Web) -> None:
     assert start(world, "k", {**START, "app": "nosuch"}).status_code == 404
     run = world.run(RunState.RUNNING)
     client = world.client()
@@ -94,7 +94,7 @@ def test_a_request_that_was_refused_leaves_its_key_free(world: World) -> None:
 
 
 @pytest.mark.parametrize("path", ["runs/1/cancel", "apps/plate-web/environments/stg/hold"])
-def test_every_post_takes_a_key(world: World, path: str) -> None:
+def test_every_post_takes_a_key(world: Web, path: str) -> None:
     world.run()
     headers = {"Idempotency-Key": "k"}
     first = world.client().post(f"/api/v1/{path}", headers=headers)
@@ -102,7 +102,7 @@ def test_every_post_takes_a_key(world: World, path: str) -> None:
     assert (first.status_code, second.status_code, second.data) == (202, 202, first.data)
 
 
-def test_while_the_first_request_is_at_work_the_second_is_told_so(world: World) -> None:
+def test_while_the_first_request_is_at_work_the_second_is_told_so(world: Web) -> None:
     inside, go_on = threading.Event(), threading.Event()
     control = Control(world.database, world.settings, Bell(""))
     original = Once.settle
@@ -126,14 +126,14 @@ def test_while_the_first_request_is_at_work_the_second_is_told_so(world: World) 
     assert control  # the control of another process would wait in the database instead
 
 
-def test_parallel_requests_with_one_key_make_one_run(world: World) -> None:
+def test_parallel_requests_with_one_key_make_one_run(world: Web) -> None:
     answers = together(lambda _: start(world, "k"))
     assert {answer.status_code for answer in answers} <= {202, 409}
     assert len({answer.data for answer in answers if answer.status_code == 202}) == 1
     assert len(all_runs(world.database)) == 1
 
 
-def test_parallel_requests_through_several_processes_make_one_run(world: World) -> None:
+def test_parallel_requests_through_several_processes_make_one_run(world: Web) -> None:
     """Each control stands for a process: nothing but the database is between them."""
 
     def do(number: int) -> object:
@@ -150,7 +150,7 @@ def test_parallel_requests_through_several_processes_make_one_run(world: World) 
     assert answers == [{"id": all_runs(world.database)[0].id}] * AT_ONCE
 
 
-def test_parallel_requests_with_one_key_and_different_content_make_one_run(world: World) -> None:
+def test_parallel_requests_with_one_key_and_different_content_make_one_run(world: Web) -> None:
     def do(number: int) -> str:
         control = Control(world.database, world.settings, Bell(""))
         once = Once(lambda _: {}, key="7:k", request=f"number {number}")
@@ -164,7 +164,7 @@ def test_parallel_requests_with_one_key_and_different_content_make_one_run(world
     assert len(all_runs(world.database)) == 1
 
 
-def test_parallel_reruns_make_one_attempt(world: World) -> None:
+def test_parallel_reruns_make_one_attempt(world: Web) -> None:
     run = world.run(RunState.FAILED)
 
     def do(number: int) -> str:
@@ -178,7 +178,7 @@ def test_parallel_reruns_make_one_attempt(world: World) -> None:
     assert [one.attempt for one in all_runs(world.database)] == [2, 1]
 
 
-def test_a_crash_before_the_end_leaves_neither_run_nor_key(world: World) -> None:
+def test_a_crash_before_the_end_leaves_neither_run_nor_key(world: Web) -> None:
     class Crash(BaseException):
         pass
 
@@ -194,7 +194,7 @@ def test_a_crash_before_the_end_leaves_neither_run_nor_key(world: World) -> None
     assert len(all_runs(world.database)) == 1
 
 
-def test_keys_are_forgotten_after_a_day(world: World) -> None:
+def test_keys_are_forgotten_after_a_day(world: Web) -> None:
     at = now()
     with world.database.write() as connection:
         assert idempotency.claim(connection, "k", "r", at - idempotency.KEY_LIFETIME - 1) is None

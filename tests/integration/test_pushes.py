@@ -11,7 +11,7 @@ from orchestrator.domain.events import Delivery, Push, RefChange, RefKind
 from orchestrator.services.ingest import _write_batch
 from orchestrator.store.schema import metadata
 from tests.support.databases import sqlite_database
-from tests.support.executing import REPO, World
+from tests.support.executing import REPO, Workshop
 
 Move = tuple[int, int]
 """From a commit to another one; commits are numbers."""
@@ -20,9 +20,9 @@ CHANGE = RefChange(ref="refs/heads/main", kind=RefKind.BRANCH, name="main")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[Workshop]:
     database = sqlite_database(tmp_path)
-    yield World(database, tmp_path)
+    yield Workshop(database, tmp_path)
     database.dispose()
 
 
@@ -43,7 +43,7 @@ def orders(length: int) -> Iterator[list[tuple[str, int]]]:
 
 
 @pytest.mark.parametrize("moves", list(branches(3)), ids=str)
-def test_no_push_is_lost_and_the_last_run_is_of_the_branchs_head(world: World, moves: tuple[Move, ...]) -> None:
+def test_no_push_is_lost_and_the_last_run_is_of_the_branchs_head(world: Workshop, moves: tuple[Move, ...]) -> None:
     """A push back that one hook has told of makes what the other one tells after it look new: then there are more."""
     returns = len({1, *(to for _, to in moves)}) <= len(moves)
     for order in orders(len(moves)):
@@ -59,7 +59,7 @@ def test_no_push_is_lost_and_the_last_run_is_of_the_branchs_head(world: World, m
         assert world.run(last).commit == f"{moves[-1][1]:040x}", order
 
 
-def test_moves_that_are_written_down_together_are_told_apart_as_those_that_are_not(world: World) -> None:
+def test_moves_that_are_written_down_together_are_told_apart_as_those_that_are_not(world: Workshop) -> None:
     """There, back and there again: what the branch was at before is in no table while the batch is written."""
     items = []
     for number, (before, after) in enumerate([(1, 2), (2, 1), (1, 2)]):

@@ -11,7 +11,7 @@ from orchestrator.domain.runs import Done, Fail, StageName, Trigger
 from orchestrator.services.commits import Commits
 from tests.support.databases import sqlite_database
 from tests.support.deploying import order, tools
-from tests.support.executing import QUIET, World
+from tests.support.executing import QUIET, Workshop
 from tests.support.githttp import Forge, forge
 from workers.clients.git import Mirror
 from workers.clients.git_read import trailers_of
@@ -28,7 +28,7 @@ class Restored:
         self.old, self.new = (source.commit({"app": text}, message=text) for text in ("old", "new"))
         self.gitops = gitops
         self.source_copy, self.gitops_copy = source.mirror(folder / "source"), gitops.mirror(folder / "gitops")
-        self.world = World(sqlite_database(folder), folder)
+        self.world = Workshop(sqlite_database(folder), folder)
         self.world.push(int(self.old, 16))
         self.wrote("base", "image:\n  tag: base\nprod:\n  tag: base\n")
 

@@ -18,7 +18,7 @@ from orchestrator.store.schema import heads as head_rows
 from orchestrator.store.schema import logs, notifications, threads
 from tests.support.databases import postgres_database, postgres_url, sqlite_database
 from tests.support.factories import make_app, make_environment
-from tests.support.web import AT, World, make_world
+from tests.support.web import AT, Web, make_web
 
 __all__ = ["postgres_url"]
 
@@ -28,15 +28,15 @@ OLD = clock() - AT - DAY
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[World]:
+def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Web]:
     if request.param == "sqlite":
-        yield make_world(sqlite_database(tmp_path), tmp_path)
+        yield make_web(sqlite_database(tmp_path), tmp_path)
     else:
         with postgres_database(request.getfixturevalue("postgres_url")) as database:
-            yield make_world(database, tmp_path)
+            yield make_web(database, tmp_path)
 
 
-def with_records(world: World, state: RunState, **fields: Any) -> int:
+def with_records(world: Web, state: RunState, **fields: Any) -> int:
     """Put a run there with a log, a message, its thread and a delivery."""
     with world.database.write() as connection:
         row = deliveries.row_of(Delivery(hook="github", key=f"d-{clock()}"), AT, DeliveryOutcome.ACCEPTED)
@@ -60,11 +60,11 @@ def logged(database: Database) -> set[int]:
     return of["logs"]
 
 
-def tidy(world: World, keep: float = OLD) -> Removed:
+def tidy(world: Web, keep: float = OLD) -> Removed:
     return Retention(world.database, keep).tidy(lambda: False)
 
 
-def test_what_is_too_old_goes_and_the_run_stays(world: World) -> None:
+def test_what_is_too_old_goes_and_the_run_stays(world: Web) -> None:
     old, newest = with_records(world, RunState.FAILED), with_records(world, RunState.FAILED)
     assert tidy(world, OLD + 2 * DAY) == Removed(runs=0, deliveries=0)
     assert tidy(world) == Removed(runs=1, deliveries=2)
@@ -76,7 +76,7 @@ def test_what_is_too_old_goes_and_the_run_stays(world: World) -> None:
     assert tidy(world) == Removed(runs=0, deliveries=0)
 
 
-def test_what_explains_the_present_stays(world: World) -> None:
+def test_what_explains_the_present_stays(world: Web) -> None:
     proven = with_records(world, RunState.SUCCEEDED, landed=10.0, image="h/p:1")
     failed = with_records(world, RunState.FAILED, landed=20.0, image="h/p:2")
     landed = with_records(world, RunState.CANCELLED, landed=30.0, image="h/p:2")
@@ -89,7 +89,7 @@ def test_what_explains_the_present_stays(world: World) -> None:
     assert gone not in logged(world.database)
 
 
-def test_many_deliveries_go_in_steps_and_it_can_be_stopped(world: World) -> None:
+def test_many_deliveries_go_in_steps_and_it_can_be_stopped(world: Web) -> None:
     rows = [
         deliveries.row_of(Delivery(hook="github", key=f"k{number}"), AT, DeliveryOutcome.IGNORED)
         for number in range(450)
@@ -101,7 +101,7 @@ def test_many_deliveries_go_in_steps_and_it_can_be_stopped(world: World) -> None
     assert tidy(world) == Removed(runs=0, deliveries=250)
 
 
-def test_where_refs_were_is_forgotten_unless_they_are_polled(world: World) -> None:
+def test_where_refs_were_is_forgotten_unless_they_are_polled(world: Web) -> None:
     app = make_app(
         environments=(make_environment("stg", branch="main"), make_environment("next", branch="release/*"))
     )
@@ -127,7 +127,7 @@ def heads_of(database: Database) -> set[tuple[str, str]]:
 
 def test_nothing_is_found_by_reading_a_whole_table(tmp_path: Path) -> None:
     database = sqlite_database(tmp_path)
-    world = make_world(database, tmp_path)
+    world = make_web(database, tmp_path)
     for _ in range(2):
         with_records(world, RunState.FAILED)
     said: list[tuple[str, Any]] = []

@@ -15,7 +15,7 @@ from orchestrator.domain.apps import ArgoCD, Environment, Gitops, Secret
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.argocd import SandboxApplication, SandboxArgoCD, new_token
 from orchestrator.sandbox.argocd_engine import LABEL
-from tests.support.argocd_world import healthy, until_application
+from tests.support.argocd import healthy, until_application
 from tests.support.engine import BUSYBOX, TEST_LABEL, require_engine, tar_of
 from tests.support.gitops import GitopsRepo, gitops_repo
 from tests.support.registry import PASSWORD, USER, Running, real_registry
@@ -67,7 +67,7 @@ def image(api: docker.APIClient, registry: Running) -> Iterator[str]:
             continue
 
 
-class World:
+class ArgoOnEngine:
     """A stand-in with one application on the real engine."""
 
     def __init__(self, tmp_path: Path, repo: GitopsRepo, registry: Running) -> None:
@@ -103,17 +103,17 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, registry: Running) -> Iterator[World]:
+def world(tmp_path: Path, registry: Running) -> Iterator[ArgoOnEngine]:
     with gitops_repo(tmp_path) as repo:
         repo.push({"README.md": "empty\n"})
-        made = World(tmp_path, repo, registry)
+        made = ArgoOnEngine(tmp_path, repo, registry)
         try:
             yield made
         finally:
             made.sandbox.stop()
 
 
-def containers(api: docker.APIClient, world: World, **more: bool) -> list[Json]:
+def containers(api: docker.APIClient, world: ArgoOnEngine, **more: bool) -> list[Json]:
     return list(api.containers(filters={"label": f"{LABEL}={world.sandbox.instance}"}, **more))
 
 
@@ -203,7 +203,9 @@ def test_replicas_and_environment(world, api, image):
     assert "GREETING=hello" in api.inspect_container(running[0]["Id"])["Config"]["Env"]
 
 
-def follow(world: World, commit: str, image: str, pushed: datetime, each: Callable[[Verdict], None]) -> Verdict:
+def follow(
+    world: ArgoOnEngine, commit: str, image: str, pushed: datetime, each: Callable[[Verdict], None]
+) -> Verdict:
     """Judge the application at every look, as the stages do, until the verdict is final."""
     expected = Expected(
         commit=commit,

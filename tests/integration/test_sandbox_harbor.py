@@ -10,17 +10,28 @@ from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.harbor import Immutable, ScanResult
 from orchestrator.sandbox.harbor_auth import DEFAULT_RIGHTS
-from tests.support.harbor import ADMIN, MANIFEST, REPOSITORY, ROBOT, SYSTEM, World, digest_of, image, place, running
+from tests.support.harbor import (
+    ADMIN,
+    MANIFEST,
+    REPOSITORY,
+    ROBOT,
+    SYSTEM,
+    RunningHarbor,
+    digest_of,
+    image,
+    place,
+    running,
+)
 from workers.clients.harbor import ScanState, judge_scan
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[RunningHarbor]:
     with running(tmp_path) as made:
         yield made
 
 
-def tags_of(world: World, reference: str) -> set[str]:
+def tags_of(world: RunningHarbor, reference: str) -> set[str]:
     return {tag["name"] for tag in world.artifact(reference)["tags"] or ()}
 
 
@@ -33,14 +44,14 @@ def refusal(call: Callable[..., object], *args: str) -> PilotageError:
 # Names, accounts and rights
 
 
-def test_the_repository_in_a_path_is_encoded_twice(world: World) -> None:
+def test_the_repository_in_a_path_is_encoded_twice(world: RunningHarbor) -> None:
     world.push()
     assert world.ask("GET", f"/api/v2.0{place()}/artifacts/v1").status_code == 200
     once = world.ask("GET", f"/api/v2.0{place('team-a%2Fapi')}/artifacts/v1")
     assert (once.status_code, once.json()["errors"][0]["code"]) == (404, "NOT_FOUND")
 
 
-def test_our_clients_find_what_they_pushed(world: World) -> None:
+def test_our_clients_find_what_they_pushed(world: RunningHarbor) -> None:
     world.push()
     digest = digest_of(image()[0])
     registry, api = world.registry(), world.api()
@@ -55,7 +66,7 @@ def test_our_clients_find_what_they_pushed(world: World) -> None:
     assert registry.digest(REPOSITORY, "nosuch") is None
 
 
-def test_only_a_call_that_needs_credentials_proves_them(world: World) -> None:
+def test_only_a_call_that_needs_credentials_proves_them(world: RunningHarbor) -> None:
     assert "harbor_version" not in world.get("/systeminfo", password="wrong")
     assert world.get("/projects", password="wrong") == []
     assert world.ask("HEAD", "/api/v2.0/projects?project_name=shop", password="wrong").status_code == 401
@@ -69,7 +80,7 @@ def test_only_a_call_that_needs_credentials_proves_them(world: World) -> None:
     ids=["wrong secret", "project of others", "no such project"],
 )
 def test_a_token_is_always_issued_but_may_allow_nothing(
-    world: World, user: str, password: str, repository: str
+    world: RunningHarbor, user: str, password: str, repository: str
 ) -> None:
     world.ask("POST", "/api/v2.0/projects", json={"project_name": "mart"}, user=SYSTEM)
     error = refusal(world.registry(user, password).check_push, repository)
@@ -77,14 +88,14 @@ def test_a_token_is_always_issued_but_may_allow_nothing(
     assert "allows nothing" in error.evidence
 
 
-def test_a_login_without_a_scope_is_refused_when_it_is_wrong(world: World) -> None:
+def test_a_login_without_a_scope_is_refused_when_it_is_wrong(world: RunningHarbor) -> None:
     login = "/service/token?service=harbor-registry&account=x&offline_token=true"
     assert world.ask("GET", login).status_code == 200
     assert world.ask("GET", login, password="wrong").status_code == 401
     assert world.ask("GET", "/service/token?service=other").status_code == 400
 
 
-def test_a_token_for_two_repositories_names_both(world: World) -> None:
+def test_a_token_for_two_repositories_names_both(world: RunningHarbor) -> None:
     scopes = {"service": "harbor-registry", "scope": [f"repository:{REPOSITORY}:pull", "repository:mart/x:pull"]}
     token = world.ask("GET", "/service/token", params=scopes).json()["token"]
     claims = world.harbor.accounts.claims(f"Bearer {token}")
@@ -92,7 +103,7 @@ def test_a_token_for_two_repositories_names_both(world: World) -> None:
     assert [one["actions"] for one in claims["access"]] == [["pull", "push"], []]
 
 
-def test_the_images_of_a_public_project_need_a_token_and_no_account(world: World) -> None:
+def test_the_images_of_a_public_project_need_a_token_and_no_account(world: RunningHarbor) -> None:
     world.push()
     path, accept = f"/v2/{REPOSITORY}/manifests/v1", {"Accept": MANIFEST}
     scope = {"service": "harbor-registry", "scope": f"repository:{REPOSITORY}:pull"}
@@ -105,7 +116,7 @@ def test_the_images_of_a_public_project_need_a_token_and_no_account(world: World
 
 
 @pytest.mark.parametrize("spoil", ["", "x", "…"])
-def test_a_token_that_is_not_ours_or_too_old_is_refused(world: World, spoil: str) -> None:
+def test_a_token_that_is_not_ours_or_too_old_is_refused(world: RunningHarbor, spoil: str) -> None:
     scope = {"service": "harbor-registry", "scope": f"repository:{REPOSITORY}:pull"}
     token = world.ask("GET", "/service/token", params=scope).json()["token"]
     good = {"Authorization": f"Bearer {token}"}
@@ -117,7 +128,7 @@ def test_a_token_that_is_not_ours_or_too_old_is_refused(world: World, spoil: str
     assert answer.headers["Www-Authenticate"] == 'Basic realm="harbor"'
 
 
-def test_our_client_renews_a_token_that_ends_between_two_requests(world: World) -> None:
+def test_our_client_renews_a_token_that_ends_between_two_requests(world: RunningHarbor) -> None:
     world.push()
     registry = world.registry()
     assert registry.digest(REPOSITORY, "v1")
@@ -125,13 +136,13 @@ def test_our_client_renews_a_token_that_ends_between_two_requests(world: World) 
     assert registry.digest(REPOSITORY, "v1")
 
 
-def test_a_project_of_digits_is_an_id_unless_it_is_said_to_be_a_name(world: World) -> None:
+def test_a_project_of_digits_is_an_id_unless_it_is_said_to_be_a_name(world: RunningHarbor) -> None:
     world.ask("POST", "/api/v2.0/projects", json={"project_name": "1"}, user=ADMIN)
     assert world.get("/projects/1", user=ADMIN)["name"] == "shop"
     assert world.get("/projects/1", user=ADMIN, headers={"X-Is-Resource-Name": "true"})["name"] == "1"
 
 
-def test_a_robot_may_neither_read_a_project_nor_delete_unless_it_was_granted(world: World) -> None:
+def test_a_robot_may_neither_read_a_project_nor_delete_unless_it_was_granted(world: RunningHarbor) -> None:
     world.push()
     assert world.ask("GET", "/api/v2.0/projects/shop").status_code == 403
     assert world.ask("DELETE", f"/api/v2.0{place()}/artifacts/v1").status_code == 403
@@ -148,7 +159,7 @@ RIGHTS = [
 
 
 @pytest.mark.parametrize(("method", "path", "right", "status"), RIGHTS)
-def test_each_right_is_one_of_its_own(world: World, method: str, path: str, right: str, status: int) -> None:
+def test_each_right_is_one_of_its_own(world: RunningHarbor, method: str, path: str, right: str, status: int) -> None:
     world.push()
     ask = f"/api/v2.0{place()}/artifacts/v1{path}"
     every = {one for _, _, one, _ in RIGHTS} | {"pull", "push", "scan:read", "repository:read"}
@@ -159,7 +170,7 @@ def test_each_right_is_one_of_its_own(world: World, method: str, path: str, righ
 
 
 @pytest.mark.parametrize("pushed", [False, True])
-def test_what_the_scan_gate_needs_is_proven_without_a_scan(world: World, pushed: bool) -> None:
+def test_what_the_scan_gate_needs_is_proven_without_a_scan(world: RunningHarbor, pushed: bool) -> None:
     if pushed:
         world.push()
     assert world.api().check_scan("shop", "team-a/api") is True
@@ -179,7 +190,7 @@ def test_what_the_scan_gate_needs_is_proven_without_a_scan(world: World, pushed:
 # Tags and artifacts
 
 
-def test_a_push_moves_a_tag_and_the_old_image_stays_without(world: World) -> None:
+def test_a_push_moves_a_tag_and_the_old_image_stays_without(world: RunningHarbor) -> None:
     world.push()
     world.push(layer=b"another")
     assert tags_of(world, digest_of(image()[0])) == set()
@@ -188,7 +199,7 @@ def test_a_push_moves_a_tag_and_the_old_image_stays_without(world: World) -> Non
     assert len(world.get(f"{place()}/artifacts?q=tags=v1", user=ADMIN)) == 1
 
 
-def test_a_promotion_deletes_the_tag_and_sets_it_anew(world: World) -> None:
+def test_a_promotion_deletes_the_tag_and_sets_it_anew(world: RunningHarbor) -> None:
     world.push("prod")
     world.push("v2", layer=b"another")
     path = f"/api/v2.0{place()}/artifacts"
@@ -203,14 +214,14 @@ def test_a_promotion_deletes_the_tag_and_sets_it_anew(world: World) -> None:
     assert "last=prod" in listed.headers["Link"]
 
 
-def test_an_artifact_goes_with_all_its_tags(world: World) -> None:
+def test_an_artifact_goes_with_all_its_tags(world: RunningHarbor) -> None:
     world.push("v1")
     world.push("v2")
     assert world.ask("DELETE", f"/api/v2.0{place()}/artifacts/v1", user=ADMIN).status_code == 200
     assert world.ask("GET", f"/v2/{REPOSITORY}/manifests/v2", headers={"Accept": MANIFEST}).status_code == 404
 
 
-def test_a_retry_over_an_immutable_tag_is_refused_though_nothing_differs(world: World) -> None:
+def test_a_retry_over_an_immutable_tag_is_refused_though_nothing_differs(world: RunningHarbor) -> None:
     world.push("v1")
     world.harbor.change("shop", immutable=(Immutable(tags="v*"),))
     assert world.push("v1").status_code == 412
@@ -219,7 +230,7 @@ def test_a_retry_over_an_immutable_tag_is_refused_though_nothing_differs(world: 
     assert {tag["name"]: tag["immutable"] for tag in world.artifact("v1")["tags"]} == {"v1": True, "latest": False}
 
 
-def test_an_image_that_an_index_names_cannot_be_deleted_before_the_index(world: World) -> None:
+def test_an_image_that_an_index_names_cannot_be_deleted_before_the_index(world: RunningHarbor) -> None:
     child = world.push_index()
     path = f"/api/v2.0{place()}/artifacts"
     refused = world.ask("DELETE", f"{path}/{child}", user=ADMIN)
@@ -229,27 +240,27 @@ def test_an_image_that_an_index_names_cannot_be_deleted_before_the_index(world: 
     assert world.ask("GET", f"/v2/{REPOSITORY}/tags/list").status_code == 404
 
 
-def test_the_catalog_is_for_the_admin(world: World) -> None:
+def test_the_catalog_is_for_the_admin(world: RunningHarbor) -> None:
     world.push()
     assert world.ask("GET", "/v2/_catalog", user=SYSTEM).status_code == 401
     assert world.ask("GET", "/v2/_catalog", user=ADMIN).json() == {"repositories": [REPOSITORY]}
 
 
-def test_an_image_has_no_referrers(world: World) -> None:
+def test_an_image_has_no_referrers(world: RunningHarbor) -> None:
     world.push()
     answer = world.ask("GET", f"/v2/{REPOSITORY}/referrers/{digest_of(image()[0])}")
     assert (answer.status_code, answer.json()["manifests"]) == (200, [])
 
 
 @pytest.mark.parametrize("path", ["shop/Upper/manifests/v1", "shop/../x/manifests/v1", "shop/x/other", "_odd"])
-def test_what_is_no_path_of_a_registry_is_not_found(world: World, path: str) -> None:
+def test_what_is_no_path_of_a_registry_is_not_found(world: RunningHarbor, path: str) -> None:
     request = requests.Request("GET", f"{world.url}/v2/{path}", auth=(ADMIN, "Harbor12345")).prepare()
     request.url = f"{world.url}/v2/{path}"
     with requests.Session() as session:
         assert session.send(request, timeout=5).status_code == 404
 
 
-def test_a_manifest_is_taken_only_with_what_it_names(world: World) -> None:
+def test_a_manifest_is_taken_only_with_what_it_names(world: RunningHarbor) -> None:
     answer = world.push_manifest(REPOSITORY, "v1", image()[0])
     assert (answer.status_code, answer.json()["errors"][0]["code"]) == (400, "MANIFEST_BLOB_UNKNOWN")
     too_large = world.push_manifest(REPOSITORY, "v1", b" " * (4 * 1024 * 1024 + 1))
@@ -259,7 +270,7 @@ def test_a_manifest_is_taken_only_with_what_it_names(world: World) -> None:
 # Scans
 
 
-def test_a_scan_goes_from_pending_to_its_result(world: World) -> None:
+def test_a_scan_goes_from_pending_to_its_result(world: RunningHarbor) -> None:
     world.push()
     api, scanner = world.api(), world.harbor.scanner
     scanner.pending, scanner.running = 5.0, 5.0
@@ -280,7 +291,7 @@ def test_a_scan_goes_from_pending_to_its_result(world: World) -> None:
     assert len(api.findings("shop", "team-a/api", "v1", "low")) == 3
 
 
-def test_a_project_with_auto_scan_scans_what_is_pushed(world: World) -> None:
+def test_a_project_with_auto_scan_scans_what_is_pushed(world: RunningHarbor) -> None:
     world.harbor.change("shop", auto_scan=True)
     world.push()
     assert not world.api().start_scan("shop", "team-a/api", "v1")
@@ -288,7 +299,7 @@ def test_a_project_with_auto_scan_scans_what_is_pushed(world: World) -> None:
     assert judge_scan(world.artifact(), "low").state is ScanState.CLEAN
 
 
-def test_a_result_is_hidden_from_who_does_not_ask_for_its_type(world: World) -> None:
+def test_a_result_is_hidden_from_who_does_not_ask_for_its_type(world: RunningHarbor) -> None:
     world.push()
     world.api().start_scan("shop", "team-a/api", "v1")
     world.clock.now += 60
@@ -300,7 +311,7 @@ def test_a_result_is_hidden_from_who_does_not_ask_for_its_type(world: World) -> 
         assert "scan_overview" not in world.artifact(reports=reports)
 
 
-def test_the_newest_pattern_decides_what_a_scan_finds(world: World) -> None:
+def test_the_newest_pattern_decides_what_a_scan_finds(world: RunningHarbor) -> None:
     scanner = world.harbor.scanner
     scanner.find("**", ScanResult.counted(High=1))
     scanner.find("shop/*/api:v1", ScanResult(status="Error"))
@@ -311,7 +322,7 @@ def test_the_newest_pattern_decides_what_a_scan_finds(world: World) -> None:
         assert judge_scan(world.artifact(tag), "high").state is state
 
 
-def test_a_vulnerable_image_cannot_be_pulled_where_the_project_prevents_it(world: World) -> None:
+def test_a_vulnerable_image_cannot_be_pulled_where_the_project_prevents_it(world: RunningHarbor) -> None:
     world.push()
     world.harbor.change("shop", block_from="High")
     assert refusal(world.registry().digest, REPOSITORY, "v1").reason is Reason.IMAGE_BLOCKED

@@ -13,7 +13,7 @@ from orchestrator.domain.errors import PilotageError, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.harbor import HttpFault, Immutable
 from tests.support.engine import BUSYBOX, TEST_LABEL, Journal, require_engine, tar_of
-from tests.support.harbor import ADMIN, REPOSITORY, ROBOT, SECRETS, World, running
+from tests.support.harbor import ADMIN, REPOSITORY, ROBOT, SECRETS, RunningHarbor, running
 from tests.support.needs import require_program
 from workers.clients.docker import Engine
 from workers.clients.engine_requests import REVISION_LABEL
@@ -26,7 +26,7 @@ DOCKERFILE = b"FROM scratch\nCOPY bin/busybox /bin/busybox\nCOPY noise /noise\n"
 class Yard:
     """The engine with one image that no registry has seen; it is gone in the end."""
 
-    def __init__(self, world: World, engine: Engine) -> None:
+    def __init__(self, world: RunningHarbor, engine: Engine) -> None:
         self.world, self.engine = world, engine
         self.name = f"{world.host}/{REPOSITORY}"
         self.made: set[str] = set()

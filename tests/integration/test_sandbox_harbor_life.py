@@ -23,7 +23,7 @@ from tests.support.harbor import (
     REPOSITORY,
     SECRETS,
     SYSTEM,
-    World,
+    RunningHarbor,
     digest_of,
     image,
     place,
@@ -35,7 +35,7 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[RunningHarbor]:
     with running(tmp_path) as made:
         yield made
 
@@ -43,7 +43,7 @@ def world(tmp_path: Path) -> Iterator[World]:
 # Bytes
 
 
-def test_a_blob_in_chunks_is_taken_and_parts_of_it_are_given(world: World) -> None:
+def test_a_blob_in_chunks_is_taken_and_parts_of_it_are_given(world: RunningHarbor) -> None:
     def pieces() -> Iterator[bytes]:
         for number in range(1000):
             yield bytes([number % 256]) * 4099
@@ -62,7 +62,7 @@ def test_a_blob_in_chunks_is_taken_and_parts_of_it_are_given(world: World) -> No
     assert (part.status_code, part.content) == (206, content[4000:9000])
 
 
-def test_a_blob_of_another_repository_is_mounted_if_that_may_be_read(world: World) -> None:
+def test_a_blob_of_another_repository_is_mounted_if_that_may_be_read(world: RunningHarbor) -> None:
     world.push()
     digest = digest_of(b"layer")
     ask = f"blobs/uploads/?mount={digest}&from={REPOSITORY}"
@@ -73,7 +73,7 @@ def test_a_blob_of_another_repository_is_mounted_if_that_may_be_read(world: Worl
     assert world.ask("POST", f"/v2/mart/other/{ask}", user=SYSTEM).status_code == 201
 
 
-def test_one_connection_serves_many_requests_also_after_a_refusal(world: World) -> None:
+def test_one_connection_serves_many_requests_also_after_a_refusal(world: RunningHarbor) -> None:
     connection = http.client.HTTPConnection(world.host, timeout=5)
     path = f"/v2/{REPOSITORY}/blobs/uploads/"
     seen = set()
@@ -86,7 +86,7 @@ def test_one_connection_serves_many_requests_also_after_a_refusal(world: World) 
     assert len(seen) == 1
 
 
-def test_what_is_no_chunk_ends_the_connection(world: World) -> None:
+def test_what_is_no_chunk_ends_the_connection(world: RunningHarbor) -> None:
     connection = http.client.HTTPConnection(world.host, timeout=5)
     connection.putrequest("PATCH", f"/v2/{REPOSITORY}/blobs/uploads/x")
     connection.putheader("Transfer-Encoding", "chunked")
@@ -96,7 +96,7 @@ def test_what_is_no_chunk_ends_the_connection(world: World) -> None:
     connection.close()
 
 
-def test_pushes_at_the_same_time_do_not_mix(world: World) -> None:
+def test_pushes_at_the_same_time_do_not_mix(world: RunningHarbor) -> None:
     def push(number: int) -> None:
         answers.append(world.push(f"v{number}", layer=bytes([number]) * MIB).status_code)
 
@@ -115,7 +115,7 @@ def test_pushes_at_the_same_time_do_not_mix(world: World) -> None:
 # Faults
 
 
-def test_harbor_is_busy_for_so_many_requests(world: World) -> None:
+def test_harbor_is_busy_for_so_many_requests(world: RunningHarbor) -> None:
     world.harbor.faults.add(HttpFault(where="/api/", status=503, headers={"Retry-After": "7"}, times=2))
     for _ in range(2):
         with pytest.raises(Unavailable) as caught:
@@ -125,14 +125,14 @@ def test_harbor_is_busy_for_so_many_requests(world: World) -> None:
 
 
 @pytest.mark.parametrize("drop", ["before", "during"])
-def test_a_push_that_is_cut_off_can_be_repeated(world: World, drop: str) -> None:
+def test_a_push_that_is_cut_off_can_be_repeated(world: RunningHarbor, drop: str) -> None:
     world.harbor.faults.add(HttpFault(where="/blobs/uploads/", method="PUT", drop=drop))
     with pytest.raises(requests.ConnectionError):
         world.push(layer=b"x" * MIB)
     assert world.push(layer=b"x" * MIB).status_code == 201
 
 
-def test_an_answer_can_get_lost_after_the_work_is_done(world: World) -> None:
+def test_an_answer_can_get_lost_after_the_work_is_done(world: RunningHarbor) -> None:
     world.harbor.faults.add(HttpFault(where="/manifests/", method="PUT", drop="after"))
     with pytest.raises(requests.ConnectionError):
         world.push()
@@ -143,7 +143,7 @@ def test_an_answer_can_get_lost_after_the_work_is_done(world: World) -> None:
     assert world.api().project_exists("mart")
 
 
-def test_maintenance_refuses_changes_and_nothing_else(world: World) -> None:
+def test_maintenance_refuses_changes_and_nothing_else(world: RunningHarbor) -> None:
     world.push()
     world.harbor.read_only = True
     assert world.push("v2").json()["errors"][0]["code"] == "DENIED"
@@ -154,7 +154,7 @@ def test_maintenance_refuses_changes_and_nothing_else(world: World) -> None:
     assert world.push("v2").status_code == 201
 
 
-def test_a_registry_that_is_gone_is_a_bad_gateway(world: World) -> None:
+def test_a_registry_that_is_gone_is_a_bad_gateway(world: RunningHarbor) -> None:
     world.push()
     os.kill(world.harbor._registry.pid, signal.SIGKILL)
     world.harbor._registry._keeper.join(5)  # type: ignore[union-attr]
@@ -163,7 +163,7 @@ def test_a_registry_that_is_gone_is_a_bad_gateway(world: World) -> None:
     assert world.get("/health")["status"] == "unhealthy"
 
 
-def test_an_answer_can_take_its_time(world: World) -> None:
+def test_an_answer_can_take_its_time(world: RunningHarbor) -> None:
     world.harbor.faults.add(HttpFault(where="/health", delay=0.3))
     begun = time.monotonic()
     world.get("/health")
@@ -210,7 +210,7 @@ def test_everything_is_still_there_after_a_restart(tmp_path: Path) -> None:
         assert world.push("v2", layer=b"another").status_code == 201
 
 
-def test_a_folder_belongs_to_one_stand_in_at_a_time(world: World, tmp_path: Path) -> None:
+def test_a_folder_belongs_to_one_stand_in_at_a_time(world: RunningHarbor, tmp_path: Path) -> None:
     other = SandboxHarbor(state_dir=tmp_path, robots=SECRETS, projects=["shop"])
     with pytest.raises(Refused) as caught:
         other.start()
@@ -218,7 +218,7 @@ def test_a_folder_belongs_to_one_stand_in_at_a_time(world: World, tmp_path: Path
     assert world.push().status_code == 201
 
 
-def test_a_port_that_is_taken_leaves_nothing_running(world: World, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_leaves_nothing_running(world: RunningHarbor, tmp_path: Path) -> None:
     other = SandboxHarbor(state_dir=tmp_path / "other", robots=SECRETS, projects=["shop"])
     with pytest.raises(OSError, match="in use"):
         other.start(port=int(world.host.rpartition(":")[2]))

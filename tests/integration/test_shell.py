@@ -30,7 +30,7 @@ from workers.tidying import Tidier
 Stage = Callable[[Order, Tools], Outcome]
 
 
-class World:
+class OwnStages:
     """A shell whose stages are a test's own functions; what is not named is done at once."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -66,19 +66,19 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
-    made = World(tmp_path, monkeypatch)
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnStages]:
+    made = OwnStages(tmp_path, monkeypatch)
     yield made
     made.database.engine.dispose()
 
 
-def test_one_look_goes_through_all_stages_that_need_no_waiting(world: World) -> None:
+def test_one_look_goes_through_all_stages_that_need_no_waiting(world: OwnStages) -> None:
     run_id = world.start()
     world.shell.look(run_id)
     assert world.run(run_id).state is RunState.SUCCEEDED
 
 
-def test_a_waiting_stage_gives_the_worker_back(world: World) -> None:
+def test_a_waiting_stage_gives_the_worker_back(world: OwnStages) -> None:
     world.stages[StageName.SYNC] = lambda _o, _t: Wait(reason=Reason.SYNC_PENDING, outputs={"memory": {"a": 1}})
     run_id = world.start()
     world.shell.look(run_id)
@@ -96,7 +96,7 @@ def test_a_waiting_stage_gives_the_worker_back(world: World) -> None:
         (ZeroDivisionError("oops"), RunState.WAITING, Reason.RETRYING),
     ],
 )
-def test_how_an_error_of_a_stage_ends(world: World, error: Exception, state: RunState, reason: Reason) -> None:
+def test_how_an_error_of_a_stage_ends(world: OwnStages, error: Exception, state: RunState, reason: Reason) -> None:
     def breaks(_order: Order, _tools: Tools) -> Outcome:
         raise error
 
@@ -106,7 +106,7 @@ def test_how_an_error_of_a_stage_ends(world: World, error: Exception, state: Run
     assert (world.run(run_id).state, world.run(run_id).reason) == (state, reason)
 
 
-def test_secrets_reach_neither_log_nor_reason(world: World) -> None:
+def test_secrets_reach_neither_log_nor_reason(world: OwnStages) -> None:
     def tells(_order: Order, tools: Tools) -> Outcome:
         tools.log("login with s3cret-harbor")
         tools.log("two\nlines")
@@ -119,7 +119,7 @@ def test_secrets_reach_neither_log_nor_reason(world: World) -> None:
     assert world.run(run_id).detail == "echo *** failed"
 
 
-def test_a_cancelled_stage_stops_at_its_next_checkpoint(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_stage_stops_at_its_next_checkpoint(world: OwnStages, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "EVERY", 0.02)
     at_work = threading.Event()
 
@@ -142,7 +142,7 @@ def test_a_cancelled_stage_stops_at_its_next_checkpoint(world: World, monkeypatc
     assert world.log(run_id) == ["stopped"]
 
 
-def test_a_worker_that_lost_its_lease_writes_nothing_down(world: World) -> None:
+def test_a_worker_that_lost_its_lease_writes_nothing_down(world: OwnStages) -> None:
     def loses(order: Order, _tools: Tools) -> Outcome:
         with world.database.write() as connection:
             claims.release(connection, order.run.id)
@@ -155,7 +155,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing_down(world: World) -> None:
     assert world.looks()["build", "lost"] == 1
 
 
-def test_every_look_is_counted_by_what_came_of_it(world: World) -> None:
+def test_every_look_is_counted_by_what_came_of_it(world: OwnStages) -> None:
     def unanswered(_order: Order, _tools: Tools) -> Outcome:
         raise Unavailable(Reason.REGISTRY_UNAVAILABLE, "no answer")
 
@@ -164,7 +164,7 @@ def test_every_look_is_counted_by_what_came_of_it(world: World) -> None:
     assert world.looks() == {("check", "done"): 1, ("build", "done"): 1, ("push", "troubled"): 1}
 
 
-def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: World) -> None:
+def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: OwnStages) -> None:
     seen: list[Any] = []
     world.stages[StageName.CHECK] = lambda _o, _t: Done(outputs={"commit": "c" * 40, "note": 5})
 
@@ -180,7 +180,7 @@ def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: World) -> Non
 
 
 def test_a_look_during_which_the_time_runs_out_is_followed_by_one_that_knows(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: OwnStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late: list[bool] = []
     clock = SimpleNamespace(now=lambda zone: datetime.now(zone) + timedelta(days=len(late)))
@@ -200,7 +200,7 @@ def test_a_look_during_which_the_time_runs_out_is_followed_by_one_that_knows(
 
 
 def test_the_claim_is_renewed_over_stages_of_which_none_is_long(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: OwnStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "EVERY", 0.01)
     monkeypatch.setattr(watching, "HEARTBEAT", 0.2)
@@ -218,7 +218,7 @@ def test_the_claim_is_renewed_over_stages_of_which_none_is_long(
     assert renewed
 
 
-def test_after_a_look_the_copies_that_it_used_are_tidied(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_look_the_copies_that_it_used_are_tidied(world: OwnStages, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
     monkeypatch.setattr(Tidier, "begin", lambda _, copies: begun.extend(copy().where for copy in copies))
     world.shell.look(world.start())

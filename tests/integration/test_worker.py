@@ -30,7 +30,7 @@ from workers.tasks import LOOK
 pytestmark = pytest.mark.slow
 
 
-class World:
+class WorkerPlace:
     """A database, a broker, and what the relay would do by hand."""
 
     def __init__(self, folder: Path, broker: Broker) -> None:
@@ -88,14 +88,14 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
+def world(tmp_path: Path) -> Iterator[WorkerPlace]:
     with embedded(tmp_path) as broker:
-        made = World(tmp_path, broker)
+        made = WorkerPlace(tmp_path, broker)
         yield made
         made.database.engine.dispose()
 
 
-def test_it_shows_life_while_its_broker_is_away_and_works_again_after(world: World) -> None:
+def test_it_shows_life_while_its_broker_is_away_and_works_again_after(world: WorkerPlace) -> None:
     with running(world.folder, world.broker.redis_url) as process:
         world.until_alive(process)
         os.kill(world.broker_pid(), signal.SIGKILL)
@@ -128,7 +128,7 @@ def _free_disk(client: "redis.Redis", _folder: Path) -> None:
 
 @pytest.mark.parametrize(("stop", "start"), [(_make_replica, _make_master), (_fill_disk, _free_disk)])
 def test_it_waits_for_a_broker_that_cannot_be_written_to(
-    world: World, stop: Callable[..., None], start: Callable[..., None]
+    world: WorkerPlace, stop: Callable[..., None], start: Callable[..., None]
 ) -> None:
     client = redis.Redis.from_url(world.broker.redis_url)
     with running(world.folder, world.broker.redis_url) as process:
@@ -159,13 +159,13 @@ def _answers(broker: Broker) -> bool:
         client.close()
 
 
-def test_it_starts_and_shows_life_where_there_is_no_broker_at_all(world: World) -> None:
+def test_it_starts_and_shows_life_where_there_is_no_broker_at_all(world: WorkerPlace) -> None:
     with running(world.folder, "redis://127.0.0.1:1/0") as process:
         world.until_alive(process)
         world.beats_again()
 
 
-def test_a_main_loop_that_hangs_shows_no_life(world: World) -> None:
+def test_a_main_loop_that_hangs_shows_no_life(world: WorkerPlace) -> None:
     with running(world.folder, world.broker.redis_url) as process:
         world.until_alive(process)
         process.send_signal(signal.SIGSTOP)
@@ -176,7 +176,7 @@ def test_a_main_loop_that_hangs_shows_no_life(world: World) -> None:
         until(lambda: world.heartbeat.stat().st_mtime != before, "the next heartbeat")
 
 
-def test_told_to_stop_it_finishes_the_stage_at_hand_and_begins_no_other(world: World) -> None:
+def test_told_to_stop_it_finishes_the_stage_at_hand_and_begins_no_other(world: WorkerPlace) -> None:
     hold = world.hold(StageName.BUILD)
     with running(world.folder, world.broker.redis_url) as process:
         run_id = world.start()
@@ -199,7 +199,7 @@ def test_told_to_stop_it_finishes_the_stage_at_hand_and_begins_no_other(world: W
     assert world.begun() == [stage.value for stage in StageName]
 
 
-def test_killed_in_mid_stage_its_run_is_taken_up_by_another(world: World) -> None:
+def test_killed_in_mid_stage_its_run_is_taken_up_by_another(world: WorkerPlace) -> None:
     hold = world.hold(StageName.BUILD)
     with running(world.folder, world.broker.redis_url) as process:
         run_id = world.start()
@@ -214,7 +214,7 @@ def test_killed_in_mid_stage_its_run_is_taken_up_by_another(world: World) -> Non
     assert world.run(run_id).stage(StageName.BUILD).outputs["crashes"] == 1
 
 
-def test_nothing_but_lines_is_written_and_no_build_output(world: World) -> None:
+def test_nothing_but_lines_is_written_and_no_build_output(world: WorkerPlace) -> None:
     with running(world.folder, world.broker.redis_url, PILOTAGE_LOG_LEVEL="debug") as process:
         run_id = world.start()
         until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")

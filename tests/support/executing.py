@@ -24,7 +24,7 @@ REPO = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme
 """What a push says of the app's repository."""
 
 
-class World:
+class Workshop:
     """One database with one app, and workers that a test moves by hand."""
 
     def __init__(self, database: Database, state_dir: Path) -> None:
@@ -88,17 +88,17 @@ class World:
         return {run_id for run_id, _ in self.reconcile.due_wakes()}
 
 
-def two_places(world: World, **prod: Any) -> None:
+def two_places(world: Workshop, **prod: Any) -> None:
     """Configure prod behind stg."""
     stg, follows = make_environment("stg"), make_environment("prod", branch="", promote_from="stg", **prod)
     world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(stg, follows)),)))
 
 
-def queue(world: World, owner: str) -> Commits:
+def queue(world: Workshop, owner: str) -> Commits:
     return Commits(world.database, QUIET, "gitops#main", owner)
 
 
-def push_to_both(world: World) -> World:
+def push_to_both(world: Workshop) -> Workshop:
     """Have one push lead to runs 1 and 2, in two environments, with one image."""
     app = make_app(environments=(make_environment("stg"), make_environment("eu")))
     world.use(make_settings(world.settings.state_dir, apps=(app,)))

@@ -39,7 +39,7 @@ class Clock:
         return self.now
 
 
-class World:
+class RunningHarbor:
     """One stand-in and its clients."""
 
     def __init__(self, harbor: SandboxHarbor, url: str, clock: Clock) -> None:
@@ -133,12 +133,12 @@ def require_registry() -> None:
 
 
 @contextmanager
-def running(folder: Path) -> Iterator[World]:
+def running(folder: Path) -> Iterator[RunningHarbor]:
     """Run a stand-in with the project ``shop`` and the accounts of `SECRETS`."""
     require_registry()
     clock = Clock()
     harbor = SandboxHarbor(state_dir=folder, robots=SECRETS, projects=["shop"], clock=clock)
     try:
-        yield World(harbor, harbor.start(), clock)
+        yield RunningHarbor(harbor, harbor.start(), clock)
     finally:
         harbor.stop()

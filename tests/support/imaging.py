@@ -211,7 +211,7 @@ class FakeHarbor:
 
 
 @dataclass(slots=True)
-class World:
+class ImageServices:
     """All services of one run, and the log that it writes."""
 
     registry: FakeRegistry = field(default_factory=FakeRegistry)

@@ -10,13 +10,13 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.execution import Assignment, Execution
 from orchestrator.store import runs
 from orchestrator.store.database import now
-from tests.support.web import World
+from tests.support.web import Web
 
 QUIET = Bell("")
 HOOK = Hook(forge="github", secret=Secret("s"))
 
 
-class Site(World):
+class Site(Web):
     """The web over a database, and a worker that a test moves by hand."""
 
     def deploy(

@@ -2,7 +2,7 @@
 
 from html.parser import HTMLParser
 
-from tests.support.web import World
+from tests.support.web import Web
 
 OURS = {"Sec-Fetch-Site": "same-origin"}
 
@@ -26,7 +26,7 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def page(world: World, path: str, role: str = "deployer") -> Page:
+def page(world: Web, path: str, role: str = "deployer") -> Page:
     answer = world.browser(role).get(path)
     assert answer.status_code == 200, answer.text
     assert answer.content_type == "text/html; charset=utf-8"

@@ -32,7 +32,7 @@ ENVIRONMENTS = (make_environment(), make_environment("prod", branch="", promote_
 
 
 @dataclass
-class World:
+class Web:
     """A database, the app over it, and a token for each role."""
 
     database: Database
@@ -120,10 +120,10 @@ def with_receipt(run: Run, receipt: Mapping[str, Any]) -> Run:
     return replace(run, stages=tuple(stages))
 
 
-def make_world(database: Database, folder: Path, *, streams: Streams | None = None, **fields: Any) -> World:
+def make_web(database: Database, folder: Path, *, streams: Streams | None = None, **fields: Any) -> Web:
     """Make the web over `database`; `fields` are those of the settings."""
     settings = make_settings(str(folder), **({"apps": (make_app(environments=ENVIRONMENTS),)} | fields))
-    return World(database=database, settings=settings, streams=streams or Streams())
+    return Web(database=database, settings=settings, streams=streams or Streams())
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, RunState, StageName
 from orchestrator.engine.facts import Reported
 from orchestrator.services.control import NotPossible
-from tests.support.executing import World
+from tests.support.executing import Workshop
 from tests.support.factories import make_app, make_environment, make_settings
 
 
 @pytest.fixture
-def gated(world: World) -> World:
+def gated(world: Workshop) -> Workshop:
     """An environment on hold that is pushed to and that needs approval."""
     environment = make_environment("stg", approval=True)
     world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(environment,)),)))
@@ -19,7 +19,7 @@ def gated(world: World) -> World:
     return world
 
 
-def approved(world: World, number: int) -> int:
+def approved(world: Workshop, number: int) -> int:
     """Push, approve, and wait for the end of the hold."""
     run_id = int(world.push(number)["runs"][0])
     world.control.approve(run_id, "mina")
@@ -28,7 +28,7 @@ def approved(world: World, number: int) -> int:
     return run_id
 
 
-def test_a_push_ends_what_was_approved_only_when_it_is_approved_itself(gated: World) -> None:
+def test_a_push_ends_what_was_approved_only_when_it_is_approved_itself(gated: Workshop) -> None:
     first = approved(gated, 1)
     second = gated.push(2)["runs"][0]
     check = gated.begin(second)
@@ -39,7 +39,7 @@ def test_a_push_ends_what_was_approved_only_when_it_is_approved_itself(gated: Wo
     assert (gated.run(first).reason, gated.run(first).superseded_by) == (Reason.SUPERSEDED, second)
 
 
-def test_a_push_that_is_approved_while_it_is_checked_ends_what_it_overtakes(gated: World) -> None:
+def test_a_push_that_is_approved_while_it_is_checked_ends_what_it_overtakes(gated: Workshop) -> None:
     first = approved(gated, 1)
     second = gated.push(2)["runs"][0]
     check = gated.begin(second)
@@ -48,14 +48,14 @@ def test_a_push_that_is_approved_while_it_is_checked_ends_what_it_overtakes(gate
     assert gated.run(first).superseded_by == second
 
 
-def test_of_what_nobody_has_approved_the_newest_waits(gated: World) -> None:
+def test_of_what_nobody_has_approved_the_newest_waits(gated: Workshop) -> None:
     first, second = gated.push(1)["runs"][0], gated.push(2)["runs"][0]
     gated.done(gated.begin(first))
     gated.done(gated.begin(second), obsolete=[first])
     assert gated.run(first).superseded_by == second
 
 
-def test_what_was_approved_just_before_a_push_would_end_it_goes_on(gated: World) -> None:
+def test_what_was_approved_just_before_a_push_would_end_it_goes_on(gated: Workshop) -> None:
     first, second = gated.push(1)["runs"][0], gated.push(2)["runs"][0]
     gated.done(gated.begin(first))
     check = gated.begin(second)
@@ -66,7 +66,7 @@ def test_what_was_approved_just_before_a_push_would_end_it_goes_on(gated: World)
     assert gated.run(first).superseded_by == second
 
 
-def test_a_newer_run_that_waits_for_approval_keeps_no_re_run_back_until_it_is_approved(gated: World) -> None:
+def test_a_newer_run_that_waits_for_approval_keeps_no_re_run_back_until_it_is_approved(gated: Workshop) -> None:
     first, second = repeated_behind(gated)
     gated.done(gated.begin(first), unapproved=[second])
     assert gated.run(first).reason is Reason.ON_HOLD
@@ -74,7 +74,7 @@ def test_a_newer_run_that_waits_for_approval_keeps_no_re_run_back_until_it_is_ap
     assert (gated.run(first).reason, gated.run(first).superseded_by) == (Reason.SUPERSEDED, second)
 
 
-def test_a_re_run_gives_way_to_what_is_approved_while_it_is_checked(gated: World) -> None:
+def test_a_re_run_gives_way_to_what_is_approved_while_it_is_checked(gated: Workshop) -> None:
     first, second = repeated_behind(gated)
     check = gated.begin(first)
     gated.control.approve(second, "mina")
@@ -82,7 +82,7 @@ def test_a_re_run_gives_way_to_what_is_approved_while_it_is_checked(gated: World
     assert (gated.run(first).reason, gated.run(first).superseded_by) == (Reason.SUPERSEDED, second)
 
 
-def test_a_re_run_does_not_give_way_to_what_was_approved_and_is_being_cancelled(gated: World) -> None:
+def test_a_re_run_does_not_give_way_to_what_was_approved_and_is_being_cancelled(gated: Workshop) -> None:
     first, second = repeated_behind(gated)
     check = gated.begin(first)
     gated.control.approve(second, "mina")
@@ -93,7 +93,7 @@ def test_a_re_run_does_not_give_way_to_what_was_approved_and_is_being_cancelled(
     assert gated.run(first).superseded_by is None
 
 
-def test_a_run_that_is_being_cancelled_is_not_approved_any_more_and_ends_no_other(gated: World) -> None:
+def test_a_run_that_is_being_cancelled_is_not_approved_any_more_and_ends_no_other(gated: Workshop) -> None:
     first, second = repeated_behind(gated)
     third = gated.push(3)["runs"][0]
     check = gated.begin(third)
@@ -106,7 +106,7 @@ def test_a_run_that_is_being_cancelled_is_not_approved_any_more_and_ends_no_othe
     assert gated.run(first).reason is Reason.ON_HOLD
 
 
-def test_what_is_at_work_when_something_newer_is_approved_is_left_to_the_gate(gated: World) -> None:
+def test_what_is_at_work_when_something_newer_is_approved_is_left_to_the_gate(gated: Workshop) -> None:
     first = approved(gated, 1)
     second = gated.push(2)["runs"][0]
     gated.done(gated.begin(second), obsolete=[first])
@@ -118,7 +118,7 @@ def test_what_is_at_work_when_something_newer_is_approved_is_left_to_the_gate(ga
     assert gated.one.is_unwanted(building)
 
 
-def repeated_behind(world: World) -> tuple[int, int]:
+def repeated_behind(world: Workshop) -> tuple[int, int]:
     """Repeat an approved run that failed, while a newer one waits for approval; return both."""
     failed = approved(world, 1)
     world.control.release("plate-web", "stg")

@@ -8,13 +8,13 @@ from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
 from orchestrator.services import reconcile
 from orchestrator.store import changes
 from orchestrator.store.database import now
-from tests.support.executing import World
+from tests.support.executing import Workshop
 
 WAITS: Fact = Reported(stage=StageName.COMMIT, outcome=Wait(reason=Reason.COMMIT_QUEUED, after=5))
 TROUBLE: Fact = Troubled(stage=StageName.COMMIT, reason=Reason.GITOPS_UNAVAILABLE, detail="503")
 
 
-def test_cancel_stops_a_waiting_run_at_once_and_a_working_one_at_its_next_checkpoint(world: World) -> None:
+def test_cancel_stops_a_waiting_run_at_once_and_a_working_one_at_its_next_checkpoint(world: Workshop) -> None:
     world.push(1)
     world.wait(world.until(1, StageName.HEALTH))
     assert world.control.cancel(1, "mina").state is RunState.CANCELLED
@@ -26,7 +26,7 @@ def test_cancel_stops_a_waiting_run_at_once_and_a_working_one_at_its_next_checkp
     assert world.run(2).detail == "cancelled by mina"
 
 
-def test_a_run_whose_change_is_being_pushed_is_cancelled_only_after_it_landed(world: World) -> None:
+def test_a_run_whose_change_is_being_pushed_is_cancelled_only_after_it_landed(world: Workshop) -> None:
     world.push(1)
     world.wait(world.until(1, StageName.COMMIT))
     with world.database.write() as connection:
@@ -39,7 +39,7 @@ def test_a_run_whose_change_is_being_pushed_is_cancelled_only_after_it_landed(wo
     assert run.detail == "cancelled by mina after its change was committed"
 
 
-def committing(world: World) -> None:
+def committing(world: Workshop) -> None:
     """Have a writer at work on the change of run 1, which waits for it."""
     world.push(1)
     world.wait(world.until(1, StageName.COMMIT), after=5)
@@ -48,13 +48,13 @@ def committing(world: World) -> None:
         changes.take_batch(connection, "gitops#main")
 
 
-def has_landed(world: World) -> None:
+def has_landed(world: Workshop) -> None:
     with world.database.write() as connection:
         changes.finish(connection, [(1, "landed", {})])
 
 
 @pytest.mark.parametrize("fact", [WAITS, TROUBLE])
-def test_a_cancelled_run_that_looks_while_its_change_is_pushed_goes_on_waiting(world: World, fact: Fact) -> None:
+def test_a_cancelled_run_that_looks_while_its_change_is_pushed_goes_on_waiting(world: Workshop, fact: Fact) -> None:
     committing(world)
     world.control.cancel(1, "mina")
     world.one.report(world.begin(1), fact, "build")
@@ -67,7 +67,7 @@ def test_a_cancelled_run_that_looks_while_its_change_is_pushed_goes_on_waiting(w
 
 
 @pytest.mark.parametrize("taken", [True, False])
-def test_a_run_that_fails_while_its_change_is_pushed_says_so(world: World, taken: bool) -> None:
+def test_a_run_that_fails_while_its_change_is_pushed_says_so(world: Workshop, taken: bool) -> None:
     committing(world)
     if not taken:
         with world.database.write() as connection:
@@ -81,7 +81,7 @@ def test_a_run_that_fails_while_its_change_is_pushed_says_so(world: World, taken
 
 @pytest.mark.parametrize("fact", [WAITS, TROUBLE])
 def test_a_run_whose_time_is_over_while_its_change_is_pushed_says_so(
-    world: World, fact: Fact, monkeypatch: pytest.MonkeyPatch
+    world: Workshop, fact: Fact, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     committing(world)
     look = world.begin(1)
@@ -91,7 +91,7 @@ def test_a_run_whose_time_is_over_while_its_change_is_pushed_says_so(
     assert world.run(1).detail.endswith("; whether its change was committed could not be found out")
 
 
-def test_a_run_whose_change_has_landed_unseen_is_cancelled_only_after_it_has_seen_it(world: World) -> None:
+def test_a_run_whose_change_has_landed_unseen_is_cancelled_only_after_it_has_seen_it(world: Workshop) -> None:
     committing(world)
     has_landed(world)
     assert world.control.cancel(1, "mina").state is RunState.WAITING
@@ -100,7 +100,7 @@ def test_a_run_whose_change_has_landed_unseen_is_cancelled_only_after_it_has_see
 
 
 def test_a_cancelled_run_whose_worker_vanished_while_it_pushed_is_looked_at_again(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     committing(world)
     world.begin(1)

@@ -13,7 +13,7 @@ from orchestrator.services.commits import Commits
 from orchestrator.store import changes
 from orchestrator.store.database import now
 from tests.support.databases import postgres_database
-from tests.support.executing import QUIET, World, queue
+from tests.support.executing import QUIET, Workshop, queue
 
 
 def change(run: int) -> Change:
@@ -27,13 +27,15 @@ def batch(*numbers: int, unwanted: tuple[int, ...] = ()) -> Batch:
 
 
 @pytest.fixture
-def runs(world: World) -> list[int]:
+def runs(world: Workshop) -> list[int]:
     for number in (1, 2, 3):
         world.push(number)
     return [1, 2, 3]
 
 
-def test_whoever_finds_no_writer_writes_and_the_next_one_takes_all_that_wait(world: World, runs: list[int]) -> None:
+def test_whoever_finds_no_writer_writes_and_the_next_one_takes_all_that_wait(
+    world: Workshop, runs: list[int]
+) -> None:
     one, two = queue(world, "one"), queue(world, "two")
     assert one.submit(change(1)) == batch(1)
     assert two.submit(change(2)) is None
@@ -44,7 +46,7 @@ def test_whoever_finds_no_writer_writes_and_the_next_one_takes_all_that_wait(wor
     assert one.submit(change(1)) == Landed(run=1, commit="c" * 40, created=True, previous=("old",))
 
 
-def test_what_could_not_be_pushed_waits_again(world: World, runs: list[int]) -> None:
+def test_what_could_not_be_pushed_waits_again(world: Workshop, runs: list[int]) -> None:
     one = queue(world, "one")
     one.submit(change(1))
     one.stop([change(1)])
@@ -53,7 +55,7 @@ def test_what_could_not_be_pushed_waits_again(world: World, runs: list[int]) -> 
 
 
 @pytest.fixture
-def overtaken(world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch) -> tuple[Commits, Commits]:
+def overtaken(world: Workshop, runs: list[int], monkeypatch: pytest.MonkeyPatch) -> tuple[Commits, Commits]:
     """Two writers, of whom the first has been silent with a change for so long that the second took over."""
     one, two = queue(world, "one"), queue(world, "two")
     one.submit(change(1))
@@ -64,19 +66,19 @@ def overtaken(world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_a_writer_that_was_overtaken_takes_nothing_from_the_next_one(
-    world: World, overtaken: tuple[Commits, Commits]
+    world: Workshop, overtaken: tuple[Commits, Commits]
 ) -> None:
     overtaken[0].stop([change(1)])
     assert states(world, 1, 2) == ["taken", "taken"]
 
 
-def states(world: World, *numbers: int) -> list[str]:
+def states(world: Workshop, *numbers: int) -> list[str]:
     with world.database.read() as connection:
         return [changes.load(connection, run)["state"] for run in numbers]  # type: ignore[index]
 
 
 def test_what_may_have_been_pushed_does_not_wait_again_before_somebody_has_looked(
-    world: World, runs: list[int]
+    world: Workshop, runs: list[int]
 ) -> None:
     one, two = queue(world, "one"), queue(world, "two")
     one.submit(change(1))
@@ -90,12 +92,12 @@ def test_what_may_have_been_pushed_does_not_wait_again_before_somebody_has_looke
     assert states(world, 1, 2) == ["landed", "pending"]
 
 
-def test_what_a_vanished_writer_had_may_have_been_pushed(world: World, overtaken: tuple[Commits, Commits]) -> None:
+def test_what_a_vanished_writer_had_may_have_been_pushed(world: Workshop, overtaken: tuple[Commits, Commits]) -> None:
     overtaken[1].stop([change(1), change(2)])
     assert states(world, 1, 2) == ["taken", "pending"]
 
 
-def test_a_run_that_is_to_stop_or_is_over_only_has_its_change_looked_for(world: World, runs: list[int]) -> None:
+def test_a_run_that_is_to_stop_or_is_over_only_has_its_change_looked_for(world: Workshop, runs: list[int]) -> None:
     one = queue(world, "one")
     world.wait(world.until(1, StageName.COMMIT), after=5)
     one.submit(change(1))
@@ -112,7 +114,7 @@ def test_a_run_that_is_to_stop_or_is_over_only_has_its_change_looked_for(world: 
 def test_a_change_that_is_being_decided_about_is_left_for_the_next_batch(postgres_url: str, tmp_path: Path) -> None:
     """SQLite has one writer at a time."""
     with postgres_database(postgres_url) as database:
-        world = World(database, tmp_path)
+        world = Workshop(database, tmp_path)
         for number in (1, 2):
             world.push(number)
         one = queue(world, "one")
@@ -123,7 +125,7 @@ def test_a_change_that_is_being_decided_about_is_left_for_the_next_batch(postgre
             assert queue(world, "two").submit(change(2)) == batch(2)
 
 
-def test_a_change_that_cannot_be_made_is_answered_with_why(world: World, runs: list[int]) -> None:
+def test_a_change_that_cannot_be_made_is_answered_with_why(world: Workshop, runs: list[int]) -> None:
     one = queue(world, "one")
     one.submit(change(1))
     refused = Rejected(run=1, detail="values.yaml:3: the value is an alias")
@@ -132,7 +134,7 @@ def test_a_change_that_cannot_be_made_is_answered_with_why(world: World, runs: l
 
 
 def test_a_writer_renews_its_right_now_and_then_and_notices_that_it_lost_it(
-    world: World, runs: list[int], monkeypatch: pytest.MonkeyPatch
+    world: Workshop, runs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = now()
     monkeypatch.setattr(commits, "clock", lambda: at)
@@ -147,12 +149,12 @@ def test_a_writer_renews_its_right_now_and_then_and_notices_that_it_lost_it(
     assert not one.renew()
 
 
-def moved(world: World, owner: str) -> Commits:
+def moved(world: Workshop, owner: str) -> Commits:
     """The queue of the branch that the configuration names since a moment ago."""
     return Commits(world.database, QUIET, "new#main", owner)
 
 
-def test_what_waits_goes_to_the_branch_that_is_configured_now(world: World, runs: list[int]) -> None:
+def test_what_waits_goes_to_the_branch_that_is_configured_now(world: Workshop, runs: list[int]) -> None:
     one = queue(world, "one")
     one.submit(change(1))
     one.stop([change(1)])
@@ -161,7 +163,7 @@ def test_what_waits_goes_to_the_branch_that_is_configured_now(world: World, runs
     assert queue(world, "one").submit(change(2)) == batch(2)
 
 
-def test_what_was_taken_for_another_branch_waits_for_its_writer(world: World, runs: list[int]) -> None:
+def test_what_was_taken_for_another_branch_waits_for_its_writer(world: Workshop, runs: list[int]) -> None:
     one, two = queue(world, "one"), moved(world, "two")
     one.submit(change(1))
     assert two.submit(change(1)) is None
@@ -171,7 +173,9 @@ def test_what_was_taken_for_another_branch_waits_for_its_writer(world: World, ru
     assert two.submit(change(1)) == landed
 
 
-def test_what_nobody_looks_for_any_more_fails_and_says_why(world: World, overtaken: tuple[Commits, Commits]) -> None:
+def test_what_nobody_looks_for_any_more_fails_and_says_why(
+    world: Workshop, overtaken: tuple[Commits, Commits]
+) -> None:
     overtaken[1].stop([change(1), change(2)])
     refused = moved(world, "three").submit(change(1))
     detail = "it was taken for gitops#main, and may be there"

@@ -7,10 +7,10 @@ from orchestrator.domain.runs import Fail, RunState, StageName
 from orchestrator.engine.facts import Fact, Reported
 from orchestrator.services.control import Wish
 from orchestrator.store import logs
-from tests.support.executing import World, two_places
+from tests.support.executing import Workshop, two_places
 
 
-def test_a_hold_keeps_runs_waiting_until_it_is_released(world: World) -> None:
+def test_a_hold_keeps_runs_waiting_until_it_is_released(world: Workshop) -> None:
     world.control.hold("plate-web", "stg", "freeze", "mina")
     world.push(1)
     assert world.done(world.begin(1)) is None
@@ -22,7 +22,7 @@ def test_a_hold_keeps_runs_waiting_until_it_is_released(world: World) -> None:
     assert world.run(1).state is RunState.SUCCEEDED
 
 
-def test_a_rerun_is_a_new_run_that_names_the_first(world: World) -> None:
+def test_a_rerun_is_a_new_run_that_names_the_first(world: Workshop) -> None:
     world.push(1)
     failed: Fact = Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.ARGOCD_FORBIDDEN))
     world.one.report(world.begin(1), failed, "build")
@@ -35,7 +35,7 @@ def test_a_rerun_is_a_new_run_that_names_the_first(world: World) -> None:
 
 
 @pytest.mark.parametrize("early", [False, True], ids=["while it waits", "before it waits"])
-def test_who_approved_a_run_and_when_is_known_for_ever(world: World, early: bool) -> None:
+def test_who_approved_a_run_and_when_is_known_for_ever(world: Workshop, early: bool) -> None:
     two_places(world, approval=True)
     run_id = world.control.start(Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun"))
     check = world.begin(run_id)

@@ -11,11 +11,11 @@ from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Wish
 from orchestrator.services.queries import Queries
 from orchestrator.store.database import now as clock
-from tests.support.executing import World, two_places
+from tests.support.executing import Workshop, two_places
 from tests.support.factories import make_app, make_environment
 
 
-def test_a_push_becomes_a_queued_run_that_is_due_at_once(world: World) -> None:
+def test_a_push_becomes_a_queued_run_that_is_due_at_once(world: Workshop) -> None:
     answer = world.push(1)
     assert answer["runs"] == [1]
     assert world.run(1).state is RunState.QUEUED
@@ -23,13 +23,13 @@ def test_a_push_becomes_a_queued_run_that_is_due_at_once(world: World) -> None:
     assert world.due() == set(), "published once, until a worker takes it or it counts as lost"
 
 
-def test_a_delivery_is_kept_with_what_it_told_of(world: World) -> None:
+def test_a_delivery_is_kept_with_what_it_told_of(world: Workshop) -> None:
     world.push(1)
     (kept,) = Queries(world.database, world.settings).deliveries().items
     assert kept["changes"] == [{"ref": "refs/heads/main", "commit": f"{1:040x}"}]
 
 
-def test_a_delivery_that_comes_again_answers_with_the_same_run(world: World) -> None:
+def test_a_delivery_that_comes_again_answers_with_the_same_run(world: Workshop) -> None:
     first = world.push(1)
     again = world.push(1)
     other_hook = world.push(1, key="another-hook")
@@ -38,13 +38,13 @@ def test_a_delivery_that_comes_again_answers_with_the_same_run(world: World) -> 
     assert world.push(1, key="another-hook")["runs"] == [1]
 
 
-def test_going_back_to_an_earlier_commit_is_a_push_of_its_own(world: World) -> None:
+def test_going_back_to_an_earlier_commit_is_a_push_of_its_own(world: Workshop) -> None:
     world.push(1)
     world.push(2)
     assert world.push(1, key="force-push", before=2)["runs"] == [3]
 
 
-def test_fifty_deliveries_at_once_are_all_recorded_once(world: World) -> None:
+def test_fifty_deliveries_at_once_are_all_recorded_once(world: Workshop) -> None:
     answers: list[Any] = []
     threads = [
         threading.Thread(target=lambda n=n: answers.append(world.push(n // 2, key=f"key-{n // 2}")))
@@ -60,7 +60,7 @@ def test_fifty_deliveries_at_once_are_all_recorded_once(world: World) -> None:
     assert len(answers) == 100
 
 
-def test_a_head_that_moved_without_a_hook_becomes_a_run(world: World) -> None:
+def test_a_head_that_moved_without_a_hook_becomes_a_run(world: Workshop) -> None:
     app = world.settings.apps[0]
     assert world.reconcile.head_seen(app, "main", "1" * 40) == [], "the first look only remembers"
     assert world.reconcile.head_seen(app, "main", "1" * 40) == []
@@ -70,7 +70,7 @@ def test_a_head_that_moved_without_a_hook_becomes_a_run(world: World) -> None:
     assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [], "the hook came after all"
 
 
-def test_a_commit_that_comes_back_to_its_branch_is_found(world: World) -> None:
+def test_a_commit_that_comes_back_to_its_branch_is_found(world: Workshop) -> None:
     app = world.settings.apps[0]
     world.push(1)
     lost = Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.REWRITTEN))
@@ -79,7 +79,7 @@ def test_a_commit_that_comes_back_to_its_branch_is_found(world: World) -> None:
     assert world.reconcile.head_seen(app, "main", f"{1:040x}") == [3]
 
 
-def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(world: World) -> None:
+def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(world: Workshop) -> None:
     guarded = make_app(environments=(make_environment(approval=True),))
 
     world.reconcile.head_seen(guarded, "main", "1" * 40)
@@ -88,7 +88,7 @@ def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(wor
     assert not world.run(made).approved
 
 
-def test_a_manual_run_waits_for_approval_where_the_environment_asks_for_it(world: World) -> None:
+def test_a_manual_run_waits_for_approval_where_the_environment_asks_for_it(world: Workshop) -> None:
     two_places(world, approval=True)
     wish = Wish(app="plate-web", environment="prod", ref="main", actor="mina")
     run_id = world.control.start(wish)
@@ -99,7 +99,7 @@ def test_a_manual_run_waits_for_approval_where_the_environment_asks_for_it(world
     assert world.run(world.control.rerun(run_id, "mina")).approved, "it was approved before"
 
 
-def test_a_hook_that_comes_after_the_poll_leads_to_the_polled_run(world: World) -> None:
+def test_a_hook_that_comes_after_the_poll_leads_to_the_polled_run(world: Workshop) -> None:
     app = world.settings.apps[0]
     world.reconcile.head_seen(app, "main", f"{1:040x}")
     assert world.reconcile.head_seen(app, "main", f"{2:040x}") == [1]
@@ -109,7 +109,7 @@ def test_a_hook_that_comes_after_the_poll_leads_to_the_polled_run(world: World) 
     assert world.push(2, key="back", before=3)["runs"] == [3], "back again is a push of its own"
 
 
-def test_a_hook_that_comes_late_leads_to_the_polled_run_whatever_was_queued_meanwhile(world: World) -> None:
+def test_a_hook_that_comes_late_leads_to_the_polled_run_whatever_was_queued_meanwhile(world: Workshop) -> None:
     app = world.settings.apps[0]
     world.reconcile.head_seen(app, "main", f"{1:040x}")
     assert world.reconcile.head_seen(app, "main", f"{2:040x}") == [1]
@@ -118,13 +118,13 @@ def test_a_hook_that_comes_late_leads_to_the_polled_run_whatever_was_queued_mean
     assert world.push(2)["runs"] == [1], "the hook of the push before comes last"
 
 
-def test_a_branch_that_the_poll_saw_leave_a_commit_and_that_is_pushed_back_to_it_is_deployed(world: World) -> None:
+def test_a_branch_that_the_poll_saw_leave_a_commit_and_that_is_pushed_back_to_it_is_deployed(world: Workshop) -> None:
     app = world.settings.apps[0]
     assert [world.reconcile.head_seen(app, "main", f"{number:040x}") for number in (1, 2, 3)] == [[], [1], [2]]
     assert world.push(2, before=3)["runs"] == [3]
 
 
-def test_a_branch_that_was_pushed_on_unseen_and_is_pushed_back_is_deployed(world: World) -> None:
+def test_a_branch_that_was_pushed_on_unseen_and_is_pushed_back_is_deployed(world: Workshop) -> None:
     app = world.settings.apps[0]
     world.reconcile.head_seen(app, "main", f"{1:040x}")
     assert world.reconcile.head_seen(app, "main", f"{2:040x}") == [1]
@@ -133,7 +133,7 @@ def test_a_branch_that_was_pushed_on_unseen_and_is_pushed_back_is_deployed(world
     assert world.push(2, key="back", before=4)["runs"] == [3]
 
 
-def test_the_same_move_again_after_a_push_back_is_another_push(world: World) -> None:
+def test_the_same_move_again_after_a_push_back_is_another_push(world: Workshop) -> None:
     keys = iter(("on", "back", "on again"))
     assert world.push(1)["runs"] == [1]
     assert [world.push(number, next(keys), before)["runs"] for number, before in ((2, 1), (1, 2), (2, 1))] == [
@@ -144,7 +144,7 @@ def test_the_same_move_again_after_a_push_back_is_another_push(world: World) -> 
     assert world.push(2, key="copy of the last")["runs"] == [4]
 
 
-def test_a_hook_and_its_copy_are_one_push_even_when_the_branch_has_gone_on(world: World) -> None:
+def test_a_hook_and_its_copy_are_one_push_even_when_the_branch_has_gone_on(world: Workshop) -> None:
     world.push(1)
     assert world.push(2)["runs"] == [2]
     assert world.push(3)["runs"] == [3]
@@ -153,7 +153,7 @@ def test_a_hook_and_its_copy_are_one_push_even_when_the_branch_has_gone_on(world
     assert world.push(4)["runs"] == [4]
 
 
-def test_a_head_that_was_read_before_a_hook_told_of_the_next_one_is_old(world: World) -> None:
+def test_a_head_that_was_read_before_a_hook_told_of_the_next_one_is_old(world: Workshop) -> None:
     app = world.settings.apps[0]
     world.reconcile.head_seen(app, "main", f"{1:040x}")
     read_at = clock()
@@ -163,7 +163,7 @@ def test_a_head_that_was_read_before_a_hook_told_of_the_next_one_is_old(world: W
     assert world.reconcile.head_seen(app, "main", f"{4:040x}", clock()) == [3]
 
 
-def test_a_lost_push_to_a_repository_of_several_apps_is_found_for_each_of_them(world: World) -> None:
+def test_a_lost_push_to_a_repository_of_several_apps_is_found_for_each_of_them(world: Workshop) -> None:
     web = make_app()
     api = replace(web, name="plate-api")
     world.use(replace(world.settings, apps=(web, api)))
@@ -173,7 +173,9 @@ def test_a_lost_push_to_a_repository_of_several_apps_is_found_for_each_of_them(w
     assert world.reconcile.head_seen(api, "main", f"{2:040x}") == []
 
 
-def test_a_commit_that_another_branch_has_deployed_is_found_for_the_environments_that_lack_it(world: World) -> None:
+def test_a_commit_that_another_branch_has_deployed_is_found_for_the_environments_that_lack_it(
+    world: Workshop,
+) -> None:
     rules = {"stg": "develop", "qa": "ma*", "prod": "main", "tags": ""}
     environments = tuple(make_environment(name, branch=rule, tag="v*") for name, rule in rules.items())
     app = make_app(environments=environments)
@@ -189,7 +191,7 @@ def test_a_commit_that_another_branch_has_deployed_is_found_for_the_environments
     assert [world.run(one).environment for one in found] == ["qa", "prod"], "the rule of one is a pattern"
 
 
-def test_a_push_that_asks_to_be_skipped_is_not_deployed_by_the_poll_either(world: World) -> None:
+def test_a_push_that_asks_to_be_skipped_is_not_deployed_by_the_poll_either(world: Workshop) -> None:
     app = world.settings.apps[0]
     world.reconcile.head_seen(app, "main", f"{1:040x}")
     assert world.push(2, skip="[skip ci]")["ignored"] == "skip"
@@ -197,7 +199,7 @@ def test_a_push_that_asks_to_be_skipped_is_not_deployed_by_the_poll_either(world
     assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [1]
 
 
-def without_the_app(world: World) -> Settings:
+def without_the_app(world: Workshop) -> Settings:
     """Configure the world as it is before anybody has named the repository; return how it will be."""
     wanted = world.settings
     elsewhere = make_app(source=GitAccess(url="https://git.example.com/acme/other.git"))
@@ -205,12 +207,12 @@ def without_the_app(world: World) -> Settings:
     return wanted
 
 
-def listed(world: World) -> list[tuple[str, str, str, list[int]]]:
+def listed(world: Workshop) -> list[tuple[str, str, str, list[int]]]:
     items = Queries(world.database, world.settings).deliveries().items
     return [(one["key"], one["outcome"], one["detail"], one["runs"]) for one in items]
 
 
-def test_a_delivery_that_was_ignored_is_judged_anew_when_it_comes_again(world: World) -> None:
+def test_a_delivery_that_was_ignored_is_judged_anew_when_it_comes_again(world: Workshop) -> None:
     wanted = without_the_app(world)
     first = world.push(1)
     assert first["ignored"] == "repo"
@@ -225,7 +227,7 @@ def test_a_delivery_that_was_ignored_is_judged_anew_when_it_comes_again(world: W
     assert world.push(1) == {"delivery": again["delivery"], "duplicate": True, "runs": [1]}
 
 
-def test_two_hooks_whose_deliveries_were_ignored_make_one_run(world: World) -> None:
+def test_two_hooks_whose_deliveries_were_ignored_make_one_run(world: Workshop) -> None:
     wanted = without_the_app(world)
     for key in ("hook-1", "hook-2"):
         assert world.push(1, key=key)["ignored"] == "repo"
@@ -236,7 +238,7 @@ def test_two_hooks_whose_deliveries_were_ignored_make_one_run(world: World) -> N
     assert (other["duplicate"], other["runs"]) == (True, [1])
 
 
-def test_an_ignored_push_that_is_sent_again_does_not_move_the_branch_back(world: World) -> None:
+def test_an_ignored_push_that_is_sent_again_does_not_move_the_branch_back(world: Workshop) -> None:
     app = world.settings.apps[0]
     world.reconcile.head_seen(app, "main", f"{1:040x}")
     for number in (2, 3):

@@ -5,18 +5,18 @@ from orchestrator.domain.runs import Fail, RunState, StageName, Trigger
 from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Wish
 from orchestrator.store import runs
-from tests.support.executing import World, two_places
+from tests.support.executing import Workshop, two_places
 from tests.support.factories import make_app, make_environment, make_settings
 
 
-def finish(world: World, run_id: int, number: int = 0, **found: object) -> None:
+def finish(world: Workshop, run_id: int, number: int = 0, **found: object) -> None:
     """Bring a run to its end."""
     told = {"image": f"h/p:sha-{number}", "digest": f"sha256:{number}"} if number else {}
     world.finish(world.done(world.begin(run_id), **told, **found))
     assert world.run(run_id).state is RunState.SUCCEEDED
 
 
-def proven(world: World, number: int) -> int:
+def proven(world: Workshop, number: int) -> int:
     """Push and deploy to stg; what follows goes to its end, too."""
     run_id = int(world.push(number)["runs"][0])
     finish(world, run_id, number)
@@ -25,13 +25,13 @@ def proven(world: World, number: int) -> int:
     return run_id
 
 
-def in_prod(world: World, *, active: bool = False) -> list[int]:
+def in_prod(world: Workshop, *, active: bool = False) -> list[int]:
     with world.database.read() as connection:
         found = runs.page(connection, app="plate-web", environment="prod")
     return [run.id for run in found if not (active and run.state.final)]
 
 
-def test_a_rollback_is_not_promoted_by_itself_and_says_so(world: World) -> None:
+def test_a_rollback_is_not_promoted_by_itself_and_says_so(world: Workshop) -> None:
     two_places(world)
     proven(world, 1)
     proven(world, 2)
@@ -47,7 +47,7 @@ def test_a_rollback_is_not_promoted_by_itself_and_says_so(world: World) -> None:
     assert (asked.trigger, asked.digest) == (Trigger.PROMOTION, "sha256:1")
 
 
-def test_a_rollback_from_which_nothing_is_promoted_says_nothing_of_it(world: World) -> None:
+def test_a_rollback_from_which_nothing_is_promoted_says_nothing_of_it(world: Workshop) -> None:
     two_places(world)
     proven(world, 1)
     proven(world, 2)
@@ -56,7 +56,7 @@ def test_a_rollback_from_which_nothing_is_promoted_says_nothing_of_it(world: Wor
     assert world.run(back).detail == ""
 
 
-def test_an_older_commit_that_a_person_started_is_not_promoted_and_another_one_is(world: World) -> None:
+def test_an_older_commit_that_a_person_started_is_not_promoted_and_another_one_is(world: Workshop) -> None:
     two_places(world)
     proven(world, 2)
     before = in_prod(world)
@@ -68,7 +68,7 @@ def test_an_older_commit_that_a_person_started_is_not_promoted_and_another_one_i
     assert [world.run(run).digest for run in in_prod(world, active=True)] == ["sha256:3"]
 
 
-def test_the_re_run_of_an_old_promotion_goes_no_further_once_something_newer_was_proven(world: World) -> None:
+def test_the_re_run_of_an_old_promotion_goes_no_further_once_something_newer_was_proven(world: Workshop) -> None:
     middle, last = (make_environment(to, branch="", promote_from=of) for of, to in (("stg", "qa"), ("qa", "prod")))
     app = make_app(environments=(make_environment("stg"), middle, last))
     world.use(make_settings(world.settings.state_dir, apps=(app,)))
@@ -91,7 +91,7 @@ def test_the_re_run_of_an_old_promotion_goes_no_further_once_something_newer_was
     assert in_prod(world) == before
 
 
-def test_what_is_repeated_again_and_again_goes_no_further_either(world: World) -> None:
+def test_what_is_repeated_again_and_again_goes_no_further_either(world: Workshop) -> None:
     two_places(world)
     older = world.control.start(Wish(app="plate-web", environment="stg", commit=f"{1:040x}"))
     finish(world, older, 1)

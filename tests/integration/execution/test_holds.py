@@ -11,7 +11,7 @@ from orchestrator.engine.facts import Fact, Reported, Troubled
 from orchestrator.services.commits import Commits
 from orchestrator.store import changes, runs
 from orchestrator.store.database import now
-from tests.support.executing import World, push_to_both, queue
+from tests.support.executing import Workshop, push_to_both, queue
 
 QUEUED: Fact = Reported(stage=StageName.COMMIT, outcome=Wait(reason=Reason.COMMIT_QUEUED, after=5))
 TROUBLE: Fact = Troubled(stage=StageName.COMMIT, reason=Reason.GITOPS_UNAVAILABLE, detail="503")
@@ -22,7 +22,7 @@ def change(run: int) -> Change:
     return Change(run=run, file="values.yaml", edits=edits, message="deploy", trailers=(), date=1)
 
 
-def committing(world: World, run: int, fact: Fact) -> None:
+def committing(world: Workshop, run: int, fact: Fact) -> None:
     """Have a run begin its commit and wait; its change is in the queue."""
     commit = world.until(run, StageName.COMMIT)
     with world.database.write() as connection:
@@ -30,7 +30,7 @@ def committing(world: World, run: int, fact: Fact) -> None:
     world.one.report(commit, fact, "build")
 
 
-def hold(world: World) -> None:
+def hold(world: Workshop) -> None:
     world.control.hold("plate-web", "stg", "freeze", "mina")
 
 
@@ -38,20 +38,22 @@ def is_held(run: Run) -> bool:
     return (run.state, run.reason, run.detail) == (RunState.WAITING, Reason.ON_HOLD, "on hold: freeze")
 
 
-def state_of(world: World, run: int) -> str | None:
+def state_of(world: Workshop, run: int) -> str | None:
     with world.database.read() as connection:
         row = changes.load(connection, run)
     return row["state"] if row else None
 
 
 @pytest.fixture
-def two(world: World) -> World:
+def two(world: Workshop) -> Workshop:
     """Runs 1 and 2 of one push, the first in the environment that is put on hold."""
     return push_to_both(world)
 
 
 @pytest.mark.parametrize("fact", [QUEUED, TROUBLE])
-def test_a_run_that_waits_for_git_is_held_at_its_next_look_and_goes_on_when_released(two: World, fact: Fact) -> None:
+def test_a_run_that_waits_for_git_is_held_at_its_next_look_and_goes_on_when_released(
+    two: Workshop, fact: Fact
+) -> None:
     committing(two, 1, fact)
     hold(two)
     assert two.one.begin(1, "build") is None
@@ -66,7 +68,7 @@ def test_a_run_that_waits_for_git_is_held_at_its_next_look_and_goes_on_when_rele
     assert two.run(1).state is RunState.SUCCEEDED
 
 
-def test_a_hold_takes_none_of_the_time_in_which_a_change_must_land(two: World) -> None:
+def test_a_hold_takes_none_of_the_time_in_which_a_change_must_land(two: Workshop) -> None:
     committing(two, 1, TROUBLE)
     assert two.run(1).stage(StageName.COMMIT).attempt == 2
     hold(two)
@@ -75,7 +77,7 @@ def test_a_hold_takes_none_of_the_time_in_which_a_change_must_land(two: World) -
     assert (held.started_at, held.deadline_at, held.attempt) == (None, None, 0)
 
 
-def test_a_writer_leaves_out_what_is_on_hold(two: World) -> None:
+def test_a_writer_leaves_out_what_is_on_hold(two: Workshop) -> None:
     committing(two, 1, QUEUED)
     hold(two)
     other = queue(two, "other")
@@ -87,7 +89,7 @@ def test_a_writer_leaves_out_what_is_on_hold(two: World) -> None:
     assert other.submit(change(2)) == Batch(changes=[change(1), change(2)])
 
 
-def test_what_is_being_pushed_lands_all_the_same(two: World) -> None:
+def test_what_is_being_pushed_lands_all_the_same(two: Workshop) -> None:
     committing(two, 1, QUEUED)
     other = queue(two, "other")
     other.submit(change(2))
@@ -97,7 +99,7 @@ def test_what_is_being_pushed_lands_all_the_same(two: World) -> None:
     assert state_of(two, 1) == "landed"
 
 
-def held_in_doubt(two: World) -> Commits:
+def held_in_doubt(two: Workshop) -> Commits:
     """Hold the environment of run 1 after its writer has vanished; return another writer."""
     committing(two, 1, QUEUED)
     lost = queue(two, "lost")
@@ -107,7 +109,7 @@ def held_in_doubt(two: World) -> Commits:
     return queue(two, "other")
 
 
-def test_what_may_have_been_pushed_is_looked_for_and_waits_if_it_is_not_there(two: World) -> None:
+def test_what_may_have_been_pushed_is_looked_for_and_waits_if_it_is_not_there(two: Workshop) -> None:
     other = held_in_doubt(two)
     assert other.submit(change(2)) == Batch(changes=[change(1), change(2)], unwanted=frozenset([1]))
     other.finish([Withdrawn(run=1)])
@@ -117,7 +119,7 @@ def test_what_may_have_been_pushed_is_looked_for_and_waits_if_it_is_not_there(tw
     assert is_held(two.run(1))
 
 
-def test_a_run_that_was_cancelled_meanwhile_does_not_wait_for_the_end_of_a_hold(two: World) -> None:
+def test_a_run_that_was_cancelled_meanwhile_does_not_wait_for_the_end_of_a_hold(two: Workshop) -> None:
     other = held_in_doubt(two)
     other.submit(change(2))
     two.control.cancel(1, "mina")
@@ -127,7 +129,9 @@ def test_a_run_that_was_cancelled_meanwhile_does_not_wait_for_the_end_of_a_hold(
 
 
 @pytest.mark.parametrize("again_first", [False, True])
-def test_a_rollback_and_its_re_run_go_through_a_hold_that_keeps_pushes_away(world: World, again_first: bool) -> None:
+def test_a_rollback_and_its_re_run_go_through_a_hold_that_keeps_pushes_away(
+    world: Workshop, again_first: bool
+) -> None:
     for number in (1, 2):
         world.push(number)
         world.finish(world.done(world.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))

@@ -16,7 +16,7 @@ from orchestrator.services.execution import Assignment
 from orchestrator.store import claims, images
 from orchestrator.store.database import now
 from tests.support.databases import postgres_database
-from tests.support.executing import World, push_to_both
+from tests.support.executing import Workshop, push_to_both
 from tests.support.factories import make_app, make_environment, make_settings
 from tests.support.waiting import until
 
@@ -25,15 +25,15 @@ IMAGE = "harbor.example.com/plate/plate-web:sha-1"
 
 
 @pytest.fixture
-def twins(world: World) -> World:
+def twins(world: Workshop) -> Workshop:
     return push_to_both(world)
 
 
-def to_build(world: World, run: int, image: str = IMAGE) -> Assignment | None:
+def to_build(world: Workshop, run: int, image: str = IMAGE) -> Assignment | None:
     return world.done(world.begin(run), image=image)
 
 
-def building(world: World, run: int) -> Assignment:
+def building(world: Workshop, run: int) -> Assignment:
     assignment = to_build(world, run)
     assert assignment is not None
     assert assignment.stage is StageName.BUILD
@@ -44,7 +44,7 @@ def why(run: Run) -> str:
     return sentence(run.reason, run.detail)
 
 
-def test_the_second_run_of_a_push_waits_until_the_first_has_pushed_the_image(twins: World) -> None:
+def test_the_second_run_of_a_push_waits_until_the_first_has_pushed_the_image(twins: Workshop) -> None:
     build = building(twins, 1)
     assert to_build(twins, 2) is None
     assert (twins.run(2).reason, twins.run(2).blocked_by) == (Reason.BEHIND_RUN, 1)
@@ -57,7 +57,7 @@ def test_the_second_run_of_a_push_waits_until_the_first_has_pushed_the_image(twi
     assert twins.begin(2).stage is StageName.BUILD
 
 
-def test_an_image_that_is_there_already_keeps_nobody_waiting(twins: World) -> None:
+def test_an_image_that_is_there_already_keeps_nobody_waiting(twins: Workshop) -> None:
     build = building(twins, 1)
     to_build(twins, 2)
     twins.done(build, digest="sha256:1")
@@ -72,7 +72,7 @@ def test_an_image_that_is_there_already_keeps_nobody_waiting(twins: World) -> No
         Reported(stage=StageName.BUILD, outcome=Fail(reason=Reason.BUILD_FAILED)),
     ],
 )
-def test_when_the_maker_ends_without_the_image_the_next_one_makes_it(twins: World, end: Fact) -> None:
+def test_when_the_maker_ends_without_the_image_the_next_one_makes_it(twins: Workshop, end: Fact) -> None:
     build = building(twins, 1)
     to_build(twins, 2)
     twins.control.cancel(1, "mina")
@@ -83,7 +83,7 @@ def test_when_the_maker_ends_without_the_image_the_next_one_makes_it(twins: Worl
     assert twins.begin(2).stage is StageName.BUILD
 
 
-def test_of_many_that_wait_for_one_image_the_first_to_come_makes_it_when_the_maker_fails(world: World) -> None:
+def test_of_many_that_wait_for_one_image_the_first_to_come_makes_it_when_the_maker_fails(world: Workshop) -> None:
     """Those that wait are no makers: they would wait for each other."""
     places = tuple(make_environment(name) for name in ("stg", "eu", "us"))
     world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=places),)))
@@ -99,7 +99,7 @@ def test_of_many_that_wait_for_one_image_the_first_to_come_makes_it_when_the_mak
 
 
 def test_a_maker_whose_worker_vanished_goes_on_and_stays_the_maker(
-    twins: World, monkeypatch: pytest.MonkeyPatch
+    twins: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = building(twins, 1)
     to_build(twins, 2)
@@ -115,7 +115,7 @@ def test_a_maker_whose_worker_vanished_goes_on_and_stays_the_maker(
     assert twins.run(2).state is RunState.SUCCEEDED
 
 
-def test_whoever_waits_for_an_image_keeps_no_place_and_asks_again_by_itself(twins: World) -> None:
+def test_whoever_waits_for_an_image_keeps_no_place_and_asks_again_by_itself(twins: Workshop) -> None:
     building(twins, 1)
     to_build(twins, 2)
     wake_at = twins.run(2).stage(StageName.BUILD).wake_at
@@ -128,7 +128,7 @@ def test_whoever_waits_for_an_image_keeps_no_place_and_asks_again_by_itself(twin
     assert twins.run(2).superseded_by is None
 
 
-def test_a_run_of_the_same_image_in_the_same_environment_does_not_cut_its_maker_off(world: World) -> None:
+def test_a_run_of_the_same_image_in_the_same_environment_does_not_cut_its_maker_off(world: Workshop) -> None:
     world.push(1)
     building(world, 1)
     world.push(1, key="again", before=7)
@@ -137,7 +137,7 @@ def test_a_run_of_the_same_image_in_the_same_environment_does_not_cut_its_maker_
     assert world.run(1).superseded_by is None
 
 
-def test_a_run_that_brings_an_image_waits_for_nobody(twins: World) -> None:
+def test_a_run_that_brings_an_image_waits_for_nobody(twins: Workshop) -> None:
     building(twins, 1)
     second = twins.begin(2)
     assert twins.done(second, image=IMAGE, digest="sha256:0") is not None
@@ -146,7 +146,7 @@ def test_a_run_that_brings_an_image_waits_for_nobody(twins: World) -> None:
 def test_two_that_begin_together_are_one_after_the_other(postgres_url: str, tmp_path: Path) -> None:
     """SQLite has one writer at a time."""
     with postgres_database(postgres_url) as database:
-        world = push_to_both(World(database, tmp_path))
+        world = push_to_both(Workshop(database, tmp_path))
         checks = {1: world.begin(1), 2: world.begin(2)}
         begun: list[Assignment | None] = []
 

@@ -8,7 +8,7 @@ from orchestrator.services.queries import Queries
 from orchestrator.store import figures, runs
 from orchestrator.store.database import now
 from orchestrator.store.schema import stages
-from tests.support.executing import World, two_places
+from tests.support.executing import Workshop, two_places
 
 STG = ("plate-web", "stg")
 
@@ -21,7 +21,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return wrong
 
 
-def land(world: World, number: int) -> int:
+def land(world: Workshop, number: int) -> int:
     """Push a commit and deploy it."""
     run_id = int(world.push(number)["runs"][0])
     told = {"digest": f"sha256:{number}", "image": f"h/p:sha-{number}", "commit": f"{number:040x}"}
@@ -29,7 +29,7 @@ def land(world: World, number: int) -> int:
     return run_id
 
 
-def newest(world: World) -> set[int | None]:
+def newest(world: Workshop) -> set[int | None]:
     """Ask in every way which run's change is the newest in Git of stg."""
     with world.database.read() as connection:
         here, everywhere = runs.landed(connection, *STG), figures.landed(connection, [STG])
@@ -37,20 +37,20 @@ def newest(world: World) -> set[int | None]:
     return {here.id if here else None, everywhere[STG].id, judged[STG].id}
 
 
-def forget_number(world: World, run_id: int) -> None:
+def forget_number(world: Workshop, run_id: int) -> None:
     """Leave a landing as an older version does, that runs beside this one."""
     where = (stages.c.run_id == run_id) & (stages.c.name == "commit")
     with world.database.write() as connection:
         connection.execute(update(stages).where(where).values(landing=None))
 
 
-def numbers(world: World) -> dict[int, int | None]:
+def numbers(world: Workshop) -> dict[int, int | None]:
     wanted = select(stages.c.run_id, stages.c.landing).where(stages.c.name == "commit")
     with world.database.read() as connection:
         return {row.run_id: row.landing for row in connection.execute(wanted)}
 
 
-def test_a_clock_that_is_behind_hides_no_landing(world: World, clock: list[float]) -> None:
+def test_a_clock_that_is_behind_hides_no_landing(world: Workshop, clock: list[float]) -> None:
     first = land(world, 5)
     clock[0] = -3600.0
     second = land(world, 9)
@@ -63,7 +63,7 @@ def test_a_clock_that_is_behind_hides_no_landing(world: World, clock: list[float
 
 
 def test_what_an_older_version_landed_without_a_number_is_newer_than_what_has_one(
-    world: World, clock: list[float]
+    world: Workshop, clock: list[float]
 ) -> None:
     land(world, 1)
     clock[0] = -60.0
@@ -76,7 +76,7 @@ def test_what_an_older_version_landed_without_a_number_is_newer_than_what_has_on
     assert numbers(world) == {1: 1, second: 2, third: 3}
 
 
-def test_a_landing_numbers_no_other_environment(world: World) -> None:
+def test_a_landing_numbers_no_other_environment(world: Workshop) -> None:
     two_places(world, approval=True)
     first = land(world, 1)
     forget_number(world, first)

@@ -18,20 +18,20 @@ from orchestrator.store import wakes
 from orchestrator.store.database import Database
 from orchestrator.store.schema import wakes as wakes_table
 from tests.support.databases import postgres_database
-from tests.support.executing import World, two_places
+from tests.support.executing import Workshop, two_places
 from tests.support.meanwhile import meanwhile
 
 Meanwhile = Callable[[Callable[[str, Any], bool], Callable[[], Any]], Callable[[], Any]]
 
 
 @pytest.fixture
-def world(postgres_url: str, tmp_path: Path) -> Iterator[World]:
+def world(postgres_url: str, tmp_path: Path) -> Iterator[Workshop]:
     with postgres_database(postgres_url) as database:
-        yield World(database, tmp_path)
+        yield Workshop(database, tmp_path)
 
 
 @pytest.fixture
-def elsewhere(world: World) -> Iterator[Database]:
+def elsewhere(world: Workshop) -> Iterator[Database]:
     """The connection of another process."""
     database = Database(world.database.url)
     yield database
@@ -39,7 +39,7 @@ def elsewhere(world: World) -> Iterator[Database]:
 
 
 @pytest.fixture
-def between(world: World) -> Iterator[Meanwhile]:
+def between(world: Workshop) -> Iterator[Meanwhile]:
     """Have something done right before a statement of the world's transactions."""
     looker = Database(world.database.url)
     with ThreadPoolExecutor(1) as pool:
@@ -48,7 +48,7 @@ def between(world: World) -> Iterator[Meanwhile]:
 
 
 def test_the_watch_wakes_a_run_whose_worker_is_writing_down_that_it_waits(
-    world: World, elsewhere: Database, between: Meanwhile
+    world: Workshop, elsewhere: Database, between: Meanwhile
 ) -> None:
     world.push(1)
     assignment = world.until(1, StageName.HEALTH)
@@ -64,7 +64,7 @@ def test_the_watch_wakes_a_run_whose_worker_is_writing_down_that_it_waits(
 
 
 def test_who_has_made_an_image_waits_for_nobody_who_is_at_a_run_that_waits_for_it(
-    world: World, elsewhere: Database
+    world: Workshop, elsewhere: Database
 ) -> None:
     world.push(1)
     with elsewhere.write() as busy, world.database.write() as connection:
@@ -76,7 +76,7 @@ def test_who_has_made_an_image_waits_for_nobody_who_is_at_a_run_that_waits_for_i
 
 
 def test_a_promotion_that_is_cancelled_while_a_newer_one_takes_its_place(
-    world: World, elsewhere: Database, between: Meanwhile
+    world: Workshop, elsewhere: Database, between: Meanwhile
 ) -> None:
     two_places(world, approval=True)
     world.push(1)

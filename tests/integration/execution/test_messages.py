@@ -13,26 +13,26 @@ from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Wish
 from orchestrator.services.outbox import Outbox
 from orchestrator.store import notifications
-from tests.support.executing import World, two_places
+from tests.support.executing import Workshop, two_places
 from tests.support.messages import STARTED
 
 ASKED = Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun")
 
 
-def heard(world: World, *channels: Channel) -> None:
+def heard(world: Workshop, *channels: Channel) -> None:
     """Configure stg and prod, the latter with approval, and who is told."""
     two_places(world, approval=True)
     world.use(replace(world.settings, channels=channels, external_url="https://pilotage.example.com"))
 
 
-def told(world: World, run: int, channel: str = "team") -> list[dict[str, Any]]:
+def told(world: Workshop, run: int, channel: str = "team") -> list[dict[str, Any]]:
     with world.database.read() as connection:
         rows = notifications.of_run(connection, run)
     return [row["message"] | {"kept": row["state"]} for row in rows if row["channel"] == channel]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_that_a_run_waits_for_approval_is_told_once_with_what_to_do(world: World, kind: str) -> None:
+def test_that_a_run_waits_for_approval_is_told_once_with_what_to_do(world: Workshop, kind: str) -> None:
     heard(world, Channel(name="team", kind=kind))
     run = world.control.start(ASKED)
     world.done(world.begin(run))
@@ -52,7 +52,7 @@ def test_that_a_run_waits_for_approval_is_told_once_with_what_to_do(world: World
     assert [one["type"] for one in told(world, run)].count("run.waiting") == 1
 
 
-def test_a_channel_may_be_told_of_approvals_only_and_of_no_other_wait(world: World) -> None:
+def test_a_channel_may_be_told_of_approvals_only_and_of_no_other_wait(world: Workshop) -> None:
     heard(world, Channel(name="team", kind="slack", on=frozenset({"waiting"})))
     world.control.hold("plate-web", "stg", "freeze", "mina")
     world.push(1)
@@ -63,7 +63,7 @@ def test_a_channel_may_be_told_of_approvals_only_and_of_no_other_wait(world: Wor
     assert [[one["type"] for one in told(world, number)] for number in (1, run)] == [[], ["run.waiting"]]
 
 
-def test_a_channel_that_edits_one_message_shows_the_wait_instead_of_the_start(world: World) -> None:
+def test_a_channel_that_edits_one_message_shows_the_wait_instead_of_the_start(world: Workshop) -> None:
     heard(world, Channel(name="team", kind="slack-api"))
     run = world.control.start(ASKED)
     world.done(world.begin(run))
@@ -73,7 +73,7 @@ def test_a_channel_that_edits_one_message_shows_the_wait_instead_of_the_start(wo
     ]
 
 
-def test_messages_name_the_person_who_was_the_last_to_act(world: World) -> None:
+def test_messages_name_the_person_who_was_the_last_to_act(world: Workshop) -> None:
     heard(world, Channel(name="team", kind="webhook"))
     run = world.control.start(ASKED)
     world.done(world.begin(run))
@@ -88,7 +88,7 @@ def test_messages_name_the_person_who_was_the_last_to_act(world: World) -> None:
 
 
 @pytest.mark.parametrize("at_work", [False, True], ids=["waiting", "at work"])
-def test_a_message_of_a_cancelled_run_names_who_cancelled_it(world: World, at_work: bool) -> None:
+def test_a_message_of_a_cancelled_run_names_who_cancelled_it(world: Workshop, at_work: bool) -> None:
     heard(world, Channel(name="team", kind="webhook"))
     run = world.control.start(ASKED)
     check = world.begin(run)
@@ -102,7 +102,7 @@ def test_a_message_of_a_cancelled_run_names_who_cancelled_it(world: World, at_wo
     assert (last["type"], last["actor"], last["action"]) == ("run.cancelled", "hana", "cancelled")
 
 
-def test_of_what_nobody_asked_for_nobody_is_named(world: World) -> None:
+def test_of_what_nobody_asked_for_nobody_is_named(world: Workshop) -> None:
     heard(world, Channel(name="team", kind="webhook"))
     world.push(1)
     world.finish(world.begin(1))
@@ -111,7 +111,7 @@ def test_of_what_nobody_asked_for_nobody_is_named(world: World) -> None:
     assert {(one["actor"], one["action"]) for number in (1, 2) for one in told(world, number)} == {("", "")}
 
 
-def test_whoever_promotes_rolls_back_or_repeats_is_named(world: World) -> None:
+def test_whoever_promotes_rolls_back_or_repeats_is_named(world: Workshop) -> None:
     heard(world, Channel(name="team", kind="webhook"))
     for number in (1, 3):
         world.push(number)
@@ -127,7 +127,7 @@ def test_whoever_promotes_rolls_back_or_repeats_is_named(world: World) -> None:
     assert acts == [("mina", "promoted"), ("hana", "rolled back"), ("jun", "repeated")]
 
 
-def test_a_message_that_another_version_wrote_is_read(world: World) -> None:
+def test_a_message_that_another_version_wrote_is_read(world: Workshop) -> None:
     heard(world, Channel(name="team", kind="webhook"))
     world.push(1)
     older = {name: value for name, value in asdict(STARTED).items() if name not in ("actor", "action")}

@@ -8,13 +8,13 @@ from orchestrator.services import outbox
 from orchestrator.services.outbox import ATTEMPTS, PAUSES, Outbox, Parcel
 from orchestrator.store import notifications, runs
 from orchestrator.store.runs import NewRun, Trigger
-from tests.support.executing import World
+from tests.support.executing import Workshop
 from tests.support.messages import STARTED
 
 NOW = 1_000_000.0
 
 
-def queue(world: World, *queued: tuple[int, str, float]) -> None:
+def queue(world: Workshop, *queued: tuple[int, str, float]) -> None:
     """Queue messages (run, type, seconds until it is due), for runs that are made as far as they are missing."""
     with world.database.write() as connection:
         for _ in range(max(run for run, _, _ in queued)):
@@ -28,7 +28,7 @@ def queue(world: World, *queued: tuple[int, str, float]) -> None:
         notifications.add(connection, rows)
 
 
-def taken(world: World) -> list[tuple[int, str]]:
+def taken(world: Workshop) -> list[tuple[int, str]]:
     """Take what may be sent, each counted as sent at once: (run, type)."""
     found = []
     while True:
@@ -43,12 +43,12 @@ def taken(world: World) -> list[tuple[int, str]]:
         found.append((row["run_id"], row["type"]))
 
 
-def test_messages_of_a_run_go_in_their_order(world: World) -> None:
+def test_messages_of_a_run_go_in_their_order(world: Workshop) -> None:
     queue(world, (1, "run.started", 0), (2, "run.started", -5), (1, "run.failed", -9))
     assert taken(world) == [(1, "run.started"), (2, "run.started"), (1, "run.failed")]
 
 
-def test_a_message_waits_for_an_older_one_of_its_run_that_is_postponed_or_on_its_way(world: World) -> None:
+def test_a_message_waits_for_an_older_one_of_its_run_that_is_postponed_or_on_its_way(world: Workshop) -> None:
     queue(world, (1, "run.started", 600), (1, "run.failed", 0), (2, "run.started", 0), (2, "run.failed", 0))
     with world.database.write() as connection:
         row = notifications.take_next(connection, "ops", NOW)
@@ -57,7 +57,7 @@ def test_a_message_waits_for_an_older_one_of_its_run_that_is_postponed_or_on_its
     assert taken(world) == []
 
 
-def test_runs_whose_messages_wait_keep_no_other_run_silent(world: World) -> None:
+def test_runs_whose_messages_wait_keep_no_other_run_silent(world: Workshop) -> None:
     postponed = [(run, "run.started", 600.0) for run in range(1, 61)]
     blocked = [(run, "run.failed", -60.0) for run in range(1, 61)]
     queue(world, *postponed, *blocked, (61, "run.failed", 0.0))
@@ -76,7 +76,7 @@ class Clock:
 class Sender:
     """Tries the one message of a channel again as soon as that is due, and notes the pauses."""
 
-    def __init__(self, world: World, clock: Clock) -> None:
+    def __init__(self, world: Workshop, clock: Clock) -> None:
         queue(world, (1, "run.started", 0))
         self.world, self.clock, self.outbox = world, clock, Outbox(world.database)
 
@@ -99,7 +99,7 @@ class Sender:
 
 
 @pytest.fixture
-def sender(world: World, monkeypatch: pytest.MonkeyPatch) -> Sender:
+def sender(world: Workshop, monkeypatch: pytest.MonkeyPatch) -> Sender:
     clock = Clock()
     monkeypatch.setattr(outbox, "clock", clock)
     return Sender(world, clock)

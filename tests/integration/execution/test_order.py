@@ -3,10 +3,10 @@
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName
 from orchestrator.engine.facts import Stopped
-from tests.support.executing import World
+from tests.support.executing import Workshop
 
 
-def test_a_newer_run_cuts_off_the_one_that_builds_but_not_the_one_that_cut_off(world: World) -> None:
+def test_a_newer_run_cuts_off_the_one_that_builds_but_not_the_one_that_cut_off(world: Workshop) -> None:
     for number in (1, 2, 3):
         world.push(number)
     building = world.until(1, StageName.BUILD)
@@ -24,7 +24,7 @@ def test_a_newer_run_cuts_off_the_one_that_builds_but_not_the_one_that_cut_off(w
     assert world.run(3).state is RunState.SUCCEEDED
 
 
-def test_check_names_the_waiting_runs_that_it_overtakes(world: World) -> None:
+def test_check_names_the_waiting_runs_that_it_overtakes(world: Workshop) -> None:
     for number in (1, 2, 3):
         world.push(number)
     world.until(1, StageName.COMMIT)
@@ -37,7 +37,7 @@ def test_check_names_the_waiting_runs_that_it_overtakes(world: World) -> None:
     assert world.run(3).reason is Reason.BEHIND_RUN, "run 1 is committing and is never cut off"
 
 
-def test_a_run_that_is_cancelled_while_it_is_checked_ends_no_older_one(world: World) -> None:
+def test_a_run_that_is_cancelled_while_it_is_checked_ends_no_older_one(world: Workshop) -> None:
     first, second = world.push(1)["runs"][0], world.push(2)["runs"][0]
     check = world.begin(second)
     world.control.cancel(second, "mina")
@@ -49,7 +49,7 @@ def test_a_run_that_is_cancelled_while_it_is_checked_ends_no_older_one(world: Wo
     assert world.run(first).state is RunState.SUCCEEDED
 
 
-def test_a_broken_deploy_does_not_block_its_fix(world: World) -> None:
+def test_a_broken_deploy_does_not_block_its_fix(world: Workshop) -> None:
     world.push(1)
     world.wait(world.until(1, StageName.HEALTH))
     world.push(2)
@@ -61,7 +61,7 @@ def test_a_broken_deploy_does_not_block_its_fix(world: World) -> None:
     assert world.run(2).state is RunState.SUCCEEDED
 
 
-def test_a_run_that_ended_another_s_proof_is_proven_itself(world: World) -> None:
+def test_a_run_that_ended_another_s_proof_is_proven_itself(world: Workshop) -> None:
     for number in (1, 2, 3):
         world.push(number)
     world.wait(world.until(1, StageName.HEALTH))

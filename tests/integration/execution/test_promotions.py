@@ -6,10 +6,10 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName
 from orchestrator.engine.facts import Troubled
 from orchestrator.services.control import NotPossible
-from tests.support.executing import World, two_places
+from tests.support.executing import Workshop, two_places
 
 
-def test_what_is_proven_in_one_environment_is_brought_to_the_next(world: World) -> None:
+def test_what_is_proven_in_one_environment_is_brought_to_the_next(world: Workshop) -> None:
     two_places(world)
     world.push(1)
     check = world.begin(1)
@@ -20,7 +20,7 @@ def test_what_is_proven_in_one_environment_is_brought_to_the_next(world: World) 
     assert world.run(2).state is RunState.SUCCEEDED
 
 
-def test_a_person_promotes_the_newest_or_a_proven_run_by_its_number(world: World) -> None:
+def test_a_person_promotes_the_newest_or_a_proven_run_by_its_number(world: Workshop) -> None:
     two_places(world)
     for number in (1, 3):
         world.push(number)
@@ -32,7 +32,7 @@ def test_a_person_promotes_the_newest_or_a_proven_run_by_its_number(world: World
         world.control.promote("plate-web", "prod", "mina", 2)
 
 
-def test_a_promotion_that_needs_approval_waits_for_it_and_gives_way_to_a_newer_one(world: World) -> None:
+def test_a_promotion_that_needs_approval_waits_for_it_and_gives_way_to_a_newer_one(world: Workshop) -> None:
     two_places(world, approval=True)
     for number in (1, 2):
         world.push(number)
@@ -48,20 +48,20 @@ def test_a_promotion_that_needs_approval_waits_for_it_and_gives_way_to_a_newer_o
     assert world.run(4).state is RunState.SUCCEEDED
 
 
-def trouble_at_check(world: World, run: int) -> None:
+def trouble_at_check(world: Workshop, run: int) -> None:
     fact = Troubled(stage=StageName.CHECK, reason=Reason.ARGOCD_UNAVAILABLE, detail="503")
     world.one.report(world.begin(run), fact, "build")
     assert world.run(run).reason is Reason.RETRYING
 
 
-def promoted_after(world: World, number: int) -> int:
+def promoted_after(world: Workshop, number: int) -> int:
     """Prove a push in stg; return the promotion that follows."""
     run = world.push(number)["runs"][0]
     world.finish(world.begin(run))
     return run + 1
 
 
-def test_a_promotion_that_met_a_fault_gives_way_to_a_newer_one(world: World) -> None:
+def test_a_promotion_that_met_a_fault_gives_way_to_a_newer_one(world: Workshop) -> None:
     two_places(world)
     first = promoted_after(world, 1)
     trouble_at_check(world, first)
@@ -71,7 +71,7 @@ def test_a_promotion_that_met_a_fault_gives_way_to_a_newer_one(world: World) -> 
     assert world.run(second).state is RunState.SUCCEEDED
 
 
-def test_the_re_run_of_a_promotion_gives_way_to_a_newer_one_too(world: World) -> None:
+def test_the_re_run_of_a_promotion_gives_way_to_a_newer_one_too(world: Workshop) -> None:
     two_places(world)
     first = promoted_after(world, 1)
     world.control.cancel(first, "mina")
@@ -81,7 +81,7 @@ def test_the_re_run_of_a_promotion_gives_way_to_a_newer_one_too(world: World) ->
     assert (world.run(again).state, world.run(again).superseded_by) == (RunState.CANCELLED, second)
 
 
-def test_a_promotion_that_a_worker_is_at_stops_for_a_newer_one(world: World) -> None:
+def test_a_promotion_that_a_worker_is_at_stops_for_a_newer_one(world: Workshop) -> None:
     two_places(world)
     first = promoted_after(world, 1)
     check = world.begin(first)
@@ -91,7 +91,7 @@ def test_a_promotion_that_a_worker_is_at_stops_for_a_newer_one(world: World) -> 
     assert (world.run(first).reason, world.run(first).superseded_by) == (Reason.SUPERSEDED, second)
 
 
-def test_a_promotion_that_has_its_place_commits_before_a_newer_one_or_not_at_all(world: World) -> None:
+def test_a_promotion_that_has_its_place_commits_before_a_newer_one_or_not_at_all(world: Workshop) -> None:
     """If each newer one ended what is under way, a steady stream of them would leave the environment as it is."""
     two_places(world)
     first = promoted_after(world, 1)
@@ -107,7 +107,7 @@ def test_a_promotion_that_has_its_place_commits_before_a_newer_one_or_not_at_all
     assert world.run(third).cut_off == second
 
 
-def test_a_promotion_that_waits_for_its_turn_gives_way_to_a_newer_one(world: World) -> None:
+def test_a_promotion_that_waits_for_its_turn_gives_way_to_a_newer_one(world: Workshop) -> None:
     two_places(world)
     first = promoted_after(world, 1)
     scan = world.until(first, StageName.SCAN)
@@ -119,7 +119,7 @@ def test_a_promotion_that_waits_for_its_turn_gives_way_to_a_newer_one(world: Wor
     assert world.run(first).superseded_by == second
 
 
-def test_what_a_person_has_approved_goes_on_until_a_newer_one_is_approved(world: World) -> None:
+def test_what_a_person_has_approved_goes_on_until_a_newer_one_is_approved(world: Workshop) -> None:
     two_places(world, approval=True)
     first = promoted_after(world, 1)
     world.control.approve(first, "mina")
@@ -130,7 +130,7 @@ def test_what_a_person_has_approved_goes_on_until_a_newer_one_is_approved(world:
     assert (world.run(first).state, world.run(first).superseded_by) == (RunState.CANCELLED, second)
 
 
-def test_a_promotion_that_a_person_asks_for_takes_the_place_of_older_ones(world: World) -> None:
+def test_a_promotion_that_a_person_asks_for_takes_the_place_of_older_ones(world: Workshop) -> None:
     two_places(world)
     first = promoted_after(world, 1)
     trouble_at_check(world, first)

@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind
-from tests.support.executing import REPO, World
+from tests.support.executing import REPO, Workshop
 from tests.support.factories import make_app, make_environment, make_settings
 from tests.support.ingesting import accept
 
@@ -14,7 +14,7 @@ DANCE = ((None, X), (X, Y), (Y, X), (X, Y))
 
 
 @pytest.fixture
-def places(world: World) -> World:
+def places(world: Workshop) -> Workshop:
     """An environment for each kind of rule."""
     rules = ({"branch": "main"}, {"branch": "release/*"}, {"branch": "", "tag": "v*"})
     environments = tuple(make_environment(f"e{number}", **rule) for number, rule in enumerate(rules))
@@ -25,7 +25,7 @@ def places(world: World) -> World:
 class Hook:
     """A hook of a forge that tells of the moves of one ref."""
 
-    def __init__(self, world: World, name: str, ref: str) -> None:
+    def __init__(self, world: Workshop, name: str, ref: str) -> None:
         self._world, self._name, self._ref, self._count = world, name, ref, count(1)
 
     def tell(self, before: str | None, after: str | None, commit: str | None = None) -> bool:
@@ -47,12 +47,12 @@ class Hook:
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/main", "refs/heads/release/1", "refs/tags/v1"])
-def test_a_ref_that_is_pushed_back_and_on_again_is_deployed_each_time(places: World, ref: str) -> None:
+def test_a_ref_that_is_pushed_back_and_on_again_is_deployed_each_time(places: Workshop, ref: str) -> None:
     one, two = Hook(places, "one", ref), Hook(places, "two", ref)
     assert [(one.tell(*move), two.tell(*move)) for move in DANCE] == [(True, False)] * 4
 
 
-def test_an_annotated_tag_is_known_by_its_own_id(places: World) -> None:
+def test_an_annotated_tag_is_known_by_its_own_id(places: Workshop) -> None:
     one, two = Hook(places, "one", "refs/tags/v1"), Hook(places, "two", "refs/tags/v1")
     commits = {X: "a" * 40, Y: "b" * 40}
     told = [(one.tell(*move, commits[move[1]]), two.tell(*move, commits[move[1]])) for move in DANCE]
@@ -60,13 +60,13 @@ def test_an_annotated_tag_is_known_by_its_own_id(places: World) -> None:
 
 
 @pytest.mark.parametrize("ref", ["refs/heads/release/1", "refs/tags/v1"])
-def test_a_ref_that_is_deleted_and_made_again_is_deployed_each_time(places: World, ref: str) -> None:
+def test_a_ref_that_is_deleted_and_made_again_is_deployed_each_time(places: Workshop, ref: str) -> None:
     hook = Hook(places, "one", ref)
     moves = ((None, X), (X, None), (None, Y), (Y, None), (None, X))
     assert [hook.tell(*move) for move in moves] == [True, False, True, False, True]
 
 
-def test_a_move_that_is_told_late_is_known(places: World) -> None:
+def test_a_move_that_is_told_late_is_known(places: Workshop) -> None:
     one, two = Hook(places, "one", "refs/heads/release/1"), Hook(places, "two", "refs/heads/release/1")
     assert (one.tell(None, X), one.tell(X, Y)) == (True, True)
     assert (two.tell(None, X), two.tell(X, Y)) == (False, False)

@@ -9,45 +9,45 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Run, RunState, StageName, Trigger
 from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Wish
-from tests.support.executing import World, two_places
+from tests.support.executing import Workshop, two_places
 
 COMMIT = f"{1:040x}"
 BUILT = {"commit": COMMIT, "image": "h/p:sha-1", "digest": "sha256:b"}
 GIVEN = {"image": "h/p:v1", "digest": "sha256:9"}
 
 
-def push(world: World) -> int:
+def push(world: Workshop) -> int:
     world.push(1)
     return 1
 
 
-def manual(world: World) -> int:
+def manual(world: Workshop) -> int:
     return world.control.start(Wish(app="plate-web", environment="stg", commit=COMMIT))
 
 
-def branch(world: World) -> int:
+def branch(world: Workshop) -> int:
     return world.control.start(Wish(app="plate-web", environment="stg", ref="main"))
 
 
-def image(world: World) -> int:
+def image(world: Workshop) -> int:
     return world.control.start(Wish(app="plate-web", environment="stg", image="v1"))
 
 
-def promotion(world: World) -> int:
+def promotion(world: Workshop) -> int:
     two_places(world)
     world.push(1)
     world.finish(world.done(world.begin(1), **GIVEN))
     return 2
 
 
-def rollback(world: World) -> int:
+def rollback(world: Workshop) -> int:
     for number, proven in ((1, GIVEN), (2, {"image": "h/p:2", "digest": "sha256:2"})):
         world.push(number)
         world.finish(world.done(world.begin(number), **proven))
     return world.control.rollback("plate-web", "stg", "mina", None)
 
 
-Kind = Callable[[World], int]
+Kind = Callable[[Workshop], int]
 BY_NAME, NAMED, BOTH, NOTHING = ("h/p:sha-1", ""), ("h/p:v1", ""), ("h/p:v1", "sha256:9"), ("", "")
 """An image of a commit goes by its name, for it may be built again; with a digest, nothing is ever built."""
 KINDS: dict[Kind, tuple[bool, dict[str, str]]] = {
@@ -71,7 +71,7 @@ IMAGES: dict[Kind, tuple[tuple[str, str], ...]] = {
 """Image and digest of the re-run, for each way to repeat a run."""
 
 
-def fail(world: World, run_id: int, stage: StageName = StageName.SYNC, **outputs: Any) -> bool:
+def fail(world: Workshop, run_id: int, stage: StageName = StageName.SYNC, **outputs: Any) -> bool:
     """Have a run end at a stage, after others have told `outputs`; return whether a person insists on its commit."""
     at, insists = world.begin(run_id), set()
     while at.stage is not stage:
@@ -85,12 +85,12 @@ def fail(world: World, run_id: int, stage: StageName = StageName.SYNC, **outputs
     return insists == {True}
 
 
-def again(world: World, run_id: int, from_stage: str = "") -> Run:
+def again(world: Workshop, run_id: int, from_stage: str = "") -> Run:
     return world.run(world.control.rerun(run_id, "mina", from_stage))
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_what_a_re_run_takes_over(world: World, kind: Kind) -> None:
+def test_what_a_re_run_takes_over(world: Workshop, kind: Kind) -> None:
     (insists, proven), first = KINDS[kind], kind(world)
     assert fail(world, first, **proven) is insists
     found = []
@@ -105,7 +105,7 @@ def test_what_a_re_run_takes_over(world: World, kind: Kind) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
-def test_a_run_that_ended_before_its_commit_is_repeated_as_what_it_was(world: World, kind: Kind) -> None:
+def test_a_run_that_ended_before_its_commit_is_repeated_as_what_it_was(world: Workshop, kind: Kind) -> None:
     first = kind(world)
     fail(world, first, StageName.CHECK)
     run = again(world, first)
@@ -113,7 +113,7 @@ def test_a_run_that_ended_before_its_commit_is_repeated_as_what_it_was(world: Wo
     assert world.begin(run.id).insists is KINDS[kind][0]
 
 
-def test_a_branch_whose_commit_was_found_only_by_the_re_run_is_still_built(world: World) -> None:
+def test_a_branch_whose_commit_was_found_only_by_the_re_run_is_still_built(world: Workshop) -> None:
     first = branch(world)
     fail(world, first, StageName.CHECK)
     second = again(world, first)
@@ -124,7 +124,7 @@ def test_a_branch_whose_commit_was_found_only_by_the_re_run_is_still_built(world
 
 
 @pytest.mark.parametrize("stage", ["", "start", "commit"])
-def test_an_image_that_was_to_be_made_anew_is_made_anew_after_a_bad_check(world: World, stage: str) -> None:
+def test_an_image_that_was_to_be_made_anew_is_made_anew_after_a_bad_check(world: Workshop, stage: str) -> None:
     first = push(world)
     fail(world, first, **BUILT)
     second = again(world, first, "build")

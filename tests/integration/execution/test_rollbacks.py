@@ -6,10 +6,10 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Rival, RunState, StageName
 from orchestrator.engine.facts import Fact, Reported
 from orchestrator.services.control import NotPossible, Wish
-from tests.support.executing import World, two_places
+from tests.support.executing import Workshop, two_places
 
 
-def test_a_rollback_brings_back_the_image_before_as_a_new_run(world: World) -> None:
+def test_a_rollback_brings_back_the_image_before_as_a_new_run(world: Workshop) -> None:
     for number in (1, 2):
         world.push(number)
         world.finish(world.done(world.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
@@ -21,7 +21,7 @@ def test_a_rollback_brings_back_the_image_before_as_a_new_run(world: World) -> N
 
 
 @pytest.mark.parametrize("healthy", [True, False])
-def test_what_is_rolled_back_may_be_an_image_without_a_source(world: World, healthy: bool) -> None:
+def test_what_is_rolled_back_may_be_an_image_without_a_source(world: Workshop, healthy: bool) -> None:
     world.push(1)
     world.finish(world.done(world.begin(1), image="h/p:1", digest="sha256:1"))
     hotfix = world.control.start(Wish(app="plate-web", environment="stg", image="hotfix", actor="mina"))
@@ -39,7 +39,7 @@ def test_what_is_rolled_back_may_be_an_image_without_a_source(world: World, heal
         assert (forth.image, forth.digest) == ("h/p:hotfix", "sha256:f")
 
 
-def test_an_image_without_a_source_hides_no_commit_from_the_order(world: World) -> None:
+def test_an_image_without_a_source_hides_no_commit_from_the_order(world: Workshop) -> None:
     world.push(1)
     world.finish(world.begin(1))
     hotfix = world.control.start(Wish(app="plate-web", environment="stg", image="hotfix"))
@@ -51,7 +51,7 @@ def test_an_image_without_a_source_hides_no_commit_from_the_order(world: World) 
 
 
 def test_a_run_that_is_named_is_found_however_many_came_after_it(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchestrator.store.runs.MAX_PAGE", 1)
     two_places(world)
@@ -67,7 +67,7 @@ def test_a_run_that_is_named_is_found_however_many_came_after_it(
         world.control.promote("plate-web", "prod", "mina", 4)
 
 
-def test_there_must_be_something_to_roll_back_to(world: World) -> None:
+def test_there_must_be_something_to_roll_back_to(world: Workshop) -> None:
     with pytest.raises(NotPossible, match="nothing else was proven yet"):
         world.control.rollback("plate-web", "stg", "mina", None)
     with pytest.raises(NotPossible, match="run 9 has not been proven"):

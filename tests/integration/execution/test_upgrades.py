@@ -6,11 +6,11 @@ from sqlalchemy import Table, update
 from orchestrator.domain.runs import StageName
 from orchestrator.services.queries import Queries
 from orchestrator.store.schema import runs, stages
-from tests.support.executing import World
+from tests.support.executing import Workshop
 
 
 @pytest.mark.parametrize("table", [runs, stages])
-def test_a_reason_that_this_version_does_not_know_can_be_looked_at(world: World, table: Table) -> None:
+def test_a_reason_that_this_version_does_not_know_can_be_looked_at(world: Workshop, table: Table) -> None:
     run_id = int(world.push(1)["runs"][0])
     world.until(run_id, StageName.BUILD)
     with world.database.write() as connection:

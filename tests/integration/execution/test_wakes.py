@@ -15,7 +15,7 @@ from orchestrator.services.waits import Waits
 from orchestrator.store import wakes
 from orchestrator.store.database import now
 from orchestrator.store.wakes import REPEAT, REPEAT_MOST
-from tests.support.executing import World
+from tests.support.executing import Workshop
 from tests.support.journals import Logged
 from workers.relay import IDLE, Publisher
 
@@ -42,11 +42,11 @@ def celery() -> FakeCelery:
     return FakeCelery()
 
 
-def publisher(world: World, celery: FakeCelery) -> Publisher:
+def publisher(world: Workshop, celery: FakeCelery) -> Publisher:
     return Publisher(world.reconcile, celery, Bell(""))  # type: ignore[arg-type]
 
 
-def published(world: World, seconds: Iterable[float], begun: float) -> list[float]:
+def published(world: Workshop, seconds: Iterable[float], begun: float) -> list[float]:
     """Look at the table at these times after `begun`; return the times at which something was to be published."""
     found = []
     for at in seconds:
@@ -56,7 +56,7 @@ def published(world: World, seconds: Iterable[float], begun: float) -> list[floa
     return found
 
 
-def test_a_run_that_nobody_takes_is_published_again_after_growing_pauses(world: World) -> None:
+def test_a_run_that_nobody_takes_is_published_again_after_growing_pauses(world: Workshop) -> None:
     begun = now() + 1
     world.push(1)
     times = published(world, range(0, 3600, 16), begun)
@@ -66,7 +66,7 @@ def test_a_run_that_nobody_takes_is_published_again_after_growing_pauses(world: 
     assert len(times) < 20
 
 
-def test_a_run_that_is_woken_anew_begins_with_short_pauses(world: World) -> None:
+def test_a_run_that_is_woken_anew_begins_with_short_pauses(world: Workshop) -> None:
     """A worker came with the message while another one held the run, which has to look again."""
     world.push(1)
     begun = now()
@@ -78,7 +78,7 @@ def test_a_run_that_is_woken_anew_begins_with_short_pauses(world: World) -> None
     assert published(world, (0, REPEAT - 1, REPEAT + 1), anew) == [0, REPEAT + 1]
 
 
-def test_the_watch_does_not_repeat_what_is_due_already(world: World) -> None:
+def test_the_watch_does_not_repeat_what_is_due_already(world: Workshop) -> None:
     world.push(1)
     world.wait(world.until(1, StageName.HEALTH), after=500)
     watch = Waits(world.database, world.settings, Bell(""))
@@ -91,7 +91,7 @@ def test_the_watch_does_not_repeat_what_is_due_already(world: World) -> None:
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_an_event_wakes_the_run_that_has_just_come_to_its_application(world: World, waits: bool) -> None:
+def test_an_event_wakes_the_run_that_has_just_come_to_its_application(world: Workshop, waits: bool) -> None:
     watch = Waits(world.database, world.settings, Bell(""))
     assert watch.waiting() == {}
     world.push(1)
@@ -106,7 +106,7 @@ def test_an_event_wakes_the_run_that_has_just_come_to_its_application(world: Wor
     assert world.due() == {1}
 
 
-def test_what_the_watch_saw_while_a_worker_was_at_the_run_is_looked_at_afterwards(world: World) -> None:
+def test_what_the_watch_saw_while_a_worker_was_at_the_run_is_looked_at_afterwards(world: Workshop) -> None:
     world.push(1)
     assignment = world.until(1, StageName.HEALTH)
     Waits(world.database, world.settings, Bell("")).wake([1])
@@ -118,7 +118,7 @@ def test_what_the_watch_saw_while_a_worker_was_at_the_run_is_looked_at_afterward
     assert world.due() == {1}
 
 
-def test_a_broker_that_is_away_is_asked_once_a_round(world: World, celery: FakeCelery, logged: Logged) -> None:
+def test_a_broker_that_is_away_is_asked_once_a_round(world: Workshop, celery: FakeCelery, logged: Logged) -> None:
     for number in range(1, 21):
         world.push(number)
     relay = publisher(world, celery)

@@ -17,11 +17,11 @@ from orchestrator.services.execution import ROLLOUT, Execution
 from orchestrator.store import changes, claims, wakes
 from orchestrator.store.database import now
 from tests.support.databases import postgres_database
-from tests.support.executing import QUIET, World
+from tests.support.executing import QUIET, Workshop
 from tests.support.factories import make_app, make_environment, make_settings
 
 
-def test_a_run_goes_through_all_stages_to_success(world: World) -> None:
+def test_a_run_goes_through_all_stages_to_success(world: Workshop) -> None:
     world.push(1)
     world.finish(world.begin(1))
     run = world.run(1)
@@ -29,13 +29,13 @@ def test_a_run_goes_through_all_stages_to_success(world: World) -> None:
     assert world.due() == set()
 
 
-def test_only_one_worker_gets_a_run(world: World) -> None:
+def test_only_one_worker_gets_a_run(world: Workshop) -> None:
     world.push(1)
     assert world.one.begin(1, "build") is not None
     assert world.two.begin(1, "build") is None
 
 
-def test_a_deploy_worker_leaves_image_work_to_the_build_pool(world: World) -> None:
+def test_a_deploy_worker_leaves_image_work_to_the_build_pool(world: Workshop) -> None:
     world.push(1)
     check = world.one.begin(1, "deploy")
     assert check is not None
@@ -47,7 +47,7 @@ def test_a_deploy_worker_leaves_image_work_to_the_build_pool(world: World) -> No
     assert build.stage is StageName.BUILD
 
 
-def test_a_worker_of_both_pools_goes_on_with_the_image_without_the_way_through_the_broker(world: World) -> None:
+def test_a_worker_of_both_pools_goes_on_with_the_image_without_the_way_through_the_broker(world: Workshop) -> None:
     world.push(1)
     check = world.one.begin(1, "deploy", lambda: True)
     assert check is not None
@@ -57,7 +57,7 @@ def test_a_worker_of_both_pools_goes_on_with_the_image_without_the_way_through_t
     assert world.due() == set()
 
 
-def test_what_a_worker_says_after_its_lease_was_taken_is_not_written(world: World) -> None:
+def test_what_a_worker_says_after_its_lease_was_taken_is_not_written(world: Workshop) -> None:
     world.push(1)
     stale = world.begin(1)
     with world.database.write() as connection:
@@ -71,7 +71,7 @@ def test_what_a_worker_says_after_its_lease_was_taken_is_not_written(world: Worl
     assert world.two.heartbeat(current)
 
 
-def test_a_vanished_worker_s_run_is_taken_back_and_goes_on(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vanished_worker_s_run_is_taken_back_and_goes_on(world: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     world.push(1)
     world.until(1, StageName.BUILD)
     assert world.reconcile.expired_leases() == []
@@ -83,12 +83,12 @@ def test_a_vanished_worker_s_run_is_taken_back_and_goes_on(world: World, monkeyp
     assert (again.stage, again.run.outputs["crashes"]) == (StageName.BUILD, 1)
 
 
-def without_apps(world: World) -> Execution:
+def without_apps(world: Workshop) -> Execution:
     return Execution(world.database, make_settings(str(world.settings.state_dir), apps=()), QUIET, "worker-old")
 
 
 def test_a_run_of_an_app_that_some_workers_do_not_have_yet_waits_for_one_that_has(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """While a new configuration is rolled out, the web takes hooks for apps that the old workers do not know."""
     world.push(1)
@@ -106,7 +106,7 @@ def test_a_run_of_an_app_that_some_workers_do_not_have_yet_waits_for_one_that_ha
     assert world.run(1).state is RunState.SUCCEEDED
 
 
-def test_a_worker_that_knows_the_app_ends_the_wait_for_one(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_knows_the_app_ends_the_wait_for_one(world: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
     """While two configurations are about, workers of both look at a run in turn."""
     world.push(1)
     old, begun = without_apps(world), now()
@@ -123,7 +123,7 @@ def test_a_worker_that_knows_the_app_ends_the_wait_for_one(world: World, monkeyp
 
 
 def test_an_environment_that_left_the_configuration_fails_its_runs_after_some_minutes(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.push(1)
     old, begun = without_apps(world), now()
@@ -135,7 +135,7 @@ def test_an_environment_that_left_the_configuration_fails_its_runs_after_some_mi
     assert world.due() == set()
 
 
-def test_a_run_that_nothing_would_wake_is_found(world: World) -> None:
+def test_a_run_that_nothing_would_wake_is_found(world: Workshop) -> None:
     for number in (1, 2, 3):
         world.push(number)
     world.until(1, StageName.COMMIT)
@@ -149,7 +149,7 @@ def test_a_run_that_nothing_would_wake_is_found(world: World) -> None:
 @pytest.mark.parametrize("woken", [True, False], ids=["", "written down by an older version"])
 @pytest.mark.parametrize("wait", [Reason.ON_HOLD, Reason.AWAITING_APPROVAL])
 def test_a_run_that_waits_for_a_person_ends_when_its_environment_has_left_the_configuration(
-    world: World, monkeypatch: pytest.MonkeyPatch, wait: Reason, woken: bool
+    world: Workshop, monkeypatch: pytest.MonkeyPatch, wait: Reason, woken: bool
 ) -> None:
     environment = make_environment("stg", approval=wait is Reason.AWAITING_APPROVAL)
     world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(environment,)),)))
@@ -174,7 +174,7 @@ def test_a_run_that_waits_for_a_person_ends_when_its_environment_has_left_the_co
     assert (run.state, run.reason, run.detail) == (RunState.FAILED, Reason.APP_REMOVED, "plate-web/stg")
 
 
-def test_a_run_that_waited_for_such_a_worker_still_waits_for_its_turn(world: World) -> None:
+def test_a_run_that_waited_for_such_a_worker_still_waits_for_its_turn(world: Workshop) -> None:
     for number in (1, 2):
         world.push(number)
     world.until(1, StageName.COMMIT)
@@ -190,7 +190,7 @@ def test_a_worker_whose_clock_is_wrong_keeps_its_run_and_its_branch(
     postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: float
 ) -> None:
     with postgres_database(postgres_url) as database:
-        world = World(database, tmp_path)
+        world = Workshop(database, tmp_path)
         run = world.push(1)["runs"][0]
         with monkeypatch.context() as there:
             there.setattr("orchestrator.services.execution.clock", lambda: time.time() + wrong)
@@ -222,7 +222,7 @@ def set_clocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     return put
 
 
-def test_a_clock_that_was_ahead_holds_no_run_back(world: World, set_clocks: Callable[[float], None]) -> None:
+def test_a_clock_that_was_ahead_holds_no_run_back(world: Workshop, set_clocks: Callable[[float], None]) -> None:
     set_clocks(7200)
     run = world.push(1)["runs"][0]
     set_clocks(0)
@@ -237,7 +237,7 @@ def test_a_clock_that_was_ahead_holds_no_run_back(world: World, set_clocks: Call
 
 
 def test_a_worker_that_vanished_when_the_clock_was_ahead_is_missed_after_20_s(
-    world: World, set_clocks: Callable[[float], None]
+    world: Workshop, set_clocks: Callable[[float], None]
 ) -> None:
     set_clocks(3600)
     run = world.push(1)["runs"][0]
@@ -249,7 +249,7 @@ def test_a_worker_that_vanished_when_the_clock_was_ahead_is_missed_after_20_s(
     assert world.reconcile.expired_leases() == [run]
 
 
-def test_a_writer_that_vanished_when_the_clock_was_ahead_is_followed(world: World) -> None:
+def test_a_writer_that_vanished_when_the_clock_was_ahead_is_followed(world: Workshop) -> None:
     with world.database.write() as connection:
         assert changes.become_writer(connection, "gitops#main", "one", now() + 3600)
         assert changes.become_writer(connection, "gitops#main", "two", now())
@@ -257,7 +257,7 @@ def test_a_writer_that_vanished_when_the_clock_was_ahead_is_followed(world: Worl
 
 
 def test_a_head_that_was_seen_when_the_clock_was_ahead_knows_nothing_better(
-    world: World, set_clocks: Callable[[float], None]
+    world: Workshop, set_clocks: Callable[[float], None]
 ) -> None:
     app = world.settings.apps[0]
     set_clocks(3600)

@@ -8,7 +8,7 @@ from orchestrator.domain.apps import Channel
 from orchestrator.store.database import Database
 from tests.support.databases import database, postgres_url
 from tests.support.metering import HOOK, Site
-from tests.support.web import make_world
+from tests.support.web import make_web
 
 __all__ = ["database", "postgres_url"]
 
@@ -16,5 +16,5 @@ __all__ = ["database", "postgres_url"]
 @pytest.fixture
 def site(database: Database, tmp_path: Path) -> Site:
     channels = (Channel(name="slack-1", kind="slack"),)
-    settings = make_world(database, tmp_path, hooks=(HOOK,), channels=channels).settings
+    settings = make_web(database, tmp_path, hooks=(HOOK,), channels=channels).settings
     return Site(database=database, settings=settings)

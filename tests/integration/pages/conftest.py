@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.databases import sqlite_database
-from tests.support.web import World, make_world
+from tests.support.web import Web, make_web
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> World:
-    return make_world(sqlite_database(tmp_path), tmp_path)
+def world(tmp_path: Path) -> Web:
+    return make_web(sqlite_database(tmp_path), tmp_path)

@@ -13,7 +13,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.store import deliveries
 from tests.support.browsers import browser, log_in
-from tests.support.web import AT, World, served
+from tests.support.web import AT, Web, served
 
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=20_000)
@@ -40,12 +40,12 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def proxy(world: World) -> Proxy:
+def proxy(world: Web) -> Proxy:
     return Proxy(world.app.wsgi_app)
 
 
 @pytest.fixture
-def tab(world: World, proxy: Proxy, chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def tab(world: Web, proxy: Proxy, chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     """A tab of somebody who may deploy."""
     monkeypatch.setattr(world.app, "wsgi_app", proxy)
     with served(world.app) as site, chromium.new_context(base_url=site) as context:
@@ -58,7 +58,7 @@ def follow(tab: Page, run: int) -> None:
     expect(tab.locator("#live")).to_have_text("live")
 
 
-def test_a_run_is_followed_to_its_end(world: World, tab: Page) -> None:
+def test_a_run_is_followed_to_its_end(world: Web, tab: Page) -> None:
     run = world.run(RunState.RUNNING)
     follow(tab, run)
     world.log(run, "Step 1/2", "Step 2/2 \N{BLACK HEART SUIT}")
@@ -69,7 +69,7 @@ def test_a_run_is_followed_to_its_end(world: World, tab: Page) -> None:
     expect(tab.locator("#live")).to_have_text("")
 
 
-def test_many_open_pages_leave_room_for_one_more(world: World, tab: Page) -> None:
+def test_many_open_pages_leave_room_for_one_more(world: Web, tab: Page) -> None:
     for _ in range(8):
         run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
         one = tab.context.new_page()
@@ -79,7 +79,7 @@ def test_many_open_pages_leave_room_for_one_more(world: World, tab: Page) -> Non
         hide(one)
 
 
-def test_a_page_that_nobody_saw_shows_all_once_it_is_seen_again(world: World, tab: Page) -> None:
+def test_a_page_that_nobody_saw_shows_all_once_it_is_seen_again(world: Web, tab: Page) -> None:
     run = world.run(RunState.RUNNING)
     follow(tab, run)
     hide(tab)
@@ -91,7 +91,7 @@ def test_a_page_that_nobody_saw_shows_all_once_it_is_seen_again(world: World, ta
     expect(tab.locator("#log")).to_contain_text("meanwhile")
 
 
-def test_a_page_that_is_hidden_and_seen_at_once_follows_the_run_once(world: World, tab: Page) -> None:
+def test_a_page_that_is_hidden_and_seen_at_once_follows_the_run_once(world: Web, tab: Page) -> None:
     run = world.run(RunState.RUNNING)
     tab.add_init_script(
         "const Real = EventSource; window.made = []; window.EventSource = class extends Real {"
@@ -107,7 +107,7 @@ def test_a_page_that_is_hidden_and_seen_at_once_follows_the_run_once(world: Worl
     assert tab.evaluate("window.made.filter(one => one.readyState !== EventSource.CLOSED).length") == 1
 
 
-def test_what_a_long_log_pushes_out_of_the_page_is_a_link_away(world: World, tab: Page) -> None:
+def test_what_a_long_log_pushes_out_of_the_page_is_a_link_away(world: Web, tab: Page) -> None:
     run = world.run(RunState.RUNNING)
     follow(tab, run)
     world.log(run, *(f"line {n}" for n in range(1, 701)))
@@ -127,7 +127,7 @@ def hide(tab: Page, *, hidden: bool = True) -> None:
     )
 
 
-def test_a_restart_behind_a_proxy_does_not_end_the_following(world: World, tab: Page, proxy: Proxy) -> None:
+def test_a_restart_behind_a_proxy_does_not_end_the_following(world: Web, tab: Page, proxy: Proxy) -> None:
     run = world.run(RunState.RUNNING)
     follow(tab, run)
     proxy.down = True
@@ -139,7 +139,7 @@ def test_a_restart_behind_a_proxy_does_not_end_the_following(world: World, tab: 
     expect(tab.locator("#log")).to_contain_text("after the restart")
 
 
-def test_a_click_on_cancel_does_not_start_the_run_again(world: World, tab: Page) -> None:
+def test_a_click_on_cancel_does_not_start_the_run_again(world: Web, tab: Page) -> None:
     run = world.run(RunState.RUNNING)
     follow(tab, run)
     tab.focus("button.cancel")
@@ -149,7 +149,7 @@ def test_a_click_on_cancel_does_not_start_the_run_again(world: World, tab: Page)
     expect(tab.locator("#verdict")).to_be_focused()
 
 
-def test_a_long_log_is_read_in_parts_and_searched(world: World, tab: Page) -> None:
+def test_a_long_log_is_read_in_parts_and_searched(world: Web, tab: Page) -> None:
     run = world.run(RunState.FAILED)
     for begin in range(1, 3001, 500):
         world.log(run, *(f"line {n}" for n in range(begin, begin + 500)))
@@ -172,7 +172,7 @@ def test_a_long_log_is_read_in_parts_and_searched(world: World, tab: Page) -> No
 
 
 @pytest.mark.parametrize("path", ["/apps", "/runs", "/deliveries"])
-def test_a_phone_shows_all_of_a_list(world: World, tab: Page, path: str) -> None:
+def test_a_phone_shows_all_of_a_list(world: Web, tab: Page, path: str) -> None:
     world.run(RunState.FAILED, title="A title that is as long as people like to make them" * 3, detail="exit 3 " * 30)
     delivery = deliveries.row_of(
         Delivery(hook="github", key="k" * 80), AT, DeliveryOutcome.IGNORED, "no_rule", "nothing fits " * 20

@@ -5,7 +5,7 @@ from typing import Any
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from tests.support.pages import OURS, Page, page
-from tests.support.web import World
+from tests.support.web import Web
 
 
 def html(answer: Any, status: int) -> str:
@@ -14,7 +14,7 @@ def html(answer: Any, status: int) -> str:
     return str(answer.text)
 
 
-def test_browsers_get_errors_as_pages_and_programs_as_problems(world: World) -> None:
+def test_browsers_get_errors_as_pages_and_programs_as_problems(world: Web) -> None:
     client = world.browser("viewer")
     accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     assert "There is no run 99." in html(client.get("/runs/99", headers=accept), 404)
@@ -24,7 +24,7 @@ def test_browsers_get_errors_as_pages_and_programs_as_problems(world: World) -> 
     assert client.get("/nosuch").content_type == "application/problem+json"
 
 
-def test_apps_and_deliveries_are_shown(world: World) -> None:
+def test_apps_and_deliveries_are_shown(world: Web) -> None:
     run = world.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1")
     world.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze <now>"})
     shown = page(world, "/apps")
@@ -33,7 +33,7 @@ def test_apps_and_deliveries_are_shown(world: World) -> None:
     assert "No deliveries yet" in page(world, "/deliveries").text
 
 
-def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(world: World) -> None:
+def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(world: Web) -> None:
     image = "harbor.example.com/plate/plate-web:sha-"
     world.run(RunState.SUCCEEDED, image=f"{image}1", landed=10.0)
     assert "not proven" not in page(world, "/apps").text
@@ -52,7 +52,7 @@ def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(world: World) -
     assert (shown.count("not proven"), shown.count(sentence), "cancelled by kim" in shown) == (1, 1, True)
 
 
-def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: World) -> None:
+def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: Web) -> None:
     run = world.run(RunState.RUNNING)
     client = world.browser()
     for path in ("/runs", f"/runs/{run}", "/apps", "/apps/plate-web/stg/hold", "/deliveries", "/login"):

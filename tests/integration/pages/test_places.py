@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.domain.runs import RunState
 from tests.support.pages import OURS, Page, page
-from tests.support.web import World
+from tests.support.web import Web
 
 IMAGE = "harbor.example.com/plate/plate-web:sha-"
 PROD = "/apps/plate-web/prod"
@@ -14,7 +14,7 @@ STG = "/apps/plate-web/stg"
 ACTIONS = ("hold", "release", "rollback", "promote")
 
 
-def proven(world: World, number: int, environment: str = "stg", state: RunState = RunState.SUCCEEDED) -> int:
+def proven(world: Web, number: int, environment: str = "stg", state: RunState = RunState.SUCCEEDED) -> int:
     """Put a run there whose change was committed; it succeeded unless `state` says something else."""
     fields: dict[str, Any] = {"image": f"{IMAGE}{number}", "digest": f"sha256:{number}"}
     return world.run(state, environment=environment, landed=float(number), **fields)
@@ -29,18 +29,18 @@ def fields_of(shown: Page) -> dict[str, str]:
     return {one["name"]: one.get("value", "") for one in shown.all("input")}
 
 
-def pressed(world: World, path: str, **more: str) -> Any:
+def pressed(world: Web, path: str, **more: str) -> Any:
     client = world.browser()
     form = fields_of(Page(client.get(path).text)) | more
     return client.post(path, data=form, headers=OURS)
 
 
-def state_of(world: World, environment: str) -> dict[str, Any]:
+def state_of(world: Web, environment: str) -> dict[str, Any]:
     places = world.client().get("/api/v1/apps/plate-web").json["environments"]
     return next(place for place in places if place["name"] == environment)
 
 
-def test_a_deployer_is_offered_what_can_be_done_and_a_viewer_nothing(world: World) -> None:
+def test_a_deployer_is_offered_what_can_be_done_and_a_viewer_nothing(world: Web) -> None:
     assert links(page(world, "/apps")) == [f"{STG}/hold", f"{PROD}/hold"]
     proven(world, 1)
     world.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
@@ -51,7 +51,7 @@ def test_a_deployer_is_offered_what_can_be_done_and_a_viewer_nothing(world: Worl
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_viewer_may_neither_ask_nor_act(world: World, action: str) -> None:
+def test_a_viewer_may_neither_ask_nor_act(world: Web, action: str) -> None:
     proven(world, 1)
     client = world.browser("viewer")
     assert client.get(f"{PROD}/{action}").status_code == 403
@@ -60,7 +60,7 @@ def test_a_viewer_may_neither_ask_nor_act(world: World, action: str) -> None:
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_another_site_does_nothing_to_an_environment(world: World, action: str) -> None:
+def test_another_site_does_nothing_to_an_environment(world: Web, action: str) -> None:
     proven(world, 1)
     answer = world.browser().post(f"{PROD}/{action}", data={"run": "1"}, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
@@ -69,16 +69,16 @@ def test_another_site_does_nothing_to_an_environment(world: World, action: str) 
 
 @pytest.mark.parametrize("place", ["/apps/plate-web/nosuch", "/apps/nosuch/stg"])
 @pytest.mark.parametrize("action", ACTIONS)
-def test_of_what_is_not_configured_nothing_is_asked(world: World, place: str, action: str) -> None:
+def test_of_what_is_not_configured_nothing_is_asked(world: Web, place: str, action: str) -> None:
     assert world.browser().get(f"{place}/{action}").status_code == 404
     assert world.browser().post(f"{place}/{action}", data={"run": "1"}, headers=OURS).status_code == 404
 
 
-def test_people_who_are_not_logged_in_come_back_to_the_question(world: World) -> None:
+def test_people_who_are_not_logged_in_come_back_to_the_question(world: Web) -> None:
     assert world.client("").get(f"{PROD}/hold").headers["Location"] == f"/login?next={PROD}/hold"
 
 
-def test_an_environment_is_held_with_a_reason_and_released(world: World) -> None:
+def test_an_environment_is_held_with_a_reason_and_released(world: Web) -> None:
     reason = next(one for one in page(world, f"{PROD}/hold").all("input") if one.get("name") == "reason")
     assert "required" in reason
     assert pressed(world, f"{PROD}/hold", reason=" 동결 <now>\r\n\x07 ").headers["Location"] == "/apps#plate-web-prod"
@@ -97,12 +97,12 @@ def test_an_environment_is_held_with_a_reason_and_released(world: World) -> None
 
 
 @pytest.mark.parametrize("reason", ["", "x" * 600])
-def test_a_reason_is_bounded_and_may_be_left_out(world: World, reason: str) -> None:
+def test_a_reason_is_bounded_and_may_be_left_out(world: Web, reason: str) -> None:
     pressed(world, f"{PROD}/hold", reason=reason)
     assert state_of(world, "prod")["hold"]["reason"] == (reason[:500] or "no reason given")
 
 
-def test_a_rollback_names_both_images_and_how_to_undo_it(world: World) -> None:
+def test_a_rollback_names_both_images_and_how_to_undo_it(world: Web) -> None:
     first, second = proven(world, 1), proven(world, 2)
     asked = page(world, f"{STG}/rollback")
     assert f"Roll back to sha-1 (run {first})" in asked.text
@@ -115,7 +115,7 @@ def test_a_rollback_names_both_images_and_how_to_undo_it(world: World) -> None:
     assert (run["trigger"], run["image"], run["actor"]) == ("rollback", f"{IMAGE}1", "deployer-token")
 
 
-def test_what_was_shown_is_what_is_rolled_back_to(world: World) -> None:
+def test_what_was_shown_is_what_is_rolled_back_to(world: Web) -> None:
     proven(world, 1)
     proven(world, 2)
     client = world.browser()
@@ -125,7 +125,7 @@ def test_what_was_shown_is_what_is_rolled_back_to(world: World) -> None:
     assert client.get(f"/api/v1{answer.headers['Location']}").json["image"] == f"{IMAGE}1"
 
 
-def test_a_failed_deploy_is_rolled_back_to_the_last_proven_one_and_undone_by_its_rerun(world: World) -> None:
+def test_a_failed_deploy_is_rolled_back_to_the_last_proven_one_and_undone_by_its_rerun(world: Web) -> None:
     first = proven(world, 1)
     second = proven(world, 2, state=RunState.FAILED)
     asked = page(world, f"{STG}/rollback")
@@ -139,14 +139,14 @@ def test_a_failed_deploy_is_rolled_back_to_the_last_proven_one_and_undone_by_its
     (f"{PROD}/promote", "There is nothing to promote: nothing has succeeded in stg yet."),
     (f"{STG}/promote", "Nothing is promoted to stg: it has no promote_from in the configuration."),
 ])  # fmt: skip
-def test_where_there_is_nothing_to_bring_no_button_says_so(world: World, path: str, said: str) -> None:
+def test_where_there_is_nothing_to_bring_no_button_says_so(world: Web, path: str, said: str) -> None:
     asked = page(world, path)
     assert said in " ".join(asked.text.split())
     assert [one for one in asked.all("button") if one.get("class") == "main"] == []
     assert world.browser().post(path, data={"run": "1"}, headers=OURS).status_code in (409, 422)
 
 
-def test_a_promotion_names_its_image_and_is_what_was_shown(world: World) -> None:
+def test_a_promotion_names_its_image_and_is_what_was_shown(world: Web) -> None:
     first = proven(world, 1)
     client = world.browser()
     asked = Page(client.get(f"{PROD}/promote").text)
@@ -161,7 +161,7 @@ def test_a_promotion_names_its_image_and_is_what_was_shown(world: World) -> None
 
 
 @pytest.mark.parametrize("action", ["rollback", "promote"])
-def test_on_hold_it_is_said_whether_the_run_will_wait(world: World, action: str) -> None:
+def test_on_hold_it_is_said_whether_the_run_will_wait(world: Web, action: str) -> None:
     for number in (1, 2):
         proven(world, number)
         proven(world, number, "prod")
@@ -173,7 +173,7 @@ def test_on_hold_it_is_said_whether_the_run_will_wait(world: World, action: str)
 
 
 @pytest.mark.parametrize("action", ["rollback", "promote"])
-def test_a_form_that_is_sent_twice_starts_one_run(world: World, action: str) -> None:
+def test_a_form_that_is_sent_twice_starts_one_run(world: Web, action: str) -> None:
     for number in (1, 2):
         proven(world, number)
         proven(world, number, "prod")
@@ -185,7 +185,7 @@ def test_a_form_that_is_sent_twice_starts_one_run(world: World, action: str) -> 
 
 
 @pytest.mark.parametrize("run", ["", "x", "0", "-1", "99999999999", "²"])
-def test_a_form_that_names_no_run_starts_none(world: World, run: str) -> None:
+def test_a_form_that_names_no_run_starts_none(world: Web, run: str) -> None:
     proven(world, 1)
     answer = world.browser().post(f"{PROD}/promote", data={"run": run}, headers=OURS)
     assert answer.status_code == 422

@@ -12,10 +12,10 @@ from orchestrator.services.views import rfc3339
 from orchestrator.store import deliveries
 from orchestrator.web import words
 from tests.support.pages import OURS, Page, page
-from tests.support.web import AT, World
+from tests.support.web import AT, Web
 
 
-def test_the_list_shows_state_by_word_and_sign_and_says_why(world: World) -> None:
+def test_the_list_shows_state_by_word_and_sign_and_says_why(world: Web) -> None:
     world.run(RunState.FAILED, title="주문 <b>API</b>", detail="exit 3")
     world.run(RunState.RUNNING)
     answer = world.browser().get("/runs").text
@@ -26,14 +26,14 @@ def test_the_list_shows_state_by_word_and_sign_and_says_why(world: World) -> Non
         assert f"{sign}{word}" in re.sub(r"\s", "", shown.text)
 
 
-def test_a_superseded_run_is_called_so(world: World) -> None:
+def test_a_superseded_run_is_called_so(world: Web) -> None:
     later = world.run()
     run = world.run(RunState.CANCELLED, reason=Reason.SUPERSEDED, superseded_by=later)
     assert "superseded" in page(world, "/runs").text
     assert {"href": f"/runs/{later}"} in page(world, f"/runs/{run}").all("a")
 
 
-def test_older_runs_are_one_click_away(world: World) -> None:
+def test_older_runs_are_one_click_away(world: Web) -> None:
     for _ in range(35):
         world.run()
     first = page(world, "/runs?app=plate-web")
@@ -43,12 +43,12 @@ def test_older_runs_are_one_click_away(world: World) -> None:
 
 
 @pytest.mark.parametrize("query", ["state=nosuch", "cursor=x", "app=%00", "cursor=99999999999999"])
-def test_a_list_that_is_asked_for_nonsense_shows_what_it_can(world: World, query: str) -> None:
+def test_a_list_that_is_asked_for_nonsense_shows_what_it_can(world: Web, query: str) -> None:
     page(world, f"/runs?{query}")
     page(world, f"/deliveries?{query}")
 
 
-def test_a_run_shows_its_stages_each_with_an_accessible_state(world: World) -> None:
+def test_a_run_shows_its_stages_each_with_an_accessible_state(world: Web) -> None:
     run = world.run(RunState.FAILED, detail="exit 3")
     items = [one for one in page(world, f"/runs/{run}").all("li") if one.get("role") == "listitem"]
     labels = [one["aria-label"] for one in items]
@@ -57,13 +57,13 @@ def test_a_run_shows_its_stages_each_with_an_accessible_state(world: World) -> N
     assert labels[1] == "build: not reached"
 
 
-def test_a_run_says_why_and_what_is_next(world: World) -> None:
+def test_a_run_says_why_and_what_is_next(world: Web) -> None:
     text = page(world, f"/runs/{world.run(RunState.FAILED, detail='exit 3')}").text
     assert "The image build failed: exit 3." in text
     assert "Next, for the developer: Read the end of the build log." in text
 
 
-def test_a_run_shows_the_end_of_its_log_without_a_script(world: World) -> None:
+def test_a_run_shows_the_end_of_its_log_without_a_script(world: Web) -> None:
     run = world.run(RunState.RUNNING)
     world.log(run, *(f"\x1b[32mline {n}\x1b[0m <i>" for n in range(1, 301)))
     answer = world.browser().get(f"/runs/{run}").text
@@ -83,7 +83,7 @@ def test_a_run_shows_the_end_of_its_log_without_a_script(world: World) -> None:
      ("stage=x", 103, 302), ("line=x", 103, 302), ("find=LINE%2010", 10, 109), ("find=line&stage=commit", 302, 302),
      ("find=%3Ci%3E%20302", 0, 0)],
 )  # fmt: skip
-def test_each_part_of_a_log_has_an_address(world: World, query: str, first: int, last: int) -> None:
+def test_each_part_of_a_log_has_an_address(world: Web, query: str, first: int, last: int) -> None:
     run = world.run(RunState.FAILED)
     world.log(run, "line 1", stage="check")
     for begin in range(2, 302, 100):
@@ -97,7 +97,7 @@ def test_each_part_of_a_log_has_an_address(world: World, query: str, first: int,
     assert (shown[0], shown[-1]) == (first, last) if shown else (first, last) == (0, 0)
 
 
-def test_attempts_are_linked(world: World) -> None:
+def test_attempts_are_linked(world: Web) -> None:
     first = world.run(RunState.FAILED)
     second = world.run(rerun_of=first, attempt=2)
     assert {"href": f"/runs/{first}", "title": f"run {first}"} in page(world, f"/runs/{second}").all("a")
@@ -113,14 +113,14 @@ def test_attempts_are_linked(world: World) -> None:
     ],
 )
 def test_people_are_offered_what_they_can_do(
-    world: World, state: RunState, reason: Reason, role: str, expected: list[str]
+    world: Web, state: RunState, reason: Reason, role: str, expected: list[str]
 ) -> None:
     run = world.run(state, reason=reason)
     forms = [one["action"] for one in page(world, f"/runs/{run}", role).all("form") if one["method"] == "post"]
     assert [form for form in forms if form != "/logout"] == [f"/runs/{run}/{action}" for action in expected]
 
 
-def test_people_act_from_the_page(world: World) -> None:
+def test_people_act_from_the_page(world: Web) -> None:
     run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
     client = world.browser()
     assert client.post(f"/runs/{run}/approve", headers=OURS).headers["Location"] == f"/runs/{run}"
@@ -133,7 +133,7 @@ def test_people_act_from_the_page(world: World) -> None:
     assert actor == "deployer-token"
 
 
-def test_times_can_be_read_by_the_script_and_are_utc_without_it(world: World) -> None:
+def test_times_can_be_read_by_the_script_and_are_utc_without_it(world: Web) -> None:
     run = world.run(RunState.FAILED)
     shown = page(world, f"/runs/{run}")
     created = rfc3339(datetime.fromtimestamp(AT, UTC))
@@ -143,7 +143,7 @@ def test_times_can_be_read_by_the_script_and_are_utc_without_it(world: World) ->
     assert any(one["src"].startswith("/static/times.js") for one in shown.all("script"))
 
 
-def test_a_run_leads_to_its_delivery(world: World) -> None:
+def test_a_run_leads_to_its_delivery(world: Web) -> None:
     with world.database.write() as connection:
         row = deliveries.row_of(Delivery(hook="github", key="d-1"), AT, DeliveryOutcome.ACCEPTED)
         (delivery,) = deliveries.add(connection, [row])

@@ -6,20 +6,20 @@ from orchestrator.domain.apps import Build
 from orchestrator.domain.errors import Cancelled, Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail
-from tests.support.imaging import COMMIT, DIGEST, IMAGE, OTHER, World, order
+from tests.support.imaging import COMMIT, DIGEST, IMAGE, OTHER, ImageServices, order
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL
 from workers.stages import build
 
 
 def test_a_new_commit_is_built() -> None:
-    world = World()
+    world = ImageServices()
     outcome = build.run(order(), world.tools())
     assert outcome == Done(detail="Built sha256:built", outputs={"image": IMAGE, "image_id": "sha256:built"})
     assert world.engine.sent == b"tar of Dockerfile"
 
 
 def test_the_labels_say_where_the_image_is_from_without_a_password() -> None:
-    world = World()
+    world = ImageServices()
     build.run(order(), world.tools())
     assert world.engine.builds[0]["labels"] == {
         REVISION_LABEL: COMMIT,
@@ -33,13 +33,13 @@ def test_the_labels_say_where_the_image_is_from_without_a_password() -> None:
 
 
 def test_an_address_in_the_short_form_of_ssh_stays_as_it_is() -> None:
-    world = World()
+    world = ImageServices()
     build.run(order(source="git@git.example.com:acme/api.git"), world.tools())
     assert world.engine.builds[0]["labels"]["org.opencontainers.image.source"] == "git@git.example.com:acme/api.git"
 
 
 def test_an_image_in_the_registry_is_not_built_again() -> None:
-    world = World()
+    world = ImageServices()
     world.registry.hold(COMMIT)
     outcome = build.run(order(), world.tools())
     assert isinstance(outcome, Done)
@@ -49,7 +49,7 @@ def test_an_image_in_the_registry_is_not_built_again() -> None:
 
 @pytest.mark.parametrize(("revision", "words"), [(OTHER, f"commit {OTHER}"), ("", "an unknown commit")])
 def test_a_tag_of_something_else_is_never_built_over(revision: str, words: str) -> None:
-    world = World()
+    world = ImageServices()
     world.registry.hold(revision)
     with pytest.raises(Refused, match=words) as caught:
         build.run(order(), world.tools())
@@ -57,7 +57,7 @@ def test_a_tag_of_something_else_is_never_built_over(revision: str, words: str) 
 
 
 def test_what_an_earlier_attempt_left_in_the_engine_is_used() -> None:
-    world = World()
+    world = ImageServices()
     world.engine.images[IMAGE] = {REVISION_LABEL: COMMIT, APP_LABEL: "api"}
     outcome = build.run(order(), world.tools())
     assert isinstance(outcome, Done)
@@ -67,7 +67,7 @@ def test_what_an_earlier_attempt_left_in_the_engine_is_used() -> None:
 
 @pytest.mark.parametrize("labels", [{}, {REVISION_LABEL: OTHER, APP_LABEL: "api"}, {REVISION_LABEL: COMMIT}])
 def test_another_image_under_our_name_in_the_engine_is_not_ours(labels: dict[str, str]) -> None:
-    world = World()
+    world = ImageServices()
     world.engine.images[IMAGE] = labels
     build.run(order(), world.tools())
     assert world.engine.asked == ["build"]
@@ -77,7 +77,7 @@ def test_a_cancelled_run_does_not_begin_to_build() -> None:
     def stop() -> None:
         raise Cancelled
 
-    world = World()
+    world = ImageServices()
     with pytest.raises(Cancelled):
         build.run(order(), world.tools(stop))
     assert world.engine.asked == []
@@ -103,14 +103,14 @@ def test_a_cancelled_run_does_not_begin_to_build() -> None:
     ],
 )
 def test_the_rules_decide_what_is_sent(options: Build, files: dict[str, bytes], left_out: list[str]) -> None:
-    world = World()
+    world = ImageServices()
     world.source.files = files
     build.run(order(build=options), world.tools())
     assert world.source.left_out == left_out
 
 
 def test_a_missing_dockerfile_is_named() -> None:
-    world = World()
+    world = ImageServices()
     with pytest.raises(Refused, match="web/deploy/Dockerfile") as caught:
         build.run(order(build=Build(context="web", dockerfile="deploy/Dockerfile")), world.tools())
     assert caught.value.reason is Reason.DOCKERFILE_MISSING
@@ -118,7 +118,7 @@ def test_a_missing_dockerfile_is_named() -> None:
 
 @pytest.mark.parametrize("path", ["Dockerfile", ".dockerignore"])
 def test_a_file_too_large_for_one_that_people_write_is_refused(path: str) -> None:
-    world = World()
+    world = ImageServices()
     world.source.files = {"Dockerfile": b"FROM a", path: b"#" * (1024 * 1024 + 1)}
     with pytest.raises(Refused, match=f"{path} has 1048577 bytes; at most 1048576 are read") as caught:
         build.run(order(), world.tools())
@@ -127,12 +127,12 @@ def test_a_file_too_large_for_one_that_people_write_is_refused(path: str) -> Non
 
 def test_a_dockerfile_outside_the_context_is_refused() -> None:
     with pytest.raises(Refused) as caught:
-        build.run(order(build=Build(dockerfile="../Dockerfile")), World().tools())
+        build.run(order(build=Build(dockerfile="../Dockerfile")), ImageServices().tools())
     assert caught.value.reason is Reason.CONFIG_INVALID
 
 
 def test_a_given_image_is_only_looked_up() -> None:
-    world = World()
+    world = ImageServices()
     world.registry.hold(OTHER)
     outcome = build.run(order(digest=DIGEST), world.tools())
     assert isinstance(outcome, Done)
@@ -143,7 +143,7 @@ def test_a_given_image_is_only_looked_up() -> None:
     "image", ["harbor.example.com/shop/team-a/api:v1", f"harbor.example.com/shop/team-a/api@{DIGEST}"]
 )
 def test_an_image_that_a_person_named_must_exist(image: str) -> None:
-    world = World()
+    world = ImageServices()
     named = order(commit="", ref="", image=image)
     outcome = build.run(named, world.tools())
     assert isinstance(outcome, Fail)

@@ -8,15 +8,15 @@ from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done
-from tests.support.imaging import COMMIT, DIGEST, IMAGE, OTHER, World, order
+from tests.support.imaging import COMMIT, DIGEST, IMAGE, OTHER, ImageServices, order
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL
 from workers.stages import build, push
 
 TIDY = "tidy harbor.example.com/shop/team-a/api api 3"
 
 
-def built() -> World:
-    world = World()
+def built() -> ImageServices:
+    world = ImageServices()
     world.engine.images[IMAGE] = {REVISION_LABEL: COMMIT, APP_LABEL: "api"}
     return world
 
@@ -40,7 +40,7 @@ def test_a_push_that_was_cut_off_after_it_landed_is_not_repeated() -> None:
 
 
 def test_what_the_build_found_in_the_registry_is_not_pushed() -> None:
-    world = World()
+    world = ImageServices()
     world.registry.hold(COMMIT)
     outcome = push.run(order(outputs={"digest": DIGEST}), world.tools())
     assert isinstance(outcome, Done)
@@ -49,7 +49,7 @@ def test_what_the_build_found_in_the_registry_is_not_pushed() -> None:
 
 
 def test_an_engine_without_the_image_builds_it_again() -> None:
-    world = World()
+    world = ImageServices()
     push.run(order(), world.tools())
     assert world.engine.asked == ["build", "push", TIDY]
 
@@ -157,7 +157,7 @@ INDEX = {
 @pytest.mark.parametrize("before", [[shown()], [shown(**INDEX), shown()]], ids=["image", "index"])
 @pytest.mark.parametrize("stage", [build, push])
 def test_it_is_known_to_be_ours_when_the_run_is_repeated(stage: Any, before: list[dict[str, Any]]) -> None:
-    world = World()
+    world = ImageServices()
     world.registry.hold(COMMIT)
     world.registry.blocked = UNSCANNED
     world.harbor.artifacts = [*before]
@@ -193,7 +193,7 @@ def test_what_no_scan_will_change_is_refused(said: str, harbor: bool) -> None:
 
 
 def test_an_image_called_after_vulnerabilities_that_is_not_signed_is_refused() -> None:
-    world, image = World(), "harbor.example.com/shop/vulnerability-api:sha-1"
+    world, image = ImageServices(), "harbor.example.com/shop/vulnerability-api:sha-1"
     world.registry.hold(COMMIT, tag="sha-1")
     world.registry.blocked = "shop/vulnerability-api:sha-1: The image is not signed by cosign."
     world.harbor.artifacts = [shown()]

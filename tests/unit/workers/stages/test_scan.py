@@ -9,7 +9,7 @@ from orchestrator.domain.apps import Registry, Scan
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait
-from tests.support.imaging import COMMIT, DIGEST, FakeHarbor, World, order
+from tests.support.imaging import COMMIT, DIGEST, FakeHarbor, ImageServices, order
 from workers.clients.harbor import REPORT_TYPES
 from workers.stages import scan
 from workers.stages.order import Order
@@ -26,7 +26,7 @@ CLEAN = status("Success", severity="None", summary={"total": 0, "summary": {}})
 BAD = status("Success", severity="Critical", summary={"total": 7, "summary": {"Critical": 2, "High": 5}})
 
 
-def follow(world: World, first: Order, looks: int = 20) -> list[Outcome]:
+def follow(world: ImageServices, first: Order, looks: int = 20) -> list[Outcome]:
     """Look again and again, remembering what each look says, until the stage ends."""
     seen: list[Outcome] = []
     for _ in range(looks):
@@ -37,8 +37,8 @@ def follow(world: World, first: Order, looks: int = 20) -> list[Outcome]:
     return seen
 
 
-def harbor(*artifacts: dict[str, Any] | None) -> World:
-    return World(harbor=FakeHarbor(list(artifacts)))
+def harbor(*artifacts: dict[str, Any] | None) -> ImageServices:
+    return ImageServices(harbor=FakeHarbor(list(artifacts)))
 
 
 def asked(**options: Any) -> Order:
@@ -126,7 +126,7 @@ def test_an_image_that_is_gone_is_told() -> None:
     assert outcome.reason is Reason.IMAGE_MISSING
 
 
-def blocked(world: World, until: int) -> Order:
+def blocked(world: ImageServices, until: int) -> Order:
     """Have nobody pull the image before Harbor was asked `until` times."""
     world.registry.hold(COMMIT)
     world.registry.blocked = "current image without vulnerability scanning cannot be pulled"

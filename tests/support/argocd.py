@@ -19,7 +19,7 @@ TOKEN = new_token()
 Json = dict[str, Any]
 
 
-class World:
+class RunningArgo:
     """A running stand-in with one application, its repository, and what its stream said."""
 
     def __init__(self, sandbox: SandboxArgoCD, url: str, repo: GitopsRepo) -> None:
@@ -102,7 +102,7 @@ def declared(repo: GitopsRepo, **more: Any) -> SandboxApplication:
 
 
 @contextmanager
-def running(tmp_path: Path) -> Iterator[World]:
+def running(tmp_path: Path) -> Iterator[RunningArgo]:
     with gitops_repo(tmp_path) as repo:
         first = repo.chart("helm/shop-api")
         sandbox = SandboxArgoCD(
@@ -113,7 +113,7 @@ def running(tmp_path: Path) -> Iterator[World]:
             git_credentials=repo.access,
             runtime="none",
         )
-        made = World(sandbox, sandbox.start(), repo)
+        made = RunningArgo(sandbox, sandbox.start(), repo)
         try:
             made.wait(healthy(first))
             yield made
