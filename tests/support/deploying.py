@@ -11,6 +11,7 @@ from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, StageName, StageState
 from tests.support.factories import COMMIT, NOW, make_app, make_environment, make_run, make_settings
+from tests.support.registries import DIGEST, FakeHarbor, FakeRegistry
 from workers.clients.git_errors import Missing
 from workers.clients.git_read import Message
 from workers.stages.order import Order, Tools
@@ -18,7 +19,6 @@ from workers.stages.order import Order, Tools
 HEAD = "f" * 40
 GITOPS_COMMIT = "9" * 40
 IMAGE = f"harbor.example.com/plate/plate-web:sha-{COMMIT[:12]}"
-DIGEST = "sha256:" + "4b" * 32
 VALUES = b"image:\n  repository: x\n  tag: old  # ours\n"
 
 
@@ -124,27 +124,6 @@ class FakeArgo:
 
     def logs(self, name: str, pod: str, namespace: str, **_: Any) -> list[str]:
         return []
-
-
-@dataclass
-class FakeRegistry:
-    """Lets us push, or not."""
-
-    error: PilotageError | None = None
-
-    def check_push(self, repository: str) -> None:
-        if self.error is not None:
-            raise self.error
-
-
-@dataclass
-class FakeHarbor:
-    """Has its projects."""
-
-    projects: frozenset[str] = frozenset({"plate"})
-
-    def project_exists(self, name: str) -> bool:
-        return name in self.projects
 
 
 @dataclass

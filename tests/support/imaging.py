@@ -1,4 +1,4 @@
-"""Fakes of the services that the image stages use: an engine, a registry, a source, a Harbor; and their orders."""
+"""Fakes of what the image stages use beside the registry: an engine and a source; and their orders."""
 
 import io
 from collections.abc import Callable, Iterator, Mapping
@@ -23,13 +23,13 @@ from orchestrator.domain.apps import (
 from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Run, Stage, StageName, Trigger
+from tests.support.registries import DIGEST, TAG, FakeHarbor, FakeRegistry
 from workers.clients.engine_requests import REVISION_LABEL
 from workers.stages.order import Order, Tools
 
 COMMIT = "8f3e1e7" + "0" * 33
 OTHER = "0a1b2c3" + "0" * 33
-IMAGE = "harbor.example.com/shop/team-a/api:sha-8f3e1e700000"
-DIGEST = "sha256:" + "4b" * 32
+IMAGE = f"harbor.example.com/shop/team-a/api:{TAG}"
 NOW = datetime(2026, 8, 22, 3, 6, 40, tzinfo=UTC)
 
 
@@ -83,28 +83,6 @@ def order(
         started_at=NOW,
         now=NOW,
     )
-
-
-@dataclass(slots=True)
-class FakeRegistry:
-    """Tags (and digests) with the labels of their images."""
-
-    tags: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
-    blocked: str = ""
-
-    def hold(self, commit: str, digest: str = DIGEST, tag: str = "") -> None:
-        labels = {REVISION_LABEL: commit} if commit else {}
-        self.tags[tag or IMAGE.rpartition(":")[2]] = self.tags[digest] = (digest, labels)
-
-    def digest(self, _: str, reference: str) -> str | None:
-        if self.blocked and reference in self.tags:
-            raise Refused(Reason.IMAGE_BLOCKED, self.blocked)
-        found = self.tags.get(reference)
-        return found[0] if found else None
-
-    def image_config(self, _: str, reference: str) -> dict[str, str] | None:
-        found = self.tags.get(reference)
-        return found[1] if found else None
 
 
 @dataclass(slots=True)
@@ -188,36 +166,13 @@ class FakeSnapshot:
 
 
 @dataclass(slots=True)
-class FakeHarbor:
-    """Answers each look with the next artifact; the last one stays."""
-
-    artifacts: list[dict[str, Any] | None]
-    started: int = 0
-    named: list[str] = field(default_factory=list)
-    places: list[tuple[str, str, str]] = field(default_factory=list)
-    on_look: Callable[[], None] = lambda: None
-
-    def artifact(self, *place: str) -> dict[str, Any] | None:
-        self.on_look()
-        self.places.append(cast("tuple[str, str, str]", place))
-        return self.artifacts.pop(0) if len(self.artifacts) > 1 else self.artifacts[0]
-
-    def start_scan(self, *_: str) -> bool:
-        self.started += 1
-        return True
-
-    def findings(self, *_: str) -> list[str]:
-        return self.named
-
-
-@dataclass(slots=True)
 class ImageServices:
     """All services of one run, and the log that it writes."""
 
     registry: FakeRegistry = field(default_factory=FakeRegistry)
     source: FakeSource = field(default_factory=FakeSource)
     engine: FakeEngine = field(init=False)
-    harbor: FakeHarbor = field(default_factory=lambda: FakeHarbor([None]))
+    harbor: FakeHarbor = field(default_factory=FakeHarbor)
     log: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:

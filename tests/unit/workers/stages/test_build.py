@@ -6,7 +6,8 @@ from orchestrator.domain.apps import Build
 from orchestrator.domain.errors import Cancelled, Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail
-from tests.support.imaging import COMMIT, DIGEST, IMAGE, OTHER, ImageServices, order
+from tests.support.imaging import COMMIT, IMAGE, OTHER, ImageServices, order
+from tests.support.registries import DIGEST
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL
 from workers.stages import build
 

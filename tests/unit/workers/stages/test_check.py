@@ -8,17 +8,9 @@ import pytest
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Rival, StageName, Trigger, Wait
-from tests.support.deploying import (
-    IMAGE,
-    FakeArgo,
-    FakeHarbor,
-    FakeMirror,
-    FakeRegistry,
-    application,
-    order,
-    tools,
-)
+from tests.support.deploying import IMAGE, FakeArgo, FakeMirror, application, order, tools
 from tests.support.factories import COMMIT, later
+from tests.support.registries import FakeHarbor, FakeRegistry
 from workers.stages import check
 
 OLD, NEW = "1" * 40, "2" * 40
@@ -87,7 +79,7 @@ def test_a_digest_is_never_written_where_a_tag_belongs(trigger: Trigger) -> None
         ({"argocd": FakeArgo([Refused(Reason.APPLICATION_MISSING, "")])}, Reason.APPLICATION_MISSING),
         ({"argocd": FakeArgo([{**application(), "spec": {"source": {}}}])}, Reason.APPLICATION_MISMATCH),
         ({"harbor": FakeHarbor(projects=frozenset())}, Reason.REGISTRY_PROJECT_MISSING),
-        ({"registry": FakeRegistry(Refused(Reason.REGISTRY_UNAUTHORIZED, ""))}, Reason.REGISTRY_UNAUTHORIZED),
+        ({"registry": FakeRegistry(error=Refused(Reason.REGISTRY_UNAUTHORIZED, ""))}, Reason.REGISTRY_UNAUTHORIZED),
     ],
 )
 def test_what_would_go_wrong_later_is_said_now(clients: dict[str, Any], reason: Reason) -> None:

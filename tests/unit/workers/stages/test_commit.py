@@ -9,7 +9,6 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Rival, StageName, Trigger, Wait
 from tests.support.deploying import (
-    DIGEST,
     GITOPS_COMMIT,
     IMAGE,
     FakeCommits,
@@ -19,6 +18,7 @@ from tests.support.deploying import (
     tools,
 )
 from tests.support.factories import COMMIT
+from tests.support.registries import DIGEST
 from workers.gitops.commit import InDoubt
 from workers.stages import commit
 from workers.stages.wanted import change_of

@@ -8,7 +8,8 @@ from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done
-from tests.support.imaging import COMMIT, DIGEST, IMAGE, OTHER, ImageServices, order
+from tests.support.imaging import COMMIT, IMAGE, OTHER, ImageServices, order
+from tests.support.registries import DIGEST
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL
 from workers.stages import build, push
 

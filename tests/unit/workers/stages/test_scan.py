@@ -9,7 +9,8 @@ from orchestrator.domain.apps import Registry, Scan
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait
-from tests.support.imaging import COMMIT, DIGEST, FakeHarbor, ImageServices, order
+from tests.support.imaging import COMMIT, ImageServices, order
+from tests.support.registries import DIGEST, FakeHarbor
 from workers.clients.harbor import REPORT_TYPES
 from workers.stages import scan
 from workers.stages.order import Order
