@@ -1,5 +1,6 @@
 """One database with one app, and workers that a test moves by hand."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tests.support.factories import make_app, make_environment, make_settings
 from tests.support.ingesting import accept
 
 QUIET = Bell("")
+SetClocks = Callable[[float], None]
 REPO = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
 """What a push says of the app's repository."""
 

@@ -5,10 +5,9 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, RunState, StageName, Wait
 from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
-from orchestrator.services import reconcile
 from orchestrator.store import changes
 from orchestrator.store.database import now
-from tests.support.executing import Workshop
+from tests.support.executing import SetClocks, Workshop
 
 WAITS: Fact = Reported(stage=StageName.COMMIT, outcome=Wait(reason=Reason.COMMIT_QUEUED, after=5))
 TROUBLE: Fact = Troubled(stage=StageName.COMMIT, reason=Reason.GITOPS_UNAVAILABLE, detail="503")
@@ -81,11 +80,11 @@ def test_a_run_that_fails_while_its_change_is_pushed_says_so(world: Workshop, ta
 
 @pytest.mark.parametrize("fact", [WAITS, TROUBLE])
 def test_a_run_whose_time_is_over_while_its_change_is_pushed_says_so(
-    world: Workshop, fact: Fact, monkeypatch: pytest.MonkeyPatch
+    world: Workshop, fact: Fact, set_clocks: SetClocks
 ) -> None:
     committing(world)
     look = world.begin(1)
-    monkeypatch.setattr("orchestrator.services.execution.clock", lambda: now() + 1000)
+    set_clocks(1000)
     world.one.report(look, fact, "build")
     assert world.run(1).state is RunState.FAILED
     assert world.run(1).detail.endswith("; whether its change was committed could not be found out")
@@ -100,11 +99,11 @@ def test_a_run_whose_change_has_landed_unseen_is_cancelled_only_after_it_has_see
 
 
 def test_a_cancelled_run_whose_worker_vanished_while_it_pushed_is_looked_at_again(
-    world: Workshop, monkeypatch: pytest.MonkeyPatch
+    world: Workshop, set_clocks: SetClocks
 ) -> None:
     committing(world)
     world.begin(1)
     world.control.cancel(1, "mina")
-    monkeypatch.setattr(reconcile, "clock", lambda: now() + 3600)
+    set_clocks(3600)
     assert world.reconcile.expired_leases() == [1]
     assert world.run(1).state is RunState.WAITING

@@ -16,7 +16,7 @@ from orchestrator.services.execution import Assignment
 from orchestrator.store import claims, images
 from orchestrator.store.database import now
 from tests.support.databases import postgres_database
-from tests.support.executing import Workshop, push_to_both
+from tests.support.executing import SetClocks, Workshop, push_to_both
 from tests.support.factories import make_app, make_environment, make_settings
 from tests.support.waiting import until
 
@@ -98,12 +98,10 @@ def test_of_many_that_wait_for_one_image_the_first_to_come_makes_it_when_the_mak
     assert world.run(2).blocked_by == 3
 
 
-def test_a_maker_whose_worker_vanished_goes_on_and_stays_the_maker(
-    twins: Workshop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_maker_whose_worker_vanished_goes_on_and_stays_the_maker(twins: Workshop, set_clocks: SetClocks) -> None:
     lost = building(twins, 1)
     to_build(twins, 2)
-    monkeypatch.setattr("orchestrator.services.reconcile.clock", lambda: now() + claims.LEASE + 1)
+    set_clocks(claims.LEASE + 1)
     assert twins.reconcile.expired_leases() == [1]
     assert twins.one.begin(2, "build") is None
     again = twins.begin(1)

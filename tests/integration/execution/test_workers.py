@@ -1,7 +1,6 @@
 """How workers take runs, lose them, and go on."""
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -17,7 +16,7 @@ from orchestrator.services.execution import ROLLOUT, Execution
 from orchestrator.store import changes, claims, wakes
 from orchestrator.store.database import now
 from tests.support.databases import postgres_database
-from tests.support.executing import QUIET, Workshop
+from tests.support.executing import QUIET, SetClocks, Workshop
 from tests.support.factories import make_app, make_environment, make_settings
 
 
@@ -71,11 +70,11 @@ def test_what_a_worker_says_after_its_lease_was_taken_is_not_written(world: Work
     assert world.two.heartbeat(current)
 
 
-def test_a_vanished_worker_s_run_is_taken_back_and_goes_on(world: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_vanished_worker_s_run_is_taken_back_and_goes_on(world: Workshop, set_clocks: SetClocks) -> None:
     world.push(1)
     world.until(1, StageName.BUILD)
     assert world.reconcile.expired_leases() == []
-    monkeypatch.setattr("orchestrator.services.reconcile.clock", lambda: now() + claims.LEASE + 1)
+    set_clocks(claims.LEASE + 1)
     assert world.reconcile.expired_leases() == [1]
     run = world.run(1)
     assert (run.state, run.reason) == (RunState.WAITING, Reason.RETRYING)
@@ -88,34 +87,34 @@ def without_apps(world: Workshop) -> Execution:
 
 
 def test_a_run_of_an_app_that_some_workers_do_not_have_yet_waits_for_one_that_has(
-    world: Workshop, monkeypatch: pytest.MonkeyPatch
+    world: Workshop, set_clocks: SetClocks
 ) -> None:
     """While a new configuration is rolled out, the web takes hooks for apps that the old workers do not know."""
     world.push(1)
-    old, begun = without_apps(world), now()
+    old = without_apps(world)
     assert old.begin(1, "build") is None
     run = world.run(1)
     assert (run.state, run.reason, run.started_at) == (RunState.WAITING, Reason.APP_REMOVED, None)
     assert "waiting up to 5 minutes for a worker that has it" in run.detail
     assert world.due() == set(), "not at once"
-    monkeypatch.setattr("orchestrator.services.reconcile.clock", lambda: begun + 11)
+    set_clocks(11)
     assert world.due() == {1}
-    monkeypatch.setattr("orchestrator.services.execution.clock", lambda: begun + ROLLOUT - 1)
+    set_clocks(ROLLOUT - 1)
     assert old.begin(1, "build") is None
     world.finish(world.begin(1))
     assert world.run(1).state is RunState.SUCCEEDED
 
 
-def test_a_worker_that_knows_the_app_ends_the_wait_for_one(world: Workshop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_knows_the_app_ends_the_wait_for_one(world: Workshop, set_clocks: SetClocks) -> None:
     """While two configurations are about, workers of both look at a run in turn."""
     world.push(1)
-    old, begun = without_apps(world), now()
+    old = without_apps(world)
     health = world.until(1, StageName.HEALTH)
     world.wait(health)
     started = world.run(1).stage(StageName.HEALTH).started_at
     assert old.begin(1, "build") is None
     world.wait(world.begin(1))
-    monkeypatch.setattr("orchestrator.services.execution.clock", lambda: begun + ROLLOUT + 1)
+    set_clocks(ROLLOUT + 1)
     assert old.begin(1, "build") is None
     run = world.run(1)
     assert (run.reason, run.stage(StageName.HEALTH).started_at) == (Reason.APP_REMOVED, started)
@@ -123,12 +122,12 @@ def test_a_worker_that_knows_the_app_ends_the_wait_for_one(world: Workshop, monk
 
 
 def test_an_environment_that_left_the_configuration_fails_its_runs_after_some_minutes(
-    world: Workshop, monkeypatch: pytest.MonkeyPatch
+    world: Workshop, set_clocks: SetClocks
 ) -> None:
     world.push(1)
-    old, begun = without_apps(world), now()
+    old = without_apps(world)
     assert old.begin(1, "build") is None
-    monkeypatch.setattr("orchestrator.services.execution.clock", lambda: begun + ROLLOUT + 1)
+    set_clocks(ROLLOUT + 1)
     assert old.begin(1, "build") is None
     run = world.run(1)
     assert (run.state, run.reason, run.detail) == (RunState.FAILED, Reason.APP_REMOVED, "plate-web/stg")
@@ -149,7 +148,7 @@ def test_a_run_that_nothing_would_wake_is_found(world: Workshop) -> None:
 @pytest.mark.parametrize("woken", [True, False], ids=["", "written down by an older version"])
 @pytest.mark.parametrize("wait", [Reason.ON_HOLD, Reason.AWAITING_APPROVAL])
 def test_a_run_that_waits_for_a_person_ends_when_its_environment_has_left_the_configuration(
-    world: Workshop, monkeypatch: pytest.MonkeyPatch, wait: Reason, woken: bool
+    world: Workshop, set_clocks: SetClocks, wait: Reason, woken: bool
 ) -> None:
     environment = make_environment("stg", approval=wait is Reason.AWAITING_APPROVAL)
     world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(environment,)),)))
@@ -159,16 +158,15 @@ def test_a_run_that_waits_for_a_person_ends_when_its_environment_has_left_the_co
     world.done(world.begin(1))
     assert world.run(1).reason is wait
     assert world.due() == set()
-    begun = now()
     if not woken:
         with world.database.write() as connection:
             wakes.drop(connection, 1)
         assert world.reconcile.stranded() == []
-    monkeypatch.setattr("orchestrator.services.reconcile.clock", lambda: begun + 3601)
+    set_clocks(3601)
     assert world.due() == {1}
     left = without_apps(world)
     for later in (3601, 3602 + ROLLOUT):
-        monkeypatch.setattr("orchestrator.services.execution.clock", lambda later=later: begun + later)
+        set_clocks(later)
         assert left.begin(1, "build") is None
     run = world.run(1)
     assert (run.state, run.reason, run.detail) == (RunState.FAILED, Reason.APP_REMOVED, "plate-web/stg")
@@ -211,18 +209,7 @@ def change_of(run: int) -> Change:
     return Change(run=run, file="f", edits=(), message="m", trailers=(), date=1)
 
 
-@pytest.fixture
-def set_clocks(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
-    """Set the clock of all that is at work here."""
-
-    def put(seconds: float) -> None:
-        for name in ("services.execution", "services.ingest", "services.reconcile", "store.wakes"):
-            monkeypatch.setattr(f"orchestrator.{name}.clock", lambda: time.time() + seconds)
-
-    return put
-
-
-def test_a_clock_that_was_ahead_holds_no_run_back(world: Workshop, set_clocks: Callable[[float], None]) -> None:
+def test_a_clock_that_was_ahead_holds_no_run_back(world: Workshop, set_clocks: SetClocks) -> None:
     set_clocks(7200)
     run = world.push(1)["runs"][0]
     set_clocks(0)
@@ -237,7 +224,7 @@ def test_a_clock_that_was_ahead_holds_no_run_back(world: Workshop, set_clocks: C
 
 
 def test_a_worker_that_vanished_when_the_clock_was_ahead_is_missed_after_20_s(
-    world: Workshop, set_clocks: Callable[[float], None]
+    world: Workshop, set_clocks: SetClocks
 ) -> None:
     set_clocks(3600)
     run = world.push(1)["runs"][0]
@@ -257,7 +244,7 @@ def test_a_writer_that_vanished_when_the_clock_was_ahead_is_followed(world: Work
 
 
 def test_a_head_that_was_seen_when_the_clock_was_ahead_knows_nothing_better(
-    world: Workshop, set_clocks: Callable[[float], None]
+    world: Workshop, set_clocks: SetClocks
 ) -> None:
     app = world.settings.apps[0]
     set_clocks(3600)
