@@ -1,6 +1,5 @@
 """What is found out before any build."""
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,11 +28,9 @@ def test_all_is_well_and_the_run_learns_its_image() -> None:
     assert (outputs["commit"], outputs["title"], outputs["author"]) == (COMMIT, "Change the greeting", "Mina")
 
 
-def test_a_title_is_cut_between_words(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_title_is_cut_between_words() -> None:
     """Half a secret would not be known as one when the rest is masked."""
-    source = FakeMirror()
-    info = SimpleNamespace(subject="x" * 190 + " glpat-Ab12Cd34Ef56", author_name="M" * 201, date="")
-    monkeypatch.setattr(source, "commit_info", lambda _: info)
+    source = FakeMirror(subject="x" * 190 + " glpat-Ab12Cd34Ef56", author="M" * 201)
     outputs = done(check.run(order(CHECK), tools(source=source))).outputs
     assert (outputs["title"], outputs["author"]) == ("… glpat-Ab12Cd34Ef56", "…")
 
@@ -108,9 +105,8 @@ def test_a_newer_commit_that_this_machine_has_not_seen_is_fetched() -> None:
     assert source.fetched == [OLD, OLD, NEW]
 
 
-def test_a_copy_that_cannot_compare_what_it_has_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = FakeMirror(line=(OLD, NEW))
-    monkeypatch.setattr(source, "is_ancestor", lambda *_: None)
+def test_a_copy_that_cannot_compare_what_it_has_is_no_answer() -> None:
+    source = FakeMirror(line=(OLD, NEW), compares=False)
     rivals = (Rival(run=3, commit=NEW, landed=True, begun=True),)
     with pytest.raises(Unavailable, match="cannot be compared here"):
         check.run(order(CHECK, commit=OLD, rivals=rivals), tools(source=source))
@@ -216,9 +212,8 @@ def test_a_tag_a_person_and_a_re_run_need_no_branch(fields: dict[str, Any]) -> N
     assert isinstance(check.run(order(CHECK, **{"commit": NEW, "ref": MAIN} | fields), tools(source=source)), Done)
 
 
-def test_a_copy_that_cannot_tell_what_a_branch_holds_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = FakeMirror(line=(OLD, NEW))
-    monkeypatch.setattr(source, "is_ancestor", lambda *_: None)
+def test_a_copy_that_cannot_tell_what_a_branch_holds_is_no_answer() -> None:
+    source = FakeMirror(line=(OLD, NEW), compares=False)
     with pytest.raises(Unavailable, match="cannot be compared here"):
         check.run(order(CHECK, commit=OLD, ref=MAIN), tools(source=source))
 
