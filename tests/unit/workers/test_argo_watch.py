@@ -3,6 +3,7 @@
 import queue
 import threading
 from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -182,7 +183,7 @@ def test_the_longer_a_failing_list_takes_the_more_runs_look_in_turn(
 ) -> None:
     """A server that needs more than a minute for all applications may well answer for a single one."""
     now = [1000.0]
-    monkeypatch.setattr(argo_watch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(argo_watch, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def hang() -> None:
         now[0] += 20 * POLL
@@ -216,7 +217,7 @@ def test_a_stream_goes_on_for_the_next_run(monkeypatch: pytest.MonkeyPatch, ling
 def test_lists_go_on_until_the_stream_has_shown_something(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy in between may hold back what a stream sends."""
     now = [1000.0]
-    monkeypatch.setattr(argo_watch.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(argo_watch, "time", SimpleNamespace(monotonic=lambda: now[0]))
     argo, waits, stopping = FakeStream(), FakeWaits({"web": [1]}), threading.Event()
     watch = ArgoWatch(argo, waits)  # type: ignore[arg-type]
 
