@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from typing import Any
 
 import requests
-from tests.support.argocd_world import told
 
 from orchestrator.domain.apps import ArgoCD, Secret
 from orchestrator.domain.errors import PilotageError
 from tests.benchmarks.measuring import spread
 from tests.benchmarks.world import PAUSE, ServedPlatform, at, until, world
+from tests.support.argocd import told
 from workers.clients.argocd import ArgoClient
 
 PER_ROUND = 4
