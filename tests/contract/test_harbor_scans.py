@@ -1,14 +1,16 @@
 """Every recorded artifact of Harbor gets the verdict that its scan deserves."""
 
 import json
+from pathlib import Path
 
 import pytest
 
-from tests.support.contracts import CONTRACTS, contract_files
+from tests.support.contracts import contract_files
 from workers.clients.harbor import ScanState, judge_scan
 
 EXPECTED = {
     "artifact-no-scan.json": (ScanState.UNSCANNED, ScanState.UNSCANNED),
+    "artifact-list.json": (ScanState.UNSCANNED, ScanState.UNSCANNED),
     "artifact-untagged.json": (ScanState.UNSCANNED, ScanState.UNSCANNED),
     "artifact-index-multiarch.json": (ScanState.UNSCANNED, ScanState.UNSCANNED),
     "artifact-scan-pending.json": (ScanState.PENDING, ScanState.PENDING),
@@ -18,17 +20,11 @@ EXPECTED = {
     "artifact-scan-success-high.json": (ScanState.FINDINGS, ScanState.CLEAN),
 }
 """Verdict at the gates high and critical, by file."""
-FOUND = {path.name: path for path in contract_files("harbor/samples/artifact-*.json")} if CONTRACTS.is_dir() else {}
 
 
-@pytest.mark.parametrize("name", sorted(FOUND))
-def test_a_recorded_artifact_is_judged(name: str) -> None:
-    content = json.loads(FOUND[name].read_text())
+@pytest.mark.parametrize("path", contract_files("harbor/samples/artifact-*.json"), ids=lambda path: path.name)
+def test_a_recorded_artifact_is_judged(path: Path) -> None:
+    content = json.loads(path.read_text())
     for artifact in content if isinstance(content, list) else [content]:
         verdicts = judge_scan(artifact, "high").state, judge_scan(artifact, "critical").state
-        if name in EXPECTED:
-            assert verdicts == EXPECTED[name]
-
-
-def test_no_recorded_artifact_is_forgotten() -> None:
-    assert set(FOUND) <= {*EXPECTED, "artifact-list.json"}
+        assert verdicts == EXPECTED[path.name]

@@ -10,9 +10,8 @@ import jsonschema
 import pytest
 
 from tests.support.argocd import RunningArgo, healthy, phase, running
-from tests.support.contracts import CONTRACTS
+from tests.support.contracts import CONTRACTS, needs_contract
 
-needs_contract = pytest.mark.skipif(not CONTRACTS.is_dir(), reason="the contract data is not here")
 Json = dict[str, Any]
 
 

@@ -2,7 +2,6 @@
 
 import base64
 import hmac
-import json
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -14,7 +13,7 @@ from orchestrator.sandbox.chat import CHANNEL, SECRET, TOKEN, SandboxChat
 from orchestrator.sandbox.chat_callbacks import Callbacks, key
 from orchestrator.sandbox.chat_rules import block_problems, unknown_escapes
 from orchestrator.sandbox.faults import HttpFault, HttpFaults
-from tests.support.contracts import contract_files
+from tests.support.contracts import contract, needs_contract
 
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "hi"}}
 
@@ -149,17 +148,14 @@ def test_what_pings_is_found() -> None:
     assert list(unknown_escapes("<!here> <@U1> <https://x|y> &lt;!here&gt;")) == ["!here", "@U1"]
 
 
+@needs_contract
 def test_the_samples_are_accepted_and_answered_as_slack_does(chat: SandboxChat) -> None:
-    for path in contract_files("notify/samples/slack-webhook-*s.json"):
-        body = json.loads(path.read_text())
-        if "blocks" in body:
-            assert block_problems(body["blocks"]) == []
-    for path in contract_files("notify/samples/slack-chat.postMessage.request.json"):
-        sample = json.loads(path.read_text())["body"] | {"channel": CHANNEL}
-        answer = json.loads((path.parent / "slack-chat.postMessage.response-ok.json").read_text())
-        made = call(chat, "chat.postMessage", **sample)
-        assert made.keys() == answer.keys()
-        assert made["message"].keys() == answer["message"].keys()
+    assert block_problems(contract("notify/samples/slack-webhook-blocks.json")["blocks"]) == []
+    request = contract("notify/samples/slack-chat.postMessage.request.json")
+    answer = contract("notify/samples/slack-chat.postMessage.response-ok.json")
+    made = call(chat, "chat.postMessage", **(request["body"] | {"channel": CHANNEL}))
+    assert made.keys() == answer.keys()
+    assert made["message"].keys() == answer["message"].keys()
 
 
 def test_a_callback_is_believed_once(chat: SandboxChat) -> None:

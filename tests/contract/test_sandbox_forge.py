@@ -10,7 +10,7 @@ import pytest
 from orchestrator.sandbox.forge import SandboxForge
 from orchestrator.sandbox.forge_git import NO_OBJECT, Moved, Repository
 from orchestrator.sandbox.forge_payloads import FLAVOURS
-from tests.support.contracts import contract_files
+from tests.support.contracts import contract_files, needs_contract
 
 REPO = "acme/plate-web"
 NOT_OURS = {"installation", "organization", "enterprise", "secret", "token"}
@@ -35,6 +35,7 @@ def sent(flavour: str, repository: Repository, ref: str) -> list[tuple[str, dict
     return FLAVOURS[flavour].push("http://127.0.0.1:1", repository, [moved])
 
 
+@needs_contract
 @pytest.mark.parametrize("flavour", sorted(FLAVOURS))
 @pytest.mark.parametrize("ref", ["refs/heads/main", "refs/tags/v1"])
 def test_a_push_has_every_field_of_the_samples(repository: Repository, flavour: str, ref: str) -> None:
@@ -58,6 +59,7 @@ def test_the_commits_of_a_push_have_the_fields_of_the_samples(repository: Reposi
             assert commit.keys() <= ours["commits"][0].keys(), path.name
 
 
+@needs_contract
 @pytest.mark.parametrize("flavour", sorted(FLAVOURS))
 def test_the_headers_are_those_of_the_samples(flavour: str) -> None:
     ours = FLAVOURS[flavour].headers("push", "id", "s3cret", b"{}")

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from orchestrator.sandbox.harbor import ScanResult
+from tests.support.contracts import needs_contract
 from tests.support.harbor import (
     ADMIN,
     MANIFEST,
@@ -20,7 +21,7 @@ from tests.support.harbor import (
     place,
     running,
 )
-from tests.support.harbor_contract import Json, check, needs_contract, sample
+from tests.support.harbor_contract import Json, check, sample
 
 ARTIFACT = f"/api/v2.0{place()}/artifacts/v1"
 

@@ -1,16 +1,13 @@
 """The contract of Harbor for tests: the definitions of its swagger.yaml and recorded answers."""
 
-import json
 from functools import cache
 from typing import Any
 
 import jsonschema
-import pytest
 import yaml
 
-from tests.support.contracts import CONTRACTS
+from tests.support.contracts import CONTRACTS, contract
 
-needs_contract = pytest.mark.skipif(not CONTRACTS.is_dir(), reason="the contract data is not here")
 Json = dict[str, Any]
 
 
@@ -22,7 +19,7 @@ def definitions() -> Json:
 
 
 def sample(name: str) -> Any:
-    return json.loads((CONTRACTS / f"harbor/samples/{name}.json").read_text())
+    return contract(f"harbor/samples/{name}.json")
 
 
 def without_nulls(value: Any) -> Any:

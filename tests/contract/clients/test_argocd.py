@@ -10,7 +10,7 @@ import pytest
 from orchestrator.domain.apps import ArgoCD, Secret
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from tests.support.contracts import CONTRACTS, contract_files
+from tests.support.contracts import contract_files, needs_contract
 from tests.support.loopback import Asked, Reply, loopback
 from workers.clients import argocd
 from workers.clients.argocd import MAX_LOG_FRAMES, MAX_LOG_LINE, ArgoClient
@@ -219,7 +219,7 @@ def _contract_errors() -> list[dict[str, Any]]:
     return json.loads(files[0].read_text())["items"] if files else []
 
 
-@pytest.mark.skipif(not CONTRACTS.is_dir(), reason="the contract data is not here")
+@needs_contract
 @pytest.mark.parametrize("item", _contract_errors(), ids=lambda item: item["when"][:40])
 def test_every_error_of_the_contract_is_typed(item):
     headers = {"Content-Type": item.get("content_type", "application/json")}

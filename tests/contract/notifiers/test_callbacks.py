@@ -1,9 +1,7 @@
 """Signed callbacks."""
 
-import json
 import time
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -11,7 +9,7 @@ from orchestrator.domain.apps import Secret
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.sandbox.chat import SandboxChat
 from orchestrator.sandbox.faults import HttpFault
-from tests.support.contracts import contract_files
+from tests.support.contracts import contract, needs_contract
 from tests.support.messages import SUCCEEDED, channel_to
 from tests.support.telling import tell
 from workers.notifiers import webhook
@@ -100,16 +98,14 @@ def test_signatures_are_those_of_the_specification() -> None:
     assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
 
 
+@needs_contract
 def test_signatures_are_those_of_the_contract_data() -> None:
-    for path in contract_files("notify/samples/standard-webhook.json"):
-        sample: dict[str, Any] = json.loads(path.read_text())
-        headers = sample["headers"]
-        ours = webhook.sign(
-            sample["secret"], headers["webhook-id"], headers["webhook-timestamp"], sample["body"].encode()
-        )
-        assert ours == headers["webhook-signature"]
-    for path in contract_files("forges/vectors.json"):
-        vectors = [one for one in json.loads(path.read_text())["vectors"] if "standard-webhooks" in one["scheme"]]
-        for one in vectors:
-            ours = webhook.sign(one["secret"], one["webhook-id"], one["webhook-timestamp"], one["body"].encode())
-            assert ours == one["expect"]
+    sample = contract("notify/samples/standard-webhook.json")
+    headers = sample["headers"]
+    ours = webhook.sign(
+        sample["secret"], headers["webhook-id"], headers["webhook-timestamp"], sample["body"].encode()
+    )
+    assert ours == headers["webhook-signature"]
+    [one] = [one for one in contract("forges/vectors.json")["vectors"] if "standard-webhooks" in one["scheme"]]
+    ours = webhook.sign(one["secret"], one["webhook-id"], one["webhook-timestamp"], one["body"].encode())
+    assert ours == one["expect"]

@@ -1,13 +1,11 @@
 """Slack's incoming webhooks."""
 
-import json
-
 import pytest
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.sandbox.chat import SandboxChat
 from orchestrator.sandbox.faults import HttpFault
-from tests.support.contracts import contract_files
+from tests.support.contracts import contract, needs_contract
 from tests.support.messages import FAILED, STARTED, SUCCEEDED, channel_to
 from tests.support.telling import API_ERRORS, WEBHOOK_ERRORS, tell
 
@@ -22,13 +20,14 @@ def test_an_incoming_webhook_that_says_no(chat: SandboxChat, status: int, code: 
     assert "opensonlythesandbox" not in str(caught.value)
 
 
+@needs_contract
 def test_every_error_of_the_samples_is_in_the_table() -> None:
     known = {(status, code) for status, code, _ in WEBHOOK_ERRORS} | {(400, "invalid_blocks")}
-    for path in contract_files("notify/samples/slack-webhook-errors.json"):
-        assert {(item["http"], item["text"]) for item in json.loads(path.read_text())["items"]} <= known
+    webhook_errors = contract("notify/samples/slack-webhook-errors.json")["items"]
+    assert {(item["http"], item["text"]) for item in webhook_errors} <= known
     codes = {code for code, _ in API_ERRORS} | {"invalid_blocks"}
-    for path in contract_files("notify/samples/slack-chat.postMessage.response-errors.json"):
-        assert {item["body"]["error"] for item in json.loads(path.read_text())["items"]} <= codes
+    api_errors = contract("notify/samples/slack-chat.postMessage.response-errors.json")["items"]
+    assert {item["body"]["error"] for item in api_errors} <= codes
 
 
 @pytest.mark.parametrize("kind", ["slack", "slack-api"])
