@@ -14,6 +14,10 @@ from webhooks.signing import WHSEC, NoProof
 MAX_HEADER = 200
 """Characters of a header that are written down; a longer delivery id is not used."""
 
+_SAME = 600.0
+"""Seconds for which equal bodies without an id are one delivery: a branch may make the same move again later. What
+comes on either side of the boundary is told apart by the moves that it tells of."""
+
 MAX_SIZE = 2**31 - 1
 """Bytes that are written down as a size at the most: what is announced need not be true."""
 
@@ -49,7 +53,8 @@ def receive(
     :param remote: the caller's address, for the record.
     """
     digest = hashlib.sha256(body).hexdigest()
-    delivery = _describe(forge, headers, digest, len(body), remote)
+    stand_in = f"{digest}\n{now.timestamp() // _SAME:.0f}"
+    delivery = _describe(forge, headers, digest, len(body), remote, stand_in)
     failure = _check(forge, hook, headers, body, now)
     if failure is not None:
         return RefusedDelivery(status=401, reason="signature", detail=str(failure), delivery=delivery)
@@ -80,7 +85,7 @@ def announced(forge: Forge, headers: Mapping[str, str], size: int, remote: str) 
 
     :param size: bytes that were announced. :param remote: the caller's address, for the record.
     """
-    return _describe(forge, headers, "", min(size, MAX_SIZE), remote)
+    return _describe(forge, headers, "", min(size, MAX_SIZE), remote, "")
 
 
 def _check(forge: Forge, hook: Hook, headers: Mapping[str, str], body: bytes, now: datetime) -> BadSignature | None:
@@ -116,11 +121,14 @@ def _secrets(hook: Hook) -> tuple[str, ...]:
     return hook.secrets or ("",)
 
 
-def _describe(forge: Forge, headers: Mapping[str, str], digest: str, size: int, remote: str) -> Delivery:
+def _describe(
+    forge: Forge, headers: Mapping[str, str], digest: str, size: int, remote: str, stand_in: str
+) -> Delivery:
+    """:param stand_in: what tells the delivery from others of its event where it has no id."""
     event = _printable(headers.get(forge.event_header, "")[:MAX_HEADER])
     return Delivery(
         hook=forge.name,
-        key=_key(forge, headers) or hashlib.sha256(f"{event}\n{digest}".encode()).hexdigest(),
+        key=_key(forge, headers) or hashlib.sha256(f"{event}\n{stand_in}".encode()).hexdigest(),
         event=event,
         size=size,
         sha256=digest,

@@ -7,7 +7,7 @@ import sys
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -189,6 +189,15 @@ def test_an_id_that_cannot_be_one_is_replaced_by_a_digest(bad: str) -> None:
     key = receive(GITHUB, hook, sent, CASE.body, NOW).delivery.key
     assert len(key) == 64
     assert key != bad
+
+
+def test_a_body_without_an_id_is_another_delivery_when_it_comes_again_later() -> None:
+    """GitLab before 17 sends no id, and a branch that goes on, back and on again makes the same body twice."""
+    sent = {name: value for name, value in CASE.headers().items() if name != "X-GitHub-Delivery"}
+    hook, begun = Hook(forge="github", secret=Secret("s3cret")), datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
+    at = [begun + timedelta(seconds=seconds) for seconds in (0, 599, 601)]
+    keys = [receive(GITHUB, hook, Headers(sent.items()), CASE.body, now).delivery.key for now in at]
+    assert keys[0] == keys[1] != keys[2]
 
 
 def test_what_is_kept_of_the_event_is_short_and_printable() -> None:
