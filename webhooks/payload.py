@@ -67,6 +67,10 @@ class Record:
             self._fail(name, "is not true or false")
         return value
 
+    def says(self, name: str) -> bool:
+        """Tell whether a field is there and neither empty nor false, whatever its type."""
+        return self._data.get(name) not in (None, False, "", "false")
+
     def sha(self, name: str) -> str | None:
         """Return a full object id that must be there; None for "no object" (all zeros)."""
         value = self._data.get(name)

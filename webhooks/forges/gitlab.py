@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from orchestrator.domain.events import Ignored, Parsed, Push, RepoNames
-from webhooks.markers import PUSH_OPTION
+from orchestrator.domain.markers import PUSH_OPTION
 from webhooks.payload import Record, read
 from webhooks.pushes import event_name, find_commit, ignored, push, ref_change, repo_names
 from webhooks.signing import WHSEC, verify_standard, verify_token
@@ -90,7 +90,8 @@ def _many(event: str, payload: Record) -> Push | Ignored:
 def _push_option(payload: Record) -> str:
     options = payload.record("push_options")
     ci = options.record("ci") if options else None
-    return PUSH_OPTION if ci and ci.flag("skip") else ""
+    # `ci.skip` comes as true, and `ci.skip=true` as the text: whatever is said, it is said to skip.
+    return PUSH_OPTION if ci and ci.says("skip") else ""
 
 
 def _actor(payload: Record) -> str:

@@ -69,6 +69,23 @@ def test_a_wrong_field_is_named(read: object, said: str) -> None:
         read()  # type: ignore[operator]
 
 
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (True, True),
+        ("true", True),
+        ("1", True),
+        (1, True),
+        (None, False),
+        (False, False),
+        ("", False),
+        ("false", False),
+    ],
+)
+def test_a_wish_may_be_worded_in_many_ways(value: object, said: bool) -> None:
+    assert Record({"skip": value}).says("skip") is said
+
+
 def test_a_free_text_is_cleaned_for_the_database() -> None:
     assert Record({"message": "a\x00b\ud800c"}).note("message") == "a\ufffdb?c"
 
