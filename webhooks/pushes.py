@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping
 
 from orchestrator.domain.events import Ignored, Malformed, Push, RefChange, RefKind, RepoNames
+from orchestrator.domain.markers import skip_marker
 from orchestrator.domain.refs import is_safe_ref_name, repo_key, split_ref
-from webhooks.markers import skip_marker
 from webhooks.payload import MAX_NAME, Record
 
 MAX_EVENT = 100

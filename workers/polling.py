@@ -7,6 +7,9 @@ from pathlib import Path
 from orchestrator import journal
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.errors import PilotageError
+from orchestrator.domain.events import RefChange, RefKind
+from orchestrator.domain.markers import skip_marker
+from orchestrator.domain.ownership import has_run_trailer
 from orchestrator.engine.matching import watched_branches
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
@@ -14,6 +17,9 @@ from orchestrator.services.retention import Retention
 from orchestrator.store.database import now as clock
 from workers.clients.git import Mirror, mirror_folder
 from workers.tidying import tidy
+
+_MOST = 200
+"""Commits, from the head on, of which one that is not ours is looked for."""
 
 log = journal.get(__name__)
 
@@ -46,11 +52,43 @@ class Polling:
         heads = mirror.ls_remote([f"refs/heads/{branch}" for branch in branches])
         for branch in branches:
             commit = heads.get(f"refs/heads/{branch}")
-            made = self._reconcile.head_seen(app, branch, commit, read_at) if commit else []
+            if commit is None:
+                continue
+            made = self._reconcile.head_seen(app, branch, commit, partial(moved, mirror, branch, commit), read_at)
             for run_id in made:
                 log.info("push found without a hook", run=run_id, app=app.name, branch=branch, commit=commit)
             if made:
                 self._bell.ring()
+
+
+def moved(mirror: Mirror, branch: str, commit: str, known: str) -> RefChange:
+    """Find out what a hook would have told of a branch that moved to `commit`.
+
+    What its head says counts, as in a hook, but for commits of ours: where they lie on top of somebody else's, it is
+    the newest of those that counts, for no hook may have told of it.
+
+    :param known: where the branch was; "" = it was not there. :raises Refused, Unavailable: as `Mirror.fetch_commit`.
+    """
+    ref = f"refs/heads/{branch}"
+    mirror.fetch_commit(commit, ref, new=True)
+    went_on = bool(known) and mirror.is_ancestor(known, commit) is True
+    since = mirror.history(commit, _MOST, "", after=known) if went_on else []
+    about = mirror.commit_info(next((one.commit for one in since if not has_run_trailer(one.text)), commit))
+    paths = mirror.changed_paths(known, commit) if went_on else None
+    return RefChange(
+        ref=ref,
+        kind=RefKind.BRANCH,
+        name=branch,
+        before=known or None,
+        after=commit,
+        commit=commit,
+        message=about.message,
+        author_name=about.author_name,
+        author_email=about.author_email,
+        committer_email=about.committer_email,
+        skip=skip_marker(about.message),
+        paths=None if paths is None else frozenset(paths),
+    )
 
 
 class Tidying:

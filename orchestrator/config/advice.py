@@ -46,7 +46,10 @@ def _files(path: Path, keys: base.GitKeys) -> Iterator[tuple[Path, str]]:
 def _app(path: Path, app: app_models.App, gitops: models.Gitops) -> Iterator[tuple[Path, str]]:
     yield from _files(path, app)
     if not app.build.paths and repo_key(app.repo) == repo_key(gitops.repo):
-        yield (*path, "repo"), "is the GitOps repository too; set `build.paths`, or each deploy's commit starts a run"
+        yield (
+            (*path, "repo"),
+            "is the GitOps repository too; set `build.paths`, or whoever edits a values file starts a run",
+        )
     for number, environment in enumerate(app.environments):
         here = (*path, "environments", number, "health_timeout")
         if environment.health_timeout < PROGRESS_DEADLINE:

@@ -16,9 +16,10 @@ def is_own_commit(change: RefChange, author_email: str) -> bool:
     :param author_email: the address that `gitops.author` commits with; "" matches nothing.
     """
     emails = {change.author_email.casefold(), change.committer_email.casefold()}
-    return (bool(author_email) and author_email.casefold() in emails) or _has_trailer(change.message)
+    return (bool(author_email) and author_email.casefold() in emails) or has_run_trailer(change.message)
 
 
-def _has_trailer(message: str) -> bool:
+def has_run_trailer(message: str) -> bool:
+    """Tell whether the last paragraph of a commit's message holds our trailer."""
     last_paragraph = message.rstrip().rpartition("\n\n")[2]
     return any(line.startswith(f"{RUN_TRAILER}: ") for line in last_paragraph.splitlines())

@@ -230,7 +230,8 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
     for item, delivery in items:
         mine = zip(_wanted(item), news[delivery], strict=True)
         led_to[delivery] = [pushes.take(one.app, one.change, new, delivery) for one, new in mine]
-        pushes.seen(_told(item), again=item.ignored_before)
+        acted = [(one.app, one.change) for one in _wanted(item)]
+        pushes.seen(_told(item), acted, again=item.ignored_before)
     _insert(connection, pushes.fresh, at)
     pushes.remember(connection, at)
     told: dict[int, list[int]] = {}

@@ -1,7 +1,7 @@
 """Which pushes are known already: told by another hook, or seen by the poll before their hook came."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from orchestrator.domain.apps import App
@@ -66,17 +66,33 @@ class Pushes:
         self.fresh.append(made)
         return made
 
-    def seen(self, told: Iterable[tuple[App, RefChange]], *, again: bool = False) -> None:
+    def seen(
+        self,
+        told: Collection[tuple[App, RefChange]],
+        wanted: Collection[tuple[App, RefChange]],
+        *,
+        again: bool = False,
+    ) -> None:
         """Note where refs are after one delivery; one that told of a known push again tells nothing new.
 
+        One that does not begin where its ref is last known to be hides what came between. Where it leads an app to
+        nothing, the ref stays where it was: the poll looks at all of it.
+
+        :param wanted: those of `told` that lead to something.
         :param again: it is old and sent once more, so it tells only where refs are that nobody knows of.
         """
+        hidden = {place_of(*one) for one in told if one not in wanted and self._hides(*one)}
         moved = {place_of(app, change): change.after or _NOWHERE for app, change in told}
         if again:
             moved = {place: commit for place, commit in moved.items() if place not in self._heads}
-        self._seen |= {place: commit for place, commit in moved.items() if place not in self._told_again}
+        quiet = self._told_again | hidden
+        self._seen |= {place: commit for place, commit in moved.items() if place not in quiet}
         self._heads |= self._seen
         self._told_again.clear()
+
+    def _hides(self, app: App, change: RefChange) -> bool:
+        before = change.before or _NOWHERE
+        return not change.deleted and self._heads.get(place_of(app, change), before) != before
 
     def remember(self, connection: Connection, at: float) -> None:
         """Write down where refs are, so that the poll does not take a push for one that was lost, nor deploys

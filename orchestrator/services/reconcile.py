@@ -1,16 +1,20 @@
 """Making true again what a crash or a lost message left behind, periodically."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
 
+from orchestrator import journal
 from orchestrator.domain.apps import App, Settings
+from orchestrator.domain.events import Push, RefChange, RepoNames
 from orchestrator.domain.metrics import LEASES_LOST
+from orchestrator.domain.ownership import is_own_commit
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.refs import ref_matches, repo_key
+from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import StageName, Trigger
 from orchestrator.engine.facts import LeaseExpired
 from orchestrator.engine.gate import STILL_THERE
+from orchestrator.engine.matching import Matched, Wanted, match
 from orchestrator.services import ledger, story
 from orchestrator.services.execution import timeout_of
 from orchestrator.services.pushes import LOCK, polled_key
@@ -22,6 +26,12 @@ from orchestrator.store.rows import utc
 
 MARGIN = 60.0
 """Seconds by which a time may be ahead of what it can be before it is taken for one of a clock that was set back."""
+
+
+Look = Callable[[str], RefChange]
+"""Finds out how a branch moved from a commit to where it is now."""
+
+_log = journal.get(__name__)
 
 
 class Reconcile:
@@ -108,36 +118,60 @@ class Reconcile:
         with self._database.write() as connection:
             processes.seen(connection, name, kind, clock(), {})
 
-    def head_seen(self, app: App, branch: str, commit: str, read_at: float | None = None) -> list[int]:
+    def head_seen(self, app: App, branch: str, commit: str, look: Look, read_at: float | None = None) -> list[int]:
         """Compare a branch head that was read from the forge with the last one known; return the runs made.
 
         A head that moved without a delivery (a forge that lost a hook) leads to the runs that the push would have
         led to, in every app of the repository. The first look only remembers.
 
+        :param look: finds out about the move, from where the branch was known to be ("": it was not there).
         :param read_at: when the reading began; a hook that has told of the branch since then knows better.
         """
-        now = clock()
-        ref = f"refs/heads/{branch}"
-        repo = repo_key(app.source.url)
+        place = repo_key(app.source.url), f"refs/heads/{branch}"
+        with self._database.read() as connection:
+            known = heads.known(connection, *place)
+        if known is not None and (known[0] == commit or _knows_better(known[1], clock(), read_at)):
+            return []
+        matched = None if known is None else self._match(app, look(known[0]))
         with self._database.write() as connection:
             alone(connection, LOCK)  # else a push whose hook is being written down right now is taken for lost
-            known = heads.known(connection, repo, ref)
-            if known is not None and (known[0] == commit or _knows_better(known[1], now, read_at)):
+            if heads.known(connection, *place) != known:
                 return []
-            heads.remember(connection, repo, ref, commit, now)
-            if known is None:
-                return []
-            new = [one for found in self._of_repo(app, repo) for one in _polled(connection, found, branch, commit)]
-            made = runs.add(connection, [(one, None) for one in new], now)
-            wakes.add(connection, made, now, "deploy")
-            for run_id, one in zip(made, new, strict=True):
-                story.queued(connection, run_id, one, now)
-            return made
+            heads.remember(connection, *place, commit, clock())
+            return [] if matched is None else self._make_runs(connection, matched)
 
-    def _of_repo(self, app: App, repo: str) -> list[App]:
-        """List the apps that are built from one repository, `app` first."""
-        others = (one for one in self._settings.apps if one.name != app.name)
-        return [app, *(one for one in others if repo_key(one.source.url) == repo)]
+    def _match(self, app: App, change: RefChange) -> Matched:
+        """Judge a move that no hook has told of by the rules for those that one has."""
+        push = Push(event="poll", repo=RepoNames(full_name=app.name, urls=(app.source.url,)), changes=(change,))
+        email = self._settings.gitops.author.email
+        matched = match(push, self._settings.apps, lambda change: is_own_commit(change, email))
+        if not matched.wanted:
+            _log.info(
+                "push without a hook ignored",
+                app=app.name,
+                branch=change.name,
+                commit=change.commit,
+                reason=matched.ignored,
+                detail=matched.detail,
+            )
+        return matched
+
+    def _make_runs(self, connection: Connection, matched: Matched) -> list[int]:
+        """Queue the runs of a head, but for environments that have one of its commit.
+
+        Another environment's run says nothing: the commit may have come to its branch first, and to this one later.
+        """
+        at = clock()
+        there = {
+            one.app.name: runs.environments_with(connection, one.app.name, one.change.commit or "")
+            for one in matched.wanted
+        }
+        new = [_polled(one) for one in matched.wanted if one.environment.name not in there[one.app.name]]
+        made = runs.add(connection, [(one, None) for one in new], at)
+        wakes.add(connection, made, at, "deploy")
+        for run_id, one in zip(made, new, strict=True):
+            story.queued(connection, run_id, one, at)
+        return made
 
 
 def _knows_better(seen: float, now: float, read_at: float | None) -> bool:
@@ -145,23 +179,15 @@ def _knows_better(seen: float, now: float, read_at: float | None) -> bool:
     return (now if read_at is None else read_at) < seen <= now + MARGIN
 
 
-def _polled(connection: Connection, app: App, branch: str, commit: str) -> list[runs.NewRun]:
-    """Word the runs of a head that no hook has told of; an environment that has a run of the commit needs none.
-
-    Another environment's run says nothing: the commit may have come to its branch first, and to this one later.
-    """
-    there = runs.environments_with(connection, app.name, commit)
-    new = [
-        runs.NewRun(
-            app=app.name,
-            environment=env.name,
-            trigger=Trigger.POLL,
-            ref=f"refs/heads/{branch}",
-            commit=commit,
-            actor="poll",
-            approved=not env.approval,
-        )
-        for env in app.environments
-        if env.branch and ref_matches(env.branch, branch) and env.name not in there
-    ]
-    return [replace(one, dedupe=polled_key(one)) for one in new]
+def _polled(wanted: Wanted) -> runs.NewRun:
+    """Word the run of a head that no hook has told of."""
+    new = runs.NewRun(
+        app=wanted.app.name,
+        environment=wanted.environment.name,
+        trigger=Trigger.POLL,
+        ref=wanted.change.ref,
+        commit=wanted.change.commit or "",
+        actor="poll",
+        approved=not wanted.environment.approval,
+    )
+    return replace(new, dedupe=polled_key(new))

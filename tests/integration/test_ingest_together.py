@@ -72,7 +72,9 @@ def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_r
     reconcile = Reconcile(world.connect(), world.settings)
     with database.write() as connection:
         heads.remember(connection, repo_key(URL), "refs/heads/main", "a" * 40, 1.0)
-    seen = world.meanwhile(database, "INSERT INTO runs", lambda: reconcile.head_seen(app, "main", COMMIT))
+    seen = world.meanwhile(
+        database, "INSERT INTO runs", lambda: reconcile.head_seen(app, "main", COMMIT, lambda _: push().changes[0])
+    )
 
     told = accept(world.inbox(database), Delivery(hook="github", key="d-1"), push())
 

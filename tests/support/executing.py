@@ -1,10 +1,11 @@
 """One database with one app, and workers that a test moves by hand."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from orchestrator.domain.apps import Settings
+from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Run, StageName, Wait
@@ -41,7 +42,8 @@ class Workshop:
         self.one = Execution(self.database, settings, QUIET, "worker-1")
         self.two = Execution(self.database, settings, QUIET, "worker-2")
 
-    def push(self, number: int, key: str = "", before: int | None = None, skip: str = "") -> dict[str, Any]:
+    def push(self, number: int, key: str = "", before: int | None = None, **about: Any) -> dict[str, Any]:
+        """Have a hook tell that main moved. :param about: what else it tells, as fields of a `RefChange`."""
         commit, old = f"{number:040x}", f"{number - 1 if before is None else before:040x}"
         change = RefChange(
             ref="refs/heads/main",
@@ -50,10 +52,14 @@ class Workshop:
             before=old,
             after=commit,
             commit=commit,
-            skip=skip,
+            **about,
         )
         delivery = Delivery(hook="github", key=key or f"delivery-{number}")
         return dict(accept(self.ingest, delivery, Push(event="push", repo=REPO, changes=(change,))).body)
+
+    def polled(self, app: App, branch: str, commit: str, read_at: float | None = None, **about: Any) -> list[int]:
+        """Have the poll see a head. :param about: what it finds out about the move, as fields of a `RefChange`."""
+        return self.reconcile.head_seen(app, branch, commit, partial(_moved, branch, commit, about), read_at)
 
     def run(self, run_id: int) -> Run:
         with self.database.read() as connection:
@@ -88,6 +94,13 @@ class Workshop:
 
     def due(self) -> set[int]:
         return {run_id for run_id, _ in self.reconcile.due_wakes()}
+
+
+def _moved(branch: str, commit: str, about: dict[str, Any], known: str) -> RefChange:
+    ref = f"refs/heads/{branch}"
+    return RefChange(
+        ref=ref, kind=RefKind.BRANCH, name=branch, before=known or None, after=commit, commit=commit, **about
+    )
 
 
 def two_places(world: Workshop, **prod: Any) -> None:

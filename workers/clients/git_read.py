@@ -49,8 +49,15 @@ class CommitInfo:
     """What a commit says about itself; ``date`` is the committer's, ISO 8601 with offset."""
 
     author_name: str
+    author_email: str
+    committer_email: str
     date: str
-    subject: str
+    message: str
+
+    @property
+    def subject(self) -> str:
+        """The first line of the message."""
+        return self.message.strip("\n").partition("\n")[0].strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,11 +189,13 @@ class Repository:
         return tuple(sorted(os_text(name) for name in answer.stdout.split(b"\0") if name))
 
     def commit_info(self, commit: str) -> CommitInfo:
-        """Return author, date and the first line of the message of a commit that is here."""
-        form = "--format=%an%x00%cI%x00%B"
+        """Return people, date and message of a commit that is here."""
+        form = "--format=%an%x00%ae%x00%ce%x00%cI%x00%B"
         answer = self._git(["log", "-1", "--no-mailmap", form, "--end-of-options", _sha(commit)])
-        name, date, text = answer.text.split("\0", 2)
-        return CommitInfo(author_name=name, date=date, subject=text.strip("\n").partition("\n")[0].strip())
+        name, author, committer, date, message = answer.text.split("\0", 4)
+        return CommitInfo(
+            author_name=name, author_email=author, committer_email=committer, date=date, message=message
+        )
 
     def list_tree(self, commit: str, folder: str) -> bytes | None:
         """Return what ``ls-tree -z -l`` says of a folder ("" = all) with everything below it, folders included.

@@ -4,7 +4,9 @@ import threading
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.domain.apps import GitAccess, Settings
+import pytest
+
+from orchestrator.domain.apps import Author, Build, GitAccess, Settings
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, RunState, StageName
 from orchestrator.engine.facts import Reported
@@ -13,6 +15,7 @@ from orchestrator.services.queries import Queries
 from orchestrator.store.database import now as clock
 from tests.support.executing import Workshop, two_places
 from tests.support.factories import make_app, make_environment
+from tests.support.journals import Logged
 
 
 def test_a_push_becomes_a_queued_run_that_is_due_at_once(world: Workshop) -> None:
@@ -62,12 +65,12 @@ def test_fifty_deliveries_at_once_are_all_recorded_once(world: Workshop) -> None
 
 def test_a_head_that_moved_without_a_hook_becomes_a_run(world: Workshop) -> None:
     app = world.settings.apps[0]
-    assert world.reconcile.head_seen(app, "main", "1" * 40) == [], "the first look only remembers"
-    assert world.reconcile.head_seen(app, "main", "1" * 40) == []
-    assert world.reconcile.head_seen(app, "main", "2" * 40) == [1]
+    assert world.polled(app, "main", "1" * 40) == [], "the first look only remembers"
+    assert world.polled(app, "main", "1" * 40) == []
+    assert world.polled(app, "main", "2" * 40) == [1]
     assert world.run(1).trigger == "poll"
     world.push(3)
-    assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [], "the hook came after all"
+    assert world.polled(app, "main", f"{3:040x}") == [], "the hook came after all"
 
 
 def test_a_commit_that_comes_back_to_its_branch_is_found(world: Workshop) -> None:
@@ -76,14 +79,15 @@ def test_a_commit_that_comes_back_to_its_branch_is_found(world: Workshop) -> Non
     lost = Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.REWRITTEN))
     world.one.report(world.begin(1), lost, "build")
     world.push(2)
-    assert world.reconcile.head_seen(app, "main", f"{1:040x}") == [3]
+    assert world.polled(app, "main", f"{1:040x}") == [3]
 
 
 def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(world: Workshop) -> None:
     guarded = make_app(environments=(make_environment(approval=True),))
+    world.use(replace(world.settings, apps=(guarded,)))
 
-    world.reconcile.head_seen(guarded, "main", "1" * 40)
-    (made,) = world.reconcile.head_seen(guarded, "main", "2" * 40)
+    world.polled(guarded, "main", "1" * 40)
+    (made,) = world.polled(guarded, "main", "2" * 40)
 
     assert not world.run(made).approved
 
@@ -101,8 +105,8 @@ def test_a_manual_run_waits_for_approval_where_the_environment_asks_for_it(world
 
 def test_a_hook_that_comes_after_the_poll_leads_to_the_polled_run(world: Workshop) -> None:
     app = world.settings.apps[0]
-    world.reconcile.head_seen(app, "main", f"{1:040x}")
-    assert world.reconcile.head_seen(app, "main", f"{2:040x}") == [1]
+    world.polled(app, "main", f"{1:040x}")
+    assert world.polled(app, "main", f"{2:040x}") == [1]
     late = world.push(2)
     assert (late["duplicate"], late["runs"]) == (True, [1])
     assert world.push(3)["runs"] == [2]
@@ -111,8 +115,8 @@ def test_a_hook_that_comes_after_the_poll_leads_to_the_polled_run(world: Worksho
 
 def test_a_hook_that_comes_late_leads_to_the_polled_run_whatever_was_queued_meanwhile(world: Workshop) -> None:
     app = world.settings.apps[0]
-    world.reconcile.head_seen(app, "main", f"{1:040x}")
-    assert world.reconcile.head_seen(app, "main", f"{2:040x}") == [1]
+    world.polled(app, "main", f"{1:040x}")
+    assert world.polled(app, "main", f"{2:040x}") == [1]
     world.control.start(Wish(app="plate-web", environment="stg", ref="main", actor="mina"))
     assert world.push(3)["runs"] == [3]
     assert world.push(2)["runs"] == [1], "the hook of the push before comes last"
@@ -120,14 +124,14 @@ def test_a_hook_that_comes_late_leads_to_the_polled_run_whatever_was_queued_mean
 
 def test_a_branch_that_the_poll_saw_leave_a_commit_and_that_is_pushed_back_to_it_is_deployed(world: Workshop) -> None:
     app = world.settings.apps[0]
-    assert [world.reconcile.head_seen(app, "main", f"{number:040x}") for number in (1, 2, 3)] == [[], [1], [2]]
+    assert [world.polled(app, "main", f"{number:040x}") for number in (1, 2, 3)] == [[], [1], [2]]
     assert world.push(2, before=3)["runs"] == [3]
 
 
 def test_a_branch_that_was_pushed_on_unseen_and_is_pushed_back_is_deployed(world: Workshop) -> None:
     app = world.settings.apps[0]
-    world.reconcile.head_seen(app, "main", f"{1:040x}")
-    assert world.reconcile.head_seen(app, "main", f"{2:040x}") == [1]
+    world.polled(app, "main", f"{1:040x}")
+    assert world.polled(app, "main", f"{2:040x}") == [1]
     assert world.push(3, skip="[skip ci]")["ignored"] == "skip"
     assert world.push(4)["runs"] == [2]
     assert world.push(2, key="back", before=4)["runs"] == [3]
@@ -155,22 +159,22 @@ def test_a_hook_and_its_copy_are_one_push_even_when_the_branch_has_gone_on(world
 
 def test_a_head_that_was_read_before_a_hook_told_of_the_next_one_is_old(world: Workshop) -> None:
     app = world.settings.apps[0]
-    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    world.polled(app, "main", f"{1:040x}")
     read_at = clock()
     world.push(2)
-    assert world.reconcile.head_seen(app, "main", f"{1:040x}", read_at) == []
+    assert world.polled(app, "main", f"{1:040x}", read_at) == []
     assert world.push(3)["runs"] == [2]
-    assert world.reconcile.head_seen(app, "main", f"{4:040x}", clock()) == [3]
+    assert world.polled(app, "main", f"{4:040x}", clock()) == [3]
 
 
 def test_a_lost_push_to_a_repository_of_several_apps_is_found_for_each_of_them(world: Workshop) -> None:
     web = make_app()
     api = replace(web, name="plate-api")
     world.use(replace(world.settings, apps=(web, api)))
-    assert world.reconcile.head_seen(web, "main", f"{1:040x}") == []
-    made = world.reconcile.head_seen(web, "main", f"{2:040x}")
+    assert world.polled(web, "main", f"{1:040x}") == []
+    made = world.polled(web, "main", f"{2:040x}")
     assert [world.run(one).app for one in made] == ["plate-web", "plate-api"]
-    assert world.reconcile.head_seen(api, "main", f"{2:040x}") == []
+    assert world.polled(api, "main", f"{2:040x}") == []
 
 
 def test_a_commit_that_another_branch_has_deployed_is_found_for_the_environments_that_lack_it(
@@ -181,22 +185,64 @@ def test_a_commit_that_another_branch_has_deployed_is_found_for_the_environments
     app = make_app(environments=environments)
     world.use(replace(world.settings, apps=(app,)))
     for branch in ("develop", "main"):
-        assert world.reconcile.head_seen(app, branch, f"{1:040x}") == []
-    assert [world.run(one).environment for one in world.reconcile.head_seen(app, "develop", f"{2:040x}")] == ["stg"]
+        assert world.polled(app, branch, f"{1:040x}") == []
+    assert [world.run(one).environment for one in world.polled(app, "develop", f"{2:040x}")] == ["stg"]
     world.control.start(Wish(app="plate-web", environment="qa", commit=f"{2:040x}", actor="mina"))
 
-    (made,) = world.reconcile.head_seen(app, "main", f"{2:040x}")
+    (made,) = world.polled(app, "main", f"{2:040x}")
     assert (world.run(made).environment, world.run(made).ref) == ("prod", "refs/heads/main")
-    found = world.reconcile.head_seen(app, "main", f"{3:040x}")
+    found = world.polled(app, "main", f"{3:040x}")
     assert [world.run(one).environment for one in found] == ["qa", "prod"], "the rule of one is a pattern"
 
 
 def test_a_push_that_asks_to_be_skipped_is_not_deployed_by_the_poll_either(world: Workshop) -> None:
     app = world.settings.apps[0]
-    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    world.polled(app, "main", f"{1:040x}")
     assert world.push(2, skip="[skip ci]")["ignored"] == "skip"
-    assert world.reconcile.head_seen(app, "main", f"{2:040x}") == []
-    assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [1]
+    assert world.polled(app, "main", f"{2:040x}") == []
+    assert world.polled(app, "main", f"{3:040x}") == [1]
+
+
+MOVES_FOR_NOBODY: dict[str, tuple[dict[str, Any], str]] = {
+    "a deploy commit of ours": ({"message": "Deploy\n\nPilotage-Run: 7"}, "own_commit"),
+    "by our address": ({"author_email": "pilotage@example.com"}, "own_commit"),
+    "a skip marker": ({"skip": "[skip ci]"}, "skip"),
+    "files that no image is made of": ({"paths": frozenset({"docs/x.md"})}, "paths"),
+}
+
+
+@pytest.mark.parametrize("name", MOVES_FOR_NOBODY)
+def test_a_lost_push_that_its_hook_would_have_led_to_nothing_leads_to_nothing(
+    world: Workshop, name: str, logged: Logged
+) -> None:
+    app = make_app(build=Build(paths=("web/**",)))
+    gitops = replace(world.settings.gitops, author=Author(name="Pilotage", email="pilotage@example.com"))
+    world.use(replace(world.settings, apps=(app,), gitops=gitops))
+    about, why = MOVES_FOR_NOBODY[name]
+    world.polled(app, "main", f"{1:040x}")
+
+    assert world.polled(app, "main", f"{2:040x}", **about) == []
+    assert [line["reason"] for line in logged.of("push without a hook ignored")] == [why]
+    assert world.polled(app, "main", f"{2:040x}") == [], "it is looked at once"
+    assert world.polled(app, "main", f"{3:040x}", paths=frozenset({"web/app.py"})) == [1]
+
+
+@pytest.mark.parametrize("about", [{"paths": frozenset({"docs/x.md"})}, {"skip": "[skip ci]"}])
+def test_a_lost_push_is_found_although_the_next_one_led_to_nothing(world: Workshop, about: dict[str, Any]) -> None:
+    app = make_app(build=Build(paths=("web/**",)))
+    world.use(replace(world.settings, apps=(app,)))
+    world.polled(app, "main", f"{1:040x}")
+
+    assert "ignored" in world.push(3, before=2, **about)
+
+    assert world.polled(app, "main", f"{3:040x}", paths=frozenset({"docs/x.md", "web/app.py"})) == [1]
+
+
+def test_what_a_push_hides_that_leads_somewhere_is_in_its_run(world: Workshop) -> None:
+    app = world.settings.apps[0]
+    world.polled(app, "main", f"{1:040x}")
+    assert world.push(3, before=2)["runs"] == [1]
+    assert world.polled(app, "main", f"{3:040x}") == []
 
 
 def without_the_app(world: Workshop) -> Settings:
@@ -240,8 +286,8 @@ def test_two_hooks_whose_deliveries_were_ignored_make_one_run(world: Workshop) -
 
 def test_an_ignored_push_that_is_sent_again_does_not_move_the_branch_back(world: Workshop) -> None:
     app = world.settings.apps[0]
-    world.reconcile.head_seen(app, "main", f"{1:040x}")
+    world.polled(app, "main", f"{1:040x}")
     for number in (2, 3):
         assert world.push(number, skip="[skip ci]")["ignored"] == "skip"
     assert world.push(2, skip="[skip ci]")["ignored"] == "skip"
-    assert world.reconcile.head_seen(app, "main", f"{3:040x}") == [], "its push asked to be skipped"
+    assert world.polled(app, "main", f"{3:040x}") == [], "its push asked to be skipped"

@@ -248,6 +248,6 @@ def test_a_head_that_was_seen_when_the_clock_was_ahead_knows_nothing_better(
 ) -> None:
     app = world.settings.apps[0]
     set_clocks(3600)
-    world.reconcile.head_seen(app, "main", "a" * 40)
+    world.polled(app, "main", "a" * 40)
     set_clocks(0)
-    assert len(world.reconcile.head_seen(app, "main", "b" * 40)) == 1
+    assert len(world.polled(app, "main", "b" * 40)) == 1

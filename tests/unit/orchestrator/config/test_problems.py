@@ -277,7 +277,7 @@ ADVICE = [
     ("password: ${HARBOR_PASSWORD}", "password: literal", (1, "registry.password", "is a secret written into the file; fill it in with `${VAR}` or `${file:...}`")),
     ("branch: main, ", "ca_file: /no/such/ca.pem, ", (2, "gitops.ca_file", "there is no file /no/such/ca.pem on this machine")),
     ("repo: https://git.example.com/acme/plate-web.git\n    image: plate/plate-web                      # in the registry above\n    build: {context: ., dockerfile: Dockerfile, paths: [\"web/**\"]}",
-     "repo: https://git.example.com/platform/gitops\n    image: plate/plate-web", (12, "apps[0].repo", "is the GitOps repository too; set `build.paths`, or each deploy's commit starts a run")),
+     "repo: https://git.example.com/platform/gitops\n    image: plate/plate-web", (12, "apps[0].repo", "is the GitOps repository too; set `build.paths`, or whoever edits a values file starts a run")),
     ("key: image.tag  ", "health_timeout: 5m  ", (19, "apps[0].environments[0].health_timeout", "is shorter than Kubernetes' default progressDeadlineSeconds (600 s): a rollout that hangs is then reported as timed out, without Kubernetes' reason")),
 ]  # fmt: skip
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from webhooks.markers import MARKERS, skip_marker
+from orchestrator.domain.markers import MARKERS, skip_marker
 
 
 @pytest.mark.parametrize("marker", MARKERS)
