@@ -3,7 +3,6 @@
 import base64
 import hmac
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -16,14 +15,6 @@ from orchestrator.sandbox.faults import HttpFault, HttpFaults
 from tests.support.contracts import contract, needs_contract
 
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "hi"}}
-
-
-@pytest.fixture
-def chat() -> Iterator[SandboxChat]:
-    started = SandboxChat()
-    started.start()
-    yield started
-    started.stop()
 
 
 def call(chat: SandboxChat, method: str, token: str = TOKEN, **body: Any) -> dict[str, Any]:
