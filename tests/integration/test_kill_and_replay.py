@@ -20,8 +20,7 @@ from orchestrator.sandbox.platform import SOURCE, Platform
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control, Wish
 from orchestrator.services.reconcile import Reconcile
-from orchestrator.store import runs
-from tests.support.databases import sqlite_database
+from tests.support.databases import load_run, sqlite_database
 from tests.support.engine import require_engine
 from tests.support.whole_loop import gitops_commits, remove_images
 
@@ -127,10 +126,7 @@ class Chaos:
         return int(getattr(run, "id", run))
 
     def run(self, run_id: int) -> Run:
-        with self.database.read() as connection:
-            found = runs.load(connection, run_id)
-        assert found is not None
-        return found
+        return load_run(self.database, run_id)
 
     def finish(self, run_id: int) -> Run:
         """Let time pass and fresh workers look until the run is over and everything is told."""

@@ -17,8 +17,9 @@ from orchestrator.domain.runs import Done, Fail, Outcome, Run, RunState, StageNa
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control, Wish
 from orchestrator.services.execution import Execution
-from orchestrator.store import claims, logs, migrate, runs, tallies
+from orchestrator.store import claims, logs, migrate, tallies
 from orchestrator.store.database import Database, sqlite_url
+from tests.support.databases import load_run
 from tests.support.factories import make_settings
 from workers import shell as shell_module
 from workers import watching
@@ -49,10 +50,7 @@ class OwnStages:
         return self.control.start(Wish(app="plate-web", environment="stg", ref="main", actor="mina"))
 
     def run(self, run_id: int) -> Run:
-        with self.database.read() as connection:
-            found = runs.load(connection, run_id)
-        assert found is not None
-        return found
+        return load_run(self.database, run_id)
 
     def looks(self) -> dict[tuple[str, ...], float]:
         self.database.write_counts()

@@ -17,9 +17,8 @@ from orchestrator.heartbeat import file_of
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control, Wish
 from orchestrator.services.reconcile import Reconcile
-from orchestrator.store import runs
 from orchestrator.store.database import Database
-from tests.support.databases import sqlite_database
+from tests.support.databases import load_run, sqlite_database
 from tests.support.factories import make_settings
 from tests.support.journals import bad_lines
 from tests.support.waiting import until
@@ -55,10 +54,7 @@ class WorkerPlace:
         make_celery(self.broker.celery_url).send_task(LOOK, args=[run_id], queue=QUEUE, ignore_result=True)
 
     def run(self, run_id: int) -> Run:
-        with self.database.read() as connection:
-            found = runs.load(connection, run_id)
-        assert found is not None
-        return found
+        return load_run(self.database, run_id)
 
     def until_begun(self, stage: StageName) -> None:
         until((self.folder / f"{stage}.begun").exists, f"stage {stage}")

@@ -14,7 +14,8 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
-from orchestrator.store import migrate
+from orchestrator.domain.runs import Run
+from orchestrator.store import migrate, runs
 from orchestrator.store.database import Database, sqlite_url
 from tests.support.needs import require
 
@@ -42,6 +43,14 @@ def sqlite_database(folder: Path) -> Database:
     if not file.exists():  # another process may be at work with it
         file.write_bytes(_migrated())
     return Database(url)
+
+
+def load_run(database: Database, run_id: int) -> Run:
+    """Return a run that is there."""
+    with database.read() as connection:
+        found = runs.load(connection, run_id)
+    assert found is not None
+    return found
 
 
 @cache

@@ -16,8 +16,8 @@ from orchestrator.services.control import Control
 from orchestrator.services.execution import Assignment, Execution
 from orchestrator.services.ingest import Ingest
 from orchestrator.services.reconcile import Reconcile
-from orchestrator.store import runs
 from orchestrator.store.database import Database
+from tests.support.databases import load_run
 from tests.support.factories import make_app, make_environment, make_settings
 from tests.support.ingesting import accept
 
@@ -62,10 +62,7 @@ class Workshop:
         return self.reconcile.head_seen(app, branch, commit, partial(_moved, branch, commit, about), read_at)
 
     def run(self, run_id: int) -> Run:
-        with self.database.read() as connection:
-            found = runs.load(connection, run_id)
-        assert found is not None
-        return found
+        return load_run(self.database, run_id)
 
     def begin(self, run_id: int) -> Assignment:
         assignment = self.one.begin(run_id, "build")
