@@ -1,6 +1,5 @@
 """Old logs, messages and deliveries go; runs stay, and so does what explains the present."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,24 +15,20 @@ from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.schema import heads as head_rows
 from orchestrator.store.schema import logs, notifications, threads
-from tests.support.databases import postgres_database, postgres_url, sqlite_database
+from tests.support.databases import database, postgres_url, sqlite_database
 from tests.support.factories import make_app, make_environment
 from tests.support.web import AT, Web, make_web
 
-__all__ = ["postgres_url"]
+__all__ = ["database", "postgres_url"]
 
 DAY = 86400.0
 OLD = clock() - AT - DAY
 """Seconds to keep: what the world's runs left, a day after `AT`, is too old."""
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Web]:
-    if request.param == "sqlite":
-        yield make_web(sqlite_database(tmp_path), tmp_path)
-    else:
-        with postgres_database(request.getfixturevalue("postgres_url")) as database:
-            yield make_web(database, tmp_path)
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> Web:
+    return make_web(database, tmp_path)
 
 
 def with_records(world: Web, state: RunState, **fields: Any) -> int:

@@ -1,26 +1,20 @@
 """A world on each of the two databases, and its clocks."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.support.databases import postgres_database, postgres_url, sqlite_database
+from orchestrator.store.database import Database
+from tests.support.databases import database, postgres_url
 from tests.support.executing import SetClocks, Workshop
 
-__all__ = ["postgres_url"]
+__all__ = ["database", "postgres_url"]
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def world(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Workshop]:
-    if request.param == "sqlite":
-        database = sqlite_database(tmp_path)
-        yield Workshop(database, tmp_path)
-        database.engine.dispose()
-    else:
-        with postgres_database(request.getfixturevalue("postgres_url")) as database:
-            yield Workshop(database, tmp_path)
+@pytest.fixture
+def world(database: Database, tmp_path: Path) -> Workshop:
+    return Workshop(database, tmp_path)
 
 
 @pytest.fixture
