@@ -9,8 +9,7 @@ import pytest
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.sandbox.argocd import SandboxArgoCD
-from tests.support.argocd import TOKEN, Json, RunningArgo, declared, healthy, running
+from tests.support.argocd import Json, RunningArgo, declared, healthy, running, serving
 from tests.support.gitops import gitops_repo
 from tests.support.waiting import until
 
@@ -110,32 +109,17 @@ def test_faults_can_be_set_over_http(world):
 
 
 def test_a_repository_that_cannot_be_reached_is_a_comparison_error(tmp_path):
-    with gitops_repo(tmp_path) as repo:
-        sandbox = SandboxArgoCD(
-            state_dir=tmp_path / "state", docker_host="", token=TOKEN, applications=[declared(repo)], runtime="none"
-        )
-        world = RunningArgo(sandbox, sandbox.start(), repo)
-        try:
-            found = world.wait(lambda app: "conditions" in app["status"])
-            assert found["status"]["conditions"][0]["type"] == "ComparisonError"
-            assert "operation" not in found
-        finally:
-            sandbox.stop()
+    with gitops_repo(tmp_path) as repo, serving(tmp_path, repo, [declared(repo)]) as world:
+        found = world.wait(lambda app: "conditions" in app["status"])
+        assert found["status"]["conditions"][0]["type"] == "ComparisonError"
+        assert "operation" not in found
 
 
 def test_all_applications_are_listed_in_one_request(tmp_path):
     with gitops_repo(tmp_path) as repo:
         repo.chart("helm/shop-api")
-        sandbox = SandboxArgoCD(
-            state_dir=tmp_path / "state",
-            docker_host="",
-            token=TOKEN,
-            applications=[declared(repo, name=f"shop-{number}") for number in range(100)],
-            git_credentials=repo.access,
-            runtime="none",
-        )
-        world = RunningArgo(sandbox, sandbox.start(), repo)
-        try:
+        applications = [declared(repo, name=f"shop-{number}") for number in range(100)]
+        with serving(tmp_path, repo, applications, repo.access) as world:
 
             def look() -> list[Json] | None:
                 found = world.client.applications()
@@ -144,5 +128,3 @@ def test_all_applications_are_listed_in_one_request(tmp_path):
             found = until(look, "health")
             assert len(found) == 100
             assert {app["status"]["sync"]["status"] for app in found} == {"Synced"}
-        finally:
-            sandbox.stop()

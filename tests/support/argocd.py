@@ -2,14 +2,14 @@
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import requests
 
-from orchestrator.domain.apps import ArgoCD, Secret
+from orchestrator.domain.apps import ArgoCD, GitAccess, Secret
 from orchestrator.sandbox.argocd import SandboxApplication, SandboxArgoCD, new_token
 from tests.support.gitops import GitopsRepo, gitops_repo
 from tests.support.waiting import until
@@ -105,20 +105,29 @@ def declared(repo: GitopsRepo, **more: Any) -> SandboxApplication:
 def running(tmp_path: Path) -> Iterator[RunningArgo]:
     with gitops_repo(tmp_path) as repo:
         first = repo.chart("helm/shop-api")
-        sandbox = SandboxArgoCD(
-            state_dir=tmp_path / "state",
-            docker_host="",
-            token=TOKEN,
-            applications=[declared(repo), declared(repo, name="shop-manual", automated=False, project="tools")],
-            git_credentials=repo.access,
-            runtime="none",
-        )
-        made = RunningArgo(sandbox, sandbox.start(), repo)
-        try:
+        applications = [declared(repo), declared(repo, name="shop-manual", automated=False, project="tools")]
+        with serving(tmp_path, repo, applications, repo.access) as made:
             made.wait(healthy(first))
             yield made
-        finally:
-            sandbox.stop()
+
+
+@contextmanager
+def serving(
+    folder: Path, repo: GitopsRepo, applications: Sequence[SandboxApplication], access: GitAccess | None = None
+) -> Iterator[RunningArgo]:
+    """Run a stand-in without containers; without `access` it does not reach the repository."""
+    sandbox = SandboxArgoCD(
+        state_dir=folder / "state",
+        docker_host="",
+        token=TOKEN,
+        applications=applications,
+        git_credentials=access,
+        runtime="none",
+    )
+    try:
+        yield RunningArgo(sandbox, sandbox.start(), repo)
+    finally:
+        sandbox.stop()
 
 
 def phase(found: Json) -> str:
