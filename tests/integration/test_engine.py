@@ -60,6 +60,18 @@ class Yard:
             watch=(journal or Journal()).watch,
         )
 
+    def send(self, context: Iterator[bytes], journal: Journal | None = None) -> str:
+        """Build from the bytes of a context, whatever they are."""
+        return self.engine.build(
+            context,
+            dockerfile=b"FROM scratch\n",
+            tag=f"{self.name}:1",
+            build=Build(),
+            labels={},
+            registry=self.registry,
+            watch=(journal or Journal()).watch,
+        )
+
     def push(self, tag: str = "1") -> str:
         return self.engine.push(f"{self.name}:{tag}", registry=self.registry, watch=Journal().watch)
 
@@ -233,15 +245,7 @@ def test_a_cancel_while_the_context_is_sent_ends_the_upload(yard: Yard, base: st
             yield b"\0" * 512
 
     with pytest.raises(Cancelled):
-        yard.engine.build(
-            endless(),
-            dockerfile=b"FROM scratch\n",
-            tag=f"{yard.name}:1",
-            build=Build(),
-            labels={},
-            registry=yard.registry,
-            watch=journal.watch,
-        )
+        yard.send(endless(), journal)
 
 
 def test_a_broken_context_is_told_as_what_it_is(yard: Yard) -> None:
@@ -250,15 +254,7 @@ def test_a_broken_context_is_told_as_what_it_is(yard: Yard) -> None:
         raise Refused(Reason.SOURCE_UNSUPPORTED, "model.bin is a Git LFS pointer")
 
     with pytest.raises(Refused, match=r"model\.bin"):
-        yard.engine.build(
-            refusing(),
-            dockerfile=b"FROM scratch\n",
-            tag=f"{yard.name}:1",
-            build=Build(),
-            labels={},
-            registry=yard.registry,
-            watch=Journal().watch,
-        )
+        yard.send(refusing())
 
 
 def test_secrets_are_refused_before_anything_is_sent(yard: Yard) -> None:
