@@ -15,11 +15,17 @@ from tests.support.databases import sqlite_database
 from tests.support.metering import QUIET, Site, _fact
 
 
+def put(site: Site, *environments: str) -> list[int]:
+    """Put runs there that nobody has begun."""
+    new = [runs.NewRun(app="plate-web", environment=env, trigger=Trigger.PUSH) for env in environments]
+    with site.database.write() as connection:
+        return runs.add(connection, [(one, None) for one in new], now())
+
+
 def test_the_queue_tells_who_waits_for_a_worker_and_who_has_one(site: Site) -> None:
     execution = Execution(site.database, site.settings, QUIET, "worker-1")
+    ids = put(site, "stg", "prod", "prod")
     with site.database.write() as connection:
-        new = [runs.NewRun(app="plate-web", environment=env, trigger=Trigger.PUSH) for env in ("stg", "prod", "prod")]
-        ids = runs.add(connection, [(one, None) for one in new], now())
         wakes.add(connection, ids[:2], now() - 100, "deploy")
     execution.begin(ids[1], "deploy")
     with site.database.write() as connection:  # a hint that comes while a worker is at the run: nobody waits
@@ -39,9 +45,7 @@ def test_the_queue_tells_who_waits_for_a_worker_and_who_has_one(site: Site) -> N
 
 def test_image_work_is_the_build_pools(site: Site) -> None:
     execution = Execution(site.database, site.settings, QUIET, "worker-1")
-    with site.database.write() as connection:
-        new = runs.NewRun(app="plate-web", environment="stg", trigger=Trigger.PUSH)
-        run_id = runs.add(connection, [(new, None)], now())[0]
+    [run_id] = put(site, "stg")
     checked = execution.begin(run_id, "deploy")
     assert checked is not None
     execution.report(checked, _fact(checked, ""), "deploy")
@@ -72,9 +76,7 @@ def test_workers_and_relays_count_while_they_are_seen(site: Site) -> None:
 
 def test_a_run_that_a_worker_left_behind_is_a_lost_lease(site: Site) -> None:
     execution = Execution(site.database, site.settings, QUIET, "worker-1")
-    with site.database.write() as connection:
-        new = runs.NewRun(app="plate-web", environment="stg", trigger=Trigger.PUSH)
-        run_id = runs.add(connection, [(new, None)], now())[0]
+    [run_id] = put(site, "stg")
     execution.begin(run_id, "deploy")
     with site.database.write() as connection:
         connection.execute(runs_table.update().values(lease_until=now() - 1))
