@@ -146,10 +146,11 @@ def test_a_new_revision_is_never_seen_beside_the_status_of_the_old_one(world):
     new = world.repo.chart("helm/shop-api", tag="v2")
     world.client.get("shop-api", refresh="normal")
     world.wait(healthy(new))
-    for app in world.story():
-        if healthy(new)(app):
-            assert app["status"]["summary"]["images"] == ["registry.invalid/shop/api:v2"]
-            assert app["status"]["operationState"]["syncResult"]["revision"] == new
+    seen = [app for app in world.story() if healthy(new)(app)]
+    assert seen
+    for app in seen:
+        assert app["status"]["summary"]["images"] == ["registry.invalid/shop/api:v2"]
+        assert app["status"]["operationState"]["syncResult"]["revision"] == new
 
 
 def test_the_order_of_a_deploy(world):

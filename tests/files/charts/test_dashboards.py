@@ -61,7 +61,9 @@ def test_a_query_parses_and_asks_for_metrics_and_labels_that_exist(name: str, qu
     promql_parser.parse(query)
     known = {metric.name: set(metric.labels) for metric in METRICS}
     histograms = {metric.name for metric in METRICS if metric.buckets}
-    for series, labels in series_in(query):
+    found = list(series_in(query))
+    assert found, name
+    for series, labels in found:
         base = next((series.removesuffix(end) for end in ENDINGS if series.removesuffix(end) in histograms), series)
         assert base in known, name
         assert labels <= known[base], name

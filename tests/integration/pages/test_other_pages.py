@@ -59,6 +59,7 @@ def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: Web) ->
         shown = Page(client.get(path).text)
         loaded = [one["src"] for tag in ("script", "img") for one in shown.all(tag)]
         loaded += [one["href"] for one in shown.all("link")]
+        assert loaded
         for address in loaded:
             assert address.startswith("/static/")
             with client.get(address) as answer:
