@@ -22,6 +22,17 @@ def event_name(headers: Mapping[str, str], header: str) -> str:
     return event
 
 
+def refuse_imitator(headers: Mapping[str, str], imitators: Mapping[str, str]) -> None:
+    """See that a delivery comes from no forge that sends the headers of another one beside its own.
+
+    :param imitators: headers that only the others send, and the forges that send them, the most telling first.
+    :raises Malformed: one of the headers is there; the detail says which path is right.
+    """
+    for name, forge in imitators.items():
+        if name in headers:
+            raise Malformed(f"header {name} shows another forge; the path of the hook must be /webhooks/{forge}")
+
+
 def repo_names(record: Record, *, full_name: str, urls: Iterable[str]) -> RepoNames:
     """Collect the names of a repository.
 

@@ -179,12 +179,19 @@ def test_a_delivery_without_a_sound_event_is_malformed(forge: str, event: str | 
     assert_problem(deliver(FakeInbox(), forge, push_with(forge), headers=headers), 400, "malformed")
 
 
-@pytest.mark.parametrize("other", ["gitea", "forgejo"])
-def test_a_hook_with_the_path_of_github_by_mistake_is_told_so(other: str) -> None:
-    case = push_of(other)
-    response = deliver(FakeInbox(), "github", case.body, headers=case.meta["headers"])
+IMITATORS = [("github", "gogs"), *((own, other) for own in ("github", "gogs") for other in ("gitea", "forgejo"))]
+
+
+@pytest.mark.parametrize(("forge", "other"), IMITATORS)
+@pytest.mark.parametrize("name", ["push-branch", "create-tag"])
+def test_a_hook_with_the_path_of_another_forge_is_told_its_own(forge: str, other: str, name: str) -> None:
+    case, inbox = own_case(other, name), FakeInbox()
+    # Gitea and Forgejo sign under the names of all the forges that they imitate.
+    headers = case.meta["headers"] | {"X-GitHub-Event": "push", "X-Hub-Signature-256": "sha256={hmac_sha256_hex}"}
+    response = deliver(inbox, forge, case.body, headers=headers)
     assert_problem(response, 400, "malformed")
-    assert "another forge" in response.json["detail"]
+    assert f"must be /webhooks/{other}" in response.json["detail"]
+    assert not inbox.accepted
 
 
 @pytest.mark.parametrize("forge", [name for name in FORGES if name != "gitlab"])

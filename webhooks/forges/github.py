@@ -6,9 +6,18 @@ Source: docs.github.com, "Webhook events and payloads" and "Validating webhook d
 from collections.abc import Mapping
 from datetime import datetime
 
-from orchestrator.domain.events import Ignored, Malformed, Parsed, Ping, Push, RepoNames
+from orchestrator.domain.events import Ignored, Parsed, Ping, Push, RepoNames
 from webhooks.payload import Record, read
-from webhooks.pushes import changed_paths, event_name, find_commit, ignored, push, ref_change, repo_names
+from webhooks.pushes import (
+    changed_paths,
+    event_name,
+    find_commit,
+    ignored,
+    push,
+    ref_change,
+    refuse_imitator,
+    repo_names,
+)
 from webhooks.signing import verify_hex
 
 EVENT_HEADER = "X-GitHub-Event"
@@ -20,7 +29,7 @@ MAX_COMMITS = 2_048
 MAX_FILES = 3_000
 """Changed files that a commit in a payload lists at most."""
 
-_IMITATORS = ("X-Forgejo-Event", "X-Gitea-Event", "X-Gogs-Event")
+_IMITATORS = {"X-Forgejo-Event": "forgejo", "X-Gitea-Event": "gitea", "X-Gogs-Event": "gogs"}
 
 
 def verify(headers: Mapping[str, str], body: bytes, secret: str, now: datetime) -> None:
@@ -36,9 +45,7 @@ def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
 
     :raises Malformed: the body is not what GitHub's documents say, or it comes from another forge.
     """
-    imitator = next((name for name in _IMITATORS if name in headers), "")
-    if imitator:
-        raise Malformed(f"header {imitator} shows another forge; correct the path of the hook's URL")
+    refuse_imitator(headers, _IMITATORS)
     event = event_name(headers, EVENT_HEADER)
     payload = read(headers, body)
     if event == "push":

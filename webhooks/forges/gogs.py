@@ -10,12 +10,13 @@ from orchestrator.domain.events import Ignored, Parsed, Push, RefChange, RefKind
 from orchestrator.domain.refs import is_safe_ref_name
 from webhooks import gitea_family
 from webhooks.payload import Record, read
-from webhooks.pushes import event_name, ignored, push
+from webhooks.pushes import event_name, ignored, push, refuse_imitator
 
 EVENT_HEADER = "X-Gogs-Event"
 PROOF_HEADER = "X-Gogs-Signature"
 DELIVERY_HEADERS = ("X-Gogs-Delivery",)
 
+_IMITATORS = {"X-Forgejo-Event": "forgejo", "X-Gitea-Event": "gitea"}
 _TAGS = "refs/tags/"
 
 
@@ -30,8 +31,9 @@ def verify(headers: Mapping[str, str], document: bytes, secret: str, now: dateti
 def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
     """Read a verified delivery.
 
-    :raises Malformed: the body is not what Gogs sends.
+    :raises Malformed: the body is not what Gogs sends, or it comes from another forge.
     """
+    refuse_imitator(headers, _IMITATORS)  # these send a push beside `create`: two runs for one tag
     event = event_name(headers, EVENT_HEADER)
     payload = read(headers, body)
     if event == "push":
