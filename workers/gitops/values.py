@@ -14,7 +14,7 @@ from workers.gitops.locate import Place, locate
 from workers.gitops.refusals import EditRefused
 from workers.gitops.splice import Splice, spliced, verify
 
-__all__ = ["MAX_BYTES", "EditRefused", "Edited", "edit", "inspect", "overridden"]
+__all__ = ["MAX_BYTES", "EditRefused", "Edited", "edit", "inspect", "overridden", "place_of"]
 
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes of a file; the largest values file in public charts that we saw has 180 kB."""
@@ -77,7 +77,13 @@ def inspect(raw: bytes, path: str) -> str:
 
     :raises EditRefused: when an edit would be refused.
     """
-    return _placed(raw, path).text
+    return place_of(raw, path).text
+
+
+def place_of(raw: bytes, path: str) -> Place:
+    """Find the value at `path`; as `inspect`, with the line."""
+    _, text = _decoded(raw)
+    return locate(text, [_path(path)]).places[0]
 
 
 def overridden(raw: bytes, path: str) -> str:
@@ -91,17 +97,12 @@ def overridden(raw: bytes, path: str) -> str:
         if sibling.steps == tag.steps:
             continue
         try:
-            found = _placed(raw, str(sibling))
+            found = place_of(raw, str(sibling))
         except EditRefused:
             continue
         if found.text.strip() and (found.style or found.text not in _NULLS):
             return f"{sibling} (line {found.line}) is not empty; most charts let it win over {path}"
     return ""
-
-
-def _placed(raw: bytes, path: str) -> Place:
-    _, text = _decoded(raw)
-    return locate(text, [_path(path)]).places[0]
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:

@@ -41,3 +41,45 @@ def test_a_digest_that_wins_over_the_tag_is_warned_about_unless_it_is_ours() -> 
     raw = RAW.replace(b'""', b"sha256:1")
     assert look_at_keys(raw, GITOPS, make_environment()).warning.startswith("image.digest (line 4) is not empty")
     assert look_at_keys(raw, GITOPS, make_environment(digest_key="image.digest")).warning == ""
+
+
+WHOLE = "registry.example.com/team/web:1.2@sha256:0123"
+
+
+@pytest.mark.parametrize(
+    ("present", "named", "told"),
+    [
+        (WHOLE, {}, "only its tag would be left: set `value: image` (`key`)"),
+        ("web:1.2", {}, "only its tag would be left: set `value: image` (`key`)"),
+        ("team/web", {"value": "digest"}, "only its digest would be left: set `value: image` (`key`)"),
+        ("web:1.2", {"value": "digest"}, "only its digest would be left: set `value: image` (`key`)"),
+        (WHOLE, {"key": "tag", "digest_key": "image"}, "name it in `key`, with `value: image` (`digest_key`)"),
+        (WHOLE, {"key": "tag", "repository_key": "image"}, "with `value: image` (`repository_key`)"),
+        ("web@sha256:1", {"key": "tag", "repository_key": "image"}, "only its name would be left"),
+    ],
+)
+def test_a_whole_image_is_not_overwritten_with_a_part_of_it(present: str, named: dict[str, str], told: str) -> None:
+    raw = f"tag: old\nimage: {present}\n".encode()
+    with pytest.raises(Refused) as refusal:
+        look_at_keys(raw, GITOPS, make_environment(**{"key": "image", **named}))
+    assert refusal.value.reason is Reason.VALUES_KEY_REFUSED
+    assert refusal.value.evidence.startswith(f"web/values-stg.yaml:2: image is '{present}', a whole image")
+    assert told in refusal.value.evidence
+
+
+@pytest.mark.parametrize(
+    ("present", "named"),
+    [
+        (WHOLE, {"value": "image"}),
+        ("v1.2", {}),
+        ("1.2@sha256:0123", {}),
+        ("sha256:0123", {}),
+        ("sha256:0123", {"value": "digest"}),
+        ("sha256:0123", {"key": "tag", "digest_key": "image"}),
+        ("registry.example.com:5000/team/web", {"key": "tag", "repository_key": "image"}),
+        ('""', {"key": "tag", "repository_key": "image"}),
+    ],
+)
+def test_what_a_deploy_replaces_as_a_whole_is_let_through(present: str, named: dict[str, str]) -> None:
+    raw = f"tag: old\nimage: {present}\n".encode()
+    assert look_at_keys(raw, GITOPS, make_environment(**{"key": "image", **named})).warning == ""
