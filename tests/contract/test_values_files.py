@@ -8,7 +8,7 @@ import yaml
 from orchestrator.domain.changes import Edit
 from tests.support.contracts import CONTRACTS, contract_files
 from tests.support.yaml_types import reads_as_text
-from workers.gitops.values import EditRefused, edit, inspect, overridden
+from workers.gitops.values import EditRefused, edit, inspect, overridden, shared
 
 FILES = [
     path for path in contract_files("values/**/*") if path.name not in ("index.json", "NOTES.md") and path.is_file()
@@ -140,3 +140,14 @@ def test_items_of_lists_are_chosen_by_name(file, path, old, new):
 def test_the_digest_of_a_real_chart_is_warned_of():
     raw = (CONTRACTS / "values" / "ingress-nginx.values.yaml").read_bytes()
     assert "controller.image.digest (line " in overridden(raw, "controller.image.tag")
+
+
+@pytest.mark.parametrize(
+    ("file", "path", "others"),
+    [
+        ("syn-anchors.values.yaml", "x-image.tag", "line 6 (*img), line 9 (*img), line 14 (*tag), line 17 (*img)"),
+        ("enterprise-logs.values.yaml", "image.tag", "(*image)"),
+    ],
+)
+def test_the_users_of_an_anchor_are_warned_of(file, path, others):
+    assert shared((CONTRACTS / "values" / file).read_bytes(), path).endswith(others)

@@ -7,7 +7,7 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import Reference
 from orchestrator.domain.wording import shorten
-from workers.gitops.values import EditRefused, overridden, place_of
+from workers.gitops.values import EditRefused, overridden, place_of, shared
 
 _DIGESTS = ("sha256:", "sha512:")
 _MAX_TEXT = 100
@@ -16,7 +16,7 @@ _MAX_TEXT = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Keys:
-    """What is there now: the image's tag as text, and one sentence about why changing it may do nothing (or "")."""
+    """What is there now: the image's tag as text, and why changing it may do nothing or too much (or "")."""
 
     tag: str
     warning: str
@@ -34,8 +34,9 @@ def look_at_keys(raw: bytes | None, gitops: Gitops, environment: Environment) ->
     more = {"digest_key": environment.digest_key, "repository_key": environment.repository_key}
     keys = {"key": environment.key, **{name: key for name, key in more.items() if key}}
     texts = [_text(raw, name, key, environment) for name, key in keys.items()]
-    warning = "" if environment.digest_key else overridden(raw, environment.key)
-    return Keys(tag=texts[0], warning=warning)
+    warnings = ["" if environment.digest_key else overridden(raw, environment.key)]
+    warnings += [shared(raw, key) for key in keys.values()]
+    return Keys(tag=texts[0], warning="; ".join(filter(None, warnings)))
 
 
 def _text(raw: bytes, name: str, key: str, environment: Environment) -> str:

@@ -176,7 +176,7 @@ class _Walk:
             self.document += 1
             self.entry = NO_ENTRY
             active = [(n, 0) for n, path in enumerate(self.paths) if path.document in (None, self.document)]
-            self.frames = [_Frame(False, False, _mark(event.start_mark).line + 1, active)]
+            self.frames = [_Frame(False, False, line_of(event), active)]
         elif isinstance(event, yaml.DocumentEndEvent):
             number = self.document
             self.found += [Finding(f.path, f.depth, f.line, f.what, f.miss, number) for f in self.frames[0].found]
@@ -185,7 +185,7 @@ class _Walk:
         """Enter a container; return False when no path leads into it."""
         frame = self.frames[-1]
         flow = frame.flow or bool(event.flow_style)
-        line = _mark(event.start_mark).line + 1
+        line = line_of(event)
         child = _Frame(mapping, flow, line, [], at_key=mapping)
         if frame.at_key:
             frame.at_key = False  # a container as a key: no path can name it
@@ -220,7 +220,7 @@ class _Walk:
                 frame.proven.add(number)
         for number, depth, claim in self._matches(frame):
             if claim is None:
-                line = _mark(event.start_mark).line + 1
+                line = line_of(event)
                 frame.hits.setdefault(number, []).append(line)
                 frame.found.append(self._ending(number, depth, event, frame.flow, line))
         frame.advance()
@@ -310,10 +310,14 @@ def _value_start(text: str, begin: int, end: int) -> int | None:
     return behind if text[behind - 1] in ":-" else None
 
 
+def line_of(event: yaml.Event) -> int:
+    """Return the line on which an event begins, counted from 1."""
+    return _mark(event.start_mark).line + 1
+
+
 def _mark(mark: object) -> Mark:
     return cast(Mark, mark)  # the C parser sets the marks of every event
 
 
 def _too_deep(event: yaml.Event) -> EditRefused:
-    line = _mark(event.start_mark).line + 1
-    return EditRefused(line, f"the file nests more than {MAX_DEPTH} maps and lists")
+    return EditRefused(line_of(event), f"the file nests more than {MAX_DEPTH} maps and lists")

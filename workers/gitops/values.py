@@ -10,11 +10,12 @@ from dataclasses import dataclass
 
 from orchestrator.domain.changes import Edit
 from orchestrator.domain.paths import Path, parse_path
+from workers.gitops.anchors import users
 from workers.gitops.locate import Place, locate
 from workers.gitops.refusals import EditRefused
 from workers.gitops.splice import Splice, spliced, verify
 
-__all__ = ["MAX_BYTES", "EditRefused", "Edited", "edit", "inspect", "overridden", "place_of"]
+__all__ = ["MAX_BYTES", "EditRefused", "Edited", "edit", "inspect", "overridden", "place_of", "shared"]
 
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes of a file; the largest values file in public charts that we saw has 180 kB."""
@@ -103,6 +104,16 @@ def overridden(raw: bytes, path: str) -> str:
         if found.text.strip() and (found.style or found.text not in _NULLS):
             return f"{sibling} (line {found.line}) is not empty; most charts let it win over {path}"
     return ""
+
+
+def shared(raw: bytes, path: str) -> str:
+    """Warn that an edit at `path` changes other values as well, through an anchor on it or around it; else "".
+
+    :raises EditRefused: when an edit would be refused.
+    """
+    _, text = _decoded(raw)
+    others = users(text, place_of(raw, path).event)
+    return f"an edit of {path} also changes what its anchor provides elsewhere: {others}" if others else ""
 
 
 def _decoded(raw: bytes) -> tuple[str, str]:

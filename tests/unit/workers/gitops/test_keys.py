@@ -43,6 +43,18 @@ def test_a_digest_that_wins_over_the_tag_is_warned_about_unless_it_is_ours() -> 
     assert look_at_keys(raw, GITOPS, make_environment(digest_key="image.digest")).warning == ""
 
 
+def test_what_an_edit_would_change_elsewhere_is_warned_of_before_any_build() -> None:
+    raw = b"web: &w\n  image: {repository: r, tag: &t v1, digest: x}\napi: {tag: *t}\njob:\n  <<: *w\n"
+    warning = look_at_keys(raw, GITOPS, make_environment(key="web.image.tag")).warning
+    assert warning.startswith("web.image.digest (line 2) is not empty")
+    assert (
+        "an edit of web.image.tag also changes what its anchor provides elsewhere: line 3 (*t), line 5 (*w)"
+        in warning
+    )
+    both = make_environment(key="web.image.tag", digest_key="web.image.digest", repository_key="web.image.repository")
+    assert look_at_keys(raw, GITOPS, both).warning.count("also changes") == 3
+
+
 WHOLE = "registry.example.com/team/web:1.2@sha256:0123"
 
 
