@@ -5,7 +5,7 @@ import time
 
 from orchestrator import journal, tracing
 from orchestrator.domain.apps import Channel
-from orchestrator.domain.errors import RateLimited, Refused, Unavailable
+from orchestrator.domain.errors import RateLimited, Refused, Unanswered, Unavailable
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.messages import KINDS
 from orchestrator.services.outbox import Outbox, Parcel
@@ -53,7 +53,8 @@ class Messenger:
         except Unavailable as error:
             log.warning("notification postponed", reason=error.reason.value, detail=error.evidence)
             limited = isinstance(error, RateLimited)
-            self._outbox.postpone(parcel, self._mask(error.evidence), error.retry_after, limited=limited)
+            lost = isinstance(error, Unanswered) and not KINDS[self._channel.kind].keyed
+            self._outbox.postpone(parcel, self._mask(error.evidence), error.retry_after, limited=limited, lost=lost)
             return min(error.retry_after or 0.0, HUSH) if limited else 0.0
         else:
             log.info("notification sent")

@@ -39,6 +39,10 @@ class RateLimited(Unavailable):
     """The service is well, but takes our next request only after ``retry_after`` seconds."""
 
 
+class Unanswered(Unavailable):
+    """The service had our request, and no answer came back whole: nobody knows whether it did what we asked."""
+
+
 class Cancelled(PilotageError):
     """Somebody asked for the run to stop while a stage was at work."""
 

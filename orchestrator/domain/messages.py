@@ -55,12 +55,14 @@ class Kind:
     """What a kind of channel is told by default.
 
     :param types: message types. :param merge: only the newest unsent state of a run matters (it edits in place).
-    :param interval: least seconds between two messages to one destination.
+    :param interval: least seconds between two messages to one destination. :param keyed: who receives a message twice
+        can tell by its id.
     """
 
     types: frozenset[str]
     merge: bool = False
     interval: float = 0.0
+    keyed: bool = False
 
 
 _ENDS = frozenset({"run.succeeded", "run.failed", "run.cancelled"})
@@ -71,6 +73,6 @@ _START_AND_END = _ENDS | _ASKS | {"run.started"}
 KINDS: dict[str, Kind] = {
     "slack": Kind(types=_START_AND_END, interval=1.0),
     "slack-api": Kind(types=_START_AND_END | {"run.progressed"}, merge=True, interval=3.0),
-    "webhook": Kind(types=_START_AND_END),
+    "webhook": Kind(types=_START_AND_END, keyed=True),
 }
 """Every kind of channel that there is."""

@@ -15,6 +15,8 @@ ATTEMPTS = 10
 """Tries before a notification is given up: about 16 hours, with the pauses below."""
 PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
 """Seconds between tries, unless the service asks for more; the last is also the longest that it can ask for."""
+COPIES = 2
+"""Copies of a message that a channel may show: tries whose answer was lost, where nothing tells a repeat."""
 LEAST = 1.0
 """Seconds that a rate limit is waited for at least."""
 PATIENCE = 24 * 3600.0
@@ -60,23 +62,29 @@ class Outbox:
             notifications.sent(connection, parcel.row, reference, clock())
             _count(connection, parcel, "sent")
 
-    def postpone(self, parcel: Parcel, detail: str, retry_after: float | None, *, limited: bool = False) -> None:
+    def postpone(
+        self, parcel: Parcel, detail: str, retry_after: float | None, *, limited: bool = False, lost: bool = False
+    ) -> None:
         """It could not be delivered now; try later, or give up after the last attempt.
 
         :param retry_after: seconds that the service asked for. :param limited: it is well and only wants less haste:
-            we wait as long as it says, and that is no attempt.
+            we wait as long as it says, and that is no attempt. :param lost: the message may be there already, and
+            another try would show it again.
         """
         attempt, asked = int(parcel.row["attempt"]), min(retry_after or 0.0, PAUSES[-1])
+        unknown = int(parcel.row["unknown"]) + lost
         limited = limited and clock() - parcel.row["created_at"] < PATIENCE
         with self._database.write() as connection:
-            if attempt >= ATTEMPTS and not limited:
+            if unknown >= COPIES or (attempt >= ATTEMPTS and not limited):
                 _count(connection, parcel, "failed")
-                notifications.give_up(connection, parcel.row["id"], f"given up after {attempt} attempts: {detail}")
+                may = "; it may have arrived" if unknown else ""
+                words = f"given up after {attempt} attempts{may}: {detail}"
+                notifications.give_up(connection, parcel.row["id"], words)
                 return
             # A service in trouble may say "in 5 seconds" for hours; only one that is well is taken at its word.
             pause = max(asked, LEAST if limited else PAUSES[attempt - 1])
             failed = attempt - 1 if limited else attempt
-            notifications.postpone(connection, parcel.row["id"], clock() + pause, detail, failed)
+            notifications.postpone(connection, parcel.row["id"], clock() + pause, detail, failed, unknown)
             _count(connection, parcel, "postponed")
 
     def refused(self, parcel: Parcel, detail: str) -> None:

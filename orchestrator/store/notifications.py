@@ -75,9 +75,11 @@ def sent(connection: Connection, row: dict[str, Any], reference: str, at: float)
         upsert(connection, threads, thread, key=("run_id", "channel"))
 
 
-def postpone(connection: Connection, notification_id: int, due_at: float, detail: str, attempt: int) -> None:
-    """Try again later. :param attempt: how many tries have failed."""
-    values = {"due_at": due_at, "lease_until": None, "detail": detail[:500], "attempt": attempt}
+def postpone(
+    connection: Connection, notification_id: int, due_at: float, detail: str, attempt: int, unknown: int
+) -> None:
+    """Try again later. :param attempt: how many tries have failed; after `unknown` of them it may have arrived."""
+    values = {"due_at": due_at, "lease_until": None, "detail": detail[:500], "attempt": attempt, "unknown": unknown}
     connection.execute(update(notifications).where(notifications.c.id == notification_id).values(**values))
 
 

@@ -182,6 +182,7 @@ notifications = Table(
     Column("message", JSON, nullable=False),
     Column("state", String(20), nullable=False),  # pending, sent, failed, merged
     Column("attempt", Integer, nullable=False, default=0),
+    Column("unknown", Integer, nullable=False, default=0, server_default="0"),  # tries whose answer was lost
     Column("due_at", Float, nullable=False),
     Column("lease_until", Float),
     Column("detail", Text, nullable=False, default=""),

@@ -13,7 +13,7 @@ import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 
-from orchestrator.domain.errors import RateLimited, Unavailable
+from orchestrator.domain.errors import RateLimited, Unanswered, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
 
@@ -32,9 +32,11 @@ Response = requests.Response
 Observe = Callable[[str, float], None]
 """Is told of each request: ``ok``, ``refused`` or ``unavailable`` (`metrics.ANSWERS`), and the seconds it took."""
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_NOT_SENT = (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
+_CUT_OFF = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
 
-class TooSlow(Unavailable):
+class TooSlow(Unanswered):
     """The service took the request and stayed silent for the whole read timeout; it may still be at work."""
 
 
@@ -110,7 +112,8 @@ class Http:
 
         :param path: appended to the base URL byte for byte (Harbor needs ``%252F`` untouched).
         :param stream: hand a 200 over unread; the caller closes it.
-        :raises Unavailable: the service cannot be reached, is too slow, overloaded, or answers too much.
+        :raises Unavailable: the service cannot be reached, or is overloaded.
+        :raises Unanswered: it had the request, and its answer was lost, too slow or too large.
         :raises RateLimited: the service asks for less haste and says for how long (429 with ``Retry-After``).
         """
         result, begun = "unavailable", time.monotonic()
@@ -142,9 +145,10 @@ class Http:
         except requests.ReadTimeout as error:
             raise TooSlow(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
         except requests.RequestException as error:
-            raise Unavailable(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
+            kind = Unanswered if _was_sent(error) else Unavailable
+            raise kind(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
         except _TooLarge as error:
-            raise Unavailable(self._unavailable, f"{self._where(method)}: {error}") from error
+            raise Unanswered(self._unavailable, f"{self._where(method)}: {error}") from error
         return answer
 
     def lines(self, answer: Response, max_line: int) -> Generator[bytes, None, None]:
@@ -195,6 +199,8 @@ class Http:
         evidence, wait = " ".join(parts) + (f": {said}" if said else ""), retry_after(answer)
         if answer.status_code == 429 and wait is not None:
             return RateLimited(self._unavailable, evidence, wait)
+        if answer.status_code == 504:  # a gateway that waited for the service as we do
+            return Unanswered(self._unavailable, evidence, wait)
         problem = body if kind.startswith("application/problem+json") else b""
         return Busy(self._unavailable, evidence, wait, problem)
 
@@ -228,6 +234,12 @@ def _error_body(answer: requests.Response) -> bytes:
         return bytes(next(answer.iter_content(MAX_ERROR), b""))
     except requests.RequestException:
         return b""
+
+
+def _was_sent(error: requests.RequestException) -> bool:
+    """Tell whether the service may have had the request: the connection broke after it was made."""
+    gave_up = getattr(next(iter(error.args), None), "reason", None)  # urllib3's word for "not even connected"
+    return isinstance(error, _CUT_OFF) and not isinstance(error, _NOT_SENT) and gave_up is None
 
 
 def _message(text: bytes) -> str:

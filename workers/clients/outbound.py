@@ -37,7 +37,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, allow_private: bo
 
     :param allow_private: allow plain http, loopback and private networks; link-local addresses never.
     :raises Refused: NOTIFY_REFUSED, the address is not one that we post to.
-    :raises Unavailable: NOTIFY_UNAVAILABLE, no answer, or 408, 425, 429, 500, 502, 503, 504.
+    :raises Unavailable: NOTIFY_UNAVAILABLE, no connection, or 408, 425, 429, 500, 502, 503.
+    :raises Unanswered: NOTIFY_UNAVAILABLE, the answer was lost, or 504: it may have arrived.
     :raises RateLimited: NOTIFY_UNAVAILABLE, 429 with ``Retry-After``.
     """
     parts = _checked(url, allow_private)

@@ -23,7 +23,7 @@ def send(message: Message, channel: Channel, previous: str, tools: Tools) -> Sen
     """Post one message; once more as plain text when the channel does not like the blocks.
 
     :raises Refused: NOTIFY_REFUSED, the webhook is gone, forbidden, or takes no such message.
-    :raises Unavailable: NOTIFY_UNAVAILABLE; after a timeout the message may have arrived all the same.
+    :raises Unavailable: NOTIFY_UNAVAILABLE. :raises Unanswered: the same, and the message may be there already.
     """
     text = wording.text(message)
     answer = _post(channel, tools, {"text": text, "blocks": wording.blocks(message), "unfurl_links": False})

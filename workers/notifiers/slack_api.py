@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from orchestrator.domain.apps import Channel
-from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.errors import Refused, Unanswered, Unavailable
 from orchestrator.domain.messages import Message, Sent
 from orchestrator.domain.reasons import Reason
 from workers.notifiers import wording
@@ -30,11 +30,12 @@ def send(message: Message, channel: Channel, previous: str, tools: Tools) -> Sen
 
     :param previous: ``{"channel", "ts"}`` of the run's message as JSON text, or "".
     :raises Refused: NOTIFY_REFUSED with Slack's code. :raises Unavailable: NOTIFY_UNAVAILABLE.
+    :raises Unanswered: NOTIFY_UNAVAILABLE, and a message or a reply may be there already.
     """
     place = _place(previous)
     if place:
         try:
-            _deliver("chat.update", place, message, channel, tools)
+            _edit(place, message, channel, tools)
             if message.state == "failed":
                 _shout(place, message, channel, tools)
             return Sent(reference=previous)
@@ -42,6 +43,13 @@ def send(message: Message, channel: Channel, previous: str, tools: Tools) -> Sen
             pass
     made = _deliver("chat.postMessage", {"channel": channel.target}, message, channel, tools)
     return Sent(reference=json.dumps({"channel": str(made.get("channel")), "ts": str(made.get("ts"))}))
+
+
+def _edit(place: dict[str, str], message: Message, channel: Channel, tools: Tools) -> None:
+    try:
+        _deliver("chat.update", place, message, channel, tools)
+    except Unanswered as error:  # an edit that is made twice shows once
+        raise Unavailable(error.reason, error.evidence, error.retry_after) from error
 
 
 def _deliver(method: str, place: dict[str, str], message: Message, channel: Channel, tools: Tools) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.domain.errors import RateLimited, Refused, Unavailable
+from orchestrator.domain.errors import RateLimited, Refused, Unanswered, Unavailable
 from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.chat import SandboxChat
@@ -71,7 +71,26 @@ def test_a_channel_in_trouble_is_not_one_that_limits_us(chat: SandboxChat, kind:
     with pytest.raises(Unavailable) as caught:
         tell(STARTED, channel_to(chat, kind))
 
-    assert not isinstance(caught.value, RateLimited)
+    assert not isinstance(caught.value, RateLimited | Unanswered)
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_a_gateway_that_waited_in_vain_says_nothing_about_the_message(chat: SandboxChat, kind: str) -> None:
+    chat.faults.add(HttpFault(status=504))
+
+    with pytest.raises(Unanswered):
+        tell(STARTED, channel_to(chat, kind))
+
+
+@pytest.mark.parametrize("kind", KIND_NAMES)
+def test_a_message_that_was_not_sent_cannot_have_arrived(chat: SandboxChat, kind: str) -> None:
+    channel = channel_to(chat, kind)
+    chat.stop()
+
+    with pytest.raises(Unavailable) as caught:
+        tell(STARTED, channel)
+
+    assert not isinstance(caught.value, Unanswered)
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)
@@ -79,7 +98,7 @@ def test_a_channel_in_trouble_is_not_one_that_limits_us(chat: SandboxChat, kind:
 def test_a_cut_connection_says_nothing_about_the_message(chat: SandboxChat, kind: str, drop: str) -> None:
     chat.faults.add(HttpFault(drop=drop))
 
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(Unanswered) as caught:
         tell(STARTED, channel_to(chat, kind))
 
     assert len(chat.arrived) == 1

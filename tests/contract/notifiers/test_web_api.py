@@ -5,7 +5,7 @@ import json
 import pytest
 
 from orchestrator.domain.apps import Secret
-from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.errors import Refused, Unanswered, Unavailable
 from orchestrator.sandbox.chat import CHANNEL, SandboxChat
 from orchestrator.sandbox.faults import HttpFault
 from tests.support.messages import FAILED, PROGRESSED, STARTED, SUCCEEDED, WAITING, channel_to
@@ -39,6 +39,19 @@ def test_a_failure_that_is_the_first_message_needs_no_thread(chat: SandboxChat) 
     tell(FAILED, channel_to(chat, "slack-api"))
 
     assert len(chat.slack.shown) == 1
+
+
+def test_an_edit_may_be_made_again_and_a_reply_may_not(chat: SandboxChat) -> None:
+    channel = channel_to(chat, "slack-api")
+    reference = tell(STARTED, channel).reference
+    chat.faults.add(HttpFault(where="update", drop="after"))
+    with pytest.raises(Unavailable) as caught:
+        tell(FAILED, channel, reference)
+    assert not isinstance(caught.value, Unanswered)
+
+    chat.faults.add(HttpFault(where="postMessage", drop="after"))
+    with pytest.raises(Unanswered):
+        tell(FAILED, channel, reference)
 
 
 @pytest.mark.parametrize("previous", ["not json", "[]", '{"channel": "C1"}', '{"channel": "C1", "ts": 1.5}'])

@@ -1,15 +1,21 @@
 """Which message is sent next and how often one is tried, on both databases."""
 
-from dataclasses import asdict
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 
 import pytest
 
+from orchestrator.domain.masking import Mask
+from orchestrator.sandbox.chat import SandboxChat
+from orchestrator.sandbox.faults import HttpFault
 from orchestrator.services import outbox
 from orchestrator.services.outbox import ATTEMPTS, PAUSES, Outbox, Parcel
 from orchestrator.store import notifications, runs
 from orchestrator.store.runs import NewRun, Trigger
 from tests.support.executing import Workshop
-from tests.support.messages import STARTED
+from tests.support.messages import STARTED, channel_to
+from workers.messenger import Messenger
 
 NOW = 1_000_000.0
 
@@ -64,6 +70,14 @@ def test_runs_whose_messages_wait_keep_no_other_run_silent(world: Workshop) -> N
     assert taken(world) == [(61, "run.failed")]
 
 
+@pytest.fixture
+def chat() -> Iterator[SandboxChat]:
+    started = SandboxChat()
+    started.start()
+    yield started
+    started.stop()
+
+
 class Clock:
     """A time that a test sets."""
 
@@ -85,9 +99,9 @@ class Sender:
         assert parcel is not None
         return parcel
 
-    def pause(self, retry_after: float | None = None, *, limited: bool = False) -> float:
+    def pause(self, retry_after: float | None = None, *, limited: bool = False, lost: bool = False) -> float:
         """Fail once; return the seconds until the next try."""
-        self.outbox.postpone(self.take(), "HTTP 503", retry_after, limited=limited)
+        self.outbox.postpone(self.take(), "HTTP 503", retry_after, limited=limited, lost=lost)
         pause = float(self.row["due_at"]) - self.clock.at
         self.clock.at += pause
         return pause
@@ -135,3 +149,23 @@ def test_a_rate_limit_at_the_last_attempt_does_not_give_the_message_up(sender: S
         sender.pause(5.0)
     assert sender.pause(30.0, limited=True) == 30.0
     assert sender.row["state"] == "pending"
+
+
+def test_a_message_that_may_be_there_already_is_sent_once_more_only(sender: Sender) -> None:
+    assert sender.pause() == PAUSES[0], "this one did not arrive"
+    assert sender.pause(lost=True) == PAUSES[1]
+    assert [sender.pause(), sender.pause(1.0, limited=True)] == [PAUSES[2], 1.0], "nor did these"
+    sender.outbox.postpone(sender.take(), "no answer in time", None, lost=True)
+    said = "given up after 4 attempts; it may have arrived: no answer in time"
+    assert (sender.row["state"], sender.row["detail"]) == ("failed", said)
+
+
+@pytest.mark.parametrize("kind", ["slack", "slack-api"])
+def test_of_answers_that_are_always_lost_come_two_copies(sender: Sender, chat: SandboxChat, kind: str) -> None:
+    chat.faults.add(HttpFault(drop="after", times=20))
+    messenger = Messenger(replace(channel_to(chat, kind), name="ops"), sender.outbox, Mask(()))
+    for _ in range(ATTEMPTS + 1):
+        messenger.once(threading.Event())
+        sender.clock.at += PAUSES[-1]
+    assert len(chat.slack.shown) == 2
+    assert sender.row["state"] == "failed"

@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from orchestrator.domain.apps import Channel, Secret
-from orchestrator.domain.errors import PilotageError, RateLimited, Refused, Unavailable
+from orchestrator.domain.errors import PilotageError, RateLimited, Refused, Unanswered, Unavailable
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.messages import Sent
 from orchestrator.domain.reasons import Reason
@@ -22,6 +22,7 @@ class FakeOutbox:
     def __init__(self, parcel: Parcel | None) -> None:
         self.parcel = parcel
         self.told: tuple[Any, ...] = ()
+        self.lost = False
 
     def next(self, channel: str) -> Parcel | None:
         assert channel == "ops"
@@ -30,8 +31,9 @@ class FakeOutbox:
     def sent(self, _parcel: Parcel, reference: str) -> None:
         self.told = ("sent", reference)
 
-    def postpone(self, _parcel: Parcel, detail: str, retry_after: float | None, *, limited: bool) -> None:
+    def postpone(self, _parcel: Parcel, detail: str, retry_after: float | None, *, limited: bool, lost: bool) -> None:
         self.told = ("postponed", detail, retry_after, limited)
+        self.lost = lost
 
     def refused(self, _parcel: Parcel, detail: str) -> None:
         self.told = ("refused", detail)
@@ -63,6 +65,28 @@ def test_only_a_rate_limit_silences_the_whole_channel(answer: str, monkeypatch: 
 
     assert Messenger(channel, cast(Outbox, outbox), Mask(())).once(threading.Event()) == pause
     assert outbox.told == told
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "lost"),
+    [
+        ("slack", Unanswered(NOTIFY, "no answer in time"), True),
+        ("slack-api", Unanswered(NOTIFY, "no answer in time"), True),
+        ("webhook", Unanswered(NOTIFY, "no answer in time"), False),
+        ("slack", Unavailable(NOTIFY, "Connection refused"), False),
+        ("slack", RateLimited(NOTIFY, "HTTP 429", 1.0), False),
+    ],
+)
+def test_a_lost_answer_counts_where_a_repeat_would_be_read(
+    kind: str, error: Unavailable, lost: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def send(*_: Any) -> Sent:
+        raise error
+
+    monkeypatch.setattr(messenger, "NOTIFIERS", {kind: send})
+    outbox = FakeOutbox(Parcel(row={}, message=STARTED, previous=""))
+    Messenger(Channel(name="ops", kind=kind), cast(Outbox, outbox), Mask(())).once(threading.Event())
+    assert outbox.lost is lost
 
 
 def test_a_channel_without_messages_is_looked_at_soon_again() -> None:
