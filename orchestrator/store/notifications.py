@@ -8,8 +8,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, lit
 from orchestrator.store.dialect import upsert
 from orchestrator.store.schema import notifications, threads
 
-LEASE = 60.0
-"""Seconds that one sending may take before another process tries."""
+LEASE = 100.0
+"""Seconds that one sending may take before another process tries; an answer in drips takes longest."""
 
 _PENDING: ColumnElement[str] = literal_column("'pending'")
 """Spelt out: the index is for these rows only, and a parameter would hide from the planner that they are."""

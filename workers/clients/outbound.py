@@ -16,7 +16,7 @@ from orchestrator.domain.reasons import Reason
 from workers.clients.http import Http, retry_after
 
 READ_TIMEOUT = 10.0
-"""Seconds of silence before a post is given up; whether it arrived is then unknown."""
+"""Seconds of silence before a post is given up, unless a caller has more patience; it may have arrived then."""
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
 """Host and port to IP addresses, best first. Raises OSError."""
@@ -32,10 +32,18 @@ class Posted:
     retry_after: float | None = None
 
 
-def post(url: str, body: bytes, headers: Mapping[str, str], *, allow_private: bool = False) -> Posted:
+def post(
+    url: str,
+    body: bytes,
+    headers: Mapping[str, str],
+    *,
+    allow_private: bool = False,
+    patience: float = READ_TIMEOUT,
+) -> Posted:
     """Post `body` once; redirects are not followed. Errors name the host only, as the path may be a secret.
 
     :param allow_private: allow plain http, loopback and private networks; link-local addresses never.
+    :param patience: seconds of silence before it is given up.
     :raises Refused: NOTIFY_REFUSED, the address is not one that we post to.
     :raises Unavailable: NOTIFY_UNAVAILABLE, no connection, or 408, 425, 429, 500, 502, 503.
     :raises Unanswered: NOTIFY_UNAVAILABLE, the answer was lost, or 504: it may have arrived.
@@ -49,7 +57,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], *, allow_private: bo
     )
     path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     try:
-        answer = http.request("POST", path, read_timeout=READ_TIMEOUT, data=body, headers=dict(headers))
+        answer = http.request("POST", path, read_timeout=patience, data=body, headers=dict(headers))
     finally:
         http.close()
     return Posted(status=answer.status_code, body=answer.content, retry_after=retry_after(answer))

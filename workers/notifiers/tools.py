@@ -11,7 +11,15 @@ from workers.clients.outbound import Posted
 class Post(Protocol):
     """Post once; see `workers.clients.outbound.post` for what goes in, what comes out and what is raised."""
 
-    def __call__(self, url: str, body: bytes, headers: Mapping[str, str], *, allow_private: bool) -> Posted:
+    def __call__(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        *,
+        allow_private: bool,
+        patience: float = outbound.READ_TIMEOUT,
+    ) -> Posted:
         """Return the answer."""
         ...
 

@@ -15,6 +15,8 @@ from workers.notifiers.wording import plain
 
 PREFIX = "whsec_"
 """How a Standard Webhooks secret begins; the rest is the key in base64."""
+PATIENCE = 20.0
+"""Seconds of silence before a callback is given up; the specification asks for 15 to 30."""
 MAX_BODY = 20_000
 """Bytes of a body; the specification asks for less than 20 kB."""
 _LIMITS = (4000, 400, 80)
@@ -36,7 +38,7 @@ def send(message: Message, channel: Channel, previous: str, tools: Tools) -> Sen
         "webhook-timestamp": stamp,
         "webhook-signature": sign(channel.secret.reveal(), message.id, stamp, content),
     }
-    answer = tools.post(channel.url, content, headers, allow_private=channel.allow_private)
+    answer = tools.post(channel.url, content, headers, allow_private=channel.allow_private, patience=PATIENCE)
     said = f"{channel.name}: HTTP {answer.status}"
     if answer.status == 410:
         raise Refused(Reason.NOTIFY_REFUSED, f"{said}, the receiver wants no more callbacks")

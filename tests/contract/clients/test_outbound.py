@@ -2,14 +2,17 @@
 
 import ssl
 import threading
+import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
-from orchestrator.domain.errors import Refused, Unavailable
+from orchestrator.domain.errors import Refused, Unanswered, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.sandbox.chat import SandboxChat
+from orchestrator.sandbox.faults import HttpFault
 from tests.support.loopback import Reply, certificate, loopback
 from workers.clients import outbound
 from workers.clients.http import Http
@@ -136,6 +139,14 @@ def test_what_is_posted_arrives_with_path_query_and_host():
     assert (asked.path, asked.query, asked.body) == ("/a/b", {"c": ["d"]}, b"{}")
     assert asked.headers["host"] == urlsplit(server.url).netloc
     assert asked.headers["x-mine"] == "1"
+
+
+def test_a_post_is_given_up_when_the_patience_ends(chat: SandboxChat):
+    chat.faults.add(HttpFault(delay=2.0))
+    began = time.monotonic()
+    with pytest.raises(Unanswered, match="no answer in time"):
+        outbound.post(chat.callback_url, b"{}", {}, allow_private=True, patience=0.2)
+    assert time.monotonic() - began < 2.0
 
 
 def test_redirects_are_not_followed():

@@ -5,13 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from orchestrator.domain.apps import Secret
+from orchestrator.domain.apps import Channel, Secret
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.sandbox.chat import SandboxChat
 from orchestrator.sandbox.faults import HttpFault
 from tests.support.contracts import contract, needs_contract
 from tests.support.messages import SUCCEEDED, channel_to
 from tests.support.telling import tell
+from workers.clients.outbound import Posted
 from workers.notifiers import webhook
 from workers.notifiers.table import NOTIFIERS
 from workers.notifiers.tools import Tools
@@ -77,6 +78,29 @@ def test_what_answers_of_a_receiver_mean(chat: SandboxChat, status: int, error: 
             tell(SUCCEEDED, channel_to(chat, "webhook"))
 
     assert len(chat.arrived) == 1
+
+
+def test_a_receiver_has_the_time_that_the_specification_asks_for() -> None:
+    asked: dict[str, object] = {}
+
+    def post(*_: object, **given: object) -> Posted:
+        asked.update(given)
+        return Posted(status=204)
+
+    NOTIFIERS["webhook"](
+        SUCCEEDED, Channel(name="ops", kind="webhook", secret=Secret("x")), "", Tools(now=time.time, post=post)
+    )
+    assert asked["patience"] == 20.0
+
+
+def test_a_receiver_that_is_gone_is_named_so() -> None:
+    with pytest.raises(Refused, match="HTTP 410, the receiver wants no more callbacks"):
+        NOTIFIERS["webhook"](
+            SUCCEEDED,
+            Channel(name="ops", kind="webhook", secret=Secret("x")),
+            "",
+            Tools(now=time.time, post=lambda *_, **__: Posted(status=410)),
+        )
 
 
 @pytest.mark.parametrize("secret", ["", "  ", "whsec_", "whsec_not*base64"])
