@@ -1,5 +1,6 @@
 """Notifications on their way: leased, sent by a worker's notifier, recorded; never touching the run."""
 
+import random
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -15,6 +16,8 @@ ATTEMPTS = 10
 """Tries before a notification is given up: about 16 hours, with the pauses below."""
 PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
 """Seconds between tries, unless the service asks for more; the last is also the longest that it can ask for."""
+JITTER = 0.2
+"""The part of a pause that it may be longer, so that what failed together does not come back at once together."""
 COPIES = 2
 """Copies of a message that a channel may show: tries whose answer was lost, where nothing tells a repeat."""
 LEAST = 1.0
@@ -83,6 +86,7 @@ class Outbox:
                 return
             # A service in trouble may say "in 5 seconds" for hours; only one that is well is taken at its word.
             pause = max(asked, LEAST if limited else PAUSES[attempt - 1])
+            pause *= 1.0 if limited else random.uniform(1, 1 + JITTER)  # noqa: S311
             failed = attempt - 1 if limited else attempt
             notifications.postpone(connection, parcel.row["id"], clock() + pause, detail, failed, unknown)
             _count(connection, parcel, "postponed")

@@ -116,6 +116,7 @@ class Sender:
 def sender(world: Workshop, monkeypatch: pytest.MonkeyPatch) -> Sender:
     clock = Clock()
     monkeypatch.setattr(outbox, "clock", clock)
+    monkeypatch.setattr(outbox, "JITTER", 0.0)
     return Sender(world, clock)
 
 
@@ -124,6 +125,16 @@ def test_a_service_in_trouble_that_asks_for_a_short_pause_is_tried_for_most_of_a
     assert sender.clock.at - NOW > 15 * 3600
     sender.outbox.postpone(sender.take(), "HTTP 503", 5.0)
     assert (sender.row["state"], sender.row["detail"]) == ("failed", f"given up after {ATTEMPTS} attempts: HTTP 503")
+
+
+def test_pauses_differ_a_little_so_that_not_all_come_back_at_once(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "JITTER", 0.2)
+    pauses = [sender.pause() for _ in PAUSES]
+    assert all(least <= pause <= 1.2 * least for least, pause in zip(PAUSES, pauses, strict=True))
+    assert pauses != list(PAUSES)
+    assert sender.pause(30.0, limited=True) == 30.0, "a rate limit is kept as it says"
 
 
 def test_a_service_in_trouble_may_ask_for_more_but_not_for_ever(sender: Sender) -> None:
