@@ -30,6 +30,8 @@ MANIFEST_TYPES = (
 )
 ACCEPT = ", ".join((INDEX_TYPES[0], MANIFEST_TYPES[0], INDEX_TYPES[1], MANIFEST_TYPES[1]))
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
+_MAY_PUSH = frozenset({"push", "*"})
+"""Actions of a token with which one may push."""
 _MAX_WORDS = 300
 """Characters of an error that the registry tells."""
 _EARLY = 30.0
@@ -78,6 +80,9 @@ class RegistryClient:
         scope = _scope(repository, "pull,push")
         if self._how().scheme == "bearer":
             granted = granted_actions(self._token(scope), repository)
+            if granted is not None and not granted & _MAY_PUSH:
+                self._forget(scope)  # it holds what was allowed when it was made: push may have been granted since
+                granted = granted_actions(self._token(scope), repository)
             if granted is not None:
                 self._judge_grant(repository, granted)
                 return
@@ -162,7 +167,7 @@ class RegistryClient:
             self._ask("DELETE", urlsplit(url)._replace(scheme="", netloc="").geturl(), scope)
 
     def _judge_grant(self, repository: str, granted: frozenset[str]) -> None:
-        if not granted & {"push", "*"}:
+        if not granted & _MAY_PUSH:
             allowed = ", ".join(sorted(granted)) or "nothing"
             raise Refused(
                 Reason.REGISTRY_UNAUTHORIZED,
@@ -184,9 +189,7 @@ class RegistryClient:
             method, path, headers=dict(headers or {}), auth=Authorization(self._authorization(scope))
         )
         if answer.status_code == 401:
-            with self._lock:
-                self._tokens.pop(scope, None)
-                self._challenge = None
+            self._forget(scope)
             authorization = Authorization(self._authorization(scope))
             answer = self._http.request(method, path, headers=dict(headers or {}), auth=authorization)
         if answer.status_code == 401:
@@ -195,6 +198,12 @@ class RegistryClient:
                 f"{self._registry.username or 'anonymous'} at {self._registry.host}: {first_error(answer.content)}",
             )
         return answer
+
+    def _forget(self, scope: str) -> None:
+        """Have the next request for `scope` ask how the registry wants to be asked, and get a token anew."""
+        with self._lock:
+            self._tokens.pop(scope, None)
+            self._challenge = None
 
     def _authorization(self, scope: str) -> str:
         scheme = self._how().scheme

@@ -126,6 +126,18 @@ def test_too_few_rights_are_found_before_the_build() -> None:
     assert caught.value.reason is Reason.REGISTRY_UNAUTHORIZED
 
 
+def test_a_right_that_was_granted_meanwhile_counts_at_once() -> None:
+    with loopback(script := Harbor(head(), "pull")) as server:
+        registry = client(server)
+        with pytest.raises(Refused, match="allows pull on a/b"):
+            registry.check_push("a/b")
+        script.actions = ("pull", "push")
+        registry.check_push("a/b")
+        asked = script.tokens
+        registry.check_push("a/b")
+    assert script.tokens == asked, "a token that allows it is kept"
+
+
 def test_enough_rights_need_no_upload() -> None:
     with loopback(Harbor(head())) as server:
         client(server).check_push("a/b")
