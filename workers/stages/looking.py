@@ -22,7 +22,9 @@ _SOON, _NOW_AND_THEN = 10.0, 60.0
 _HISTORY = 50
 """Later commits to our file that are looked through for one of a run."""
 _MISSING_GRACE = 60.0
-"""Seconds for which an application may be missing after our commit: its parent may have to create it first."""
+"""Seconds in a row for which an application may be missing: ``check`` has seen it, and a 403 can be any trouble."""
+_MISSING_SINCE = "missing_since"
+"""Where in the memory of the looks it stands since when the application is missing."""
 
 
 def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[str, Any], Verdict]:
@@ -34,7 +36,8 @@ def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[
     :raises Refused: Argo CD does not let us see it. :raises Unavailable: it does not answer.
     :raises Cancelled: (or ``LeaseLost``) the work is to stop.
     """
-    memory = order.outputs.get("memory") or {}
+    before = order.outputs.get("memory") or {}
+    memory = {name: value for name, value in before.items() if name != _MISSING_SINCE}
     again = compared_badly(memory) and _is_due(order, memory)
     application = tools.clients.argocd.get(
         order.environment.argocd, **order.where, refresh="normal" if refresh or again else ""
@@ -182,10 +185,12 @@ def ask_for_sync(order: Order, tools: Tools, verdict: Verdict) -> Wait:
 
 
 def missing(order: Order, error: Refused) -> Wait | Fail:
-    """Tolerate for a while that the application does not exist yet (an app-of-apps has to create it)."""
-    young = (order.now - order.started_at).total_seconds() < _MISSING_GRACE
-    if error.reason is Reason.APPLICATION_MISSING and young:
-        return Wait(reason=Reason.SYNC_PENDING, detail=error.evidence, after=5.0)
+    """Tolerate for a while that the application is not shown: its parent makes it anew, or the answer is not true."""
+    memory = order.outputs.get("memory") or {}
+    since = memory.get(_MISSING_SINCE) or order.now.isoformat()
+    if error.reason is Reason.APPLICATION_MISSING and order.seconds_since(since) < _MISSING_GRACE:
+        outputs = {"memory": {**memory, _MISSING_SINCE: since}}
+        return Wait(reason=Reason.SYNC_PENDING, detail=error.evidence, after=5.0, outputs=outputs)
     return Fail(reason=error.reason, detail=error.evidence)
 
 

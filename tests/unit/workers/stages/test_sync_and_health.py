@@ -178,12 +178,45 @@ def test_argo_cd_that_does_not_answer_is_unknown_never_a_failed_app() -> None:
 
 
 @pytest.mark.parametrize("stage", [sync, health])
-def test_an_application_may_be_missing_for_a_minute(stage: Any) -> None:
+@pytest.mark.parametrize("begins", [0.0, 300.0])
+def test_an_application_may_be_missing_for_a_minute_in_a_row(stage: Any, begins: float) -> None:
+    """Trouble of Kubernetes looks the same, and may come in the middle of a long rollout."""
     gone = FakeArgo([Refused(Reason.APPLICATION_MISSING, "not found")])
-    assert isinstance(look(stage, gone), Wait)
-    late = look(stage, gone, now=later(61))
-    assert isinstance(late, Fail)
-    assert late.reason is Reason.APPLICATION_MISSING
+    outputs: dict[str, Any] = {}
+    for seconds in (0, 30, 59):
+        outcome = look(stage, gone, outputs=outputs, now=later(begins + seconds))
+        assert isinstance(outcome, Wait)
+        outputs |= outcome.outputs
+    end = look(stage, gone, outputs=outputs, now=later(begins + 60))
+    assert isinstance(end, Fail)
+    assert end.reason is Reason.APPLICATION_MISSING
+
+
+@pytest.mark.parametrize("stage", [sync, health])
+def test_an_application_that_is_seen_again_may_be_missing_for_another_minute(stage: Any) -> None:
+    gone, seen = Refused(Reason.APPLICATION_MISSING, "not found"), live(health="Progressing")
+    seen["operation"] = {"sync": {}}
+    outputs: dict[str, Any] = {}
+    for seconds, answer in ((0, gone), (50, seen), (61, gone)):
+        outcome = look(stage, FakeArgo([answer]), outputs=outputs, now=later(seconds))
+        assert isinstance(outcome, Wait)
+        outputs |= outcome.outputs
+
+
+def test_health_counts_anew_after_a_sync_that_saw_the_application_again() -> None:
+    gone = Refused(Reason.APPLICATION_MISSING, "not found")
+    outputs = dict(look(sync, FakeArgo([gone])).outputs)
+    done = look(sync, FakeArgo([live()]), outputs=outputs, now=later(15))
+    assert isinstance(done, Done)
+    assert isinstance(look(health, FakeArgo([gone]), outputs=outputs | dict(done.outputs), now=later(90)), Wait)
+
+
+def test_what_had_to_last_goes_on_lasting_while_the_application_is_missing() -> None:
+    outputs: dict[str, Any] = {}
+    burning = live(health="Degraded")
+    for seconds, answer in ((10, burning), (40, Refused(Reason.APPLICATION_MISSING, "not found"))):
+        outputs |= look(health, FakeArgo([answer]), outputs=outputs, now=later(seconds)).outputs
+    assert isinstance(look(health, FakeArgo([burning]), outputs=outputs, now=later(75)), Fail)
 
 
 def test_degraded_counts_only_when_it_lasts() -> None:
