@@ -17,6 +17,7 @@ from orchestrator.domain.wording import shorten
 from workers.clients.git import Mirror
 from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import tracks
+from workers.shapes import mapping, text
 from workers.stages.ancestry import holds, is_older
 from workers.stages.order import Order, Tools
 
@@ -40,7 +41,8 @@ def run(order: Order, tools: Tools) -> Outcome:
     ``unapproved``: ids of runs that have a newer commit and overtake this one when somebody approves them;
     ``older_than``: ids of runs that have a newer commit, as far as is known here, where a person or a branch
     that was set back wants this one;
-    ``dropped``: ids of runs whose newer commits the branch has lost, so that this one goes over them.
+    ``dropped``: ids of runs whose newer commits the branch has lost, so that this one goes over them;
+    ``argocd_project``: the project of the application, see `Order.where`.
     """
     checks: tuple[Callable[[Order, Tools], dict[str, Any]], ...] = (_source, _values, _application, _registry)
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -179,7 +181,8 @@ def _application(order: Order, tools: Tools) -> dict[str, Any]:
     problem = tracks(application, order.settings.gitops, environment)
     if problem:
         raise Refused(Reason.APPLICATION_MISMATCH, problem)
-    return {}
+    project = text(mapping(application.get("spec")).get("project"))
+    return {"argocd_project": project} if project else {}
 
 
 def _registry(order: Order, tools: Tools) -> dict[str, Any]:

@@ -42,8 +42,13 @@ class Order:
 
     @property
     def where(self) -> dict[str, Any]:
-        """Say where Argo CD has the application, as the methods of its client want it beside the name."""
-        return {"project": self.environment.project, "app_namespace": self.environment.app_namespace}
+        """Say where Argo CD has the application, as the methods of its client want it beside the name.
+
+        Without a project Argo CD answers alike what is missing, what is forbidden and what it cannot read just now;
+        so the one that ``check`` saw is named where the configuration names none.
+        """
+        project = self.environment.project or str(self.outputs.get("argocd_project", ""))
+        return {"project": project, "app_namespace": self.environment.app_namespace}
 
     @property
     def prebuilt(self) -> bool:

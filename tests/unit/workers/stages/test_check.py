@@ -42,6 +42,15 @@ def test_a_manual_run_of_a_branch_finds_its_commit() -> None:
     assert outputs["image"].endswith(f":sha-{NEW[:12]}")
 
 
+@pytest.mark.parametrize(("configured", "asked"), [("", "plate"), ("own", "own")])
+def test_the_project_of_the_application_is_remembered_for_the_looks_after_it(configured: str, asked: str) -> None:
+    seen = application()
+    seen["spec"]["project"] = "plate"
+    outputs = done(check.run(order(CHECK), tools(argocd=FakeArgo([seen])))).outputs
+    later_on = order(StageName.SYNC, outputs=outputs, place_project=configured)
+    assert later_on.where == {"project": asked, "app_namespace": ""}
+
+
 @pytest.mark.parametrize(
     ("given", "image"),
     [
