@@ -29,6 +29,8 @@ _LOOK_AGAIN = 5.0
 """Seconds between two looks at a branch about which the servers of a forge may not agree yet."""
 _PARTED = 10.0
 """Seconds for which a branch must show another history than the push that is said to have moved it."""
+_UNSEEN = 20.0
+"""Seconds for which Argo CD must not show the application."""
 _BELOW = 60.0
 """Seconds for which it must stand below the push: the copies of a forge's servers lag behind each other."""
 
@@ -56,6 +58,9 @@ def run(order: Order, tools: Tools) -> Outcome:
     newer = outputs.pop("newer", None)
     if newer is not None:
         return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {newer} has a newer commit", outputs=outputs)
+    missing = outputs.pop("missing", None)
+    if missing is not None:
+        return _look_again(order, Reason.APPLICATION_MISSING, missing, "missing_since")
     if "dropped" in outputs and not _lasts(order, "dropped_since", _BELOW):
         seen = f"run {outputs['dropped'][0]} has a newer commit, which {order.run.ref} does not hold"
         return _look_again(order, Reason.OLDER_COMMIT, seen, "dropped_since")
@@ -175,9 +180,18 @@ def _values(order: Order, tools: Tools) -> dict[str, Any]:
 
 
 def _application(order: Order, tools: Tools) -> dict[str, Any]:
-    """See that Argo CD has the application and that it reads our file."""
+    """See that Argo CD has the application and that it reads our file.
+
+    One that is missing is looked for again: its parent may be about to create it, and Argo CD answers the same 403
+    when it cannot ask Kubernetes.
+    """
     environment = order.environment
-    application = tools.clients.argocd.get(environment.argocd, **order.where)
+    try:
+        application = tools.clients.argocd.get(environment.argocd, **order.where)
+    except Refused as error:
+        if error.reason is not Reason.APPLICATION_MISSING or _lasts(order, "missing_since", _UNSEEN):
+            raise
+        return {"missing": error.evidence}
     problem = tracks(application, order.settings.gitops, environment)
     if problem:
         raise Refused(Reason.APPLICATION_MISMATCH, problem)

@@ -82,7 +82,7 @@ def test_a_digest_is_never_written_where_a_tag_belongs(trigger: Trigger) -> None
         ({"source": FakeMirror(line=())}, Reason.COMMIT_NOT_FOUND),
         ({"gitops": FakeMirror()}, Reason.VALUES_FILE_MISSING),
         ({"gitops": FakeMirror(files={"web/values-stg.yaml": b"image: {}\n"})}, Reason.VALUES_KEY_REFUSED),
-        ({"argocd": FakeArgo([Refused(Reason.APPLICATION_MISSING, "")])}, Reason.APPLICATION_MISSING),
+        ({"argocd": FakeArgo([Refused(Reason.ARGOCD_FORBIDDEN, "")])}, Reason.ARGOCD_FORBIDDEN),
         ({"argocd": FakeArgo([{**application(), "spec": {"source": {}}}])}, Reason.APPLICATION_MISMATCH),
         ({"harbor": FakeHarbor(projects=frozenset())}, Reason.REGISTRY_PROJECT_MISSING),
         ({"registry": FakeRegistry(error=Refused(Reason.REGISTRY_UNAUTHORIZED, ""))}, Reason.REGISTRY_UNAUTHORIZED),
@@ -92,6 +92,22 @@ def test_what_would_go_wrong_later_is_said_now(clients: dict[str, Any], reason: 
     with pytest.raises(Refused) as refusal:
         check.run(order(CHECK), tools(**clients))
     assert refusal.value.reason is reason
+
+
+def test_an_application_must_be_missing_for_a_while() -> None:
+    """Its parent may be about to create it, and trouble of Kubernetes looks the same."""
+    gone = FakeArgo([Refused(Reason.APPLICATION_MISSING, "permission denied")])
+    outputs: dict[str, Any] = {}
+    for seconds in (0, 19):
+        outcome = check.run(order(CHECK, outputs=outputs, now=later(seconds)), tools(argocd=gone))
+        assert isinstance(outcome, Wait)
+        assert (outcome.reason, outcome.after) == (Reason.APPLICATION_MISSING, 5)
+        outputs |= outcome.outputs
+    again = order(CHECK, outputs=outputs, now=later(20))
+    assert isinstance(check.run(again, tools()), Done), "it is there now"
+    with pytest.raises(Refused) as refusal:
+        check.run(again, tools(argocd=gone))
+    assert refusal.value.reason is Reason.APPLICATION_MISSING
 
 
 def test_the_values_file_and_line_are_named() -> None:
