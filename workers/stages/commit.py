@@ -4,14 +4,17 @@ from orchestrator import tracing
 from orchestrator.domain.changes import Batch, Rejected, Result, Withdrawn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Fail, Outcome, Wait
+from orchestrator.domain.runs import Done, Fail, Outcome, StageName, Wait
 from orchestrator.services.commits import Commits
 from workers.gitops.commit import InDoubt, land
 from workers.stages.ancestry import is_older
+from workers.stages.images import find, reference, repository
 from workers.stages.lost_runs import newer_in_git
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of
 
+_FRESH = 300.0
+"""Seconds after its push for which an image is taken to be in the registry: most runs need not ask again."""
 _LOOK_AGAIN = 5.0
 """Seconds after which a queued change is looked at even if its writer never said that it landed."""
 DEADLINE = 120.0
@@ -22,11 +25,13 @@ def run(order: Order, tools: Tools) -> Outcome:
     """Queue the change; then write what waits, if nobody else does.
 
     Outputs: ``gitops_commit``, ``previous`` (the values that were replaced) and ``committed_at``.
+
+    :raises Refused: IMAGE_BLOCKED, REGISTRY_*; those of the GitOps repository. :raises Unavailable: no answer.
     """
     queue = tools.clients.commits
-    newer = "" if queue.has(order.run.id) else _newer(order, tools)
-    if newer:
-        return Fail(reason=Reason.OLDER_COMMIT, detail=newer)
+    obstacle = None if queue.has(order.run.id) else _newer(order, tools) or _gone(order, tools)
+    if obstacle is not None:
+        return obstacle
     answer = queue.submit(change_of(order))
     if answer is None:
         return Wait(reason=Reason.COMMIT_QUEUED, detail="another worker writes to the branch", after=_LOOK_AGAIN)
@@ -70,11 +75,24 @@ def _stay_writer(queue: Commits) -> None:
         raise Unavailable(Reason.GITOPS_CONTENDED, "another worker took the branch over")
 
 
-def _newer(order: Order, tools: Tools) -> str:
-    """Say who has deployed a newer commit since ``check``; "" if nobody, or where a person's word goes first."""
+def _gone(order: Order, tools: Tools) -> Fail | None:
+    """End a run whose image was deleted while it waited, for instance behind a hold: no pod could pull it."""
+    pushed = order.run.stage(StageName.PUSH).finished_at
+    if pushed is None or (order.now - pushed).total_seconds() < _FRESH:
+        return None
+    by_digest = order.environment.digest_key or order.environment.value == "digest"
+    wanted = order.run.digest if by_digest else reference(order)
+    if find(order, tools, wanted) is not None:
+        return None
+    detail = f"{repository(order)} has no {wanted} any more; a retention rule may have deleted it"
+    return Fail(reason=Reason.IMAGE_MISSING, detail=detail)
+
+
+def _newer(order: Order, tools: Tools) -> Fail | None:
+    """End the run if a newer commit was deployed since ``check``, unless a person's word goes first."""
     run = order.run
     if order.insists or not run.commit:
-        return ""
+        return None
     dropped = order.outputs.get("dropped", ())
     for rival in order.rivals:
         if (
@@ -83,8 +101,9 @@ def _newer(order: Order, tools: Tools) -> str:
             and rival.commit != run.commit
             and is_older(order, tools, run.commit, rival.commit)
         ):
-            return f"run {rival.run} has deployed a newer commit"
-    return newer_in_git(order, tools)
+            return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {rival.run} has deployed a newer commit")
+    newer = newer_in_git(order, tools)
+    return Fail(reason=Reason.OLDER_COMMIT, detail=newer) if newer else None
 
 
 def _outcome(result: Result, order: Order) -> Outcome:

@@ -17,13 +17,14 @@ from tests.support.deploying import (
     order,
     tools,
 )
-from tests.support.factories import COMMIT
-from tests.support.registries import DIGEST
+from tests.support.factories import COMMIT, later
+from tests.support.registries import DIGEST, FakeRegistry
 from workers.gitops.commit import InDoubt
 from workers.stages import commit
 from workers.stages.wanted import change_of
 
 STAGE = StageName.COMMIT
+TAG_OF_RUN = f"sha-{COMMIT[:12]}"
 
 
 def work(monkeypatch: pytest.MonkeyPatch, results: Any) -> None:
@@ -116,6 +117,30 @@ def test_a_change_that_is_in_the_queue_is_not_compared_again() -> None:
     source = FakeMirror(line=(COMMIT, new))
     queue = FakeCommits(result=landed(), queued=True)
     assert isinstance(commit.run(order(STAGE, rivals=rivals), tools(source=source, commits=queue)), Done)
+
+
+@pytest.mark.parametrize(
+    ("place", "wanted"),
+    [({}, TAG_OF_RUN), ({"place_digest_key": "image.digest"}, DIGEST), ({"place_value": "digest"}, DIGEST)],
+)
+def test_an_image_that_was_deleted_while_the_run_waited_is_not_committed(place: dict[str, str], wanted: str) -> None:
+    queue = FakeCommits(result=landed())
+    late = order(STAGE, now=later(300), **place)
+    outcome = commit.run(late, tools(commits=queue))
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.IMAGE_MISSING
+    assert outcome.detail == f"plate/plate-web has no {wanted} any more; a retention rule may have deleted it"
+    assert queue.submitted == []
+    there = FakeRegistry(tags={wanted: (DIGEST, {})})
+    assert isinstance(commit.run(late, tools(commits=queue, registry=there)), Done)
+
+
+@pytest.mark.parametrize(("seconds", "queued"), [(299, False), (9000, True)])
+def test_an_image_that_was_just_pushed_or_a_change_that_is_in_the_queue_is_not_asked_for(
+    seconds: float, queued: bool
+) -> None:
+    queue = FakeCommits(result=landed(), queued=queued)
+    assert isinstance(commit.run(order(STAGE, now=later(seconds)), tools(commits=queue)), Done)
 
 
 def test_what_the_change_says() -> None:
