@@ -18,7 +18,7 @@ STOP = threading.Event()
 
 
 class FakeArgo:
-    """Lists applications."""
+    """Lists applications, by name or by ``namespace/name``."""
 
     def __init__(self) -> None:
         self.health: dict[str, str] = {}
@@ -28,9 +28,10 @@ class FakeArgo:
     def applications(self, *_: object) -> list[dict[str, Any]]:
         self.lists += 1
         self.trouble()
+        places = [(*place.rpartition("/"), health) for place, health in self.health.items()]
         return [
-            {"metadata": {"name": name}, "status": {"health": {"status": health}}}
-            for name, health in self.health.items()
+            {"metadata": {"namespace": space, "name": name}, "status": {"health": {"status": health}}}
+            for space, _, name, health in places
         ]
 
 
@@ -122,6 +123,20 @@ def test_a_run_is_woken_once_when_it_begins_to_wait_and_then_when_its_applicatio
     argo.health["web"] = "Healthy"
     tick(watch)
     assert waits.woken == [{1, 2}, set(), {1}]
+
+
+@pytest.mark.parametrize("moved", ["argocd/web", "team/web"])
+def test_each_of_two_applications_of_one_name_is_seen_to_change(
+    argo: FakeArgo, monkeypatch: pytest.MonkeyPatch, moved: str
+) -> None:
+    argo.health = {"argocd/web": "Progressing", "team/web": "Progressing"}
+    waits = FakeWaits({"web": [1]})
+    watch = make(argo, waits, monkeypatch)
+    tick(watch)
+    tick(watch)
+    argo.health[moved] = "Healthy"
+    tick(watch)
+    assert waits.woken == [{1}, set(), {1}]
 
 
 def test_a_thousand_waiting_runs_cost_one_list_and_a_few_looks(argo: FakeArgo) -> None:
