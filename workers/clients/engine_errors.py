@@ -100,6 +100,13 @@ _PUSH: tuple[tuple[str, type[Refused] | type[Unavailable], Reason, str], ...] = 
     (r"exceed the configured upper limit|quota", Refused, Reason.REGISTRY_QUOTA, ""),
     # Harbor is read-only while it collects garbage and opens again by itself
     (r"read[- ]only", Unavailable, Reason.REGISTRY_READ_ONLY, ""),
+    # of the proxy, never of the registry; Harbor's own says so, too, while it starts
+    (
+        r"\b413 (?:Request Entity|Payload|Content) Too Large|\b(?:HTTP|status:?) 413\b",
+        Unavailable,
+        Reason.REGISTRY_UNAVAILABLE,
+        "if that lasts, raise the limit for bodies of the proxy before the registry (nginx: `client_max_body_size`)",
+    ),
     (r"does not exist locally|No such image|tag does not exist", Refused, Reason.IMAGE_MISSING, ""),
     (
         r"x509|certificate",

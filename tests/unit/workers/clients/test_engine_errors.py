@@ -74,6 +74,23 @@ PUSHES = [
 ]
 
 
+HTML = "<html>\\r\\n<head><title>413 Request Entity Too Large</title></head>\\r\\n<body>\\r\\n<center><h1>413"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"error parsing HTTP 413 response body: invalid character '<' looking for beginning of value: \"{HTML}\"",
+        'failed commit on ref "layer-sha256:aa": unexpected status: 413 Request Entity Too Large',
+        "unexpected status from PATCH request to https://a.b/v2/x/blobs/uploads/1: 413 Payload Too Large",
+    ],
+)
+def test_a_layer_that_a_proxy_does_not_let_through_names_the_limit(text: str) -> None:
+    error = push_error(text)
+    assert (type(error), error.reason) == (Unavailable, Reason.REGISTRY_UNAVAILABLE)
+    assert "(nginx: `client_max_body_size`)" in error.evidence
+
+
 @pytest.mark.parametrize(("text", "kind", "reason"), PUSHES)
 def test_a_push_error_has_a_reason(text: str, kind: type[Exception], reason: Reason) -> None:
     error = push_error(text)
