@@ -13,18 +13,21 @@ from fnmatch import fnmatchcase
 import yaml
 
 from orchestrator.domain.apps import Environment, Gitops
-from orchestrator.domain.refs import repo_key
+from orchestrator.domain.refs import Reference, repo_key
 from workers.gitops.sources import branch_of, reads
-from workers.shapes import Json, mapping
+from workers.shapes import Json, mapping, mappings, texts
 
+_DIGEST_KEYS = ("digest", "sha")
+"""How charts call the digest beside a tag."""
 _INDEX = re.compile(r"\[(\d+)\]")
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
 
-def tracks(application: Json, gitops: Gitops, environment: Environment) -> str | None:
+def tracks(application: Json, gitops: Gitops, environment: Environment, image: str = "") -> str | None:
     """Return one sentence about why the edit would not reach the application, or None when it would.
 
     :param application: the object of ``GET /api/v1/applications/{name}``.
+    :param image: the app's image with its registry and without a tag; "" = not looked for in `kustomize.images`.
     """
     ours = [source for source in _sources(application) if _reads(source, gitops)]
     if not ours:
@@ -39,7 +42,8 @@ def tracks(application: Json, gitops: Gitops, environment: Environment) -> str |
         return (
             f"{environment.argocd} reads the revision {found} of {gitops.access.url}, not the branch {gitops.branch}"
         )
-    return _file_problem(application, gitops, environment) or _sync_problem(application, environment)
+    problem = _file_problem(application, gitops, environment, image)
+    return problem or _sync_problem(application, environment)
 
 
 def automated(application: Json) -> bool:
@@ -54,18 +58,28 @@ def _sync_problem(application: Json, environment: Environment) -> str | None:
     return f"{environment.argocd} has no automated sync; turn it on or set `sync: true` for the environment"
 
 
-def _file_problem(application: Json, gitops: Gitops, environment: Environment) -> str | None:
+def _file_problem(application: Json, gitops: Gitops, environment: Environment, image: str) -> str | None:
     wanted = _join("", environment.values)
     readers = [source for source in _sources(application) if _uses(source, application, gitops, wanted)]
     if not readers:
         files = sorted({name for source in _sources(application) for name in _named_files(source)})
         listed = f"its value files are {', '.join(files)}" if files else f"it reads {_paths(application)}"
         return f"{environment.argocd} does not read {environment.values}: {listed}"
-    for source in readers:
-        winner = _override(source, environment.key)
+    found = next((found for source in readers if (found := _winner(source, environment, image))), None)
+    return f"{environment.argocd} sets {found}, which wins over {environment.values}" if found else None
+
+
+def _winner(source: Json, environment: Environment, image: str) -> str:
+    """Name what of `source` wins over our edits, and where; "" when nothing does."""
+    for key in (environment.key, environment.digest_key):
+        winner = _override(source, key) if key else ""
         if winner:
-            return f"{environment.argocd} sets {environment.key} by {winner}, which wins over {environment.values}"
-    return None
+            return f"{key} by {winner}"
+    pinned = _pinned(source, image)
+    if pinned:
+        return f"the image by `kustomize.images` of the application ({pinned})"
+    digest = _digest_beside(source, environment.key)
+    return f"{digest} by a parameter of the application" if digest else ""
 
 
 def _sources(application: Json) -> list[Json]:
@@ -143,14 +157,35 @@ def _paths(application: Json) -> str:
 def _override(source: Json, key: str) -> str:
     """Name what wins over the value files for `key`; "" when nothing does."""
     helm = mapping(source.get("helm"))
-    parameters = helm.get("parameters")
-    for parameter in parameters if isinstance(parameters, Sequence) else []:
-        name = str(mapping(parameter).get("name") or "")
+    for parameter in (*mappings(helm.get("parameters")), *mappings(helm.get("fileParameters"))):
+        name = str(parameter.get("name") or "")
         if _plain(name) == key:
             return f"the parameter {name} of the application"
     if _holds(helm.get("valuesObject"), key):
         return "`helm.valuesObject` of the application"
     return "`helm.values` of the application" if _holds(_parsed(helm.get("values")), key) else ""
+
+
+def _digest_beside(source: Json, key: str) -> str:
+    """Name a parameter that sets a digest beside the tag at `key`: charts that know one prefer it; "" = none does."""
+    beside = {f"{key.rpartition('.')[0]}.{name}".lstrip(".") for name in _DIGEST_KEYS} - {key}
+    for parameter in mappings(mapping(source.get("helm")).get("parameters")):
+        name = str(parameter.get("name") or "")
+        if _plain(name) in beside and str(parameter.get("value") or "").startswith("sha256:"):
+            return name
+    return ""
+
+
+def _pinned(source: Json, image: str) -> str:
+    """Return the entry of `kustomize.images` that gives our image a tag or digest of its own; "" when none does.
+
+    An entry is ``name:tag``, ``name=other:tag`` or ``name@digest``. One without a tag, or with ``*``, sets none.
+    """
+    for entry in texts(mapping(source.get("kustomize")).get("images")):
+        found = Reference.parse(entry.rpartition("=")[2])
+        if found.name == image and found.version not in ("", "*"):
+            return entry
+    return ""
 
 
 def _plain(name: str) -> str:

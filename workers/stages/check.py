@@ -192,7 +192,8 @@ def _application(order: Order, tools: Tools) -> dict[str, Any]:
         if error.reason is not Reason.APPLICATION_MISSING or _lasts(order, "missing_since", _UNSEEN):
             raise
         return {"missing": error.evidence}
-    problem = tracks(application, order.settings.gitops, environment)
+    image = f"{order.settings.registry.host}/{order.app.image}"
+    problem = tracks(application, order.settings.gitops, environment, image)
     if problem:
         raise Refused(Reason.APPLICATION_MISMATCH, problem)
     project = text(mapping(application.get("spec")).get("project"))

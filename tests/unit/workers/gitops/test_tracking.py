@@ -134,6 +134,58 @@ def test_problem(case):
     assert tracks(found, GITOPS, ENV) == sentence
 
 
+IMAGE = "harbor.example.com/shop/api"
+
+
+def kustomized(*images: Any) -> dict[str, Any]:
+    return application(FOLDER | {"path": "overlays/prod", "kustomize": {"images": list(images)}}, kind="Kustomize")
+
+
+@pytest.mark.parametrize(
+    "entry", [f"{IMAGE}:1", f"api={IMAGE}:1", f"{IMAGE}@sha256:{'a' * 64}", f"api={IMAGE}:1@sha256:{'a' * 64}"]
+)
+def test_an_image_that_the_application_names_wins_over_the_kustomization(entry):
+    found = tracks(kustomized("sidecar:2", entry), GITOPS, ENV, IMAGE)
+    assert found == (
+        f"shop-api sets the image by `kustomize.images` of the application ({entry}), which wins over {VALUES}"
+    )
+
+
+@pytest.mark.parametrize(
+    "entry", [f"api={IMAGE}", f"{IMAGE}:*", f"{IMAGE}-admin:1", "harbor.example.com/other/api:1", "", 1, "a b="]
+)
+def test_another_image_or_one_without_a_tag_leaves_the_kustomization_in_force(entry):
+    assert tracks(kustomized(entry), GITOPS, ENV, IMAGE) is None
+
+
+def test_a_parameter_out_of_a_file_wins():
+    found = application(helm(fileParameters=[{"name": "image.tag", "path": "tag.txt"}]))
+    assert "by the parameter image.tag" in (tracks(found, GITOPS, ENV) or "")
+
+
+@pytest.mark.parametrize("settings", [{"parameters": [{"name": "image.digest"}]}, {"values": "image: {digest: x}"}])
+def test_what_sets_the_digest_that_we_edit_wins_too(settings):
+    env = replace(ENV, digest_key="image.digest")
+    assert "sets image.digest by " in (tracks(application(helm(**settings)), GITOPS, env) or "")
+
+
+@pytest.mark.parametrize(
+    ("key", "name", "value", "wins"),
+    [
+        ("image.tag", "image.digest", "sha256:aa", True),
+        ("image.tag", "image.sha", "sha256:aa", True),
+        ("tag", "digest", "sha256:aa", True),
+        ("images.0.newTag", "images[0].digest", "sha256:aa", True),
+        ("image.tag", "image.digest", "", False),
+        ("image.tag", "sidecar.digest", "sha256:aa", False),
+    ],
+)
+def test_a_digest_beside_the_tag_wins(key, name, value, wins):
+    found = application(helm(parameters=[{"name": name, "value": value}]))
+    said = f"shop-api sets {name} by a parameter of the application, which wins over {VALUES}"
+    assert tracks(found, GITOPS, replace(ENV, key=key)) == (said if wins else None)
+
+
 def test_the_charts_own_values_are_always_read():
     env = Environment(name="prod", values="helm/shop-api/values.yaml", argocd="shop-api")
     assert tracks(application(with_file("values-prod.yaml")), GITOPS, env) is None
