@@ -331,6 +331,22 @@ def test_a_silent_stream_is_given_up(monkeypatch):
     assert isinstance(caught, Unavailable)
 
 
+def test_a_stream_is_not_given_up_between_two_keepalives():
+    assert argocd.STREAM_SILENCE >= 2 * 15, "the server's keepalive comes every 15 s, and one may be late"
+
+
+@pytest.mark.parametrize("frame", [False, True], ids=["answer", "frame of a stream"])
+def test_what_argo_cd_quotes_of_helm_is_cut(frame):
+    said = "helm: " + "x " * 5000
+    if frame:
+        _, caught = follow(streaming(event("a"), json.dumps({"error": {"message": said}}).encode()))
+    else:
+        _, caught = follow(Reply(400, error(3, said)))
+    assert isinstance(caught, Refused | Unavailable)
+    assert "helm: x x" in caught.evidence
+    assert len(caught.evidence) < 400
+
+
 def test_a_stream_that_is_refused_is_refused():
     _, caught = follow(Reply(401, error(16, "no session information")))
     assert isinstance(caught, Refused)

@@ -5,6 +5,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,6 +14,7 @@ from orchestrator.domain.apps import Registry, Secret
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.loopback import Asked, Loopback, Reply, loopback
+from workers.clients import registry as registry_module
 from workers.clients.registry import ACCEPT, RegistryClient, first_error, pick_platform
 
 DIGEST = "sha256:" + "4b" * 32
@@ -73,6 +75,21 @@ def test_a_token_is_used_until_it_is_old() -> None:
             registry.digest("a/b", "1")
         registry.digest("a/c", "1")
     assert script.tokens == 2
+
+
+@pytest.mark.parametrize(("life", "seconds"), [(1800, 1770), (40, 20), (0, 30)])
+def test_a_token_is_replaced_a_little_before_it_expires(
+    monkeypatch: pytest.MonkeyPatch, life: int, seconds: int
+) -> None:
+    """A service that does not say how long it lives means a minute."""
+    now = [1000.0]
+    monkeypatch.setattr(registry_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    with loopback(script := Harbor(head(), life=life)) as server:
+        registry = client(server)
+        for after, tokens in ((0, 1), (seconds - 1, 1), (seconds, 2)):
+            now[0] = 1000.0 + after
+            registry.digest("a/b", "1")
+            assert script.tokens == tokens
 
 
 def test_a_token_that_is_refused_is_replaced_once() -> None:

@@ -248,5 +248,7 @@ def test_lists_go_on_until_the_stream_has_shown_something(monkeypatch: pytest.Mo
     argo.events.put("web")
     assert waits.told.get(timeout=5) == "web"
     assert lists_in_a_while() == 0
+    now[0] += 30
+    assert lists_in_a_while() == 1, "a stream loses events without a word"
     stopping.set()
     argo.events.put("")
