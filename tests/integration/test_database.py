@@ -121,6 +121,15 @@ def _write(database: Database, statement: str) -> None:
         connection.exec_driver_sql("SELECT 1")
 
 
+def test_what_sqlite_has_confirmed_outlasts_a_power_cut(tmp_path: Path) -> None:
+    database = sqlite_database(tmp_path)
+    with database.write() as connection:
+        pragmas = ("synchronous", "journal_mode", "foreign_keys")
+        told = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas}
+    assert told == {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1}, "2 = FULL"
+    database.engine.dispose()
+
+
 def test_a_pool_that_has_no_connection_left_is_a_database_that_is_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

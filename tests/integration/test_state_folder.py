@@ -34,6 +34,13 @@ def test_both_clients_find_the_broker_in_its_folder(short: Path, name: str) -> N
             connection.ensure_connection(max_retries=1, timeout=5)
 
 
+def test_the_broker_keeps_what_waits_in_it_when_it_is_started_again(short: Path) -> None:
+    with embedded(short) as broker, kombu.Connection(broker.celery_url) as connection:
+        connection.SimpleQueue("deploy").put("look at run 1")
+    with embedded(short) as broker, kombu.Connection(broker.celery_url) as connection:
+        assert connection.SimpleQueue("deploy").get(timeout=5).payload == "look at run 1"
+
+
 @pytest.fixture
 def long_path(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     """A state folder whose path is too long for sockets, and the folder in /tmp that a broker of it has used."""
