@@ -1,4 +1,4 @@
-"""HTTP requests in the log: each has an id that all its lines carry, and each ends as one line."""
+"""HTTP requests in the log and in errors: each has an id that all its lines carry, and each ends as one line."""
 
 import re
 import uuid
@@ -8,6 +8,8 @@ from orchestrator import journal
 
 QUIET = frozenset({"/healthz", "/readyz", "/metrics"})
 """What machines ask for every few seconds; it is said at ``debug`` only, as are the pages' own files."""
+PROBLEM = "urn:pilotage:problem:"
+"""Beginning of the ``type`` of every problem document; a stable word follows."""
 _QUIET_FOLDER = "/static/"
 _KEY = "pilotage.request_id"
 _FORM = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")

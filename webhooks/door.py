@@ -74,13 +74,13 @@ class Door:
             written, told = self._take(asked, forge)
         except Turned as turned:
             written, told = nothing_to_write(), partial(_turn, turned)
-        return written, partial(self._word, told, request_id, forge, begun)
+        return written, partial(self._word, told, asked.path, request_id, forge, begun)
 
-    def _word(self, told: Callable[[], Answer], request_id: str, forge: str, begun: float) -> Response:
+    def _word(self, told: Callable[[], Answer], path: str, request_id: str, forge: str, begun: float) -> Response:
         try:
             known = told()
         except Turned as turned:
-            answer = problem(turned, request_id)
+            answer = problem(turned, path, request_id)
         else:
             answer = Response(json.dumps(known.body), status=known.status, content_type="application/json")
         answer.headers["X-Request-Id"] = request_id

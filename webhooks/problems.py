@@ -6,6 +6,8 @@ from http import HTTPStatus
 
 from werkzeug import Response
 
+from orchestrator.access import PROBLEM
+
 RETRY_AFTER = 5
 """Seconds after which a forge may deliver again, when nobody knows better."""
 
@@ -25,13 +27,15 @@ class Turned(Exception):
         self.headers = dict(headers or {})
 
 
-def problem(turned: Turned, request_id: str) -> Response:
-    """Word the answer: ``type``, ``title``, ``status``, ``detail``, our ``reason`` and the request's id."""
+def problem(turned: Turned, path: str, request_id: str) -> Response:
+    """Word the answer: the members that problems of the API have, and our ``reason``."""
     body = {
-        "type": "about:blank",
+        "type": f"{PROBLEM}{turned.reason.replace('_', '-')}",
         "title": HTTPStatus(turned.status).phrase,
         "status": turned.status,
         "detail": turned.detail,
+        "instance": path,
+        "errors": [],
         "reason": turned.reason,
         "request_id": request_id,
     }

@@ -16,7 +16,6 @@ from orchestrator.services.control import NotPossible
 from orchestrator.services.once import KeyBusy, KeyReused
 
 MEDIA_TYPE = "application/problem+json"
-TYPE_PREFIX = "urn:pilotage:problem:"
 RETRY_AFTER = 5
 """Seconds after which a client may ask again when we could not find out."""
 
@@ -76,7 +75,7 @@ def install(app: Flask) -> None:
 def answer(problem: Problem) -> Response:
     """Answer with a problem: a document for programs, a page for browsers."""
     body: dict[str, Any] = {
-        "type": f"{TYPE_PREFIX}{problem.kind}",
+        "type": f"{access.PROBLEM}{problem.kind}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": problem.detail,

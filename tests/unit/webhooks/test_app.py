@@ -11,6 +11,7 @@ from flask import Flask
 from orchestrator import access
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.web.models import ProblemView
 from tests.support.hooks import NOW, SECRET, FakeInbox, fill, hooks, make_app, own_case
 from tests.support.journals import Logged
 from webhooks import door
@@ -25,9 +26,15 @@ def post(inbox: FakeInbox, path: str = "/webhooks/github", **changed: Any) -> An
     return make_app(inbox).test_client().post(path, **asked)
 
 
+API = frozenset(ProblemView.model_fields)
+"""The members that a problem of the API has."""
+
+
 def assert_problem(response: Any, status: int, reason: str) -> None:
     assert (response.status_code, response.content_type) == (status, "application/problem+json")
-    assert response.json.keys() == {"type", "title", "status", "detail", "reason", "request_id"}
+    assert response.json.keys() == API | {"reason"}
+    assert response.json["type"] == "urn:pilotage:problem:" + reason.replace("_", "-")
+    assert (response.json["instance"], response.json["errors"]) == (response.request.path, [])
     assert (response.json["status"], response.json["reason"]) == (status, reason)
     assert response.json["detail"].endswith(".")
     assert response.json["request_id"] == response.headers["X-Request-Id"]
