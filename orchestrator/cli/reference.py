@@ -19,7 +19,7 @@ FOLDER = Path("docs/reference")
 WIDTH = 100
 """Columns of the help texts on the page."""
 
-_HEAD = "<!-- Made by `make docs`; changes belong into {source}. -->\n\n# {title}\n\n{text}\n"
+_HEAD = "<!-- Made by `make docs`; changes belong into {source}. -->\n\n# {title}\n\n*Reference. {kind}*\n\n{text}\n"
 
 _METRICS = """\
 `GET /metrics` of a `web` process (and of `pilotage up`) answers for **all** processes, in Prometheus's text format
@@ -93,7 +93,7 @@ def configuration() -> str:
         "that begin with `x-` are left alone, as a place for YAML anchors. Lengths of time are seconds or have a\n"
         "unit: `90s`, `10m`, `1h`, `1d`. Keys in **bold** are required."
     )
-    lines = [_HEAD.format(source="orchestrator/config/models.py", title="Configuration", text=text)]
+    lines = [_head("orchestrator/config/models.py", "Configuration", "Every key of `pilotage.yaml`.", text)]
     for name, field, model in _keys(Config):
         lines.append(f"## `{name}`\n\n{field.description}\n")
         if model is not None:
@@ -112,7 +112,7 @@ def reason_codes() -> str:
         "Every state of a run or a stage carries one of these codes: in the API, in messages and as a log field.\n"
         "A code never changes its meaning."
     )
-    lines = [_HEAD.format(source="orchestrator/domain/reasons.py", title="Reason codes", text=text)]
+    lines = [_head("orchestrator/domain/reasons.py", "Reason codes", "Why something is as it is, in a word.", text)]
     rows = [(f"`{reason}`", known.text, known.next_step, known.actor) for reason, known in sorted(CATALOGUE.items())]
     return "\n".join([*lines, *_table(("code", "meaning", "next step", "who acts"), rows), ""])
 
@@ -122,7 +122,10 @@ def command_line() -> str:
     from orchestrator.cli import COMMANDS, load
 
     text = "`pilotage COMMAND --help` prints the same. Completion for a shell: `pilotage completion bash`."
-    lines = [_HEAD.format(source="orchestrator/cli/", title="Command line", text=text), "## Exit codes\n"]
+    lines = [
+        _head("orchestrator/cli/", "Command line", "Every command, and the exit codes.", text),
+        "## Exit codes\n",
+    ]
     lines += _table(("code", "meaning"), [(code.value, meaning) for code, meaning in MEANINGS.items()])
     for name, entry in COMMANDS.items():
         if entry.hidden:
@@ -164,7 +167,7 @@ def log_fields() -> str:
         "The types are those of Elasticsearch. [log-fields.json](log-fields.json) is the same table for programs,\n"
         "with the mapping of an index template."
     )
-    lines = [_HEAD.format(source="orchestrator/log_fields.py", title="Log fields", text=text)]
+    lines = [_head("orchestrator/log_fields.py", "Log fields", "Every field of a log line.", text)]
     rows = [
         (f"`{name}`", field.kind, "always" if field.always else "", field.meaning) for name, field in FIELDS.items()
     ]
@@ -182,7 +185,7 @@ def metrics() -> str:
     """Describe every metric and every label."""
     from orchestrator.domain.metrics import LABELS, METRICS
 
-    lines = [_HEAD.format(source="orchestrator/domain/metrics.py", title="Metrics", text=_METRICS)]
+    lines = [_head("orchestrator/domain/metrics.py", "Metrics", "Every metric, and its labels.", _METRICS)]
     for metric in METRICS:
         lines.append(f"## `{metric.name}`\n\n{metric.text} ({metric.kind.value})\n")
         for label, values in metric.labels.items():
@@ -207,6 +210,10 @@ PAGES: dict[str, Callable[[], str]] = {
     "log-fields.json": log_fields_json,
 }
 """Every generated page and the function that makes it."""
+
+
+def _head(source: str, title: str, kind: str, text: str) -> str:
+    return _HEAD.format(source=source, title=title, kind=kind, text=text)
 
 
 def _help(name: str, command: Any) -> Iterator[str]:

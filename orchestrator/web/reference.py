@@ -14,6 +14,8 @@ _HEAD = f"""\
 
 # HTTP API
 
+*Reference. Every call, and what holds for all of them.*
+
 The exact form of every input and answer is in [openapi.json](openapi.json), which a server also gives out at
 `/api/v1/openapi.json`. What this page names stays as it is within version 1; new fields may be added to answers.
 

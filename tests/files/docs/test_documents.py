@@ -23,7 +23,9 @@ KINDS = {
     "tutorial": "*Tutorial.",
     "how-to": "*How-to.",
     "explanation": "*Explanation.",
+    "reference": "*Reference.",
     "runbook": "*Runbook.",
+    "webhooks": "*How-to.",
     "ko/tutorial": "*튜토리얼.",
     "ko/runbook": "*런북.",
 }
@@ -164,9 +166,12 @@ def test_a_page_declares_its_kind(folder: str, word: str) -> None:
     pages = sorted((ROOT / "docs" / folder).glob("*.md"))
 
     assert pages
-    assert [
-        page.name for page in pages if page.read_text(encoding="utf-8").split("\n\n")[1][: len(word)] != word
-    ] == []
+    assert [page.name for page in pages if not below_title(page).startswith(word)] == []
+
+
+def below_title(page: Path) -> str:
+    _, _, below = f"\n{page.read_text(encoding='utf-8')}".partition("\n# ")
+    return below.partition("\n\n")[2]
 
 
 @pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: page.name)
