@@ -7,16 +7,17 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.reasons import Actor, Reason
 from orchestrator.domain.runs import RunState, StageName, StageState, Trigger
+from orchestrator.web import patterns
 
 MAX_ID = 2**31 - 1
 """The largest id that both databases can hold in an integer column."""
 MAX_LIMIT = 100
 
-Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
-Text = Annotated[str, StringConstraints(max_length=500, pattern=r"^[^\x00-\x08\x0b-\x1f\x7f]*$")]
-Image = Annotated[str, StringConstraints(pattern=r"^([A-Za-z0-9_][A-Za-z0-9_.-]{0,127}|sha256:[0-9a-f]{64})$")]
-Prefix = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{4,64}$")]
-ObjectId = Annotated[str, StringConstraints(pattern=r"^([0-9a-f]{40}|[0-9a-f]{64})$")]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=100, pattern=patterns.NAME)]
+Text = Annotated[str, StringConstraints(max_length=500, pattern=patterns.TEXT)]
+Image = Annotated[str, StringConstraints(pattern=patterns.IMAGE)]
+Prefix = Annotated[str, StringConstraints(pattern=patterns.PREFIX)]
+ObjectId = Annotated[str, StringConstraints(pattern=patterns.OBJECT_ID)]
 Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Time = Annotated[str, Field(description="RFC 3339, UTC", examples=["2024-05-06T07:08:09.123Z"])]
 

@@ -1,12 +1,14 @@
 """Errors as RFC 9457 problem documents, and the request id that each answer carries."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
 from flask import Flask, Response, g, render_template, request
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException, NotFound
 
 from orchestrator import access, journal
@@ -14,12 +16,14 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import explain
 from orchestrator.services.control import NotPossible
 from orchestrator.services.once import KeyBusy, KeyReused
+from orchestrator.web.patterns import WORDS
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 5
 """Seconds after which a client may ask again when we could not find out."""
 
 _KINDS = {"missing": (404, "not-found"), "invalid": (422, "invalid"), "conflict": (409, "conflict")}
+_QUOTED = re.compile(r"'([^']*)'")
 _MACHINES = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
 
 _log = journal.get(__name__)
@@ -52,11 +56,20 @@ class Problem(Exception):
 
 def invalid(place: str, error: ValidationError) -> Problem:
     """Word what pydantic found wrong in `place` (``body`` or ``query``); the values themselves are not repeated."""
-    errors = [
-        {"in": place, "field": ".".join(map(str, one["loc"])), "message": str(one["msg"])}
-        for one in error.errors(include_url=False, include_context=False, include_input=False)
-    ]
+    found: dict[str, list[ErrorDetails]] = {}
+    for one in error.errors(include_url=False, include_input=False):
+        found.setdefault(".".join(map(str, one["loc"][:1])), []).append(one)  # what follows names pydantic's types
+    errors = [{"in": place, "field": field, "message": _message(wrong)} for field, wrong in found.items()]
     return Problem(422, "invalid", f"The {place} is not what this call takes; see `errors`.", errors=errors)
+
+
+def _message(wrong: Sequence[ErrorDetails]) -> str:
+    """Word what is wrong with one field. There is more than one thing where each kind of value says no."""
+    known = [_QUOTED.findall(str(one.get("ctx", {}).get("expected", ""))) for one in wrong]
+    if any(known):
+        return f"must be one of {', '.join(f'`{value}`' for values in known for value in values)}"
+    pattern = wrong[0].get("ctx", {}).get("pattern", "")
+    return WORDS.get(pattern) or str(wrong[0]["msg"]).removeprefix("Value error, ")
 
 
 def install(app: Flask) -> None:

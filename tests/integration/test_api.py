@@ -265,6 +265,30 @@ def test_a_query_that_is_not_exact_is_refused(world: Web, query: str) -> None:
     assert told["errors"][0]["in"] == "query"
 
 
+STAGES = "`failed`, `start`, `check`, `build`, `push`, `scan`, `commit`, `sync`, `health`"
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field", "message"),
+    [
+        ("/runs/1/rerun", {"from": "nope"}, "from", f"must be one of {STAGES}"),
+        ("/runs/1/rerun", {"from": 7}, "from", f"must be one of {STAGES}"),
+        ("/runs", START | {"commit": "b" * 40}, "", "name exactly one of ref, commit or image"),
+        (
+            "/runs",
+            {"app": "plate-web", "environment": "stg", "commit": "abc"},
+            "commit",
+            "must be the full id of a commit: 40 of the digits 0-9 and a-f (64 with SHA-256)",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_words(
+    world: Web, path: str, body: dict[str, Any], field: str, message: str
+) -> None:
+    told = problem(world.client().post(f"/api/v1{path}", json=body), 422, "invalid")
+    assert told["errors"] == [{"in": "body", "field": field, "message": message}]
+
+
 def test_deliveries_are_listed_with_what_came_of_them(world: Web) -> None:
     delivery = Delivery(hook="github", key="d-1", event="push", size=12, sha256="0" * 64, remote="192.0.2.1")
     with world.database.write() as connection:

@@ -33,7 +33,7 @@ def test_a_run_that_is_not_there_exits_2_with_the_servers_sentence(pilotage: Pil
 def test_what_is_wrong_in_a_request_is_named(pilotage: Pilotage, api: FakeApi) -> None:
     wrong = [
         {"in": "query", "field": "cursor", "message": "Input should be a valid integer"},
-        {"in": "query", "field": "", "message": "Value error, name exactly one of ref, commit or image"},
+        {"in": "query", "field": "", "message": "name exactly one of ref, commit or image"},
     ]
     body = {"detail": "The query is not what this call takes; see `errors`.", "errors": wrong}
     api.answers["GET /runs"] = Reply(status=422, body=body)
@@ -43,7 +43,7 @@ def test_what_is_wrong_in_a_request_is_named(pilotage: Pilotage, api: FakeApi) -
     assert said.code == 2
     assert said.err == (
         "pilotage: Not possible (HTTP 422): The query is not what this call takes: cursor: Input should be a valid"
-        " integer; Value error, name exactly one of ref, commit or image.\n"
+        " integer; name exactly one of ref, commit or image.\n"
     )
 
 
