@@ -127,7 +127,8 @@ def _promotions(document: Document, environments: list[Place]) -> None:
         if not source:
             continue
         if source not in sources:
-            hint = closest(source, [other for other in sources if other not in ("", name)])
+            others = [other for other in sources if other not in ("", name)]
+            hint = closest(source, others) if others else "it has no other environment than this one"
             document.add(place.at("promote_from"), f"there is no environment `{source}` in this app; {hint}")
         elif cycle := _cycle(sources, name):
             document.add(place.at("promote_from"), f"leads back to itself: {' <- '.join(cycle)}")

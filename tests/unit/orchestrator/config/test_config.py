@@ -251,6 +251,15 @@ def test_load_raises_all_problems_and_names_the_file(tmp_path: Path) -> None:
     )
 
 
+def test_a_promotion_in_an_app_with_one_environment_is_told_that_there_is_no_other() -> None:
+    first, rest = VALID.split("      - name: stg\n", 1)
+    only = first + "      - name: prod\n" + rest.split("      - name: prod\n", 1)[1]
+
+    (found,) = look(only.replace("promote_from: stg", "promote_from: nix"), ENVIRON).problems
+
+    assert found.message == "there is no environment `nix` in this app; it has no other environment than this one"
+
+
 def test_state_dir_is_found_beside_the_file_or_where_the_environment_says(tmp_path: Path) -> None:
     file = tmp_path / "pilotage.yaml"
     file.write_text(VALID, encoding="utf-8")
