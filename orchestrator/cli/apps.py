@@ -100,8 +100,10 @@ def release(
     Example:
       pilotage app release plate-web prod
     """
-    answer = connect(url, token_file).post(_path(app_name, environment, "release"))
-    _tell(answer, f"{app_name}/{environment} is released.", output)
+    api = connect(url, token_file)
+    held = _place(api, app_name, environment).get("hold", True)
+    answer = api.post(_path(app_name, environment, "release"))
+    _tell(answer, f"{app_name}/{environment} {'is released' if held else 'was not on hold'}.", output)
 
 
 @app.command()
@@ -161,16 +163,21 @@ def promote(
 
 def _undo(api: Api, app_name: str, environment: str) -> str:
     """Name the command that brings back what is in Git now, or "" where that cannot be found out."""
-    try:
-        places = api.get(f"/apps/{segment(app_name)}").get("environments", [])
-    except CliError:
-        return ""  # nothing may stand in the way of a rollback
-    in_git = next((place.get("in_git") for place in places if place.get("name") == environment), None)
+    in_git = _place(api, app_name, environment).get("in_git")
     if not isinstance(in_git, dict):
         return ""
     if not in_git.get("proven"):  # only what was proven is rolled back to
         return f"pilotage run rerun {in_git.get('run')}"
     return f"pilotage app rollback {app_name} {environment} --to {in_git['verdict']['id']}"
+
+
+def _place(api: Api, app_name: str, environment: str) -> Json:
+    """Read an environment as it is before something is done to it; {} where that cannot be found out."""
+    try:
+        places = api.get(f"/apps/{segment(app_name)}").get("environments", [])
+    except CliError:
+        return {}  # nothing may stand in the way of a rollback
+    return next((place for place in places if place.get("name") == environment), {})
 
 
 def _path(app_name: str, environment: str, action: str) -> str:

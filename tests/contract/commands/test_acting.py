@@ -75,3 +75,16 @@ def test_hold_and_release_say_what_follows(pilotage: Pilotage, api: FakeApi) -> 
     assert held.out == "plate-web/prod is on hold; let it go on with `pilotage app release plate-web prod`.\n"
     assert released.out == "plate-web/prod is released.\n"
     assert api.asked("POST", f"{base}/hold")[0].json() == {"reason": "freeze"}
+
+
+@pytest.mark.parametrize(("hold", "said"), [({"reason": "freeze"}, "is released"), (None, "was not on hold")])
+def test_a_release_says_whether_there_was_a_hold(
+    pilotage: Pilotage, api: FakeApi, hold: dict[str, str] | None, said: str
+) -> None:
+    places = [{"name": "stg", "hold": None}, {"name": "prod", "hold": hold}]
+    api.answers["GET /apps/plate-web"] = Reply(body={"environments": places})
+    api.answers["POST /apps/plate-web/environments/prod/release"] = Reply(status=204)
+
+    released = pilotage("app", "release", "plate-web", "prod", "--url", api.url)
+
+    assert released.out == f"plate-web/prod {said}.\n"
