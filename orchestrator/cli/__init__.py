@@ -66,6 +66,14 @@ class Commands(TyperGroup):
         name, placeholder, rest = super().resolve_command(ctx, args)
         return name, placeholder if name is None else load(name), rest
 
+    def invoke(self, ctx: Any) -> Any:
+        """Carry out what was called; what is wrong with a value is told without the checker's own words."""
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")
+            raise
+
 
 def load(name: str) -> Any:
     """Load the command called `name`. :raises CliError: this installation does not have it."""

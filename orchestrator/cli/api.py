@@ -34,6 +34,7 @@ class Api:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise CliError(f"`{one_line(url)}` is not an address; write it as in {URL}.", Code.USAGE)
         self.url = url.rstrip("/")
+        self._has_token = bool(token)
         self._http = Http(self.url, Reason.INTERNAL)
         self._options: Json = {"auth": Authorization(f"Bearer {token}" if token else "")}
         if parts.hostname in ("127.0.0.1", "::1", "localhost"):
@@ -107,7 +108,10 @@ class Api:
         said = _problem(answer)
         answer.close()
         if status == 401:
-            text = "Pilotage does not accept the token; set PILOTAGE_TOKEN to one made with `pilotage token create`."
+            made = "set PILOTAGE_TOKEN to one made with `pilotage token create`"
+            text = f"Pilotage does not accept the token; {made}."
+            if not self._has_token:
+                text = f"No token was given; {made}, or name its file with --token-file."
             raise CliError(text, Code.UNREACHABLE)
         if status == 403:
             raise CliError(f"The token's role does not allow this{_colon(said)}.", Code.UNREACHABLE)

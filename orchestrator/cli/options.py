@@ -17,7 +17,7 @@ def duration(text: str) -> float:
     try:
         return durations.seconds(text)
     except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise typer.BadParameter(f"`{text}` {error}") from error
 
 
 Url = Annotated[

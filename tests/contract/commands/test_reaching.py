@@ -62,7 +62,7 @@ def test_an_api_that_does_not_answer_exits_3_and_says_what_to_do(pilotage: Pilot
     [
         (
             problem(401, "x"),
-            "Pilotage does not accept the token; set PILOTAGE_TOKEN to one made with `pilotage token create`.",
+            "No token was given; set PILOTAGE_TOKEN to one made with `pilotage token create`, or name its file",
         ),
         (problem(403, "needs deployer."), "The token's role does not allow this: needs deployer."),
         (problem(503, "Start the database."), "cannot answer now: Start the database.\n"),
@@ -82,6 +82,34 @@ def test_what_is_not_pilotage_or_refuses_the_token_exits_3(
 
     assert said.code == 3
     assert sentence in said.err
+
+
+def test_a_token_that_is_not_accepted_exits_3(
+    pilotage: Pilotage, api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api.token = "pt_secret"
+    monkeypatch.setenv("PILOTAGE_TOKEN", "pt_other")
+
+    said = pilotage("run", "list", "--url", api.url)
+
+    assert (said.code, said.out) == (3, "")
+    assert said.err == (
+        "pilotage: Pilotage does not accept the token; set PILOTAGE_TOKEN to one made with `pilotage token create`.\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("run", "list", "-o", "yaml"), "'--output' / '-o': 'yaml' is not one of 'text', 'json'."),
+        (("run", "watch", "1", "--timeout", "xx"), "'--timeout': `xx` is not a length of time; write seconds"),
+    ],
+)
+def test_a_value_that_is_not_taken_is_named(pilotage: Pilotage, arguments: tuple[str, ...], sentence: str) -> None:
+    said = pilotage(*arguments)
+
+    assert (said.code, said.out) == (2, "")
+    assert f"Invalid value for {sentence}" in said.err
 
 
 def test_the_token_comes_from_the_environment_or_a_private_file(
