@@ -15,6 +15,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from orchestrator.cli.errors import MEANINGS, CliError, Code, ending
+from orchestrator.cli.options import HELP
 from orchestrator.domain.errors import PilotageError
 
 
@@ -108,7 +109,7 @@ _app = typer.Typer(
     rich_markup_mode=None,
     add_completion=False,
     no_args_is_help=True,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": HELP},
 )
 
 

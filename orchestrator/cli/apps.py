@@ -21,9 +21,10 @@ app = typer.Typer(help="Apps: what runs where; hold, release, roll back and prom
 
 @app.command("list")
 def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.TokenFile = None) -> None:
-    """List apps and their environments: what Pilotage committed last, what was last proven healthy, and the last run.
+    """List apps and their environments with what runs there.
 
-    What the values file holds now is shown by `pilotage doctor`.
+    It shows what Pilotage committed last, what was last proven healthy, and the last run. What the values file holds
+    now is shown by `pilotage doctor`.
 
     \b
     Example:
@@ -72,7 +73,9 @@ def hold(
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Stop deploys to an environment until it is released; runs wait, rollbacks do not.
+    """Stop deploys to an environment until it is released.
+
+    Runs wait, rollbacks do not.
 
     \b
     Example:
@@ -122,9 +125,10 @@ def rollback(
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Bring back what was deployed before, as a new run and a new commit. It does not wait for approval.
+    """Bring back what was deployed before.
 
-    It is not promoted by itself: environments that are promoted from this one stay as they are.
+    It is a new run and a new commit, and does not wait for approval. It is not promoted by itself: environments that
+    are promoted from this one stay as they are.
 
     \b
     Example:
@@ -150,7 +154,9 @@ def promote(
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Bring the image that is proven in the environment before to this one. It does not wait for approval.
+    """Bring what is proven in the environment before to this one.
+
+    It does not wait for approval.
 
     \b
     Example:

@@ -10,6 +10,8 @@ from orchestrator.domain import durations
 
 URL = "http://127.0.0.1:8480"
 """Where Pilotage is looked for if nobody says."""
+HELP = ["-h", "--help"]
+"""The options of every command that print its help."""
 
 
 def duration(text: str) -> float:

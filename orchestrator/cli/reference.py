@@ -12,6 +12,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 import typer
 
 from orchestrator.cli.errors import MEANINGS, CliError, Code
+from orchestrator.cli.options import HELP
 from orchestrator.cli.output import say
 from orchestrator.domain import durations
 
@@ -223,7 +224,7 @@ def _help(name: str, command: Any) -> Iterator[str]:
         for sub_name, sub in inner.items():
             yield from (f"### `{name} {sub_name}`\n", *_help(f"{name} {sub_name}", sub), "")
         return
-    context = command.context_class(command, info_name=name, terminal_width=WIDTH)
+    context = command.context_class(command, info_name=name, terminal_width=WIDTH, help_option_names=HELP)
     yield f"```text\n{command.get_help(context).rstrip()}\n```"
 
 

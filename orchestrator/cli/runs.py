@@ -200,10 +200,10 @@ def rerun(
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Repeat a run; what the old one proved is proved again and reused, what failed really runs.
+    """Repeat a run; only what it did not prove really runs.
 
-    The re-run of an approved run does not wait for approval. That of a push ends as `older_commit` when something
-    newer is deployed; see `app rollback` and `run start --commit`.
+    What the old one proved is proved again and reused. The re-run of an approved run does not wait for approval. That
+    of a push ends as `older_commit` when something newer is deployed; see `app rollback` and `run start --commit`.
 
     \b
     Example:
@@ -267,11 +267,11 @@ def watch_run(
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Follow a run to its end and exit with its result; the last line printed is its address.
+    """Follow a run to its end and exit with its result.
 
-    A terminal shows a tree; a pipe gets one line per change, with a sign of life every 30 s. With `-o json` the
-    finished run is printed as JSON. Exit codes: 0 succeeded, 1 failed, 4 the time to wait is over, 5 cancelled or
-    superseded, 130 detached by Ctrl-C (the run goes on).
+    A terminal shows a tree; a pipe gets one line per change, with a sign of life every 30 s. The last line printed is
+    the run's address. With `-o json` the finished run is printed as JSON. Exit codes: 0 succeeded, 1 failed, 4 the
+    time to wait is over, 5 cancelled or superseded, 130 detached by Ctrl-C (the run goes on).
 
     \b
     Example:
@@ -291,7 +291,9 @@ def show_logs(
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Print the log of a run, at any moment; `-o json` prints one JSON object per line.
+    """Print the log of a run, at any moment.
+
+    With `-o json` each line is a JSON object.
 
     \b
     Example:

@@ -34,9 +34,10 @@ def serve(
     state_dir: Annotated[Path, typer.Option("--state-dir", metavar="FOLDER", help="Where their files are.")],
     hook: Annotated[str, typer.Option("--hook", metavar="URL", help="Pilotage's address, for the forge's hooks.")],
 ) -> None:
-    """Serve a forge, Harbor, Argo CD and a chat at the addresses of `docker-compose.yml`, until SIGTERM.
+    """Serve a forge, Harbor, Argo CD and a chat until SIGTERM.
 
-    Their secrets come from HARBOR_PASSWORD, GITOPS_TOKEN, ARGOCD_TOKEN and GITHUB_SECRET.
+    Their addresses are those of `docker-compose.yml`. Their secrets come from HARBOR_PASSWORD, GITOPS_TOKEN,
+    ARGOCD_TOKEN and GITHUB_SECRET.
 
     \b
     Example:
@@ -62,7 +63,9 @@ def door(
     port: Annotated[int, typer.Argument(min=1, max=65535, help="Port on this loopback.")],
     host: Annotated[str, typer.Argument(help="Host that the same port leads to.")],
 ) -> None:
-    """Hand every connection to a port of 127.0.0.1 on to the same port of another host.
+    """Hand connections to a local port on to another host.
+
+    Each connection to the port of 127.0.0.1 leads to the same port of the host.
 
     It ends when the host cannot be reached for a while: a container that shares the network of another one has to be
     started again after that one was.

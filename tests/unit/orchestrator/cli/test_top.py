@@ -11,6 +11,7 @@ from orchestrator import cli
 from orchestrator.cli import COMMANDS, Entry, command, load, main
 from orchestrator.cli.errors import CliError, Code
 from orchestrator.cli.output import clean, one_line, width
+from orchestrator.cli.reference import command_line
 
 
 def commands() -> Iterator[tuple[str, Any]]:
@@ -28,6 +29,26 @@ def commands() -> Iterator[tuple[str, Any]]:
 
 def test_every_command_has_an_example() -> None:
     assert [name for name, found in commands() if "Example" not in (found.help or "")] == []
+
+
+@pytest.mark.parametrize("group", ["", *(name for name in COMMANDS if hasattr(load(name), "commands"))])
+def test_no_summary_is_cut(group: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit):
+        main([*group.split(), "--help"])
+
+    _, _, summaries = capsys.readouterr().out.partition("Commands:\n")
+    assert summaries
+    assert [line for line in summaries.splitlines() if line.endswith("...")] == []
+
+
+@pytest.mark.parametrize("name", [name for name, _ in commands()])
+def test_the_reference_has_what_help_prints(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main([*name.split(), "--help"])
+
+    said = "".join(capsys.readouterr().out.split())  # the lines of the page are longer
+    assert COMMANDS[name.split(maxsplit=1)[0]].hidden or said in "".join(command_line().split())
 
 
 def test_a_command_that_is_not_installed_takes_nothing_else_away(
