@@ -37,7 +37,8 @@ def run(*, stay: bool) -> int:
 
     folder = Path(tempfile.mkdtemp(prefix="pilotage-demo-"))
     began = time.monotonic()
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in (signal.SIGTERM, signal.SIGINT):  # a shell has what it starts in the background ignore SIGINT
+        signal.signal(number, _interrupt)
     try:
         _step("Starting stand-ins on loopback: a forge, Harbor with a real registry, Argo CD, a chat")
         with Platform(folder / "platform", apps=samples.APPS) as platform:

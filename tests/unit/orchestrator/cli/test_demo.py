@@ -1,0 +1,31 @@
+"""How the demo ends when it is told to."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from orchestrator.cli import demo
+from orchestrator.cli.errors import Code
+from orchestrator.sandbox import platform
+
+
+@pytest.fixture
+def handlers() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_demo_also_where_a_shell_had_it_ignored(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    monkeypatch.setattr(platform, "Platform", lambda *_, **__: os.kill(os.getpid(), number))
+
+    assert demo.run(stay=True) == Code.DETACHED
+    assert capsys.readouterr().out.endswith("Stopped.\n")
