@@ -1,7 +1,9 @@
 """``pilotage demo``: the whole way of a push on one machine, told as it happens."""
 
+import shlex
 import shutil
 import signal
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -170,8 +172,19 @@ def invitation(platform: "Platform", product: Product) -> Iterator[str]:
     yield f"Chat      {platform.chat_url}"
     yield f"Push      git clone {push}"
     yield "          (user and token open this stand-in on this machine only)"
-    yield f"Follow    PILOTAGE_URL={product.url} PILOTAGE_TOKEN_FILE={token} pilotage run list"
+    yield f"Follow    PILOTAGE_URL={product.url} PILOTAGE_TOKEN_FILE={token} {called()} run list"
     yield "Ctrl-C ends everything and leaves nothing behind."
+
+
+def called() -> str:
+    """Name this command so that a shell finds it: its name if that leads here, else its path."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{shlex.quote(sys.executable)} -m orchestrator.cli"
+    found = shutil.which(called.name)
+    if found and called.exists() and Path(found).samefile(called):
+        return called.name
+    return shlex.quote(str(called.absolute()))
 
 
 def _step(text: str) -> None:

@@ -1,8 +1,10 @@
-"""How the demo ends when it is told to."""
+"""How the demo ends when it is told to, and the command that it names."""
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -29,3 +31,18 @@ def test_a_signal_ends_the_demo_also_where_a_shell_had_it_ignored(
 
     assert demo.run(stay=True) == Code.DETACHED
     assert capsys.readouterr().out.endswith("Stopped.\n")
+
+
+def test_the_command_is_named_so_that_a_shell_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "my tools" / "pilotage"
+    program.parent.mkdir()
+    program.touch(mode=0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    monkeypatch.setattr(sys, "argv", ["my tools/pilotage", "demo"])
+    assert demo.called() == f"'{program}'"
+    monkeypatch.setenv("PATH", str(program.parent))
+    assert demo.called() == "pilotage"
+    monkeypatch.setattr(sys, "argv", ["/somewhere/orchestrator/cli/__main__.py", "demo"])
+    assert demo.called() == f"{sys.executable} -m orchestrator.cli"
