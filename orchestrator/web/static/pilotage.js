@@ -6,49 +6,82 @@
   const AGAIN = 5000; // ms until a server that did not answer is asked again
   const HIDDEN = 20000; // ms between two looks of a page that nobody sees
   const STEADY = 1500; // ms in which a fresh button does nothing: a click may have been meant for the one before
+  const coming = []; // lines that are not in the page yet, at most as many as have room in it
   let last = Number(log.dataset.last);
   let missed = 0;
+  let cut = false; // lines were left out of the page
   let atEnd = true;
+  let frame = 0;
 
+  const rows = log.getElementsByClassName("row");
   const selecting = () => !getSelection().isCollapsed && log.contains(getSelection().anchorNode);
-  const caughtUp = () => { missed = 0; jump.hidden = true; };
-  const toEnd = () => { log.scrollTop = log.scrollHeight; caughtUp(); };
-  log.addEventListener("scroll", () => {
-    atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
-    if (atEnd) caughtUp();
-  });
-  jump.addEventListener("click", toEnd);
+  const following = () => atEnd && !selecting();
+  const toEnd = () => { log.scrollTop = log.scrollHeight; };
 
-  const dropFirst = () => {
-    log.querySelector(".row").remove();
-    const first = log.querySelector(".row").id.slice(1);
+  const rowOf = ({ n, stage, text }) => {
+    const row = Object.assign(document.createElement("div"), { className: "row", id: `L${n}` });
+    const number = Object.assign(document.createElement("a"), { className: "n", textContent: n });
+    number.href = `?line=${n}#L${n}`;
+    row.append(number);
+    for (const [name, words] of [["s", stage], ["t", text]]) {
+      row.append(Object.assign(document.createElement("span"), { className: name, textContent: words }));
+    }
+    return row;
+  };
+
+  const trim = () => {
+    for (; rows.length > MAX_ROWS; cut = true) rows[0].remove();
+    if (!cut) return;
+    const first = rows[0].id.slice(1);
     if (!log.firstElementChild.matches(".more")) {
       log.prepend(Object.assign(document.createElement("a"), { className: "more", textContent: "earlier lines" }));
     }
     log.firstElementChild.href = `?line=${first}#L${first}`;
   };
 
+  const sayMissed = () => {
+    jump.textContent = `${missed} new line${missed > 1 ? "s" : ""}, jump to end`;
+    jump.hidden = !missed;
+  };
+
+  // All lines of a frame go in at once: the browser lays the log out anew each time. Nothing moves under somebody who
+  // reads further up: the page takes what it has room for, and the rest when they are at the end again.
+  const show = () => {
+    frame = 0;
+    const goesOn = following();
+    const room = coming.length < MAX_ROWS ? MAX_ROWS - rows.length : 0; // in a full queue some may be left out
+    const fresh = coming.splice(0, goesOn ? MAX_ROWS : room);
+    if (fresh.length) document.getElementById("nolines")?.remove();
+    log.append(...fresh.map(rowOf));
+    if (goesOn) {
+      trim();
+      missed = 0;
+      toEnd();
+    }
+    sayMissed();
+  };
+  const showSoon = () => { frame ||= requestAnimationFrame(show); };
+
   const add = (line) => {
     if (line.n <= last) return;
     last = line.n;
-    document.getElementById("nolines")?.remove();
-    const row = Object.assign(document.createElement("div"), { className: "row", id: `L${line.n}` });
-    const number = Object.assign(document.createElement("a"), { className: "n", textContent: line.n });
-    number.href = `?line=${line.n}#L${line.n}`;
-    row.append(number);
-    for (const [name, text] of [["s", line.stage], ["t", line.text]]) {
-      row.append(Object.assign(document.createElement("span"), { className: name, textContent: text }));
+    missed += 1;
+    if (coming.push(line) > MAX_ROWS) { // the rest fills the page by itself
+      coming.shift();
+      cut = true;
     }
-    log.append(row);
-    if (atEnd && !selecting()) {
-      while (log.getElementsByClassName("row").length > MAX_ROWS) dropFirst();
-      toEnd();
-    } else {
-      missed += 1;
-      jump.textContent = `${missed} new line${missed > 1 ? "s" : ""}, jump to end`;
-      jump.hidden = false;
-    }
+    showSoon();
   };
+
+  log.addEventListener("scroll", () => {
+    atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 24;
+    if (atEnd && missed) showSoon();
+  });
+  jump.addEventListener("click", () => {
+    atEnd = true;
+    getSelection().removeAllRanges();
+    showSoon();
+  });
 
   const shown = {};
   const put = (part, page) => {

@@ -118,6 +118,38 @@ def test_what_a_long_log_pushes_out_of_the_page_is_a_link_away(world: Web, tab: 
     assert tab.locator("#L100").count() == 1
 
 
+def test_a_flood_of_lines_leaves_the_page_quick_and_small(world: Web, tab: Page) -> None:
+    run = world.run(RunState.RUNNING)
+    follow(tab, run)
+    tab.evaluate(
+        "window.late = 0; let before = performance.now(); setInterval(() => {"
+        " const now = performance.now(); late = Math.max(late, now - before); before = now; }, 50)"
+    )
+    world.log(run, *(f"line {n}" for n in range(1, 20_001)))
+    expect(tab.locator("#log .row").last).to_contain_text("line 20000")
+    assert tab.evaluate("late") < 1500, "milliseconds in which the page answered nothing"
+    assert tab.evaluate("document.querySelectorAll('*').length") < 3000
+
+
+def test_who_reads_further_up_is_left_alone_and_told_what_came(world: Web, tab: Page) -> None:
+    run = world.run(RunState.RUNNING)
+    world.log(run, *(f"line {n}" for n in range(1, 301)))
+    follow(tab, run)
+    tab.evaluate("document.getElementById('log').scrollTop -= 300")
+    place = tab.evaluate("document.getElementById('log').scrollTop")
+    for begin in range(301, 2301, 500):
+        world.log(run, *(f"line {n}" for n in range(begin, begin + 500)))
+    expect(tab.locator("#jump")).to_have_text("2000 new lines, jump to end")
+    assert tab.evaluate("document.getElementById('log').scrollTop") == place
+    numbers = [int(n) for n in tab.locator("a.n").all_inner_texts()]
+    assert numbers == list(range(101, 101 + len(numbers))), "no line is left out or comes twice"
+    assert len(numbers) <= 600
+    tab.click("#jump")
+    expect(tab.locator("#L2300")).to_be_in_viewport()
+    assert [int(n) for n in tab.locator("a.n").all_inner_texts()] == list(range(1701, 2301))
+    expect(tab.locator("#jump")).to_be_hidden()
+
+
 def hide(tab: Page, *, hidden: bool = True) -> None:
     """Bring another tab to the front, as far as the page can tell: without a window all tabs are in front."""
     tab.evaluate(
