@@ -3,9 +3,12 @@
 (() => {
   const [log, live, jump] = ["log", "live", "jump"].map((id) => document.getElementById(id));
   const MAX_ROWS = 600; // rows that stay in the page: more make a browser slow, and all others are a link away
-  const AGAIN = 5000; // ms until a server that did not answer is asked again
+  const AGAIN = 5000; // ms until a server that did not answer, or a page without new lines, is asked again
   const HIDDEN = 20000; // ms between two looks of a page that nobody sees
   const STEADY = 1500; // ms in which a fresh button does nothing: a click may have been meant for the one before
+  const { run, stage } = log.dataset;
+  const inStage = stage && `&stage=${stage}`;
+  const fixed = "fixed" in log.dataset; // the log is a part that somebody asked for: only the rest of the page follows
   const coming = []; // lines that are not in the page yet, at most as many as have room in it
   let last = Number(log.dataset.last);
   let missed = 0;
@@ -36,7 +39,7 @@
     if (!log.firstElementChild.matches(".more")) {
       log.prepend(Object.assign(document.createElement("a"), { className: "more", textContent: "earlier lines" }));
     }
-    log.firstElementChild.href = `?line=${first}#L${first}`;
+    log.firstElementChild.href = `?line=${first}${inStage}#L${first}`;
   };
 
   const sayMissed = () => {
@@ -109,7 +112,9 @@
     document.title = page.title;
     [".verdict", ".left", ".actions"].forEach((part) => put(part, page));
     showTimes(document);
-    return "live" in page.getElementById("log").dataset;
+    const goesOn = "live" in page.getElementById("log").dataset;
+    if (fixed && !goesOn) document.getElementById("fixed")?.remove();
+    return goesOn;
   };
 
   // A browser keeps six connections to a server: a page that nobody sees gives its one up and only asks now and then.
@@ -122,8 +127,10 @@
     stop();
     try {
       const goesOn = await refresh();
-      if (document.hidden && goesOn) later(HIDDEN);
-      if (!document.hidden && !ended && goesOn !== undefined) follow();
+      if (goesOn === undefined) return;
+      if (fixed) live.textContent = "";
+      if (goesOn && (document.hidden || fixed)) later(document.hidden ? HIDDEN : AGAIN);
+      else if (!document.hidden && !fixed && !ended) follow();
     } catch {
       live.textContent = "reconnecting…";
       later(AGAIN);
@@ -131,7 +138,7 @@
   };
   const follow = () => {
     stop(); // two looks may have overlapped: the first one's stream would be followed for ever
-    source = new EventSource(`/api/v1/runs/${log.dataset.run}/logs?follow=1&after=${last}`);
+    source = new EventSource(`/api/v1/runs/${run}/logs?follow=1&after=${last}${inStage}`);
     source.onopen = () => { live.textContent = "live"; };
     source.onerror = ({ target }) => {
       live.textContent = "reconnecting…";
@@ -146,5 +153,6 @@
   if (!("live" in log.dataset)) return;
   document.addEventListener("visibilitychange", look);
   if (document.hidden) later(HIDDEN);
+  else if (fixed) later(AGAIN);
   else follow();
 })();

@@ -118,6 +118,38 @@ def test_what_a_long_log_pushes_out_of_the_page_is_a_link_away(world: Web, tab: 
     assert tab.locator("#L100").count() == 1
 
 
+def test_the_part_of_a_stage_is_followed(world: Web, tab: Page) -> None:
+    run = world.run(RunState.RUNNING)
+    world.log(run, "checked", stage="check")
+    world.log(run, "building")
+    follow(tab, run)
+    tab.click("#stage-check a")
+    expect(tab.locator("#live")).to_have_text("live")
+    world.log(run, "still building")
+    world.log(run, "checked again", stage="check")
+    expect(tab.locator("#log .row").last).to_contain_text("checked again")
+    assert "building" not in tab.inner_text("#log")
+    world.change(run, RunState.FAILED, detail="exit 3")
+    expect(tab.locator("#verdict")).to_contain_text("exit 3")
+
+
+@pytest.mark.parametrize("query", ["line=1", "find=building"])
+def test_a_fixed_part_of_a_log_says_so_while_the_rest_of_the_page_follows(world: Web, tab: Page, query: str) -> None:
+    run = world.run(RunState.RUNNING)
+    world.log(run, "building")
+    tab.goto(f"/runs/{run}?{query}")
+    expect(tab.locator(".find")).to_contain_text("This part stands still; new lines are at the end of the log")
+    world.log(run, "still building")
+    world.change(run, RunState.WAITING, reason=Reason.AWAITING_APPROVAL)
+    expect(tab.locator("#verdict")).to_contain_text("The run waits for approval.")
+    assert tab.locator("#log .row").count() == 1
+    world.change(run, RunState.SUCCEEDED)
+    expect(tab.locator("#verdict")).to_contain_text("succeeded")
+    expect(tab.locator("#fixed")).to_have_count(0)
+    tab.click("text=end of the log")
+    expect(tab.locator("#log")).to_contain_text("still building")
+
+
 def test_a_flood_of_lines_leaves_the_page_quick_and_small(world: Web, tab: Page) -> None:
     run = world.run(RunState.RUNNING)
     follow(tab, run)
