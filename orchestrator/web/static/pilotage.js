@@ -8,7 +8,7 @@
   const STEADY = 1500; // ms in which a fresh button does nothing: a click may have been meant for the one before
   const { run, stage } = log.dataset;
   const inStage = stage && `&stage=${stage}`;
-  const fixed = "fixed" in log.dataset; // the log is a part that somebody asked for: only the rest of the page follows
+  const fixed = "fixed" in log.dataset; // the log is a part that somebody asked for: the rest of the page follows
   const coming = []; // lines that are not in the page yet, at most as many as have room in it
   let last = Number(log.dataset.last);
   let missed = 0;
@@ -91,13 +91,12 @@
     const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
     if (!old || !fresh || (shown[part] ?? old.innerHTML) === fresh.innerHTML) return;
     shown[part] = fresh.innerHTML;
-    const focused = old.contains(document.activeElement);
-    old.replaceWith(document.adoptNode(fresh));
+    const kept = swap(old, fresh);
     for (const button of fresh.querySelectorAll("button")) {
       button.disabled = true;
       setTimeout(() => { button.disabled = false; }, STEADY);
     }
-    if (focused) document.getElementById("verdict").focus();
+    if (!kept) document.getElementById("verdict").focus();
   };
 
   // The server words states; the script only puts its words in place. Returns whether the run goes on, if we may know.
@@ -111,7 +110,6 @@
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
     document.title = page.title;
     [".verdict", ".left", ".actions"].forEach((part) => put(part, page));
-    showTimes(document);
     const goesOn = "live" in page.getElementById("log").dataset;
     if (fixed && !goesOn) document.getElementById("fixed")?.remove();
     return goesOn;

@@ -191,6 +191,37 @@ def hide(tab: Page, *, hidden: bool = True) -> None:
     )
 
 
+def test_a_list_of_runs_is_kept_up_to_date(world: Web, tab: Page, proxy: Proxy) -> None:
+    run = world.run(RunState.RUNNING)
+    tab.goto("/runs")
+    tab.focus("td.what a")
+    newer = world.run(RunState.QUEUED)
+    world.change(run, RunState.FAILED, detail="exit 3")
+    expect(tab.locator("#list")).to_contain_text("The image build failed: exit 3.")
+    expect(tab.locator("tbody tr").first).to_contain_text(f"#{newer}")
+    expect(tab.locator(f"td.what a[href='/runs/{run}']")).to_be_focused()
+    proxy.down = True
+    expect(tab.locator("#live")).to_have_text("reconnecting…")
+    proxy.down = False
+    expect(tab.locator("#live")).to_have_text("")
+
+
+def test_what_somebody_selects_in_a_list_stays(world: Web, tab: Page) -> None:
+    world.run(RunState.RUNNING)
+    tab.goto("/runs")
+    tab.evaluate("getSelection().selectAllChildren(document.querySelector('tbody tr'))")
+    for _ in range(2):
+        with tab.expect_response("**/runs"):
+            pass
+    assert tab.evaluate("getSelection().toString()")
+
+
+def test_the_apps_are_kept_up_to_date(world: Web, tab: Page) -> None:
+    tab.goto("/apps")
+    world.run(RunState.FAILED, detail="exit 3")
+    expect(tab.locator("#plate-web-stg")).to_contain_text("The image build failed: exit 3.")
+
+
 def test_a_restart_behind_a_proxy_does_not_end_the_following(world: Web, tab: Page, proxy: Proxy) -> None:
     run = world.run(RunState.RUNNING)
     follow(tab, run)
