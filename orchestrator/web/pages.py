@@ -53,6 +53,7 @@ def install(app: Flask, site: Site) -> None:
         took=words.took,
         moment=words.moment,
         glyph=words.glyph,
+        state_word=words.state,
         short=words.short,
         ref_name=words.ref_name,
     )

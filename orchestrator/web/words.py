@@ -1,6 +1,8 @@
 """How the pages word times, durations, states and commits."""
 
+from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from orchestrator.domain.durations import words
 
@@ -22,6 +24,20 @@ _GLYPHS = {
 def glyph(state: str) -> str:
     """Return the sign of a state; states differ by shape and word, colour only repeats it."""
     return _GLYPHS.get(state, "?")
+
+
+_ENDINGS = {
+    "superseded": "superseded",
+    "timed_out": "timed out",
+    "build_timeout": "timed out",
+    "not_reached": "not reached",
+}
+"""Reasons that people know as states of their own."""
+
+
+def state(thing: Mapping[str, Any]) -> str:
+    """Word the state of a run or a stage: "cancelled", or "superseded" where that is why."""
+    return _ENDINGS.get(thing["reason"], str(thing["state"]))
 
 
 def ago(at: str | None, now: datetime) -> str:

@@ -26,11 +26,28 @@ def test_the_list_shows_state_by_word_and_sign_and_says_why(world: Web) -> None:
         assert f"{sign}{word}" in re.sub(r"\s", "", shown.text)
 
 
-def test_a_superseded_run_is_called_so(world: Web) -> None:
+def test_a_superseded_run_leads_to_its_successor(world: Web) -> None:
     later = world.run()
     run = world.run(RunState.CANCELLED, reason=Reason.SUPERSEDED, superseded_by=later)
-    assert "superseded" in page(world, "/runs").text
     assert {"href": f"/runs/{later}"} in page(world, f"/runs/{run}").all("a")
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "word"),
+    [
+        (RunState.CANCELLED, Reason.SUPERSEDED, "superseded"),
+        (RunState.FAILED, Reason.TIMED_OUT, "timed out"),
+        (RunState.FAILED, Reason.BUILD_TIMEOUT, "timed out"),
+    ],
+)
+def test_all_pages_word_a_state_alike(world: Web, state: RunState, reason: Reason, word: str) -> None:
+    run = world.run(state, reason=reason)
+    answers = [world.browser().get(path).text for path in ("/runs", "/apps", f"/runs/{run}")]
+    for answer in answers:
+        assert f"</span>{word}</span>" in answer
+    assert f'aria-label="check: {word}, 59 s"' in answers[2]
+    assert f'<span class="word">{word}</span>' in answers[2]
+    assert f" stg {word} · Pilotage</title>" in answers[2]
 
 
 def test_older_runs_are_one_click_away(world: Web) -> None:

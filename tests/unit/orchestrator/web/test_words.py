@@ -40,6 +40,20 @@ def test_every_state_has_a_sign_of_its_own() -> None:
     assert words.glyph("something new") == "?"
 
 
+@pytest.mark.parametrize(
+    ("state", "reason", "expected"),
+    [
+        ("failed", "degraded", "failed"),
+        ("failed", "timed_out", "timed out"),
+        ("failed", "build_timeout", "timed out"),
+        ("cancelled", "superseded", "superseded"),
+        ("skipped", "not_reached", "not reached"),
+    ],
+)
+def test_some_reasons_are_worded_as_states(state: str, reason: str, expected: str) -> None:
+    assert words.state({"state": state, "reason": reason}) == expected
+
+
 def test_commits_digests_and_refs_are_shortened() -> None:
     assert words.short("a" * 40) == "a" * 12
     assert words.short("sha256:" + "b" * 64) == "sha256:" + "b" * 12
