@@ -281,3 +281,26 @@ def test_a_phone_shows_all_of_a_list(world: Web, tab: Page, path: str) -> None:
         "cells => cells.filter(cell => cell.getBoundingClientRect().right > innerWidth).map(cell => cell.outerHTML)"
     )
     assert tab.locator("main td, main td *").evaluate_all(beyond) == []
+
+
+def test_links_inside_a_text_are_underlined(world: Web, tab: Page) -> None:
+    image = "harbor.example.com/plate/plate-web:sha-1"
+    run = world.run(RunState.SUCCEEDED, image=image, landed=10.0, author="kim")
+    ended = world.run(RunState.CANCELLED, reason=Reason.SUPERSEDED, superseded_by=run)
+    plain = (
+        "links => links.filter(link => [...link.parentElement.childNodes].some("
+        "one => one.nodeType === Node.TEXT_NODE && one.textContent.trim()))"
+        ".map(link => getComputedStyle(link).textDecorationLine)"
+    )
+    for path in (f"/runs/{run}", f"/runs/{ended}", "/apps", "/apps/plate-web/stg/hold", "/runs?app=none"):
+        tab.goto(path)
+        assert set(tab.locator("main a").evaluate_all(plain)) == {"underline"}, path
+
+
+def test_a_log_without_lines_says_so_where_they_come(world: Web, tab: Page) -> None:
+    tab.set_viewport_size({"width": 390, "height": 800})
+    run = world.run(RunState.RUNNING)
+    follow(tab, run)
+    expect(tab.locator("#log")).to_have_text("No log lines yet.")
+    world.log(run, "first")
+    expect(tab.locator("#log")).to_have_text("1buildfirst")
