@@ -23,7 +23,7 @@
 
   const rowOf = ({ n, stage, text }) => {
     const row = Object.assign(document.createElement("div"), { className: "row", id: `L${n}` });
-    const number = Object.assign(document.createElement("a"), { className: "n", textContent: n });
+    const number = Object.assign(document.createElement("a"), { className: "n", tabIndex: -1, textContent: n });
     number.href = `?line=${n}#L${n}`;
     row.append(number);
     for (const [name, words] of [["s", stage], ["t", text]]) {

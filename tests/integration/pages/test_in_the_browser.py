@@ -304,3 +304,15 @@ def test_a_log_without_lines_says_so_where_they_come(world: Web, tab: Page) -> N
     expect(tab.locator("#log")).to_have_text("No log lines yet.")
     world.log(run, "first")
     expect(tab.locator("#log")).to_have_text("1buildfirst")
+
+
+def test_the_lines_of_a_log_are_no_stops_of_the_tab_key(world: Web, tab: Page) -> None:
+    run = world.run(RunState.RUNNING)
+    world.log(run, "old")
+    follow(tab, run)
+    world.log(run, "new")
+    expect(tab.locator("#log .row")).to_have_count(2)
+    assert tab.locator("#log a").evaluate_all("links => links.map(link => link.tabIndex)") == [-1, -1]
+    tab.focus("#log")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("document.activeElement.closest('#log')") is None
