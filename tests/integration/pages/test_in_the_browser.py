@@ -316,3 +316,10 @@ def test_the_lines_of_a_log_are_no_stops_of_the_tab_key(world: Web, tab: Page) -
     tab.focus("#log")
     tab.keyboard.press("Tab")
     assert tab.evaluate("document.activeElement.closest('#log')") is None
+
+
+def test_a_phone_keeps_an_app_and_its_environment_apart(world: Web, tab: Page) -> None:
+    world.run(RunState.RUNNING)
+    tab.set_viewport_size({"width": 390, "height": 800})
+    tab.goto("/runs")
+    assert tab.locator("td", has_text="plate-web").first.inner_text() == "plate-web stg"
