@@ -50,7 +50,7 @@ class SandboxChat:
     """Start it, configure a channel with `webhook_url`, `api_url` or `callback_url`, and look at what arrived.
 
     :param listen: address to listen on. :param name: host in the addresses that it gives out; "" = `listen`.
-    :param limited: answer 429 to a second message within a second, as Slack does.
+    :param limited: answer 429 to a second message within a second and to too many edits, as Slack does.
     :param secrets: what callbacks are signed with.
     :ivar slack: the workspace. :ivar callbacks: the receiver. :ivar faults: what goes wrong next; ``where`` is part
         of a path such as ``/services/``, ``/api/chat.update`` or ``/callbacks``.
@@ -62,7 +62,7 @@ class SandboxChat:
         listen: str = "127.0.0.1",
         port: int = 0,
         name: str = "",
-        limited: bool = False,
+        limited: bool = True,
         secrets: Sequence[str] = (SECRET,),
     ) -> None:
         self.slack = Slack(channels={CHANNEL: "deploys"}, token=TOKEN, limited=limited)
@@ -132,7 +132,7 @@ class SandboxChat:
             return self._hook(route["hook"], body)
         if "method" in route:
             authorization = request.headers.get("Authorization", "")
-            return _answer(self.slack.call(route["method"], _json(body), authorization))
+            return _answer(self.slack.call(route["method"], _json(body), authorization, request.mimetype))
         status, words = self.callbacks.receive(_headers(), body, time.time())
         return Response(words, status, mimetype="text/plain")
 
@@ -141,7 +141,7 @@ class SandboxChat:
             parts = hook.split("/")
             known = len(parts) == 3 and parts[:2] == HOOK.split("/")[:2]
             return _answer(Reply(status=403, body="invalid_token") if known else Reply(status=404, body="no_service"))
-        return _answer(self.slack.incoming(_json(body), CHANNEL))
+        return _answer(self.slack.incoming(_json(body), CHANNEL, request.mimetype))
 
     def _faulty(self, fault: HttpFault) -> Response:
         wait = self.faults.left(fault)

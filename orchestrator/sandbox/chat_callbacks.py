@@ -42,7 +42,7 @@ class Callbacks:
             return list(self._taken.values())
 
     def receive(self, headers: Mapping[str, str], body: bytes, now: float) -> tuple[int, str]:
-        """Take a callback (header names in lower case); return status and words: 204, or 400 or 401 and why."""
+        """Take a callback (header names in lower case); return status and words: 204, or 400, 401 or 415 and why."""
         name, stamp = headers.get("webhook-id", ""), headers.get("webhook-timestamp", "")
         if not name or "." in name or not stamp.isdigit():
             return 400, "webhook-id or webhook-timestamp is missing or malformed"
@@ -50,6 +50,8 @@ class Callbacks:
             return 401, "webhook-timestamp is more than five minutes away"
         if not self._signed(headers.get("webhook-signature", ""), f"{name}.{stamp}.".encode() + body):
             return 401, "no signature matches"
+        if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+            return 415, "the content type is not application/json"
         try:
             content = json.loads(body)
         except ValueError:

@@ -4,16 +4,21 @@ The codes are those of the incoming-webhook guide and of the reference of ``chat
 """
 
 import itertools
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator.sandbox.chat_rules import TEXT_HARD, block_problems
 
-INTERVAL = 1.0
-"""Seconds between two messages to one channel, where the limit is turned on."""
+MESSAGES = (1, 1.0)
+"""Messages that one channel takes, in how many seconds."""
+UPDATES = (50, 60.0)
+"""Edits that the workspace takes, in how many seconds (tier 3)."""
+JSON = "application/json"
 _KEPT_TEXT = 4000
 
 
@@ -42,18 +47,19 @@ class Reply:
 class Slack:
     """The channels of one workspace.
 
-    :param channels: channel id to name. :param token: what the bot presents. :param limited: one message a second.
+    :param channels: channel id to name. :param token: what the bot presents. :param limited: keep to `MESSAGES` and
+        `UPDATES`.
     :ivar fussy: answer ``invalid_blocks`` to every message with blocks.
     """
 
-    def __init__(self, *, channels: Mapping[str, str], token: str, limited: bool = False) -> None:
+    def __init__(self, *, channels: Mapping[str, str], token: str, limited: bool = True) -> None:
         self.channels = dict(channels)
         self.token = token
         self.limited = limited
         self.fussy = False
         self._lock = threading.Lock()
         self._shown: dict[tuple[str, str], Shown] = {}
-        self._last: dict[str, float] = {}
+        self._calls: dict[str, deque[float]] = {}
         self._counter = itertools.count(1)
 
     @property
@@ -67,19 +73,22 @@ class Slack:
         with self._lock:
             self._shown = {key: one for key, one in self._shown.items() if one.ts != ts}
 
-    def incoming(self, body: Any, channel: str) -> Reply:
-        """Take a post to an incoming webhook: 200 ``ok``, or 4xx with a code as plain text."""
-        if not isinstance(body, dict):
+    def incoming(self, body: Any, channel: str, kind: str = JSON) -> Reply:
+        """Take a post to an incoming webhook: 200 ``ok``, or 4xx with a code as plain text.
+
+        :param kind: the media type that the sender gave.
+        """
+        if kind != JSON or not isinstance(body, dict):
             return Reply(status=400, body="invalid_payload")
         if problem := self._problem(body):
             return Reply(status=400, body="invalid_blocks" if problem.startswith("invalid_blocks") else problem)
-        if not self._in_time(channel):
-            return Reply(status=429, body="rate_limited", headers={"Retry-After": "1"})
+        if wait := self._wait(channel, *MESSAGES):
+            return Reply(status=429, body="rate_limited", headers=_after(wait))
         self._add(channel, body)
         return Reply()
 
-    def call(self, method: str, body: Any, authorization: str) -> Reply:
-        """Take a call of the Web API: 200 with ``ok``, or 429."""
+    def call(self, method: str, body: Any, authorization: str, kind: str = JSON) -> Reply:
+        """Take a call of the Web API: 200 with ``ok``, or 429. :param kind: the media type that the sender gave."""
         known: dict[str, Callable[[dict[str, Any]], Reply]] = {
             "chat.postMessage": self._post,
             "chat.update": self._update,
@@ -90,6 +99,8 @@ class Slack:
             return _refusal("not_authed")
         if authorization != f"Bearer {self.token}":
             return _refusal("invalid_auth")
+        if kind != JSON:
+            return _refusal("invalid_post_type" if kind else "missing_post_type")
         if not isinstance(body, dict):
             return _refusal("invalid_json")
         if problem := self._problem(body):
@@ -103,14 +114,16 @@ class Slack:
             return _refusal("channel_not_found")
         if (thread := body.get("thread_ts")) and (channel, thread) not in self._shown:
             return _refusal("thread_not_found")
-        if not self._in_time(channel):
-            return Reply(status=429, body=_no("ratelimited"), headers={"Retry-After": "1"})
+        if wait := self._wait(channel, *MESSAGES):
+            return Reply(status=429, body=_no("ratelimited"), headers=_after(wait))
         return _accepted(self._add(channel, body))
 
     def _update(self, body: dict[str, Any]) -> Reply:
         channel, ts = body.get("channel"), body.get("ts")
         if channel not in self.channels:  # names are not enough here, unlike in chat.postMessage
             return _refusal("channel_not_found")
+        if wait := self._wait("chat.update", *UPDATES):
+            return Reply(status=429, body=_no("ratelimited"), headers=_after(wait))
         with self._lock:
             before = self._shown.get((channel, ts)) if isinstance(ts, str) else None
             if before is None:
@@ -138,13 +151,16 @@ class Slack:
     def _channel(self, name: Any) -> str:
         return next((key for key, value in self.channels.items() if name in (key, value, f"#{value}")), "")
 
-    def _in_time(self, channel: str) -> bool:
+    def _wait(self, what: str, most: int, seconds: float) -> float:
+        """Count a call; return the seconds to wait when there were too many, and it counts for nothing."""
         now = time.monotonic()
         with self._lock:
-            if self.limited and now - self._last.get(channel, -INTERVAL) < INTERVAL:
-                return False
-            self._last[channel] = now
-        return True
+            calls = self._calls.setdefault(what, deque(maxlen=most))
+            left = calls[0] + seconds - now if len(calls) == most else 0.0
+            if self.limited and left > 0:
+                return left
+            calls.append(now)
+        return 0.0
 
     def _add(self, channel: str, body: dict[str, Any]) -> Shown:
         with self._lock:
@@ -159,6 +175,10 @@ class Slack:
             )
             self._shown[channel, ts] = shown
         return shown
+
+
+def _after(seconds: float) -> dict[str, str]:
+    return {"Retry-After": str(math.ceil(seconds))}
 
 
 def _accepted(shown: Shown) -> Reply:

@@ -9,7 +9,7 @@ from orchestrator.sandbox.chat import SandboxChat
 
 @pytest.fixture
 def chat() -> Iterator[SandboxChat]:
-    started = SandboxChat()
+    started = SandboxChat(limited=False)
     started.start()
     yield started
     started.stop()

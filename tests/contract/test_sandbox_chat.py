@@ -11,9 +11,11 @@ import requests
 from orchestrator.sandbox.chat import CHANNEL, SECRET, TOKEN, SandboxChat
 from orchestrator.sandbox.chat_callbacks import Callbacks, key
 from orchestrator.sandbox.chat_rules import block_problems, unknown_escapes
+from orchestrator.sandbox.chat_slack import Reply, Slack
 from orchestrator.sandbox.faults import HttpFault, HttpFaults
 from tests.support.contracts import contract, needs_contract
 
+_JSON = {"content-type": "application/json; charset=utf-8"}
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "hi"}}
 
 
@@ -28,7 +30,7 @@ def call(chat: SandboxChat, method: str, token: str = TOKEN, **body: Any) -> dic
 def proof(body: bytes, *, name: str = "msg_1", at: int, secret: str = SECRET) -> dict[str, str]:
     digest = hmac.digest(key(secret), f"{name}.{at}.".encode() + body, "sha256")
     signature = "v1a,AAAA v1," + base64.b64encode(digest).decode()
-    return {"webhook-id": name, "webhook-timestamp": str(at), "webhook-signature": signature}
+    return {"webhook-id": name, "webhook-timestamp": str(at), "webhook-signature": signature} | _JSON
 
 
 def signed(chat: SandboxChat, body: bytes, **changes: str) -> int:
@@ -53,9 +55,49 @@ def test_an_incoming_webhook_answers_plain_ok(chat: SandboxChat) -> None:
     ],
 )
 def test_an_incoming_webhook_answers_plain_codes(chat: SandboxChat, body: bytes, status: int, code: str) -> None:
-    answer = requests.post(chat.webhook_url, data=body, timeout=10)
+    answer = requests.post(chat.webhook_url, data=body, headers=_JSON, timeout=10)
 
     assert (answer.status_code, answer.text) == (status, code)
+
+
+@pytest.mark.parametrize("kind", ["", "text/plain", "application/octet-stream"])
+def test_what_is_not_said_to_be_json_is_read_by_nobody(chat: SandboxChat, kind: str) -> None:
+    headers = {"content-type": kind} if kind else {}
+    answer = requests.post(chat.webhook_url, data=b'{"text": "hi"}', headers=headers, timeout=10)
+    assert (answer.status_code, answer.text) == (400, "invalid_payload")
+
+    called = f"{chat.api_url}/chat.postMessage"
+    bearer = headers | {"Authorization": f"Bearer {TOKEN}"}
+    said = requests.post(called, data=b'{"channel": "deploys", "text": "hi"}', headers=bearer, timeout=10).json()
+    assert said == {"ok": False, "error": "invalid_post_type" if kind else "missing_post_type"}
+    assert chat.slack.shown == []
+
+    proven = proof(b"{}", at=int(time.time())) | {"content-type": kind}
+    assert requests.post(chat.callback_url, data=b"{}", headers=proven, timeout=10).status_code == 415
+    assert chat.callbacks.taken == []
+
+
+def test_a_channel_takes_one_message_a_second_whoever_sends_it() -> None:
+    slack = Slack(channels={CHANNEL: "deploys", "C2": "other"}, token=TOKEN)
+    assert slack.incoming({"text": "one"}, CHANNEL).status == 200
+    for late in (slack.incoming({"text": "two"}, CHANNEL), post(slack, CHANNEL)):
+        assert (late.status, late.headers) == (429, {"Retry-After": "1"})
+    assert post(slack, "C2").status == 200
+    assert [one.text for one in slack.shown] == ["one", "x"]
+
+
+def test_a_workspace_takes_fifty_edits_a_minute() -> None:
+    slack = Slack(channels={CHANNEL: "deploys"}, token=TOKEN)
+    made = post(slack, CHANNEL).body
+    assert isinstance(made, dict)
+    edit = {"channel": CHANNEL, "ts": made["ts"], "text": "y"}
+    edits = [slack.call("chat.update", edit, f"Bearer {TOKEN}") for _ in range(51)]
+    assert [one.status for one in edits] == [200] * 50 + [429]
+    assert 50 < int(edits[-1].headers["Retry-After"]) <= 60
+
+
+def post(slack: Slack, channel: str) -> Reply:
+    return slack.call("chat.postMessage", {"channel": channel, "text": "x"}, f"Bearer {TOKEN}")
 
 
 @pytest.mark.parametrize(("path", "status", "code"), [("T/B/x", 404, "no_service"), ("", 403, "invalid_token")])

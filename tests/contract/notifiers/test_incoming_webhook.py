@@ -52,7 +52,7 @@ def test_blocks_are_left_out_only_once(chat: SandboxChat) -> None:
 
 
 def test_slack_takes_one_message_a_second() -> None:
-    chat = SandboxChat(limited=True)
+    chat = SandboxChat()
     chat.start()
     try:
         tell(STARTED, channel_to(chat, "slack"))

@@ -72,7 +72,7 @@ def test_runs_whose_messages_wait_keep_no_other_run_silent(world: Workshop) -> N
 
 @pytest.fixture
 def chat() -> Iterator[SandboxChat]:
-    started = SandboxChat()
+    started = SandboxChat(limited=False)
     started.start()
     yield started
     started.stop()
