@@ -208,7 +208,7 @@ class Api:
 
     def _may(self, action: str, name: str) -> Project:
         """Return the project if the account may do this in it; only the admin is told that there is none."""
-        project = self.store.project(name)
+        project = self._named(name)
         if project is not None and action in self.accounts.rights(self._who, project):
             return project
         if project is None and self._who == ADMIN:

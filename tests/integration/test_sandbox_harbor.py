@@ -142,6 +142,13 @@ def test_a_project_of_digits_is_an_id_unless_it_is_said_to_be_a_name(world: Runn
     assert world.get("/projects/1", user=ADMIN, headers={"X-Is-Resource-Name": "true"})["name"] == "1"
 
 
+def test_our_client_says_that_a_project_of_digits_is_a_name(world: RunningHarbor) -> None:
+    world.ask("POST", "/api/v2.0/projects", json={"project_name": "2026"}, user=ADMIN)
+    world.push(repository="2026/web", user=ADMIN)
+    assert world.api(ADMIN).artifact("2026", "web", "v1")
+    assert world.ask("GET", "/api/v2.0/projects/2026/repositories/web", user=ADMIN).status_code == 404
+
+
 def test_a_robot_may_neither_read_a_project_nor_delete_unless_it_was_granted(world: RunningHarbor) -> None:
     world.push()
     assert world.ask("GET", "/api/v2.0/projects/shop").status_code == 403
