@@ -34,6 +34,7 @@ _HTTP = {2: 500, 3: 400, 5: 404, 7: 403, 9: 400, 13: 500, 14: 503, 16: 401}
 _HOOKS = ("X-Vss-Activityid", "X-Gogs-Event", "X-GitHub-Event", "X-Gitlab-Event", "X-Hook-UUID", "X-Event-Key")
 _FAULTS = "/api/v1/sandbox/faults"
 _OPEN = ("/api/version", "/api/webhook")
+_RIGHTS = {"applications": ("get", "sync"), "logs": ("get",)}
 
 
 class ApiError(Exception):
@@ -172,8 +173,11 @@ class Api:
         return _json({"metadata": {"resourceVersion": str(self.store.version)}, "items": items})
 
     def logs(self, name: str, pod: str = "") -> Response:
-        """GET the last log lines as newline-delimited JSON; the last entry has ``last``."""
-        self.find(name, *_scope())
+        """GET the last log lines as newline-delimited JSON; the last entry has ``last``. Needs a right of its own."""
+        found = self.find(name, *_scope())
+        project = found["spec"]["project"]
+        if not self._may("logs", "get", project, name):
+            raise ApiError(7, f"permission denied: logs, get, {project}/{name}, sub: {ACCOUNT}")
         wanted = pod or request.args.get("podName", "")
         lines = int(request.args.get("tailLines", "100") or 100)
         container, previous = request.args.get("container", ""), request.args.get("previous") == "true"
@@ -182,12 +186,15 @@ class Api:
         return Response(text, content_type="application/json")
 
     def can_i(self, resource: str, action: str, subresource: str) -> Response:
-        """GET can-i: our account may get and sync the applications of every declared project."""
+        """GET can-i: our account may get and sync the applications of every declared project, and get their logs."""
         project, _, name = subresource.partition("/")
+        return _json({"value": "yes" if self._may(resource, action, project, name) else "no"})
+
+    def _may(self, resource: str, action: str, project: str, name: str) -> bool:
         known = any(app.project == project for app in self.applications.values())
-        allowed = resource == "applications" and action in ("get", "sync") and known
-        allowed = allowed and not self.faults.get(FaultName.FORBIDDEN, name)
-        return _json({"value": "yes" if allowed else "no"})
+        if not known or action not in _RIGHTS.get(resource, ()) or self.faults.get(FaultName.FORBIDDEN, name):
+            return False
+        return resource != "logs" or not self.faults.get(FaultName.NO_LOGS, name)
 
     def find(self, name: str, projects: list[str], namespace: str) -> Json:
         """Return an application or raise what the real server says about one that is not to be seen.

@@ -25,6 +25,7 @@ class FaultName(StrEnum):
     NEVER_SYNC = "never_sync"
     SYNC_WINDOW = "sync_window"
     SYNC_FAILS = "sync_fails"
+    NO_LOGS = "no_logs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +58,7 @@ class Faults:
         seconds ago. ``flap``: what is synced from now on is Degraded for `value` seconds once it is healthy.
         ``degraded``: what is synced from now on is Degraded. ``never_sync``: automated sync does nothing.
         ``sync_window``: a deny window is open; with the value "manual" it lets syncs through that are asked for.
-        ``sync_fails``: an operation fails with the message `value`.
+        ``sync_fails``: an operation fails with the message `value`. ``no_logs``: the account lacks ``logs, get``.
         """
         now = time.monotonic()
         fault = Fault(since=now, until=now + seconds, value=value)

@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 
@@ -44,6 +45,19 @@ def test_forbidden_is_told_by_can_i(world):
         world.client.get("shop-api", project="shop")
     assert caught.value.reason is Reason.ARGOCD_FORBIDDEN
     assert [app["metadata"]["name"] for app in world.client.applications()] == ["shop-manual"]
+
+
+def test_logs_need_a_right_of_their_own_that_can_i_knows(world):
+    place, path = {"podName": "web-1", "namespace": "shop-prod"}, "/api/v1/applications/shop-api/logs"
+    asked = f"{path}?{urlencode(place)}"
+    can_i = "/api/v1/account/can-i/logs/get/shop/shop-api"
+    assert (world.get(can_i).json()["value"], world.get(asked).status_code) == ("yes", 200)
+    world.sandbox.faults.set("no_logs", "shop-api")
+    assert world.get(can_i).json()["value"] == "no"
+    refused = world.get(asked)
+    assert (refused.status_code, refused.json()["code"]) == (403, 7)
+    assert "logs, get, shop/shop-api" in refused.json()["message"]
+    assert world.client.get("shop-api")["metadata"]["name"] == "shop-api"
 
 
 def test_a_stale_revision_hides_a_commit_until_it_ends(world):
