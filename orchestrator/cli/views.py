@@ -76,8 +76,10 @@ class Plain:
         state, news = thing.get("state"), (*_said(thing), thing.get("attempt"))
         if state in (None, "queued") or self._told.get(name) == news:
             return
+        # What runs began at a known time; how a later look finds it changed at an unknown one.
+        began = "started_at" if state == "running" and name not in self._told else ""
         self._told[name] = news
-        when = instant(thing.get("finished_at")) or datetime.now(UTC)
+        when = instant(thing.get("finished_at") or thing.get(began)) or datetime.now(UTC)
         time = f" in {summary.took(thing)}" if thing.get("finished_at") and summary.took(thing) else ""
         sentence = summary.why(thing) if state in ("waiting", "failed", "cancelled") else ""
         say(f"{stamp(when)} {name} {summary.state_words(thing)}{time}" + (f": {sentence}" if sentence else ""))

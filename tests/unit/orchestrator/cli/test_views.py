@@ -92,6 +92,24 @@ def test_a_pipe_hears_of_a_wait_once(capsys: pytest.CaptureFixture[str]) -> None
     ]
 
 
+def test_each_watcher_of_a_run_is_told_the_same_time(capsys: pytest.CaptureFixture[str]) -> None:
+    going = stage("build", "running", started_at="2026-11-24T03:11:14Z")
+    for _ in range(2):
+        Plain().show(run(stages=[going]))
+
+    assert capsys.readouterr().out == "2026-11-24T03:11:14Z build running\n" * 2
+
+
+def test_a_stage_that_runs_again_has_not_just_begun(capsys: pytest.CaptureFixture[str]) -> None:
+    view = Plain()
+    for state in ("running", "waiting", "running"):
+        view.show(run(stages=[stage("build", state, started_at="2026-11-24T03:11:14Z")]))
+
+    first, *later = [line.split(" ", 1)[0] for line in capsys.readouterr().out.splitlines()]
+    assert later == sorted(later)
+    assert later[0] > first
+
+
 def test_a_pipe_hears_of_the_run_what_no_stage_says(capsys: pytest.CaptureFixture[str]) -> None:
     view = Plain(compact=True)
     view.show(run(state="waiting", reason="on_hold", sentence="Held.", stages=[stage("check", "succeeded")]))
