@@ -15,7 +15,9 @@ from orchestrator.domain.ansi import visible
 
 _WIDE = frozenset("WF")
 _LEAST = 20
-"""Columns of the last column on a terminal that has no room for it; it wraps there."""
+"""Columns that a text needs to be read well."""
+_INDENT = 4
+"""Columns before what stands below its row."""
 
 
 class Format(StrEnum):
@@ -72,18 +74,59 @@ def width(text: str) -> int:
     )
 
 
+def wrapped(text: str, room: int) -> list[str]:
+    """Break a line into lines of up to `room` columns, between words where that is possible."""
+    lines = [""]
+    for word in text.split():
+        if lines[-1] and width(f"{lines[-1]} {word}") > room:
+            lines.append("")
+        lines[-1] = f"{lines[-1]} {word}".lstrip()
+        while width(lines[-1]) > room:
+            size = next(size for size in range(len(lines[-1]), 0, -1) if size == 1 or width(lines[-1][:size]) <= room)
+            lines[-1:] = [lines[-1][:size], lines[-1][size:]]
+    return lines
+
+
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Lay rows out under a head; on a terminal the last column is cut where the screen ends, and nowhere else."""
+    """Lay rows out under a head.
+
+    On a terminal the last column is broken under itself. Where it has no room it gets lines of its own below its row,
+    and where the other columns have none either, each row becomes a block of lines.
+    """
     cells = [list(head), *([one_line(cell) for cell in row] for row in rows)]
     widths = [max(width(row[number]) for row in cells) for number in range(len(head))]
-    room = _columns() - sum(widths[:-1]) - 2 * (len(head) - 1)
-    if _columns():
-        cells = [[*row[:-1], one_line(row[-1], max(room, _LEAST))] for row in cells]
-        widths[-1] = max(width(row[-1]) for row in cells)
-    return [
-        "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True)).rstrip()
-        for row in cells
-    ]
+    before, screen = sum(widths[:-1]) + 2 * (len(head) - 1), _columns()
+    if not screen or before + widths[-1] <= screen:
+        return [_laid_out(row, widths) for row in cells]
+    if before + _LEAST <= screen:
+        return [line for row in cells for line in _broken(row, widths, screen - before)]
+    if before - 2 <= screen:
+        return [line for row in cells for line in _below(row, widths, screen)]
+    return [line for row in cells[1:] for line in _block(cells[0], row, screen)]
+
+
+def _laid_out(row: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell + " " * (size - width(cell)) for cell, size in zip(row, widths, strict=True)).rstrip()
+
+
+def _broken(row: Sequence[str], widths: Sequence[int], room: int) -> list[str]:
+    first, *rest = wrapped(row[-1], room)
+    indent = [""] * (len(row) - 1)
+    sizes = [*widths[:-1], room]
+    return [_laid_out([*row[:-1], first], sizes), *(_laid_out([*indent, line], sizes) for line in rest)]
+
+
+def _below(row: Sequence[str], widths: Sequence[int], screen: int) -> list[str]:
+    lines = wrapped(row[-1], screen - _INDENT) if row[-1] else []
+    return [_laid_out(row[:-1], widths[:-1]), *(" " * _INDENT + line for line in lines)]
+
+
+def _block(head: Sequence[str], row: Sequence[str], screen: int) -> list[str]:
+    """Write a row as one line per cell that is not empty, and an empty line."""
+    size = max(width(name) for name in head)
+    room = max(screen - size - 2, _LEAST)
+    given = [(name, cell) for name, cell in zip(head, row, strict=True) if cell]
+    return [*(line for pair in given for line in _broken(pair, [size, room], room)), ""]
 
 
 def tell(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> None:

@@ -214,7 +214,7 @@ def test_runs_of_a_commit_are_found_however_it_is_written(pilotage: Pilotage, ap
     assert [line.split()[-1] for line in said.lines] == ["TITLE", "main", "1.4.0"]
 
 
-def test_a_reason_is_cut_for_a_terminal_alone(
+def test_a_reason_is_broken_for_a_terminal_alone(
     pilotage: Pilotage, api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentence = "It crashes. " + 20 * "CrashLoopBackOff "
@@ -224,5 +224,8 @@ def test_a_reason_is_cut_for_a_terminal_alone(
     assert f"health  failed (degraded)        {sentence.strip()}" in pilotage(*show).lines
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setenv("COLUMNS", "80")
-    cut = next(line for line in pilotage(*show).lines if line.startswith("health"))
-    assert (len(cut), cut[-1]) == (80, "…")
+    lines = pilotage(*show).lines
+    (first,) = (number for number, line in enumerate(lines) if line.startswith("health"))
+    assert lines[first] == "health  failed (degraded)        It crashes. CrashLoopBackOff CrashLoopBackOff"
+    assert lines[first + 1] == " " * 33 + "CrashLoopBackOff CrashLoopBackOff"
+    assert lines.count("") == 2
