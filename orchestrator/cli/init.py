@@ -127,7 +127,10 @@ def _engine() -> dict[str, str]:
     try:
         return {"DOCKER_SOCKET": socket, "DOCKER_GID": str(Path(socket).stat().st_gid)}
     except OSError as error:
-        warn(f"{socket}: {error.strerror}; set DOCKER_SOCKET and DOCKER_GID in .env yourself.")
+        warn(
+            f"{socket}: {error.strerror}; set DOCKER_SOCKET in .env to the engine's socket, and DOCKER_GID to what"
+            " `stat -c %g` prints for it."
+        )
         return {}
 
 
