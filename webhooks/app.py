@@ -4,18 +4,24 @@ Hooks of known forges are answered before Flask routes them, by the same code as
 and the signals of Flask cost as much as verifying and parsing the delivery.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Flask, request
 from werkzeug import Request as PlainRequest
+from werkzeug import Response
 
+from orchestrator import access
 from orchestrator.at_once import AT_ONCE, Pending
 from orchestrator.domain.apps import Hook
+from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.inbox import Inbox
+from orchestrator.domain.reasons import explain
 from webhooks.door import Door, Observe
 from webhooks.forges import FORGES
+from webhooks.problems import Turned, problem
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -27,24 +33,43 @@ def create_app(
     max_body: int,
     now: Callable[[], datetime],
     observe: Observe | None = None,
+    ping: Callable[[], None] | None = None,
 ) -> Flask:
     """Make an app that serves the webhooks and nothing else.
 
     :param hooks: the configured hooks by forge. :param inbox: takes what arrives.
     :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
-    :param observe: is told of each answer.
+    :param observe: is told of each answer. :param ping: proves that what arrives can be written down, or raises.
     """
     app = Flask(__name__, static_folder=None)
     door = _mount(app, Door(hooks, inbox, max_body, now, observe or _nobody))
     app.wsgi_app = app.extensions[AT_ONCE] = _Front(door, app.wsgi_app)  # type: ignore[method-assign]
     # For probes. It says that the process answers, and nothing about the database, which is no reason to restart it.
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
+    app.add_url_rule("/readyz", "ready", lambda: _ready(ping or _nothing))
     return app
 
 
 def mount(app: Flask, hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> None:
     """Add the routes to `app`; the parameters are those of `create_app`."""
     _mount(app, Door(hooks, inbox, max_body, now, _nobody))
+
+
+def _ready(ping: Callable[[], None]) -> Response:
+    """Say whether a delivery could be written down now; where it could not, another process may do better."""
+    request_id = access.begin(request.environ)
+    answer = Response(json.dumps({"status": "ready"}), content_type="application/json")
+    try:
+        ping()
+    except PilotageError as error:
+        said = explain(error.reason)
+        answer = problem(Turned(503, "not_ready", f"{said.text} {said.next_step}"), request.path, request_id)
+    answer.headers["X-Request-Id"] = request_id
+    return answer
+
+
+def _nothing() -> None:
+    """Prove nothing."""
 
 
 def _nobody(_forge: str, _status: int, _seconds: float) -> None:

@@ -112,6 +112,7 @@ def webhooks_app(parts_: Parts, database: Database | None = None) -> "Flask":
         max_body=settings.max_body,
         now=lambda: datetime.now(UTC),
         observe=database.counts.answers_of("webhooks"),
+        ping=database.ping,
     )
 
 

@@ -166,6 +166,14 @@ class Queries:
         with self._database.read() as connection:
             return dora(connection, clock(), days, app=app, environment=environment)
 
+    def unanswering(self) -> dict[str, str]:
+        """Say whether the database does not answer, without which no page can be shown; as `missing` does."""
+        try:
+            self._database.ping()
+        except PilotageError as error:
+            return {"database": _worded(error)}
+        return {}
+
     def missing(self, bell: Bell) -> dict[str, str]:
         """Say what keeps us from doing our work: part -> one sentence; empty when nothing does."""
         found: dict[str, str] = {}

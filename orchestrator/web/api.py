@@ -208,7 +208,8 @@ CALLS: tuple[Call, ...] = (
     Call(method=GET, rule="/healthz", view=health.get_health, role=None, tag="health",
          summary="Tell that the process answers", answer=m.Health),
     Call(method=GET, rule="/readyz", view=health.get_readiness, role=None, tag="health",
-         summary="Tell whether anything that we need is missing", answer=m.Ready, problems=(503,)),
+         summary="Tell whether anything that we need is missing", query=health.ReadyQuery,
+         answer=m.Ready, problems=(503,)),
     Call(method=GET, rule="/metrics", view=metrics.get_metrics, role=None, tag="health",
          summary="Figures for Prometheus", media=(metrics.METRICS_TYPE,), problems=(503,)),
 )  # fmt: skip

@@ -1,9 +1,21 @@
 """Whether we are alive, and whether we can work."""
 
+from typing import Literal
+
 from flask import Response
+from pydantic import Field
 
 from orchestrator.web.calls import Asked, to_json
+from orchestrator.web.models import Model
 from orchestrator.web.problems import Problem
+
+
+class ReadyQuery(Model):
+    """What is looked at."""
+
+    only: Literal["database"] | None = Field(
+        default=None, description="Only whether the database answers, without which no other call can be answered."
+    )
 
 
 def get_health(asked: Asked) -> Response:
@@ -13,7 +25,8 @@ def get_health(asked: Asked) -> Response:
 
 def get_readiness(asked: Asked) -> Response:
     """Answer whether database, schema, broker and workers are there. :raises Problem: 503, with each part missing."""
-    missing = asked.site.queries.missing(asked.site.bell)
+    queries = asked.site.queries
+    missing = queries.unanswering() if asked.query.only == "database" else queries.missing(asked.site.bell)
     if missing:
         errors = [{"in": "service", "field": part, "message": text} for part, text in missing.items()]
         raise Problem(503, "not-ready", f"Not ready: {', '.join(missing)}.", errors=errors)

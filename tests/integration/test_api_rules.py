@@ -169,6 +169,20 @@ def test_readiness_says_what_is_missing(world: Web, monkeypatch: pytest.MonkeyPa
     assert "pilotage migrate" in missing(client)["schema"]
 
 
+def test_who_asks_for_the_database_alone_hears_of_nothing_else(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = world.client("")
+    assert set(missing(client)) == {"workers", "broker"}
+    assert client.get("/readyz?only=database").json == {"status": "ready"}
+
+    def away() -> None:
+        raise Unavailable(Reason.DATABASE_UNAVAILABLE, "connection refused")
+
+    monkeypatch.setattr(world.database, "ping", away)
+    told = problem(client.get("/readyz?only=database"), 503, "not-ready")
+    assert [one["field"] for one in told["errors"]] == ["database"]
+    assert client.get("/healthz").status_code == 200
+
+
 def test_metrics_are_counted_from_the_tables(world: Web) -> None:
     world.client().post("/api/v1/runs", json=START)
     world.run(RunState.FAILED)

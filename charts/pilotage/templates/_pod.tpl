@@ -113,7 +113,9 @@ emptyDir: {sizeLimit: {{ .size }}}
 {{- end -}}
 {{- end -}}
 
-{{/* Probes of a process that answers HTTP: whether it answers, never whether others do. */}}
+{{/* Probes of a process that answers HTTP. Only a process that does not answer is started anew. One that cannot reach
+the database gets no requests: another pod may. Schema, broker and workers are the same for all pods and keep nobody
+from reading the pages, so that they are left out: an upgrade of the schema or a broker that is away takes no page away. */}}
 {{- define "pilotage.httpProbes" -}}
 startupProbe:
   httpGet: {path: /healthz, port: http}
@@ -121,7 +123,7 @@ startupProbe:
   timeoutSeconds: 5
   failureThreshold: 60
 readinessProbe:
-  httpGet: {path: /healthz, port: http}
+  httpGet: {path: "/readyz?only=database", port: http}
   periodSeconds: 5
   timeoutSeconds: 5
 livenessProbe:

@@ -120,6 +120,14 @@ def test_every_process_runs_a_command_that_exists(one: Case) -> None:
                 assert args[2] in QUEUES
 
 
+@pytest.mark.parametrize("one", OURS)
+@pytest.mark.parametrize("component", ["web", "webhooks"])
+def test_only_who_reaches_the_database_gets_requests(one: Case, component: str) -> None:
+    part = container(resources("helm4", one), component)
+    probed = {name: part[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")}
+    assert probed == {"startup": "/healthz", "readiness": "/readyz?only=database", "liveness": "/healthz"}
+
+
 @pytest.mark.parametrize(("timeouts", "own", "grace"), [
     ([None], None, 1860),
     ([90], None, 150),

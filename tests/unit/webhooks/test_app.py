@@ -51,6 +51,23 @@ def test_a_probe_is_told_that_the_process_answers() -> None:
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
+def test_a_probe_is_told_whether_deliveries_can_be_written_down() -> None:
+    away: list[Unavailable] = []
+
+    def ping() -> None:
+        for error in away:
+            raise error
+
+    client = create_app(hooks(), FakeInbox(), max_body=10, now=lambda: NOW, ping=ping).test_client()
+    response = client.get("/readyz")
+    assert (response.status_code, response.json) == (200, {"status": "ready"})
+    away.append(Unavailable(Reason.DATABASE_UNAVAILABLE, "connection refused"))
+    response = client.get("/readyz?only=database")
+    assert (response.status_code, response.content_type) == (503, "application/problem+json")
+    assert (response.json["type"], response.json["instance"]) == ("urn:pilotage:problem:not-ready", "/readyz")
+    assert client.get("/healthz").status_code == 200
+
+
 def test_a_path_with_a_slash_at_its_end_is_no_redirect() -> None:
     assert post(FakeInbox(), "/webhooks/github/").status_code == 202
 
