@@ -1,7 +1,8 @@
 """``pilotage doctor``: ask every configured service once, and say what to do where one does not answer well."""
 
+import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -10,7 +11,9 @@ from orchestrator.cli.assembly import open_database, parts
 from orchestrator.cli.claim import make_state_folder
 from orchestrator.cli.errors import CliError, ending
 from orchestrator.domain.apps import App, Channel, Environment, Settings
+from orchestrator.domain.durations import words
 from orchestrator.domain.errors import PilotageError, Refused
+from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.secrets import secrets_in
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from workers.clients.registry import RegistryClient
 
 _CREDENTIALS = ("username", "password", "token", "ssh_key")
+_DAY = 86400.0
+"""Seconds in which a refused delivery is news."""
 _SKEW = 5.0
 """Seconds between two clocks that are worth a word; a measurement takes less."""
 
@@ -41,7 +46,7 @@ class Check:
 class Found:
     """What came of one question.
 
-    ``result``: ``ok``, ``fail``, ``note`` (a doubt about the configuration) or ``hook`` (what to enter at a forge).
+    ``result``: ``ok``, ``fail``, ``note`` (a doubt) or ``hook`` (what to enter at a forge).
     """
 
     result: Literal["ok", "fail", "note", "hook"]
@@ -73,9 +78,12 @@ def examine(settings: Settings, file: Path) -> Iterator[Found]:
             said = explain(error.reason)
             steps = (said.next_step, *_origins(settings, check.section, said.next_step))
             yield Found("fail", check.name, f"{said.text} {mask(error.evidence)}", steps)
+    refused = _refused(settings)
     for hook in settings.hooks:
         base = settings.webhook_url or settings.external_url or f"http://{settings.bind}"
         yield Found("hook", hook.forge, f"paste this address into the forge: {base}/webhooks/{hook.forge}")
+        if hook.forge in refused:
+            yield replace(refused[hook.forge], detail=mask(refused[hook.forge].detail))
 
 
 def _origins(settings: Settings, section: str, next_step: str) -> Iterator[str]:
@@ -117,6 +125,33 @@ def _checks(settings: Settings) -> Iterator[Check]:
                 f"{app.name}/{place.name}: values file and application",
                 partial(_place, settings, gitops, argocd, place),
             )
+
+
+def _refused(settings: Settings) -> dict[str, Found]:
+    """Tell of each forge whose newest delivery was refused in the last day; of none where we cannot know."""
+    from orchestrator.store import deliveries, migrate
+
+    database = open_database(settings)
+    try:
+        if migrate.current(database) != migrate.expected():
+            return {}
+        with database.read() as connection:
+            newest = [row for hook in settings.hooks for row in deliveries.page(connection, hook=hook.forge, limit=1)]
+    except PilotageError:
+        return {}  # the check of the database has said so
+    since = time.time() - _DAY
+    refused = [row for row in newest if row["outcome"] == DeliveryOutcome.REFUSED and row["received_at"] > since]
+    return {row["hook"]: _refusal(row) for row in refused}
+
+
+def _refusal(row: Mapping[str, Any]) -> Found:
+    age = words(max(0.0, time.time() - row["received_at"]))
+    why = f"{row['reason']}: {row['detail'].rstrip('.')}"
+    steps = [f"`pilotage delivery list --hook {row['hook']} --outcome refused` shows the last ones."]
+    if row["reason"] == "signature":
+        steps.append("Set the same secret on both sides, restart, and have the forge deliver again.")
+    said = f"the newest delivery, {age} ago from {row['remote']}, was refused ({why})"
+    return Found("note", row["hook"], said, tuple(steps))
 
 
 def _writable(root: Path) -> str:

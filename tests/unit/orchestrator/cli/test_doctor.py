@@ -1,16 +1,19 @@
 """``pilotage doctor`` before the first start, after it, and on a database of another version."""
 
+import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
 
 from orchestrator.cli import doctor
-from orchestrator.domain.apps import Scan
+from orchestrator.domain.apps import Hook, Scan, Secret
 from orchestrator.domain.errors import Refused
+from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.reasons import Reason
-from orchestrator.store import migrate
+from orchestrator.store import deliveries, migrate
 from orchestrator.store.database import Database
 from tests.support.configs import VALID, look
 from tests.support.databases import sqlite_database
@@ -119,3 +122,46 @@ def test_a_clock_that_is_wrong_is_named(
     sqlite_database(tmp_path).dispose()
     monkeypatch.setattr(Database, "ahead", lambda _: ahead)
     assert ask(tmp_path) == f"schema {migrate.expected()}{said}"
+
+
+@pytest.mark.parametrize(
+    ("hours", "outcomes", "told"),
+    [
+        (1, ["accepted", "refused"], True),
+        (1, ["refused", "accepted"], False),
+        (30, ["refused"], False),
+        (1, [], False),
+    ],
+)
+def test_a_hook_whose_newest_delivery_was_refused_is_named(
+    tmp_path: Path, hours: float, outcomes: list[str], told: bool
+) -> None:
+    hooks = (Hook(forge="github", secret=Secret("x")), Hook(forge="gitlab", secret=Secret("y")))
+    settings = replace(make_settings(str(tmp_path)), hooks=hooks)
+    delivery = Delivery(hook="github", key="", remote="192.0.2.1")
+    row = partial(
+        deliveries.row_of, delivery, time.time() - hours * 3600, reason="signature", detail="does not match."
+    )
+    database = sqlite_database(tmp_path)
+    with database.write() as connection:
+        deliveries.add(connection, [row(DeliveryOutcome(one)) | {"key": one} for one in outcomes])
+    database.dispose()
+
+    found = doctor._refused(settings)
+
+    assert set(found) == ({"github"} if told else set())
+    for one in found.values():
+        first, *steps = one.lines()
+        assert (
+            first
+            == "note  github: the newest delivery, 1h00m ago from 192.0.2.1, was refused (signature: does not match)"
+        )
+        assert steps == [
+            "      `pilotage delivery list --hook github --outcome refused` shows the last ones.",
+            "      Set the same secret on both sides, restart, and have the forge deliver again.",
+        ]
+
+
+def test_before_the_first_start_no_delivery_was_refused(tmp_path: Path) -> None:
+    hooks = (Hook(forge="github", secret=Secret("x")),)
+    assert doctor._refused(replace(make_settings(str(tmp_path)), hooks=hooks)) == {}
