@@ -208,7 +208,7 @@ class Verdict(Model):
 
 
 class InGit(Model):
-    """What Pilotage last committed to the GitOps repository."""
+    """What Pilotage last committed to the GitOps repository; others may have changed the file since."""
 
     run: int
     commit: str
