@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit
 from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.reasons import explain
 from orchestrator.domain.refs import Reference, repo_key
-from orchestrator.domain.runs import Run, RunState, Stage, StageName, closed
+from orchestrator.domain.runs import Run, RunState, Stage, StageName, StageState, closed
 from orchestrator.domain.wording import next_step, sentence
 from orchestrator.store.rows import moment
 
@@ -91,9 +91,7 @@ def stage_view(stage: Stage) -> View:
         "state": stage.state.value,
         "reason": stage.reason.value,
         "detail": stage.detail,
-        "sentence": ""
-        if stage.started_at is None and not stage.state.final
-        else sentence(stage.reason, stage.detail),
+        "sentence": "" if _has_nothing_to_say(stage) else sentence(stage.reason, stage.detail),
         "attempt": stage.attempt,
         "reused": stage.reused,
         "started_at": rfc3339(stage.started_at),
@@ -154,6 +152,11 @@ def rfc3339(at: datetime | None) -> str | None:
 def _stages(run: Run) -> tuple[Stage, ...]:
     """Return the stages; rows of version 0.1.0 keep those that a run did not reach as queued."""
     return closed(run.stages) if run.state.final else run.stages
+
+
+def _has_nothing_to_say(stage: Stage) -> bool:
+    """Tell whether the run has not come to the stage yet."""
+    return stage.started_at is None and stage.state is StageState.QUEUED
 
 
 def _origin(run: Run) -> View:

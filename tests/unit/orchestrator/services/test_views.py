@@ -9,6 +9,8 @@ import pytest
 from orchestrator.domain.apps import ArgoCD, GitAccess
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Run, RunState, StageName, StageState
+from orchestrator.engine.facts import Blocked
+from orchestrator.engine.transitions import advance
 from orchestrator.services.ledger import message_of
 from orchestrator.services.views import Place, View, accepted_view, app_view, commit_url, rfc3339, run_view
 from orchestrator.web.models import Accepted, AppView, RunDetail, RunView
@@ -61,6 +63,13 @@ def test_a_stage_that_has_not_begun_says_nothing() -> None:
     assert list(stages) == [name.value for name in StageName]
     assert (stages["push"]["state"], stages["push"]["sentence"]) == ("queued", "")
     assert stages["check"]["seconds"] == 0
+
+
+def test_a_stage_that_waits_before_it_begins_says_why() -> None:
+    held = Blocked(reason=Reason.ON_HOLD, detail="on hold: freeze")
+    (first, *others) = view(advance(make_run(), held, NOW).run)["stages"]
+    assert (first["state"], first["sentence"]) == ("waiting", "The environment is on hold: freeze.")
+    assert {stage["sentence"] for stage in others} == {""}
 
 
 def test_a_stage_that_was_queued_when_its_run_ended_is_shown_as_not_reached() -> None:
