@@ -142,7 +142,7 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.RETRYING: _nobody("A service did not answer; it is asked again after a pause."),
     R.BEHIND_RUN: _nobody("Another run goes first."),
     R.AWAITING_APPROVAL: _developer("The run waits for approval.", "Approve it with `pilotage run approve RUN`."),
-    R.ON_HOLD: _operator("The environment is on hold.", "Release it with `pilotage app release`."),
+    R.ON_HOLD: _operator("The environment is on hold.", "Release it with `pilotage app release APP ENVIRONMENT`."),
     R.SCAN_PENDING: _nobody("Harbor has not finished scanning the image."),
     R.COMMIT_QUEUED: _nobody("The change waits for the writer of its GitOps branch."),
     R.SYNC_PENDING: _nobody("Argo CD has not yet applied the GitOps commit."),

@@ -1,6 +1,7 @@
 """The one sentence why, and what to do next: API, pages, command line and messages all say it in the same words."""
 
 from orchestrator.domain.reasons import Reason, explain
+from orchestrator.domain.runs import Run
 
 MAX_LENGTH = 600
 """Characters of a sentence; evidence beyond that belongs into the log."""
@@ -22,9 +23,10 @@ def sentence(reason: Reason, detail: str) -> str:
     return joined if joined.endswith((".", "!", "?", "…")) else f"{joined}."
 
 
-def next_step(reason: Reason, run: int) -> str:
-    """Return what to do about `reason`; a command in it names the run."""
-    return explain(reason).next_step.replace(" RUN`", f" {run}`")
+def next_step(run: Run) -> str:
+    """Return what to do about the reason of `run`; a command in it names the run, or its app and environment."""
+    step = explain(run.reason).next_step.replace(" RUN`", f" {run.id}`")
+    return step.replace(" APP ENVIRONMENT`", f" {run.app} {run.environment}`")
 
 
 def shorten(text: str, limit: int) -> str:

@@ -231,7 +231,7 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str, now: floa
         state=run.state.value,
         reason=run.reason.value,
         sentence=sentence(run.reason, run.detail),
-        next_step=next_step(run.reason, run.id),
+        next_step=next_step(run),
         who_acts=explain(run.reason).actor.value,
         commit=run.commit,
         title=run.title,

@@ -58,7 +58,7 @@ def run_view(
         "reason": run.reason.value,
         "detail": run.detail,
         "sentence": sentence(run.reason, run.detail),
-        "next_step": next_step(run.reason, run.id),
+        "next_step": next_step(run),
         "who_acts": explanation.actor.value,
         **_origin(run),
         **_links(run, settings, base),

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.reasons import CATALOGUE, Reason
 from orchestrator.domain.wording import MAX_LENGTH, next_step, sentence, shorten
+from tests.support.factories import make_run
 
 
 @pytest.mark.parametrize(
@@ -37,9 +38,16 @@ def test_part_of_a_word_is_not_a_repetition() -> None:
     assert sentence(Reason.BUILD_FAILED, "age build fail") == "The image build failed: age build fail."
 
 
-def test_what_to_do_next_names_the_run() -> None:
-    assert next_step(Reason.AWAITING_APPROVAL, 43) == "Approve it with `pilotage run approve 43`."
-    assert next_step(Reason.BUILD_FAILED, 43) == "Read the end of the build log."
+@pytest.mark.parametrize(
+    ("reason", "expected"),
+    [
+        (Reason.AWAITING_APPROVAL, "Approve it with `pilotage run approve 7`."),
+        (Reason.ON_HOLD, "Release it with `pilotage app release plate-web stg`."),
+        (Reason.BUILD_FAILED, "Read the end of the build log."),
+    ],
+)
+def test_what_to_do_next_can_be_typed_as_it_is(reason: Reason, expected: str) -> None:
+    assert next_step(make_run(reason=reason)) == expected
 
 
 def test_a_sentence_is_bounded() -> None:
