@@ -49,7 +49,7 @@ def create_app(
     _configure(app, settings)
     app.extensions[STREAMS] = site.streams
     metrics.install(app, database.counts.answers_of("web"))
-    problems.install(app)
+    problems.install(app, guard.who)
     app.after_request(auth.secure)
     mount(app, site, CALLS)
     document = cache(openapi.document)

@@ -2,20 +2,21 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
-from flask import Flask, Response, g, render_template, request
+from flask import Flask, Response, current_app, g, render_template, request
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from werkzeug.exceptions import HTTPException, NotFound
 
 from orchestrator import access, journal
-from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.errors import PilotageError, Unavailable
 from orchestrator.domain.reasons import explain
 from orchestrator.services.control import NotPossible
 from orchestrator.services.once import KeyBusy, KeyReused
+from orchestrator.services.tokens import Principal
 from orchestrator.web.patterns import WORDS
 
 MEDIA_TYPE = "application/problem+json"
@@ -24,6 +25,7 @@ RETRY_AFTER = 5
 
 _KINDS = {"missing": (404, "not-found"), "invalid": (422, "invalid"), "conflict": (409, "conflict")}
 _QUOTED = re.compile(r"'([^']*)'")
+_WHO = "pilotage.who"
 _MACHINES = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
 
 _log = journal.get(__name__)
@@ -72,8 +74,12 @@ def _message(wrong: Sequence[ErrorDetails]) -> str:
     return WORDS.get(pattern) or str(wrong[0]["msg"]).removeprefix("Value error, ")
 
 
-def install(app: Flask) -> None:
-    """Have every error of `app` answered as a problem, and every answer carry ``X-Request-Id``."""
+def install(app: Flask, who: Callable[[], Principal | None]) -> None:
+    """Have every error of `app` answered as a problem, and every answer carry ``X-Request-Id``.
+
+    :param who: tells who asks, for the menu on error pages.
+    """
+    app.extensions[_WHO] = who
     app.before_request(_begin)
     app.after_request(_name)
     app.register_error_handler(Problem, answer)
@@ -97,9 +103,18 @@ def answer(problem: Problem) -> Response:
         "request_id": request_id(),
     }
     if _is_for_people():
-        text = render_template("problem.html", problem=body, who=None)
+        text = render_template("problem.html", problem=body, who=_who())
         return Response(text, problem.status, problem.headers, content_type="text/html; charset=utf-8")
     return Response(json.dumps(body), problem.status, problem.headers, content_type=MEDIA_TYPE)
+
+
+def _who() -> Principal | None:
+    """Return who asks; None also where that cannot be found out, as without a database: this is an error already."""
+    try:
+        who: Principal | None = current_app.extensions[_WHO]()
+    except (Problem, PilotageError):
+        return None
+    return who
 
 
 def request_id() -> str:

@@ -2,6 +2,9 @@
 
 from typing import Any
 
+import pytest
+
+from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from tests.support.pages import OURS, Page, page
@@ -14,14 +17,30 @@ def html(answer: Any, status: int) -> str:
     return str(answer.text)
 
 
+ACCEPT = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+
+
 def test_browsers_get_errors_as_pages_and_programs_as_problems(world: Web) -> None:
     client = world.browser("viewer")
-    accept = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-    assert "There is no run 99." in html(client.get("/runs/99", headers=accept), 404)
-    html(client.get("/nosuch", headers=accept), 404)
-    html(client.post("/runs/1/cancel", headers={**accept, **OURS}), 403)
-    assert client.get("/api/v1/runs/99", headers=accept).content_type == "application/problem+json"
+    assert "There is no run 99." in html(client.get("/runs/99", headers=ACCEPT), 404)
+    html(client.get("/nosuch", headers=ACCEPT), 404)
+    html(client.post("/runs/1/cancel", headers={**ACCEPT, **OURS}), 403)
+    assert client.get("/api/v1/runs/99", headers=ACCEPT).content_type == "application/problem+json"
     assert client.get("/nosuch").content_type == "application/problem+json"
+
+
+def test_errors_keep_the_menu_of_who_is_logged_in(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = world.browser("viewer")
+    deliveries = {"href": "/deliveries"}
+    assert deliveries in Page(html(client.get("/runs/99", headers=ACCEPT), 404)).all("a")
+    assert deliveries not in Page(html(world.client("").get("/nosuch", headers=ACCEPT), 404)).all("a")
+    assert deliveries not in Page(html(client.post("/runs/1/cancel", headers=ACCEPT), 403)).all("a"), "another site's"
+
+    def away() -> None:
+        raise Unavailable(Reason.DATABASE_UNAVAILABLE)
+
+    monkeypatch.setattr(world.database, "read", away)
+    assert deliveries not in Page(html(client.get("/runs/99", headers=ACCEPT), 503)).all("a")
 
 
 def test_apps_and_deliveries_are_shown(world: Web) -> None:
