@@ -147,7 +147,18 @@
     source.addEventListener("end", () => { ended = true; live.textContent = ""; look(); });
   };
 
-  if (!location.hash.startsWith("#L")) toEnd();
+  // An address may name a line that is not in the page: its part of the log is fetched then. Of "#L120-L140" the first.
+  const seek = () => {
+    const [, line] = /^#L(\d+)/.exec(location.hash) ?? [];
+    if (!line) return false;
+    const address = `?line=${line}#L${line}`;
+    if (!document.getElementById(`L${line}`) && location.search + location.hash !== address) location.replace(address);
+    else if (location.hash !== `#L${line}`) location.replace(`#L${line}`);
+    return true;
+  };
+
+  if (!seek()) toEnd();
+  addEventListener("hashchange", seek);
   if (!("live" in log.dataset)) return;
   document.addEventListener("visibilitychange", look);
   if (document.hidden) later(HIDDEN);

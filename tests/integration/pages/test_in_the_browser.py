@@ -266,6 +266,30 @@ def test_a_long_log_is_read_in_parts_and_searched(world: Web, tab: Page) -> None
     expect(tab.locator(f"#L{seen[-1]}")).to_be_in_viewport()
 
 
+@pytest.mark.parametrize("anchor", ["L120", "L120-L140"])
+def test_a_line_that_is_not_in_the_page_is_fetched(world: Web, tab: Page, anchor: str) -> None:
+    run = world.run(RunState.FAILED)
+    world.log(run, *(f"line {n}" for n in range(1, 501)))
+    tab.goto(f"/runs/{run}#{anchor}")
+    tab.wait_for_url(f"**/runs/{run}?line=120#L120")
+    expect(tab.locator("#L120")).to_be_in_viewport()
+    tab.evaluate(f"location.hash = '{anchor.replace('120', '450')}'")
+    tab.wait_for_url(f"**/runs/{run}?line=450#L450")
+    expect(tab.locator("#L450")).to_be_in_viewport()
+
+
+def test_a_line_that_there_is_not_is_asked_for_once(world: Web, tab: Page) -> None:
+    run = world.run(RunState.FAILED)
+    world.log(run, "only")
+    visits: list[str] = []
+    tab.on("framenavigated", lambda frame: visits.append(frame.url))
+    tab.goto(f"/runs/{run}#L9")
+    tab.wait_for_url(f"**/runs/{run}?line=9#L9")
+    tab.wait_for_timeout(300)
+    assert len(visits) == 2
+    expect(tab.locator("#L1")).to_be_in_viewport()
+
+
 @pytest.mark.parametrize("path", ["/apps", "/runs", "/deliveries"])
 def test_a_phone_shows_all_of_a_list(world: Web, tab: Page, path: str) -> None:
     world.run(RunState.FAILED, title="A title that is as long as people like to make them" * 3, detail="exit 3 " * 30)
