@@ -1,8 +1,9 @@
 """A real browser without a window."""
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -11,6 +12,20 @@ from tests.support.needs import require
 _HASTE = "const slow = setTimeout; window.setTimeout = (what, ms) => slow(what, (ms || 0) / 20);"
 """Has the pauses of a page pass twenty times as fast."""
 _OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
+
+
+class Proxy:
+    """A proxy in front of the pages. ``down``: it answers in place of a server that restarts."""
+
+    def __init__(self, behind: Callable[..., Any]) -> None:
+        self._behind = behind
+        self.down = False
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if not self.down:
+            return self._behind(environ, start_response)
+        start_response("502 Bad Gateway", [("Content-Type", "text/plain")])
+        return [b"Bad Gateway"]
 
 
 @contextmanager
