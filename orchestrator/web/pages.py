@@ -11,7 +11,7 @@ from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.runs import RunState, StageName
 from orchestrator.services.queries import Excerpt
 from orchestrator.services.tokens import Principal, Role
-from orchestrator.services.views import commit_url
+from orchestrator.services.views import commit_url, rfc3339
 from orchestrator.web import models as m
 from orchestrator.web import words
 from orchestrator.web.auth import log_in, log_out
@@ -50,6 +50,7 @@ def install(app: Flask, site: Site) -> None:
         app.add_url_rule(rule, f"pages.{name}", _on_page(view), methods=[method])
     app.jinja_env.filters.update(
         ago=lambda at: words.ago(at, site.now()),
+        lasts=lambda since: words.lasts(since, site.now()),
         took=words.took,
         moment=words.moment,
         glyph=words.glyph,
@@ -57,6 +58,7 @@ def install(app: Flask, site: Site) -> None:
         short=words.short,
         ref_name=words.ref_name,
     )
+    app.jinja_env.globals["now"] = lambda: rfc3339(site.now())
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
 
 

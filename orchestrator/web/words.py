@@ -53,6 +53,12 @@ def ago(at: str | None, now: datetime) -> str:
     return at[:10]
 
 
+def lasts(since: str, now: datetime) -> str:
+    """Word for how long something has gone on, in whole seconds: "4 s", "2m10s"."""
+    minutes, seconds = divmod(max(0, int((now - datetime.fromisoformat(since)).total_seconds())), 60)
+    return words(minutes * 60 + seconds) if minutes else f"{seconds} s"
+
+
 def took(seconds: float | None) -> str:
     """Word a duration: "4.2 s", "2m10s"; "" for None."""
     return "" if seconds is None else words(seconds)
