@@ -123,7 +123,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
         for place in app.environments:
             yield Check(
                 f"{app.name}/{place.name}: values file and application",
-                partial(_place, settings, gitops, argocd, place),
+                partial(_place, settings, gitops, argocd, app, place),
             )
 
 
@@ -221,14 +221,14 @@ def _scan(settings: Settings, app: App) -> str:
     return "allowed" if named else "allowed; findings are counted but not named without `artifact-addition: read`"
 
 
-def _place(settings: Settings, gitops: "Mirror", argocd: "ArgoClient", place: Environment) -> str:
+def _place(settings: Settings, gitops: "Mirror", argocd: "ArgoClient", app: App, place: Environment) -> str:
     from workers.gitops.keys import look_at_keys
     from workers.gitops.tracking import tracks
 
     raw = gitops.read(gitops.fetch_branch(settings.gitops.branch), place.values)
     keys = look_at_keys(raw, settings.gitops, place)
     application = argocd.get(place.argocd, project=place.project, app_namespace=place.app_namespace)
-    problem = tracks(application, settings.gitops, place)
+    problem = tracks(application, settings.gitops, place, f"{settings.registry.host}/{app.image}")
     if problem:
         raise Refused(Reason.APPLICATION_MISMATCH, problem)
     if place.sync:

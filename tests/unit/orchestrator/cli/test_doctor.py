@@ -57,10 +57,13 @@ def test_every_key_that_a_deploy_changes_is_looked_at(tmp_path: Path, named: dic
     settings, argocd, place = make_settings(str(tmp_path)), FakeArgo([application()]), make_environment(**named)
 
     if not named:
-        assert doctor._place(settings, gitops, argocd, place) == "image.tag is 'old', plate-web-stg reads it"
+        assert (
+            doctor._place(settings, gitops, argocd, settings.apps[0], place)
+            == "image.tag is 'old', plate-web-stg reads it"
+        )
         return
     with pytest.raises(Refused, match=next(iter(named.values()))) as caught:
-        doctor._place(settings, gitops, argocd, place)
+        doctor._place(settings, gitops, argocd, settings.apps[0], place)
     assert caught.value.reason is Reason.VALUES_KEY_REFUSED
 
 
@@ -99,13 +102,13 @@ def test_the_right_to_sync_is_asked_for_where_it_is_needed(
     settings, argocd = make_settings(str(tmp_path)), FakeArgo([application()], may=frozenset({"get"}))
 
     if not sync:
-        doctor._place(settings, gitops, argocd, place)
+        doctor._place(settings, gitops, argocd, settings.apps[0], place)
         return
     with pytest.raises(Refused, match=f"sync of default/{name}") as caught:
-        doctor._place(settings, gitops, argocd, place)
+        doctor._place(settings, gitops, argocd, settings.apps[0], place)
     assert caught.value.reason is Reason.ARGOCD_FORBIDDEN
     argocd.may = frozenset({"get", "sync"})
-    doctor._place(settings, gitops, argocd, place)
+    doctor._place(settings, gitops, argocd, settings.apps[0], place)
 
 
 @pytest.mark.parametrize(
