@@ -26,12 +26,13 @@ class Policy:
         return min(self.cap, self.first * 2.0 ** (attempt - 1))
 
 
+# Nine tries are two minutes: a service that is restarted is back by then, and nothing starts a failed push again.
 POLICIES: Mapping[StageName, Policy] = {
-    StageName.CHECK: Policy(attempts=6),
-    StageName.BUILD: Policy(attempts=6),
-    StageName.PUSH: Policy(attempts=8),
+    StageName.CHECK: Policy(attempts=9),
+    StageName.BUILD: Policy(attempts=9),
+    StageName.PUSH: Policy(attempts=9),
     StageName.SCAN: Policy(attempts=0, cap=15),
-    StageName.COMMIT: Policy(attempts=8),
+    StageName.COMMIT: Policy(attempts=9),
     StageName.SYNC: Policy(attempts=0, cap=15),
     StageName.HEALTH: Policy(attempts=0, cap=15),
 }

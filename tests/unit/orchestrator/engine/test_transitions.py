@@ -205,6 +205,12 @@ def test_trouble_that_lasts_ends_the_run_with_its_own_reason() -> None:
     assert decision.run.detail == f"refused ({most} attempts)"
 
 
+@pytest.mark.parametrize("stage", POLICIES)
+def test_a_service_that_is_away_for_a_minute_ends_no_run(stage: StageName) -> None:
+    policy = POLICIES[stage]
+    assert policy.attempts == 0 or sum(map(policy.pause, range(1, policy.attempts))) > 60
+
+
 def test_unlimited_patience_ends_at_the_deadline() -> None:
     trouble = Troubled(stage=HEALTH, reason=Reason.ARGOCD_UNAVAILABLE, detail="429")
     run = working(HEALTH)
