@@ -24,6 +24,8 @@ class Line:
 
 
 _of_run = logs.c.run_id == bindparam("of_run")
+_LAST_NUMBER = 2**31 - 2
+"""The largest number that PostgreSQL can compare with one above it."""
 _LAST = select(logs.c.first + logs.c.lines - 1).where(_of_run).order_by(logs.c.first.desc()).limit(1)
 _ADD = insert(logs)
 
@@ -44,7 +46,7 @@ def append(connection: Connection, run_id: int, stage: str, lines: list[str], at
 
 def read(connection: Connection, run_id: int, *, after: int = 0, stage: str = "", limit: int = 2000) -> list[Line]:
     """Read up to `limit` lines with numbers above `after`; fewer do not mean that there are no more, none does."""
-    of_run = logs.c.run_id == run_id
+    of_run, after = logs.c.run_id == run_id, min(after, _LAST_NUMBER)
     # The chunk to begin with is found by the index; readers that follow a long log ask several times a second.
     begin = select(func.max(logs.c.first)).where(of_run, logs.c.first <= after + 1).scalar_subquery()
     wanted = [of_run, logs.c.first >= func.coalesce(begin, 0), logs.c.first + logs.c.lines - 1 > after]

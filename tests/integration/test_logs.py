@@ -13,12 +13,15 @@ import requests
 from orchestrator.domain.runs import RunState
 from orchestrator.services import tokens
 from orchestrator.store import logs
+from orchestrator.store.database import Database
 from orchestrator.web import streams
 from orchestrator.web.models import RunView
 from orchestrator.web.streams import Streams
-from tests.support.databases import sqlite_database
+from tests.support.databases import database, postgres_url, sqlite_database
 from tests.support.waiting import until
 from tests.support.web import AT, Web, make_web, served
+
+__all__ = ["database", "postgres_url"]
 
 COLOURED = "\x1b[32mok\x1b[0m 한국어"
 
@@ -143,6 +146,12 @@ def test_chunks_of_one_line_are_read_to_the_end(world: Web) -> None:
     for number in range(logs.MAX_CHUNKS + 5):
         world.log(run, str(number))
     assert get(world, run).text.count("\n") == logs.MAX_CHUNKS + 5
+
+
+@pytest.mark.parametrize("after", [2**31 - 1, 10**12])
+def test_no_line_comes_after_the_largest_number(database: Database, after: int) -> None:
+    with database.read() as connection:
+        assert logs.read(connection, 1, after=after) == []
 
 
 # Live
