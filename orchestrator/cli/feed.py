@@ -129,8 +129,16 @@ class Feed:
         return False
 
     def _over(self) -> bool:
-        """Tell, after a connection that ended in order, whether nothing more can come."""
-        run = self._api.run(self._run_id)
+        """Tell, after a connection that ended in order, whether nothing more can come.
+
+        :raises Unavailable: the server cannot say now: it may have ended the connection because its database is away.
+        """
+        try:
+            run = self._api.run(self._run_id)
+        except CliError as error:
+            if isinstance(error.__cause__, Unavailable):
+                raise error.__cause__ from None
+            raise
         self._items.put(Event(kind="state", data=run))
         if is_final(run):
             self._items.put(Event(kind="end", data={}))

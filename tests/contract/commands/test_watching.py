@@ -11,7 +11,7 @@ from orchestrator.cli.api import Api
 from orchestrator.cli.errors import Code
 from orchestrator.cli.watching import Watch, watch
 from tests.support.commands import RUN_URL, Pilotage
-from tests.support.fake_api import FakeApi, fake_api, log_line, run, sse, stage
+from tests.support.fake_api import FakeApi, fake_api, log_line, problem, run, sse, stage
 from tests.support.waiting import until
 
 
@@ -128,6 +128,26 @@ def test_following_a_log_ends_with_the_run_even_without_an_end_event(pilotage: P
     api.streams = [lambda: iter([sse("line", log_line(1), 1)])]
 
     assert pilotage("run", "logs", "42", "-f", "--url", api.url).lines == ["line 1"]
+
+
+def test_a_log_is_followed_on_when_the_server_could_not_say_how_its_run_is(pilotage: Pilotage, api: FakeApi) -> None:
+    """It ends its streams and answers 503 while its database is away."""
+
+    def ends_without_a_database() -> Iterator[bytes]:
+        yield sse("line", log_line(1), 1)
+        api.answers["GET /runs/42"] = problem(503, "The database is away.")
+
+    def comes_back() -> Iterator[bytes]:
+        api.answers.clear()
+        yield sse("line", log_line(2), 2)
+        yield sse("end", {})
+
+    api.runs[42] = run(ending="succeeded")
+    api.streams = [ends_without_a_database, comes_back]
+
+    said = pilotage("run", "logs", "42", "-f", "--url", api.url)
+
+    assert (said.code, said.lines) == (0, ["line 1", "line 2"])
 
 
 def test_a_server_without_free_streams_is_asked_for_the_state_instead(pilotage: Pilotage, api: FakeApi) -> None:
