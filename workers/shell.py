@@ -13,7 +13,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Outcome, StageName, Wait
 from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
 from orchestrator.services.execution import Assignment, Execution, no_build
-from orchestrator.store import logs
+from orchestrator.store import claims, logs
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 from orchestrator.tracing import Trace
@@ -141,7 +141,7 @@ class Shell:
         )
 
     def _open_log(self, assignment: Assignment) -> RunLog:
-        return RunLog(_appender(self._shared.database, assignment), self._mask)
+        return RunLog(append_to(self._shared.database, assignment), self._mask)
 
     def _masked(self, outcome: Outcome) -> Outcome:
         """Take secrets out of what people may read: the detail, and what the commit's author wrote."""
@@ -165,9 +165,13 @@ class Shell:
         return Troubled(stage=stage, reason=Reason.INTERNAL, detail=detail)
 
 
-def _appender(database: Database, assignment: Assignment) -> Callable[[list[str]], None]:
+def append_to(database: Database, assignment: Assignment) -> Callable[[list[str]], None]:
+    """Return what writes lines into the log of a run, for as long as nobody else has taken it."""
+
     def append(lines: list[str]) -> None:
         with database.write() as connection:
+            if not claims.is_newest(connection, assignment.run.id, assignment.fence):
+                return  # another worker has the run by now, and writes its log
             logs.append(connection, assignment.run.id, assignment.stage.value, lines, clock())
 
     return append

@@ -67,6 +67,11 @@ def shorten(connection: Connection, now: float) -> None:
     connection.execute(_SHORTEN, {"most": at + 2 * LEASE, "until": at + LEASE})
 
 
+def is_newest(connection: Connection, run_id: int, fence: int) -> bool:
+    """Tell whether nobody has taken the run since the claim with this fencing number."""
+    return connection.execute(select(runs.c.fence).where(runs.c.id == run_id)).scalar_one_or_none() == fence
+
+
 def held(connection: Connection, run_id: int, now: float) -> bool:
     """Tell whether a worker holds the run now."""
     until = connection.execute(_UNTIL, {"of_run": run_id}).scalar_one_or_none()

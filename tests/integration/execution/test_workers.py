@@ -13,11 +13,12 @@ from orchestrator.domain.runs import Done, RunState, StageName
 from orchestrator.engine.facts import Reported
 from orchestrator.services.commits import Commits
 from orchestrator.services.execution import ROLLOUT, Execution
-from orchestrator.store import changes, claims, wakes
+from orchestrator.store import changes, claims, logs, wakes
 from orchestrator.store.database import now
 from tests.support.databases import postgres_database
 from tests.support.executing import QUIET, SetClocks, Workshop
 from tests.support.factories import make_app, make_environment, make_settings
+from workers.shell import append_to
 
 
 def test_a_run_goes_through_all_stages_to_success(world: Workshop) -> None:
@@ -32,6 +33,22 @@ def test_only_one_worker_gets_a_run(world: Workshop) -> None:
     world.push(1)
     assert world.one.begin(1, "build") is not None
     assert world.two.begin(1, "build") is None
+
+
+def test_a_worker_whose_run_another_one_has_writes_no_more_of_its_log(world: Workshop, set_clocks: SetClocks) -> None:
+    world.push(1)
+    lost = world.one.begin(1, "build")
+    assert lost is not None
+    set_clocks(3600)
+    world.reconcile.expired_leases()
+    taken = world.two.begin(1, "build")
+    assert taken is not None
+
+    append_to(world.database, lost)(["late"])
+    append_to(world.database, taken)(["in time"])
+
+    with world.database.read() as connection:
+        assert [line.text for line in logs.read(connection, 1)] == ["in time"]
 
 
 def test_a_deploy_worker_leaves_image_work_to_the_build_pool(world: Workshop) -> None:
