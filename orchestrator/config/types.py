@@ -243,6 +243,20 @@ def _one_of_schemes(*schemes: str) -> Callable[[str], str]:
     return check
 
 
+def _readable(text: str) -> str:
+    """Refuse an address that would be read in another way than it was meant; it is not repeated, as it is secret."""
+    parts = urlsplit(text)
+    try:
+        no_host = bool(parts.netloc) and not parts.hostname
+        _ = parts.port
+    except ValueError:
+        no_host = True
+    cut = parts.fragment or parts.netloc.count("@") > 1 or ("@" not in parts.netloc and "@" in text)
+    if parts.scheme != "sqlite" and (no_host or cut):
+        raise wrong("cannot be read; in its password write `%`, `/`, `?`, `#` and `@` as %25, %2F, %3F, %23 and %40")
+    return text
+
+
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4096), Kind("text")]
 Maybe = Annotated[str, StringConstraints(max_length=4096), Kind("text")]
 """A text that may be given as empty, which is the same as not given."""
@@ -267,10 +281,14 @@ MessageTemplate = Annotated[str, AfterValidator(_message), Kind("template")]
 DatabaseUrl = Annotated[
     str,
     AfterValidator(_one_of_schemes("sqlite:///", "postgresql://", "postgresql+psycopg://")),
+    AfterValidator(_readable),
     Kind("database address"),
 ]
 BrokerUrl = Annotated[
-    str, AfterValidator(_one_of_schemes("redis://", "rediss://", "redis+socket://")), Kind("Redis address")
+    str,
+    AfterValidator(_one_of_schemes("redis://", "rediss://", "redis+socket://")),
+    AfterValidator(_readable),
+    Kind("Redis address"),
 ]
 DockerHost = Annotated[
     str, AfterValidator(_one_of_schemes("unix://", "tcp://", "https://", "http://")), Kind("address")

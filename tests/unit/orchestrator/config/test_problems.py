@@ -219,6 +219,31 @@ def test_what_the_server_keys_refuse(server: str, path: str, message: str) -> No
     assert found(f"{VALID}server:\n  {server}\n") == [(27, path, message)]
 
 
+PASSWORDS = ("a/tail", "a#tail", "a?tail", "a@tail", "7/tail", "7?tail")
+
+
+@pytest.mark.parametrize("password", PASSWORDS)
+@pytest.mark.parametrize(("key", "address"), [("broker", "redis://:{}@r:1/0"), ("database", "postgresql://u:{}@d/p")])
+def test_a_password_that_ends_too_early_is_told_without_it(key: str, address: str, password: str) -> None:
+    ((line, path, message),) = found(f"{VALID}server:\n  {key}: '{address.format(password)}'\n")
+    assert (line, path) == (27, f"server.{key}")
+    assert message.startswith("cannot be read; in its password write `%`, `/`")
+    assert "tail" not in message
+
+
+@pytest.mark.parametrize(
+    ("key", "address"),
+    [
+        ("broker", "redis://:a%2F%23%3F%40%25@r:1/0"),
+        ("broker", "redis+socket:///run/redis.sock"),
+        ("database", "postgresql:///pilotage?host=/run/postgresql"),
+        ("database", "sqlite:////var/lib/a#b/pilotage.db"),
+    ],
+)
+def test_addresses_that_can_be_read(key: str, address: str) -> None:
+    assert found(f"{VALID}server:\n  {key}: '{address}'\n") == []
+
+
 REPOS = [
     ("ext::sh -c touch% /tmp/x", "uses a remote helper (`helper::address`), which is refused: it could run any program"),
     ("fd::17", "uses a remote helper (`helper::address`), which is refused: it could run any program"),
