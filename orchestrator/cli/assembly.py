@@ -144,6 +144,7 @@ def worker_app(parts_: Parts, lanes: Mapping[str, int]) -> "Celery":
     """Make the Celery application of a worker. :param lanes: as those of `workers.tasks.worker`."""
     from workers.tasks import worker
 
+    make_state_folder(Path(parts_.settings.state_dir), written=True)  # for its mirrors
     return worker(parts_.settings, parts_.database, parts_.broker.redis_url, parts_.broker.celery_url, lanes)
 
 
@@ -161,6 +162,7 @@ def relay(parts_: Parts) -> "Relay":
     from workers.relay import Duty, Publisher, Relay, Repairs, Upkeep
 
     settings, database, bell = parts_.settings, parts_.database(), parts_.bell()
+    make_state_folder(Path(settings.state_dir), written=True)  # for its mirrors
     reconcile, retention = Reconcile(database, settings), Retention(database, settings.keep, settings.apps)
     argocd = ArgoClient(settings.argocd, database.counts.requests_to("argocd"))
     watch = ArgoWatch(argocd, Waits(database, settings, bell))

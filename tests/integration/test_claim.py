@@ -1,12 +1,17 @@
 """The claims on a state folder and an address."""
 
 import socket
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from orchestrator.cli import assembly
+from orchestrator.cli.assembly import Parts
+from orchestrator.cli.broker import Broker
 from orchestrator.cli.claim import claimed, listen, make_state_folder
 from orchestrator.cli.errors import CliError, Code
+from tests.support.factories import make_settings
 
 
 @pytest.mark.parametrize(
@@ -49,3 +54,14 @@ def test_a_state_folder_that_may_not_be_written_is_named_with_the_user(
     make_state_folder(tmp_path, written=False)
     with pytest.raises(CliError, match=r"This user \(uid \d+\) may not write the state folder .*; make the user its"):
         make_state_folder(tmp_path, written=True)
+
+
+@pytest.mark.parametrize("make", [assembly.relay, lambda parts: assembly.worker_app(parts, {"deploy": 1})])
+def test_who_keeps_mirrors_does_not_start_without_a_place_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Parts], object]
+) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    settings = make_settings(str(tmp_path), database="postgresql://pilotage@db.example.com/pilotage")
+
+    with pytest.raises(CliError, match="may not write the state folder"):
+        make(Parts(settings, Broker("")))
