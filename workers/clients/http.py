@@ -3,19 +3,24 @@
 import json
 import threading
 import time
+import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
 from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
-from requests.auth import HTTPBasicAuth
-
 from orchestrator.domain.errors import RateLimited, Unanswered, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
+from orchestrator.lean import without
+
+# It guesses how a text is encoded that does not say so: 1 MB, to be wrong at times where UTF-8 is right.
+with without("charset_normalizer"), warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # requests tells that it is not there
+    import requests
+    from requests.adapters import HTTPAdapter
+    from requests.auth import HTTPBasicAuth
 
 _MAX_WORDS = 200
 """Characters of an error that a server or the network tells."""
