@@ -247,7 +247,7 @@ def _readable(text: str) -> str:
     """Refuse an address that would be read in another way than it was meant; it is not repeated, as it is secret."""
     parts = urlsplit(text)
     try:
-        no_host = bool(parts.netloc) and not parts.hostname
+        no_host = bool(parts.netloc) and not parts.hostname and not parts.netloc.endswith("@")
         _ = parts.port
     except ValueError:
         no_host = True

@@ -37,6 +37,7 @@ def test_the_configuration_is_one_that_pilotage_takes(one: Case) -> None:
     values = {
         "DATABASE_URL": "postgresql://pilotage@db/pilotage",
         "BROKER_URL": "redis://redis:6379/0",
+        "DB_PASSWORD": "0123456789abcdef",
     }
     for component in COMPONENTS:
         given = {
