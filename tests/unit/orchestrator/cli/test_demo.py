@@ -1,6 +1,7 @@
 """How the demo ends when it is told to, and the command that it names."""
 
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Iterator
@@ -45,4 +46,4 @@ def test_the_command_is_named_so_that_a_shell_finds_it(tmp_path: Path, monkeypat
     monkeypatch.setenv("PATH", str(program.parent))
     assert demo.called() == "pilotage"
     monkeypatch.setattr(sys, "argv", ["/somewhere/orchestrator/cli/__main__.py", "demo"])
-    assert demo.called() == f"{sys.executable} -m orchestrator.cli"
+    assert demo.called() == f"{shlex.quote(sys.executable)} -m orchestrator.cli"
