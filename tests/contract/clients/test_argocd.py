@@ -1,34 +1,18 @@
-"""The Argo CD client: what it asks, and what it makes of every answer that is not what we hoped for."""
+"""The Argo CD client: what it asks, and what it makes of what it asked for."""
 
 import json
 import threading
-from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
 
-from orchestrator.domain.apps import ArgoCD, Secret
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from tests.support.contracts import contract_files, needs_contract
+from tests.support.argocd_client import TOKEN, always, client, error
 from tests.support.loopback import Asked, Reply, loopback
 from workers.clients import argocd
-from workers.clients.argocd import MAX_LOG_FRAMES, MAX_LOG_LINE, ArgoClient
+from workers.clients.argocd import MAX_LOG_FRAMES, MAX_LOG_LINE
 
-TOKEN = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJwaWxvdGFnZSJ9.c2ln"
 APP = {"metadata": {"name": "shop-api"}, "status": {"sync": {"status": "Synced"}}}
-
-
-def error(code: int, message: str) -> dict[str, Any]:
-    return {"error": message, "code": code, "message": message}
-
-
-def client(url: str) -> ArgoClient:
-    return ArgoClient(ArgoCD(url=url, token=Secret(TOKEN)))
-
-
-def always(reply: Reply) -> Callable[[Asked], Reply]:
-    return lambda _: reply
 
 
 def test_get_sends_the_token_the_project_and_the_namespace_below_the_root_path():
@@ -176,183 +160,3 @@ def test_no_more_lines_of_a_log_are_read_than_the_bound():
     with loopback(frames_of("x", MAX_LOG_FRAMES * 2)) as server:
         lines = client(server.url).logs("shop-api", "pod-1", "shop", lines=MAX_LOG_FRAMES * 2)
     assert len(lines) == MAX_LOG_FRAMES
-
-
-DENIED = "permission denied: applications, sync, shop/shop-api, sub: pilotage, iat: 2026-08-01T00:00:00Z"
-HTML = {"Content-Type": "text/html; charset=utf-8"}
-ERRORS = [
-    (401, error(16, "no session information"), {}, Refused, Reason.ARGOCD_UNAUTHORIZED),
-    (401, error(16, "invalid session: token is expired"), {}, Refused, Reason.ARGOCD_UNAUTHORIZED),
-    (403, error(7, DENIED), {}, Refused, Reason.ARGOCD_FORBIDDEN),
-    (403, error(7, "cannot sync: blocked by sync window"), {}, Unavailable, Reason.SYNC_WINDOW),
-    (404, error(5, 'applications.argoproj.io "shop-api" not found'), {}, Refused, Reason.APPLICATION_MISSING),
-    (404, "404 page not found\n", {}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
-    (404, error(5, "Not Found"), {}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
-    (400, error(9, "application is deleting"), {}, Refused, Reason.APPLICATION_DELETING),
-    (400, error(9, "Cannot sync to 0a1b2c3: auto-sync currently set to main"), {}, Refused, Reason.ARGOCD_REFUSED),
-    (400, error(3, "another operation is already in progress"), {}, Refused, Reason.ARGOCD_REFUSED),
-    (400, "{not json", {"Content-Type": "application/json"}, Refused, Reason.ARGOCD_REFUSED),
-    (400, "[]", {"Content-Type": "application/json"}, Refused, Reason.ARGOCD_REFUSED),
-    (415, "Invalid content type\n", {}, Refused, Reason.ARGOCD_REFUSED),
-    (429, "slow down", {"Retry-After": "7"}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
-    (500, error(2, "application refresh deadline exceeded"), {}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
-    (501, error(12, "unimplemented"), {}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
-    (503, error(14, "connection error: connection refused"), {}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
-    (200, "<!DOCTYPE html>...", HTML, Unavailable, Reason.ARGOCD_UNAVAILABLE),
-    (200, "{cut", {"Content-Type": "application/json"}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
-    (200, "[]", {"Content-Type": "application/json"}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
-    (302, "", {"Location": "https://login.example.com/"}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
-]
-
-
-@pytest.mark.parametrize(("status", "body", "headers", "kind", "reason"), ERRORS)
-def test_every_foreign_error_becomes_one_of_ours(status, body, headers, kind, reason):
-    with loopback(always(Reply(status, body, headers))) as server, pytest.raises(kind) as caught:
-        client(server.url).sync("shop-api", project="shop")
-    assert caught.value.reason is reason
-    assert "\n" not in caught.value.evidence
-    assert TOKEN not in str(caught.value)
-
-
-def _contract_errors() -> list[dict[str, Any]]:
-    files = contract_files("argocd/samples/errors.json")
-    return json.loads(files[0].read_text())["items"] if files else []
-
-
-@needs_contract
-@pytest.mark.parametrize("item", _contract_errors(), ids=lambda item: item["when"][:40])
-def test_every_error_of_the_contract_is_typed(item):
-    headers = {"Content-Type": item.get("content_type", "application/json")}
-    reply = Reply(item["http_status"], item.get("body") or item["body_text"], headers)
-    with loopback(always(reply)) as server:
-        if "another operation" in str(item.get("body")):
-            assert client(server.url).sync("shop-api", project="shop") is False
-            return
-        final = item["http_status"] in (400, 401, 404, 415) or "applications, sync" in str(item.get("body"))
-        # a bare 403 is looked into with can-i, which this server forbids as well
-        final = final or item.get("body", {}).get("message") == "permission denied"
-        with pytest.raises(Refused if final else Unavailable):
-            client(server.url).sync("shop-api", project="shop")
-
-
-def test_the_time_that_the_server_asks_for_is_kept():
-    with loopback(always(Reply(429, "", {"Retry-After": "7"}))) as server, pytest.raises(Unavailable) as caught:
-        client(server.url).get("shop-api")
-    assert caught.value.retry_after == 7.0
-
-
-def test_the_reason_of_a_503_is_in_the_evidence():
-    with (
-        loopback(always(Reply(503, error(14, "repo server\n is down")))) as server,
-        pytest.raises(Unavailable) as caught,
-    ):
-        client(server.url).get("shop-api")
-    assert caught.value.evidence.endswith("repo server is down")
-
-
-def event(name: str) -> bytes:
-    frame = {"result": {"type": "MODIFIED", "application": {"metadata": {"name": name}}}}
-    return b"data: " + json.dumps(frame).encode() + b" \n\n"
-
-
-def streaming(*parts: bytes) -> Reply:
-    def chunks() -> Iterator[bytes]:
-        yield from parts
-
-    return Reply(headers={"Content-Type": "text/event-stream"}, parts=chunks)
-
-
-def follow(reply: Reply, stop: threading.Event | None = None) -> tuple[list[str], Unavailable | Refused | None]:
-    names: list[str] = []
-    with loopback(always(reply)) as server:
-        try:
-            client(server.url).stream(lambda app: names.append(app["metadata"]["name"]), stop or threading.Event())
-        except (Unavailable, Refused) as caught:
-            return names, caught
-    assert server.asked[0].headers["accept"] == "text/event-stream"
-    return names, None
-
-
-def test_a_stream_hands_on_events_cut_anywhere_and_passes_over_keepalives():
-    data = event("a") + b":\n\n" + event("b")
-    names, caught = follow(streaming(data[:7], data[7:50], data[50:]))
-    assert names == ["a", "b"]
-    assert isinstance(caught, Unavailable), "the end of a stream is told, so that the caller reads and reconnects"
-
-
-def test_newline_framing_is_understood_as_well():
-    names, _ = follow(streaming(event("a").removeprefix(b"data: "), b'{"result":{"type":"ADDED"}}\n'))
-    assert names == ["a"]
-
-
-@pytest.mark.parametrize(
-    ("last", "kind", "reason"),
-    [
-        (
-            b'{"error":{"grpc_code":14,"http_code":503,"message":"transport is closing"}}',
-            Unavailable,
-            Reason.ARGOCD_UNAVAILABLE,
-        ),
-        (b'{"error":{"grpc_code":16,"http_code":401,"message":"expired"}}', Refused, Reason.ARGOCD_UNAUTHORIZED),
-        (b"data: {broken\n", Unavailable, Reason.ARGOCD_UNAVAILABLE),
-    ],
-)
-def test_the_last_frame_of_a_stream_may_be_an_error(last, kind, reason):
-    names, caught = follow(streaming(event("a"), last))
-    assert names == ["a"]
-    assert isinstance(caught, kind)
-    assert caught.reason is reason
-
-
-def test_a_stream_ends_quietly_when_it_is_told_to_stop():
-    stop = threading.Event()
-    stop.set()
-    assert follow(streaming(b":\n\n", event("a")), stop) == ([], None)
-
-
-def test_a_line_beyond_the_bound_ends_the_stream(monkeypatch):
-    monkeypatch.setattr(argocd, "MAX_EVENT", 1000)
-    names, caught = follow(streaming(event("a"), b"data: " + b"x" * 2000))
-    assert names == ["a"]
-    assert isinstance(caught, Unavailable)
-
-
-def test_a_silent_stream_is_given_up(monkeypatch):
-    monkeypatch.setattr(argocd, "STREAM_SILENCE", 0.2)
-    never = threading.Event()
-
-    def chunks() -> Iterator[bytes]:
-        yield event("a")
-        never.wait(5)
-
-    names, caught = follow(Reply(headers={"Content-Type": "text/event-stream"}, parts=chunks))
-    never.set()
-    assert names == ["a"]
-    assert isinstance(caught, Unavailable)
-
-
-def test_a_stream_is_not_given_up_between_two_keepalives():
-    assert argocd.STREAM_SILENCE >= 2 * 15, "the server's keepalive comes every 15 s, and one may be late"
-
-
-@pytest.mark.parametrize("frame", [False, True], ids=["answer", "frame of a stream"])
-def test_what_argo_cd_quotes_of_helm_is_cut(frame):
-    said = "helm: " + "x " * 5000
-    if frame:
-        _, caught = follow(streaming(event("a"), json.dumps({"error": {"message": said}}).encode()))
-    else:
-        _, caught = follow(Reply(400, error(3, said)))
-    assert isinstance(caught, Refused | Unavailable)
-    assert "helm: x x" in caught.evidence
-    assert len(caught.evidence) < 400
-
-
-def test_a_stream_that_is_refused_is_refused():
-    _, caught = follow(Reply(401, error(16, "no session information")))
-    assert isinstance(caught, Refused)
-
-
-def test_nobody_at_the_address_is_no_verdict():
-    with pytest.raises(Unavailable) as caught:
-        client("http://127.0.0.1:9").get("shop-api")
-    assert caught.value.reason is Reason.ARGOCD_UNAVAILABLE

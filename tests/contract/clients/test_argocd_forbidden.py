@@ -4,24 +4,17 @@ from collections.abc import Callable
 
 import pytest
 
-from orchestrator.domain.apps import ArgoCD, Secret
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from tests.support.argocd_client import client, error
 from tests.support.loopback import Asked, Reply, loopback
-from workers.clients.argocd import ArgoClient
-
-DENIED = {"error": "permission denied", "code": 7, "message": "permission denied"}
-
-
-def client(url: str) -> ArgoClient:
-    return ArgoClient(ArgoCD(url=url, token=Secret("secret")))
 
 
 def forbidden(can_i: str) -> Callable[[Asked], Reply]:
     def script(asked: Asked) -> Reply:
         if "/can-i/" in asked.path:
             return Reply(body={"value": can_i})
-        return Reply(403, DENIED)
+        return Reply(403, error(7, "permission denied"))
 
     return script
 
@@ -58,7 +51,7 @@ def test_the_right_to_an_application_in_a_namespace_of_its_own_is_asked_for_by_b
     def script(asked: Asked) -> Reply:
         if "/can-i/" in asked.path:
             return Reply(body={"value": "yes" if asked.path.endswith(f"/get/shop/{name}") else "no"})
-        return Reply(403, DENIED)
+        return Reply(403, error(7, "permission denied"))
 
     with loopback(script) as server, pytest.raises(Unavailable, match=f"403 for {name} ") as caught:
         call(client(server.url), project="shop", app_namespace=namespace)
