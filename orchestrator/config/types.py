@@ -247,12 +247,13 @@ def _readable(text: str) -> str:
     """Refuse an address that would be read in another way than it was meant; it is not repeated, as it is secret."""
     parts = urlsplit(text)
     try:
-        no_host = bool(parts.netloc) and not parts.hostname and not parts.netloc.endswith("@")
+        no_host = not parts.hostname and not parts.netloc.endswith("@")
         _ = parts.port
     except ValueError:
         no_host = True
-    cut = parts.fragment or parts.netloc.count("@") > 1 or ("@" not in parts.netloc and "@" in text)
-    if parts.scheme != "sqlite" and (no_host or cut):
+    cut = parts.netloc.count("@") > 1 or ("@" not in parts.netloc and "@" in text)
+    meant_otherwise = parts.fragment or (parts.netloc and (no_host or cut))
+    if parts.scheme != "sqlite" and meant_otherwise:
         raise wrong("cannot be read; in its password write `%`, `/`, `?`, `#` and `@` as %25, %2F, %3F, %23 and %40")
     return text
 

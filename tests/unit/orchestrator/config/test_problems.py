@@ -235,7 +235,7 @@ def test_a_password_that_ends_too_early_is_told_without_it(key: str, address: st
     ("key", "address"),
     [
         ("broker", "redis://:a%2F%23%3F%40%25@r:1/0"),
-        ("broker", "redis+socket:///run/redis.sock"),
+        ("broker", "redis+socket:///run/redis@main/redis.sock"),
         ("database", "postgresql:///pilotage?host=/run/postgresql"),
         ("database", "postgresql+psycopg://pilotage@/pilotage?host=/run/postgresql"),
         ("database", "sqlite:////var/lib/a#b/pilotage.db"),
