@@ -18,14 +18,13 @@ from orchestrator.domain.events import Delivery, DeliveryOutcome, Ignored, Parse
 from orchestrator.domain.inbox import Answer
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.metrics import DELIVERIES
-from orchestrator.domain.ownership import is_own_commit
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Trigger
 from orchestrator.domain.secrets import secrets_in
-from orchestrator.engine.matching import Matched, Wanted, match
+from orchestrator.engine.matching import Matched, Wanted
 from orchestrator.services import story
 from orchestrator.services.bell import Bell
-from orchestrator.services.pushes import LOCK, Known, Pushes
+from orchestrator.services.pushes import LOCK, Known, Pushes, judge
 from orchestrator.store import deliveries, runs, tallies, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
@@ -90,8 +89,7 @@ class Ingest:
         matched = None
         match parsed:
             case Push():
-                email = self._settings.gitops.author.email
-                matched = match(parsed, self._settings.apps, lambda change: is_own_commit(change, email))
+                matched = judge(parsed, self._settings)
                 outcome = DeliveryOutcome.ACCEPTED if matched.wanted else DeliveryOutcome.IGNORED
                 why = ("", "") if matched.wanted else (matched.ignored, matched.detail)
             case Ping():

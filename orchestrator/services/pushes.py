@@ -1,12 +1,14 @@
-"""Which pushes are known already: told by another hook, or seen by the poll before their hook came."""
+"""What pushes lead to, and which are known already: by another hook, or by the poll before their hook came."""
 
 import hashlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from orchestrator.domain.apps import App
-from orchestrator.domain.events import RefChange
+from orchestrator.domain.apps import App, Settings
+from orchestrator.domain.events import Push, RefChange
+from orchestrator.domain.ownership import is_own_commit
 from orchestrator.domain.refs import repo_key
+from orchestrator.engine.matching import Matched, match
 from orchestrator.store import heads, runs
 from orchestrator.store.database import Connection
 
@@ -100,6 +102,12 @@ class Pushes:
         """
         for (repo, ref), commit in sorted(self._seen.items()):
             heads.remember(connection, repo, ref, commit, at)
+
+
+def judge(push: Push, settings: Settings) -> Matched:
+    """Find what a push leads to as it is configured; commits of our own lead to nothing."""
+    email = settings.gitops.author.email
+    return match(push, settings.apps, lambda change: is_own_commit(change, email))
 
 
 def place_of(app: App, change: RefChange) -> Place:

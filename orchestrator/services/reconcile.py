@@ -8,16 +8,15 @@ from orchestrator import journal
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.events import Push, RefChange, RepoNames
 from orchestrator.domain.metrics import LEASES_LOST
-from orchestrator.domain.ownership import is_own_commit
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import StageName, Trigger
 from orchestrator.engine.facts import LeaseExpired
 from orchestrator.engine.gate import STILL_THERE
-from orchestrator.engine.matching import Matched, Wanted, match
+from orchestrator.engine.matching import Matched, Wanted
 from orchestrator.services import ledger, story
 from orchestrator.services.execution import timeout_of
-from orchestrator.services.pushes import LOCK, polled_key
+from orchestrator.services.pushes import LOCK, judge, polled_key
 from orchestrator.store import claims, heads, processes, runs, tallies, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
@@ -143,8 +142,7 @@ class Reconcile:
     def _match(self, app: App, change: RefChange) -> Matched:
         """Judge a move that no hook has told of by the rules for those that one has."""
         push = Push(event="poll", repo=RepoNames(full_name=app.name, urls=(app.source.url,)), changes=(change,))
-        email = self._settings.gitops.author.email
-        matched = match(push, self._settings.apps, lambda change: is_own_commit(change, email))
+        matched = judge(push, self._settings)
         if not matched.wanted:
             _log.info(
                 "push without a hook ignored",
