@@ -233,7 +233,7 @@ def test_a_whole_deploy_is_judged_live_only_once_it_is(world, api, image):
     commit = world.repo.chart("helm/shop-api", image=image, tag="v2", more=PROBED)
     before = world.client.get("shop-api", project="shop")
     env = Environment(name="prod", values="helm/shop-api/values-prod.yaml", argocd="shop-api")
-    assert tracks(before, Gitops(access=world.repo.access), env) is None
+    assert tracks(before, Gitops(access=world.repo.access), env, "harbor.example.com/shop/api") is None
     world.client.get("shop-api", project="shop", refresh="normal")
     reasons = set()
 

@@ -23,11 +23,11 @@ _INDEX = re.compile(r"\[(\d+)\]")
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
 
-def tracks(application: Json, gitops: Gitops, environment: Environment, image: str = "") -> str | None:
+def tracks(application: Json, gitops: Gitops, environment: Environment, image: str) -> str | None:
     """Return one sentence about why the edit would not reach the application, or None when it would.
 
     :param application: the object of ``GET /api/v1/applications/{name}``.
-    :param image: the app's image with its registry and without a tag; "" = not looked for in `kustomize.images`.
+    :param image: the app's image with its registry and without a tag.
     """
     ours = [source for source in _sources(application) if _reads(source, gitops)]
     if not ours:

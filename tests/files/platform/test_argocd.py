@@ -217,7 +217,8 @@ def test_pilotage_knows_every_application_of_the_project() -> None:
 @pytest.mark.parametrize(("app", "environment"), DEPLOYED)
 def test_what_pilotage_changes_is_what_argo_cd_reads(app, environment) -> None:
     application = APPLICATIONS[environment.argocd]
-    assert tracking.tracks(application, SETTINGS.gitops, environment) is None
+    image = f"{SETTINGS.registry.host}/{app.image}"
+    assert tracking.tracks(application, SETTINGS.gitops, environment, image) is None
     assert application["spec"]["project"] == environment.project
     chart = ROOT / sources(application)[0]["path"]
     repository = read(chart / "values.yaml")["image"]["repository"]

@@ -13,6 +13,7 @@ from workers.gitops.tracking import automated, tracks
 REPO = "https://git.example.com/platform/gitops.git"
 GITOPS = Gitops(access=GitAccess(url=REPO))
 VALUES = "helm/shop-api/values-prod.yaml"
+IMAGE = "harbor.example.com/shop/api"
 ENV = Environment(name="prod", values=VALUES, argocd="shop-api")
 FOLDER = {"repoURL": REPO, "path": "helm/shop-api", "targetRevision": "main"}
 HELM = FOLDER | {"helm": {"valueFiles": ["values.yaml", "values-prod.yaml"]}}
@@ -72,13 +73,13 @@ TRACKED = {
 def test_a_repository_may_have_another_address_in_the_cluster():
     inside = "http://gitea-http.gitea.svc:3000/platform/gitops.git"
     found = application(HELM | {"repoURL": inside})
-    assert "not " in (tracks(found, GITOPS, ENV) or "")
-    assert tracks(found, replace(GITOPS, aliases=(inside.removesuffix(".git"),)), ENV) is None
+    assert "not " in (tracks(found, GITOPS, ENV, IMAGE) or "")
+    assert tracks(found, replace(GITOPS, aliases=(inside.removesuffix(".git"),)), ENV, IMAGE) is None
 
 
 @pytest.mark.parametrize("case", TRACKED)
 def test_tracked(case):
-    assert tracks(TRACKED[case], GITOPS, ENV) is None
+    assert tracks(TRACKED[case], GITOPS, ENV, IMAGE) is None
 
 
 SAME = "; if that is the same repository, name it in `gitops.aliases`"
@@ -131,10 +132,7 @@ PROBLEMS = {
 @pytest.mark.parametrize("case", PROBLEMS)
 def test_problem(case):
     found, sentence = PROBLEMS[case]
-    assert tracks(found, GITOPS, ENV) == sentence
-
-
-IMAGE = "harbor.example.com/shop/api"
+    assert tracks(found, GITOPS, ENV, IMAGE) == sentence
 
 
 def kustomized(*images: Any) -> dict[str, Any]:
@@ -160,13 +158,13 @@ def test_another_image_or_one_without_a_tag_leaves_the_kustomization_in_force(en
 
 def test_a_parameter_out_of_a_file_wins():
     found = application(helm(fileParameters=[{"name": "image.tag", "path": "tag.txt"}]))
-    assert "by the parameter image.tag" in (tracks(found, GITOPS, ENV) or "")
+    assert "by the parameter image.tag" in (tracks(found, GITOPS, ENV, IMAGE) or "")
 
 
 @pytest.mark.parametrize("settings", [{"parameters": [{"name": "image.digest"}]}, {"values": "image: {digest: x}"}])
 def test_what_sets_the_digest_that_we_edit_wins_too(settings):
     env = replace(ENV, digest_key="image.digest")
-    assert "sets image.digest by " in (tracks(application(helm(**settings)), GITOPS, env) or "")
+    assert "sets image.digest by " in (tracks(application(helm(**settings)), GITOPS, env, IMAGE) or "")
 
 
 @pytest.mark.parametrize(
@@ -183,30 +181,30 @@ def test_what_sets_the_digest_that_we_edit_wins_too(settings):
 def test_a_digest_beside_the_tag_wins(key, name, value, wins):
     found = application(helm(parameters=[{"name": name, "value": value}]))
     said = f"shop-api sets {name} by a parameter of the application, which wins over {VALUES}"
-    assert tracks(found, GITOPS, replace(ENV, key=key)) == (said if wins else None)
+    assert tracks(found, GITOPS, replace(ENV, key=key), IMAGE) == (said if wins else None)
 
 
 def test_the_charts_own_values_are_always_read():
     env = Environment(name="prod", values="helm/shop-api/values.yaml", argocd="shop-api")
-    assert tracks(application(with_file("values-prod.yaml")), GITOPS, env) is None
+    assert tracks(application(with_file("values-prod.yaml")), GITOPS, env, IMAGE) is None
 
 
 @pytest.mark.parametrize("name", ["images[0].newTag", "images.0.newTag"])
 def test_a_parameter_with_an_index_is_recognised(name):
     env = Environment(name="prod", values=VALUES, argocd="shop-api", key="images.0.newTag")
     found = application(helm(parameters=[{"name": name, "value": "1"}]))
-    assert "wins over" in (tracks(found, GITOPS, env) or "")
+    assert "wins over" in (tracks(found, GITOPS, env, IMAGE) or "")
 
 
 def test_an_inline_list_wins_over_every_item_of_the_files_list():
     env = Environment(name="prod", values=VALUES, argocd="shop-api", key="images.0.newTag")
     found = application(helm(valuesObject={"images": [{"name": "api"}]}))
-    assert "`helm.valuesObject`" in (tracks(found, GITOPS, env) or "")
+    assert "`helm.valuesObject`" in (tracks(found, GITOPS, env, IMAGE) or "")
 
 
 def test_an_environment_that_syncs_by_itself_needs_no_automation():
     env = Environment(name="prod", values=VALUES, argocd="shop-api", sync=True)
-    assert tracks(application(HELM, policy={}), GITOPS, env) is None
+    assert tracks(application(HELM, policy={}), GITOPS, env, IMAGE) is None
 
 
 @pytest.mark.parametrize(
@@ -225,4 +223,4 @@ def test_automated(policy, expected):
 
 @pytest.mark.parametrize("path", contract_files("argocd/samples/*new-revision.json"), ids=lambda path: path.name)
 def test_the_sample_of_the_contract_is_tracked(path):
-    assert tracks(json.loads(path.read_text()), GITOPS, ENV) is None
+    assert tracks(json.loads(path.read_text()), GITOPS, ENV, IMAGE) is None
