@@ -1,15 +1,5 @@
-"""A chat that is told."""
+"""What the contract tests share."""
 
-from collections.abc import Iterator
+from tests.support.chats import chat
 
-import pytest
-
-from orchestrator.sandbox.chat import SandboxChat
-
-
-@pytest.fixture
-def chat() -> Iterator[SandboxChat]:
-    started = SandboxChat(limited=False)
-    started.start()
-    yield started
-    started.stop()
+__all__ = ["chat"]

@@ -1,7 +1,6 @@
 """Which message is sent next and how often one is tried, on both databases."""
 
 import threading
-from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 import pytest
@@ -13,9 +12,12 @@ from orchestrator.services import outbox
 from orchestrator.services.outbox import ATTEMPTS, PAUSES, Outbox, Parcel
 from orchestrator.store import notifications, runs
 from orchestrator.store.runs import NewRun, Trigger
+from tests.support.chats import chat
 from tests.support.executing import Workshop
 from tests.support.messages import STARTED, channel_to
 from workers.messenger import Messenger
+
+__all__ = ["chat"]
 
 NOW = 1_000_000.0
 
@@ -68,14 +70,6 @@ def test_runs_whose_messages_wait_keep_no_other_run_silent(world: Workshop) -> N
     blocked = [(run, "run.failed", -60.0) for run in range(1, 61)]
     queue(world, *postponed, *blocked, (61, "run.failed", 0.0))
     assert taken(world) == [(61, "run.failed")]
-
-
-@pytest.fixture
-def chat() -> Iterator[SandboxChat]:
-    started = SandboxChat(limited=False)
-    started.start()
-    yield started
-    started.stop()
 
 
 class Clock:
