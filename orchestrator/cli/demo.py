@@ -178,13 +178,13 @@ def invitation(platform: "Platform", product: Product) -> Iterator[str]:
 
 def called() -> str:
     """Name this command so that a shell finds it: its name if that leads here, else its path."""
-    called = Path(sys.argv[0])
-    if called.name == "__main__.py":
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m orchestrator.cli"
-    found = shutil.which(called.name)
-    if found and called.exists() and Path(found).samefile(called):
-        return called.name
-    return shlex.quote(str(called.absolute()))
+    found = shutil.which(program.name)
+    if found and program.exists() and Path(found).samefile(program):
+        return program.name
+    return shlex.quote(str(program.absolute()))
 
 
 def _step(text: str) -> None:

@@ -10,13 +10,14 @@ from orchestrator.domain.runs import StageName
 class Policy:
     """The patience of a stage.
 
-    :param attempts: tries when a service does not answer; 0: until the deadline.
+    :param attempts: tries when a service does not answer; 0: until the deadline. Nine are two minutes: a service that
+        is restarted is back by then, and nothing starts a failed push again.
     :param first: seconds before the second try; each further pause doubles, up to `cap`.
     :param crashes: how often a worker may vanish while at this stage before the run is given up (a poison run
         would otherwise kill workers for ever).
     """
 
-    attempts: int = 6
+    attempts: int = 9
     first: float = 1.0
     cap: float = 30.0
     crashes: int = 5
@@ -26,13 +27,12 @@ class Policy:
         return min(self.cap, self.first * 2.0 ** (attempt - 1))
 
 
-# Nine tries are two minutes: a service that is restarted is back by then, and nothing starts a failed push again.
 POLICIES: Mapping[StageName, Policy] = {
-    StageName.CHECK: Policy(attempts=9),
-    StageName.BUILD: Policy(attempts=9),
-    StageName.PUSH: Policy(attempts=9),
+    StageName.CHECK: Policy(),
+    StageName.BUILD: Policy(),
+    StageName.PUSH: Policy(),
     StageName.SCAN: Policy(attempts=0, cap=15),
-    StageName.COMMIT: Policy(attempts=9),
+    StageName.COMMIT: Policy(),
     StageName.SYNC: Policy(attempts=0, cap=15),
     StageName.HEALTH: Policy(attempts=0, cap=15),
 }
