@@ -94,6 +94,13 @@ class Worker(patience.Worker):
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, self._stop_by)
 
+    def accept(self, listener: Any) -> None:
+        """Take all new connections that wait: gunicorn takes one a round, and each round ends with a write."""
+        before = -1
+        while before < self.nr_conns < self.worker_connections:
+            before = self.nr_conns
+            super().accept(listener)
+
     def enqueue_req(self, conn: Any) -> None:
         """Answer what a connection asks for: at once, by a thread, or as soon as it asks for something."""
         seen = _peek(conn)

@@ -1,6 +1,7 @@
 """Deliveries at the real HTTP server: what has arrived as a whole needs no thread, and is answered as by a thread."""
 
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -24,7 +25,16 @@ from tests.support.hooks import FakeInbox, make_app
 journal.configure("webhooks")
 held = threading.Event()
 
+rounds = []
+
 class Inbox(FakeInbox):
+    written = 0
+
+    def flush(self):
+        if len(self.accepted) > self.written:
+            rounds.append(len(self.accepted) - self.written)
+            self.written = len(self.accepted)
+
     def accept(self, delivery, parsed):
         if delivery.key == "broken":
             raise ZeroDivisionError("a bug of ours")
@@ -41,6 +51,10 @@ class App:
         self.extensions = self.hooks.extensions
 
     def __call__(self, environ, start_response):
+        if environ["PATH_INFO"] == "/rounds":
+            body = repr(rounds).encode()
+            start_response("200 OK", [("Content-Length", str(len(body)))])
+            return [body]
         if environ["PATH_INFO"] != "/hold":
             return self.hooks(environ, start_response)
         held.wait(60)
@@ -133,6 +147,22 @@ def test_a_delivery_is_answered_while_all_threads_are_held(server: tuple[subproc
         assert ask(port, post())[0] == "HTTP/1.1 202 ACCEPTED"
         pieces.sendall(post()[-100:])
         assert read(pieces)[0] == "HTTP/1.1 202 ACCEPTED"
+    for peer in crowd:
+        peer.close()
+
+
+def test_deliveries_that_come_over_new_connections_are_written_down_together(
+    server: tuple[subprocess.Popen[bytes], int],
+) -> None:
+    process, port = server
+    (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(worker), signal.SIGSTOP)
+    crowd = [connect(port) for _ in range(20)]
+    for number, peer in enumerate(crowd):
+        peer.sendall(post(X_GitHub_Delivery=f"new-{number}"))
+    os.kill(int(worker), signal.SIGCONT)
+    assert {read(peer)[0] for peer in crowd} == {"HTTP/1.1 202 ACCEPTED"}
+    assert ask(port, b"GET /rounds HTTP/1.1\r\nHost: x\r\n\r\n")[2] == b"[20]"
     for peer in crowd:
         peer.close()
 
