@@ -59,8 +59,9 @@ def render() -> str:
     """Return the page ``docs/reference/api.md`` as Markdown."""
     lines = [_HEAD, "## Calls\n", "| call | role | what it does |", "| --- | --- | --- |"]
     lines += [f"| `{call.method} {path_of(call)}` | {call.role or 'none'} | {call.summary} |" for call in CALLS]
+    schemas = document()["components"]["schemas"]
     for call in CALLS:
-        lines += ["", *_call(call)]
+        lines += ["", *_call(call, schemas)]
     return "\n".join([*lines, ""])
 
 
@@ -69,28 +70,27 @@ def openapi_text() -> str:
     return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
 
 
-def _call(call: Call) -> Iterator[str]:
+def _call(call: Call, schemas: dict[str, Any]) -> Iterator[str]:
     yield f"### `{call.method} {path_of(call)}`\n"
     yield f"{call.summary}. Role: {call.role or 'none, open to everybody'}.\n"
-    parts = document()["components"]["schemas"]
     for title, model in (("Query", call.query), ("Body", call.body)):
         if model is not None and model.model_fields:
-            schema = parts.get(model.__name__) or model.model_json_schema()
+            schema = schemas.get(model.__name__) or model.model_json_schema()
             yield f"{title}:\n"
             yield "| name | form | meaning |\n| --- | --- | --- |"
             for name, field in schema["properties"].items():
                 needed = " (required)" if name in schema.get("required", []) else ""
-                yield f"| `{name}`{needed} | {_form(field, parts)} | {field.get('description', '')} |"
+                yield f"| `{name}`{needed} | {_form(field, schemas)} | {field.get('description', '')} |"
             yield ""
     answer = f"`{call.answer.__name__}`" if call.answer else " or ".join(f"`{one}`" for one in call.media)
     yield f"Answer: {call.status}, {answer}. Errors: {', '.join(map(str, statuses_of(call)))}."
 
 
-def _form(field: dict[str, Any], parts: dict[str, Any]) -> str:
+def _form(field: dict[str, Any], schemas: dict[str, Any]) -> str:
     if "anyOf" in field:
-        return " or ".join(_form(one, parts) for one in field["anyOf"] if one.get("type") != "null")
+        return " or ".join(_form(one, schemas) for one in field["anyOf"] if one.get("type") != "null")
     if "$ref" in field:
-        return _form(parts[field["$ref"].rpartition("/")[2]], parts)
+        return _form(schemas[field["$ref"].rpartition("/")[2]], schemas)
     if "enum" in field:
         return ", ".join(f"`{value}`" for value in field["enum"])
     default = f", default `{field['default']}`" if field.get("default") not in (None, "") else ""

@@ -42,13 +42,19 @@ def test_no_summary_is_cut(group: str, capsys: pytest.CaptureFixture[str], monke
     assert [line for line in summaries.splitlines() if line.endswith("...")] == []
 
 
+@pytest.fixture(scope="module")
+def reference() -> str:
+    """The page of the commands, without blanks: its lines are longer than those of the help."""
+    return "".join(command_line().split())
+
+
 @pytest.mark.parametrize("name", [name for name, _ in commands()])
-def test_the_reference_has_what_help_prints(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_reference_has_what_help_prints(name: str, reference: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main([*name.split(), "--help"])
 
-    said = "".join(capsys.readouterr().out.split())  # the lines of the page are longer
-    assert COMMANDS[name.split(maxsplit=1)[0]].hidden or said in "".join(command_line().split())
+    said = "".join(capsys.readouterr().out.split())
+    assert COMMANDS[name.split(maxsplit=1)[0]].hidden or said in reference
 
 
 def test_a_command_that_is_not_installed_takes_nothing_else_away(

@@ -105,7 +105,7 @@ def test_a_circle_of_stages_ends() -> None:
     assert images("FROM two AS one\nFROM one AS two\n") == ["two"]
 
 
-SIZE = 256 * 1024
+SIZE = 128 * 1024
 TANGLES = {
     "a brace without its end": "FROM " + "${A:-" * (SIZE // 5),
     "words without an end": "FROM " + "${A:-x} ${A:-" * (SIZE // 13),
@@ -113,15 +113,15 @@ TANGLES = {
     "here-documents of one line": "FROM a\nRUN " + "<<A " * (SIZE // 4),
     "stages": "FROM a\n" * (SIZE // 7),
     "stages with one name": "FROM a AS a\n" * (SIZE // 12),
-    "copies": "FROM a AS b\n" * 12_000 + "COPY --from=b . .\n" * 10_000,
+    "copies": "FROM a AS b\n" * 6_000 + "COPY --from=b . .\n" * 5_000,
     "blanks in a directive": "# a=b" + " " * (SIZE - 6) + "c",
     "flags": "FROM " + "--a" * (SIZE // 3),
     "continued lines": "RUN a\\\n" * (SIZE // 7),
-    "values that double": "ARG A=abc\n" + "ARG A=$A$A\n" * 22_000 + "FROM $A",
+    "values that double": "ARG A=abc\n" + "ARG A=$A$A\n" * 11_000 + "FROM $A",
     "many long values": "ARG A="
     + "a" * 1000
     + "\nARG "
-    + "".join(f"a{n}=$A$A " for n in range(80_000))
+    + "".join(f"a{n}=$A$A " for n in range(40_000))
     + "\nFROM $A",
     "a number without an end": "FROM a\nCOPY --from=" + "1" * (SIZE - 20) + " . .",
 }
