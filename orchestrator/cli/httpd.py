@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import resource
 import signal
 from collections.abc import Callable
 from datetime import timedelta
@@ -19,6 +20,10 @@ from orchestrator.web.streams import STREAMS
 
 THREADS = 128
 """Threads of one process: half of them may hold log streams and the rest still answers (measured)."""
+
+
+FILES = 8192
+"""Files that one process may have open where that is allowed: connections, at most 1,000, and what we ask others."""
 
 
 class Httpd(BaseApplication):  # type: ignore[misc]
@@ -64,6 +69,7 @@ class Httpd(BaseApplication):  # type: ignore[misc]
         tracing.start()
         heaps.share_heaps()
         heaps.give_back_large_blocks()
+        _have_files()
         made: Wsgi = self._make()
         gc.collect()
         gc.freeze()  # it stays as long as the process: no collection needs to look at it
@@ -91,6 +97,14 @@ class Lines(Logger):  # type: ignore[misc]
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Say what broke, without the query of the address that gunicorn shows."""
         super().exception(msg, *(str(one).partition("?")[0] for one in args), **kwargs)
+
+
+def _have_files() -> None:
+    """Raise the limit of open files: the usual one, 1,024, is less than connections and all else can take."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _on_exit(_server: Any, _worker: Any) -> None:

@@ -32,6 +32,9 @@ MOST = 64 * 1024
 REST = 1.0
 """Seconds, and up to one more, in which the rest of a request is to come; then a thread waits for it, as patiently as
 for any."""
+_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+_FULL_FOR = 1.0
+"""Seconds for which no new connection is tried where the system has no room for one."""
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EAGAIN)
 
 
@@ -60,6 +63,7 @@ class Worker(patience.Worker):
         self._ready: list[tuple[_Call, Pending]] = []
         self._lock = threading.Lock()
         self._stop_by = math.inf
+        self._room_again = math.inf
 
     def load_wsgi(self) -> None:
         """Load the application, and find its part for whole requests."""
@@ -75,6 +79,8 @@ class Worker(patience.Worker):
         """Take all that has arrived, then have written down together what came of it."""
         super().wait_for_and_dispatch_events(timeout)
         now = time.monotonic()
+        if now >= self._room_again:
+            self._room_again, self.worker_connections = math.inf, self.cfg.worker_connections
         for conn in [conn for conn, until in self._coming.items() if until < now]:
             self._on_rest(conn, conn.sock)
         if not self.alive:
@@ -99,7 +105,18 @@ class Worker(patience.Worker):
         before = -1
         while before < self.nr_conns < self.worker_connections:
             before = self.nr_conns
-            super().accept(listener)
+            try:
+                super().accept(listener)
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                self._take_no_more(error)
+
+    def _take_no_more(self, error: OSError) -> None:
+        """Have those that wait wait for a second, or until somebody leaves; gunicorn would end the process here."""
+        self.log.error("New connections wait; raise the limit of open files: %s", error.strerror)
+        self.worker_connections = self.nr_conns
+        self._room_again = time.monotonic() + _FULL_FOR
 
     def enqueue_req(self, conn: Any) -> None:
         """Answer what a connection asks for: at once, by a thread, or as soon as it asks for something."""

@@ -111,6 +111,10 @@ def read(peer: socket.socket) -> tuple[str, dict[str, str], bytes]:
     return status, headers, body
 
 
+def children(pid: int) -> list[int]:
+    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
 def ask(port: int, *pieces: bytes) -> tuple[str, dict[str, str], bytes]:
     with connect(port) as peer:
         for piece in pieces:
@@ -155,16 +159,28 @@ def test_deliveries_that_come_over_new_connections_are_written_down_together(
     server: tuple[subprocess.Popen[bytes], int],
 ) -> None:
     process, port = server
-    (worker,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(worker), signal.SIGSTOP)
+    (worker,) = children(process.pid)
+    os.kill(worker, signal.SIGSTOP)
     crowd = [connect(port) for _ in range(20)]
     for number, peer in enumerate(crowd):
         peer.sendall(post(X_GitHub_Delivery=f"new-{number}"))
-    os.kill(int(worker), signal.SIGCONT)
+    os.kill(worker, signal.SIGCONT)
     assert {read(peer)[0] for peer in crowd} == {"HTTP/1.1 202 ACCEPTED"}
     assert ask(port, b"GET /rounds HTTP/1.1\r\nHost: x\r\n\r\n")[2] == b"[20]"
     for peer in crowd:
         peer.close()
+
+
+def test_more_connections_than_files_can_be_open_wait_and_end_nothing(tmp_path: Path) -> None:
+    few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
+    with serving(few + SERVE, log=tmp_path / "log") as (process, port):
+        (worker,) = children(process.pid)
+        crowd = [connect(port) for _ in range(100)]
+        until(lambda: "New connections wait" in (tmp_path / "log").read_text(), "a line about it", 10)
+        for peer in crowd:
+            peer.close()
+        assert ask(port, post())[0] == "HTTP/1.1 202 ACCEPTED"
+        assert children(process.pid) == [worker]
 
 
 def test_the_end_of_a_connection_ends_the_wait_for_its_rest(port: int) -> None:
