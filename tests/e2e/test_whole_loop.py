@@ -2,9 +2,12 @@
 
 import base64
 import json
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+import yaml
 
 from orchestrator.sandbox import samples
 from orchestrator.sandbox.faults import HttpFault
@@ -257,6 +260,28 @@ def test_doctor_names_the_variable_that_holds_a_wrong_secret_and_not_the_secret(
     keys = ("registry.password", "gitops.token", "argocd.token")
     assert set(named) >= {f"`{key}` comes from ${{{name}}}." for key, name in zip(keys, secrets, strict=True)}
     assert not [value for value in wrong.values() if value in done.stdout + done.stderr]
+
+
+def test_discover_finds_what_is_deployed_and_the_configuration_takes_it(loop: Loop, tmp_path: Path) -> None:
+    succeeded(loop.deploy(branch="deploy/cli"))
+    whole = yaml.safe_load((loop.product.folder / "pilotage.yaml").read_text())
+    file = tmp_path / "pilotage.yaml"
+
+    def run(*command: str, apps: object) -> "subprocess.CompletedProcess[str]":
+        file.write_text(yaml.safe_dump(whole | {"apps": apps}))
+        return loop.cli(*command, environ={"PILOTAGE_CONFIG": str(file)})
+
+    done = run("discover", apps=[])
+    assert done.returncode == 0, done.stderr
+    found = yaml.safe_load(done.stdout)["apps"]
+    (app,) = [one for one in found if one["name"] == samples.APP]
+    (known,) = [one for one in whole["apps"] if one["name"] == samples.APP]
+    assert (app["repo"], app["image"]) == (known["repo"], known["image"])
+    places = [{(one["values"], one["argocd"]) for one in each["environments"]} for each in (app, known)]
+    assert places[0] == places[1]
+    assert run("config", "check", apps=found).returncode == 0
+    again = run("discover", "-o", "json", apps=found)
+    assert json.loads(again.stdout)["apps"] == []
 
 
 def test_the_command_line_waits_and_exits_with_the_result(loop: Loop) -> None:

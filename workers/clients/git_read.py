@@ -129,6 +129,13 @@ class Repository:
         missing = {folder for path in wanted - found.keys() for folder in folders_above(path)}
         return found | self._list(commit, missing - found.keys())
 
+    def files(self, commit: str, paths: Iterable[str]) -> dict[str, bytes]:
+        """Return path and content of those of `paths` that are plain files of at most `MAX_FILE` bytes."""
+        there = self.entries(commit, [path for path in paths if not path_fault(path)])
+        plain = {path: entry for path, entry in there.items() if entry.is_file and entry.size <= MAX_FILE}
+        content = self.blobs(plain.values())
+        return {path: content[entry.object] for path, entry in plain.items()}
+
     def _list(self, commit: str, wanted: set[str]) -> dict[str, Entry]:
         names = sorted(wanted)
         found: dict[str, Entry] = {}

@@ -46,6 +46,19 @@ def tracks(application: Json, gitops: Gitops, environment: Environment, image: s
     return problem or _sync_problem(application, environment)
 
 
+def files_read(application: Json, gitops: Gitops) -> tuple[str, ...]:
+    """List the values files of the GitOps repo that an application renders with, the one that wins last.
+
+    Those that a pattern names are left out.
+    """
+    found: list[str] = []
+    for source in _sources(application):
+        if _reads(source, gitops) and _is_helm(source, application):
+            found.append(_join(str(source.get("path") or ""), "values.yaml"))
+        found += _value_files(source, application, gitops)
+    return tuple(file for file in dict.fromkeys(found) if "*" not in file)
+
+
 def automated(application: Json) -> bool:
     """Tell whether Argo CD syncs the application by itself (``enabled`` came with 3.1; absent means yes)."""
     policy = mapping(mapping(application.get("spec")).get("syncPolicy")).get("automated")
