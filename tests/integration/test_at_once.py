@@ -111,8 +111,10 @@ def read(peer: socket.socket) -> tuple[str, dict[str, str], bytes]:
     return status, headers, body
 
 
-def children(pid: int) -> list[int]:
-    return [int(one) for one in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+def worker_of(pid: int) -> int:
+    """Wait until gunicorn has started its worker; return that one's process id."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    return int(until(children.read_text, "the worker", 10).split()[0])
 
 
 def ask(port: int, *pieces: bytes) -> tuple[str, dict[str, str], bytes]:
@@ -159,7 +161,7 @@ def test_deliveries_that_come_over_new_connections_are_written_down_together(
     server: tuple[subprocess.Popen[bytes], int],
 ) -> None:
     process, port = server
-    (worker,) = children(process.pid)
+    worker = worker_of(process.pid)
     os.kill(worker, signal.SIGSTOP)
     crowd = [connect(port) for _ in range(20)]
     for number, peer in enumerate(crowd):
@@ -174,13 +176,13 @@ def test_deliveries_that_come_over_new_connections_are_written_down_together(
 def test_more_connections_than_files_can_be_open_wait_and_end_nothing(tmp_path: Path) -> None:
     few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
     with serving(few + SERVE, log=tmp_path / "log") as (process, port):
-        (worker,) = children(process.pid)
+        worker = worker_of(process.pid)
         crowd = [connect(port) for _ in range(100)]
         until(lambda: "New connections wait" in (tmp_path / "log").read_text(), "a line about it", 10)
         for peer in crowd:
             peer.close()
         assert ask(port, post())[0] == "HTTP/1.1 202 ACCEPTED"
-        assert children(process.pid) == [worker]
+        assert worker_of(process.pid) == worker
 
 
 def test_the_end_of_a_connection_ends_the_wait_for_its_rest(port: int) -> None:
