@@ -78,6 +78,7 @@ class Reason(StrEnum):
     VALUES_FILE_MISSING = "values_file_missing"
     VALUES_KEY_REFUSED = "values_key_refused"
     GITOPS_REFUSED = "gitops_refused"
+    GITOPS_BRANCH_MISSING = "gitops_branch_missing"
     GITOPS_UNAVAILABLE = "gitops_unavailable"
     GITOPS_CONTENDED = "gitops_contended"
     GITOPS_MOVED = "gitops_moved"
@@ -253,6 +254,10 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.GITOPS_REFUSED: _operator(
         "The GitOps repository refused our access or our push.",
         "Check `gitops.token` (or that `gitops.ssh_key` has write access) and branch protection for our account.",
+    ),
+    R.GITOPS_BRANCH_MISSING: _operator(
+        "The GitOps repository does not have the branch.",
+        "Create or restore the branch, or correct `gitops.branch`; then re-run.",
     ),
     R.GITOPS_UNAVAILABLE: _operator("The GitOps repository did not answer.", "Check the address and the forge."),
     R.GITOPS_CONTENDED: _operator(

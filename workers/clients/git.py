@@ -120,11 +120,17 @@ class Mirror(KeptCopy):
         raise Missing(self.reasons.missing, f"{self.where}: there is no branch or tag {ref[:200]!r}")
 
     def fetch_branch(self, branch: str, *, timeout: float = FETCH_TIMEOUT, checkpoint: Checkpoint = unchecked) -> str:
-        """Fetch just this branch and return its head commit."""
+        """Fetch just this branch and return its head commit.
+
+        :raises Missing: (a ``Refused`` with ``reasons.missing``) when the remote does not have it.
+        """
         ref = f"refs/heads/{branch}"
         self._check_ref(ref)
         own = _own_ref("branch", branch)
-        head = self._alone(lambda: self._fetch([f"+{ref}:{own}"], timeout, checkpoint, own), timeout, checkpoint)
+        try:
+            head = self._alone(lambda: self._fetch([f"+{ref}:{own}"], timeout, checkpoint, own), timeout, checkpoint)
+        except Missing as error:
+            raise Missing(self.reasons.missing, f"{self.where} has no branch {branch!r}") from error
         self.note_head(branch, head)
         return head
 

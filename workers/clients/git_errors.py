@@ -23,7 +23,7 @@ class Reasons:
     """The reasons with which one kind of repository reports.
 
     :param refused: access or push is not allowed. :param unavailable: no answer.
-    :param missing: the commit or ref is not there. :param unusable: a path is there but cannot be used.
+    :param missing: the commit or branch is not there. :param unusable: a path is there but cannot be used.
     """
 
     refused: Reason
@@ -41,7 +41,7 @@ SOURCE = Reasons(
 GITOPS = Reasons(
     refused=Reason.GITOPS_REFUSED,
     unavailable=Reason.GITOPS_UNAVAILABLE,
-    missing=Reason.GITOPS_REFUSED,
+    missing=Reason.GITOPS_BRANCH_MISSING,
     unusable=Reason.VALUES_FILE_MISSING,
 )
 

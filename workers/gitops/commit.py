@@ -53,7 +53,7 @@ def land(
     :param checkpoint: raises when the work is to stop; never called between a push and the look at its result.
     :param unwanted: runs whose change is looked for on the branch and, where it is not, not made: ``Withdrawn``.
     :param on_retry: called before every attempt that follows a lost race. :param wait: sleeps before it; seconds.
-    :raises Refused: GITOPS_REFUSED, the server lets us not push, or the branch is not there.
+    :raises Refused: GITOPS_REFUSED, the server lets us not push; GITOPS_BRANCH_MISSING, the branch is not there.
     :raises InDoubt: a push was sent, and nobody can tell yet whether the branch took it.
     :raises Unavailable: GITOPS_UNAVAILABLE, no answer; GITOPS_CONTENDED, every race was lost. Nothing has landed.
     """

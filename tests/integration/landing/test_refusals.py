@@ -8,6 +8,7 @@ import pytest
 from orchestrator.domain.changes import Edit, Landed, Rejected, Withdrawn
 from orchestrator.domain.errors import Cancelled, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from tests.support.git import git
 from tests.support.githttp import TOKEN, Fault, Forge
 from tests.support.landing import AUTHOR, before_each_push, change, file, land_all, pushes
 from workers.clients.git import GITOPS, Mirror, PushAnswer, PushVerdict
@@ -147,9 +148,19 @@ def test_an_account_that_may_not_push_is_refused(server: Forge, mirror: Mirror, 
     assert caught.value.reason is Reason.GITOPS_REFUSED
 
 
-def test_a_branch_that_is_not_there_is_refused(server: Forge, mirror: Mirror) -> None:
-    with pytest.raises(Refused, match="refs/heads/gone"):
+def test_a_branch_that_was_never_there_is_named_as_missing(server: Forge, mirror: Mirror) -> None:
+    with pytest.raises(Refused, match=r"platform/gitops\.git has no branch 'gone'") as caught:
         land(mirror, "gone", [change(1)], author=AUTHOR, deadline_s=9.0, checkpoint=lambda: None)
+    assert caught.value.reason is Reason.GITOPS_BRANCH_MISSING
+
+
+def test_a_branch_that_is_deleted_between_two_landings_is_named_as_missing(server: Forge, mirror: Mirror) -> None:
+    land_all(mirror, [change(1)])  # from now on it is known where the branch is
+    git(server.repo, "update-ref", "-d", "refs/heads/main")
+    with pytest.raises(Refused, match="has no branch 'main'") as caught:
+        land_all(mirror, [change(2), change(3)])
+    assert caught.value.reason is Reason.GITOPS_BRANCH_MISSING
+    assert pushes(server) == 1
 
 
 @pytest.mark.parametrize(
