@@ -92,7 +92,12 @@ def configuration() -> str:
         "`pilotage.yaml`. What is filled in is never read as YAML, so it may hold any sign. `$$` is a plain `$`;\n"
         "a `$` before anything else stays as it is. Unknown keys and keys given twice are mistakes; top-level keys\n"
         "that begin with `x-` are left alone, as a place for YAML anchors. Lengths of time are seconds or have a\n"
-        "unit: `90s`, `10m`, `1h`, `1d`. Keys in **bold** are required."
+        "unit: `90s`, `10m`, `1h`, `1d`. Keys in **bold** are required.\n\n"
+        "White space around a user name, password, token or address, and a line break in it, is a mistake that the\n"
+        "check names: it would be sent along. A password may hold blanks inside. The `secret` of a webhook or of a\n"
+        "callback is taken as it is, because the other side signs with just what was entered there; the check only\n"
+        "warns of white space around a webhook's. Of a variable no newline is taken off: fill a Kubernetes Secret\n"
+        "from `printf %s`, not from `echo`."
     )
     lines = [_head("orchestrator/config/models.py", "Configuration", "Every key of `pilotage.yaml`.", text)]
     for name, field, model in _keys(Config):

@@ -7,10 +7,14 @@ from orchestrator.config import app_models, base, models
 from orchestrator.config.document import Document
 from orchestrator.config.problems import Path, Problem
 from orchestrator.config.shape import secrets
+from orchestrator.config.types import is_padded
 from orchestrator.domain.refs import repo_key
 
 MIN_SECRET = 16
 """Characters that a webhook secret should have: it is all that keeps strangers from starting deploys."""
+_PADDED = (
+    "begins or ends with white space, which the forge must sign with as well; take it off unless it was entered there"
+)
 PROGRESS_DEADLINE = 600.0
 """Seconds of Kubernetes' default ``progressDeadlineSeconds``."""
 
@@ -34,6 +38,8 @@ def _secrets(document: Document, config: models.Config) -> Iterator[tuple[Path, 
             yield path, "is a secret written into the file; fill it in with `${VAR}` or `${file:...}`"
         if path[0] == "webhooks" and len(secret.reveal()) < MIN_SECRET:
             yield path, f"is short; a secret of {MIN_SECRET} or more random characters keeps strangers out"
+        if path[0] == "webhooks" and is_padded(secret.reveal()):
+            yield path, _PADDED
 
 
 def _files(path: Path, keys: base.GitKeys) -> Iterator[tuple[Path, str]]:

@@ -27,10 +27,10 @@ def described(meaning: str, *, default: Any = ..., example: Any = None) -> Any:
 class GitKeys(Model):
     """How a Git repository is reached."""
 
-    username: t.Text = described(
+    username: t.UserName = described(
         "User name that goes with the token. Most forges accept any text.", default="pilotage", example="oauth2"
     )
-    token: t.SecretText | None = described(
+    token: t.Credential | None = described(
         "Access token or password for `https`. Without it the repository is read anonymously.",
         default=None,
         example="${GIT_TOKEN}",

@@ -19,12 +19,12 @@ class Registry(Model):
     """The registry that images are pushed to."""
 
     url: t.RegistryUrl = described("Address of the registry.", example="https://harbor.example.com")
-    username: t.Maybe = described(
+    username: t.MaybeUserName = described(
         "User or robot account. Quote it: Harbor's robot names hold a `$`.",
         default="",
         example="robot$platform+pilotage",
     )
-    password: t.SecretText | None = described(
+    password: t.Credential | None = described(
         "Its password or robot secret.", default=None, example="${HARBOR_PASSWORD}"
     )
     ca_file: t.FilePath = described(CA_FILE, default="", example="/etc/ssl/harbor-ca.pem")
@@ -103,11 +103,11 @@ class Hook(Model):
 class GitlabHook(Model):
     """GitLab's webhook endpoint: `token`, `signing` or both."""
 
-    token: t.SecretText | None = described(
+    token: t.Credential | None = described(
         "The secret token that GitLab sends along.", default=None, example="${GITLAB_TOKEN}"
     )
-    previous: t.SecretText | None = described("The token before a rotation; both are accepted.", default=None)
-    signing: t.SecretText | None = described(
+    previous: t.Credential | None = described("The token before a rotation; both are accepted.", default=None)
+    signing: t.BearerToken | None = described(
         "The signing token (`whsec_...`) of newer GitLab versions.", default=None, example="${GITLAB_SIGNING_TOKEN}"
     )
 

@@ -27,6 +27,8 @@ _POWERS = {"B": 0, "K": 1, "M": 2, "G": 3}
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
 _SCP = re.compile(r"(?P<user>[A-Za-z0-9._-]+)@(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\]):(?P<path>[^/:].*|/[^/].*)\Z")
 _BIND = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]*):(?P<port>\d{1,5})\Z")
+_PADDED = re.compile(r"\A[\s\ufeff\u200b]|[\s\ufeff\u200b]\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _HARD_TO_SEE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -85,6 +87,28 @@ def _secret(value: object) -> Secret:
     if not value.strip():
         raise wrong("is empty; an empty secret is never accepted (leave the key out if none is needed)")
     return Secret(value)
+
+
+def is_padded(text: str) -> bool:
+    """Tell whether there is white space around a text, as a newline that came along from a file."""
+    return _PADDED.search(text) is not None
+
+
+def _bare(text: str) -> str:
+    """Refuse what nobody types in at a service, in what is sent there. Blanks inside a password are its own."""
+    if is_padded(text):
+        raise wrong(
+            "begins or ends with white space, which would be sent along; take it off where the value comes from"
+        )
+    if _CONTROL.search(text):
+        raise wrong("holds a line break or another control character; look where the value comes from")
+    return text
+
+
+def _credential(value: object) -> Secret:
+    secret = _secret(value)
+    _bare(secret.reveal())
+    return secret
 
 
 def _bearer(value: object) -> Secret:
@@ -264,7 +288,11 @@ Maybe = Annotated[str, StringConstraints(max_length=4096), Kind("text")]
 FilePath = Annotated[str, StringConstraints(max_length=4096), Kind("path of a file on this machine")]
 Name = Annotated[str, AfterValidator(_name), Kind("name")]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=1024, le=1024**3), Kind("size")]
+UserName = Annotated[Text, AfterValidator(_bare)]
+MaybeUserName = Annotated[Maybe, AfterValidator(_bare)]
 SecretText = Annotated[Secret, PlainValidator(_secret), Kind("secret")]
+"""Taken as it is: both sides sign with what was entered, white space included."""
+Credential = Annotated[Secret, PlainValidator(_credential), Kind("secret")]
 BearerToken = Annotated[Secret, PlainValidator(_bearer), Kind("secret")]
 SessionKey = Annotated[Secret, PlainValidator(_session_key), Kind("secret")]
 SecretUrl = Annotated[Secret, PlainValidator(_secret_url), Kind("secret address")]
@@ -282,12 +310,14 @@ MessageTemplate = Annotated[str, AfterValidator(_message), Kind("template")]
 DatabaseUrl = Annotated[
     str,
     AfterValidator(_one_of_schemes("sqlite:///", "postgresql://", "postgresql+psycopg://")),
+    AfterValidator(_bare),
     AfterValidator(_readable),
     Kind("database address"),
 ]
 BrokerUrl = Annotated[
     str,
     AfterValidator(_one_of_schemes("redis://", "rediss://", "redis+socket://")),
+    AfterValidator(_bare),
     AfterValidator(_readable),
     Kind("Redis address"),
 ]
