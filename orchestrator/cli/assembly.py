@@ -14,6 +14,7 @@ from orchestrator.cli.errors import CliError, Code
 from orchestrator.config import ConfigInvalid, default_path, load
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.masking import Mask
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.secrets import secrets_in
 from orchestrator.heartbeat import Heartbeat, file_of
 from orchestrator.services.bell import Bell
@@ -101,6 +102,7 @@ def web_app(parts_: Parts, database: Database | None = None) -> "Flask":
 def webhooks_app(parts_: Parts, database: Database | None = None) -> "Flask":
     """Make the WSGI application of the webhook endpoint. `database`: one that is open already."""
     from orchestrator.services.ingest import Ingest
+    from orchestrator.services.readiness import Question
     from webhooks.app import create_app
 
     settings, database = parts_.settings, database or parts_.database()
@@ -112,7 +114,7 @@ def webhooks_app(parts_: Parts, database: Database | None = None) -> "Flask":
         max_body=settings.max_body,
         now=lambda: datetime.now(UTC),
         observe=database.counts.answers_of("webhooks"),
-        ping=database.ping,
+        ping=Question(database.ping, Reason.DATABASE_UNAVAILABLE),
     )
 
 

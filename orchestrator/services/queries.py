@@ -5,15 +5,12 @@ from dataclasses import dataclass
 
 from orchestrator.domain.ansi import plain
 from orchestrator.domain.apps import App, Settings
-from orchestrator.domain.errors import PilotageError
-from orchestrator.domain.reasons import explain
 from orchestrator.domain.runs import Run
 from orchestrator.services import targets
-from orchestrator.services.bell import Bell
 from orchestrator.services.dora import dora
-from orchestrator.services.measures import ALIVE, measure
+from orchestrator.services.measures import measure
 from orchestrator.services.views import Place, View, app_view, delivery_view, deployed_view, run_view
-from orchestrator.store import deliveries, figures, logs, migrate, notifications, processes, runs
+from orchestrator.store import deliveries, figures, logs, notifications, runs
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
@@ -166,38 +163,6 @@ class Queries:
         with self._database.read() as connection:
             return dora(connection, clock(), days, app=app, environment=environment)
 
-    def unanswering(self) -> dict[str, str]:
-        """Say whether the database does not answer, without which no page can be shown; as `missing` does."""
-        try:
-            self._database.ping()
-        except PilotageError as error:
-            return {"database": _worded(error)}
-        return {}
-
-    def missing(self, bell: Bell) -> dict[str, str]:
-        """Say what keeps us from doing our work: part -> one sentence; empty when nothing does."""
-        found: dict[str, str] = {}
-        try:
-            revision, wanted = migrate.current(self._database), migrate.expected()
-            if revision != wanted:
-                found["schema"] = f"The schema is {revision or 'empty'}, not {wanted}; run `pilotage migrate`."
-            else:
-                found |= self._workers()
-        except PilotageError as error:
-            found["database"] = _worded(error)
-        try:
-            bell.ping()
-        except PilotageError as error:
-            found["broker"] = _worded(error)
-        return found
-
-    def _workers(self) -> dict[str, str]:
-        with self._database.read() as connection:
-            alive = {row["kind"] for row in processes.alive(connection, clock() - ALIVE)}
-        if "worker" in alive:
-            return {}
-        return {"workers": f"No worker was seen in the last {ALIVE:.0f} s; start `pilotage worker`."}
-
     def _apps(self, apps: Sequence[App]) -> list[View]:
         names = [(app.name, env.name) for app in apps for env in app.environments]
         with self._database.read() as connection:
@@ -226,8 +191,3 @@ def _places(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tu
 
 def _page(items: list[View], limit: int) -> Page:
     return Page(items=items[:limit], next=items[limit - 1]["id"] if len(items) > limit else None)
-
-
-def _worded(error: PilotageError) -> str:
-    evidence = f" ({error.evidence})" if error.evidence else ""
-    return f"{explain(error.reason).text.rstrip('.')}{evidence}. {explain(error.reason).next_step}"

@@ -10,6 +10,7 @@ from orchestrator.domain.apps import Settings
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control
 from orchestrator.services.queries import Queries
+from orchestrator.services.readiness import Readiness
 from orchestrator.store.database import Database
 from orchestrator.web import auth, metrics, openapi, pages, problems
 from orchestrator.web.api import CALLS, V1
@@ -41,7 +42,7 @@ def create_app(
         settings=settings,
         queries=Queries(database, settings),
         control=control,
-        bell=bell,
+        readiness=Readiness(database, bell),
         guard=guard,
         now=now,
         streams=streams or Streams(),

@@ -14,10 +14,10 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.runs import Run
-from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control
 from orchestrator.services.once import ACCEPTED, InFlight, Once, Repeated
 from orchestrator.services.queries import Queries
+from orchestrator.services.readiness import Readiness
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.web.auth import Guard
 from orchestrator.web.problems import Problem, invalid
@@ -38,7 +38,7 @@ class Site:
     settings: Settings
     queries: Queries
     control: Control
-    bell: Bell
+    readiness: Readiness
     guard: Guard
     now: Callable[[], datetime]
     in_flight: InFlight = field(default_factory=InFlight)

@@ -25,8 +25,8 @@ def get_health(asked: Asked) -> Response:
 
 def get_readiness(asked: Asked) -> Response:
     """Answer whether database, schema, broker and workers are there. :raises Problem: 503, with each part missing."""
-    queries = asked.site.queries
-    missing = queries.unanswering() if asked.query.only == "database" else queries.missing(asked.site.bell)
+    readiness = asked.site.readiness
+    missing = readiness.unanswering() if asked.query.only == "database" else readiness.missing()
     if missing:
         errors = [{"in": "service", "field": part, "message": text} for part, text in missing.items()]
         raise Problem(503, "not-ready", f"Not ready: {', '.join(missing)}.", errors=errors)
