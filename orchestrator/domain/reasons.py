@@ -102,6 +102,7 @@ class Reason(StrEnum):
     NOTIFY_UNAVAILABLE = "notify_unavailable"
     # ours
     LEASE_LOST = "lease_lost"
+    STATE_UNWRITABLE = "state_unwritable"
     DATABASE_UNAVAILABLE = "database_unavailable"
     DATABASE_REFUSED = "database_refused"
     DATABASE_OUTDATED = "database_outdated"
@@ -140,7 +141,7 @@ R = Reason
 CATALOGUE: dict[Reason, Explanation] = {
     R.QUEUED: _nobody("Waiting for a free worker."),
     R.RUNNING: _nobody("A worker is on it."),
-    R.RETRYING: _nobody("A service did not answer; it is asked again after a pause."),
+    R.RETRYING: _nobody("The last try came to nothing; there is another one after a pause."),
     R.BEHIND_RUN: _nobody("Another run goes first."),
     R.AWAITING_APPROVAL: _developer("The run waits for approval.", "Approve it with `pilotage run approve RUN`."),
     R.ON_HOLD: _operator("The environment is on hold.", "Release it with `pilotage app release APP ENVIRONMENT`."),
@@ -303,6 +304,10 @@ CATALOGUE: dict[Reason, Explanation] = {
         "The channel did not take the message; it is sent again.", "Check that its address is up and reachable."
     ),
     R.LEASE_LOST: _nobody("Another worker took over."),
+    R.STATE_UNWRITABLE: _operator(
+        "The state folder cannot be written.",
+        "Make room on its disk (or raise the quota, or have it writable again); re-run what ended meanwhile.",
+    ),
     R.DATABASE_UNAVAILABLE: _operator("The database did not answer.", "Start it or check `server.database`."),
     R.DATABASE_REFUSED: _operator(
         "The database does not let Pilotage do that.", "Make the account of `server.database` the database's owner."

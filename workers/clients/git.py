@@ -22,6 +22,7 @@ from workers.clients.git_errors import (
     remote_words,
     server_format,
     to_error,
+    unwritable,
 )
 from workers.clients.git_keep import KeptCopy, digest
 from workers.clients.git_process import Checkpoint, Output, TooMuch, TooSlow, run, unchecked
@@ -238,6 +239,8 @@ class Mirror(KeptCopy):
         prune = ["--prune"] if any("*" in spec for spec in specs) else []
         fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", *prune]
         answer = self._remote([*fetch, "--end-of-options", self.access.url, *specs], timeout, checkpoint)
+        if answer.code and (full := unwritable(answer.stderr, self.folder)):
+            raise full
         other = server_format(answer.stderr)
         if answer.code and (other or is_corrupt(answer.stderr)):
             raise CorruptMirror(other)

@@ -4,10 +4,14 @@ The words were read from Git 2.39's and 2.5x's sources and from the transports i
 row knows counts as "could not find out", so that a new wording leads to a retry and never to a wrong final answer.
 """
 
+import errno
 import re
-from collections.abc import Iterable
+import socket
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 
 from orchestrator.domain.ansi import visible
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
@@ -106,7 +110,7 @@ _CAUSES: tuple[tuple[str, _Kind, str], ...] = (
     (r"Connection refused|Couldn't connect to server|No route to host|Network is unreachable", _N,
      "no connection"),
     (r"timed out|too slow|Timeout was reached", _U, "no answer in time"),
-    (r"No space left on device|Disk quota exceeded", _U, "the disk of this worker is full"),
+    (r"No space left on device|Disk quota exceeded", _U, "the disk of the server is full"),  # ours: see `unwritable`
     (r"early EOF|hung up|unexpected disconnect|Empty reply|RPC failed|outstanding read data", _U,
      "the connection broke"),
     (r"expected flush|Connection (reset|closed)|kex_exchange|SSL_ERROR|TLS|gnutls", _U, "the connection broke"),
@@ -120,7 +124,14 @@ _CORRUPT = re.compile(
     r"did not send all necessary objects|Could not read [0-9a-f]{40}|invalid object|hash mismatch|not a valid object",
     re.MULTILINE,
 )
+_UNWRITABLE = (
+    (re.compile(r"No space left on device|write error\. Out of diskspace"), "the disk is full"),
+    (re.compile(r"Disk quota exceeded"), "the quota is used up"),
+    (re.compile(r"Read-only file system"), "the file system is read-only"),
+    (re.compile(r"failed to write new configuration file"), "no file can be written"),  # Git does not say why
+)
 _OTHER_FORMAT = re.compile(r"mismatched algorithms: client \S+; server (\w+)")
+_NOT_NOW = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})
 _ADDRESS = re.compile(r"\b\w+://[^\s'\"]+")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 _HEADER = re.compile(r"(authorization:\s*\S+)\s+\S+", re.IGNORECASE)
@@ -160,6 +171,38 @@ def is_corrupt(stderr: str) -> bool:
     return _CORRUPT.search(_without_addresses(stderr)) is not None
 
 
+def unwritable(stderr: str, folder: Path) -> Unavailable | None:
+    """Return the error for a command that could not write to the copy in `folder`, None where Git does not say so.
+
+    To be asked before anything else: what cannot be written may look damaged, and making it anew needs room as well.
+    """
+    ours = _without_addresses(_ours(stderr))
+    cause = next((cause for pattern, cause in _UNWRITABLE if pattern.search(ours)), "")
+    if not cause:
+        return None
+    return Unavailable(Reason.STATE_UNWRITABLE, f"{_here(folder)}: {cause} ({last_words(ours)})")
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Do something to the files of a copy. :raises Unavailable: its disk is full, or only to be read."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NOT_NOW:
+            raise
+        raise Unavailable(Reason.STATE_UNWRITABLE, f"{_here(folder)}: {error.strerror}") from error
+
+
+def _here(folder: Path) -> str:
+    """Name a folder and the machine that has it."""
+    return f"{folder} on {socket.gethostname()}"
+
+
+def _ours(stderr: str) -> str:
+    return "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
+
+
 def server_format(stderr: str) -> str:
     """Return the object format ("sha256") of a server that our copy cannot hold, or ""."""
     found = _OTHER_FORMAT.search(stderr)
@@ -190,7 +233,7 @@ def _without_addresses(stderr: str) -> str:
 
 def _judge(stderr: str) -> tuple[_Kind, str]:
     stderr = _without_addresses(stderr)
-    ours = "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
+    ours = _ours(stderr)
     for pattern, kind, cause in _TABLE:
         # what a hook on the server could not reach is not the server
         if pattern.search(ours if kind is _Kind.UNREACHED else stderr):

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from orchestrator.domain.errors import Unavailable
 from workers.clients.git_access import local_env
-from workers.clients.git_errors import CorruptMirror, last_words
+from workers.clients.git_errors import CorruptMirror, last_words, unwritable, writing
 from workers.clients.git_lock import Busy, exclusive
 from workers.clients.git_process import Checkpoint, TooSlow, run, unchecked
 from workers.clients.git_read import LOCAL_TIMEOUT, Repository
@@ -55,13 +55,19 @@ class KeptCopy(Repository):
         return self._exists() and _age(self._beside(".tidied")) > _TIDY_AFTER and self._is_untidy()
 
     def note_head(self, branch: str, head: str) -> None:
-        """Note where a branch of the remote was just seen, for all processes that share the copy."""
+        """Note where a branch of the remote was just seen, for all processes that share the copy.
+
+        Without the note the remote is asked: what was fetched or pushed must not fail because the disk is full.
+        """
         note = self._head_note(branch)
         fresh = note.with_name(f"{note.name}.{uuid4().hex}")
-        with suppress(FileNotFoundError):  # the copy was put aside meanwhile
+        try:
             note.parent.mkdir(exist_ok=True)
             fresh.write_text(head, encoding="ascii")
             fresh.replace(note)
+        except OSError:  # or the copy was put aside meanwhile
+            with suppress(OSError):
+                fresh.unlink()
 
     def noted_head(self, branch: str, max_age: float) -> str | None:
         """Return where a branch was seen last, if the copy is there and that is at most `max_age` seconds ago."""
@@ -81,13 +87,14 @@ class KeptCopy(Repository):
     def landing(self, branch: str, timeout: float, checkpoint: Checkpoint = unchecked) -> Iterator[None]:
         """Keep other processes of this machine from landing on the same branch meanwhile: they would lose the race.
 
-        :raises Unavailable: somebody else lands for longer than `timeout` seconds.
+        :raises Unavailable: somebody else lands for longer than `timeout` seconds, or the disk is full.
         """
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with exclusive(self._beside(f".{digest(branch)}.land"), timeout, checkpoint):
-                yield
-                self._gather()
+            with writing(self.folder):
+                self.folder.parent.mkdir(parents=True, exist_ok=True)
+                with exclusive(self._beside(f".{digest(branch)}.land"), timeout, checkpoint):
+                    yield
+                    self._gather()
         except Busy as error:
             raise Unavailable(self.reasons.unavailable, f"another process pushes to {branch} for too long") from error
 
@@ -100,21 +107,25 @@ class KeptCopy(Repository):
 
     def _alone(self, work: Callable[[], _T], timeout: float, checkpoint: Checkpoint) -> _T:
         """Do work that changes the copy, alone; make the copy first, and once again if it proves damaged."""
-        self.folder.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with exclusive(self._beside(".lock"), timeout, checkpoint):
-                self._create()
-                self._sweep()
-                try:
-                    return work()
-                except CorruptMirror as damage:
-                    self._put_aside()
-                    self._create(str(damage))
-                    return work()
+            with writing(self.folder):
+                self.folder.parent.mkdir(parents=True, exist_ok=True)
+                with exclusive(self._beside(".lock"), timeout, checkpoint):
+                    return self._healed(work)
         except Busy as error:
             raise Unavailable(self.reasons.unavailable, "another fetch of the repository takes too long") from error
         except CorruptMirror as error:
             raise Unavailable(self.reasons.unavailable, "no sound local copy can be made") from error
+
+    def _healed(self, work: Callable[[], _T]) -> _T:
+        self._create()
+        self._sweep()
+        try:
+            return work()
+        except CorruptMirror as damage:
+            self._put_aside()
+            self._create(str(damage))
+            return work()
 
     def _create(self, object_format: str = "") -> None:
         """Make the bare repository, whole or not at all."""
@@ -124,14 +135,17 @@ class KeptCopy(Repository):
         init = ["init", "--quiet", "--bare", "--template=", f"--object-format={object_format or 'sha1'}", str(fresh)]
         answer = run(None, init, env=local_env(), timeout=LOCAL_TIMEOUT)
         if answer.code:
-            raise Unavailable(self.reasons.unavailable, f"no local copy can be made: {last_words(answer.stderr)}")
+            full = unwritable(answer.stderr, self.folder)
+            raise full or Unavailable(
+                self.reasons.unavailable, f"no local copy can be made: {last_words(answer.stderr)}"
+            )
         shutil.rmtree(self.folder, ignore_errors=True)
         fresh.rename(self.folder)
 
     def _put_aside(self) -> None:
         """Take a damaged copy away at once, whoever may still read it, and then remove it."""
         aside = self._beside(f".{uuid4().hex}.damaged")
-        with suppress(FileNotFoundError):
+        with writing(self.folder), suppress(FileNotFoundError):
             self.folder.rename(aside)
         shutil.rmtree(aside, ignore_errors=True)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.refs import is_sha
 from workers.clients.git_access import local_env
-from workers.clients.git_errors import CorruptMirror, Reasons, is_corrupt, last_words
+from workers.clients.git_errors import CorruptMirror, Reasons, is_corrupt, last_words, unwritable
 from workers.clients.git_process import Output, TooMuch, TooSlow, run
 
 MAX_FILE = 16 * 1024 * 1024
@@ -73,7 +73,8 @@ class Repository:
     """The reading side of a bare repository.
 
     Every method raises ``Unavailable`` (with ``reasons.unavailable``) when the local copy is damaged or a command
-    does not end in time; a damaged copy is put aside first (see `_put_aside`), so that a retry starts afresh.
+    does not end in time; a damaged copy is put aside first (see `_put_aside`), so that a retry starts afresh. Where
+    its disk is full or only to be read, the reason is STATE_UNWRITABLE, whatever command it was.
     """
 
     def __init__(self, folder: Path, reasons: Reasons) -> None:
@@ -250,6 +251,9 @@ class Repository:
 
     def failed(self, answer: Output) -> Exception:
         """Return the error for a local command that failed; a damaged copy is put aside."""
+        full = unwritable(answer.stderr, self.folder)
+        if full is not None:
+            return full
         if is_corrupt(answer.stderr) or not self._exists():
             return self.damaged(last_words(answer.stderr))
         return Unavailable(self.reasons.unavailable, f"the local copy: {last_words(answer.stderr)}")

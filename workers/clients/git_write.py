@@ -10,7 +10,7 @@ from orchestrator.domain.apps import Author
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.refs import is_sha
 from workers.clients.git_access import local_env
-from workers.clients.git_errors import last_words
+from workers.clients.git_errors import last_words, unwritable
 from workers.clients.git_process import Output, TooSlow, run
 from workers.clients.git_read import Repository
 
@@ -116,6 +116,8 @@ def _signed(
         answer = _run(repository, sign, SIGN_TIMEOUT, _signing_env(author, signing, draft.date), guarded=True)
         commit = answer.text.strip()
         if answer.code or not is_sha(commit):
+            if full := unwritable(answer.stderr, repository.folder):
+                raise full
             words = last_words(answer.stderr)
             raise Refused(repository.reasons.refused, f"the commit cannot be signed ({signing.format}): {words}")
         commits.append(commit)

@@ -1,5 +1,10 @@
 """What Git says becomes ours: tables over lines that real Git, curl and OpenSSH print."""
 
+import errno
+import os
+from pathlib import Path
+from socket import gethostname
+
 import pytest
 
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
@@ -18,6 +23,8 @@ from workers.clients.git_errors import (
     scrub,
     server_format,
     to_error,
+    unwritable,
+    writing,
 )
 
 HTTP = "fatal: unable to access 'https://git.example.com/x.git/': "
@@ -115,7 +122,7 @@ SAID = [
     ("remote: db: Connection refused\nfatal: the remote end hung up unexpectedly", Unavailable, "broke"),
     ("ssh: connect to host x port 22: Connection timed out\n" + SSH_END, Unavailable, "in time"),
     (HTTP + "Operation too slow. Less than 1 bytes/sec transferred the last 60 seconds", Unavailable, "in time"),
-    ("fatal: write error: No space left on device", Unavailable, "disk"),
+    ("remote: fatal: write error: No space left on device", Unavailable, "disk of the server"),
     ("error: RPC failed; curl 92 HTTP/2 stream 5 was not closed cleanly\nfatal: early EOF", Unavailable, "broke"),
     ("fatal: the remote end hung up unexpectedly", Unavailable, "broke"),
     (HTTP + "gnutls_handshake() failed: The TLS connection was non-properly terminated.", Unavailable, "broke"),
@@ -172,6 +179,58 @@ def test_the_server_is_quoted_without_its_ornaments() -> None:
     said = "remote: \nremote: ========\nremote: GL-HOOK-ERR: no\nremote:   really\nremote: ----\nTo x\n ! rejected\n"
     assert remote_words(said) == "GL-HOOK-ERR: no really"
     assert remote_words("nothing from there\n") == ""
+
+
+FULL = [
+    ("fatal: unable to write loose object file: No space left on device", "the disk is full"),
+    ("error: unable to create temporary file: No space left on device", "the disk is full"),
+    ("fatal: write error: No space left on device\nfatal: fetch-pack: invalid index-pack output", "the disk is full"),
+    ("error: cannot lock ref 'r': Unable to create '/s/packed-refs.lock': No space left on device", "disk is full"),
+    ("fatal: sha1 file '/s/objects/pack/tmp_pack_uD6UN7' write error. Out of diskspace", "the disk is full"),
+    ("fatal: cannot store pack file: Disk quota exceeded", "the quota is used up"),
+    ("fatal: Unable to create '/s/packed-refs.lock': Read-only file system", "the file system is read-only"),
+    (
+        "error: failed to write new configuration file /s/config.lock\nfatal: could not set 'x'",
+        "no file can be written",
+    ),
+]
+
+
+@pytest.mark.parametrize(("said", "cause"), FULL)
+def test_a_disk_of_ours_that_cannot_be_written_is_told_with_its_place(said: str, cause: str) -> None:
+    error = unwritable(said, Path("/state/mirrors/x.git"))
+    assert error is not None
+    assert error.reason is Reason.STATE_UNWRITABLE
+    assert error.evidence.startswith(f"/state/mirrors/x.git on {gethostname()}: ")
+    assert error.evidence.endswith(f"{cause} ({said.replace(chr(10), '; ')})")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "remote: fatal: write error: No space left on device\nfatal: early EOF",
+        "fatal: unable to access 'https://x/Read-only%20file%20system.git/': Could not resolve host: x",
+        "fatal: early EOF",
+        "",
+    ],
+)
+def test_another_trouble_is_no_full_disk_of_ours(said: str) -> None:
+    assert unwritable(said, Path("/state/mirrors/x.git")) is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS])
+def test_a_file_that_cannot_be_written_is_the_disk(number: int) -> None:
+    with (
+        pytest.raises(Unavailable, match=f"/state/x.git on .*: {os.strerror(number)}") as caught,
+        writing(Path("/state/x.git")),
+    ):
+        raise OSError(number, os.strerror(number), "/state/x.git.lock")
+    assert caught.value.reason is Reason.STATE_UNWRITABLE
+
+
+def test_too_many_open_files_are_no_full_disk() -> None:
+    with pytest.raises(OSError, match="Too many open files"), writing(Path()):
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
 
 
 @pytest.mark.parametrize(
