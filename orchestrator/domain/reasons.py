@@ -305,8 +305,8 @@ CATALOGUE: dict[Reason, Explanation] = {
     ),
     R.LEASE_LOST: _nobody("Another worker took over."),
     R.STATE_UNWRITABLE: _operator(
-        "The state folder cannot be written.",
-        "Make room on its disk (or raise the quota, or have it writable again); re-run what ended meanwhile.",
+        "Pilotage cannot write to its own disk.",
+        "Make room there (or raise the quota, or have it writable again); re-run what ended meanwhile.",
     ),
     R.DATABASE_UNAVAILABLE: _operator("The database did not answer.", "Start it or check `server.database`."),
     R.DATABASE_REFUSED: _operator(

@@ -1,5 +1,6 @@
 """The connection to SQLite or PostgreSQL: short write transactions that never deadlock by upgrade."""
 
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,6 +49,7 @@ class Database:
         self.counts = tallies.Counts()
         self._after_commit = after_commit
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
+        self._file = self.engine.url.database or "" if self.is_sqlite else ""
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -59,9 +61,10 @@ class Database:
         What this process has counted in `counts` meanwhile is written with it.
 
         :raises Unavailable: the database cannot be reached, takes nothing now, or stays locked; DATABASE_REFUSED: our
-            account may not do this, which is for a person to mend while we try again.
+            account may not do this, which is for a person to mend while we try again; STATE_UNWRITABLE: it is a file
+            here, and the disk is full.
         """
-        with _translated(), self.counts.handed_over() as counted, self.engine.begin() as connection:
+        with _translated(self._file), self.counts.handed_over() as counted, self.engine.begin() as connection:
             later = connection.info[_LATER] = []
             connection.info[_MARKS] = set()
             tallies.begin(connection)
@@ -76,7 +79,7 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """Open a connection for reading; sees one consistent state. Raises as `write` does."""
-        with _translated(), self.engine.connect() as connection:
+        with _translated(self._file), self.engine.connect() as connection:
             yield connection.execution_options(pilotage_read=True)
 
     def write_counts(self) -> None:
@@ -116,18 +119,24 @@ def is_marked(connection: Connection, what: str) -> bool:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated(file: str) -> Iterator[None]:
+    """Turn errors into ours. :param file: the database, where it is a file of this machine; else ""."""
     try:
         yield
     except DBAPIError as error:
         refused = getattr(error.orig, "sqlstate", "") == _NO_RIGHT
         if not refused and not isinstance(error, OperationalError) and not error.connection_invalidated:
             raise
-        said = str(error.orig).strip() or "the connection was lost"
-        reason = Reason.DATABASE_REFUSED if refused else Reason.DATABASE_UNAVAILABLE
-        raise Unavailable(reason, said.splitlines()[0]) from error
+        said = (str(error.orig).strip() or "the connection was lost").splitlines()[0]
+        if str(getattr(error.orig, "sqlite_errorname", "")).startswith(_UNWRITABLE):
+            raise Unavailable(Reason.STATE_UNWRITABLE, f"{file} on {socket.gethostname()}: {said}") from error
+        raise Unavailable(Reason.DATABASE_REFUSED if refused else Reason.DATABASE_UNAVAILABLE, said) from error
     except PoolTimeout as error:
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "all connections were in use") from error
+
+
+_UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR_WRITE")
+"""What SQLite says when the disk is full, only to be read, or the quota is used up; some have more behind it."""
 
 
 def _sqlite_engine(url: str) -> Engine:

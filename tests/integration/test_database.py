@@ -2,6 +2,7 @@
 
 import select
 from pathlib import Path
+from socket import gethostname
 
 import pytest
 from sqlalchemy import create_engine
@@ -128,6 +129,27 @@ def test_what_sqlite_has_confirmed_outlasts_a_power_cut(tmp_path: Path) -> None:
         told = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas}
     assert told == {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1}, "2 = FULL"
     database.engine.dispose()
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [("max_page_count = 1", "database or disk is full"), ("query_only = on", "attempt to write a readonly database")],
+)
+def test_a_database_file_that_cannot_be_written_is_told_with_its_place(
+    tmp_path: Path, trouble: str, words: str
+) -> None:
+    database = sqlite_database(tmp_path)
+    with pytest.raises(Unavailable) as caught:
+        _write_much(database, trouble)
+    assert caught.value.reason is Reason.STATE_UNWRITABLE
+    assert caught.value.evidence == f"{tmp_path}/pilotage.db on {gethostname()}: {words}"
+    database.engine.dispose()
+
+
+def _write_much(database: Database, trouble: str) -> None:
+    with database.write() as connection:
+        connection.exec_driver_sql(f"PRAGMA {trouble}")
+        connection.exec_driver_sql("CREATE TABLE large AS SELECT zeroblob(1000000)")
 
 
 def test_a_pool_that_has_no_connection_left_is_a_database_that_is_away(
