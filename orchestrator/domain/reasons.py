@@ -92,6 +92,7 @@ class Reason(StrEnum):
     APPLICATION_DELETING = "application_deleting"
     APPLICATION_INVALID = "application_invalid"
     MANIFESTS_INVALID = "manifests_invalid"
+    COMPARISON_FAILED = "comparison_failed"
     SYNC_FAILED = "sync_failed"
     IMAGE_NOT_DEPLOYED = "image_not_deployed"
     CHANGE_REVERTED = "change_reverted"
@@ -284,6 +285,10 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.APPLICATION_DELETING: _operator("The application is being deleted.", "Wait, or create it again."),
     R.APPLICATION_INVALID: _operator("The application's spec is invalid.", "Correct it; the evidence names why."),
     R.MANIFESTS_INVALID: _developer("The chart does not render.", "Correct the chart or its values."),
+    R.COMPARISON_FAILED: _operator(
+        "Argo CD could not compare Git with the cluster.",
+        "Check its way to what the evidence names, and its credentials there; then re-run.",
+    ),
     R.SYNC_FAILED: _developer("Argo CD could not apply the commit.", "Read the evidence, correct and push."),
     R.IMAGE_NOT_DEPLOYED: _operator(
         "Argo CD is synced and healthy, but no pod runs our image.",

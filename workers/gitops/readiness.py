@@ -13,7 +13,6 @@ What can pass by itself (Degraded, an error of one comparison) must last: the ve
 caller hands back with the next look.
 """
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -21,6 +20,7 @@ from typing import Any
 
 from orchestrator.domain.reasons import Reason
 from workers.gitops.application import Condition, names
+from workers.gitops.comparison import ERRORS, is_passing, reason_of
 from workers.gitops.fingerprint import LIST_FIELDS, fingerprint
 from workers.gitops.images import Sighting, another, sighting
 from workers.gitops.look import LATER, SOON, STEADY, Expected, Kind, Look, Verdict, look_at
@@ -34,21 +34,6 @@ SLOW_ERROR_GRACE = 180.0
 """The same for errors older than our push and for an unreachable repository; Argo CD holds those back as long."""
 IMAGE_GRACE = 30.0
 """Seconds for the list of live images to catch up with the rest of the object."""
-
-_PASSING = re.compile(
-    r"connection (?:refused|reset|closed)|(?<![.\w])timeout\b|timed out|deadline exceeded|no such host"
-    r"|not resolve host|name resolution|n.t connect to|no route to host|unreachable|code = unavailable|tls handshake"
-    r"|hung up|disconnect|broken pipe|\beof\b|too many requests|(?:status code|returned error): (?:5\d\d|429)",
-    re.IGNORECASE,
-)
-"""How Argo CD tells of a network or a Git server in trouble: its issues 16532, 17609 and 24744, and Git itself."""
-_OF_CHART = re.compile(r"parse error|template: |error converting yaml", re.IGNORECASE)
-"""How Helm tells of a mistake in a chart, whose words may be those of a network ("unexpected EOF")."""
-_ERRORS = {
-    "ComparisonError": Reason.MANIFESTS_INVALID,
-    "InvalidSpecError": Reason.APPLICATION_INVALID,
-    "UnknownError": Reason.APPLICATION_INVALID,
-}
 
 
 def judge(
@@ -71,7 +56,7 @@ def judge(
 
 def compared_badly(memory: Mapping[str, Any]) -> bool:
     """Tell whether the looks before ended with an error of a comparison, which another comparison may not have."""
-    return memory.get("what") in _ERRORS
+    return memory.get("what") in ERRORS
 
 
 def _deleting(look: Look) -> Verdict | None:
@@ -88,8 +73,8 @@ def _operation_failed(look: Look) -> Verdict | None:
     moved_on = look.contained is True and look.revision not in ours.revisions
     if moved_on and look.app.sync != "Synced" and (look.automated or look.expected.sync):
         return None  # a later commit on top of ours, perhaps the cure, is next
-    rendering = "ComparisonError" in ours.message
-    reason = Reason.MANIFESTS_INVALID if rendering else Reason.SYNC_FAILED
+    compared = "ComparisonError" in ours.message
+    reason = reason_of("ComparisonError", ours.message) if compared else Reason.SYNC_FAILED
     return look.verdict(
         Kind.FAILED, reason, f"The sync of {_short(ours.revisions[0])} ended as {ours.phase}: {ours.message}"
     )
@@ -100,17 +85,17 @@ def _broken(look: Look) -> Verdict | None:
     error = _error(look)
     if error is None:
         return None
-    passing = _PASSING.search(error.message) and not _OF_CHART.search(error.message)
-    grace = ERROR_GRACE if _since_push(look, error) and not passing else SLOW_ERROR_GRACE
+    soon = _since_push(look, error) and not is_passing(error.message)
+    grace, reason = ERROR_GRACE if soon else SLOW_ERROR_GRACE, reason_of(error.type, error.message)
     detail = f"{error.type}: {error.message}"
-    verdict = look.lasting(error.type, grace, Reason.SYNC_PENDING, _ERRORS[error.type], detail, synced=False)
+    verdict = look.lasting(error.type, grace, Reason.SYNC_PENDING, reason, detail, synced=False)
     if verdict.kind is Kind.FAILED and look.app.refreshing:  # another comparison is on its way
         return look.wait(Reason.SYNC_PENDING, detail, after=SOON)
     return verdict
 
 
 def _error(look: Look) -> Condition | None:
-    return next((one for one in look.app.conditions if one.type in _ERRORS), None)
+    return next((one for one in look.app.conditions if one.type in ERRORS), None)
 
 
 def _since_push(look: Look, error: Condition) -> bool:
@@ -124,7 +109,8 @@ def _hydration_failed(look: Look) -> Verdict | None:
     if state is None or state.phase != "Failed" or not look.hydrating:
         return None
     detail = f"The source hydrator failed at {_short(state.current)}: {state.message}"
-    return look.lasting("hydration", ERROR_GRACE, Reason.SYNC_PENDING, Reason.MANIFESTS_INVALID, detail, synced=False)
+    reason = reason_of("ComparisonError", state.message)
+    return look.lasting("hydration", ERROR_GRACE, Reason.SYNC_PENDING, reason, detail, synced=False)
 
 
 def _refreshing(look: Look) -> Verdict | None:

@@ -9,6 +9,8 @@ from workers.gitops.readiness import ERROR_GRACE, IMAGE_GRACE, SLOW_ERROR_GRACE,
 
 ERROR = {"status.operationState.phase": "Error", "status.operationState.message": "ComparisonError: no such chart"}
 
+TIMEOUT = "failed to list refs: dial tcp 10.0.0.2:443: i/o timeout"
+
 
 @pytest.mark.parametrize(
     ("changes", "reason", "said"),
@@ -17,6 +19,8 @@ ERROR = {"status.operationState.phase": "Error", "status.operationState.message"
         (FAILED, "sync_failed", f"The sync of {OURS[:12]} ended as Failed: a hook failed"),
         ({**FAILED, **OUT_OF_SYNC}, "sync_failed", "a hook failed"),
         ({**ERROR, "status.sync": {"revision": "main", "status": "Unknown"}}, "manifests_invalid", "no such chart"),
+        ({**ERROR, "status.operationState.message": f"ComparisonError: {TIMEOUT}"}, "comparison_failed", TIMEOUT),
+        ({**FAILED, "status.operationState.message": TIMEOUT}, "sync_failed", TIMEOUT),
         ({**FAILED, "status.sync.revision": LATER}, "sync_failed", "a hook failed"),
         ({**FAILED, **OUT_OF_SYNC, "status.sync.revision": LATER, "spec.syncPolicy": None}, "sync_failed", "hook"),
     ],
@@ -66,6 +70,26 @@ OF_CHART = (
     "Deployment.apps is invalid: livenessProbe.timeoutSeconds: Invalid value: 0",
 )
 """What a developer has to mend, in words like those."""
+OF_ACCESS = (
+    (
+        "Failed to load target state: failed to generate manifest for source 1 of 1: rpc error: code = Unknown desc ="
+        " failed to list refs: authentication required: Unauthorized"
+    ),
+    (
+        "rpc error: code = Internal desc = Failed to fetch default: `git fetch origin` failed exit status 128: fatal:"
+        " could not read Username for 'https://git.example.com': terminal prompts disabled"
+    ),
+    "rpc error: code = Unknown desc = unable to resolve 'main' to a commit SHA",
+    "rpc error: code = Unknown desc = repository not found: Repository not found",
+    "ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey]",
+    "ssh: handshake failed: knownhosts: key is unknown",
+    'Get "https://git.example.com/x.git/info/refs": x509: certificate signed by unknown authority',
+    (
+        'Failed to load live state: failed to get cluster info for "https://10.0.0.1": error synchronizing cache'
+        " state : the server has asked for the client to provide credentials"
+    ),
+)
+"""What Argo CD says where it is not let in, and no developer can mend it."""
 BEFORE = "2026-08-22T03:09:00Z"
 
 
@@ -83,9 +107,14 @@ BEFORE = "2026-08-22T03:09:00Z"
         ({"status.conditions": [condition("InvalidSpecError")]}, ERROR_GRACE, "application_invalid"),
         ({"status.conditions": [condition("UnknownError")]}, ERROR_GRACE, "application_invalid"),
         *(
-            ({"status.conditions": [condition("ComparisonError", words)]}, SLOW_ERROR_GRACE, "manifests_invalid")
+            ({"status.conditions": [condition("ComparisonError", words)]}, SLOW_ERROR_GRACE, "comparison_failed")
             for words in PASSING
         ),
+        *(
+            ({"status.conditions": [condition("ComparisonError", words)]}, ERROR_GRACE, "comparison_failed")
+            for words in OF_ACCESS
+        ),
+        ({"status.conditions": [condition("InvalidSpecError", OF_ACCESS[3])]}, ERROR_GRACE, "comparison_failed"),
         (
             {"status.conditions": [condition("InvalidSpecError", at=BEFORE)], "status.reconciledAt": BEFORE},
             SLOW_ERROR_GRACE, "application_invalid",
