@@ -38,6 +38,7 @@ class Expected:
     :param commit: the GitOps commit. :param pushed_at: when it reached the remote (aware).
     :param image: ``host/path:tag``. :param digest: ``sha256:...``, or "" when unknown.
     :param contains: tells whether a revision contains our commit with our value still in force; None: not known yet.
+    :param obscured: says why it is not known, where `contains` just said None; "" where it had no trouble.
     :param reverted: says, where `contains` says no, what the revision has instead of our value; "" when it does not
         contain our commit.
     :param degraded_grace: seconds that "Degraded" must last to count.
@@ -50,6 +51,7 @@ class Expected:
     pushed_at: datetime
     contains: Callable[[str], bool | None]
     reverted: Callable[[str], str] = _never
+    obscured: Callable[[], str] = lambda: ""
     digest: str = ""
     addresses: tuple[str, ...] = ()
     branch: str = ""

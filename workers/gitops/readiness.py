@@ -148,7 +148,9 @@ def _behind(look: Look) -> Verdict | None:
     if not look.revision:
         return look.wait(Reason.SYNC_PENDING, f"Argo CD has not compared with {commit} yet")
     if look.contained is None:
-        return look.wait(Reason.SYNC_PENDING, f"Git cannot tell yet whether {here} contains {commit}", after=STEADY)
+        why = look.expected.obscured()
+        detail = f"Git cannot tell yet whether {here} contains {commit}" + (f" ({why})" if why else "")
+        return look.wait(Reason.SYNC_PENDING, detail, after=STEADY)
     if instead := look.expected.reverted(look.revision):
         return look.verdict(Kind.FAILED, Reason.CHANGE_REVERTED, f"{here} contains {commit}, but {instead}")
     detail = f"Argo CD compares with {here}, where the change of {commit} is not in force"

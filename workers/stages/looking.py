@@ -59,6 +59,7 @@ def expected(order: Order, tools: Tools) -> Expected:
     """Say what the application must show for the run to be live."""
     environment = order.environment
     commit = str(order.outputs["gitops_commit"])
+    troubles: list[str] = []
     return Expected(
         commit=commit,
         image=order.run.image,
@@ -69,7 +70,8 @@ def expected(order: Order, tools: Tools) -> Expected:
         degraded_grace=environment.degraded_grace,
         sync=environment.sync,
         noop=bool(order.outputs.get("noop")),
-        contains=lambda revision: _contains(order, tools, commit, revision),
+        contains=lambda revision: _contains(order, tools, commit, revision, troubles),
+        obscured=lambda: troubles[-1] if troubles else "",
         reverted=lambda revision: _reverted(order, tools, commit, revision),
     )
 
@@ -111,10 +113,12 @@ def _overtaken(order: Order, tools: Tools, commit: str, revision: str) -> bool:
     return present is not None and any(values_in(order, mirror.read(one.parent, path)) != present for one in made)
 
 
-def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | None:
+def _contains(order: Order, tools: Tools, commit: str, revision: str, troubles: list[str]) -> bool | None:
     """Tell whether our value is in force in `revision`, which has to contain our commit; None: Git cannot tell yet.
 
     Where the branch was rewritten (a rebase, a squash), our commit is in no revision any more, and the value decides.
+
+    :param troubles: gets what keeps us from looking.
     """
     mirror, branch = tools.clients.gitops, order.settings.gitops.branch
     try:
@@ -126,6 +130,7 @@ def _contains(order: Order, tools: Tools, commit: str, revision: str) -> bool | 
         return mirror.read(revision, path) == mirror.read(commit, path) or _same_value(order, tools, revision)
     except (Refused, Unavailable) as error:
         tools.log(f"cannot compare {revision[:12]} with our commit yet: {error}")
+        troubles.append(str(error))
         return None
 
 

@@ -113,6 +113,18 @@ def test_sync_tells_of_a_later_commit_that_contains_ours() -> None:
     assert outcome.detail == f"Argo CD applied {later_one[:12]}, which contains {GITOPS_COMMIT[:12]}"
 
 
+def test_who_cannot_look_into_git_says_why() -> None:
+    """Argo CD is at a later commit, and our own access has ended meanwhile."""
+    away = Refused(Reason.GITOPS_REFUSED, "https://git.example.com/platform/gitops.git: the login was not accepted")
+    gitops, argo = FakeMirror(line=(OLD, GITOPS_COMMIT), error=away), FakeArgo([live("f" * 40)])
+    for now in (later(10), later(4000)):
+        given = order(StageName.SYNC, outputs=OUTPUTS, now=now)
+        outcome = sync.run(given, tools(argocd=argo, gitops=gitops))
+        assert outcome.detail.endswith(f"whether {'f' * 12} contains {GITOPS_COMMIT[:12]} ({away})")
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.TIMED_OUT
+
+
 def test_health_is_done_at_once_on_the_strongest_evidence_and_writes_the_receipt() -> None:
     outcome = look(health, FakeArgo([live()]))
     assert isinstance(outcome, Done)
