@@ -155,12 +155,16 @@ class Worker(ThreadWorker):  # type: ignore[misc]
 
     def handle(self, conn: Any) -> Any:
         """Handle what a connection asks for, in a thread."""
-        journal.bind_only()  # nothing of what the thread did before
-        self.take_over(conn)
-        kept = super().handle(conn)
+        kept = self.attend(conn)
         if not kept:  # gunicorn does this for two seconds in the one thread that takes new connections
             conn.sock.part(self.app.patience)
         return kept
+
+    def attend(self, conn: Any) -> Any:
+        """Answer what a connection asks for; tell whether it is kept, else somebody has to part with it."""
+        journal.bind_only()  # nothing of what the thread did before
+        self.take_over(conn)
+        return super().handle(conn)
 
     def take_over(self, conn: Any) -> None:
         """Begin to wait for a request of a connection."""

@@ -2,16 +2,18 @@
 
 Its main thread waits for all connections and hands each request to a thread. Here it looks first at what has arrived,
 without taking it: a plain request for one of the application's `AtOnce` paths is judged once all of it is there,
-and answered when what belongs to it is written down. All else goes to a thread as ever.
+and answered when what belongs to it is written down. Probes have threads of their own; all else goes to a thread as
+ever.
 """
 
 import errno
 import math
+import re
 import socket
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass, field
@@ -35,6 +37,9 @@ for any."""
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _FULL_FOR = 1.0
 """Seconds for which no new connection is tried where the system has no room for one."""
+_PROBE = re.compile(rb"GET /(?:healthz|readyz)[? ][^\0]*?\r\n\r\n")
+_PROBERS = 4
+"""Threads for probes alone: all others may wait for a database that is away, for which nobody is to restart us."""
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EAGAIN)
 
 
@@ -64,6 +69,11 @@ class Worker(patience.Worker):
         self._lock = threading.Lock()
         self._stop_by = math.inf
         self._room_again = math.inf
+
+    def init_process(self) -> None:
+        """Begin, in the process that serves."""
+        self._probers = ThreadPoolExecutor(_PROBERS, "probe")
+        super().init_process()
 
     def load_wsgi(self) -> None:
         """Load the application, and find its part for whole requests."""
@@ -125,6 +135,9 @@ class Worker(patience.Worker):
             self._await(conn)
         elif (head := self._read(seen)) is not None and len(seen) < head.size <= MOST:
             self._await_rest(conn, head.size)
+        elif _PROBE.match(seen):
+            answered = self._probers.submit(self.attend, conn)
+            answered.add_done_callback(lambda done: self.method_queue.defer(self._probed, conn, done))
         else:
             self._take(conn, seen, head)
 
@@ -137,6 +150,13 @@ class Worker(patience.Worker):
             return
         environ = {**head.environ_with(seen), "REMOTE_ADDR": conn.client[0] if conn.client else ""}
         self._guarded(self._begin, _Call(conn=conn, last=head.last, environ=environ), self._at_once, head.size)
+
+    def _probed(self, conn: Any, answered: "Future[Any]") -> None:
+        """Go on with a connection after a probe; one that ends waits for its peer in another thread."""
+        if answered.exception() is None and answered.result():
+            self.finish_request(conn, answered)
+        else:
+            self._part(conn)
 
     def _await(self, conn: Any) -> None:
         """Have a new connection wait for its first bytes with the others, and not in a thread."""

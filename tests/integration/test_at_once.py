@@ -157,6 +157,24 @@ def test_a_delivery_is_answered_while_all_threads_are_held(server: tuple[subproc
         peer.close()
 
 
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/readyz?only=database"])
+def test_a_probe_is_answered_although_all_threads_wait(
+    server: tuple[subprocess.Popen[bytes], int], path: str
+) -> None:
+    _, port = server
+    crowd = [connect(port) for _ in range(THREADS)]
+    for peer in crowd:
+        peer.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+    probe = f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    with connect(port) as kept:
+        for _ in range(20):
+            kept.sendall(probe)
+            assert read(kept)[0] == "HTTP/1.1 200 OK"
+    assert ask(port, probe.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[1]["connection"] == "close"
+    for peer in crowd:
+        peer.close()
+
+
 def test_deliveries_that_come_over_new_connections_are_written_down_together(
     server: tuple[subprocess.Popen[bytes], int],
 ) -> None:
