@@ -190,11 +190,7 @@ def _callback(channel: Channel) -> str:
 
 
 def _branch(mirror: "Mirror", settings: Settings) -> str:
-    ref = f"refs/heads/{settings.gitops.branch}"
-    head = mirror.ls_remote([ref]).get(ref)
-    if head is None:
-        raise Refused(Reason.GITOPS_BRANCH_MISSING, f"{mirror.where} has no branch {settings.gitops.branch!r}")
-    mirror.try_push(settings.gitops.branch)
+    head = mirror.try_push(settings.gitops.branch)
     return f"at {head[:12]}, and this account may push to the repository"
 
 

@@ -179,19 +179,22 @@ class Mirror(KeptCopy):
         words = f"{told.words}: {said}" if said and told.verdict is not PushVerdict.LANDED else told.words
         return PushAnswer(verdict=told.verdict, words=words, sent=told.sent)
 
-    def try_push(self, branch: str) -> None:
+    def try_push(self, branch: str) -> str:
         """Prove that our account may push to the repository: all of a push of what is there, but for sending it.
+
+        Return the head of the branch.
 
         The right is asked for when the push begins (``git-receive-pack``); what protects a single branch shows only
         when something is sent.
 
-        :raises Refused: the server does not let us. :raises Unavailable: it does not answer.
+        :raises Refused: the server does not let us, or has no such branch. :raises Unavailable: it does not answer.
         """
         head = self.fetch_branch(branch, timeout=ASK_TIMEOUT)
         push = ["push", "--dry-run", "--porcelain", "--no-verify", "--end-of-options", self.access.url]
         answer = self._remote([*push, f"{head}:refs/heads/{branch}"], ASK_TIMEOUT)
         if answer.code:
             raise self._remote_error(answer)
+        return head
 
     # what is made of the copy
 

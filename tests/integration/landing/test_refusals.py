@@ -149,9 +149,14 @@ def test_an_account_that_may_not_push_is_refused(server: Forge, mirror: Mirror, 
 
 
 def test_a_branch_that_was_never_there_is_named_as_missing(server: Forge, mirror: Mirror) -> None:
-    with pytest.raises(Refused, match=r"platform/gitops\.git has no branch 'gone'") as caught:
+    def begin() -> None:
         land(mirror, "gone", [change(1)], author=AUTHOR, deadline_s=9.0, checkpoint=lambda: None)
-    assert caught.value.reason is Reason.GITOPS_BRANCH_MISSING
+
+    for ask in (begin, lambda: mirror.try_push("gone")):
+        with pytest.raises(Refused, match=r"platform/gitops\.git has no branch 'gone'") as caught:
+            ask()
+        assert caught.value.reason is Reason.GITOPS_BRANCH_MISSING
+    assert mirror.try_push("main") == server.head()
 
 
 def test_a_branch_that_is_deleted_between_two_landings_is_named_as_missing(server: Forge, mirror: Mirror) -> None:
