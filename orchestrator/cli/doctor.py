@@ -17,6 +17,7 @@ from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.secrets import secrets_in
+from orchestrator.engine.matching import watched_branches
 
 if TYPE_CHECKING:
     from workers.clients.argocd import ArgoClient
@@ -116,7 +117,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
             yield Check(f"callback {channel.name}", partial(_callback, channel), "notify")
     for number, app in enumerate(settings.apps):
         source = Mirror(app.source, mirror_folder(root, app.source.url))
-        yield Check(f"{app.name}: source repository", partial(_heads, source), f"apps[{number}]")
+        yield Check(f"{app.name}: source repository", partial(_heads, source, app), f"apps[{number}]")
         yield Check(f"{app.name}: push to {app.image}", partial(_push, settings, registry, app), "registry")
         if app.scan.fail_on and settings.registry.harbor:
             yield Check(f"{app.name}: scans of {app.image}", partial(_scan, settings, app), "registry")
@@ -194,9 +195,11 @@ def _branch(mirror: "Mirror", settings: Settings) -> str:
     return f"at {head[:12]}, and this account may push to the repository"
 
 
-def _heads(mirror: "Mirror") -> str:
-    number = sum(ref.startswith("refs/heads/") for ref in mirror.ls_remote(None))
-    return "1 branch" if number == 1 else f"{number} branches"
+def _heads(mirror: "Mirror", app: App) -> str:
+    heads = {ref.removeprefix("refs/heads/") for ref in mirror.ls_remote(None) if ref.startswith("refs/heads/")}
+    number = "1 branch" if len(heads) == 1 else f"{len(heads)} branches"
+    missing = [f"`{branch}`" for branch in watched_branches(app) if branch not in heads]
+    return f"{number}; but none is called {' or '.join(missing)}" if missing else number
 
 
 def _push(settings: Settings, registry: "RegistryClient", app: App) -> str:

@@ -1,7 +1,7 @@
 """``pilotage doctor`` before the first start, after it, and on a database of another version."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,8 +17,8 @@ from orchestrator.store import deliveries, migrate
 from orchestrator.store.database import Database
 from tests.support.configs import VALID, look
 from tests.support.databases import sqlite_database
-from tests.support.deploying import FakeArgo, FakeMirror, application
-from tests.support.factories import make_environment, make_settings
+from tests.support.deploying import HEAD, FakeArgo, FakeMirror, application
+from tests.support.factories import make_app, make_environment, make_settings
 from workers.clients.harbor import Harbor
 
 
@@ -65,6 +65,30 @@ def test_every_key_that_a_deploy_changes_is_looked_at(tmp_path: Path, named: dic
     with pytest.raises(Refused, match=next(iter(named.values()))) as caught:
         doctor._place(settings, gitops, argocd, settings.apps[0], place)
     assert caught.value.reason is Reason.VALUES_KEY_REFUSED
+
+
+@dataclass(frozen=True)
+class Remote:
+    """A source repository that has branches and a tag."""
+
+    branches: tuple[str, ...]
+
+    def ls_remote(self, _refs: None) -> dict[str, str]:
+        return {"HEAD": HEAD, "refs/tags/mane": HEAD} | {f"refs/heads/{name}": HEAD for name in self.branches}
+
+
+@pytest.mark.parametrize(
+    ("rules", "said"),
+    [
+        (("main",), "2 branches"),
+        (("main", "rel/*"), "2 branches"),
+        (("mane", "main"), "2 branches; but none is called `mane`"),
+        (("mane", "mein"), "2 branches; but none is called `mane` or `mein`"),
+    ],
+)
+def test_a_branch_that_the_source_does_not_have_is_named(rules: tuple[str, ...], said: str) -> None:
+    places = tuple(make_environment(name=f"env{n}", branch=rule) for n, rule in enumerate(rules))
+    assert doctor._heads(Remote(("main", "dev")), make_app(environments=places)) == said
 
 
 @pytest.mark.parametrize(
