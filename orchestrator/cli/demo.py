@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from orchestrator.cli.api import Api, Json
-from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.errors import CliError, Code, ending
 from orchestrator.cli.feed import is_final
 from orchestrator.cli.output import say
 from orchestrator.cli.product import Product, free_address
 from orchestrator.cli.summary import SIGNS, stages, state_words, took, why
 from orchestrator.domain.durations import words
 from orchestrator.domain.errors import PilotageError
-from orchestrator.domain.reasons import explain
 
 if TYPE_CHECKING:
     from orchestrator.sandbox.platform import Platform
@@ -58,8 +57,7 @@ def run(*, stay: bool) -> int:
                     story.stay()
         return code
     except PilotageError as error:
-        said = explain(error.reason)
-        raise CliError(f"{said.text} {error.evidence}. {said.next_step}", Code.FAILED) from error
+        raise ending(error) from error
     except KeyboardInterrupt:
         say("Stopped.")
         return Code.DETACHED

@@ -17,6 +17,7 @@ from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.secrets import secrets_in
+from orchestrator.domain.wording import sentence
 from orchestrator.engine.matching import watched_branches
 
 if TYPE_CHECKING:
@@ -76,15 +77,19 @@ def examine(settings: Settings, file: Path) -> Iterator[Found]:
         except (CliError, OSError) as error:
             yield Found("fail", check.name, mask(str(error if isinstance(error, CliError) else ending(error))))
         except PilotageError as error:
-            said = explain(error.reason)
-            steps = (said.next_step, *_origins(settings, check.section, said.next_step))
-            yield Found("fail", check.name, f"{said.text} {mask(error.evidence)}", steps)
+            yield _failure(settings, check, error, mask)
     refused = _refused(settings)
     for hook in settings.hooks:
         base = settings.webhook_url or settings.external_url or f"http://{settings.bind}"
         yield Found("hook", hook.forge, f"paste this address into the forge: {base}/webhooks/{hook.forge}")
         if hook.forge in refused:
             yield replace(refused[hook.forge], detail=mask(refused[hook.forge].detail))
+
+
+def _failure(settings: Settings, check: Check, error: PilotageError, mask: Mask) -> Found:
+    step = explain(error.reason).next_step
+    steps = (step, *_origins(settings, check.section, step))
+    return Found("fail", check.name, sentence(error.reason, mask(error.evidence)), steps)
 
 
 def _origins(settings: Settings, section: str, next_step: str) -> Iterator[str]:

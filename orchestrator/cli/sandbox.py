@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.errors import CliError, Code, ending
 from orchestrator.cli.output import say
 from orchestrator.domain.errors import PilotageError
-from orchestrator.domain.reasons import explain
 
 if TYPE_CHECKING:
     from orchestrator.sandbox.wiring import Keys
@@ -54,8 +53,7 @@ def serve(
             say(f"forge {platform.forge.clone_url(SOURCE)}  Harbor {platform.harbor_url}")
             ended.wait()
     except PilotageError as error:
-        said = explain(error.reason)
-        raise CliError(f"{said.text} {error.evidence}. {said.next_step}", Code.FAILED) from error
+        raise ending(error) from error
 
 
 @app.command("door")

@@ -12,6 +12,7 @@ from orchestrator.cli import doctor
 from orchestrator.domain.apps import Hook, Scan, Secret
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.events import Delivery, DeliveryOutcome
+from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason
 from orchestrator.store import deliveries, migrate
 from orchestrator.store.database import Database
@@ -65,6 +66,16 @@ def test_every_key_that_a_deploy_changes_is_looked_at(tmp_path: Path, named: dic
     with pytest.raises(Refused, match=next(iter(named.values()))) as caught:
         doctor._place(settings, gitops, argocd, settings.apps[0], place)
     assert caught.value.reason is Reason.VALUES_KEY_REFUSED
+
+
+def test_what_fails_is_one_sentence_as_everywhere_and_a_next_step(tmp_path: Path) -> None:
+    check = doctor.Check("plate-web/stg", lambda: "")
+    error = Refused(Reason.APPLICATION_MISSING, "plate-web-stg does not exist")
+    found = doctor._failure(make_settings(str(tmp_path)), check, error, Mask([]))
+    assert list(found.lines()) == [
+        "FAIL  plate-web/stg: Argo CD has no such application: plate-web-stg does not exist.",
+        "      Create it or correct `argocd`.",
+    ]
 
 
 @dataclass(frozen=True)
