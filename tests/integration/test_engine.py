@@ -300,11 +300,15 @@ def test_a_push_to_a_dead_registry_is_tried_again(yard: Yard, base: str) -> None
     assert error.reason is Reason.REGISTRY_UNAVAILABLE
 
 
-def test_an_engine_that_is_not_there_is_unavailable(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("host", "why"),
+    [("unix:///No/Such.sock", "no such file or directory"), ("tcp://127.0.0.1:9", "connection refused")],
+)
+def test_an_engine_that_is_not_there_is_unavailable_and_its_address_is_named(host: str, why: str) -> None:
     with pytest.raises(Unavailable) as caught:
-        Engine(f"unix://{tmp_path}/no.sock").ping()
+        Engine(host).ping()
     assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
-    assert caught.value.evidence == "no such file or directory"
+    assert caught.value.evidence == f"{host}: {why}"
 
 
 def test_tidying_keeps_the_newest_and_other_apps(yard: Yard, base: str) -> None:

@@ -283,14 +283,15 @@ class Engine:
     @cached_property
     def _api(self) -> Any:
         environment = {**os.environ, **({"DOCKER_HOST": self.host} if self.host else {})}
-        with _ours(Reason.ENGINE_REFUSED):
+        where = environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        with _ours(Reason.ENGINE_REFUSED, where):
             options = kwargs_from_env(environment)
             knock(str(options.get("base_url", "")), CALL_TIMEOUT)
             api = APIClient(version=DEFAULT_DOCKER_API_VERSION, timeout=int(CALL_TIMEOUT), **options)
         vars(api).update(_auth_configs=AuthConfig({"auths": {}}), _general_configs={})
         api.trust_env = False  # else a ~/.netrc entry or a proxy could come between us and the engine
         try:
-            with _ours(Reason.ENGINE_REFUSED):
+            with _ours(Reason.ENGINE_REFUSED, where):
                 # what version="auto" does, but there a failure leaves the connection open
                 vars(api)["_version"] = str(api.version(api_version=False)["ApiVersion"])
         except PilotageError:
@@ -308,10 +309,14 @@ class _Said(Refused):
 
 
 class _ours:  # noqa: N801  # reads as a phrase where it is used
-    """Turns the SDK's and the network's errors into ours: no answer or 5xx is Unavailable, 4xx is Refused."""
+    """Turns the SDK's and the network's errors into ours: no answer or 5xx is Unavailable, 4xx is Refused.
 
-    def __init__(self, refused: Reason) -> None:
+    :param where: the engine's address, named where nobody answers there.
+    """
+
+    def __init__(self, refused: Reason, where: str = "") -> None:
         self._refused = refused
+        self._where = where
 
     def __enter__(self) -> None:
         return None
@@ -324,7 +329,8 @@ class _ours:  # noqa: N801  # reads as a phrase where it is used
                 raise _Said(self._refused, text, status) from error
             raise Unavailable(Reason.ENGINE_UNAVAILABLE, text) from error
         if isinstance(error, (DockerException, OSError)) and not isinstance(error, PilotageError):
-            raise Unavailable(Reason.ENGINE_UNAVAILABLE, cause_of(error)) from error
+            named = f"{self._where}: " if self._where else ""
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, named + cause_of(error)) from error
 
 
 def _follow(
