@@ -196,7 +196,8 @@ CATALOGUE: dict[Reason, Explanation] = {
         "The source repository does not have this commit.", "Push the commit, or start a run for another one."
     ),
     R.SOURCE_REFUSED: _operator(
-        "The source repository refused our access.", "Check the app's `token` or `ssh_key` and its rights."
+        "The source repository refused our access.",
+        "Check the app's `repo`, its `token` or `ssh_key`, and the rights of that account.",
     ),
     R.SOURCE_UNAVAILABLE: _operator("The source repository did not answer.", "Check the address and the forge."),
     R.SOURCE_UNSUPPORTED: _developer(
@@ -257,7 +258,8 @@ CATALOGUE: dict[Reason, Explanation] = {
     ),
     R.GITOPS_REFUSED: _operator(
         "The GitOps repository refused our access or our push.",
-        "Check `gitops.token` (or that `gitops.ssh_key` has write access) and branch protection for our account.",
+        "Check `gitops.repo` and `gitops.branch`, `gitops.token` (or that `gitops.ssh_key` has write access),"
+        " and branch protection for our account.",
     ),
     R.GITOPS_BRANCH_MISSING: _operator(
         "The GitOps repository does not have the branch.",
