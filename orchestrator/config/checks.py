@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from orchestrator.config.document import Document
 from orchestrator.config.models import LogLevel
 from orchestrator.config.problems import Path
+from orchestrator.config.types import repo_url
 from orchestrator.domain.paths import Index, parse_path
 
 DEFAULT_KEY = "image.tag"
@@ -175,11 +176,11 @@ def _same(key: str) -> tuple[object, ...]:
 
 
 def _git_access(document: Document, place: Place) -> None:
-    """Check that the credentials fit the address."""
-    url = place.text("repo")
-    if not url:
-        return
+    """Check that the credentials fit the address, if it is one; else its key's own rule has refused it."""
     _plain_http(document, place, "repo")
+    url = place.text("repo")
+    if not _is_repo_url(url):
+        return
     if url.startswith(("https://", "http://")):
         if "ssh_key" in place.values:
             document.add(place.at("ssh_key"), "is not used with an `https` address; use `token`")
@@ -190,6 +191,14 @@ def _git_access(document: Document, place: Place) -> None:
         missing = [f"`{key}`" for key in missing if not place.text(key)]
         if missing:
             document.add(place.at("repo"), f"is an `ssh` address, which needs {' and '.join(missing)}")
+
+
+def _is_repo_url(text: str) -> bool:
+    try:
+        repo_url(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _plain_http(document: Document, place: Place, key: str) -> None:
