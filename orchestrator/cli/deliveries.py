@@ -1,5 +1,6 @@
 """``pilotage delivery``: the webhook requests that arrived, and what became of them."""
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -69,14 +70,24 @@ def show(
         return
     for name, value in answer.items():
         if value not in (None, "", []):
-            say(f"{name:<12} {_runs(value) if name == 'runs' else one_line(value)}")
+            say(f"{name:<12} {_WORDS.get(name, one_line)(value)}")
 
 
 def _what(item: Json) -> str:
-    return _runs(item.get("runs")) or " ".join(one_line(item.get(name)) for name in ("reason", "detail")).strip()
+    why = (one_line(item.get(name)) for name in ("reason", "detail"))
+    return _runs(item.get("runs")) or ": ".join(filter(None, why))
+
+
+def _changes(changes: object) -> str:
+    found = changes if isinstance(changes, list) else []
+    return ", ".join(one_line(f"{one.get('ref')} {one.get('commit') or 'deleted'}") for one in found)
 
 
 def _runs(runs: object) -> str:
     found = runs if isinstance(runs, list) else []
     numbers = [str(run.get("id") if isinstance(run, dict) else run) for run in found]
     return f"run {', '.join(numbers)}" if numbers else ""
+
+
+_WORDS: dict[str, Callable[[object], str]] = {"runs": _runs, "changes": _changes}
+"""What is a list, and how people read it."""

@@ -140,6 +140,7 @@ def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> Non
         "event": "push",
         "outcome": "accepted",
         "received_at": "T",
+        "changes": [{"ref": "refs/heads/main", "commit": "a" * 40}, {"ref": "refs/tags/v1", "commit": None}],
         "runs": [42, 43],
     }
     ignored = delivery | {"id": 8, "outcome": "ignored", "runs": [], "reason": "branch", "detail": "no rule"}
@@ -155,9 +156,12 @@ def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> Non
     assert pilotage("delivery", "list", "--url", api.url).lines == [
         "ID  RECEIVED  HOOK    EVENT  OUTCOME   WHAT",
         "7   T         github  push   accepted  run 42, 43",
-        "8   T         github  push   ignored   branch no rule",
+        "8   T         github  push   ignored   branch: no rule",
     ]
-    assert "runs         run 42, 43" in pilotage("delivery", "show", "7", "--url", api.url).lines
+    assert pilotage("delivery", "show", "7", "--url", api.url).lines[-2:] == [
+        f"changes      refs/heads/main {'a' * 40}, refs/tags/v1 deleted",
+        "runs         run 42, 43",
+    ]
 
 
 @pytest.mark.parametrize("group", ["run", "delivery"])
