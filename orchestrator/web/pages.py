@@ -57,6 +57,7 @@ def install(app: Flask, site: Site) -> None:
         state_word=words.state,
         short=words.short,
         ref_name=words.ref_name,
+        coded=words.coded,
     )
     app.jinja_env.globals["now"] = lambda: rfc3339(site.now())
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}

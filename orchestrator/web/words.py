@@ -1,8 +1,11 @@
 """How the pages word times, durations, states and commits."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+
+from markupsafe import Markup, escape
 
 from orchestrator.domain.durations import words
 
@@ -77,3 +80,11 @@ def short(text: str) -> str:
 def ref_name(ref: str) -> str:
     """Return the name of a branch or tag without what Git puts in front."""
     return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+
+
+_TICKED = re.compile(r"`([^`]+)`")
+
+
+def coded(text: str) -> Markup:
+    """Show what a sentence has between backticks, such as a command, as code; everything else stays plain text."""
+    return Markup(_TICKED.sub(r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped just before

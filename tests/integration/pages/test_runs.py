@@ -80,6 +80,11 @@ def test_a_run_says_why_and_what_is_next(world: Web) -> None:
     assert "Next, for the developer: Read the end of the build log." in text
 
 
+def test_a_command_in_a_next_step_is_shown_as_code(world: Web) -> None:
+    run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL)
+    assert f"Approve it with <code>pilotage run approve {run}</code>." in world.browser().get(f"/runs/{run}").text
+
+
 def test_a_run_shows_the_end_of_its_log_without_a_script(world: Web) -> None:
     run = world.run(RunState.RUNNING)
     world.log(run, *(f"\x1b[32mline {n}\x1b[0m <i>" for n in range(1, 301)))

@@ -60,3 +60,17 @@ def test_commits_digests_and_refs_are_shortened() -> None:
     assert words.ref_name("refs/heads/feature/x") == "feature/x"
     assert words.ref_name("refs/tags/v1") == "v1"
     assert words.ref_name("main") == "main"
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("Approve it with `pilotage run approve 5`.", "Approve it with <code>pilotage run approve 5</code>."),
+        ("`a` and `b`", "<code>a</code> and <code>b</code>"),
+        ("it`s 5 < 6 & <b>", "it`s 5 &lt; 6 &amp; &lt;b&gt;"),
+        ("`<script>`", "<code>&lt;script&gt;</code>"),
+        ("``", "``"),
+    ],
+)
+def test_what_is_between_backticks_is_code_and_nothing_becomes_markup(said: str, shown: str) -> None:
+    assert words.coded(said) == shown
