@@ -58,6 +58,7 @@ def install(app: Flask, site: Site) -> None:
         short=words.short,
         ref_name=words.ref_name,
         coded=words.coded,
+        run_number=words.run_number,
     )
     app.jinja_env.globals["now"] = lambda: rfc3339(site.now())
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}

@@ -67,10 +67,9 @@ class Web:
         """Put a run there, in a state; `fields` are those of a run."""
         with self.database.write() as connection:
             new = runs.NewRun(app="plate-web", environment="stg", trigger=Trigger.PUSH, commit="a" * 40)
-            places = {
-                name: fields.pop(name) for name in ("app", "environment", "rerun_of", "attempt") if name in fields
-            }
-            run_id = runs.add(connection, [(replace(new, **places), None)], AT)[0]
+            born = ("app", "environment", "trigger", "actor", "rerun_of", "attempt")
+            born_with = {name: fields.pop(name) for name in born if name in fields}
+            run_id = runs.add(connection, [(replace(new, **born_with), None)], AT)[0]
             before = runs.load(connection, run_id)
             assert before is not None
             runs.save(connection, before, in_state(before, state, **fields))

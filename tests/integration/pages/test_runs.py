@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import RunState
+from orchestrator.domain.runs import RunState, Trigger
 from orchestrator.services.views import rfc3339
 from orchestrator.store import deliveries
 from orchestrator.web import words
@@ -78,6 +78,14 @@ def test_a_run_says_why_and_what_is_next(world: Web) -> None:
     text = page(world, f"/runs/{world.run(RunState.FAILED, detail='exit 3')}").text
     assert "The image build failed: exit 3." in text
     assert "Next, for the developer: Read the end of the build log." in text
+
+
+@pytest.mark.parametrize(("actor", "led_to"), [("run 7", ["/runs/7"]), ("mina", []), ("run x", [])])
+def test_a_promotion_leads_to_the_run_that_caused_it(world: Web, actor: str, led_to: list[str]) -> None:
+    run = world.run(trigger=Trigger.PROMOTION, actor=actor)
+    shown = page(world, f"/runs/{run}")
+    assert f"promotion by {actor}" in shown.text
+    assert [one["href"] for one in shown.all("a") if one["href"].startswith("/runs/")] == led_to
 
 
 def test_a_command_in_a_next_step_is_shown_as_code(world: Web) -> None:
