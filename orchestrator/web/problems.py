@@ -24,6 +24,8 @@ RETRY_AFTER = 5
 """Seconds after which a client may ask again when we could not find out."""
 
 _KINDS = {"missing": (404, "not-found"), "invalid": (422, "invalid"), "conflict": (409, "conflict")}
+_BARE = {"extra_forbidden": "is not known here", "missing": "is required"}
+"""What pydantic says of a name rather than of its value, in words of people who have never seen pydantic."""
 _QUOTED = re.compile(r"'([^']*)'")
 _WHO = "pilotage.who"
 _MACHINES = ("/api/", "/webhooks/", "/healthz", "/readyz", "/metrics")
@@ -71,7 +73,7 @@ def _message(wrong: Sequence[ErrorDetails]) -> str:
     if any(known):
         return f"must be one of {', '.join(f'`{value}`' for values in known for value in values)}"
     pattern = wrong[0].get("ctx", {}).get("pattern", "")
-    return WORDS.get(pattern) or str(wrong[0]["msg"]).removeprefix("Value error, ")
+    return _BARE.get(wrong[0]["type"]) or WORDS.get(pattern) or str(wrong[0]["msg"]).removeprefix("Value error, ")
 
 
 def install(app: Flask, who: Callable[[], Principal | None]) -> None:

@@ -273,6 +273,8 @@ STAGES = "`failed`, `start`, `check`, `build`, `push`, `scan`, `commit`, `sync`,
     [
         ("/runs/1/rerun", {"from": "nope"}, "from", f"must be one of {STAGES}"),
         ("/runs/1/rerun", {"from": 7}, "from", f"must be one of {STAGES}"),
+        ("/runs", START | {"reff": "main"}, "reff", "is not known here"),
+        ("/runs", {"app": "plate-web", "ref": "main"}, "environment", "is required"),
         ("/runs", START | {"commit": "b" * 40}, "", "name exactly one of ref, commit or image"),
         (
             "/runs",
