@@ -73,7 +73,7 @@ def worker(
         int | None, typer.Option(min=1, max=64, help="Processes of the pool. Default: server.concurrency.")
     ] = None,
 ) -> None:
-    """Run a worker. ``build`` makes and pushes images and goes on with the run; ``deploy`` does all that is short.
+    """Run a worker. `build` makes and pushes images and goes on with the run; `deploy` does all that is short.
 
     \b
     Example:

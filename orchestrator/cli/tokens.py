@@ -74,7 +74,7 @@ def revoke(
     number: Annotated[int, typer.Argument(metavar="ID", help="Number of the token, from `token list`.")],
     config: Config = None,
 ) -> None:
-    """Revoke a token; it stops to work within seconds.
+    """Revoke a token; it counts no more from the next request on.
 
     \b
     Example:
