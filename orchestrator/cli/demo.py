@@ -93,6 +93,7 @@ class _Story:
     def stay(self) -> None:
         """Keep everything up until Ctrl-C, and say how to play with it."""
         say()
+        write_environment(self._platform, self._product)
         for line in invitation(self._platform, self._product):
             say(line)
         signal.pause()
@@ -170,8 +171,27 @@ def invitation(platform: "Platform", product: Product) -> Iterator[str]:
     yield f"Chat      {platform.chat_url}"
     yield f"Push      git clone {push}"
     yield "          (user and token open this stand-in on this machine only)"
-    yield f"Follow    PILOTAGE_URL={product.url} PILOTAGE_TOKEN_FILE={token} {called()} run list"
+    yield f"Commands  . {shlex.quote(str(_environment(product)))}"
+    yield f"          {called()} run list"
+    yield f"          {called()} doctor"
     yield "Ctrl-C ends everything and leaves nothing behind."
+
+
+def write_environment(platform: "Platform", product: Product) -> None:
+    """Write the file that a shell reads before any command: address, token, configuration and secrets."""
+    variables = {
+        "PILOTAGE_URL": product.url,
+        "PILOTAGE_TOKEN_FILE": str(product.state_dir / "token"),
+        "PILOTAGE_CONFIG": str(product.folder / "pilotage.yaml"),
+        **platform.environ(),
+    }
+    file = _environment(product)
+    file.touch(mode=0o600)
+    file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()))
+
+
+def _environment(product: Product) -> Path:
+    return product.folder / "environment"
 
 
 def called() -> str:

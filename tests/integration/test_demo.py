@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
-from orchestrator.cli.demo import invitation
+from orchestrator.cli.demo import invitation, write_environment
 from orchestrator.cli.product import Product
 from orchestrator.sandbox.forge import SandboxForge
 from orchestrator.sandbox.platform import FORGE_USER, SOURCE
@@ -29,6 +29,21 @@ def test_the_printed_clone_can_be_pushed_to(tmp_path: Path) -> None:
         assert "From outside" in shell(tmp_path / "plate-web", "git log --format=%s origin/main")
     finally:
         forge.stop()
+
+
+def test_after_the_printed_file_commands_find_everything(tmp_path: Path) -> None:
+    product = Product(tmp_path / "the demo", "127.0.0.1:1", "", {})
+    product.folder.mkdir()
+    forge = SimpleNamespace(clone_url=lambda _: "http://127.0.0.1:1/a.git")
+    secrets = {"GITOPS_TOKEN": TOKEN, "HARBOR_PASSWORD": "it's $HOME"}
+    platform = SimpleNamespace(forge=forge, chat_url="http://127.0.0.1:1", environ=lambda: secrets)
+    write_environment(platform, product)
+    command = next(
+        line.removeprefix("Commands  ") for line in invitation(platform, product) if line.startswith("Commands")
+    )
+    said = shell(tmp_path, f'{command}; echo "$PILOTAGE_URL $PILOTAGE_CONFIG $HARBOR_PASSWORD"')
+    assert said == f"http://127.0.0.1:1 {product.folder}/pilotage.yaml it's $HOME\n"
+    assert (product.folder / "environment").stat().st_mode & 0o777 == 0o600
 
 
 def shell(folder: Path, command: str) -> str:
