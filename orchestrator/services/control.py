@@ -1,10 +1,10 @@
 """What people ask for: start, re-run, cancel, approve, hold, release."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from orchestrator.domain.apps import Environment, Settings
+from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.refs import is_safe_ref_name, is_sha
 from orchestrator.domain.runs import Run, StageName, Trigger
 from orchestrator.engine.facts import Approved, CancelRequested
@@ -226,9 +226,14 @@ class Control:
     def _require(self, app: str, environment: str) -> None:
         found = self._settings.app(app)
         if found is None:
-            raise NotPossible("missing", f"there is no app {app!r} in the configuration")
+            raise NotPossible("missing", f"there is no app `{app}`; known are {_names(self._settings.apps)}")
         if found.environment(environment) is None:
-            raise NotPossible("missing", f"app {app!r} has no environment {environment!r}")
+            known = _names(found.environments)
+            raise NotPossible("missing", f"the app `{app}` has no environment `{environment}`; known are {known}")
+
+
+def _names(known: Sequence[App] | Sequence[Environment]) -> str:
+    return ", ".join(one.name for one in known)
 
 
 def _settle(once: Once | None, connection: Connection, run: Run | None) -> None:

@@ -85,7 +85,7 @@ def get_app(asked: Asked, app: str) -> Response:
     """Answer with one app and what runs where."""
     view = asked.site.queries.app(app)
     if view is None:
-        raise Problem(404, "not-found", f"There is no app {app!r} in the configuration.")
+        raise Problem(404, "not-found", f"There is no app `{app}` in the configuration.")
     return to_json(view)
 
 

@@ -188,8 +188,10 @@ def test_a_sentence_does_not_change_the_name_of_an_app(world: Web) -> None:
 
 @pytest.mark.parametrize("call", ["hold", "release", "promote", "rollback"])
 def test_an_unknown_environment_is_not_found(world: Web, call: str) -> None:
-    problem(world.client().post(f"/api/v1/apps/plate-web/environments/nosuch/{call}"), 404, "not-found")
-    problem(world.client().post(f"/api/v1/apps/nosuch/environments/stg/{call}"), 404, "not-found")
+    told = problem(world.client().post(f"/api/v1/apps/plate-web/environments/nosuch/{call}"), 404, "not-found")
+    assert told["detail"] == "The app `plate-web` has no environment `nosuch`; known are stg, prod."
+    told = problem(world.client().post(f"/api/v1/apps/nosuch/environments/stg/{call}"), 404, "not-found")
+    assert told["detail"] == "There is no app `nosuch`; known are plate-web."
 
 
 def test_apps_show_what_was_deployed_and_what_came_last(world: Web) -> None:
