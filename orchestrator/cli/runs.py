@@ -234,7 +234,8 @@ def cancel(
     """
     api = connect(url, token_file)
     answer = api.post(f"/runs/{run}/cancel")
-    finish(api, {"id": run, **answer}, wait=wait, wish=Watch(timeout=timeout, output=output))
+    wish = Watch(timeout=timeout, output=output)
+    finish(api, {"id": run, **answer}, wait=wait, wish=wish, note="It is asked to stop.")
 
 
 @app.command()
@@ -254,7 +255,8 @@ def approve(
     """
     api = connect(url, token_file)
     answer = api.post(f"/runs/{run}/approve")
-    finish(api, {"id": run, **answer}, wait=wait, wish=Watch(timeout=timeout, output=output))
+    wish = Watch(timeout=timeout, output=output)
+    finish(api, {"id": run, **answer}, wait=wait, wish=wish, note="It is approved.")
 
 
 @app.command("watch")

@@ -37,6 +37,13 @@ def test_what_acts_on_runs_prints_the_run(
     assert api.asked("POST", path)[0].json() == body
 
 
+@pytest.mark.parametrize(("verb", "said"), [("cancel", "It is asked to stop."), ("approve", "It is approved.")])
+def test_what_changes_a_run_says_what_it_did(pilotage: Pilotage, api: FakeApi, verb: str, said: str) -> None:
+    api.answers[f"POST /runs/42/{verb}"] = Reply(status=202, body={"id": 42, "url": RUN_URL})
+
+    assert pilotage("run", verb, "42", "--url", api.url).lines == [f"run 42 {RUN_URL}", said]
+
+
 @pytest.mark.parametrize(
     ("in_git", "undo"),
     [
