@@ -73,7 +73,9 @@ def read(text: str, environ: Mapping[str, str], folder: FilePath) -> Document:
 def _syntax(error: yaml.MarkedYAMLError, shielded: Shielded) -> Problem:
     mark = error.problem_mark or error.context_mark
     words = ", ".join(words for words in (error.context, error.problem) if words)
-    return Problem(path="", line=mark.line + 1 if mark else 1, message=f"is not YAML: {shielded.original(words)}")
+    hint = "; a pattern that begins with `*` needs quotes" if "alias" in words else ""
+    line = mark.line + 1 if mark else 1
+    return Problem(path="", line=line, message=f"is not YAML: {shielded.original(words)}{hint}")
 
 
 class _Reader:

@@ -122,6 +122,12 @@ def test_a_mistake_in_the_text_is_named(text: str, expected: tuple[str, int, str
     assert message(text) == expected
 
 
+@pytest.mark.parametrize("pattern", ["*", "*-rc", "**/x"])
+def test_a_pattern_that_yaml_takes_for_an_alias_needs_quotes(pattern: str) -> None:
+    _, line, said = message(f"branch: main\ntag: {pattern}\n")
+    assert (line, said.rpartition("; ")[2]) == (2, "a pattern that begins with `*` needs quotes")
+
+
 def test_merged_keys_fill_the_gaps_and_keep_their_lines() -> None:
     document = read("x: &x {a: 1, b: 2}\ny: &y\n  b: 3\n  c: 4\nz:\n  <<: [*x, *y]\n  a: 0\n", {}, Path())
 
