@@ -80,8 +80,7 @@ def examine(settings: Settings, file: Path) -> Iterator[Found]:
             yield _failure(settings, check, error, mask)
     refused = _refused(settings)
     for hook in settings.hooks:
-        base = settings.webhook_url or settings.external_url or f"http://{settings.bind}"
-        yield Found("hook", hook.forge, f"paste this address into the forge: {base}/webhooks/{hook.forge}")
+        yield _address(settings, hook.forge)
         if hook.forge in refused:
             yield replace(refused[hook.forge], detail=mask(refused[hook.forge].detail))
 
@@ -131,6 +130,16 @@ def _checks(settings: Settings) -> Iterator[Check]:
                 f"{app.name}/{place.name}: values file and application",
                 partial(_place, settings, gitops, argocd, app, place),
             )
+
+
+def _address(settings: Settings, forge: str) -> Found:
+    base = settings.webhook_url or settings.external_url
+    listens = f"http://{settings.bind}"
+    unknown = (
+        "That is where Pilotage listens; set `server.external_url` to the address by which the forge reaches it."
+    )
+    said = f"paste this address into the forge: {base or listens}/webhooks/{forge}"
+    return Found("hook", forge, said, () if base else (unknown,))
 
 
 def _refused(settings: Settings) -> dict[str, Found]:

@@ -200,6 +200,24 @@ def test_a_hook_whose_newest_delivery_was_refused_is_named(
         ]
 
 
+@pytest.mark.parametrize(
+    ("addresses", "base", "steps"),
+    [
+        ({"webhook_url": "https://hooks.example.com", "external_url": "https://p.example.com"}, "hooks", 0),
+        ({"webhook_url": "", "external_url": "https://p.example.com"}, "p", 0),
+        ({"webhook_url": "", "external_url": ""}, "", 1),
+    ],
+)
+def test_where_nobody_has_named_our_address_the_hook_s_is_doubted(
+    tmp_path: Path, addresses: dict[str, str], base: str, steps: int
+) -> None:
+    settings = replace(make_settings(str(tmp_path)), **addresses)
+    at = f"https://{base}.example.com" if base else f"http://{settings.bind}"
+    first, *rest = doctor._address(settings, "github").lines()
+    assert first == f"hook  github: paste this address into the forge: {at}/webhooks/github"
+    assert ["server.external_url" in step for step in rest] == [True] * steps
+
+
 def test_before_the_first_start_no_delivery_was_refused(tmp_path: Path) -> None:
     hooks = (Hook(forge="github", secret=Secret("x")),)
     assert doctor._refused(replace(make_settings(str(tmp_path)), hooks=hooks)) == {}
