@@ -302,7 +302,10 @@ CATALOGUE: dict[Reason, Explanation] = {
         "Somebody changed the value again, or moved it, before Argo CD applied it.",
         "Look at the later commits of the file.",
     ),
-    R.DEGRADED: _developer("The application is unhealthy with this commit.", "Read the evidence, correct and push."),
+    R.DEGRADED: _developer(
+        "The application is unhealthy with this commit.",
+        "Read the evidence, correct and push; or go back with `pilotage app rollback APP ENVIRONMENT`.",
+    ),
     R.TIMED_OUT: _developer(
         "The stage did not reach its aim before its deadline.", "Read the cause, or the last state, in the evidence."
     ),

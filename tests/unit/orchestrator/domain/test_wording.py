@@ -43,6 +43,10 @@ def test_part_of_a_word_is_not_a_repetition() -> None:
     [
         (Reason.AWAITING_APPROVAL, "Approve it with `pilotage run approve 7`."),
         (Reason.ON_HOLD, "Release it with `pilotage app release plate-web stg`."),
+        (
+            Reason.DEGRADED,
+            "Read the evidence, correct and push; or go back with `pilotage app rollback plate-web stg`.",
+        ),
         (Reason.BUILD_FAILED, "Read the end of the build log."),
     ],
 )
