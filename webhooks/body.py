@@ -28,13 +28,13 @@ class Room:
         self._lock = threading.Lock()
 
     @contextlib.contextmanager
-    def place(self) -> Iterator["Place"]:
-        """Make a place for one body; what it took is given back at the end of the block."""
-        place = Place(self)
+    def reserve(self) -> Iterator["Reservation"]:
+        """Reserve memory for one body; what it took is given back at the end of the block."""
+        reservation = Reservation(self)
         try:
-            yield place
+            yield reservation
         finally:
-            self.take(-place.taken)
+            self.take(-reservation.taken)
 
     def take(self, size: int) -> bool:
         """Take `size` bytes, or give them back; False when there are not so many."""
@@ -45,8 +45,8 @@ class Room:
             return True
 
 
-class Place:
-    """One body's part of the room. ``taken``: bytes; they grow as the body comes, not as it is announced."""
+class Reservation:
+    """One body's part of the room. ``taken``: bytes; they grow as the body arrives, whatever length was announced."""
 
     def __init__(self, room: Room) -> None:
         self._room = room
@@ -69,7 +69,7 @@ def check_size(asked: Request, most: int) -> None:
         raise _too_large(most)
 
 
-def read_body(asked: Request, most: int, place: Place) -> bytes:
+def read_body(asked: Request, most: int, reservation: Reservation) -> bytes:
     """Read the body, with or without a length, and never more than `most` bytes and one.
 
     :raises Turned: there is more, it ends early, it comes too slowly for the server, or there is no room for it.
@@ -80,7 +80,7 @@ def read_body(asked: Request, most: int, place: Place) -> bytes:
     end = unknown if announced is None else announced
     try:
         while chunk := stream.read(min(CHUNK, end - body.tell())):
-            place.grow(len(chunk))
+            reservation.grow(len(chunk))
             body.write(chunk)
     except TimeoutError:
         raise Turned(408, "slow", "The body came too slowly; deliver it again.") from None

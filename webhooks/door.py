@@ -17,7 +17,7 @@ from orchestrator.domain.apps import Hook
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.events import Delivery
 from orchestrator.domain.inbox import Answer, Inbox
-from webhooks.body import LARGE, Place, Room, check_size, read_body
+from webhooks.body import LARGE, Reservation, Room, check_size, read_body
 from webhooks.forges import FORGES, Forge
 from webhooks.headers import Headers
 from webhooks.payload import FORM
@@ -91,8 +91,8 @@ class Door:
     def _take(self, asked: Request, name: str) -> _Told:
         row, headers = _known(name), Headers(asked.headers)
         try:
-            with self._room.place() as place:
-                result = self._judge(row, headers, asked, place)
+            with self._room.reserve() as reservation:
+                result = self._judge(row, headers, asked, reservation)
         except Turned as turned:
             if asked.method != "POST":  # what else comes is no delivery
                 raise
@@ -102,14 +102,16 @@ class Door:
             return self._refuse(result.delivery, _refusal(row, result), result.detail)
         return self._accept(result)
 
-    def _judge(self, row: Forge, headers: Headers, asked: Request, place: Place) -> Accepted | RefusedDelivery:
+    def _judge(
+        self, row: Forge, headers: Headers, asked: Request, reservation: Reservation
+    ) -> Accepted | RefusedDelivery:
         hook, now, remote = self._hook(row.name), self._now(), asked.remote_addr or ""
         _check_form(asked)
         check_size(asked, self._max_body)
         refused = unproven(row, hook, headers, now, asked.content_length or 0, remote)
         if refused is not None:
             return refused
-        body = read_body(asked, self._max_body, place)
+        body = read_body(asked, self._max_body, reservation)
         return receive(row, hook, headers, body, self._now(), remote=remote)
 
     def _hook(self, name: str) -> Hook:

@@ -24,7 +24,7 @@ TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Section:
     """A mapping of the file and where it is; anything that is not a mapping counts as an empty one."""
 
     path: Path
@@ -39,29 +39,29 @@ class Place:
         """Return the path of a key."""
         return (*self.path, key)
 
-    def inner(self, key: str) -> "Place":
+    def inner(self, key: str) -> "Section":
         """Return the mapping under a key."""
         value = self.values.get(key)
-        return Place(self.at(key), value if isinstance(value, dict) else {})
+        return Section(self.at(key), value if isinstance(value, dict) else {})
 
-    def items(self, key: str) -> Iterator["Place"]:
+    def items(self, key: str) -> Iterator["Section"]:
         """Yield the mappings of the list under a key."""
         value = self.values.get(key)
         for number, item in enumerate(value if isinstance(value, list) else []):
             if isinstance(item, dict):
-                yield Place((*self.at(key), number), item)
+                yield Section((*self.at(key), number), item)
 
 
 def check(document: Document) -> None:
     """Add every problem that one key alone cannot show to the document."""
-    top = Place((), document.tree if isinstance(document.tree, dict) else {})
+    top = Section((), document.tree if isinstance(document.tree, dict) else {})
     apps = list(top.items("apps"))
     _unique(document, apps, "app")
     for app in apps:
         _app(document, app, top.inner("registry"))
     _writers(document, apps)
-    for place in (top.inner("registry"), top.inner("argocd")):
-        _plain_http(document, place, "url")
+    for section in (top.inner("registry"), top.inner("argocd")):
+        _plain_http(document, section, "url")
     _git_access(document, top.inner("gitops"))
     _gitlab(document, top.inner("webhooks"))
     _notify(document, list(top.items("notify")), [app.text("name") for app in apps])
@@ -83,17 +83,17 @@ def closest(word: str, known: list[str]) -> str:
     return f"known here: {', '.join(sorted(known))}" if known else "there is none"
 
 
-def _unique(document: Document, places: list[Place], what: str) -> None:
-    first: dict[str, Place] = {}
-    for place in places:
-        name = place.text("name")
+def _unique(document: Document, sections: list[Section], what: str) -> None:
+    first: dict[str, Section] = {}
+    for section in sections:
+        name = section.text("name")
         if name and name in first:
             line = document.line(first[name].at("name"))
-            document.add(place.at("name"), f"a second {what} called `{name}`; the first is on line {line}")
-        first.setdefault(name, place)
+            document.add(section.at("name"), f"a second {what} called `{name}`; the first is on line {line}")
+        first.setdefault(name, section)
 
 
-def _app(document: Document, app: Place, registry: Place) -> None:
+def _app(document: Document, app: Section, registry: Section) -> None:
     environments = list(app.items("environments"))
     _git_access(document, app)
     _image(document, app, registry)
@@ -103,7 +103,7 @@ def _app(document: Document, app: Place, registry: Place) -> None:
         _environment(document, environment)
 
 
-def _image(document: Document, app: Place, registry: Place) -> None:
+def _image(document: Document, app: Section, registry: Section) -> None:
     image = app.text("image")
     host = _split(registry.text("url")).netloc
     if host and image.startswith(f"{host}/"):
@@ -112,7 +112,7 @@ def _image(document: Document, app: Place, registry: Place) -> None:
         document.add(app.at("image"), "needs a Harbor project in front, as in `project/name`")
 
 
-def _environment(document: Document, environment: Place) -> None:
+def _environment(document: Document, environment: Section) -> None:
     if not {"branch", "tag", "promote_from"} & environment.values.keys():
         document.add(environment.path, "nothing ever runs here; give it a `branch`, a `tag` or `promote_from`")
     keys = [environment.text("key", DEFAULT_KEY), environment.text("digest_key"), environment.text("repository_key")]
@@ -121,18 +121,18 @@ def _environment(document: Document, environment: Place) -> None:
             document.add(environment.at(name), f"names the same value as another key here: `{keys[number]}`")
 
 
-def _promotions(document: Document, environments: list[Place]) -> None:
-    sources = {place.text("name"): place.text("promote_from") for place in environments}
-    for place in environments:
-        name, source = place.text("name"), place.text("promote_from")
+def _promotions(document: Document, environments: list[Section]) -> None:
+    sources = {section.text("name"): section.text("promote_from") for section in environments}
+    for section in environments:
+        name, source = section.text("name"), section.text("promote_from")
         if not source:
             continue
         if source not in sources:
             others = [other for other in sources if other not in ("", name)]
             hint = closest(source, others) if others else "it has no other environment than this one"
-            document.add(place.at("promote_from"), f"there is no environment `{source}` in this app; {hint}")
+            document.add(section.at("promote_from"), f"there is no environment `{source}` in this app; {hint}")
         elif cycle := _cycle(sources, name):
-            document.add(place.at("promote_from"), f"leads back to itself: {' <- '.join(cycle)}")
+            document.add(section.at("promote_from"), f"leads back to itself: {' <- '.join(cycle)}")
 
 
 def _cycle(sources: dict[str, str], name: str) -> list[str]:
@@ -145,9 +145,9 @@ def _cycle(sources: dict[str, str], name: str) -> list[str]:
     return []
 
 
-def _writers(document: Document, apps: list[Place]) -> None:
+def _writers(document: Document, apps: list[Section]) -> None:
     """Find two environments that write the same value: each deploy of one would undo the other's."""
-    first: dict[tuple[object, ...], Place] = {}
+    first: dict[tuple[object, ...], Section] = {}
     for environment in (environment for app in apps for environment in app.items("environments")):
         file = environment.text("values")
         names = {
@@ -175,22 +175,22 @@ def _same(key: str) -> tuple[object, ...]:
     )
 
 
-def _git_access(document: Document, place: Place) -> None:
+def _git_access(document: Document, section: Section) -> None:
     """Check that the credentials fit the address, if it is one; else its key's own rule has refused it."""
-    _plain_http(document, place, "repo")
-    url = place.text("repo")
+    _plain_http(document, section, "repo")
+    url = section.text("repo")
     if not _is_repo_url(url):
         return
     if url.startswith(("https://", "http://")):
-        if "ssh_key" in place.values:
-            document.add(place.at("ssh_key"), "is not used with an `https` address; use `token`")
+        if "ssh_key" in section.values:
+            document.add(section.at("ssh_key"), "is not used with an `https` address; use `token`")
     else:
-        if "token" in place.values:
-            document.add(place.at("token"), "is not used with an `ssh` address; use `ssh_key`")
-        missing = [key for key in ("ssh_key", "known_hosts") if place.at(key) not in document.broken]
-        missing = [f"`{key}`" for key in missing if not place.text(key)]
+        if "token" in section.values:
+            document.add(section.at("token"), "is not used with an `ssh` address; use `ssh_key`")
+        missing = [key for key in ("ssh_key", "known_hosts") if section.at(key) not in document.broken]
+        missing = [f"`{key}`" for key in missing if not section.text(key)]
         if missing:
-            document.add(place.at("repo"), f"is an `ssh` address, which needs {' and '.join(missing)}")
+            document.add(section.at("repo"), f"is an `ssh` address, which needs {' and '.join(missing)}")
 
 
 def _is_repo_url(text: str) -> bool:
@@ -201,11 +201,11 @@ def _is_repo_url(text: str) -> bool:
     return True
 
 
-def _plain_http(document: Document, place: Place, key: str) -> None:
-    url = place.text(key)
+def _plain_http(document: Document, section: Section, key: str) -> None:
+    url = section.text(key)
     host = _split(url).hostname if url.startswith("http://") else None
-    if host and not is_loopback(host) and place.text("insecure", "false").lower() not in TRUE:
-        document.add(place.at(key), "is not encrypted; use `https`, or set `insecure: true` to send it readable")
+    if host and not is_loopback(host) and section.text("insecure", "false").lower() not in TRUE:
+        document.add(section.at(key), "is not encrypted; use `https`, or set `insecure: true` to send it readable")
 
 
 def _split(url: str) -> SplitResult:
@@ -224,12 +224,12 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or host.endswith(".localhost")
 
 
-def _gitlab(document: Document, hooks: Place) -> None:
+def _gitlab(document: Document, hooks: Section) -> None:
     if "gitlab" in hooks.values and not {"token", "signing"} & hooks.inner("gitlab").values.keys():
         document.add(hooks.at("gitlab"), "needs `token` or `signing`; without a secret no delivery is accepted")
 
 
-def _notify(document: Document, entries: list[Place], apps: list[str]) -> None:
+def _notify(document: Document, entries: list[Section], apps: list[str]) -> None:
     destinations = []
     for entry in entries:
         kinds = [kind for kind in ("slack", "webhook") if kind in entry.values]
@@ -237,17 +237,17 @@ def _notify(document: Document, entries: list[Place], apps: list[str]) -> None:
             document.add(entry.path, "must hold exactly one destination: `slack` or `webhook`")
         destinations += [entry.inner(kind) for kind in kinds]
     _unique(document, destinations, "destination")
-    for place in destinations:
-        _destination(document, place, apps)
+    for section in destinations:
+        _destination(document, section, apps)
 
 
-def _destination(document: Document, place: Place, apps: list[str]) -> None:
-    given = {"webhook", "token", "channel"} & place.values.keys()
-    if place.path[-1] == "slack" and given not in ({"webhook"}, {"token", "channel"}):
-        document.add(place.path, "needs either `webhook`, or `token` and `channel`")
+def _destination(document: Document, section: Section, apps: list[str]) -> None:
+    given = {"webhook", "token", "channel"} & section.values.keys()
+    if section.path[-1] == "slack" and given not in ({"webhook"}, {"token", "channel"}):
+        document.add(section.path, "needs either `webhook`, or `token` and `channel`")
     for key in ("webhook", "url"):
-        _plain_http(document, place, key)
-    names = place.values.get("apps")
+        _plain_http(document, section, key)
+    names = section.values.get("apps")
     for number, name in enumerate(names if isinstance(names, list) else []):
         if isinstance(name, str) and name not in apps:
-            document.add((*place.at("apps"), number), f"there is no app `{name}`; {closest(name, apps)}")
+            document.add((*section.at("apps"), number), f"there is no app `{name}`; {closest(name, apps)}")

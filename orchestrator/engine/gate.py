@@ -22,8 +22,8 @@ cannot be released, and shows nobody that something waits there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """Who holds a place in the environment.
+class Holder:
+    """A run that holds one of the two places of an environment.
 
     :param run: its id. :param has_cut_off: it cut off another run itself. :param committing: its change is queued.
     """
@@ -34,11 +34,11 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """The places of one environment, what a person put in the way, and which run makes the same image now."""
+class Occupancy:
+    """Who holds the two places of an environment, its hold, and which run makes the same image now."""
 
-    making: Place | None = None
-    proving: Place | None = None
+    making: Holder | None = None
+    proving: Holder | None = None
     hold: str = ""
     maker: int | None = None
 
@@ -60,7 +60,7 @@ class Stay:
     after: float | None = None
 
 
-def gate(run: Run, stage: StageName, places: Places) -> Go | Stay:
+def gate(run: Run, stage: StageName, occupancy: Occupancy) -> Go | Stay:
     """Say whether `run` may begin `stage` now. ``check`` and what follows the commit are always free to begin."""
     if stage is StageName.CHECK:
         return Go()
@@ -68,11 +68,11 @@ def gate(run: Run, stage: StageName, places: Places) -> Go | Stay:
         return Stay(reason=Reason.AWAITING_APPROVAL, detail="waits for approval", after=STILL_THERE)
     if stage in (StageName.SYNC, StageName.HEALTH):
         return Go()
-    if places.hold:
-        return held(places.hold)
-    if stage is StageName.BUILD and places.maker is not None:
-        return _same_image(places.maker)
-    proving, making = _other(run, places.proving), _other(run, places.making)
+    if occupancy.hold:
+        return held(occupancy.hold)
+    if stage is StageName.BUILD and occupancy.maker is not None:
+        return _same_image(occupancy.maker)
+    proving, making = _other(run, occupancy.proving), _other(run, occupancy.making)
     if stage is StageName.COMMIT and proving and not _may_cut(run, proving):
         return _behind(proving)
     if making is None:
@@ -85,22 +85,22 @@ def held(hold: str) -> Stay:
     return Stay(reason=Reason.ON_HOLD, detail=f"on hold: {hold}", after=STILL_THERE)
 
 
-def commit_cuts_off(run: Run, places: Places) -> int | None:
+def commit_cuts_off(run: Run, occupancy: Occupancy) -> int | None:
     """Return the run whose proof ends because `run`'s change has landed on top of it, or None."""
-    other = _other(run, places.proving)
+    other = _other(run, occupancy.proving)
     return other.run if other else None
 
 
-def _other(run: Run, place: Place | None) -> Place | None:
-    """Return a place that another run holds; nobody is in their own way."""
-    return place if place and place.run != run.id else None
+def _other(run: Run, holder: Holder | None) -> Holder | None:
+    """Return the holder if it is another run; nobody is in their own way."""
+    return holder if holder and holder.run != run.id else None
 
 
-def _may_cut(run: Run, other: Place) -> bool:
+def _may_cut(run: Run, other: Holder) -> bool:
     return other.run < run.id and not other.has_cut_off and not other.committing
 
 
-def _behind(other: Place) -> Stay:
+def _behind(other: Holder) -> Stay:
     return Stay(reason=Reason.BEHIND_RUN, detail=f"behind run {other.run}", by=other.run)
 
 

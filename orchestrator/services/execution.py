@@ -190,10 +190,10 @@ class Execution:
             return run, None
         if stage.started_at is not None:
             return run, self._held(connection, run) if stage.name is StageName.COMMIT else None
-        places = environments.places(connection, run)
+        occupancy = environments.occupancy(connection, run)
         if stage.name is StageName.BUILD:
-            places = replace(places, maker=images.maker(connection, run))
-        answer = gate(run, stage.name, places)
+            occupancy = replace(occupancy, maker=images.maker(connection, run))
+        answer = gate(run, stage.name, occupancy)
         if isinstance(answer, Stay):
             return run, answer
         environments.take_making(connection, run)
@@ -211,7 +211,7 @@ class Execution:
 
     def _move_to_proving(self, connection: Connection, run: Run, now: float) -> Run:
         """The change has landed: whoever is still proving the change before it can no longer do so."""
-        other = commit_cuts_off(run, environments.places(connection, run))
+        other = commit_cuts_off(run, environments.occupancy(connection, run))
         landings.number(connection, run)
         environments.move_to_proving(connection, run)
         ledger.wake_waiting(connection, run.app, run.environment, now)

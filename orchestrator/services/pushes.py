@@ -19,7 +19,7 @@ TWIN_WINDOW = 600.0
 
 _NOWHERE = ""
 """Where a ref is that was deleted."""
-Place = tuple[str, str]
+RepoRef = tuple[str, str]
 """A repository's key and a ref."""
 
 
@@ -44,10 +44,10 @@ class Pushes:
         keys = {key for new in news for key in (new.dedupe, polled_key(new))}
         found = runs.recent_twin(connection, sorted(keys), at - TWIN_WINDOW)
         self._known = {key: Known(run=run_id) for key, run_id in found.items()}
-        places = {place_of(app, change) for app, change in told}
-        self._heads = {one: head[0] for one in places if (head := heads.known(connection, *one)) is not None}
-        self._seen: dict[Place, str] = {}
-        self._told_again: set[Place] = set()
+        refs = {repo_ref(app, change) for app, change in told}
+        self._heads = {one: head[0] for one in refs if (head := heads.known(connection, *one)) is not None}
+        self._seen: dict[RepoRef, str] = {}
+        self._told_again: set[RepoRef] = set()
         self.fresh: list[Known] = []
 
     def take(self, app: App, change: RefChange, new: runs.NewRun, delivery: int) -> Known:
@@ -58,11 +58,11 @@ class Pushes:
         twice, or one whose predecessors were lost: then a run for the same move counts, or that of the poll for its
         commit.
         """
-        place = place_of(app, change)
-        moves_on = self._heads.get(place) == (change.before or _NOWHERE)
+        ref = repo_ref(app, change)
+        moves_on = self._heads.get(ref) == (change.before or _NOWHERE)
         known = None if moves_on else self._known.get(new.dedupe) or self._known.get(polled_key(new))
         if known is not None:
-            self._told_again.add(place)
+            self._told_again.add(ref)
             return known
         made = self._known[new.dedupe] = Known(new=new, delivery=delivery)
         self.fresh.append(made)
@@ -83,18 +83,18 @@ class Pushes:
         :param wanted: those of `told` that lead to something.
         :param again: it is old and sent once more, so it tells only where refs are that nobody knows of.
         """
-        hidden = {place_of(*one) for one in told if one not in wanted and self._hides(*one)}
-        moved = {place_of(app, change): change.after or _NOWHERE for app, change in told}
+        hidden = {repo_ref(*one) for one in told if one not in wanted and self._hides(*one)}
+        moved = {repo_ref(app, change): change.after or _NOWHERE for app, change in told}
         if again:
-            moved = {place: commit for place, commit in moved.items() if place not in self._heads}
+            moved = {ref: commit for ref, commit in moved.items() if ref not in self._heads}
         quiet = self._told_again | hidden
-        self._seen |= {place: commit for place, commit in moved.items() if place not in quiet}
+        self._seen |= {ref: commit for ref, commit in moved.items() if ref not in quiet}
         self._heads |= self._seen
         self._told_again.clear()
 
     def _hides(self, app: App, change: RefChange) -> bool:
         before = change.before or _NOWHERE
-        return not change.deleted and self._heads.get(place_of(app, change), before) != before
+        return not change.deleted and self._heads.get(repo_ref(app, change), before) != before
 
     def remember(self, connection: Connection, at: float) -> None:
         """Write down where refs are, so that the poll does not take a push for one that was lost, nor deploys
@@ -110,8 +110,8 @@ def judge(push: Push, settings: Settings) -> Matched:
     return match(push, settings.apps, lambda change: is_own_commit(change, email))
 
 
-def place_of(app: App, change: RefChange) -> Place:
-    """Say where a change happened."""
+def repo_ref(app: App, change: RefChange) -> RepoRef:
+    """Say which ref of which repository a change moved."""
     return repo_key(app.source.url), change.ref
 
 

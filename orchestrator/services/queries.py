@@ -9,7 +9,7 @@ from orchestrator.domain.runs import Run
 from orchestrator.services import targets
 from orchestrator.services.dora import dora
 from orchestrator.services.measures import measure
-from orchestrator.services.views import Place, View, app_view, delivery_view, deployed_view, run_view
+from orchestrator.services.views import EnvironmentStatus, View, app_view, delivery_view, deployed_view, run_view
 from orchestrator.store import deliveries, figures, logs, notifications, runs
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
@@ -166,19 +166,19 @@ class Queries:
     def _apps(self, apps: Sequence[App]) -> list[View]:
         names = [(app.name, env.name) for app in apps for env in app.environments]
         with self._database.read() as connection:
-            places = _places(connection, names)
+            statuses = _statuses(connection, names)
         return [
-            app_view(app, self._settings, {env.name: places[app.name, env.name] for env in app.environments})
+            app_view(app, self._settings, {env.name: statuses[app.name, env.name] for env in app.environments})
             for app in apps
         ]
 
 
-def _places(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Place]:
+def _statuses(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], EnvironmentStatus]:
     last, proven = figures.newest(connection, names), figures.newest(connection, names, state="succeeded")
     landed, judged = figures.landed(connection, names), figures.landed(connection, names, judged=True)
     holds = figures.holds(connection)
     return {
-        name: Place(
+        name: EnvironmentStatus(
             last=last.get(name),
             deployed=proven.get(name),
             landed=landed.get(name),

@@ -20,7 +20,7 @@ View = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class EnvironmentStatus:
     """What is known of one environment.
 
     :param last: its newest run. :param deployed: the newest that succeeded.
@@ -117,20 +117,22 @@ def delivery_view(row: Mapping[str, Any], runs: Sequence[int]) -> View:
     }
 
 
-def app_view(app: App, settings: Settings, places: Mapping[str, Place]) -> View:
-    """Show an app and what is known of its environments. `places`: by name."""
+def app_view(app: App, settings: Settings, statuses: Mapping[str, EnvironmentStatus]) -> View:
+    """Show an app and what is known of its environments. `statuses`: by name."""
     return {
         "name": app.name,
         "repo": app.source.url,
         "image": f"{settings.registry.host}/{app.image}",
-        "environments": [_environment_view(env, settings, places.get(env.name, Place())) for env in app.environments],
+        "environments": [
+            _environment_view(env, settings, statuses.get(env.name, EnvironmentStatus())) for env in app.environments
+        ],
     }
 
 
 def argocd_url(settings: Settings, env: Environment) -> str:
     """Return the address of an environment's page in Argo CD."""
-    place = f"{quote(env.app_namespace)}/" if env.app_namespace else ""
-    return f"{settings.argocd.url.rstrip('/')}/applications/{place}{quote(env.argocd)}"
+    folder = f"{quote(env.app_namespace)}/" if env.app_namespace else ""
+    return f"{settings.argocd.url.rstrip('/')}/applications/{folder}{quote(env.argocd)}"
 
 
 def commit_url(repository: str, commit: str) -> str:
@@ -199,8 +201,8 @@ def _times(run: Run) -> View:
     }
 
 
-def _environment_view(env: Environment, settings: Settings, place: Place) -> View:
-    hold = place.hold
+def _environment_view(env: Environment, settings: Settings, status: EnvironmentStatus) -> View:
+    hold = status.hold
     return {
         "name": env.name,
         "branch": env.branch,
@@ -211,9 +213,9 @@ def _environment_view(env: Environment, settings: Settings, place: Place) -> Vie
         "argocd_url": argocd_url(settings, env),
         "promote_from": env.promote_from,
         "approval": env.approval,
-        "last_run": None if place.last is None else _verdict_view(place.last),
-        "in_git": None if place.landed is None else _in_git_view(place.landed, place.judged),
-        "deployed": None if place.deployed is None else deployed_view(place.deployed),
+        "last_run": None if status.last is None else _verdict_view(status.last),
+        "in_git": None if status.landed is None else _in_git_view(status.landed, status.judged),
+        "deployed": None if status.deployed is None else deployed_view(status.deployed),
         "hold": None if hold is None else {"reason": hold[0], "by": hold[1], "since": rfc3339(moment(hold[2]))},
     }
 

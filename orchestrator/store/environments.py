@@ -5,15 +5,15 @@ from typing import Any
 from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 
 from orchestrator.domain.runs import Run, StageName, StageState
-from orchestrator.engine.gate import Place, Places
+from orchestrator.engine.gate import Holder, Occupancy
 from orchestrator.store.dialect import upsert
 from orchestrator.store.runs import is_rollback, load
 from orchestrator.store.schema import environments
 
 
-def _without(place: Any) -> Any:
-    """Word a place as it is without a run: empty if that run has it."""
-    return func.nullif(place, bindparam("run"))
+def _without(column: Any) -> Any:
+    """Return the column's value without one run: NULL if that run holds the place."""
+    return func.nullif(column, bindparam("run"))
 
 
 _HERE = (environments.c.app == bindparam("of_app")) & (environments.c.name == bindparam("named"))
@@ -27,15 +27,15 @@ _LEAVE = (
 )
 
 
-def places(connection: Connection, run: Run) -> Places:
-    """Read the places where `run` goes, and keep other writers of this environment out until the transaction ends.
+def occupancy(connection: Connection, run: Run) -> Occupancy:
+    """Read who holds the places that `run` needs; other writers of this environment wait until the transaction ends.
 
-    Into a place that `run` has itself is not looked: nobody is in their own way.
+    A place that `run` holds itself is not looked into: nobody is in their own way.
     """
     row = lock(connection, run.app, run.environment)
-    return Places(
-        making=_place(connection, row["making"], run),
-        proving=_place(connection, row["proving"], run),
+    return Occupancy(
+        making=_holder(connection, row["making"], run),
+        proving=_holder(connection, row["proving"], run),
         hold=_hold(connection, row, run),
     )
 
@@ -52,7 +52,7 @@ def lock(connection: Connection, app: str, environment: str) -> RowMapping:
 
 
 def hold_of(connection: Connection, run: Run) -> str:
-    """Read what holds `run` in its environment, "" if nothing does. Others are kept out as by `places`."""
+    """Read what holds `run` in its environment, "" if nothing does. Others are kept out as by `occupancy`."""
     return _hold(connection, lock(connection, run.app, run.environment), run)
 
 
@@ -86,12 +86,12 @@ def _place_of(run: Run) -> dict[str, str | int]:
     return {"of_app": run.app, "named": run.environment, "run": run.id}
 
 
-def _place(connection: Connection, run_id: int | None, asking: Run) -> Place | None:
+def _holder(connection: Connection, run_id: int | None, asking: Run) -> Holder | None:
     if run_id == asking.id:
-        return Place(run=run_id)
+        return Holder(run=run_id)
     run = load(connection, run_id) if run_id is not None else None
     if run is None or run.state.final:
         return None
     commit = run.stage(StageName.COMMIT)
     committing = commit.state in (StageState.RUNNING, StageState.WAITING) and commit.started_at is not None
-    return Place(run=run.id, has_cut_off=run.cut_off is not None, committing=committing)
+    return Holder(run=run.id, has_cut_off=run.cut_off is not None, committing=committing)

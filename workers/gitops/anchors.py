@@ -12,7 +12,7 @@ _MOST = 5
 def users(text: str, number: int) -> str:
     """Name the aliases that repeat a value or what is around it, by their lines: ``line 6 (*img)``; "" for none.
 
-    :param text: a whole YAML file, without byte order mark. :param number: that of the value's event (`Place.event`).
+    :param text: a whole YAML file, without byte order mark. :param number: of the value's event (`Scalar.event`).
     """
     found = _aliases(text, number) if "&" in text and "*" in text else []
     more = [f"{len(found) - _MOST} more"] if len(found) > _MOST else []

@@ -7,7 +7,7 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import Reference
 from orchestrator.domain.wording import shorten
-from workers.gitops.values import EditRefused, overridden, place_of, shared
+from workers.gitops.values import EditRefused, overridden, scalar_of, shared
 
 _DIGESTS = ("sha256:", "sha512:")
 _MAX_TEXT = 100
@@ -41,15 +41,15 @@ def look_at_keys(raw: bytes | None, gitops: Gitops, environment: Environment) ->
 
 def _text(raw: bytes, name: str, key: str, environment: Environment) -> str:
     try:
-        place = place_of(raw, key)
-        lost = _lost(name, environment.value, place.text)
+        scalar = scalar_of(raw, key)
+        lost = _lost(name, environment.value, scalar.text)
         if lost:
-            raise EditRefused(place.line, f"{key} is {shorten(place.text, _MAX_TEXT)!r}, {lost}")
+            raise EditRefused(scalar.line, f"{key} is {shorten(scalar.text, _MAX_TEXT)!r}, {lost}")
     except EditRefused as refusal:
         line = f":{refusal.line}" if refusal.line else ""
         evidence = f"{environment.values}{line}: {refusal.detail} (`{name}`)"
         raise Refused(Reason.VALUES_KEY_REFUSED, evidence) from refusal
-    return place.text
+    return scalar.text
 
 
 def _lost(name: str, value: str, text: str) -> str:

@@ -22,13 +22,13 @@ MAX_DEPTH = 200
 _LOOK_BACK = 200  # blanks between a colon and the comma or brace behind an empty value, such as {tag: , x: 1}
 
 NO_ENTRY = (0, 0)
-"""`Place.entry` where the root is no block map whose keys begin their lines."""
+"""`Scalar.entry` where the root is no block map whose keys begin their lines."""
 
 _PROPERTIES = re.compile(r"(?:[&!]\S*(?:[ \t]+|\Z))*")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Scalar:
     """Where one scalar is written; positions are characters of the text.
 
     ``start`` and ``end`` enclose the value with its quotes, without anchor and tag. ``style`` is ``'``, ``"`` or ""
@@ -56,16 +56,16 @@ class Finding:
     path: int
     depth: int
     line: int
-    what: Place | str
+    what: Scalar | str
     miss: bool = False
     document: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """The places of all paths in their order, the number of events, and the starts of the root map's entries."""
+    """The scalars of all paths in their order, the number of events, and the starts of the root map's entries."""
 
-    places: tuple[Place, ...]
+    scalars: tuple[Scalar, ...]
     events: int
     entries: tuple[int, ...]
 
@@ -106,11 +106,11 @@ def locate(text: str, paths: Sequence[Path]) -> Located:
         walk.run()
     except yaml.YAMLError as error:
         raise refusals.unreadable(text, error) from None
-    places = tuple(_only(path, [f for f in walk.found if f.path == number]) for number, path in enumerate(paths))
-    return Located(places, walk.events, tuple(walk.entries))
+    scalars = tuple(_only(path, [f for f in walk.found if f.path == number]) for number, path in enumerate(paths))
+    return Located(scalars, walk.events, tuple(walk.entries))
 
 
-def _only(path: Path, findings: list[Finding]) -> Place:
+def _only(path: Path, findings: list[Finding]) -> Scalar:
     """Choose the one finding of a path; refuse with the best reason when it is not exactly one place."""
     hits = [finding for finding in findings if not finding.miss]
     if len(hits) > 1:
@@ -121,7 +121,7 @@ def _only(path: Path, findings: list[Finding]) -> Place:
             f"name one, such as ${hits[0].document}:{path}",
         )
     if hits:
-        if isinstance(hits[0].what, Place):
+        if isinstance(hits[0].what, Scalar):
             return hits[0].what
         raise EditRefused(hits[0].line, hits[0].what)
     if not findings:
@@ -231,7 +231,7 @@ class _Walk:
         """Say what a path meets in a single value: its place, or that it cannot go on."""
         path = self.paths[number]
         if depth == len(path.steps):
-            return Finding(number, depth, line, self._place(number, event, flow))
+            return Finding(number, depth, line, self._scalar(number, event, flow))
         if isinstance(event, yaml.AliasEvent):
             return Finding(number, depth, line, refusals.alias(path.beginning(depth), event.anchor))
         return Finding(number, depth, line, refusals.leads_into(path, depth, event.style), miss=True)
@@ -278,7 +278,7 @@ class _Walk:
         parent.found += [finding for finding in frame.found if finding.path not in unproven]
         parent.advance()
 
-    def _place(self, number: int, event: yaml.ScalarEvent | yaml.AliasEvent, flow: bool) -> Place | str:
+    def _scalar(self, number: int, event: yaml.ScalarEvent | yaml.AliasEvent, flow: bool) -> Scalar | str:
         """Say where the value is written, or why it cannot be edited."""
         path, begin, end = self.paths[number], _mark(event.start_mark), _mark(event.end_mark)
         if isinstance(event, yaml.AliasEvent):
@@ -289,7 +289,7 @@ class _Walk:
         start = _value_start(self.text, begin.index, end.index)
         if start is None:
             return f"{path} is empty and has no colon behind which a value could stand"
-        return Place(
+        return Scalar(
             start=start,
             end=max(start, end.index) if begin.index < end.index else start,
             line=begin.line + 1,

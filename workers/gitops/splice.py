@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import yaml
 from yaml._yaml import CParser
 
-from workers.gitops.locate import NO_ENTRY, Located, Place
+from workers.gitops.locate import NO_ENTRY, Located, Scalar
 from workers.gitops.refusals import EditRefused
 
 _DIRECTIVE = re.compile(r"^%", re.MULTILINE)
@@ -24,7 +24,7 @@ class Splice:
     written: str
     value: str
     style: str
-    place: Place
+    scalar: Scalar
 
 
 def spliced(text: str, splices: Sequence[Splice]) -> str:
@@ -54,16 +54,16 @@ def verify(old: str, new: str, located: Located, splices: Sequence[Splice]) -> N
         before, after, events = [], [], 0
     for splice in splices:
         if before:
-            number = splice.place.event - shift
+            number = splice.scalar.event - shift
             before[number] = (splice.value, splice.style, *before[number][2:])
     if not before or before != after or events != located.events:
-        line = splices[0].place.line
+        line = splices[0].scalar.line
         raise EditRefused(line, "the new value would change how other parts of the file are read")
 
 
 def _window(text: str, located: Located, splices: Sequence[Splice]) -> tuple[int, int, int]:
     """Return the part of the text to compare and what to take from an event's number to get its index in there."""
-    first = min(splice.place.entry for splice in splices)
+    first = min(splice.scalar.entry for splice in splices)
     if first == NO_ENTRY or _DIRECTIVE.search(text):
         return 0, len(text), 1
     following = bisect_right(located.entries, splices[-1].start)

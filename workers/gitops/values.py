@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from orchestrator.domain.changes import Edit
 from orchestrator.domain.paths import Path, parse_path
 from workers.gitops.anchors import users
-from workers.gitops.locate import Place, locate
+from workers.gitops.locate import Scalar, locate
 from workers.gitops.refusals import EditRefused
 from workers.gitops.splice import Splice, spliced, verify
 
-__all__ = ["MAX_BYTES", "EditRefused", "Edited", "edit", "inspect", "overridden", "place_of", "shared"]
+__all__ = ["MAX_BYTES", "EditRefused", "Edited", "edit", "inspect", "overridden", "scalar_of", "shared"]
 
 MAX_BYTES = 4 * 1024 * 1024
 """Bytes of a file; the largest values file in public charts that we saw has 180 kB."""
@@ -54,12 +54,12 @@ def edit(raw: bytes, edits: Sequence[Edit]) -> Edited:
     """
     mark, text = _decoded(raw)
     located = locate(text, [_path(wanted.path) for wanted in edits])
-    _distinct(edits, located.places)
+    _distinct(edits, located.scalars)
     splices = sorted(
         (
-            _splice(text, place, wanted)
-            for place, wanted in zip(located.places, edits, strict=True)
-            if not _is_there(place, wanted.value)
+            _splice(text, scalar, wanted)
+            for scalar, wanted in zip(located.scalars, edits, strict=True)
+            if not _is_there(scalar, wanted.value)
         ),
         key=lambda splice: splice.start,
     )
@@ -68,7 +68,7 @@ def edit(raw: bytes, edits: Sequence[Edit]) -> Edited:
         verify(text, result, located, splices)
     return Edited(
         raw=(mark + result).encode() if splices else raw,
-        previous=tuple(place.text for place in located.places),
+        previous=tuple(scalar.text for scalar in located.scalars),
         changed=bool(splices),
     )
 
@@ -78,13 +78,13 @@ def inspect(raw: bytes, path: str) -> str:
 
     :raises EditRefused: when an edit would be refused.
     """
-    return place_of(raw, path).text
+    return scalar_of(raw, path).text
 
 
-def place_of(raw: bytes, path: str) -> Place:
+def scalar_of(raw: bytes, path: str) -> Scalar:
     """Find the value at `path`; as `inspect`, with the line."""
     _, text = _decoded(raw)
-    return locate(text, [_path(path)]).places[0]
+    return locate(text, [_path(path)]).scalars[0]
 
 
 def overridden(raw: bytes, path: str) -> str:
@@ -98,7 +98,7 @@ def overridden(raw: bytes, path: str) -> str:
         if sibling.steps == tag.steps:
             continue
         try:
-            found = place_of(raw, str(sibling))
+            found = scalar_of(raw, str(sibling))
         except EditRefused:
             continue
         if found.text.strip() and (found.style or found.text not in _NULLS):
@@ -112,7 +112,7 @@ def shared(raw: bytes, path: str) -> str:
     :raises EditRefused: when an edit would be refused.
     """
     _, text = _decoded(raw)
-    others = users(text, place_of(raw, path).event)
+    others = users(text, scalar_of(raw, path).event)
     return f"an edit of {path} also changes what its anchor provides elsewhere: {others}" if others else ""
 
 
@@ -133,33 +133,33 @@ def _path(text: str) -> Path:
         raise EditRefused(None, f"the path {text!r} {error}") from None
 
 
-def _distinct(edits: Sequence[Edit], places: Sequence[Place]) -> None:
+def _distinct(edits: Sequence[Edit], scalars: Sequence[Scalar]) -> None:
     owners: dict[int, Edit] = {}
-    for wanted, place in zip(edits, places, strict=True):
-        other = owners.setdefault(place.start, wanted)
+    for wanted, scalar in zip(edits, scalars, strict=True):
+        other = owners.setdefault(scalar.start, wanted)
         if other is not wanted:
-            raise EditRefused(place.line, f"{other.path} and {wanted.path} name the same value")
+            raise EditRefused(scalar.line, f"{other.path} and {wanted.path} name the same value")
 
 
-def _splice(text: str, place: Place, wanted: Edit) -> Splice:
+def _splice(text: str, scalar: Scalar, wanted: Edit) -> Splice:
     if len(wanted.value) > MAX_VALUE or not wanted.value.isprintable():
         raise EditRefused(
             None, f"the new value for {wanted.path} is too long or has characters that cannot be printed"
         )
-    style = place.style or ("" if _is_plain(wanted.value, place.flow) else '"')
-    written, start, end = _quoted(wanted.value, style), place.start, place.end
+    style = scalar.style or ("" if _is_plain(wanted.value, scalar.flow) else '"')
+    written, start, end = _quoted(wanted.value, style), scalar.start, scalar.end
     if start == end:
         blank = text[start:].split("\n", 1)[0]
         if blank[:1] == " " and not blank.strip():
             start = end = start + 1  # nothing but blanks follows on the line: use the first of them
         else:
             written = f" {written}"
-    return Splice(start, end, written, wanted.value, style, place)
+    return Splice(start, end, written, wanted.value, style, scalar)
 
 
-def _is_there(place: Place, value: str) -> bool:
+def _is_there(scalar: Scalar, value: str) -> bool:
     """Tell whether a reader finds `value` at a place: Helm makes the tag 1.1 of a plain ``1.10``."""
-    return place.text == value and bool(place.style or _is_plain(value, flow=False))
+    return scalar.text == value and bool(scalar.style or _is_plain(value, flow=False))
 
 
 def _is_plain(value: str, flow: bool) -> bool:

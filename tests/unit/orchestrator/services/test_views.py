@@ -12,7 +12,15 @@ from orchestrator.domain.runs import Run, RunState, StageName, StageState
 from orchestrator.engine.facts import Blocked
 from orchestrator.engine.transitions import advance
 from orchestrator.services.ledger import message_of
-from orchestrator.services.views import Place, View, accepted_view, app_view, commit_url, rfc3339, run_view
+from orchestrator.services.views import (
+    EnvironmentStatus,
+    View,
+    accepted_view,
+    app_view,
+    commit_url,
+    rfc3339,
+    run_view,
+)
 from orchestrator.web.models import Accepted, AppView, RunDetail, RunView
 from tests.support.factories import NOW, later, make_app, make_environment, make_run, make_settings
 from tests.support.web import with_receipt
@@ -125,15 +133,15 @@ def unhealthy(**fields: object) -> Run:
     )
 
 
-def place_of(**known: object) -> View:
-    return app_view(make_app(), SETTINGS, {"stg": Place(**known)})["environments"][0]  # type: ignore[arg-type]
+def environment_with(**known: object) -> View:
+    return app_view(make_app(), SETTINGS, {"stg": EnvironmentStatus(**known)})["environments"][0]  # type: ignore[arg-type]
 
 
 def test_an_app_shows_what_is_known_of_its_environments_and_never_a_secret() -> None:
     app = make_app(environments=(make_environment(), make_environment("prod")))
     places = {
-        "stg": Place(last=failed(), deployed=healthy()),
-        "prod": Place(hold=("freeze", "kim", NOW.timestamp())),
+        "stg": EnvironmentStatus(last=failed(), deployed=healthy()),
+        "prod": EnvironmentStatus(hold=("freeze", "kim", NOW.timestamp())),
     }
     shown = app_view(app, SETTINGS, places)
     AppView.model_validate(shown)
@@ -149,24 +157,24 @@ def test_an_app_shows_what_is_known_of_its_environments_and_never_a_secret() -> 
 def test_what_is_in_git_is_not_proven_by_an_earlier_image() -> None:
     new = "harbor.example.com/plate/plate-web:sha-2"
     bad = unhealthy(image=new)
-    shown = place_of(last=bad, landed=bad, judged=bad, deployed=healthy())
+    shown = environment_with(last=bad, landed=bad, judged=bad, deployed=healthy())
     assert (shown["in_git"]["run"], shown["in_git"]["tag"], shown["in_git"]["proven"]) == (8, "sha-2", False)
     assert shown["in_git"]["verdict"]["sentence"].endswith("with this commit: CrashLoopBackOff.")
     assert shown["deployed"]["image"].endswith(":sha-1")
-    fresh = place_of(landed=healthy(id=9, state=RunState.WAITING, image=new), judged=healthy())
+    fresh = environment_with(landed=healthy(id=9, state=RunState.WAITING, image=new), judged=healthy())
     assert (fresh["in_git"]["proven"], fresh["in_git"]["verdict"]) == (False, None)
 
 
 def test_a_cancelled_repetition_leaves_the_verdict_on_the_image_as_it_was() -> None:
     cancelled = healthy(id=9, state=RunState.CANCELLED, reason=Reason.CANCELLED)
-    good = place_of(last=cancelled, landed=cancelled, judged=healthy(), deployed=healthy())["in_git"]
+    good = environment_with(last=cancelled, landed=cancelled, judged=healthy(), deployed=healthy())["in_git"]
     assert (good["run"], good["proven"], good["verdict"]["id"]) == (9, True, 7)
-    bad = place_of(last=cancelled, landed=cancelled, judged=unhealthy())["in_git"]
+    bad = environment_with(last=cancelled, landed=cancelled, judged=unhealthy())["in_git"]
     assert (bad["run"], bad["proven"], bad["verdict"]["reason"]) == (9, False, "degraded")
 
 
 def test_an_image_by_digest_has_no_tag() -> None:
-    assert place_of(landed=healthy(image="harbor.example.com/plate/web@sha256:abc"))["in_git"]["tag"] == ""
+    assert environment_with(landed=healthy(image="harbor.example.com/plate/web@sha256:abc"))["in_git"]["tag"] == ""
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from workers.gitops.splice import Splice, spliced, verify
 def try_to_write(source, path, written, value, style=""):
     """Write raw text over a value and return the result if the proof holds."""
     located = locate(source, [parse_path(path)])
-    place = located.places[0]
-    splice = Splice(place.start, place.end, written, value, style, place)
+    scalar = located.scalars[0]
+    splice = Splice(scalar.start, scalar.end, written, value, style, scalar)
     result = spliced(source, [splice])
     verify(source, result, located, [splice])
     return result
