@@ -7,7 +7,7 @@ The types are those of Elasticsearch, so that an index template and a shipper ca
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["date", "keyword", "long", "text"]
+FieldType = Literal["date", "keyword", "long", "text"]
 
 LIBRARY_EVENT = "library message"
 """The event of lines that a library wrote; its words are in ``detail``."""
@@ -21,7 +21,7 @@ MAX_STACK = 8000
 class LogField:
     """A field. ``always``: every line has it."""
 
-    kind: Kind
+    kind: FieldType
     meaning: str
     always: bool = False
 

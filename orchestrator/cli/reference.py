@@ -255,7 +255,7 @@ def _under(path: str, field: Any) -> str:
 
 
 def _type(annotation: Any, metadata: list[Any]) -> str:
-    """Name a type for people; our own kinds of values carry their words with them."""
+    """Name a type for people; our own types carry their words with them (`ValueType`)."""
     words = next((words for kind in metadata if (words := getattr(kind, "words", ""))), "")
     if words:
         return str(words)

@@ -33,8 +33,8 @@ _HARD_TO_SEE = re.compile(r"[\x00-\x20\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
-    """How the reference page calls a kind of value."""
+class ValueType:
+    """What the reference page calls a type of value."""
 
     words: str
 
@@ -282,45 +282,45 @@ def _readable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, StringConstraints(min_length=1, max_length=4096), Kind("text")]
-Maybe = Annotated[str, StringConstraints(max_length=4096), Kind("text")]
+Text = Annotated[str, StringConstraints(min_length=1, max_length=4096), ValueType("text")]
+Maybe = Annotated[str, StringConstraints(max_length=4096), ValueType("text")]
 """A text that may be given as empty, which is the same as not given."""
-FilePath = Annotated[str, StringConstraints(max_length=4096), Kind("path of a file on this machine")]
-Name = Annotated[str, AfterValidator(_name), Kind("name")]
-Size = Annotated[int, BeforeValidator(_size), Field(ge=1024, le=1024**3), Kind("size")]
+FilePath = Annotated[str, StringConstraints(max_length=4096), ValueType("path of a file on this machine")]
+Name = Annotated[str, AfterValidator(_name), ValueType("name")]
+Size = Annotated[int, BeforeValidator(_size), Field(ge=1024, le=1024**3), ValueType("size")]
 UserName = Annotated[Text, AfterValidator(_bare)]
 MaybeUserName = Annotated[Maybe, AfterValidator(_bare)]
-SecretText = Annotated[Secret, PlainValidator(_secret), Kind("secret")]
+SecretText = Annotated[Secret, PlainValidator(_secret), ValueType("secret")]
 """Taken as it is: both sides sign with what was entered, white space included."""
-Credential = Annotated[Secret, PlainValidator(_credential), Kind("secret")]
-BearerToken = Annotated[Secret, PlainValidator(_bearer), Kind("secret")]
-SessionKey = Annotated[Secret, PlainValidator(_session_key), Kind("secret")]
-SecretUrl = Annotated[Secret, PlainValidator(_secret_url), Kind("secret address")]
-ServiceUrl = Annotated[str, AfterValidator(_service_url), Kind("address")]
-RegistryUrl = Annotated[str, AfterValidator(_registry_url), Kind("address")]
-RepoUrl = Annotated[str, AfterValidator(repo_url), Kind("repository address")]
-RepoFile = Annotated[str, AfterValidator(_file), Kind("path in the repository")]
-RepoFolder = Annotated[str, AfterValidator(_folder), Kind("path in the repository")]
-KeyPath = Annotated[str, AfterValidator(_key_path), Kind("key path")]
-ImagePath = Annotated[str, AfterValidator(_image), Kind("image name")]
-Branch = Annotated[str, AfterValidator(_branch), Kind("branch name")]
-RefRule = Annotated[str, AfterValidator(_ref_rule), Kind("name or pattern")]
-Bind = Annotated[str, AfterValidator(_bind), Kind("host:port")]
-MessageTemplate = Annotated[str, AfterValidator(_message), Kind("template")]
+Credential = Annotated[Secret, PlainValidator(_credential), ValueType("secret")]
+BearerToken = Annotated[Secret, PlainValidator(_bearer), ValueType("secret")]
+SessionKey = Annotated[Secret, PlainValidator(_session_key), ValueType("secret")]
+SecretUrl = Annotated[Secret, PlainValidator(_secret_url), ValueType("secret address")]
+ServiceUrl = Annotated[str, AfterValidator(_service_url), ValueType("address")]
+RegistryUrl = Annotated[str, AfterValidator(_registry_url), ValueType("address")]
+RepoUrl = Annotated[str, AfterValidator(repo_url), ValueType("repository address")]
+RepoFile = Annotated[str, AfterValidator(_file), ValueType("path in the repository")]
+RepoFolder = Annotated[str, AfterValidator(_folder), ValueType("path in the repository")]
+KeyPath = Annotated[str, AfterValidator(_key_path), ValueType("key path")]
+ImagePath = Annotated[str, AfterValidator(_image), ValueType("image name")]
+Branch = Annotated[str, AfterValidator(_branch), ValueType("branch name")]
+RefRule = Annotated[str, AfterValidator(_ref_rule), ValueType("name or pattern")]
+Bind = Annotated[str, AfterValidator(_bind), ValueType("host:port")]
+MessageTemplate = Annotated[str, AfterValidator(_message), ValueType("template")]
 DatabaseUrl = Annotated[
     str,
     AfterValidator(_one_of_schemes("sqlite:///", "postgresql://", "postgresql+psycopg://")),
     AfterValidator(_bare),
     AfterValidator(_readable),
-    Kind("database address"),
+    ValueType("database address"),
 ]
 BrokerUrl = Annotated[
     str,
     AfterValidator(_one_of_schemes("redis://", "rediss://", "redis+socket://")),
     AfterValidator(_bare),
     AfterValidator(_readable),
-    Kind("Redis address"),
+    ValueType("Redis address"),
 ]
 DockerHost = Annotated[
-    str, AfterValidator(_one_of_schemes("unix://", "tcp://", "https://", "http://")), Kind("address")
+    str, AfterValidator(_one_of_schemes("unix://", "tcp://", "https://", "http://")), ValueType("address")
 ]

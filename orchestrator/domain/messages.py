@@ -51,8 +51,8 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """What a kind of channel is told by default.
+class ChannelKind:
+    """What channels of one kind are told by default.
 
     :param types: message types. :param merge: only the newest unsent state of a run matters (it edits in place).
     :param interval: least seconds between two messages to one destination. :param keyed: who receives a message twice
@@ -70,9 +70,9 @@ _ASKS = frozenset({"run.waiting"})
 _START_AND_END = _ENDS | _ASKS | {"run.started"}
 """Start and end, and in between only what a person must act on."""
 
-KINDS: dict[str, Kind] = {
-    "slack": Kind(types=_START_AND_END, interval=1.0),
-    "slack-api": Kind(types=_START_AND_END | {"run.progressed"}, merge=True, interval=3.0),
-    "webhook": Kind(types=_START_AND_END, keyed=True),
+KINDS: dict[str, ChannelKind] = {
+    "slack": ChannelKind(types=_START_AND_END, interval=1.0),
+    "slack-api": ChannelKind(types=_START_AND_END | {"run.progressed"}, merge=True, interval=3.0),
+    "webhook": ChannelKind(types=_START_AND_END, keyed=True),
 }
 """Every kind of channel that there is."""

@@ -16,7 +16,7 @@ Labels = tuple[str, ...]
 """Values of a metric's labels, in the order of its table row."""
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """What a metric does: a counter and a histogram only grow, a gauge is what is now."""
 
     COUNTER = "counter"
@@ -33,7 +33,7 @@ class Metric:
     """
 
     name: str
-    kind: Kind
+    kind: MetricKind
     text: str
     labels: Mapping[str, Sequence[str]] = field(default_factory=dict)
     buckets: tuple[float, ...] = ()
@@ -76,7 +76,7 @@ DAYS = (60.0, 300.0, 900.0, 1800.0, 3600.0, 4 * 3600.0, 12 * 3600.0, 86400.0, 3 
 """Seconds: what people and their reviews take."""
 
 # fmt: off
-C, G, H = Kind.COUNTER, Kind.GAUGE, Kind.HISTOGRAM
+C, G, H = MetricKind.COUNTER, MetricKind.GAUGE, MetricKind.HISTOGRAM
 
 DELIVERIES = Metric(
     name="pilotage_deliveries_total", kind=C, text="Webhook deliveries, by what became of them.",

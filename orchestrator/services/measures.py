@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from orchestrator.domain import metrics
 from orchestrator.domain.apps import Settings
-from orchestrator.domain.metrics import METRICS, Kind, Labels
+from orchestrator.domain.metrics import METRICS, Labels, MetricKind
 from orchestrator.domain.reasons import CATALOGUE, Actor
 from orchestrator.services.ledger import queue_at
 from orchestrator.store import figures, processes, tallies
@@ -25,7 +25,7 @@ def measure(connection: Connection, settings: Settings, now: float) -> Sums:
     known = configured(settings)
     sums: Sums = {}
     for metric in METRICS:
-        end = ("+Inf",) if metric.kind is Kind.HISTOGRAM else ()
+        end = ("+Inf",) if metric.kind is MetricKind.HISTOGRAM else ()
         sums.update({(metric.name, (*labels, *end)): 0.0 for labels in metric.initial(known)})
     sums.update(tallies.read(connection))
     for name, values in _gauges(connection, now).items():

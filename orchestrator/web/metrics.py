@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from orchestrator.domain.metrics import METRICS, SUM, Kind, Labels, Metric
+from orchestrator.domain.metrics import METRICS, SUM, Labels, Metric, MetricKind
 from orchestrator.store.tallies import Sums
 from orchestrator.web.calls import Asked
 
@@ -72,8 +72,8 @@ def _histogram(metric: Metric, values: dict[Labels, float]) -> Family:
     return family
 
 
-_FAMILIES: dict[Kind, Callable[[Metric, dict[Labels, float]], Family]] = {
-    Kind.COUNTER: partial(_plain, CounterMetricFamily),
-    Kind.GAUGE: partial(_plain, GaugeMetricFamily),
-    Kind.HISTOGRAM: _histogram,
+_FAMILIES: dict[MetricKind, Callable[[Metric, dict[Labels, float]], Family]] = {
+    MetricKind.COUNTER: partial(_plain, CounterMetricFamily),
+    MetricKind.GAUGE: partial(_plain, GaugeMetricFamily),
+    MetricKind.HISTOGRAM: _histogram,
 }

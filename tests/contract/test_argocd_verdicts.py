@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.contracts import CONTRACTS, contract_files
 from workers.gitops.explain import why_unhealthy
-from workers.gitops.readiness import LIST_FIELDS, Expected, Kind, fingerprint, judge
+from workers.gitops.readiness import LIST_FIELDS, Expected, VerdictKind, fingerprint, judge
 
 SAMPLES = CONTRACTS / "argocd" / "samples"
 INDEX = json.loads((SAMPLES / "index.json").read_text()) if contract_files("argocd/samples/index.json") else {}
@@ -46,17 +46,17 @@ def expected(**changes):
 @pytest.mark.parametrize(("file", "verdict"), ROWS)
 def test_every_situation_gets_its_verdict(file, verdict):
     application = sample(file)
-    kind = Kind(verdict.removesuffix("_if_ancestor"))
+    kind = VerdictKind(verdict.removesuffix("_if_ancestor"))
     first = judge(application, expected(), NOW)
-    assert first.kind is (Kind.WAIT if file in MUST_LAST else kind)
+    assert first.kind is (VerdictKind.WAIT if file in MUST_LAST else kind)
     later = judge(application, expected(), LONG_AFTER, first.memory)
     assert later.kind is kind
 
 
 def test_a_later_commit_without_ours_is_not_success():
     application = sample("19-superseded-by-later-commit.json")
-    assert judge(application, expected(contains=lambda _: False), NOW).kind is Kind.WAIT
-    assert judge(application, expected(contains=lambda _: None), NOW).kind is Kind.WAIT
+    assert judge(application, expected(contains=lambda _: False), NOW).kind is VerdictKind.WAIT
+    assert judge(application, expected(contains=lambda _: None), NOW).kind is VerdictKind.WAIT
     overwritten = expected(contains=lambda _: False, reverted=lambda _: "it is gone")
     assert judge(application, overwritten, NOW).reason == "change_reverted"
 
@@ -65,7 +65,7 @@ def test_a_later_commit_without_ours_is_not_success():
 def test_no_manifest_change_is_a_failure_while_another_image_is_live(noop):
     application = sample("21-no-manifest-change-no-operation.json")
     first = judge(application, expected(noop=noop), NOW)
-    assert first.kind is Kind.WAIT
+    assert first.kind is VerdictKind.WAIT
     assert judge(application, expected(noop=noop), LONG_AFTER, first.memory).reason == "image_not_deployed"
 
 
@@ -94,15 +94,15 @@ def test_a_rollout_seen_in_the_stream_goes_from_waiting_to_success():
     lines = (SAMPLES / "stream-applications.ndjson").read_text().splitlines()
     applications = [json.loads(line)["result"]["application"] for line in lines]
     kinds = [judge(application, expected(), NOW).kind for application in applications]
-    assert kinds[-1] is Kind.SUCCESS
-    assert set(kinds[:-1]) == {Kind.WAIT}
+    assert kinds[-1] is VerdictKind.SUCCESS
+    assert set(kinds[:-1]) == {VerdictKind.WAIT}
     prints = [fingerprint(application) for application in applications]
     assert len(set(prints)) > len(prints) / 2
 
 
 def test_the_real_application_is_read():
     application = sample("90-extracted-diff-cache.json")
-    assert judge(application, expected(), NOW).kind is Kind.WAIT
+    assert judge(application, expected(), NOW).kind is VerdictKind.WAIT
     assert fingerprint(application)
 
 

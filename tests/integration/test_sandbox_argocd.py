@@ -20,7 +20,7 @@ from tests.support.engine import BUSYBOX, TEST_LABEL, require_engine, tar_of
 from tests.support.gitops import GitopsRepo, gitops_repo
 from tests.support.registry import PASSWORD, USER, Running, real_registry
 from workers.clients.argocd import ArgoClient
-from workers.gitops.readiness import Expected, Kind, Verdict, judge
+from workers.gitops.readiness import Expected, Verdict, VerdictKind, judge
 from workers.gitops.tracking import tracks
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -221,7 +221,7 @@ def follow(
         found = world.client.get("shop-api", project="shop")
         verdict = judge(found, expected, datetime.now(UTC), memory)
         each(verdict)
-        if verdict.kind in (Kind.SUCCESS, Kind.FAILED):
+        if verdict.kind in (VerdictKind.SUCCESS, VerdictKind.FAILED):
             return verdict
         memory = verdict.memory
     raise AssertionError(f"no final verdict: {verdict}")
@@ -239,13 +239,13 @@ def test_a_whole_deploy_is_judged_live_only_once_it_is(world, api, image):
 
     def each(verdict: Verdict) -> None:
         reasons.add(verdict.reason)
-        if verdict.kind is Kind.SUCCESS:
+        if verdict.kind is VerdictKind.SUCCESS:
             running = [found for found in containers(api, world) if found["Image"] == f"{image}:v2"]
             assert running, "success before the container runs"
             assert _answer(api, running[0]["Id"]) == "v2"
 
     verdict = follow(world, commit, f"{image}:v2", pushed, each)
-    assert (verdict.kind, verdict.reason) == (Kind.SUCCESS, Reason.HEALTHY)
+    assert (verdict.kind, verdict.reason) == (VerdictKind.SUCCESS, Reason.HEALTHY)
     assert verdict.live_images[-1] == f"{image}:v2"
     assert Reason.PROGRESSING in reasons, "it was looked at while it was on its way"
 
@@ -256,7 +256,7 @@ def test_a_broken_deploy_is_judged_degraded_and_never_live(world, image, tag):
     pushed = datetime.now(UTC)
     commit = world.deploy(image, tag)
     verdict = follow(world, commit, f"{image}:{tag}", pushed, lambda _: None)
-    assert (verdict.kind, verdict.reason) == (Kind.FAILED, Reason.DEGRADED)
+    assert (verdict.kind, verdict.reason) == (VerdictKind.FAILED, Reason.DEGRADED)
     assert verdict.synced
 
 

@@ -18,8 +18,8 @@ SOON, STEADY, LATER = 3.0, 10.0, 30.0
 """Seconds until a look of its own: a change is due; something works; only a person or another commit changes it."""
 
 
-class Kind(StrEnum):
-    """What follows from a look. ``needs_human`` waits too: the deadline decides, and the reason says for whom."""
+class VerdictKind(StrEnum):
+    """What to do after a look. ``needs_human`` waits, too, until the deadline; the reason says for whom."""
 
     WAIT = "wait"
     SUCCESS = "success"
@@ -77,7 +77,7 @@ class Verdict:
     :param memory: JSON values for the next call of `judge`.
     """
 
-    kind: Kind
+    kind: VerdictKind
     reason: Reason
     detail: str
     synced: bool = False
@@ -125,7 +125,9 @@ class Look:
             return False
         return self.ours is None or self.revision not in self.ours.revisions
 
-    def verdict(self, kind: Kind, reason: Reason, detail: str, after: float | None = None, **more: Any) -> Verdict:
+    def verdict(
+        self, kind: VerdictKind, reason: Reason, detail: str, after: float | None = None, **more: Any
+    ) -> Verdict:
         """End the look; what was remembered stays so unless `more` has a memory."""
         return Verdict(
             kind=kind,
@@ -140,11 +142,11 @@ class Look:
 
     def wait(self, reason: Reason, detail: str, after: float | None = None, **more: Any) -> Verdict:
         """Look again when a list shows a change, and in `after` seconds where none would."""
-        return self.verdict(Kind.WAIT, reason, detail, after, **more)
+        return self.verdict(VerdictKind.WAIT, reason, detail, after, **more)
 
     def human(self, reason: Reason, detail: str, **more: Any) -> Verdict:
         """Wait for a person."""
-        return self.verdict(Kind.NEEDS_HUMAN, reason, detail, **more)
+        return self.verdict(VerdictKind.NEEDS_HUMAN, reason, detail, **more)
 
     def lasting(
         self,
@@ -162,7 +164,7 @@ class Look:
         since = min(since or self.now, self.now)
         left = grace - (self.now - since).total_seconds()
         if left <= 0:
-            return self.verdict(Kind.FAILED, final, detail, synced=synced)
+            return self.verdict(VerdictKind.FAILED, final, detail, synced=synced)
         memory = {"what": what, "since": since.isoformat()}
         after = max(1.0, min(left, STEADY))
         return self.wait(waiting, detail, after, synced=synced, unready=unready, memory=memory)

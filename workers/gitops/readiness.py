@@ -23,10 +23,10 @@ from workers.gitops.application import Condition, names
 from workers.gitops.comparison import ERRORS, is_passing, reason_of
 from workers.gitops.fingerprint import LIST_FIELDS, fingerprint
 from workers.gitops.images import Sighting, another, sighting
-from workers.gitops.look import LATER, SOON, STEADY, Expected, Kind, Look, Verdict, look_at
+from workers.gitops.look import LATER, SOON, STEADY, Expected, Look, Verdict, VerdictKind, look_at
 from workers.gitops.words import LIMIT, one_line
 
-__all__ = ["LIST_FIELDS", "Expected", "Kind", "Verdict", "compared_badly", "fingerprint", "judge"]
+__all__ = ["LIST_FIELDS", "Expected", "Verdict", "VerdictKind", "compared_badly", "fingerprint", "judge"]
 
 ERROR_GRACE = 20.0
 """Seconds that an error of a comparison must last: a refresh reports passing ones at once."""
@@ -62,7 +62,7 @@ def compared_badly(memory: Mapping[str, Any]) -> bool:
 def _deleting(look: Look) -> Verdict | None:
     if not look.app.deleting:
         return None
-    return look.verdict(Kind.FAILED, Reason.APPLICATION_DELETING, "The application is being deleted")
+    return look.verdict(VerdictKind.FAILED, Reason.APPLICATION_DELETING, "The application is being deleted")
 
 
 def _operation_failed(look: Look) -> Verdict | None:
@@ -76,7 +76,7 @@ def _operation_failed(look: Look) -> Verdict | None:
     compared = "ComparisonError" in ours.message
     reason = reason_of("ComparisonError", ours.message) if compared else Reason.SYNC_FAILED
     return look.verdict(
-        Kind.FAILED, reason, f"The sync of {_short(ours.revisions[0])} ended as {ours.phase}: {ours.message}"
+        VerdictKind.FAILED, reason, f"The sync of {_short(ours.revisions[0])} ended as {ours.phase}: {ours.message}"
     )
 
 
@@ -89,7 +89,7 @@ def _broken(look: Look) -> Verdict | None:
     grace, reason = ERROR_GRACE if soon else SLOW_ERROR_GRACE, reason_of(error.type, error.message)
     detail = f"{error.type}: {error.message}"
     verdict = look.lasting(error.type, grace, Reason.SYNC_PENDING, reason, detail, synced=False)
-    if verdict.kind is Kind.FAILED and look.app.refreshing:  # another comparison is on its way
+    if verdict.kind is VerdictKind.FAILED and look.app.refreshing:  # another comparison is on its way
         return look.wait(Reason.SYNC_PENDING, detail, after=SOON)
     return verdict
 
@@ -152,7 +152,7 @@ def _behind(look: Look) -> Verdict | None:
         detail = f"Git cannot tell yet whether {here} contains {commit}" + (f" ({why})" if why else "")
         return look.wait(Reason.SYNC_PENDING, detail, after=STEADY)
     if instead := look.expected.reverted(look.revision):
-        return look.verdict(Kind.FAILED, Reason.CHANGE_REVERTED, f"{here} contains {commit}, but {instead}")
+        return look.verdict(VerdictKind.FAILED, Reason.CHANGE_REVERTED, f"{here} contains {commit}, but {instead}")
     detail = f"Argo CD compares with {here}, where the change of {commit} is not in force"
     return look.wait(Reason.SYNC_PENDING, detail, after=LATER)
 
@@ -266,7 +266,7 @@ def _live(look: Look) -> Verdict:
     detail = f"{here} is synced and healthy, but {expected.image} is not among the live images: {live}"
     what, final = f"image {look.revision}", Reason.IMAGE_NOT_DEPLOYED
     verdict = look.lasting(what, IMAGE_GRACE, Reason.PROGRESSING, final, detail, synced=True)
-    if unseen and verdict.kind is Kind.FAILED:
+    if unseen and verdict.kind is VerdictKind.FAILED:
         return _success(look, f"{here} is synced and healthy; {unseen}")
     return verdict
 
@@ -286,7 +286,7 @@ def _unseen(look: Look) -> str:
 
 
 def _success(look: Look, detail: str, strong: bool = False) -> Verdict:
-    return look.verdict(Kind.SUCCESS, Reason.HEALTHY, detail, synced=True, strong=strong)
+    return look.verdict(VerdictKind.SUCCESS, Reason.HEALTHY, detail, synced=True, strong=strong)
 
 
 def _told(seen: Sighting) -> str:

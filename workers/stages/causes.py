@@ -7,7 +7,7 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, StageName
 from workers.gitops.explain import container_of, crashed, last_words, place, why_unhealthy
-from workers.gitops.readiness import Kind, Verdict
+from workers.gitops.readiness import Verdict, VerdictKind
 from workers.gitops.words import LIMIT, one_line
 from workers.shapes import mapping, mappings
 from workers.stages.order import Order, Tools
@@ -28,7 +28,7 @@ def late(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Ve
 
     Resources that are not ready are asked why: many kinds never become "Degraded", whatever keeps their pods down.
     """
-    known = verdict.kind is Kind.NEEDS_HUMAN or verdict.reason is Reason.SYNC_WINDOW
+    known = verdict.kind is VerdictKind.NEEDS_HUMAN or verdict.reason is Reason.SYNC_WINDOW
     reason = verdict.reason if known else Reason.TIMED_OUT
     after = f"{stage} not done after {(order.now - order.started_at).total_seconds():.0f} s"
     cause = _cause(order, tools, application) if verdict.unready else ""

@@ -8,7 +8,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Receipt, StageName, Wait
 from workers.gitops.readiness import Verdict
 from workers.stages.causes import failed, late
-from workers.stages.looking import CONFIRM, Kind, ask_for_sync, look, missing, waiting, wants_sync
+from workers.stages.looking import CONFIRM, VerdictKind, ask_for_sync, look, missing, waiting, wants_sync
 from workers.stages.order import Order, Tools
 
 
@@ -25,14 +25,14 @@ def run(order: Order, tools: Tools) -> Outcome:
     tools.log(f"health: {verdict.reason} {verdict.detail}".rstrip())
     lasted = order.seconds_since(order.outputs.get("confirming"))
     left = CONFIRM - lasted
-    if verdict.kind is Kind.SUCCESS and (verdict.strong or left <= 0):
+    if verdict.kind is VerdictKind.SUCCESS and (verdict.strong or left <= 0):
         return _proven(order, verdict)
-    if verdict.kind is Kind.FAILED:
+    if verdict.kind is VerdictKind.FAILED:
         return failed(order, tools, application, verdict)
     if wants_sync(order, verdict):
         return _anew(ask_for_sync(order, tools, verdict))
     wait = waiting(verdict)
-    if verdict.kind is Kind.SUCCESS:
+    if verdict.kind is VerdictKind.SUCCESS:
         since = order.now - timedelta(seconds=lasted)
         outputs = {**wait.outputs, "confirming": since.isoformat()}
         return replace(wait, after=left, confirm=True, outputs=outputs)

@@ -10,7 +10,7 @@ from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Wait
 from workers.clients.git_errors import Missing
-from workers.gitops.readiness import Expected, Kind, Verdict, compared_badly, judge
+from workers.gitops.readiness import Expected, Verdict, VerdictKind, compared_badly, judge
 from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of, values_in
@@ -201,7 +201,7 @@ def missing(order: Order, error: Refused) -> Wait | Fail:
 
 __all__ = [
     "CONFIRM",
-    "Kind",
+    "VerdictKind",
     "ask_for_sync",
     "expected",
     "look",

@@ -11,7 +11,7 @@ from workers.gitops.readiness import Verdict
 from workers.gitops.windows import blocking_window
 from workers.shapes import mapping
 from workers.stages.causes import failed, late
-from workers.stages.looking import Kind, ask_for_sync, look, missing, waiting, wants_sync
+from workers.stages.looking import VerdictKind, ask_for_sync, look, missing, waiting, wants_sync
 from workers.stages.order import Order, Tools
 
 _NUDGE = 60.0
@@ -34,13 +34,13 @@ def run(order: Order, tools: Tools) -> Outcome:
         return missing(order, error)
     tools.log(f"sync: {verdict.reason} {verdict.detail}".rstrip())
     asked: dict[str, Any] = {"refreshed_at": order.now.isoformat()} if refresh else {}
-    if verdict.synced or verdict.kind is Kind.SUCCESS:
+    if verdict.synced or verdict.kind is VerdictKind.SUCCESS:
         outputs = {**asked, "argocd_revision": verdict.revision, "memory": dict(verdict.memory)}
         return Done(detail=_applied(order, tools, verdict.revision), outputs=outputs)
     if _wants_sync(order, application, verdict):
         wait = ask_for_sync(order, tools, verdict)
         return replace(wait, outputs={**wait.outputs, **asked})
-    if verdict.kind is Kind.FAILED:
+    if verdict.kind is VerdictKind.FAILED:
         return failed(order, tools, application, verdict)
     verdict, seen = _through_window(order, tools, verdict)
     if order.is_late:
@@ -111,7 +111,7 @@ def _wants_sync(order: Order, application: Mapping[str, Any], verdict: Verdict) 
         return wants_sync(order, verdict)
     if order.environment.sync:
         return _is_out_of_sync(application)
-    return order.run.trigger is Trigger.RERUN and verdict.kind is Kind.FAILED
+    return order.run.trigger is Trigger.RERUN and verdict.kind is VerdictKind.FAILED
 
 
 def _is_out_of_sync(application: Mapping[str, Any]) -> bool:

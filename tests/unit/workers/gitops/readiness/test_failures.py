@@ -5,7 +5,7 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from tests.support.applications import LATER, NOW, OLD, OLD_IMAGE, OURS, condition, expected, healthy
 from tests.support.situations import FAILED, NO_OPERATION, OUT_OF_SYNC, seconds, watched
-from workers.gitops.readiness import ERROR_GRACE, IMAGE_GRACE, SLOW_ERROR_GRACE, Kind, judge
+from workers.gitops.readiness import ERROR_GRACE, IMAGE_GRACE, SLOW_ERROR_GRACE, VerdictKind, judge
 
 ERROR = {"status.operationState.phase": "Error", "status.operationState.message": "ComparisonError: no such chart"}
 
@@ -27,7 +27,7 @@ TIMEOUT = "failed to list refs: dial tcp 10.0.0.2:443: i/o timeout"
 )  # fmt: skip
 def test_what_is_final_fails_at_once(changes, reason, said):
     verdict = judge(healthy(changes), expected(), NOW)
-    assert (verdict.kind, verdict.reason, verdict.recheck_after) == (Kind.FAILED, reason, None)
+    assert (verdict.kind, verdict.reason, verdict.recheck_after) == (VerdictKind.FAILED, reason, None)
     assert said in verdict.detail
 
 
@@ -42,7 +42,7 @@ def test_what_is_final_fails_at_once(changes, reason, said):
     ],
 )
 def test_a_failure_of_something_else_is_not_ours(changes):
-    assert judge(healthy(changes), expected(), NOW).kind is Kind.WAIT
+    assert judge(healthy(changes), expected(), NOW).kind is VerdictKind.WAIT
 
 
 PASSING = (
@@ -127,17 +127,17 @@ BEFORE = "2026-08-22T03:09:00Z"
 def test_what_may_pass_must_last(changes, grace, reason):
     application = healthy(changes)
     first, soon = watched(application, expected(), grace - 1)
-    assert (first.kind, soon.kind) == (Kind.WAIT, Kind.WAIT)
+    assert (first.kind, soon.kind) == (VerdictKind.WAIT, VerdictKind.WAIT)
     assert first.reason is not Reason(reason)
     assert 1.0 <= soon.recheck_after <= first.recheck_after <= 10.0
     then = judge(application, expected(), NOW + seconds(grace), soon.memory)
-    assert (then.kind, then.reason) == (Kind.FAILED, reason)
+    assert (then.kind, then.reason) == (VerdictKind.FAILED, reason)
 
 
 def test_an_error_from_before_the_push_does_not_stop_a_sync():
     changes = {**OUT_OF_SYNC, **NO_OPERATION, "status.reconciledAt": BEFORE}
     application = healthy({**changes, "status.conditions": [condition("SyncError", at=BEFORE)]})
-    assert watched(application, expected(), 3600)[1].kind is Kind.WAIT
+    assert watched(application, expected(), 3600)[1].kind is VerdictKind.WAIT
 
 
 def test_degraded_that_passes_begins_anew():
@@ -146,11 +146,11 @@ def test_degraded_that_passes_begins_anew():
         healthy({"status.health.status": "Progressing"}),
     )
     first = judge(degraded, expected(), NOW)
-    assert judge(healthy(), expected(), NOW + seconds(50), first.memory).kind is Kind.SUCCESS
+    assert judge(healthy(), expected(), NOW + seconds(50), first.memory).kind is VerdictKind.SUCCESS
     other = healthy({"status.health.status": "Degraded", "status.operationState.finishedAt": "2026-08-22T03:11:30Z"})
-    assert judge(other, expected(), NOW + seconds(100), first.memory).kind is Kind.WAIT
+    assert judge(other, expected(), NOW + seconds(100), first.memory).kind is VerdictKind.WAIT
     between = judge(progressing, expected(), NOW + seconds(50), first.memory)
-    assert judge(degraded, expected(), NOW + seconds(61), between.memory).kind is Kind.FAILED
+    assert judge(degraded, expected(), NOW + seconds(61), between.memory).kind is VerdictKind.FAILED
 
 
 def test_degraded_without_an_operation_of_ours_counts_too():
@@ -160,14 +160,14 @@ def test_degraded_without_an_operation_of_ours_counts_too():
 
 @pytest.mark.parametrize("memory", [None, {}, {"what": 1}, {"what": "image " + OURS, "since": "yesterday"}])
 def test_an_odd_memory_counts_as_none(memory):
-    assert judge(healthy({"status.summary": {}}), expected(), NOW, memory).kind is Kind.WAIT
+    assert judge(healthy({"status.summary": {}}), expected(), NOW, memory).kind is VerdictKind.WAIT
 
 
 def test_a_clock_that_went_back_does_not_lengthen_the_wait():
     application = healthy({"status.health.status": "Degraded"})
     first = judge(application, expected(), NOW + seconds(1000))
     again = judge(application, expected(), NOW, first.memory)
-    assert judge(application, expected(), NOW + seconds(60), again.memory).kind is Kind.FAILED
+    assert judge(application, expected(), NOW + seconds(60), again.memory).kind is VerdictKind.FAILED
 
 
 def test_an_error_that_has_passed_does_not_count_with_the_next_one():
@@ -176,12 +176,12 @@ def test_an_error_that_has_passed_does_not_count_with_the_next_one():
     clean = judge(healthy({"status.health.status": "Progressing"}), expected(), NOW + seconds(10), first.memory)
     assert "what" not in clean.memory
     again = judge(wrong, expected(), NOW + seconds(300), clean.memory)
-    assert again.kind is Kind.WAIT
+    assert again.kind is VerdictKind.WAIT
 
 
 def test_an_error_does_not_count_while_another_comparison_is_on_its_way():
     wrong = {"status.conditions": [condition("ComparisonError")]}
     first = judge(healthy(wrong), expected(), NOW)
     asked = healthy({**wrong, "metadata.annotations": {"argocd.argoproj.io/refresh": "normal"}})
-    assert judge(asked, expected(), NOW + seconds(60), first.memory).kind is Kind.WAIT
-    assert judge(healthy(wrong), expected(), NOW + seconds(60), first.memory).kind is Kind.FAILED
+    assert judge(asked, expected(), NOW + seconds(60), first.memory).kind is VerdictKind.WAIT
+    assert judge(healthy(wrong), expected(), NOW + seconds(60), first.memory).kind is VerdictKind.FAILED

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from tests.support.applications import IMAGE, NOW, OLD, OLD_IMAGE, OURS, expected, healthy
 from tests.support.situations import FAILED, NO_OPERATION, RESULT, RUNNING, seconds, watched
-from workers.gitops.readiness import IMAGE_GRACE, Kind, judge
+from workers.gitops.readiness import IMAGE_GRACE, VerdictKind, judge
 
 DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 
@@ -13,7 +13,7 @@ DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 def test_synced_healthy_and_live_is_success():
     verdict = judge(healthy(), expected(), NOW)
     assert (verdict.kind, verdict.reason, verdict.synced, verdict.strong) == (
-        Kind.SUCCESS,
+        VerdictKind.SUCCESS,
         Reason.HEALTHY,
         True,
         True,
@@ -44,10 +44,10 @@ CRON = {"kind": "CronJob", "namespace": "p", "name": "nightly", "status": "Synce
 )
 def test_an_image_that_no_pod_need_run_is_a_weak_success_after_a_while(changes, said):
     first, later = watched(healthy(changes), expected(), IMAGE_GRACE)
-    assert first.kind is Kind.WAIT
-    assert (later.kind, later.strong) == (Kind.SUCCESS, False)
+    assert first.kind is VerdictKind.WAIT
+    assert (later.kind, later.strong) == (VerdictKind.SUCCESS, False)
     assert said in later.detail
-    assert judge(healthy(changes), expected(), NOW + seconds(40), later.memory).kind is Kind.SUCCESS
+    assert judge(healthy(changes), expected(), NOW + seconds(40), later.memory).kind is VerdictKind.SUCCESS
 
 
 @pytest.mark.parametrize(
@@ -87,7 +87,7 @@ OF_CRON = {"status.resources": [CRON], "status.summary.images": [OLD_IMAGE]}
 )
 def test_what_git_had_already_and_is_deployed_is_a_success_at_once(changes, said):
     verdict = judge(healthy({**NOT_OURS, **changes}), expected(noop=True, digest=DIGEST), NOW)
-    assert verdict.kind is Kind.SUCCESS
+    assert verdict.kind is VerdictKind.SUCCESS
     assert said in verdict.detail
 
 
@@ -107,12 +107,12 @@ def test_a_re_run_does_not_take_another_image_for_ours_because_git_had_the_value
     """The first run fails as the chart does not read the key; a second one changes nothing about that."""
     application, wanted = healthy({**NOT_OURS, **changes}), expected(noop=True, digest=DIGEST)
     first, later = watched(application, wanted, IMAGE_GRACE)
-    assert (first.kind, later.kind, later.reason) == (Kind.WAIT, Kind.FAILED, Reason.IMAGE_NOT_DEPLOYED)
+    assert (first.kind, later.kind, later.reason) == (VerdictKind.WAIT, VerdictKind.FAILED, Reason.IMAGE_NOT_DEPLOYED)
 
 
 def test_a_comparison_in_the_second_of_the_end_wants_a_second_look():
     verdict = judge(healthy({"status.reconciledAt": "2026-08-22T03:11:08Z"}), expected(), NOW)
-    assert (verdict.kind, verdict.strong) == (Kind.SUCCESS, False)
+    assert (verdict.kind, verdict.strong) == (VerdictKind.SUCCESS, False)
 
 
 SAME_SECOND = {"status.reconciledAt": "2026-08-22T03:11:08Z"}
@@ -121,16 +121,16 @@ SAME_SECOND = {"status.reconciledAt": "2026-08-22T03:11:08Z"}
 def test_a_rollout_seen_under_way_after_the_operation_needs_no_second_look_when_it_has_ended():
     before = judge(healthy({**SAME_SECOND, "status.health.status": "Progressing"}), expected(), NOW)
     verdict = judge(healthy(SAME_SECOND), expected(), NOW + seconds(1), before.memory)
-    assert (before.kind, verdict.kind, verdict.strong) == (Kind.WAIT, Kind.SUCCESS, True)
+    assert (before.kind, verdict.kind, verdict.strong) == (VerdictKind.WAIT, VerdictKind.SUCCESS, True)
 
 
 def test_a_rollout_seen_under_way_before_the_operation_ended_proves_nothing():
     before = judge(healthy({**RUNNING, "status.health.status": "Progressing"}), expected(), NOW)
     verdict = judge(healthy(SAME_SECOND), expected(), NOW + seconds(1), before.memory)
-    assert (verdict.kind, verdict.strong) == (Kind.SUCCESS, False)
+    assert (verdict.kind, verdict.strong) == (VerdictKind.SUCCESS, False)
 
 
 def test_a_registry_that_a_webhook_rewrote_is_accepted_and_told():
     verdict = judge(healthy({"status.summary.images": ["mirror.local/shop/api:sha-2"]}), expected(), NOW)
-    assert verdict.kind is Kind.SUCCESS
+    assert verdict.kind is VerdictKind.SUCCESS
     assert "mirror.local/shop/api:sha-2 (under another name than the one written) is live" in verdict.detail

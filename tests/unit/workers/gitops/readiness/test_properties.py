@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.support.applications import LATER, NOW, OLD, OLD_IMAGE, OURS, condition, expected, healthy
-from workers.gitops.readiness import Kind, judge
+from workers.gitops.readiness import VerdictKind, judge
 
 NOT_MET = [
     {"metadata.deletionTimestamp": "2026-08-22T03:12:00Z"},
@@ -43,7 +43,7 @@ def test_a_single_condition_that_is_not_met_is_never_success(several):
     for changes in several:
         if "status" in application or not any(path.startswith("status.") for path in changes):
             application = healthy({**flat(application), **changes})
-    assert judge(application, expected(), NOW).kind is not Kind.SUCCESS
+    assert judge(application, expected(), NOW).kind is not VerdictKind.SUCCESS
 
 
 def flat(application):
@@ -65,7 +65,7 @@ def flat(application):
 
 @pytest.mark.parametrize("changes", NOT_MET, ids=str)
 def test_every_condition_is_needed(changes):
-    assert judge(healthy(changes), expected(), NOW).kind is not Kind.SUCCESS
+    assert judge(healthy(changes), expected(), NOW).kind is not VerdictKind.SUCCESS
 
 
 JSON = st.recursive(
@@ -120,4 +120,4 @@ def test_odd_shapes_never_raise(changes, memory):
         application = changes  # two changes at odds with each other
     verdict = judge(application, expected(), NOW, memory if isinstance(memory, dict) else None)
     assert verdict.detail
-    assert verdict.recheck_after is None or verdict.kind is Kind.WAIT
+    assert verdict.recheck_after is None or verdict.kind is VerdictKind.WAIT

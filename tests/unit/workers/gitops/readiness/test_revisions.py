@@ -5,19 +5,19 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from tests.support.applications import LATER, NOW, OLD, OURS, REPO, expected, healthy
 from tests.support.situations import watched
-from workers.gitops.readiness import ERROR_GRACE, Kind, judge
+from workers.gitops.readiness import ERROR_GRACE, VerdictKind, judge
 
 
 def test_a_later_commit_that_contains_ours_counts():
     changes = {"status.sync.revision": LATER, "status.operationState.syncResult.revision": LATER}
     verdict = judge(healthy(changes), expected(), NOW)
-    assert (verdict.kind, verdict.revision, verdict.strong) == (Kind.SUCCESS, LATER, True)
+    assert (verdict.kind, verdict.revision, verdict.strong) == (VerdictKind.SUCCESS, LATER, True)
 
 
 def test_what_git_cannot_tell_yet_waits():
     verdict = judge(healthy({"status.sync.revision": LATER}), expected(contains=lambda _: None), NOW)
     assert (verdict.kind, verdict.detail) == (
-        Kind.WAIT, f"Git cannot tell yet whether {LATER[:12]} contains {OURS[:12]}",
+        VerdictKind.WAIT, f"Git cannot tell yet whether {LATER[:12]} contains {OURS[:12]}",
     )  # fmt: skip
 
 
@@ -27,7 +27,7 @@ def test_a_value_that_somebody_changed_again_fails():
         reverted=lambda revision: "values-prod.yaml has another value there" if revision == LATER else "",
     )
     verdict = judge(healthy({"status.sync.revision": LATER}), wanted, NOW)
-    assert (verdict.kind, verdict.reason) == (Kind.FAILED, Reason.CHANGE_REVERTED)
+    assert (verdict.kind, verdict.reason) == (VerdictKind.FAILED, Reason.CHANGE_REVERTED)
     assert verdict.detail == f"{LATER[:12]} contains {OURS[:12]}, but values-prod.yaml has another value there"
 
 
@@ -84,7 +84,7 @@ def test_the_sources_of_the_comparison_count_when_the_spec_has_changed_since():
     application = multi(["1.8.2", OURS], [VALUES, CHART], **{"status.sync": {
         "status": "Synced", "revisions": ["1.8.2", OURS], "comparedTo": {"sources": [CHART, VALUES]},
     }, "status.operationState": None})  # fmt: skip
-    assert judge(application, expected(), NOW).kind is Kind.SUCCESS
+    assert judge(application, expected(), NOW).kind is VerdictKind.SUCCESS
 
 
 HYDRATED = "95" * 20
@@ -126,5 +126,5 @@ def test_with_the_source_hydrator_our_commit_is_the_dry_one(application, kind):
 def test_a_hydration_of_our_commit_that_keeps_failing_is_final():
     failing = {**NOT_DONE, "currentOperation": {"phase": "Failed", "drySHA": OURS, "message": "helm: no"}}
     first, then = watched(hydrated(failing), expected(), ERROR_GRACE)
-    assert (first.kind, then.kind, then.reason) == (Kind.WAIT, Kind.FAILED, Reason.MANIFESTS_INVALID)
+    assert (first.kind, then.kind, then.reason) == (VerdictKind.WAIT, VerdictKind.FAILED, Reason.MANIFESTS_INVALID)
     assert then.detail == f"The source hydrator failed at {OURS[:12]}: helm: no"

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from tests.support.applications import LATER, NOW, OLD, OLD_IMAGE, OURS, condition, expected, healthy
 from tests.support.situations import ARGO, NO_OPERATION, OUT_OF_SYNC, RESULT, RUNNING, watched
-from workers.gitops.readiness import Kind, judge
+from workers.gitops.readiness import VerdictKind, judge
 
 DIFFERS = [{"kind": "ConfigMap", "namespace": "p", "name": "old", "status": "OutOfSync"}]
 PRUNE = [{**DIFFERS[0], "requiresPruning": True}]
@@ -54,7 +54,7 @@ PRUNE = [{**DIFFERS[0], "requiresPruning": True}]
 def test_what_only_needs_time_waits(changes, reason, synced, said):
     for lasting in (0, 3600):
         _, verdict = watched(healthy(changes), expected(), lasting)
-        assert (verdict.kind, verdict.reason, verdict.synced) == (Kind.WAIT, reason, synced)
+        assert (verdict.kind, verdict.reason, verdict.synced) == (VerdictKind.WAIT, reason, synced)
         assert said in verdict.detail
 
 
@@ -78,7 +78,7 @@ def test_what_only_needs_time_waits(changes, reason, synced, said):
 def test_what_waits_for_a_person_says_so_until_the_deadline(changes, reason, synced):
     for lasting in (0, 3600):
         _, verdict = watched(healthy(changes), expected(), lasting)
-        assert (verdict.kind, verdict.reason, verdict.synced) == (Kind.NEEDS_HUMAN, reason, synced)
+        assert (verdict.kind, verdict.reason, verdict.synced) == (VerdictKind.NEEDS_HUMAN, reason, synced)
 
 
 def test_what_is_suspended_is_named():
@@ -117,7 +117,7 @@ def test_missing_automation_is_no_problem_where_we_sync_ourselves():
 
 def test_no_operation_is_needed_when_the_value_was_there_before():
     verdict = judge(healthy({"status.operationState.syncResult.revision": OLD}), expected(), NOW)
-    assert (verdict.kind, verdict.strong) == (Kind.SUCCESS, True)
+    assert (verdict.kind, verdict.strong) == (VerdictKind.SUCCESS, True)
 
 
 @pytest.mark.parametrize(
