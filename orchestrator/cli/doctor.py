@@ -34,7 +34,7 @@ _SKEW = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One question. ``ask`` returns a word about the good answer, or raises a `PilotageError`.
+    """One question to a service. ``ask`` returns a few words if all is well, or raises a `PilotageError`.
 
     ``section``: where the configuration has the credentials for it, such as ``argocd``; "" = none are needed.
     """
@@ -45,8 +45,8 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What came of one question.
+class CheckResult:
+    """The answer to one check.
 
     ``result``: ``ok``, ``fail``, ``note`` (a doubt) or ``hook`` (what to enter at a forge).
     """
@@ -63,19 +63,19 @@ class Found:
         yield from (f"      {step}" for step in self.next_steps)
 
 
-def examine(settings: Settings, file: Path) -> Iterator[Found]:
+def examine(settings: Settings, file: Path) -> Iterator[CheckResult]:
     """Ask everything, and tell each answer as it comes. Secrets never appear.
 
     :param file: the configuration, which warnings name with their line.
     """
     mask = Mask(secrets_in(settings))
     for warning in settings.warnings:
-        yield Found("note", "", mask(f"{file}:{warning}"))
+        yield CheckResult("note", "", mask(f"{file}:{warning}"))
     for check in _checks(settings):
         try:
-            yield Found("ok", check.name, mask(check.ask()))
+            yield CheckResult("ok", check.name, mask(check.ask()))
         except (CliError, OSError) as error:
-            yield Found("fail", check.name, mask(str(error if isinstance(error, CliError) else ending(error))))
+            yield CheckResult("fail", check.name, mask(str(error if isinstance(error, CliError) else ending(error))))
         except PilotageError as error:
             yield _failure(settings, check, error, mask)
     refused = _refused(settings)
@@ -85,10 +85,10 @@ def examine(settings: Settings, file: Path) -> Iterator[Found]:
             yield replace(refused[hook.forge], detail=mask(refused[hook.forge].detail))
 
 
-def _failure(settings: Settings, check: Check, error: PilotageError, mask: Mask) -> Found:
+def _failure(settings: Settings, check: Check, error: PilotageError, mask: Mask) -> CheckResult:
     step = explain(error.reason).next_step
     steps = (step, *_origins(settings, check.section, step))
-    return Found("fail", check.name, sentence(error.reason, mask(error.evidence)), steps)
+    return CheckResult("fail", check.name, sentence(error.reason, mask(error.evidence)), steps)
 
 
 def _origins(settings: Settings, section: str, next_step: str) -> Iterator[str]:
@@ -132,17 +132,17 @@ def _checks(settings: Settings) -> Iterator[Check]:
             )
 
 
-def _address(settings: Settings, forge: str) -> Found:
+def _address(settings: Settings, forge: str) -> CheckResult:
     base = settings.webhook_url or settings.external_url
     listens = f"http://{settings.bind}"
     unknown = (
         "That is where Pilotage listens; set `server.external_url` to the address by which the forge reaches it."
     )
     said = f"paste this address into the forge: {base or listens}/webhooks/{forge}"
-    return Found("hook", forge, said, () if base else (unknown,))
+    return CheckResult("hook", forge, said, () if base else (unknown,))
 
 
-def _refused(settings: Settings) -> dict[str, Found]:
+def _refused(settings: Settings) -> dict[str, CheckResult]:
     """Tell of each forge whose newest delivery was refused in the last day; of none where we cannot know."""
     from orchestrator.store import deliveries, migrate
 
@@ -159,14 +159,14 @@ def _refused(settings: Settings) -> dict[str, Found]:
     return {row["hook"]: _refusal(row) for row in refused}
 
 
-def _refusal(row: Mapping[str, Any]) -> Found:
+def _refusal(row: Mapping[str, Any]) -> CheckResult:
     age = words(max(0.0, time.time() - row["received_at"]))
     why = f"{row['reason']}: {row['detail'].rstrip('.')}"
     steps = [f"`pilotage delivery list --hook {row['hook']} --outcome refused` shows the last ones."]
     if row["reason"] == "signature":
         steps.append("Set the same secret on both sides, restart, and have the forge deliver again.")
     said = f"the newest delivery, {age} ago from {row['remote']}, was refused ({why})"
-    return Found("note", row["hook"], said, tuple(steps))
+    return CheckResult("note", row["hook"], said, tuple(steps))
 
 
 def _writable(root: Path) -> str:

@@ -140,11 +140,11 @@ def doctor(config: Config = None, output: Output = Format.TEXT) -> None:
       pilotage doctor -o json | jq '.items[] | select(.result == "fail")'
     """
     from orchestrator.cli import assembly
-    from orchestrator.cli.doctor import Found, examine
+    from orchestrator.cli.doctor import CheckResult, examine
     from orchestrator.config import default_path
 
     settings = assembly.read_settings(config)
-    items: list[Found] = []
+    items: list[CheckResult] = []
     for found in examine(settings, config or default_path(os.environ)):
         items.append(found)
         if output is Format.TEXT:

@@ -213,14 +213,14 @@ def _environment_view(env: Environment, settings: Settings, status: EnvironmentS
         "argocd_url": argocd_url(settings, env),
         "promote_from": env.promote_from,
         "approval": env.approval,
-        "last_run": None if status.last is None else _verdict_view(status.last),
+        "last_run": None if status.last is None else _summary_view(status.last),
         "in_git": None if status.landed is None else _in_git_view(status.landed, status.judged),
         "deployed": None if status.deployed is None else deployed_view(status.deployed),
         "hold": None if hold is None else {"reason": hold[0], "by": hold[1], "since": rfc3339(moment(hold[2]))},
     }
 
 
-def _verdict_view(run: Run) -> View:
+def _summary_view(run: Run) -> View:
     return {
         "id": run.id,
         "state": run.state.value,
@@ -236,7 +236,7 @@ def _in_git_view(run: Run, judged: Run | None) -> View:
         "gitops_commit": str(run.outputs.get("gitops_commit") or ""),
         "since": rfc3339(run.stage(StageName.COMMIT).finished_at),
         "proven": verdict is not None and verdict.state is RunState.SUCCEEDED,
-        "verdict": None if verdict is None else _verdict_view(verdict),
+        "verdict": None if verdict is None else _summary_view(verdict),
     }
 
 

@@ -198,7 +198,7 @@ class Accepted(Model):
     attempt: int
 
 
-class Verdict(Model):
+class RunSummary(Model):
     """A run of an environment and how it turned out."""
 
     id: int
@@ -218,7 +218,7 @@ class InGit(Model):
     gitops_commit: str
     since: Time | None
     proven: bool = Field(description="Whether the newest run of this image that came to an end found it healthy.")
-    verdict: Verdict | None = Field(description="That run; null while there is none.")
+    verdict: RunSummary | None = Field(description="That run; null while there is none.")
 
 
 class Deployed(Model):
@@ -252,7 +252,7 @@ class EnvironmentView(Model):
     argocd_url: str
     promote_from: str
     approval: bool
-    last_run: Verdict | None
+    last_run: RunSummary | None
     in_git: InGit | None
     deployed: Deployed | None
     hold: HoldView | None

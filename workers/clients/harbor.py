@@ -37,8 +37,8 @@ class ScanState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
-    """A scan against a gate, with one line for people: ``2 Critical, 5 High`` or why there is no result."""
+class ScanVerdict:
+    """A scan, judged against a gate. ``summary``: ``2 Critical, 5 High``, or why nothing is known."""
 
     state: ScanState
     summary: str = ""
@@ -162,7 +162,7 @@ def first_image(index: Mapping[str, Any]) -> str:
     return ""
 
 
-def judge_scan(artifact: Mapping[str, Any], fail_on: str) -> Verdict:
+def judge_scan(artifact: Mapping[str, Any], fail_on: str) -> ScanVerdict:
     """Judge an artifact's scan overview.
 
     :param fail_on: the lowest severity that is a finding; upper and lower case do not matter.
@@ -170,28 +170,28 @@ def judge_scan(artifact: Mapping[str, Any], fail_on: str) -> Verdict:
     overview = _overview(artifact)
     status = str(overview.get("scan_status", ""))
     if not status:
-        return Verdict(state=ScanState.UNSCANNED, summary="Harbor has no scan of this image")
+        return ScanVerdict(state=ScanState.UNSCANNED, summary="Harbor has no scan of this image")
     if status in ("Pending", "Running", "Scheduled"):
-        return Verdict(state=ScanState.PENDING, summary=f"scan is {status.lower()}")
+        return ScanVerdict(state=ScanState.PENDING, summary=f"scan is {status.lower()}")
     if status != "Success":
-        return Verdict(state=ScanState.ERROR, summary=f"scan ended with {status}")
+        return ScanVerdict(state=ScanState.ERROR, summary=f"scan ended with {status}")
     return _judge_result(overview, _rank(fail_on))
 
 
-def _judge_result(overview: Mapping[str, Any], gate: int) -> Verdict:
+def _judge_result(overview: Mapping[str, Any], gate: int) -> ScanVerdict:
     counts = _counts(overview)
     severity = str(overview.get("severity", ""))
     words = ", ".join(f"{counts[name]} {name}" for name in sorted(counts, key=_rank, reverse=True) if counts[name])
     if any(count and _rank(name) >= gate for name, count in counts.items()):
-        return Verdict(state=ScanState.FINDINGS, summary=words)
+        return ScanVerdict(state=ScanState.FINDINGS, summary=words)
     if severity and _rank(severity) >= gate:
-        return Verdict(state=ScanState.FINDINGS, summary=words or f"severity {severity}")
+        return ScanVerdict(state=ScanState.FINDINGS, summary=words or f"severity {severity}")
     complete = overview.get("complete_percent", 100)
     if isinstance(complete, (int, float)) and complete < 100:  # of an index some images could not be scanned
-        return Verdict(state=ScanState.ERROR, summary=f"only {complete:.0f} % of the images were scanned")
+        return ScanVerdict(state=ScanState.ERROR, summary=f"only {complete:.0f} % of the images were scanned")
     if not severity and not counts and "summary" not in overview:
-        return Verdict(state=ScanState.UNSCANNED, summary="the scan succeeded without a result")
-    return Verdict(state=ScanState.CLEAN, summary=words or "no vulnerabilities")
+        return ScanVerdict(state=ScanState.UNSCANNED, summary="the scan succeeded without a result")
+    return ScanVerdict(state=ScanState.CLEAN, summary=words or "no vulnerabilities")
 
 
 def worst_findings(report: Mapping[str, Any], fail_on: str) -> list[str]:

@@ -30,8 +30,8 @@ def reference(order: Order) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """An image in the registry. ``artifact``: what Harbor's own API tells of one that nobody may pull."""
+class FoundImage:
+    """An image in the registry. ``artifact``: what Harbor's own API says about one that nobody may pull yet."""
 
     digest: str
     artifact: Mapping[str, Any] | None = None
@@ -48,7 +48,7 @@ def project_and_repository(order: Order) -> tuple[str, str]:
     return project, path
 
 
-def find(order: Order, tools: Tools, wanted: str) -> Found | None:
+def find(order: Order, tools: Tools, wanted: str) -> FoundImage | None:
     """Return what a tag or digest of the run's repository is in the registry; None: it is not there.
 
     A project of Harbor that prevents vulnerable images from running refuses everybody the manifest of an image until
@@ -64,11 +64,11 @@ def find(order: Order, tools: Tools, wanted: str) -> Found | None:
         if not unscanned or not order.settings.registry.harbor:
             raise
         artifact = tools.clients.harbor.artifact(*project_and_repository(order), wanted)
-        return Found(str(artifact["digest"]), artifact) if artifact else None
-    return Found(digest) if digest else None
+        return FoundImage(str(artifact["digest"]), artifact) if artifact else None
+    return FoundImage(digest) if digest else None
 
 
-def find_own(order: Order, tools: Tools) -> Found | None:
+def find_own(order: Order, tools: Tools) -> FoundImage | None:
     """Return our tag in the registry when that image is of our commit; None: there is no such tag.
 
     :raises Refused: TAG_IMMUTABLE, the tag holds an image of another commit: it is never overwritten.
@@ -87,7 +87,7 @@ def find_own(order: Order, tools: Tools) -> Found | None:
     )
 
 
-def _labels(order: Order, tools: Tools, found: Found) -> Mapping[str, str] | None:
+def _labels(order: Order, tools: Tools, found: FoundImage) -> Mapping[str, str] | None:
     artifact = found.artifact
     if artifact is None:
         return tools.clients.registry.image_config(repository(order), found.digest)

@@ -4,7 +4,7 @@ from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Outcome
 from workers.clients.engine_requests import Watch
-from workers.stages.images import Found, build_image, find, find_own, is_local, reference, repository
+from workers.stages.images import FoundImage, build_image, find, find_own, is_local, reference, repository
 from workers.stages.order import Order, Tools
 
 PUSH_TIMEOUT = 1800.0
@@ -55,7 +55,7 @@ def _push(order: Order, tools: Tools) -> Outcome:
     return _done(order, found)
 
 
-def _read_back(order: Order, tools: Tools, pushed: str) -> Found:
+def _read_back(order: Order, tools: Tools, pushed: str) -> FoundImage:
     """Return what the registry holds now; another run of the same commit may have been faster, which is as good."""
     found = find(order, tools, reference(order))
     if found is not None and found.digest == pushed:
@@ -78,7 +78,7 @@ def _tidy(order: Order, tools: Tools) -> None:
         tools.log(f"removed {len(removed)} older images from the engine")
 
 
-def _done(order: Order, found: Found, *, reused: bool = False) -> Done:
+def _done(order: Order, found: FoundImage, *, reused: bool = False) -> Done:
     digest, blocked = found.digest, {"blocked": True} if found.blocked else {}
     return Done(
         reason=Reason.REUSED if reused else Reason.DONE,

@@ -2,7 +2,7 @@
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait
-from workers.clients.harbor import ScanState, Verdict, judge_scan
+from workers.clients.harbor import ScanState, ScanVerdict, judge_scan
 from workers.stages.images import project_and_repository, reference, repository
 from workers.stages.order import Order, Tools
 
@@ -45,7 +45,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     return _decide(order, tools, verdict)
 
 
-def _decide(order: Order, tools: Tools, verdict: Verdict) -> Outcome:
+def _decide(order: Order, tools: Tools, verdict: ScanVerdict) -> Outcome:
     remembered = {name: int(order.outputs.get(name, 0)) for name in ("scan_looks", "scan_asked", "scan_repeated")}
     gate = order.app.scan.fail_on
     if verdict.state is ScanState.FINDINGS and gate:
@@ -63,7 +63,7 @@ def _decide(order: Order, tools: Tools, verdict: Verdict) -> Outcome:
     return Wait(reason=Reason.SCAN_PENDING, detail=verdict.summary, after=pause, outputs=remembered)
 
 
-def _passed(order: Order, tools: Tools, verdict: Verdict) -> Done:
+def _passed(order: Order, tools: Tools, verdict: ScanVerdict) -> Done:
     """End the stage well, unless the project's own rule is stricter than our gate.
 
     :raises Refused: IMAGE_BLOCKED.
@@ -74,7 +74,7 @@ def _passed(order: Order, tools: Tools, verdict: Verdict) -> Done:
     return Done(detail=f"Harbor's scan found {verdict.summary} (gate: {gate})", outputs={"scan": verdict.summary})
 
 
-def _findings(order: Order, tools: Tools, verdict: Verdict) -> Fail:
+def _findings(order: Order, tools: Tools, verdict: ScanVerdict) -> Fail:
     gate = order.app.scan.fail_on
     named = tools.clients.harbor.findings(*project_and_repository(order), _wanted(order), gate)[:NAMED]
     worst = f"; worst: {', '.join(named)}" if named else ""
