@@ -138,14 +138,14 @@ def _demo_values() -> dict[str, str]:
     from orchestrator.sandbox import chat, wiring
     from orchestrator.sandbox.argocd import new_token
 
-    keys = wiring.Keys(
+    credentials = wiring.Credentials(
         hook=secrets.token_urlsafe(24),
         robot=secrets.token_urlsafe(24),
         forge=secrets.token_urlsafe(24),
         argocd=new_token(),
     )
     hook = f"http://{wiring.COMPOSE.name}:{wiring.COMPOSE.chat}/services/{chat.HOOK}"
-    return {**wiring.environ(keys, hook), "HARBOR_USERNAME": wiring.ROBOT}
+    return {**wiring.environ(credentials, hook), "HARBOR_USERNAME": wiring.ROBOT}
 
 
 def _config(*, demo: bool) -> str:

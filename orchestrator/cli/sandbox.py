@@ -13,7 +13,7 @@ from orchestrator.cli.output import say
 from orchestrator.domain.errors import PilotageError
 
 if TYPE_CHECKING:
-    from orchestrator.sandbox.wiring import Keys
+    from orchestrator.sandbox.wiring import Credentials
 
 app = typer.Typer(help="The stand-ins of the demo as services.", no_args_is_help=True)
 
@@ -48,7 +48,7 @@ def serve(
 
     ended = _until_told()
     try:
-        with Platform(state_dir, apps=samples.APPS, places=COMPOSE, keys=_keys()) as platform:
+        with Platform(state_dir, apps=samples.APPS, addresses=COMPOSE, credentials=_credentials()) as platform:
             platform.hook_to(hook)
             say(f"forge {platform.forge.clone_url(SOURCE)}  Harbor {platform.harbor_url}")
             ended.wait()
@@ -85,9 +85,9 @@ def door(
     opened.stop()
 
 
-def _keys() -> "Keys":
+def _credentials() -> "Credentials":
     """Read the secrets. :raises CliError: one is missing."""
-    from orchestrator.sandbox.wiring import Keys
+    from orchestrator.sandbox.wiring import Credentials
 
     names = {
         "hook": "GITHUB_SECRET",
@@ -98,7 +98,7 @@ def _keys() -> "Keys":
     missing = [name for name in names.values() if not os.environ.get(name)]
     if missing:
         raise CliError(f"Not set: {', '.join(missing)}; `pilotage init --demo` writes them.", Code.USAGE)
-    return Keys(**{field: os.environ[name] for field, name in names.items()})
+    return Credentials(**{field: os.environ[name] for field, name in names.items()})
 
 
 def _until_told() -> threading.Event:

@@ -20,14 +20,14 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 from orchestrator.domain.apps import GitAccess, Registry
 from orchestrator.domain.refs import repo_key
 from orchestrator.sandbox import argocd_objects as objects
-from orchestrator.sandbox.argocd_api import Api, make_app
+from orchestrator.sandbox.argocd_api import ArgoCDApi, make_app
 from orchestrator.sandbox.argocd_controller import Controller
-from orchestrator.sandbox.argocd_engine import Engine, EngineError
+from orchestrator.sandbox.argocd_engine import DockerContainers, EngineError
 from orchestrator.sandbox.argocd_faults import FaultName, Faults
 from orchestrator.sandbox.argocd_objects import SandboxApplication
-from orchestrator.sandbox.argocd_repo import Repository
-from orchestrator.sandbox.argocd_rollout import Deployment
-from orchestrator.sandbox.argocd_store import Store
+from orchestrator.sandbox.argocd_repo import Clone
+from orchestrator.sandbox.argocd_rollout import SandboxDeployment
+from orchestrator.sandbox.argocd_store import ObjectStore
 
 __all__ = ["EngineError", "FaultName", "SandboxApplication", "SandboxArgoCD", "new_token", "serve"]
 
@@ -70,20 +70,22 @@ class SandboxArgoCD:
         self.faults = Faults()
         self.instance = _instance(state_dir)
         self._engine = (
-            Engine(docker_host, self.instance, registry_auth, ask_inside=ask_inside) if runtime == "docker" else None
+            DockerContainers(docker_host, self.instance, registry_auth, ask_inside=ask_inside)
+            if runtime == "docker"
+            else None
         )
         self._clones = state_dir / "clones"
         apps = {app.name: app for app in applications}
         self._repositories = {app.repo: self._repository(app.repo, git_credentials) for app in applications}
-        self._store = Store(objects.application(app) for app in applications)
+        self._store = ObjectStore(objects.application(app) for app in applications)
         self._controller = Controller(
             self._store,
             apps,
             self._repositories,
-            lambda app, changed: Deployment(app, self._engine, changed, progress_deadline),
+            lambda app, changed: SandboxDeployment(app, self._engine, changed, progress_deadline),
             self.faults,
         )
-        api = Api(self._store, self._controller, apps, self._repositories, self.faults, token)
+        api = ArgoCDApi(self._store, self._controller, apps, self._repositories, self.faults, token)
         self._app = make_app(api)
         self._server: BaseWSGIServer | None = None
         self._thread: threading.Thread | None = None
@@ -121,13 +123,13 @@ class SandboxArgoCD:
             self._thread.join(5)
             self._server.server_close()
 
-    def _repository(self, url: str, access: GitAccess | None) -> Repository:
+    def _repository(self, url: str, access: GitAccess | None) -> Clone:
         """Make the clone of a repository; credentials go to repositories of the same host only."""
         same = access is not None and repo_key(access.url).split("/")[0] == repo_key(url).split("/")[0]
         folder = self._clones / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.git"
         if folder.exists() and not (folder / "HEAD").exists():
             shutil.rmtree(folder)  # a clone that was cut off while it was made
-        return Repository(folder, replace(access, url=url) if access and same else GitAccess(url=url))
+        return Clone(folder, replace(access, url=url) if access and same else GitAccess(url=url))
 
 
 @contextmanager

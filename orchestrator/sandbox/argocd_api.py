@@ -17,8 +17,8 @@ from orchestrator.sandbox import argocd_objects as objects
 from orchestrator.sandbox.argocd_controller import Controller
 from orchestrator.sandbox.argocd_faults import MANUAL, FaultName, Faults
 from orchestrator.sandbox.argocd_objects import REFRESH, Json, SandboxApplication
-from orchestrator.sandbox.argocd_repo import GitError, Repository
-from orchestrator.sandbox.argocd_store import Store
+from orchestrator.sandbox.argocd_repo import Clone, GitError
+from orchestrator.sandbox.argocd_store import ObjectStore
 from orchestrator.sandbox.argocd_streams import stream_applications, stream_tree
 from orchestrator.sandbox.argocd_tree import events_of, log_entries, resource_tree
 
@@ -45,15 +45,15 @@ class ApiError(Exception):
         self.code = code
 
 
-class Api:
+class ArgoCDApi:
     """What the routes share: the objects, the controller, the token and the faults."""
 
     def __init__(
         self,
-        store: Store,
+        store: ObjectStore,
         controller: Controller,
         applications: Mapping[str, SandboxApplication],
-        repositories: Mapping[str, Repository],
+        repositories: Mapping[str, Clone],
         faults: Faults,
         token: str,
     ) -> None:
@@ -255,7 +255,7 @@ class Api:
         return None
 
 
-def make_app(api: Api) -> Flask:
+def make_app(api: ArgoCDApi) -> Flask:
     """Return the Flask application with the routes of `api`."""
     app = Flask("argocd", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY

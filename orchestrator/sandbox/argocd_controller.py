@@ -18,9 +18,9 @@ from orchestrator.sandbox import argocd_status as status
 from orchestrator.sandbox.argocd_chart import RenderError, Workload, render
 from orchestrator.sandbox.argocd_faults import MANUAL, FaultName, Faults
 from orchestrator.sandbox.argocd_objects import REFRESH, REFRESH_TIME, Json, SandboxApplication, timestamp
-from orchestrator.sandbox.argocd_repo import GitError, Repository
-from orchestrator.sandbox.argocd_rollout import Deployment, Rollout
-from orchestrator.sandbox.argocd_store import Store
+from orchestrator.sandbox.argocd_repo import Clone, GitError
+from orchestrator.sandbox.argocd_rollout import Rollout, SandboxDeployment
+from orchestrator.sandbox.argocd_store import ObjectStore
 
 PROCESSORS = 4
 """Applications that are worked on at the same time."""
@@ -35,7 +35,7 @@ _LOADING = (
 )
 
 
-class Look(IntEnum):
+class LookDepth(IntEnum):
     """How far one look at an application goes."""
 
     LIVE = 0
@@ -54,10 +54,10 @@ class Controller:
 
     def __init__(
         self,
-        store: Store,
+        store: ObjectStore,
         applications: Mapping[str, SandboxApplication],
-        repositories: Mapping[str, Repository],
-        make_deployment: Callable[[SandboxApplication, Callable[[], None]], Deployment],
+        repositories: Mapping[str, Clone],
+        make_deployment: Callable[[SandboxApplication, Callable[[], None]], SandboxDeployment],
         faults: Faults,
     ) -> None:
         self._store = store
@@ -72,7 +72,7 @@ class Controller:
         self._rendered: dict[str, tuple[str, Workload]] = {}
         self._flapping: dict[tuple[str, float], float] = {}
         self._lock = threading.Lock()
-        self._wanted: dict[str, Look] = {}
+        self._wanted: dict[str, LookDepth] = {}
         self._busy: set[str] = set()
         self._stop = threading.Event()
         self._pool = ThreadPoolExecutor(PROCESSORS, thread_name_prefix="argocd-processor")
@@ -81,7 +81,7 @@ class Controller:
     def start(self) -> None:
         """Compare everything once and begin to keep time."""
         for name in self._applications:
-            self.ask(name, Look.CACHED)
+            self.ask(name, LookDepth.CACHED)
         self._clock.start()
 
     def stop(self) -> None:
@@ -93,10 +93,10 @@ class Controller:
         for deployment in self.deployments.values():
             deployment.stop()
 
-    def ask(self, name: str, look: Look = Look.LIVE) -> None:
+    def ask(self, name: str, depth: LookDepth = LookDepth.LIVE) -> None:
         """Have an application looked at soon; the furthest of all looks that are asked for is taken."""
         with self._lock:
-            self._wanted[name] = max(self._wanted.get(name, Look.LIVE), look)
+            self._wanted[name] = max(self._wanted.get(name, LookDepth.LIVE), depth)
             if name in self._busy or self._stop.is_set():
                 return
             self._busy.add(name)
@@ -111,7 +111,7 @@ class Controller:
             found["metadata"]["annotations"][REFRESH_TIME] = f"{timestamp()[:-1]}.{time.time_ns() % 10**9:09d}Z"
 
         version = int(self._store.update(name, note)["metadata"]["resourceVersion"])
-        self.ask(name, Look.REMOTE)
+        self.ask(name, LookDepth.REMOTE)
         return version
 
     def request(self, name: str, operation: Json) -> Json:
@@ -129,26 +129,26 @@ class Controller:
     def poke(self, name: str) -> None:
         """Look at one application, or at all (""), because a fault began or ended."""
         for each in [name] if name else list(self._applications):
-            self.ask(each, Look.REMOTE if name else Look.LIVE)
+            self.ask(each, LookDepth.REMOTE if name else LookDepth.LIVE)
 
     def _reconcile(self) -> None:
         while not self._stop.wait(RECONCILIATION):
             for name in self._applications:
-                self.ask(name, Look.CACHED)
+                self.ask(name, LookDepth.CACHED)
 
     def _work(self, name: str) -> None:
         while not self._stop.is_set():
             with self._lock:
-                look = self._wanted.pop(name, None)
-                if look is None:
+                depth = self._wanted.pop(name, None)
+                if depth is None:
                     self._busy.discard(name)
                     return
-            self._process(name, look)
+            self._process(name, depth)
 
-    def _process(self, name: str, look: Look) -> None:
+    def _process(self, name: str, depth: LookDepth) -> None:
         app = self._applications[name]
-        if look > Look.LIVE:
-            self._compare(app, fresh=look is Look.REMOTE)
+        if depth > LookDepth.LIVE:
+            self._compare(app, fresh=depth is LookDepth.REMOTE)
         self._evaluate(app)
         found = self._object(name)
         if "operation" not in found:
@@ -224,7 +224,7 @@ class Controller:
 
         self._store.update(app.name, change)
 
-    def _health(self, app: SandboxApplication, deployment: Deployment, rollout: Rollout) -> str:
+    def _health(self, app: SandboxApplication, deployment: SandboxDeployment, rollout: Rollout) -> str:
         degraded = self._faults.get(FaultName.DEGRADED, app.name)
         if degraded and deployment.applied_at >= degraded.since:
             return "Degraded"
@@ -274,7 +274,7 @@ class Controller:
         self._say(
             app, "OperationCompleted", f"Sync operation to {revision}: {final['message']}", warning=not succeeded
         )
-        self.ask(app.name, Look.CACHED)
+        self.ask(app.name, LookDepth.CACHED)
 
     def _apply(self, app: SandboxApplication, state: Json) -> Json:
         """Apply what the operation names and return the operation's last state."""

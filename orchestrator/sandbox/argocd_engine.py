@@ -53,7 +53,7 @@ class EngineError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class ContainerState:
     """What a container does: alive or not, its exit code, and where its port is published (0: nowhere)."""
 
     running: bool
@@ -78,7 +78,7 @@ def _has_bridge(api: Any) -> bool:
     return any(network["Name"] == "bridge" for network in api.networks())
 
 
-class Engine:
+class DockerContainers:
     """The Docker engine as one stand-in uses it; safe for several threads.
 
     :param host: address of the engine; "" takes it from the environment.
@@ -156,7 +156,7 @@ class Engine:
         except _ERRORS as error:
             raise EngineError("RunContainerError", _words(error)) from error
 
-    def look(self, container: str, port: int) -> Look:
+    def look(self, container: str, port: int) -> ContainerState:
         """Look at a container; one that is gone counts as ended with 137.
 
         :raises EngineError: the engine does not answer.
@@ -164,19 +164,19 @@ class Engine:
         try:
             found = self._api.inspect_container(container)
         except NotFound:
-            return Look(running=False, exit_code=137)
+            return ContainerState(running=False, exit_code=137)
         except _ERRORS as error:
             raise EngineError("EngineUnavailable", _words(error)) from error
         state = found["State"]
         bound = (found["NetworkSettings"].get("Ports") or {}).get(f"{port}/tcp") or [{}]
-        return Look(
+        return ContainerState(
             running=bool(state["Running"]),
             exit_code=int(state["ExitCode"]),
             port=int(bound[0].get("HostPort", 0)),
             oom=bool(state.get("OOMKilled")),
         )
 
-    def probe(self, container: str, look: Look, workload: Workload) -> str | None:
+    def probe(self, container: str, look: ContainerState, workload: Workload) -> str | None:
         """Ask the container's HTTP probe; return "" when it passes (200 to 399), else what went wrong.
 
         Without a network, or with `ask_inside`, the question is asked by a program of the image; None when none there

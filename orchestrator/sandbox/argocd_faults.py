@@ -29,7 +29,7 @@ class FaultName(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class ActiveFault:
     """A fault in force: since when and until when (monotonic seconds), and its value."""
 
     since: float
@@ -42,7 +42,7 @@ class Faults:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._faults: dict[tuple[FaultName, str], Fault] = {}
+        self._faults: dict[tuple[FaultName, str], ActiveFault] = {}
         self._timers: list[threading.Timer] = []
         self.changed: Callable[[str], None] = lambda _: None
         self.drop: Callable[[], None] = lambda: None
@@ -61,7 +61,7 @@ class Faults:
         ``sync_fails``: an operation fails with the message `value`. ``no_logs``: the account lacks ``logs, get``.
         """
         now = time.monotonic()
-        fault = Fault(since=now, until=now + seconds, value=value)
+        fault = ActiveFault(since=now, until=now + seconds, value=value)
         with self._lock:
             self._faults[FaultName(name), application] = fault
             if seconds < math.inf:
@@ -86,7 +86,7 @@ class Faults:
             self._timers.clear()
         self.changed("")
 
-    def get(self, name: FaultName, application: str = "") -> Fault | None:
+    def get(self, name: FaultName, application: str = "") -> ActiveFault | None:
         """Return the fault in force for an application (its own, or the one for all), or None."""
         now = time.monotonic()
         with self._lock:

@@ -25,7 +25,7 @@ class GitError(Exception):
     """Git could not do it; one line, as the repo server words it."""
 
 
-class Repository:
+class Clone:
     """A bare clone that is fetched on demand; safe for several threads.
 
     :param folder: where the clone lives; made when it is missing.

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from orchestrator.sandbox import argocd_objects as objects
 from orchestrator.sandbox.argocd_chart import Workload
-from orchestrator.sandbox.argocd_engine import EngineError, Look
+from orchestrator.sandbox.argocd_engine import ContainerState, EngineError
 from orchestrator.sandbox.argocd_objects import Json, SandboxApplication
 
 POLL_STARTING = 0.15
@@ -43,10 +43,10 @@ class Containers(Protocol):
     def restart(self, container: str) -> None:
         """Start a container again that has ended; one that runs is left alone."""
 
-    def look(self, container: str, port: int) -> Look:
+    def look(self, container: str, port: int) -> ContainerState:
         """Look at a container."""
 
-    def probe(self, container: str, look: Look, workload: Workload) -> str | None:
+    def probe(self, container: str, look: ContainerState, workload: Workload) -> str | None:
         """Ask the HTTP probe; "" when it passes, None when there is no way to ask."""
 
     def logs(self, container: str, lines: int) -> list[str]:
@@ -81,7 +81,7 @@ class PodState:
 class Pod:
     """One container with its thread: pull, start, watch, restart after a crash, until it is stopped."""
 
-    def __init__(self, owner: "Deployment", workload: Workload, replica_set: str) -> None:
+    def __init__(self, owner: "SandboxDeployment", workload: Workload, replica_set: str) -> None:
         self.workload = workload
         self.replica_set = replica_set
         self.name = f"{replica_set}-{secrets.token_hex(3)[:5]}"
@@ -174,7 +174,7 @@ class Pod:
             self._tell(told)
             self._stop.wait(POLL_READY if ready and not trouble else POLL_STARTING)
 
-    def _trouble(self, containers: Containers, look: Look, up: float) -> str:
+    def _trouble(self, containers: Containers, look: ContainerState, up: float) -> str:
         """Say what keeps the container from being ready; without a probe it must just stay up for a moment.
 
         :param up: seconds that it was seen running; it may have ended while its probe was asked.
@@ -185,7 +185,7 @@ class Pod:
                 return said
         return "" if up >= MIN_READY else "starting"
 
-    def _crashed(self, look: Look, pause: float) -> None:
+    def _crashed(self, look: ContainerState, pause: float) -> None:
         """Say what the kubelet says: neither the exit code nor anything of the log is in it."""
         place = f"{self.name}_{self._owner.app.namespace}({self.uid})"
         message = f"back-off {pause:g}s restarting failed container={self.container_name} pod={place}"
@@ -228,7 +228,7 @@ class Rollout:
     urls: tuple[str, ...]
 
 
-class Deployment:
+class SandboxDeployment:
     """A rolling update: the old pods stay until all new ones are ready.
 
     :param changed: called, from any thread, when `rollout` may have changed.

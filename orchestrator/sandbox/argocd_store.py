@@ -14,7 +14,7 @@ BUFFER = 1000
 Event = tuple[str, Json]
 
 
-class Store:
+class ObjectStore:
     """All objects by name. An object that was handed out is never changed: every update makes a new one."""
 
     def __init__(self, objects: Iterable[Json]) -> None:

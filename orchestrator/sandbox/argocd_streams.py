@@ -11,15 +11,15 @@ from flask import Request, Response
 
 from orchestrator.sandbox.argocd_fields import trimmed
 from orchestrator.sandbox.argocd_objects import Json
-from orchestrator.sandbox.argocd_rollout import Deployment
-from orchestrator.sandbox.argocd_store import Event, Store
+from orchestrator.sandbox.argocd_rollout import SandboxDeployment
+from orchestrator.sandbox.argocd_store import Event, ObjectStore
 from orchestrator.sandbox.argocd_tree import resource_tree
 
 KEEPALIVE = 15.0
 """Seconds between two comment lines of an event stream."""
 
 
-def stream_applications(store: Store, request: Request) -> Response:
+def stream_applications(store: ObjectStore, request: Request) -> Response:
     """Answer ``GET /api/v1/stream/applications``: the state of now as ADDED, then every change."""
     name, projects = request.args.get("name", ""), set(request.args.getlist("projects"))
     since = int(request.args.get("resourceVersion") or 0)
@@ -44,7 +44,9 @@ def stream_applications(store: Store, request: Request) -> Response:
     return _response(frames(), request)
 
 
-def stream_tree(store: Store, deployments: Mapping[str, Deployment], app: Json, request: Request) -> Response:
+def stream_tree(
+    store: ObjectStore, deployments: Mapping[str, SandboxDeployment], app: Json, request: Request
+) -> Response:
     """Answer ``GET /api/v1/stream/applications/{name}/resource-tree``: the tree now and after every change."""
     name = app["metadata"]["name"]
 
@@ -56,7 +58,7 @@ def stream_tree(store: Store, deployments: Mapping[str, Deployment], app: Json, 
     return _response(frames(), request)
 
 
-def _events(store: Store, first: list[Event], since: int) -> Iterator[tuple[str, Json | None]]:
+def _events(store: ObjectStore, first: list[Event], since: int) -> Iterator[tuple[str, Json | None]]:
     """Give out the first events, then those of the store as they come; ("", None) in silence, for a keepalive."""
     cut = store.cut
     yield from first

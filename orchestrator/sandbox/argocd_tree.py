@@ -4,10 +4,10 @@ import uuid
 
 from orchestrator.sandbox import argocd_objects as objects
 from orchestrator.sandbox.argocd_objects import Json
-from orchestrator.sandbox.argocd_rollout import Deployment, Pod
+from orchestrator.sandbox.argocd_rollout import Pod, SandboxDeployment
 
 
-def resource_tree(app: Json, deployment: Deployment) -> Json:
+def resource_tree(app: Json, deployment: SandboxDeployment) -> Json:
     """Return the tree of an application: Service, Deployment, its ReplicaSets and their Pods."""
     namespace, name = app["spec"]["destination"]["namespace"], app["metadata"]["name"]
     if deployment.applied is None:
@@ -28,7 +28,7 @@ def resource_tree(app: Json, deployment: Deployment) -> Json:
     return {"nodes": nodes, "hosts": []}
 
 
-def events_of(app: Json, deployment: Deployment, own: list[Json], uid: str, name: str) -> list[Json]:
+def events_of(app: Json, deployment: SandboxDeployment, own: list[Json], uid: str, name: str) -> list[Json]:
     """Return the events of a resource by uid or name; without either those of the application itself."""
     if not uid and not name:
         return own
@@ -40,7 +40,9 @@ def events_of(app: Json, deployment: Deployment, own: list[Json], uid: str, name
     ]
 
 
-def log_entries(deployment: Deployment, pod_name: str, container: str, lines: int, *, previous: bool) -> list[Json]:
+def log_entries(
+    deployment: SandboxDeployment, pod_name: str, container: str, lines: int, *, previous: bool
+) -> list[Json]:
     """Return the last lines of one pod (or of all, for "") as log entries, then the entry that ends them.
 
     Nothing at all for a pod that is not there; what Kubernetes has no log of is a line without a pod and a time.

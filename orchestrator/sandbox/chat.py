@@ -15,7 +15,7 @@ from typing import Any
 from flask import Flask, Response, request
 
 from orchestrator.sandbox.chat_callbacks import Callbacks
-from orchestrator.sandbox.chat_slack import Reply, Slack
+from orchestrator.sandbox.chat_slack import SlackReply, SlackWorkspace
 from orchestrator.sandbox.faults import HttpFault, HttpFaults
 from orchestrator.sandbox.githttp import serve
 
@@ -65,7 +65,7 @@ class SandboxChat:
         limited: bool = True,
         secrets: Sequence[str] = (SECRET,),
     ) -> None:
-        self.slack = Slack(channels={CHANNEL: "deploys"}, token=TOKEN, limited=limited)
+        self.slack = SlackWorkspace(channels={CHANNEL: "deploys"}, token=TOKEN, limited=limited)
         self.callbacks = Callbacks(secrets)
         self.faults = HttpFaults()
         self.base_url = ""
@@ -140,7 +140,9 @@ class SandboxChat:
         if hook != HOOK:
             parts = hook.split("/")
             known = len(parts) == 3 and parts[:2] == HOOK.split("/")[:2]
-            return _answer(Reply(status=403, body="invalid_token") if known else Reply(status=404, body="no_service"))
+            return _answer(
+                SlackReply(status=403, body="invalid_token") if known else SlackReply(status=404, body="no_service")
+            )
         return _answer(self.slack.incoming(_json(body), CHANNEL, request.mimetype))
 
     def _faulty(self, fault: HttpFault) -> Response:
@@ -177,7 +179,7 @@ def _json(body: bytes) -> Any:
         return None
 
 
-def _answer(reply: Reply) -> Response:
+def _answer(reply: SlackReply) -> Response:
     if isinstance(reply.body, str):
         return Response(reply.body, reply.status, dict(reply.headers), mimetype="text/plain")
     return Response(json.dumps(reply.body), reply.status, dict(reply.headers), mimetype="application/json")

@@ -15,7 +15,7 @@ _PREFIX = "whsec_"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Callback:
+class ReceivedCallback:
     """One callback that was believed. ``repeats``: how often it came again under the same id."""
 
     id: str
@@ -33,10 +33,10 @@ class Callbacks:
     def __init__(self, secrets: Sequence[str]) -> None:
         self.secrets = list(secrets)
         self._lock = threading.Lock()
-        self._taken: dict[str, Callback] = {}
+        self._taken: dict[str, ReceivedCallback] = {}
 
     @property
-    def taken(self) -> list[Callback]:
+    def taken(self) -> list[ReceivedCallback]:
         """Return what was believed, in order of arrival, repeats left out."""
         with self._lock:
             return list(self._taken.values())
@@ -68,7 +68,7 @@ class Callbacks:
         with self._lock:
             before = self._taken.get(name)
             repeats = before.repeats + 1 if before else 0
-            self._taken[name] = Callback(
+            self._taken[name] = ReceivedCallback(
                 id=name, type=str(content.get("type")), data=content.get("data") or {}, repeats=repeats
             )
 

@@ -36,7 +36,7 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class SlackReply:
     """What Slack answers: a JSON object, or plain text (incoming webhooks)."""
 
     status: int = 200
@@ -44,7 +44,7 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
-class Slack:
+class SlackWorkspace:
     """The channels of one workspace.
 
     :param channels: channel id to name. :param token: what the bot presents. :param limited: keep to `MESSAGES` and
@@ -73,23 +73,23 @@ class Slack:
         with self._lock:
             self._shown = {key: one for key, one in self._shown.items() if one.ts != ts}
 
-    def incoming(self, body: Any, channel: str, kind: str = JSON) -> Reply:
+    def incoming(self, body: Any, channel: str, kind: str = JSON) -> SlackReply:
         """Take a post to an incoming webhook: 200 ``ok``, or 4xx with a code as plain text.
 
         :param kind: the media type that the sender gave.
         """
         if kind != JSON or not isinstance(body, dict):
-            return Reply(status=400, body="invalid_payload")
+            return SlackReply(status=400, body="invalid_payload")
         if problem := self._problem(body):
-            return Reply(status=400, body="invalid_blocks" if problem.startswith("invalid_blocks") else problem)
+            return SlackReply(status=400, body="invalid_blocks" if problem.startswith("invalid_blocks") else problem)
         if wait := self._wait(channel, *MESSAGES):
-            return Reply(status=429, body="rate_limited", headers=_after(wait))
+            return SlackReply(status=429, body="rate_limited", headers=_after(wait))
         self._add(channel, body)
-        return Reply()
+        return SlackReply()
 
-    def call(self, method: str, body: Any, authorization: str, kind: str = JSON) -> Reply:
+    def call(self, method: str, body: Any, authorization: str, kind: str = JSON) -> SlackReply:
         """Take a call of the Web API: 200 with ``ok``, or 429. :param kind: the media type that the sender gave."""
-        known: dict[str, Callable[[dict[str, Any]], Reply]] = {
+        known: dict[str, Callable[[dict[str, Any]], SlackReply]] = {
             "chat.postMessage": self._post,
             "chat.update": self._update,
         }
@@ -108,22 +108,22 @@ class Slack:
             return _refusal(code, *detail.splitlines())
         return known[method](body)
 
-    def _post(self, body: dict[str, Any]) -> Reply:
+    def _post(self, body: dict[str, Any]) -> SlackReply:
         channel = self._channel(body.get("channel"))
         if not channel:
             return _refusal("channel_not_found")
         if (thread := body.get("thread_ts")) and (channel, thread) not in self._shown:
             return _refusal("thread_not_found")
         if wait := self._wait(channel, *MESSAGES):
-            return Reply(status=429, body=_no("ratelimited"), headers=_after(wait))
+            return SlackReply(status=429, body=_no("ratelimited"), headers=_after(wait))
         return _accepted(self._add(channel, body))
 
-    def _update(self, body: dict[str, Any]) -> Reply:
+    def _update(self, body: dict[str, Any]) -> SlackReply:
         channel, ts = body.get("channel"), body.get("ts")
         if channel not in self.channels:  # names are not enough here, unlike in chat.postMessage
             return _refusal("channel_not_found")
         if wait := self._wait("chat.update", *UPDATES):
-            return Reply(status=429, body=_no("ratelimited"), headers=_after(wait))
+            return SlackReply(status=429, body=_no("ratelimited"), headers=_after(wait))
         with self._lock:
             before = self._shown.get((channel, ts)) if isinstance(ts, str) else None
             if before is None:
@@ -181,9 +181,9 @@ def _after(seconds: float) -> dict[str, str]:
     return {"Retry-After": str(math.ceil(seconds))}
 
 
-def _accepted(shown: Shown) -> Reply:
+def _accepted(shown: Shown) -> SlackReply:
     message = {"type": "message", "text": shown.text[:_KEPT_TEXT], "ts": shown.ts}
-    return Reply(body={"ok": True, "channel": shown.channel, "ts": shown.ts, "message": message})
+    return SlackReply(body={"ok": True, "channel": shown.channel, "ts": shown.ts, "message": message})
 
 
 def _no(code: str, *details: str) -> dict[str, Any]:
@@ -191,5 +191,5 @@ def _no(code: str, *details: str) -> dict[str, Any]:
     return body | ({"response_metadata": {"messages": list(details)}} if details else {})
 
 
-def _refusal(code: str, *details: str) -> Reply:
-    return Reply(body=_no(code, *details))
+def _refusal(code: str, *details: str) -> SlackReply:
+    return SlackReply(body=_no(code, *details))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from wsgiref.types import StartResponse, WSGIEnvironment
 
-from orchestrator.sandbox.forge_git import Repository, push_commit, run_git, with_header
-from orchestrator.sandbox.forge_hooks import Courier, Delivery, Hook, HookFault
+from orchestrator.sandbox.forge_git import HostedRepository, push_commit, run_git, with_header
+from orchestrator.sandbox.forge_hooks import Courier, HookFault, RepositoryHook, SentDelivery
 from orchestrator.sandbox.forge_payloads import FLAVOURS, github_ping
 from orchestrator.sandbox.githttp import Fault, GitHttpApp, serve
 
@@ -48,8 +48,8 @@ class SandboxForge:
         self._git = GitHttpApp(state_dir, users=self.users)
         self._git.after_receive = self._received
         self._courier = Courier()
-        self._hooks: list[Hook] = []
-        self._repositories: dict[str, Repository] = {}
+        self._hooks: list[RepositoryHook] = []
+        self._repositories: dict[str, HostedRepository] = {}
         self._lock = threading.Lock()
         self._listen, self._port, self._name = listen, port, name
         self._stack = ExitStack()
@@ -122,13 +122,13 @@ class SandboxForge:
         """Return the commit that a branch is at; "" when there is no such branch."""
         return self._repositories[name].resolve(f"refs/heads/{branch}")
 
-    def hook(self, name: str, url: str, secret: str, flavour: str = "github") -> Hook:
+    def hook(self, name: str, url: str, secret: str, flavour: str = "github") -> RepositoryHook:
         """Send the events of a repository to a URL from now on; GitHub begins with a ping.
 
         :raises KeyError: no such repository or flavour.
         """
         repository, how = self._repositories[name], FLAVOURS[flavour]
-        hook = Hook(repository=name, url=url, secret=secret, flavour=flavour)
+        hook = RepositoryHook(repository=name, url=url, secret=secret, flavour=flavour)
         with self._lock:
             self._hooks.append(hook)
         if how.ping:
@@ -152,11 +152,11 @@ class SandboxForge:
         """Refuse every push to a repository, as branch protection does; "" lifts it again."""
         self._git.refuse_pushes(name, words)
 
-    def deliveries(self) -> list[Delivery]:
+    def deliveries(self) -> list[SentDelivery]:
         """Return the delivery log so far."""
         return self._courier.log()
 
-    def settle(self, timeout: float = 30.0) -> list[Delivery]:
+    def settle(self, timeout: float = 30.0) -> list[SentDelivery]:
         """Wait until no delivery is on its way and return the log. :raises TimeoutError: one still is."""
         return self._courier.settle(timeout)
 
@@ -199,11 +199,11 @@ class SandboxForge:
                     for event in FLAVOURS[hook.flavour].push(self.base_url, repository, push):
                         self._courier.hand_over(hook, *event)
 
-    def _known(self, name: str, path: Path) -> Repository:
+    def _known(self, name: str, path: Path) -> HostedRepository:
         with self._lock:
             repository = self._repositories.get(name)
             if repository is None:
-                repository = Repository(path=path, name=name, id=len(self._repositories) + 1)
+                repository = HostedRepository(path=path, name=name, id=len(self._repositories) + 1)
                 repository.record_pushes()
                 self._repositories[name] = repository
         return repository

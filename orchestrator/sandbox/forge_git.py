@@ -70,7 +70,7 @@ class Commit:
 
 
 @dataclass(slots=True)
-class Repository:
+class HostedRepository:
     """One bare repository on disk. ``name`` is its path on the forge, without ``.git``: ``acme/plate-web``."""
 
     path: Path
@@ -173,7 +173,7 @@ def run_git(
 
 
 def push_commit(
-    repository: Repository,
+    repository: HostedRepository,
     url: str,
     header: str,
     branch: str,

@@ -17,7 +17,7 @@ MAX_ANSWER = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hook:
+class RepositoryHook:
     """Where the events of a repository go. ``flavour`` is ``github`` or ``gitea``."""
 
     repository: str
@@ -40,14 +40,14 @@ class HookFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class SentDelivery:
     """One line of the delivery log: what was sent and what came back.
 
     :param status: 0 when nothing came back; ``error`` says why. ``lost`` deliveries were never sent.
     """
 
     id: str
-    hook: Hook
+    hook: RepositoryHook
     event: str
     body: bytes = field(repr=False)
     headers: Mapping[str, str] = field(repr=False, default_factory=dict)
@@ -64,9 +64,9 @@ class Courier:
     """Sends deliveries from a thread of its own, in order; nothing is ever repeated unless somebody asks."""
 
     def __init__(self) -> None:
-        self._queue: queue.Queue[Delivery | None] = queue.Queue()
+        self._queue: queue.Queue[SentDelivery | None] = queue.Queue()
         self._changed = threading.Condition()
-        self._log: list[Delivery] = []
+        self._log: list[SentDelivery] = []
         self._faults: list[HookFault] = []
         self._open = 0
         self._thread: threading.Thread | None = None
@@ -90,9 +90,9 @@ class Courier:
         with self._changed:
             self._faults.append(fault)
 
-    def hand_over(self, hook: Hook, event: str, body: Mapping[str, Any]) -> str:
+    def hand_over(self, hook: RepositoryHook, event: str, body: Mapping[str, Any]) -> str:
         """Take an event to deliver; return the id of the delivery."""
-        delivery = Delivery(id=str(uuid.uuid4()), hook=hook, event=event, body=encode(body))
+        delivery = SentDelivery(id=str(uuid.uuid4()), hook=hook, event=event, body=encode(body))
         with self._changed:
             fault = self._faults.pop(0) if self._faults and event != "ping" else HookFault()
             if fault.lose:
@@ -113,19 +113,19 @@ class Courier:
             self._open += 1
         self._queue.put(replace(known, redelivery=True, lost=False))
 
-    def log(self) -> list[Delivery]:
+    def log(self) -> list[SentDelivery]:
         """Return every delivery so far, in the order in which they ended."""
         with self._changed:
             return list(self._log)
 
-    def settle(self, timeout: float = 30.0) -> list[Delivery]:
+    def settle(self, timeout: float = 30.0) -> list[SentDelivery]:
         """Wait until nothing is on its way and return the log. :raises TimeoutError: something still is."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._open == 0, timeout):
                 raise TimeoutError(f"{self._open} deliveries are still on their way after {timeout:.0f} s")
             return list(self._log)
 
-    def _send_in(self, delay: float, delivery: Delivery) -> None:
+    def _send_in(self, delay: float, delivery: SentDelivery) -> None:
         if not delay:
             self._queue.put(delivery)
             return
@@ -143,7 +143,7 @@ class Courier:
                 self._changed.notify_all()
 
 
-def send(delivery: Delivery) -> Delivery:
+def send(delivery: SentDelivery) -> SentDelivery:
     """Post a delivery once and return it with what came back."""
     flavour = FLAVOURS[delivery.hook.flavour]
     headers = flavour.headers(delivery.event, delivery.id, delivery.hook.secret, delivery.body)

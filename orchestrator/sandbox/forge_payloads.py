@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.sandbox.forge_git import Commit, Moved, Repository
+from orchestrator.sandbox.forge_git import Commit, HostedRepository, Moved
 
 MAX_TAGS = 3
 """Tags pushed at once above which GitHub sends nothing for them."""
@@ -27,20 +27,20 @@ class Flavour:
         headers. :param timeout: seconds that it waits for an answer. :param ping: a new hook begins with one.
     """
 
-    push: Callable[[str, Repository, list[Moved]], list[Event]]
+    push: Callable[[str, HostedRepository, list[Moved]], list[Event]]
     headers: Callable[[str, str, str, bytes], dict[str, str]]
     timeout: float
     ping: bool
 
 
-def github_push(base: str, repository: Repository, push: list[Moved]) -> list[Event]:
+def github_push(base: str, repository: HostedRepository, push: list[Moved]) -> list[Event]:
     """Return one ``push`` event for each ref; none for tags when more than three came at once."""
     tags = sum(moved.is_tag for moved in push)
     wanted = [moved for moved in push if not moved.is_tag or tags <= MAX_TAGS]
     return [("push", _github_ref(base, repository, moved)) for moved in wanted]
 
 
-def github_ping(base: str, repository: Repository, url: str) -> Event:
+def github_ping(base: str, repository: HostedRepository, url: str) -> Event:
     """Return the event that a new hook begins with."""
     config = {"content_type": "json", "insecure_ssl": "0", "secret": "********", "url": url}
     hook = {"type": "Repository", "id": 1, "name": "web", "active": True, "events": ["push"], "config": config}
@@ -66,7 +66,7 @@ def github_headers(event: str, delivery: str, secret: str, body: bytes) -> dict[
     return headers
 
 
-def gitea_push(base: str, repository: Repository, push: list[Moved]) -> list[Event]:
+def gitea_push(base: str, repository: HostedRepository, push: list[Moved]) -> list[Event]:
     """Return ``create`` and ``push`` for a new ref, ``push`` for a moved one, ``delete`` for a deleted one."""
     return [event for moved in push for event in _gitea_ref(base, repository, moved)]
 
@@ -96,7 +96,7 @@ FLAVOURS: Mapping[str, Flavour] = {
 }
 
 
-def _github_ref(base: str, repository: Repository, moved: Moved) -> dict[str, Any]:
+def _github_ref(base: str, repository: HostedRepository, moved: Moved) -> dict[str, Any]:
     commits = [_github_commit(base, repository, commit) for commit in repository.arrived(moved)]
     head = repository.resolve(moved.after) if not moved.deleted else ""
     named = next((commit for commit in commits if commit["id"] == head), None)
@@ -120,7 +120,7 @@ def _github_ref(base: str, repository: Repository, moved: Moved) -> dict[str, An
     }
 
 
-def _github_commit(base: str, repository: Repository, commit: Commit) -> dict[str, Any]:
+def _github_commit(base: str, repository: HostedRepository, commit: Commit) -> dict[str, Any]:
     return {
         "id": commit.sha,
         "tree_id": commit.tree,
@@ -136,7 +136,7 @@ def _github_commit(base: str, repository: Repository, commit: Commit) -> dict[st
     }
 
 
-def _github_repo(base: str, repository: Repository) -> dict[str, Any]:
+def _github_repo(base: str, repository: HostedRepository) -> dict[str, Any]:
     owner, _, short = repository.name.rpartition("/")
     page, branch = f"{base}/{repository.name}", repository.head()
     return {
@@ -166,7 +166,7 @@ def _github_user(base: str, login: str) -> dict[str, Any]:
     return {"login": login, "id": _number(login), "type": "User", "url": page, "html_url": page, "site_admin": False}
 
 
-def _gitea_ref(base: str, repository: Repository, moved: Moved) -> list[Event]:
+def _gitea_ref(base: str, repository: HostedRepository, moved: Moved) -> list[Event]:
     common = {"repository": _gitea_repo(base, repository), "sender": _gitea_user(moved.user)}
     kind = {"ref": moved.name, "ref_type": "tag" if moved.is_tag else "branch"}
     if moved.deleted:
@@ -187,7 +187,7 @@ def _gitea_ref(base: str, repository: Repository, moved: Moved) -> list[Event]:
     return [*created, ("push", body | common)]
 
 
-def _gitea_commit(base: str, repository: Repository, commit: Commit) -> dict[str, Any]:
+def _gitea_commit(base: str, repository: HostedRepository, commit: Commit) -> dict[str, Any]:
     return {
         "id": commit.sha,
         "message": commit.message.rstrip("\n") + "\n",
@@ -202,7 +202,7 @@ def _gitea_commit(base: str, repository: Repository, commit: Commit) -> dict[str
     }
 
 
-def _gitea_repo(base: str, repository: Repository) -> dict[str, Any]:
+def _gitea_repo(base: str, repository: HostedRepository) -> dict[str, Any]:
     owner, _, short = repository.name.rpartition("/")
     page = f"{base}/{repository.name}"
     return {

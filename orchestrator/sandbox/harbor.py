@@ -22,16 +22,16 @@ from werkzeug.serving import ThreadedWSGIServer, WSGIRequestHandler
 from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.faults import HttpFault, HttpFaults
-from orchestrator.sandbox.harbor_api import Api, make_app
+from orchestrator.sandbox.harbor_api import HarborApi, make_app
 from orchestrator.sandbox.harbor_auth import Accounts
-from orchestrator.sandbox.harbor_proxy import BAD_GATEWAY, Line, Proxy
+from orchestrator.sandbox.harbor_proxy import BAD_GATEWAY, Proxy, Upstream
 from orchestrator.sandbox.harbor_registry import RegistryProcess
-from orchestrator.sandbox.harbor_rules import JSON_TYPE, HarborError, Immutable, Policy
-from orchestrator.sandbox.harbor_scanner import Finding, Scanner, ScanResult
-from orchestrator.sandbox.harbor_store import Store
-from orchestrator.sandbox.harbor_wire import BrokenRequest, Call
+from orchestrator.sandbox.harbor_rules import JSON_TYPE, HarborError, Immutable, ProjectPolicy
+from orchestrator.sandbox.harbor_scanner import Scanner, ScanResult, Vulnerability
+from orchestrator.sandbox.harbor_store import HarborStore
+from orchestrator.sandbox.harbor_wire import BrokenRequest, RegistryCall
 
-__all__ = ["Finding", "HttpFault", "Immutable", "Policy", "SandboxHarbor", "ScanResult"]
+__all__ = ["HttpFault", "Immutable", "ProjectPolicy", "SandboxHarbor", "ScanResult", "Vulnerability"]
 
 IDLE = 600.0
 """Seconds after which a silent client is given up."""
@@ -63,11 +63,11 @@ class SandboxHarbor:
         key = _key(state_dir / "key")
         self.faults = HttpFaults()
         self.scanner = Scanner()
-        self._store = Store(state_dir / "harbor.json", clock)
+        self._store = HarborStore(state_dir / "harbor.json", clock)
         self.accounts = Accounts(robots, key, self._store, clock)
         for name in projects:
             with contextlib.suppress(HarborError):
-                self._store.create_project(name, Policy())
+                self._store.create_project(name, ProjectPolicy())
         self._registry = RegistryProcess(state_dir / "registry", key.hex())
         self._lock_file = state_dir / "lock"
         self._folder_lock: IO[bytes] | None = None
@@ -83,7 +83,7 @@ class SandboxHarbor:
         :raises OSError: the port is taken.
         """
         self._take_folder()
-        api = Api(self._store, self.accounts, self.scanner, lambda: self._registry.pid > 0)
+        api = HarborApi(self._store, self.accounts, self.scanner, lambda: self._registry.pid > 0)
         proxy = Proxy(self._store, self.accounts, self.scanner, self._registry)
         try:
             with socket.create_server((host, port)) as listening:
@@ -128,7 +128,7 @@ class SandboxHarbor:
     def read_only(self, value: bool) -> None:
         self._store.read_only = value
 
-    def policy(self, project: str) -> Policy:
+    def policy(self, project: str) -> ProjectPolicy:
         """Return how a project behaves.
 
         :raises KeyError: there is no such project.
@@ -139,7 +139,7 @@ class SandboxHarbor:
         return found.policy
 
     def change(self, project: str, **policy: Any) -> None:
-        """Change how a project behaves: any field of `Policy` by name, as ``change("shop", quota=10_000_000)``.
+        """Change how a project behaves: any field of `ProjectPolicy`, as ``change("shop", quota=10_000_000)``.
 
         :raises KeyError: there is no such project. :raises TypeError: there is no such field.
         """
@@ -202,13 +202,13 @@ class _Handler(WSGIRequestHandler):
     server: _Server
 
     def setup(self) -> None:
-        """Open this connection's line to the registry."""
+        """Open the connection to the registry that serves this one."""
         super().setup()
-        self._line: Line = self.server.proxy.open()
+        self._upstream: Upstream = self.server.proxy.open()
 
     def finish(self) -> None:
-        """Close the line."""
-        self._line.close()
+        """Close it."""
+        self._upstream.close()
         with contextlib.suppress(OSError):
             super().finish()
 
@@ -236,12 +236,12 @@ class _Handler(WSGIRequestHandler):
         """Say nothing."""
 
     def _answer(self, path: str, fault: HttpFault) -> None:
-        call = Call(self, cut=fault.drop == "during")
+        call = RegistryCall(self, cut=fault.drop == "during")
         if fault.status:
             content, kind = _failure(fault)
             call.reply(fault.status, [("Content-Type", kind), *fault.headers.items()], content)
         elif path == "/v2" or path.startswith("/v2/"):
-            self.server.proxy.handle(call, self._line)
+            self.server.proxy.handle(call, self._upstream)
         else:
             super().run_wsgi()
             self.close_connection = True

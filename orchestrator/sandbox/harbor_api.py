@@ -13,9 +13,9 @@ from werkzeug.exceptions import HTTPException
 from orchestrator.sandbox import harbor_artifacts as shown
 from orchestrator.sandbox.harbor_answers import as_json, as_page, asked_reports, fits, read_body, read_query
 from orchestrator.sandbox.harbor_auth import ADMIN, SERVICE, Accounts
-from orchestrator.sandbox.harbor_rules import JSON_TYPE, READ_ONLY, HarborError, Policy, check_csrf
+from orchestrator.sandbox.harbor_rules import JSON_TYPE, READ_ONLY, HarborError, ProjectPolicy, check_csrf
 from orchestrator.sandbox.harbor_scanner import Scanner, when
-from orchestrator.sandbox.harbor_store import Artifact, Json, Project, Repository, Store
+from orchestrator.sandbox.harbor_store import Artifact, HarborStore, ImageRepository, Json, Project
 from orchestrator.sandbox.harbor_wire import house_headers
 
 VERSION = "v2.14.0-sandbox"
@@ -30,13 +30,13 @@ _ARTIFACT = f"{_ARTIFACTS}/<reference>"
 _View = Callable[..., Response]
 
 
-class Api:
+class HarborApi:
     """The views. A ``<repository>`` is URL-encoded once more than the server has undone.
 
     :param healthy: tells whether the registry behind runs.
     """
 
-    def __init__(self, store: Store, accounts: Accounts, scanner: Scanner, healthy: Callable[[], bool]) -> None:
+    def __init__(self, store: HarborStore, accounts: Accounts, scanner: Scanner, healthy: Callable[[], bool]) -> None:
         self.store = store
         self.accounts = accounts
         self.scanner = scanner
@@ -112,7 +112,7 @@ class Api:
         if not _PROJECT.match(name) or len(name) > 255:
             raise HarborError("BAD_REQUEST", f"project name {name!r} is not valid")
         metadata = body.get("metadata") or {}
-        project = self.store.create_project(name, Policy.from_request(metadata, body.get("storage_limit")))
+        project = self.store.create_project(name, ProjectPolicy.from_request(metadata, body.get("storage_limit")))
         by_name = request.headers.get("X-Resource-Name-In-Location", "").lower() == _TRUE
         return Response(status=201, headers={"Location": f"/api/v2.0/projects/{name if by_name else project.id}"})
 
@@ -215,7 +215,7 @@ class Api:
             raise HarborError("NOT_FOUND", f"project {name} not found")
         raise self._refusal()
 
-    def _place(self, project: Project, repository: str) -> Repository:
+    def _place(self, project: Project, repository: str) -> ImageRepository:
         path = unquote(repository)
         place = project.repositories.get(path)
         if place is None or not place.artifacts:
@@ -224,16 +224,16 @@ class Api:
 
     def _find(
         self, action: str, project: str, repository: str, reference: str
-    ) -> tuple[Project, Repository, Artifact]:
+    ) -> tuple[Project, ImageRepository, Artifact]:
         found = self._may(action, project)
         place = self._place(found, repository)
         return found, place, self.store.find(f"{found.name}/{place.path}", reference)
 
-    def _show(self, project: Project, place: Repository, artifact: Artifact) -> Json:
+    def _show(self, project: Project, place: ImageRepository, artifact: Artifact) -> Json:
         return shown.show(project, place, artifact, request.args, asked_reports(), self.store.clock())
 
 
-def make_app(api: Api) -> Flask:
+def make_app(api: HarborApi) -> Flask:
     """Return the WSGI application with all routes."""
     app = Flask("harbor")
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
@@ -246,7 +246,7 @@ def make_app(api: Api) -> Flask:
     return app
 
 
-def _routes(api: Api) -> Sequence[tuple[str, list[str], _View]]:
+def _routes(api: HarborApi) -> Sequence[tuple[str, list[str], _View]]:
     base = "/api/v2.0"
     return (
         ("/service/token", ["GET"], api.token),
@@ -269,7 +269,7 @@ def _routes(api: Api) -> Sequence[tuple[str, list[str], _View]]:
     )
 
 
-def _locked(store: Store, view: _View) -> _View:
+def _locked(store: HarborStore, view: _View) -> _View:
     """Run a view while nothing changes under it; the views do no input or output."""
 
     def run(**names: str) -> Response:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 
 from orchestrator.sandbox.harbor_rules import HarborError
 from orchestrator.sandbox.harbor_scanner import NEVER, REPORT_TYPE, chosen_report, when
-from orchestrator.sandbox.harbor_store import Artifact, Json, Project, Repository, Tag
+from orchestrator.sandbox.harbor_store import Artifact, ImageRepository, Json, Project, Tag
 
 INDEXES = frozenset(
     {
@@ -109,14 +109,14 @@ def is_image(artifact: Artifact) -> bool:
     return bool(artifact.about["type"] == "IMAGE")
 
 
-def names_of(project: Project, place: Repository, artifact: Artifact) -> list[str]:
+def names_of(project: Project, place: ImageRepository, artifact: Artifact) -> list[str]:
     """Return the names of an image as patterns for scans see them: ``shop/team-a/api:v1``."""
     full = f"{project.name}/{place.path}"
     return [f"{full}:{tag}" for tag in artifact.tags] or [f"{full}@{artifact.digest}"]
 
 
 def show(
-    project: Project, place: Repository, artifact: Artifact, ask: Mapping[str, str], reports: str, now: float
+    project: Project, place: ImageRepository, artifact: Artifact, ask: Mapping[str, str], reports: str, now: float
 ) -> Json:
     """Return an artifact as the REST API does.
 
@@ -138,7 +138,7 @@ def show(
     return shown
 
 
-def show_tag(project: Project, place: Repository, artifact: Artifact, tag: Tag, immutable: bool = True) -> Json:
+def show_tag(project: Project, place: ImageRepository, artifact: Artifact, tag: Tag, immutable: bool = True) -> Json:
     """Return a tag as the REST API does.
 
     :param immutable: look whether it can change; else it is said to (as Harbor does when it is not asked).
@@ -154,7 +154,7 @@ def show_tag(project: Project, place: Repository, artifact: Artifact, tag: Tag, 
     }
 
 
-def show_repository(project: Project, place: Repository) -> Json:
+def show_repository(project: Project, place: ImageRepository) -> Json:
     """Return a repository as the REST API does."""
     newest = max((one.pushed for one in place.artifacts.values()), default=place.created)
     return {
@@ -191,7 +191,7 @@ def report(artifact: Artifact, reports: str, now: float) -> Json:
     return {REPORT_TYPE: scan.document(artifact.digest)}
 
 
-def _linked(place: Repository, artifact: Artifact) -> list[Json] | None:
+def _linked(place: ImageRepository, artifact: Artifact) -> list[Json] | None:
     references = artifact.about["references"]
     if references is None:
         return None
@@ -204,7 +204,7 @@ def _additions(artifact: Artifact) -> list[str]:
     return [*history, "vulnerabilities"] if is_image(artifact) else history
 
 
-def _link(project: Project, place: Repository, artifact: Artifact, name: str) -> Json:
+def _link(project: Project, place: ImageRepository, artifact: Artifact, name: str) -> Json:
     inner = quote(quote(place.path, safe=""), safe="")
     base = f"/api/v2.0/projects/{project.name}/repositories/{inner}/artifacts/{artifact.digest}"
     return {"absolute": False, "href": f"{base}/additions/{name}"}

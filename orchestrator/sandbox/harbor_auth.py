@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 from orchestrator.sandbox.harbor_scanner import when
-from orchestrator.sandbox.harbor_store import Project, Store
+from orchestrator.sandbox.harbor_store import HarborStore, Project
 
 SERVICE = "harbor-registry"
 ADMIN = "admin"
@@ -39,7 +39,9 @@ class Accounts:
     :ivar token_life: seconds that the tokens issued from now on live.
     """
 
-    def __init__(self, passwords: Mapping[str, str], key: bytes, store: Store, clock: Callable[[], float]) -> None:
+    def __init__(
+        self, passwords: Mapping[str, str], key: bytes, store: HarborStore, clock: Callable[[], float]
+    ) -> None:
         self.token_life = TOKEN_LIFE
         self._passwords = dict(passwords)
         self._granted: dict[str, frozenset[str]] = {}

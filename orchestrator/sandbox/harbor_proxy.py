@@ -16,8 +16,8 @@ from orchestrator.sandbox.harbor_auth import ADMIN, SERVICE, Accounts
 from orchestrator.sandbox.harbor_registry import RegistryConnection, RegistryProcess
 from orchestrator.sandbox.harbor_rules import READ_ONLY, HarborError, check_csrf
 from orchestrator.sandbox.harbor_scanner import Scanner
-from orchestrator.sandbox.harbor_store import Project, Store
-from orchestrator.sandbox.harbor_wire import HOP_BY_HOP, BrokenRequest, Call, frame, passed_headers
+from orchestrator.sandbox.harbor_store import HarborStore, Project
+from orchestrator.sandbox.harbor_wire import HOP_BY_HOP, BrokenRequest, RegistryCall, frame, passed_headers
 
 MAX_MANIFEST = 4 * 1024 * 1024
 """Bytes of a manifest (distribution/distribution allows as many)."""
@@ -42,7 +42,7 @@ _EMPTY_INDEX = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.inde
 class Proxy:
     """Answers the requests of all clients."""
 
-    def __init__(self, store: Store, accounts: Accounts, scanner: Scanner, registry: RegistryProcess) -> None:
+    def __init__(self, store: HarborStore, accounts: Accounts, scanner: Scanner, registry: RegistryProcess) -> None:
         self._store = store
         self._accounts = accounts
         self._scanner = scanner
@@ -50,33 +50,33 @@ class Proxy:
         self._uploads: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def open(self) -> "Line":
-        """Return a line to the registry, for the requests of one client's connection."""
-        return Line(self._registry)
+    def open(self) -> "Upstream":
+        """Return a connection to the registry, for the requests that come on one client's connection."""
+        return Upstream(self._registry)
 
-    def handle(self, call: Call, line: "Line") -> None:
+    def handle(self, call: RegistryCall, upstream: "Upstream") -> None:
         """Answer one request.
 
         :raises BrokenRequest: the connection to the client cannot be used any more.
         """
         try:
             check_csrf(call.method, call.header("Cookie"), call.header("X-Harbor-CSRF-Token"))
-            self._route(call, line)
+            self._route(call, upstream)
         except HarborError as error:
             headers = [_VERSION]
             if error.code == "UNAUTHORIZED":
                 headers.append(("Www-Authenticate", _challenge(call)))
             call.refuse(error, headers)
         except BrokenRequest:
-            line.close()
+            upstream.close()
             raise
         except (OSError, HTTPException) as error:
-            line.close()
+            upstream.close()
             if call.answered:
                 raise BrokenRequest("the registry broke off") from error
             call.reply(502, [("Content-Type", "text/html")], BAD_GATEWAY)
 
-    def _route(self, call: Call, line: "Line") -> None:
+    def _route(self, call: RegistryCall, upstream: "Upstream") -> None:
         if call.path in ("/v2", "/v2/"):
             self._root(call)
             return
@@ -91,21 +91,21 @@ class Proxy:
         if self._store.read_only and call.method not in ("GET", "HEAD"):
             raise HarborError("DENIED", READ_ONLY)
         if route["kind"]:
-            self._manifest(call, line, name, project, route["ref"])
+            self._manifest(call, upstream, name, project, route["ref"])
         elif route["blobs"]:
-            self._blob(call, line, project, route["blob"])
+            self._blob(call, upstream, project, route["blob"])
         elif route["tags"]:
             self._tags(call, name)
         else:
             call.reply(200, [("Content-Type", str(_EMPTY_INDEX["mediaType"]))], json.dumps(_EMPTY_INDEX).encode())
 
-    def _root(self, call: Call) -> None:
+    def _root(self, call: RegistryCall) -> None:
         authorization = call.header("Authorization")
         if not self._accounts.who(authorization) and self._accounts.claims(authorization) is None:
             raise HarborError("UNAUTHORIZED", "unauthorized: unauthorized")
         call.reply(200, [_JSON, _VERSION], b"{}")
 
-    def _catalog(self, call: Call) -> None:
+    def _catalog(self, call: RegistryCall) -> None:
         authorization = call.header("Authorization")
         claims = self._accounts.claims(authorization) or {"access": []}
         granted = any("*" in one["actions"] for one in claims["access"])
@@ -121,7 +121,7 @@ class Proxy:
             ]
         self._page(call, "repositories", names, {})
 
-    def _authorize(self, call: Call, name: str) -> Project:
+    def _authorize(self, call: RegistryCall, name: str) -> Project:
         """Return the repository's project if the request may do what it wants.
 
         :raises HarborError: UNAUTHORIZED, also when there is no such project.
@@ -140,9 +140,11 @@ class Proxy:
             text = f"unauthorized to access repository: {name}, action: {action}"
             raise HarborError("UNAUTHORIZED", f"{text}: {text}")
 
-    def _manifest(self, call: Call, line: "Line", name: str, project: Project, reference: str) -> None:
+    def _manifest(
+        self, call: RegistryCall, upstream: "Upstream", name: str, project: Project, reference: str
+    ) -> None:
         if call.method == "PUT":
-            self._push(call, line, name, project, reference)
+            self._push(call, upstream, name, project, reference)
         elif call.method == "DELETE":
             with self._store.lock:
                 artifact = self._store.find(name, reference)
@@ -150,9 +152,9 @@ class Proxy:
                 self._store.delete(project, place, artifact)
             call.reply(202, [_VERSION])
         else:
-            self._pull(call, line, name, project, reference)
+            self._pull(call, upstream, name, project, reference)
 
-    def _pull(self, call: Call, line: "Line", name: str, project: Project, reference: str) -> None:
+    def _pull(self, call: RegistryCall, upstream: "Upstream", name: str, project: Project, reference: str) -> None:
         with self._store.lock:
             artifact = self._store.find(name, reference)
             scan = artifact.scan
@@ -161,9 +163,9 @@ class Proxy:
                 project.policy.check_pull(scanned, scan.result.counts if scan else {})
             if call.method == "GET":
                 self._store.pulled(name, artifact, reference)
-        call.pass_on(line.send(call, f"/v2/{name}/manifests/{artifact.digest}"))
+        call.pass_on(upstream.send(call, f"/v2/{name}/manifests/{artifact.digest}"))
 
-    def _push(self, call: Call, line: "Line", name: str, project: Project, reference: str) -> None:
+    def _push(self, call: RegistryCall, upstream: "Upstream", name: str, project: Project, reference: str) -> None:
         content = call.body.read(MAX_MANIFEST)
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
         tag = "" if ":" in reference else reference
@@ -171,40 +173,42 @@ class Proxy:
             self._store.check_push(name, tag)
         with self._store.lock:
             project.policy.check_quota(project.used, 0 if digest in project.blobs else len(content))
-        answer = line.send(call, f"/v2/{name}/manifests/{quote(reference, safe=':')}", content)
+        answer = upstream.send(call, f"/v2/{name}/manifests/{quote(reference, safe=':')}", content)
         if answer.status != 201:
             call.pass_on(answer)
             return
-        answer.read()  # the line is needed for the image's configuration
-        self._record(line, name, project, tag, content, call.header("Content-Type"))
+        answer.read()  # the connection is needed for the image's configuration
+        self._record(upstream, name, project, tag, content, call.header("Content-Type"))
         call.reply(201, [one for one in passed_headers(answer) if one[0].lower() != "content-length"])
 
-    def _record(self, line: "Line", name: str, project: Project, tag: str, content: bytes, content_type: str) -> None:
+    def _record(
+        self, upstream: "Upstream", name: str, project: Project, tag: str, content: bytes, content_type: str
+    ) -> None:
         """Write down a manifest that the registry has taken; a push to a project with ``auto_scan`` starts a scan."""
 
         def size_of(child: str) -> int:
             return int(self._store.find(name, child).about["size"])
 
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        about, blobs = describe(content, content_type, size_of, lambda blob: line.read(name, blob, MAX_CONFIG))
+        about, blobs = describe(content, content_type, size_of, lambda blob: upstream.read(name, blob, MAX_CONFIG))
         with self._store.lock:
             artifact = self._store.put(name, digest, tag, about, blobs | {digest: len(content)})
             if project.policy.auto_scan and self._scanner.available and artifact.scan is None and is_image(artifact):
                 names = names_of(project, project.repositories[name.partition("/")[2]], artifact)
                 self._store.start_scan(artifact, self._scanner.begin(names, self._store.clock()))
 
-    def _blob(self, call: Call, line: "Line", project: Project, rest: str) -> None:
+    def _blob(self, call: RegistryCall, upstream: "Upstream", project: Project, rest: str) -> None:
         upload = rest.removeprefix("uploads/") if rest.startswith("uploads/") else ""
         digest = call.query.get("digest", "")
         if digest and call.method in ("POST", "PUT"):
             size = self._uploads.get(upload, 0) + (call.body.length or 0)
             with self._store.lock:
                 project.policy.check_quota(project.used, 0 if digest in project.blobs else size)
-        answer = line.send(call, call.url, call.body if call.body.declared else None)
-        self._account(call, project, upload, answer, line.sent)
+        answer = upstream.send(call, call.url, call.body if call.body.declared else None)
+        self._account(call, project, upload, answer, upstream.sent)
         call.pass_on(answer)
 
-    def _account(self, call: Call, project: Project, upload: str, answer: HTTPResponse, sent: int) -> None:
+    def _account(self, call: RegistryCall, project: Project, upload: str, answer: HTTPResponse, sent: int) -> None:
         """Count what was uploaded: piece by piece until the blob is complete, then against the project's quota."""
         digest = call.query.get("digest") or call.query.get("mount", "")
         with self._lock:
@@ -220,7 +224,7 @@ class Proxy:
         """Return the bytes of a blob that was mounted from another repository; 0 = not known."""
         return next((one.blobs[digest] for one in self._store.projects() if digest in one.blobs), 0)
 
-    def _tags(self, call: Call, name: str) -> None:
+    def _tags(self, call: RegistryCall, name: str) -> None:
         project, _, path = name.partition("/")
         with self._store.lock:
             found = self._store.project(project)
@@ -230,7 +234,7 @@ class Proxy:
             tags = sorted(tag for one in place.artifacts.values() for tag in one.tags)
         self._page(call, "tags", tags, {"name": name})
 
-    def _page(self, call: Call, key: str, items: list[str], more: dict[str, str]) -> None:
+    def _page(self, call: RegistryCall, key: str, items: list[str], more: dict[str, str]) -> None:
         """Answer with a sorted list, or the part of it that ``n`` and ``last`` ask for (OCI distribution spec)."""
         rest = [one for one in sorted(items) if one > call.query.get("last", "")]
         count = int(call.query["n"]) if call.query.get("n", "").isdigit() else len(rest)
@@ -241,7 +245,7 @@ class Proxy:
         call.reply(200, headers, json.dumps(more | {key: shown}).encode())
 
 
-class Line:
+class Upstream:
     """One kept connection to the registry; used by one thread.
 
     :ivar sent: bytes of the last request's body.
@@ -253,7 +257,7 @@ class Line:
         self._connection: RegistryConnection | None = None
         self._spoiled = False
 
-    def send(self, call: Call, path: str, body: Iterable[bytes] | bytes | None = None) -> HTTPResponse:
+    def send(self, call: RegistryCall, path: str, body: Iterable[bytes] | bytes | None = None) -> HTTPResponse:
         """Send a client's request on and return the answer, its body unread.
 
         :raises OSError, http.client.HTTPException: the registry does not answer.
@@ -322,7 +326,7 @@ def _merged(pieces: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(held)
 
 
-def _challenge(call: Call) -> str:
+def _challenge(call: RegistryCall) -> str:
     """Return how to log in: a client that has sent any authorization is only told ``Basic``."""
     if call.header("Authorization"):
         return 'Basic realm="harbor"'

@@ -65,7 +65,7 @@ class Immutable:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class ProjectPolicy:
     """How one project behaves.
 
     :param public: everybody may pull. :param auto_scan: each push starts a scan.
@@ -80,7 +80,7 @@ class Policy:
     immutable: tuple[Immutable, ...] = ()
 
     @classmethod
-    def from_request(cls, metadata: Mapping[str, object], storage_limit: object) -> "Policy":
+    def from_request(cls, metadata: Mapping[str, object], storage_limit: object) -> "ProjectPolicy":
         """Read the ``metadata`` (all values are strings) and ``storage_limit`` of ``POST /projects``."""
         flags = {name: str(value).lower() == "true" for name, value in metadata.items()}
         severity = str(metadata.get("severity", "")).capitalize()

@@ -18,8 +18,8 @@ NEVER = "0001-01-01T00:00:00.000Z"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One vulnerability; `fix` is the version that has it no more, "" = there is none."""
+class Vulnerability:
+    """One vulnerability. `fix` is the version in which it is fixed, "" = there is none."""
 
     id: str
     package: str
@@ -36,7 +36,7 @@ class ScanResult:
     """
 
     status: str = "Success"
-    findings: tuple[Finding, ...] = ()
+    findings: tuple[Vulnerability, ...] = ()
     complete_percent: int = 100
 
     @classmethod
@@ -44,7 +44,7 @@ class ScanResult:
         """Make a result with so many findings of each severity: ``counted(Critical=1, High=2)``."""
         names = [name for name, count in severities.items() for _ in range(count)]
         found = (
-            Finding(
+            Vulnerability(
                 id=f"CVE-2026-{1000 + index}",
                 package=f"lib{name.lower()}{index}",
                 version="1.2.3",
@@ -63,7 +63,7 @@ class ScanResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scan:
+class ImageScan:
     """One scan: when it began (seconds since 1970), how long it waits and works, and what it will find."""
 
     report: str
@@ -145,13 +145,15 @@ class Scanner:
         with self._lock:
             self._results.insert(0, (pattern, result))
 
-    def begin(self, names: Iterable[str], now: float) -> Scan:
+    def begin(self, names: Iterable[str], now: float) -> ImageScan:
         """Return a new scan of the image with these names."""
         known = list(names)
         with self._lock:
             fits = (result for pattern, result in self._results if any(matches(pattern, name) for name in known))
             result = next(fits, ScanResult())
-        return Scan(report=str(uuid.uuid4()), started=now, pending=self.pending, running=self.running, result=result)
+        return ImageScan(
+            report=str(uuid.uuid4()), started=now, pending=self.pending, running=self.running, result=result
+        )
 
     def check(self, project_id: int, manifest_type: str, scannable: bool) -> None:
         """Refuse what cannot be scanned.
@@ -183,7 +185,7 @@ def when(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def _described(finding: Finding, digest: str) -> Mapping[str, Any]:
+def _described(finding: Vulnerability, digest: str) -> Mapping[str, Any]:
     return {
         "id": finding.id,
         "package": finding.package,

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.sandbox.harbor_rules import HarborError, Immutable, Policy, immutable_push
-from orchestrator.sandbox.harbor_scanner import Finding, Scan, ScanResult
+from orchestrator.sandbox.harbor_rules import HarborError, Immutable, ProjectPolicy, immutable_push
+from orchestrator.sandbox.harbor_scanner import ImageScan, ScanResult, Vulnerability
 
 Json = dict[str, Any]
 
@@ -34,7 +34,7 @@ class Artifact:
     pushed: float
     pulled: float = 0.0
     tags: dict[str, Tag] = field(default_factory=dict)
-    scan: Scan | None = None
+    scan: ImageScan | None = None
 
     @property
     def children(self) -> set[str]:
@@ -43,7 +43,7 @@ class Artifact:
 
 
 @dataclass(slots=True, kw_only=True)
-class Repository:
+class ImageRepository:
     """One repository; `path` is its name without the project."""
 
     id: int
@@ -66,8 +66,8 @@ class Project:
     id: int
     name: str
     created: float
-    policy: Policy
-    repositories: dict[str, Repository] = field(default_factory=dict)
+    policy: ProjectPolicy
+    repositories: dict[str, ImageRepository] = field(default_factory=dict)
     blobs: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -76,7 +76,7 @@ class Project:
         return sum(self.blobs.values())
 
 
-class Store:
+class HarborStore:
     """All projects. Hold `lock` while you look at what it returns; its methods take it themselves.
 
     :ivar read_only: Harbor's maintenance mode; ends with the process.
@@ -115,7 +115,7 @@ class Store:
             raise HarborError("UNAUTHORIZED", f"{text}: {text}")
         return project
 
-    def create_project(self, name: str, policy: Policy) -> Project:
+    def create_project(self, name: str, policy: ProjectPolicy) -> Project:
         """Create a project.
 
         :raises HarborError: CONFLICT, there is one of this name.
@@ -128,7 +128,7 @@ class Store:
             self._save()
             return project
 
-    def set_policy(self, name: str, policy: Policy) -> None:
+    def set_policy(self, name: str, policy: ProjectPolicy) -> None:
         """Change how a project behaves.
 
         :raises KeyError: there is no such project.
@@ -187,7 +187,7 @@ class Store:
             if place and place.find(tag) and project.policy.keeps(path, tag):
                 raise immutable_push(path, tag)
 
-    def add_tag(self, place: Repository, artifact: Artifact, name: str) -> Tag:
+    def add_tag(self, place: ImageRepository, artifact: Artifact, name: str) -> Tag:
         """Give an artifact one more name.
 
         :raises HarborError: CONFLICT, the repository has a tag of this name; it is not moved.
@@ -199,7 +199,7 @@ class Store:
             self._save()
             return tag
 
-    def delete(self, project: Project, place: Repository, artifact: Artifact, tag: str = "") -> None:
+    def delete(self, project: Project, place: ImageRepository, artifact: Artifact, tag: str = "") -> None:
         """Delete one tag of an artifact, or ("") the artifact with all its tags.
 
         :raises HarborError: PRECONDITION, an immutable tag would go; NOT_FOUND, it has no such tag;
@@ -218,7 +218,7 @@ class Store:
                 raise HarborError("NOT_FOUND", f"tag {tag} not found")
             self._save()
 
-    def start_scan(self, artifact: Artifact, scan: Scan) -> None:
+    def start_scan(self, artifact: Artifact, scan: ImageScan) -> None:
         """Write down that a scan began.
 
         :raises HarborError: CONFLICT, one is under way.
@@ -243,9 +243,9 @@ class Store:
                 artifact.tags[tag].pulled = artifact.pulled
             self._repository(self.project_of(repository), repository.partition("/")[2]).pulls += 1
 
-    def _repository(self, project: Project, path: str) -> Repository:
+    def _repository(self, project: Project, path: str) -> ImageRepository:
         if path not in project.repositories:
-            project.repositories[path] = Repository(id=self._new_id(), path=path, created=self.clock())
+            project.repositories[path] = ImageRepository(id=self._new_id(), path=path, created=self.clock())
         return project.repositories[path]
 
     def _new_id(self) -> int:
@@ -266,13 +266,13 @@ class Store:
 
 def _project(saved: Json) -> Project:
     rules = tuple(Immutable(**rule) for rule in saved["policy"]["immutable"])
-    policy = Policy(**(saved["policy"] | {"immutable": rules}))
+    policy = ProjectPolicy(**(saved["policy"] | {"immutable": rules}))
     places = {path: _place(one) for path, one in saved["repositories"].items()}
     return Project(**(saved | {"policy": policy, "repositories": places}))
 
 
-def _place(saved: Json) -> Repository:
-    return Repository(
+def _place(saved: Json) -> ImageRepository:
+    return ImageRepository(
         **(saved | {"artifacts": {digest: _artifact(one) for digest, one in saved["artifacts"].items()}})
     )
 
@@ -283,6 +283,6 @@ def _artifact(saved: Json) -> Artifact:
     return Artifact(**(saved | {"tags": tags, "scan": scan}))
 
 
-def _scan(saved: Json) -> Scan:
-    found = tuple(Finding(**one) for one in saved["result"]["findings"])
-    return Scan(**(saved | {"result": ScanResult(**(saved["result"] | {"findings": found}))}))
+def _scan(saved: Json) -> ImageScan:
+    found = tuple(Vulnerability(**one) for one in saved["result"]["findings"])
+    return ImageScan(**(saved | {"result": ScanResult(**(saved["result"] | {"findings": found}))}))

@@ -111,7 +111,7 @@ class RequestBody:
             raise BrokenRequest("the client went away") from error
 
 
-class Call:
+class RegistryCall:
     """One request to the registry's API and its answer.
 
     :param cut: break off in the middle of its body.

@@ -25,8 +25,8 @@ from orchestrator.sandbox.wiring import (
     ROBOT,
     ROBOT_SECRET,
     SOURCE,
-    Keys,
-    Places,
+    Addresses,
+    Credentials,
 )
 
 __all__ = ["FORGE_TOKEN", "FORGE_USER", "GITOPS", "HOOK_SECRET", "ROBOT", "ROBOT_SECRET", "SOURCE", "Platform"]
@@ -38,8 +38,8 @@ class Platform:
     :param state_dir: folder for all its files. :param environments: name -> replicas.
     :param apps: names of sample apps: plate-web, plate-api.
     :param runtime: ``docker``: Argo CD starts real containers; ``none``: pods are ready at once.
-    :param places: where it listens; anywhere but on loopback it takes itself for a container, whose engine publishes
-        ports on another loopback. :param keys: what it is opened with.
+    :param addresses: where it listens; anywhere but on loopback it takes itself for a container, whose engine
+        publishes ports on another loopback. :param credentials: its passwords and tokens.
     """
 
     def __init__(
@@ -49,17 +49,17 @@ class Platform:
         environments: Mapping[str, int] | None = None,
         apps: Sequence[str] = (samples.APP,),
         runtime: str = "docker",
-        places: Places | None = None,
-        keys: Keys | None = None,
+        addresses: Addresses | None = None,
+        credentials: Credentials | None = None,
     ) -> None:
         self.state_dir = state_dir
         self.environments = dict(environments or {"stg": 1})
         self._apps = tuple(apps)
         self._runtime = runtime
         self._stack = ExitStack()
-        self._places = places or Places()
-        self._keys = keys or Keys(argocd=new_token())
-        self.argocd_token = self._keys.argocd
+        self._addresses = addresses or Addresses()
+        self._credentials = credentials or Credentials(argocd=new_token())
+        self.argocd_token = self._credentials.argocd
         self.docker_host = ""
         self.forge: SandboxForge
         self.harbor: SandboxHarbor
@@ -95,29 +95,29 @@ class Platform:
         self._start_chat()
         self._start_harbor()
         self._start_forge()
-        auth = {"username": ROBOT, "password": self._keys.robot}
+        auth = {"username": ROBOT, "password": self._credentials.robot}
         push_base_image(self.docker_host, self.base_image, auth)
         self._make_repositories()
         self._start_argocd()
 
     def _start_chat(self) -> None:
-        where = self._places
+        where = self._addresses
         self.chat = SandboxChat(listen=where.listen, port=where.chat, name=where.name)
         self.chat_url = self.chat.start()
         self._stack.callback(self.chat.stop)
 
     def _start_harbor(self) -> None:
-        robots = {ROBOT: self._keys.robot}
+        robots = {ROBOT: self._credentials.robot}
         self.harbor = SandboxHarbor(state_dir=self.state_dir / "harbor", robots=robots, projects=["plate"])
         self.harbor.change("plate", auto_scan=True)
         # As good as a real scan for what follows, and nobody waits for it.
         self.harbor.scanner.pending = self.harbor.scanner.running = 0.0
-        url = self.harbor.start(self._places.listen, self._places.harbor)
+        url = self.harbor.start(self._addresses.listen, self._addresses.harbor)
         self.harbor_url = f"http://127.0.0.1:{url.rsplit(':', 1)[1]}"
         self._stack.callback(self.harbor.stop)
 
     def _start_forge(self) -> None:
-        where, users = self._places, {FORGE_USER: self._keys.forge}
+        where, users = self._addresses, {FORGE_USER: self._credentials.forge}
         self.forge = SandboxForge(
             state_dir=self.state_dir / "forge", users=users, listen=where.listen, port=where.forge, name=where.name
         )
@@ -131,20 +131,20 @@ class Platform:
         self.forge.create_repo(GITOPS, samples.gitops_files(self.registry_host, self.environments, self._apps))
 
     def _start_argocd(self) -> None:
-        access = GitAccess(url=self.repo_url(GITOPS), username=FORGE_USER, token=Secret(self._keys.forge))
+        access = GitAccess(url=self.repo_url(GITOPS), username=FORGE_USER, token=Secret(self._credentials.forge))
         self.argocd = SandboxArgoCD(
             state_dir=self.state_dir / "argocd",
             docker_host=self.docker_host,
-            token=self._keys.argocd,
+            token=self._credentials.argocd,
             applications=[self._application(app, name) for app in self._apps for name in self.environments],
             git_credentials=access,
-            registry_auth=Registry(url=self.harbor_url, username=ROBOT, password=Secret(self._keys.robot)),
+            registry_auth=Registry(url=self.harbor_url, username=ROBOT, password=Secret(self._credentials.robot)),
             runtime="docker" if self._runtime == "docker" else "none",
             progress_deadline=5.0,
-            ask_inside=self._places.listen != "127.0.0.1",
+            ask_inside=self._addresses.listen != "127.0.0.1",
         )
-        url = self.argocd.start(self._places.listen, self._places.argocd)
-        self.argocd_url = f"http://{self._places.name}:{url.rsplit(':', 1)[1]}"
+        url = self.argocd.start(self._addresses.listen, self._addresses.argocd)
+        self.argocd_url = f"http://{self._addresses.name}:{url.rsplit(':', 1)[1]}"
         self._stack.callback(self.argocd.stop)
 
     def _application(self, app: str, environment: str) -> SandboxApplication:
@@ -163,11 +163,13 @@ class Platform:
     def hook_to(self, pilotage_url: str) -> None:
         """Have the forge tell Pilotage about every push to an app's repository, as a GitHub would."""
         for app in self._apps:
-            self.forge.hook(samples.source_of(app), f"{pilotage_url}/webhooks/github", self._keys.hook, "github")
+            self.forge.hook(
+                samples.source_of(app), f"{pilotage_url}/webhooks/github", self._credentials.hook, "github"
+            )
 
     def environ(self) -> dict[str, str]:
         """Return the environment variables that `configuration` names: the secrets."""
-        return wiring.environ(self._keys, self.chat.webhook_url)
+        return wiring.environ(self._credentials, self.chat.webhook_url)
 
     def configuration(self, bind: str, state_dir: Path, **server: object) -> str:
         """Write the ``pilotage.yaml`` with which Pilotage serves this platform."""

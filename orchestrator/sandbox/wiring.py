@@ -18,7 +18,7 @@ FORGE_TOKEN = "sandbox-forge-token"  # noqa: S105
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class Addresses:
     """Where the stand-ins listen, and what they are called.
 
     Harbor is always called 127.0.0.1: that is the one name by which an engine speaks to a registry without TLS, so
@@ -37,8 +37,8 @@ class Places:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """What the stand-ins are opened with; the defaults are public and good for loopback only."""
+class Credentials:
+    """The passwords and tokens of the stand-ins; the defaults are public, so for loopback only."""
 
     hook: str = HOOK_SECRET
     robot: str = ROBOT_SECRET
@@ -46,8 +46,8 @@ class Keys:
     argocd: str
 
 
-COMPOSE = Places(listen="0.0.0.0", name="sandbox", forge=8482, harbor=8483, argocd=8484, chat=8485)  # noqa: S104
-"""The places of ``docker-compose.yml``: one container called ``sandbox``."""
+COMPOSE = Addresses(listen="0.0.0.0", name="sandbox", forge=8482, harbor=8483, argocd=8484, chat=8485)  # noqa: S104
+"""The addresses of ``docker-compose.yml``: one container called ``sandbox``."""
 
 
 def configuration(
@@ -85,13 +85,13 @@ def configuration(
     return text
 
 
-def environ(keys: Keys, chat_hook: str) -> dict[str, str]:
+def environ(credentials: Credentials, chat_hook: str) -> dict[str, str]:
     """Return the environment variables that `configuration` names: the secrets."""
     return {
-        "HARBOR_PASSWORD": keys.robot,
-        "GITOPS_TOKEN": keys.forge,
-        "ARGOCD_TOKEN": keys.argocd,
-        "GITHUB_SECRET": keys.hook,
+        "HARBOR_PASSWORD": credentials.robot,
+        "GITOPS_TOKEN": credentials.forge,
+        "ARGOCD_TOKEN": credentials.argocd,
+        "GITHUB_SECRET": credentials.hook,
         "SLACK_WEBHOOK": chat_hook,
     }
 

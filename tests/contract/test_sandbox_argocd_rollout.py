@@ -9,9 +9,9 @@ import pytest
 
 from orchestrator.sandbox import argocd_rollout
 from orchestrator.sandbox.argocd_chart import Workload
-from orchestrator.sandbox.argocd_engine import EngineError, Look
+from orchestrator.sandbox.argocd_engine import ContainerState, EngineError
 from orchestrator.sandbox.argocd_objects import SandboxApplication
-from orchestrator.sandbox.argocd_rollout import Deployment
+from orchestrator.sandbox.argocd_rollout import SandboxDeployment
 from orchestrator.sandbox.argocd_tree import log_entries
 from tests.support.waiting import until
 
@@ -46,14 +46,14 @@ class FakeContainers:
     def restart(self, container: str) -> None:
         self.started.append(self.running[container])
 
-    def look(self, container: str, port: int) -> Look:
+    def look(self, container: str, port: int) -> ContainerState:
         self.looks += 1
         image = self.running.get(container)
         if image is None:
-            return Look(running=False, exit_code=137)
-        return Look(running=image not in self.ended, exit_code=self.ended.get(image, 0), port=40000)
+            return ContainerState(running=False, exit_code=137)
+        return ContainerState(running=image not in self.ended, exit_code=self.ended.get(image, 0), port=40000)
 
-    def probe(self, container: str, look: Look, workload: Workload) -> str | None:
+    def probe(self, container: str, look: ContainerState, workload: Workload) -> str | None:
         self.questions += 1
         return self.probes.get(workload.image, "")
 
@@ -86,18 +86,18 @@ def containers() -> FakeContainers:
 
 
 @pytest.fixture
-def deployment(containers: FakeContainers) -> Iterator[Deployment]:
-    made = Deployment(APP, containers, lambda: None, deadline=0.4)
+def deployment(containers: FakeContainers) -> Iterator[SandboxDeployment]:
+    made = SandboxDeployment(APP, containers, lambda: None, deadline=0.4)
     yield made
     made.stop()
     assert containers.running == {}, "nothing is left behind"
 
 
-def is_healthy(deployment: Deployment, image: str) -> bool:
+def is_healthy(deployment: SandboxDeployment, image: str) -> bool:
     return deployment.rollout().health == "Healthy" and deployment.rollout().images == (image,)
 
 
-def until_healthy(deployment: Deployment, image: str) -> None:
+def until_healthy(deployment: SandboxDeployment, image: str) -> None:
     until(lambda: is_healthy(deployment, image), f"a healthy {image}")
 
 
@@ -119,13 +119,13 @@ def test_a_container_that_ends_while_its_probe_is_asked_was_never_ready():
     class Dying(FakeContainers):
         """As on a busy machine: the question takes long, and there is nobody left to answer it."""
 
-        def probe(self, container: str, look: Look, workload: Workload) -> str | None:
+        def probe(self, container: str, look: ContainerState, workload: Workload) -> str | None:
             self.ended[workload.image] = 1
             time.sleep(2 * argocd_rollout.MIN_READY)
             return None
 
     seen: list[str] = []
-    deployment = Deployment(APP, Dying(), lambda: seen.append(deployment.rollout().health), deadline=0.5)
+    deployment = SandboxDeployment(APP, Dying(), lambda: seen.append(deployment.rollout().health), deadline=0.5)
     deployment.apply(GOOD)
     until(lambda: "Degraded" in seen, "a degraded one")
     deployment.stop()
@@ -269,7 +269,7 @@ def test_a_deployment_of_no_replicas_is_healthy(deployment):
 
 
 def test_without_an_engine_pods_are_ready_at_once():
-    deployment = Deployment(APP, None, lambda: None, deadline=1)
+    deployment = SandboxDeployment(APP, None, lambda: None, deadline=1)
     deployment.apply(GOOD)
     assert is_healthy(deployment, "api:v1")
     deployment.stop()

@@ -11,7 +11,7 @@ import requests
 from orchestrator.sandbox.chat import CHANNEL, SECRET, TOKEN, SandboxChat
 from orchestrator.sandbox.chat_callbacks import Callbacks, key
 from orchestrator.sandbox.chat_rules import block_problems, unknown_escapes
-from orchestrator.sandbox.chat_slack import Reply, Slack
+from orchestrator.sandbox.chat_slack import SlackReply, SlackWorkspace
 from orchestrator.sandbox.faults import HttpFault, HttpFaults
 from tests.support.contracts import contract, needs_contract
 
@@ -78,7 +78,7 @@ def test_what_is_not_said_to_be_json_is_read_by_nobody(chat: SandboxChat, kind: 
 
 
 def test_a_channel_takes_one_message_a_second_whoever_sends_it() -> None:
-    slack = Slack(channels={CHANNEL: "deploys", "C2": "other"}, token=TOKEN)
+    slack = SlackWorkspace(channels={CHANNEL: "deploys", "C2": "other"}, token=TOKEN)
     assert slack.incoming({"text": "one"}, CHANNEL).status == 200
     for late in (slack.incoming({"text": "two"}, CHANNEL), post(slack, CHANNEL)):
         assert (late.status, late.headers) == (429, {"Retry-After": "1"})
@@ -87,7 +87,7 @@ def test_a_channel_takes_one_message_a_second_whoever_sends_it() -> None:
 
 
 def test_a_workspace_takes_fifty_edits_a_minute() -> None:
-    slack = Slack(channels={CHANNEL: "deploys"}, token=TOKEN)
+    slack = SlackWorkspace(channels={CHANNEL: "deploys"}, token=TOKEN)
     made = post(slack, CHANNEL).body
     assert isinstance(made, dict)
     edit = {"channel": CHANNEL, "ts": made["ts"], "text": "y"}
@@ -96,7 +96,7 @@ def test_a_workspace_takes_fifty_edits_a_minute() -> None:
     assert 50 < int(edits[-1].headers["Retry-After"]) <= 60
 
 
-def post(slack: Slack, channel: str) -> Reply:
+def post(slack: SlackWorkspace, channel: str) -> SlackReply:
     return slack.call("chat.postMessage", {"channel": channel, "text": "x"}, f"Bearer {TOKEN}")
 
 

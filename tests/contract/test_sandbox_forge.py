@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from orchestrator.sandbox.forge import SandboxForge
-from orchestrator.sandbox.forge_git import NO_OBJECT, Moved, Repository
+from orchestrator.sandbox.forge_git import NO_OBJECT, HostedRepository, Moved
 from orchestrator.sandbox.forge_payloads import FLAVOURS
 from tests.support.contracts import contract_files, needs_contract
 
@@ -18,7 +18,7 @@ NOT_OURS = {"installation", "organization", "enterprise", "secret", "token"}
 
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HostedRepository]:
     forge = SandboxForge(state_dir=tmp_path_factory.mktemp("forge"))
     forge.start()
     forge.create_repo(REPO, {"a": "1"})
@@ -27,7 +27,7 @@ def repository(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]
     forge.stop()
 
 
-def sent(flavour: str, repository: Repository, ref: str) -> list[tuple[str, dict[str, Any]]]:
+def sent(flavour: str, repository: HostedRepository, ref: str) -> list[tuple[str, dict[str, Any]]]:
     """The events of a push that brought the newest commit to a branch, or made a tag."""
     first = repository.commits(["main"])[-1].sha
     before = NO_OBJECT if ref.startswith("refs/tags/") else first
@@ -38,7 +38,7 @@ def sent(flavour: str, repository: Repository, ref: str) -> list[tuple[str, dict
 @needs_contract
 @pytest.mark.parametrize("flavour", sorted(FLAVOURS))
 @pytest.mark.parametrize("ref", ["refs/heads/main", "refs/tags/v1"])
-def test_a_push_has_every_field_of_the_samples(repository: Repository, flavour: str, ref: str) -> None:
+def test_a_push_has_every_field_of_the_samples(repository: HostedRepository, flavour: str, ref: str) -> None:
     [ours] = [body for event, body in sent(flavour, repository, ref) if event == "push"]
     for path in contract_files(f"forges/{flavour}/push-*.json"):
         if path.name.endswith(".headers.json"):
@@ -50,7 +50,7 @@ def test_a_push_has_every_field_of_the_samples(repository: Repository, flavour: 
 
 
 @pytest.mark.parametrize("flavour", sorted(FLAVOURS))
-def test_the_commits_of_a_push_have_the_fields_of_the_samples(repository: Repository, flavour: str) -> None:
+def test_the_commits_of_a_push_have_the_fields_of_the_samples(repository: HostedRepository, flavour: str) -> None:
     [(_, ours)] = sent(flavour, repository, "refs/heads/main")
     assert [commit["added"] for commit in ours["commits"]] == [["b"]]
     for path in contract_files(f"forges/{flavour}/push-branch.*.json"):

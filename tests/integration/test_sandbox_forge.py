@@ -18,7 +18,7 @@ from orchestrator.domain.apps import Hook, Secret
 from orchestrator.domain.events import Ignored, Parsed, Ping, Push
 from orchestrator.sandbox.forge import TOKEN, USER, SandboxForge
 from orchestrator.sandbox.forge_git import run_git, with_header
-from orchestrator.sandbox.forge_hooks import Delivery, HookFault
+from orchestrator.sandbox.forge_hooks import HookFault, SentDelivery
 from orchestrator.sandbox.githttp import Fault
 from tests.support.loopback import Loopback, Reply, loopback
 from webhooks.forges import FORGES
@@ -44,7 +44,7 @@ def receiver() -> Iterator[Loopback]:
         yield server
 
 
-def understood(delivery: Delivery) -> Parsed:
+def understood(delivery: SentDelivery) -> Parsed:
     """What our own receiver makes of a delivery; it must believe the signature."""
     flavour = delivery.hook.flavour
     hook = Hook(forge=flavour, secret=Secret(SECRET))
@@ -53,7 +53,7 @@ def understood(delivery: Delivery) -> Parsed:
     return got.parsed
 
 
-def pushes(forge: SandboxForge) -> list[Delivery]:
+def pushes(forge: SandboxForge) -> list[SentDelivery]:
     return [one for one in forge.settle() if one.event == "push"]
 
 

@@ -3,13 +3,13 @@
 import pytest
 
 from orchestrator.sandbox.argocd_chart import Workload
-from orchestrator.sandbox.argocd_engine import Engine, Look
+from orchestrator.sandbox.argocd_engine import ContainerState, DockerContainers
 
 WORKLOAD = Workload(manifest="1", image="api:v1", port=8080, probe="/ready")
 NOT_THERE = 127
 
 
-class Asked(Engine):
+class Asked(DockerContainers):
     """Runs nothing, and notes what it would run. ``codes``: by program; any other is not in the image."""
 
     def __init__(self, **codes: int) -> None:
@@ -26,9 +26,9 @@ class Asked(Engine):
 def test_the_program_that_can_ask_is_looked_for_once_for_each_container(code: int, says: str) -> None:
     engine = Asked(curl=code)
     for container in ("one", "one", "two"):
-        assert engine.probe(container, Look(running=True), WORKLOAD) == says
+        assert engine.probe(container, ContainerState(running=True), WORKLOAD) == says
     assert engine.ran == ["one wget", "one curl", "one curl", "two wget", "two curl"]
 
 
 def test_where_no_program_can_ask_it_is_said_so() -> None:
-    assert Asked().probe("one", Look(running=True), WORKLOAD) is None
+    assert Asked().probe("one", ContainerState(running=True), WORKLOAD) is None

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.domain.apps import GitAccess
 from orchestrator.sandbox import argocd_repo
-from orchestrator.sandbox.argocd_repo import GitError, Repository
+from orchestrator.sandbox.argocd_repo import Clone, GitError
 from tests.support.git import git
 
 
@@ -24,8 +24,8 @@ def origin(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def repository(tmp_path: Path, origin: Path) -> Iterator[Repository]:
-    made = Repository(tmp_path / "clone.git", GitAccess(url=origin.as_uri()))
+def repository(tmp_path: Path, origin: Path) -> Iterator[Clone]:
+    made = Clone(tmp_path / "clone.git", GitAccess(url=origin.as_uri()))
     made.fetch()
     yield made
     made.close()
@@ -70,14 +70,14 @@ def test_a_file_beyond_the_bound_is_refused(repository, monkeypatch):
 
 def test_a_remote_that_is_not_there(tmp_path):
     with pytest.raises(GitError):
-        Repository(tmp_path / "clone.git", GitAccess(url=(tmp_path / "none").as_uri())).fetch()
+        Clone(tmp_path / "clone.git", GitAccess(url=(tmp_path / "none").as_uri())).fetch()
 
 
 def test_a_remote_without_commits_has_no_head(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
     git(empty, "init", "--quiet")
-    made = Repository(tmp_path / "clone.git", GitAccess(url=empty.as_uri()))
+    made = Clone(tmp_path / "clone.git", GitAccess(url=empty.as_uri()))
     made.fetch()
     with pytest.raises(GitError, match="unable to resolve 'HEAD'"):
         made.resolve("HEAD")

@@ -5,7 +5,15 @@ from collections.abc import Mapping
 
 import pytest
 
-from orchestrator.sandbox.harbor_rules import STATUS, HarborError, Immutable, Policy, check_csrf, human_bytes, matches
+from orchestrator.sandbox.harbor_rules import (
+    STATUS,
+    HarborError,
+    Immutable,
+    ProjectPolicy,
+    check_csrf,
+    human_bytes,
+    matches,
+)
 
 
 @pytest.mark.parametrize(
@@ -37,7 +45,7 @@ def test_sizes_are_written_in_binary_units(size: int, text: str) -> None:
 
 
 def test_a_tag_is_kept_when_one_rule_fits_repository_and_tag() -> None:
-    policy = Policy(
+    policy = ProjectPolicy(
         immutable=(Immutable(repositories="team-a/**", tags="v*"), Immutable(repositories="lib", tags="**"))
     )
     assert policy.keeps("team-a/api", "v1")
@@ -50,14 +58,14 @@ def test_a_tag_is_kept_when_one_rule_fits_repository_and_tag() -> None:
     ("used", "adding", "refused"), [(0, 100, False), (1, 100, True), (100, 1, True), (200, 0, False)]
 )
 def test_the_quota_is_what_fits(used: int, adding: int, refused: bool) -> None:
-    policy = Policy(quota=100)
+    policy = ProjectPolicy(quota=100)
     if not refused:
         policy.check_quota(used, adding)
         return
     with pytest.raises(HarborError, match="of storage resource") as caught:
         policy.check_quota(used, adding)
     assert caught.value.code == "DENIED"
-    Policy().check_quota(used, adding)
+    ProjectPolicy().check_quota(used, adding)
 
 
 @pytest.mark.parametrize(
@@ -71,8 +79,8 @@ def test_the_quota_is_what_fits(used: int, adding: int, refused: bool) -> None:
     ],
 )
 def test_a_pull_is_blocked_from_a_severity_on(scanned: bool, found: Mapping[str, int], words: str) -> None:
-    Policy().check_pull(scanned, found)
-    policy = Policy(block_from="High")
+    ProjectPolicy().check_pull(scanned, found)
+    policy = ProjectPolicy(block_from="High")
     if words:
         with pytest.raises(HarborError, match=words):
             policy.check_pull(scanned, found)
@@ -82,12 +90,12 @@ def test_a_pull_is_blocked_from_a_severity_on(scanned: bool, found: Mapping[str,
 
 def test_a_policy_is_read_from_strings_and_shown_as_strings() -> None:
     metadata = {"public": "true", "auto_scan": "false", "prevent_vul": "true", "severity": "high"}
-    policy = Policy.from_request(metadata, 1000)
-    assert policy == Policy(public=True, block_from="High", quota=1000)
+    policy = ProjectPolicy.from_request(metadata, 1000)
+    assert policy == ProjectPolicy(public=True, block_from="High", quota=1000)
     assert policy.metadata() == metadata
-    assert Policy.from_request({"prevent_vul": "true", "severity": "odd"}, None).block_from == "Low"
-    assert Policy.from_request({}, -1) == Policy()
-    assert "severity" not in Policy().metadata()
+    assert ProjectPolicy.from_request({"prevent_vul": "true", "severity": "odd"}, None).block_from == "Low"
+    assert ProjectPolicy.from_request({}, -1) == ProjectPolicy()
+    assert "severity" not in ProjectPolicy().metadata()
 
 
 @pytest.mark.parametrize(
