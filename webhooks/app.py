@@ -19,8 +19,8 @@ from orchestrator.domain.apps import Hook
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.inbox import Inbox
 from orchestrator.domain.reasons import explain
-from webhooks.door import Door, Observe
 from webhooks.forges import FORGES
+from webhooks.handler import Observe, WebhookHandler
 from webhooks.problems import Turned, problem
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -42,8 +42,8 @@ def create_app(
     :param observe: is told of each answer. :param ping: proves that what arrives can be written down, or raises.
     """
     app = Flask(__name__, static_folder=None)
-    door = _mount(app, Door(hooks, inbox, max_body, now, observe or _nobody))
-    app.wsgi_app = app.extensions[AT_ONCE] = _Front(door, app.wsgi_app)  # type: ignore[method-assign]
+    handler = _mount(app, WebhookHandler(hooks, inbox, max_body, now, observe or _nobody))
+    app.wsgi_app = app.extensions[AT_ONCE] = _Front(handler, app.wsgi_app)  # type: ignore[method-assign]
     # For probes. It says that the process answers, and nothing about the database, which is no reason to restart it.
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
     app.add_url_rule("/readyz", "ready", lambda: _ready(ping or _nothing))
@@ -52,7 +52,7 @@ def create_app(
 
 def mount(app: Flask, hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int, now: Callable[[], datetime]) -> None:
     """Add the routes to `app`; the parameters are those of `create_app`."""
-    _mount(app, Door(hooks, inbox, max_body, now, _nobody))
+    _mount(app, WebhookHandler(hooks, inbox, max_body, now, _nobody))
 
 
 def _ready(ping: Callable[[], None]) -> Response:
@@ -76,42 +76,42 @@ def _nobody(_forge: str, _status: int, _seconds: float) -> None:
     """Is told of answers that nobody counts."""
 
 
-def _mount(app: Flask, door: Door) -> Door:
+def _mount(app: Flask, handler: WebhookHandler) -> WebhookHandler:
     routes = Blueprint("webhooks", __name__)
     # All methods and both spellings of the path come here: a forge does not follow a redirect with its POST.
     routes.add_url_rule(
         "/webhooks/<forge>",
-        view_func=lambda forge: door.answer(request, forge),
+        view_func=lambda forge: handler.answer(request, forge),
         endpoint="receive",
         methods=_METHODS,
         strict_slashes=False,
         provide_automatic_options=False,
     )
     app.register_blueprint(routes)
-    return door
+    return handler
 
 
 class _Front:
-    """A WSGI application: hooks of known forges go to the door at once, all other requests to Flask.
+    """A WSGI application: hooks of known forges go to the handler at once, all other requests to Flask.
 
-    It is also the door's `orchestrator.at_once.AtOnce`.
+    It is also the handler's `orchestrator.at_once.AtOnce`.
     """
 
-    def __init__(self, door: Door, flask: Callable[..., Any]) -> None:
+    def __init__(self, handler: WebhookHandler, flask: Callable[..., Any]) -> None:
         self.paths = {f"/webhooks/{name}{end}": name for name in FORGES for end in ("", "/")}
-        self._door = door
+        self._handler = handler
         self._flask = flask
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         if environ.get("PATH_INFO", "") not in self.paths:
             return self._flask(environ, start_response)
         forge = self.paths[environ["PATH_INFO"]]
-        return self._door.answer(PlainRequest(environ), forge)(environ, start_response)
+        return self._handler.answer(PlainRequest(environ), forge)(environ, start_response)
 
     def begin(self, environ: dict[str, Any]) -> Pending:
         """Judge a request for one of the paths."""
-        return self._door.begin(PlainRequest(environ), self.paths[environ["PATH_INFO"]])
+        return self._handler.begin(PlainRequest(environ), self.paths[environ["PATH_INFO"]])
 
     def flush(self) -> None:
         """Write down what belongs to the requests that were judged so far."""
-        self._door.flush()
+        self._handler.flush()

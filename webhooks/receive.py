@@ -23,8 +23,8 @@ MAX_SIZE = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
-    """The delivery comes from the holder of the secret, and this is what it says."""
+class VerifiedDelivery:
+    """A delivery that comes from the holder of the secret, and what it says."""
 
     delivery: Delivery
     parsed: Parsed
@@ -46,7 +46,7 @@ class RefusedDelivery:
 
 def receive(
     forge: Forge, hook: Hook, headers: Mapping[str, str], body: bytes, now: datetime, remote: str = ""
-) -> Accepted | RefusedDelivery:
+) -> VerifiedDelivery | RefusedDelivery:
     """Verify, and only then parse, one request.
 
     :param headers: without regard to case. :param body: as it arrived. :param now: with a time zone.
@@ -59,7 +59,7 @@ def receive(
     if failure is not None:
         return RefusedDelivery(status=401, reason="signature", detail=str(failure), delivery=delivery)
     try:
-        return Accepted(delivery=delivery, parsed=forge.parse(headers, body))
+        return VerifiedDelivery(delivery=delivery, parsed=forge.parse(headers, body))
     except Malformed as error:
         return RefusedDelivery(status=400, reason="malformed", detail=str(error), delivery=delivery)
 

@@ -22,7 +22,7 @@ from orchestrator.sandbox.forge_hooks import HookFault, SentDelivery
 from orchestrator.sandbox.githttp import Fault
 from tests.support.loopback import Loopback, Reply, loopback
 from webhooks.forges import FORGES
-from webhooks.receive import Accepted, receive
+from webhooks.receive import VerifiedDelivery, receive
 
 SECRET = "hook-secret"
 REPO = "acme/plate-web"
@@ -49,7 +49,7 @@ def understood(delivery: SentDelivery) -> Parsed:
     flavour = delivery.hook.flavour
     hook = Hook(forge=flavour, secret=Secret(SECRET))
     got = receive(FORGES[flavour], hook, delivery.headers, delivery.body, datetime.now(UTC))
-    assert isinstance(got, Accepted), got
+    assert isinstance(got, VerifiedDelivery), got
     return got.parsed
 
 

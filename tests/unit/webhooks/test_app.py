@@ -14,7 +14,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.web.models import ProblemView
 from tests.support.hooks import NOW, SECRET, FakeInbox, fill, hooks, make_app, own_case
 from tests.support.journals import Logged
-from webhooks import door
+from webhooks import handler
 from webhooks.app import create_app, mount
 from webhooks.body import CHUNK, SMALL
 
@@ -182,7 +182,7 @@ class Meanwhile(io.BytesIO):
 def test_a_large_body_for_which_there_is_no_room_comes_again_and_small_ones_are_taken(
     length: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(door, "LARGE", 1)
+    monkeypatch.setattr(handler, "LARGE", 1)
     inbox, large = FakeInbox(), SMALL + 3 * CHUNK  # there is room for two, as the first SMALL bytes are free
     client = make_app(inbox, max_body=large - SMALL + 4 * CHUNK).test_client()
     told: list[Any] = []

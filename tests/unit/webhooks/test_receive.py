@@ -16,7 +16,7 @@ from orchestrator.domain.events import Parsed, Ping
 from tests.support.hooks import NOW, fill, own_case
 from webhooks.forges import FORGES
 from webhooks.headers import Headers
-from webhooks.receive import Accepted, RefusedDelivery, receive, unproven
+from webhooks.receive import RefusedDelivery, VerifiedDelivery, receive, unproven
 
 GITHUB, GITLAB = FORGES["github"], FORGES["gitlab"]
 CASE = own_case("github", "push-branch")
@@ -24,12 +24,12 @@ TOKEN_CASE = own_case("gitlab", "push-branch")
 SIGNING = f"whsec_{b64encode(b'0123456789abcdef0123456789abcdef').decode()}"
 
 
-def github(secret: str, hook: Hook) -> Accepted | RefusedDelivery:
+def github(secret: str, hook: Hook) -> VerifiedDelivery | RefusedDelivery:
     headers = Headers(fill(CASE.meta["headers"], CASE.body, secret).items())
     return receive(GITHUB, hook, headers, CASE.body, NOW, remote="192.0.2.1")
 
 
-def gitlab(hook: Hook, **headers: str) -> Accepted | RefusedDelivery:
+def gitlab(hook: Hook, **headers: str) -> VerifiedDelivery | RefusedDelivery:
     sent = {name: value for name, value in TOKEN_CASE.headers().items() if name != "X-Gitlab-Token"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
     return receive(GITLAB, hook, Headers(sent.items()), TOKEN_CASE.body, NOW)
@@ -49,7 +49,7 @@ def signature() -> dict[str, str]:
 @pytest.mark.parametrize("secret", ["new", "old"])
 def test_both_secrets_of_a_rotation_are_accepted(secret: str) -> None:
     hook = Hook(forge="github", secret=Secret("new"), previous=Secret("old"))
-    assert isinstance(github(secret, hook), Accepted)
+    assert isinstance(github(secret, hook), VerifiedDelivery)
 
 
 def test_a_secret_that_was_rotated_out_is_refused() -> None:
@@ -131,7 +131,7 @@ def test_a_hook_without_a_secret_accepts_nothing(sent: str) -> None:
 
 def test_with_a_signing_token_the_signature_is_asked_for() -> None:
     hook = Hook(forge="gitlab", secret=Secret("s3cret"), signing=Secret(SIGNING))
-    assert isinstance(gitlab(hook, X_Gitlab_Token="s3cret", **signature()), Accepted)
+    assert isinstance(gitlab(hook, X_Gitlab_Token="s3cret", **signature()), VerifiedDelivery)
     bare = gitlab(hook, X_Gitlab_Token="s3cret")
     assert isinstance(bare, RefusedDelivery)
     assert bare.status == 401
@@ -140,7 +140,7 @@ def test_with_a_signing_token_the_signature_is_asked_for() -> None:
 def test_a_signing_token_can_be_rotated() -> None:
     newer = f"whsec_{b64encode(b'another key').decode()}"
     hook = Hook(forge="gitlab", secret=Secret(""), previous=Secret(SIGNING), signing=Secret(newer))
-    assert isinstance(gitlab(hook, **signature()), Accepted)
+    assert isinstance(gitlab(hook, **signature()), VerifiedDelivery)
 
 
 def test_the_signed_id_goes_before_the_one_that_anybody_can_change() -> None:

@@ -1,4 +1,4 @@
-"""One request at the endpoint: judged, written down, answered; the thread that judges it need not wait for that."""
+"""Handles one request: judges it, has it written down, and answers; the judging thread waits for no write."""
 
 import json
 import math
@@ -22,7 +22,7 @@ from webhooks.forges import FORGES, Forge
 from webhooks.headers import Headers
 from webhooks.payload import FORM
 from webhooks.problems import RETRY_AFTER, Turned, problem
-from webhooks.receive import Accepted, RefusedDelivery, announced, receive, unproven
+from webhooks.receive import RefusedDelivery, VerifiedDelivery, announced, receive, unproven
 
 _CONTENT_TYPES = ("application/json", FORM)
 
@@ -35,8 +35,8 @@ _Told = tuple[Future[Any], Callable[[], Answer]]
 """What is being written down, and what the caller is told then (or Turned is raised); it waits for the first."""
 
 
-class Door:
-    """Answers requests.
+class WebhookHandler:
+    """Answers the requests of forges.
 
     :param hooks: the configured hooks by forge. :param inbox: takes what arrives.
     :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
@@ -104,7 +104,7 @@ class Door:
 
     def _judge(
         self, row: Forge, headers: Headers, asked: Request, reservation: Reservation
-    ) -> Accepted | RefusedDelivery:
+    ) -> VerifiedDelivery | RefusedDelivery:
         hook, now, remote = self._hook(row.name), self._now(), asked.remote_addr or ""
         _check_form(asked)
         check_size(asked, self._max_body)
@@ -120,7 +120,7 @@ class Door:
             raise Turned(404, "forge", f"No hook is configured for {name}; set `webhooks.{name}` and restart.")
         return hook
 
-    def _accept(self, accepted: Accepted) -> _Told:
+    def _accept(self, accepted: VerifiedDelivery) -> _Told:
         _bind(accepted.delivery)
         written = self._inbox.accept(accepted.delivery, accepted.parsed)
         return written, partial(_taken, written)
