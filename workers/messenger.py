@@ -10,7 +10,7 @@ from orchestrator.domain.masking import Mask
 from orchestrator.domain.messages import KINDS
 from orchestrator.services.outbox import Outbox, Parcel
 from workers.notifiers.table import NOTIFIERS
-from workers.notifiers.tools import Tools
+from workers.notifiers.tools import NotifierTools
 
 log = journal.get(__name__)
 
@@ -27,7 +27,7 @@ class Messenger:
         self._channel = channel
         self._outbox = outbox
         self._mask = mask
-        self._tools = Tools(now=time.time)
+        self._tools = NotifierTools(now=time.time)
 
     def once(self, _stopping: threading.Event) -> float:
         """Send one notification; return the seconds until the channel takes the next one."""

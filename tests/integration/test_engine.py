@@ -57,7 +57,7 @@ class Yard:
             build=build,
             labels={TEST_LABEL: "1", APP_LABEL: self.app, REVISION_LABEL: "c" * 40},
             registry=self.registry,
-            watch=(journal or Journal()).watch,
+            control=(journal or Journal()).control,
         )
 
     def send(self, context: Iterator[bytes], journal: Journal | None = None) -> str:
@@ -69,11 +69,11 @@ class Yard:
             build=Build(),
             labels={},
             registry=self.registry,
-            watch=(journal or Journal()).watch,
+            control=(journal or Journal()).control,
         )
 
     def push(self, tag: str = "1") -> str:
-        return self.engine.push(f"{self.name}:{tag}", registry=self.registry, watch=Journal().watch)
+        return self.engine.push(f"{self.name}:{tag}", registry=self.registry, control=Journal().control)
 
     def close(self) -> None:
         for reference in self.made:
@@ -189,7 +189,7 @@ def test_lines_arrive_while_the_step_is_still_at_work(yard: Yard, base: str, bui
         if line.endswith("first"):
             seen_after.append(time.monotonic() - began)
 
-    journal.watch = type(journal.watch)(on_line=note, checkpoint=journal.watch.checkpoint, deadline=30)
+    journal.control = type(journal.control)(on_line=note, checkpoint=journal.control.checkpoint, deadline=30)
     yard.build(
         {"Dockerfile": f"FROM {base}\nRUN echo first; sleep 3; echo {uuid.uuid4()}\n"}, network(builder), journal
     )
@@ -274,7 +274,7 @@ def test_a_push_gives_the_digest_and_can_be_repeated(yard: Yard, base: str, regi
 
 def push_reason(yard: Yard, registry: Registry, reference: str) -> PilotageError:
     with pytest.raises(PilotageError) as caught:
-        yard.engine.push(reference, registry=registry, watch=Journal().watch)
+        yard.engine.push(reference, registry=registry, control=Journal().control)
     return caught.value
 
 

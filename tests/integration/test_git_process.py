@@ -11,8 +11,8 @@ from orchestrator.domain.reasons import Reason
 from workers.clients import git_process
 from workers.clients.git_access import local_env
 from workers.clients.git_errors import SOURCE
-from workers.clients.git_lock import Busy, exclusive
-from workers.clients.git_process import TooMuch, TooSlow, run, start, watchdog
+from workers.clients.git_lock import LockBusy, exclusive
+from workers.clients.git_process import GitTimeout, TooMuch, run, start, watchdog
 from workers.clients.git_read import Repository
 
 
@@ -51,13 +51,13 @@ def test_input_that_nobody_reads_does_no_harm(repo: Path) -> None:
 @pytest.mark.parametrize("guarded", [True, False])
 def test_the_deadline_ends_a_command(repo: Path, guarded: bool) -> None:
     began = time.monotonic()
-    with pytest.raises(TooSlow):
+    with pytest.raises(GitTimeout):
         run(repo, ["x"], env=alias("sleep 20"), timeout=0.3, guarded=guarded)
     assert time.monotonic() - began < 3
 
 
 def test_the_deadline_ends_a_command_that_has_closed_its_pipes(repo: Path) -> None:
-    with pytest.raises(TooSlow):
+    with pytest.raises(GitTimeout):
         run(repo, ["x"], env=alias("exec >&- 2>&- <&-; sleep 20"), timeout=0.5, guarded=True)
 
 
@@ -130,7 +130,7 @@ def test_local_commands_that_break_their_bounds_get_our_errors(repo: Path, monke
 
 
 def test_one_lock_has_one_holder(tmp_path: Path) -> None:
-    with exclusive(tmp_path / "lock", 1.0), pytest.raises(Busy), exclusive(tmp_path / "lock", 0.05):
+    with exclusive(tmp_path / "lock", 1.0), pytest.raises(LockBusy), exclusive(tmp_path / "lock", 0.05):
         pass
     with exclusive(tmp_path / "lock", 0.0):
         pass

@@ -123,7 +123,7 @@ def build_something(engine: Engine) -> None:
         build=Build(network="none"),
         labels={},
         registry=Registry(url="http://127.0.0.1:9"),
-        watch=Journal().watch,
+        control=Journal().control,
     )
 
 

@@ -46,12 +46,12 @@ class Yard:
             build=Build(network="none"),
             labels={TEST_LABEL: "1", REVISION_LABEL: "c" * 40},
             registry=self.world.settings(),
-            watch=Journal().watch,
+            control=Journal().control,
         )
 
     def push(self, tag: str = "v1", **login: str) -> str:
         settings = self.world.settings(**login)
-        return self.engine.push(f"{self.name}:{tag}", registry=settings, watch=Journal().watch)
+        return self.engine.push(f"{self.name}:{tag}", registry=settings, control=Journal().control)
 
     def close(self) -> None:
         for reference in self.made:
@@ -85,7 +85,7 @@ def test_a_base_image_that_everybody_may_pull_needs_no_login(yard: Yard, builder
         build=Build(network="none", builder=builder),
         labels={TEST_LABEL: "1"},
         registry=Registry(url="https://elsewhere.example.com"),
-        watch=Journal().watch,
+        control=Journal().control,
     )
 
 
@@ -106,7 +106,7 @@ def test_an_image_goes_there_and_back(yard: Yard) -> None:
     assert labels[REVISION_LABEL] == "c" * 40
     local = yard.engine.image_id(f"{yard.name}:v1")
     assert yard.engine.remove(f"{yard.name}:v1")
-    yard.engine.pull(f"{yard.name}:v1", registry=yard.world.settings(), watch=Journal().watch)
+    yard.engine.pull(f"{yard.name}:v1", registry=yard.world.settings(), control=Journal().control)
     assert yard.engine.image_id(f"{yard.name}:v1") == local
     found = yard.world.artifact()
     assert (found["digest"], found["extra_attrs"]["os"]) == (digest, "linux")
@@ -126,7 +126,7 @@ def test_a_pull_that_is_not_allowed_or_not_there_fails(yard: Yard, tag: str, log
     yard.push()
     registry = yard.world.settings() if login else None
     with pytest.raises(PilotageError) as caught:
-        yard.engine.pull(f"{yard.name}:{tag}", registry=registry, watch=Journal().watch)
+        yard.engine.pull(f"{yard.name}:{tag}", registry=registry, control=Journal().control)
     assert caught.value.reason is Reason.BASE_IMAGE_UNAVAILABLE
 
 

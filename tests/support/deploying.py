@@ -13,7 +13,7 @@ from orchestrator.domain.runs import Rival, StageName, StageState
 from tests.support.factories import COMMIT, NOW, make_app, make_environment, make_run, make_settings
 from tests.support.registries import DIGEST, FakeHarbor, FakeRegistry
 from workers.clients.git_errors import Missing
-from workers.clients.git_read import Message
+from workers.clients.git_read import CommitMessage
 from workers.stages.order import Order, Tools
 
 HEAD = "f" * 40
@@ -44,13 +44,15 @@ class FakeMirror:
     author: str = "Mina"
     compares: bool = True
 
-    def history(self, head: str, limit: int, containing: str, *, after: str = "", path: str = "") -> list[Message]:
+    def history(
+        self, head: str, limit: int, containing: str, *, after: str = "", path: str = ""
+    ) -> list[CommitMessage]:
         if head not in self.line:
             return []
         line = self.line[self.line.index(after) + 1 : self.line.index(head) + 1]
         told = [(one, self.messages.get(one, "")) for one in reversed(line)]
         before = dict(zip(self.line[1:], self.line, strict=False))
-        return [Message(commit=one, parent=before[one], text=text) for one, text in told if containing in text]
+        return [CommitMessage(commit=one, parent=before[one], text=text) for one, text in told if containing in text]
 
     def resolve(self, ref: str, **_: Any) -> str:
         self._trouble()

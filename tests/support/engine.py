@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.domain.errors import PilotageError
 from tests.support.needs import require
 from workers.clients.docker import Engine
-from workers.clients.engine_requests import Watch
+from workers.clients.engine_requests import CallControl
 
 BUSYBOX = Path("/bin/busybox")
 """A static program (Debian package `busybox-static`)."""
@@ -52,7 +52,7 @@ class Journal:
         self.lines: list[str] = []
         self.checkpoints = 0
         self.stop: Exception | None = None
-        self.watch = Watch(on_line=self.lines.append, checkpoint=self._checkpoint, deadline=deadline)
+        self.control = CallControl(on_line=self.lines.append, checkpoint=self._checkpoint, deadline=deadline)
 
     def _checkpoint(self) -> None:
         self.checkpoints += 1

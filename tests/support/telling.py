@@ -6,14 +6,14 @@ from orchestrator.domain.apps import Channel
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.messages import Message, Sent
 from workers.notifiers.table import NOTIFIERS
-from workers.notifiers.tools import Tools
+from workers.notifiers.tools import NotifierTools
 
 KIND_NAMES = sorted(NOTIFIERS)
 
 
 def tell(message: Message, channel: Channel, previous: str = "") -> Sent:
     """Have the channel's notifier send a message."""
-    return NOTIFIERS[channel.kind](message, channel, previous, Tools(now=time.time))
+    return NOTIFIERS[channel.kind](message, channel, previous, NotifierTools(now=time.time))
 
 
 # What the Web API and incoming webhooks say, and whether a later try may help.

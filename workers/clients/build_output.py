@@ -18,7 +18,7 @@ class BuildOutput:
     def __init__(self, on_line: Callable[[str], None]) -> None:
         self._on_line = on_line
         self._progress = Progress()
-        self._classic = Lines()
+        self._classic = ClassicOutput()
         self._image = ""
 
     def take(self, message: Mapping[str, Any]) -> None:
@@ -54,11 +54,11 @@ class BuildOutput:
 
     def _trace(self, text: str) -> None:
         try:
-            trace = decode(text)
+            message = decode(text)
         except TraceError as error:
             self._on_line(f"(a progress message cannot be read: {error})")
             return
-        self._write(self._progress.lines(trace))
+        self._write(self._progress.lines(message))
 
     def _write(self, lines: Iterator[str]) -> None:
         for line in lines:
@@ -69,7 +69,7 @@ class BuildOutput:
         self._write(self._classic.rest())
 
 
-class Lines:
+class ClassicOutput:
     """The classic builder's output, which comes in pieces; ``step`` and ``tail`` are those of the step at work."""
 
     TAIL = 20

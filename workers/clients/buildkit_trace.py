@@ -46,7 +46,7 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Output:
+class StepOutput:
     """Bytes that a step wrote to its standard output (stream 1) or error (2); not always whole lines."""
 
     vertex: str
@@ -55,16 +55,16 @@ class Output:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trace:
-    """One decoded message."""
+class StatusResponse:
+    """One decoded message, by BuildKit's name for it."""
 
     vertexes: tuple[Vertex, ...] = ()
     statuses: tuple[Status, ...] = ()
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[StepOutput, ...] = ()
     warnings: tuple[str, ...] = ()
 
 
-def decode(text: str) -> Trace:
+def decode(text: str) -> StatusResponse:
     """Decode the base64 `text` of one message.
 
     :raises TraceError: it is not base64, is cut off, larger than `MAX_MESSAGE`, or not protobuf.
@@ -79,7 +79,7 @@ def decode(text: str) -> Trace:
     for number, value in _fields(raw):
         if number in parts and isinstance(value, bytes):
             parts[number].append(value)
-    return Trace(
+    return StatusResponse(
         vertexes=tuple(_vertex(part) for part in parts[1]),
         statuses=tuple(_status(part) for part in parts[2]),
         outputs=tuple(_output(part) for part in parts[3]),
@@ -106,9 +106,9 @@ def _status(raw: bytes) -> Status:
     )
 
 
-def _output(raw: bytes) -> Output:
+def _output(raw: bytes) -> StepOutput:
     message = _Message(raw)
-    return Output(vertex=_text(message.bytes(1)), stream=message.number(3), data=message.bytes(4))
+    return StepOutput(vertex=_text(message.bytes(1)), stream=message.number(3), data=message.bytes(4))
 
 
 def _seconds(raw: bytes) -> float:
@@ -204,17 +204,17 @@ class Progress:
         """The last lines that the failed step wrote."""
         return tuple(self._tails.get(self._failed, ()))
 
-    def lines(self, trace: Trace) -> Iterator[str]:
-        """Yield what `trace` adds to the log; a line without its end waits for the rest."""
-        for vertex in trace.vertexes:
+    def lines(self, message: StatusResponse) -> Iterator[str]:
+        """Yield what `message` adds to the log; a line without its end waits for the rest."""
+        for vertex in message.vertexes:
             self._begin(vertex)
-        for output in trace.outputs:
+        for output in message.outputs:
             yield from self._write(output)
-        for status in trace.statuses:
+        for status in message.statuses:
             yield from self._part(status)
-        for vertex in trace.vertexes:
+        for vertex in message.vertexes:
             yield from self._advance(vertex)
-        for warning in trace.warnings:
+        for warning in message.warnings:
             yield f"WARNING: {warning}"
 
     def rest(self) -> Iterator[str]:
@@ -247,7 +247,7 @@ class Progress:
             self._done.add(key)
             yield f"#{step.number} {status.id} done"
 
-    def _write(self, output: Output) -> Iterator[str]:
+    def _write(self, output: StepOutput) -> Iterator[str]:
         step = self._steps.get(output.vertex)
         if step is None:
             return

@@ -29,7 +29,7 @@ from workers.clients.dockerfile import Recipe, read_recipe
 from workers.clients.engine_errors import build_error, cause_of, one_line, pull_error, push_error
 from workers.clients.engine_requests import (
     APP_LABEL,
-    Watch,
+    CallControl,
     answer_text,
     auth_header,
     auths_header,
@@ -40,7 +40,7 @@ from workers.clients.engine_requests import (
     pushed_digest,
     refuse_unsupported,
 )
-from workers.clients.engine_stream import Answer, BrokenStream, DeadlinePassed, Exchange, Guard, knock
+from workers.clients.engine_stream import BrokenStream, DeadlinePassed, EngineResponse, Exchange, StoppableBody, knock
 
 CALL_TIMEOUT = 15.0
 """Seconds for a short call: version, inspect, tag, remove."""
@@ -113,7 +113,7 @@ class Engine:
         named = [name for name in names if Reference.parse(name).name == repository]
         return [name for name in named[keep:] if self.remove(name)]
 
-    def pull(self, reference: str, *, registry: Registry | None, watch: Watch, platform: str = "") -> None:
+    def pull(self, reference: str, *, registry: Registry | None, control: CallControl, platform: str = "") -> None:
         """Pull an image.
 
         :param registry: whose credentials to send; None: anonymous.
@@ -124,16 +124,16 @@ class Engine:
         params |= {"platform": platform} if platform else {}
         headers = {"X-Registry-Auth": auth_header(registry)}
         send = self._sender(
-            "/images/create", params, headers, watch.deadline, lambda text: pull_error(text, reference)
+            "/images/create", params, headers, control.deadline, lambda text: pull_error(text, reference)
         )
-        slow = Unavailable(Reason.BASE_IMAGE_UNAVAILABLE, f"{reference}: not pulled within {watch.deadline:.0f} s")
-        with closing(_follow(send, watch, slow)) as messages:
+        slow = Unavailable(Reason.BASE_IMAGE_UNAVAILABLE, f"{reference}: not pulled within {control.deadline:.0f} s")
+        with closing(_follow(send, control, slow)) as messages:
             for message in messages:
                 if "error" in message:
                     raise pull_error(error_text(message), reference)
-                log_transfer(message, watch.on_line)
+                log_transfer(message, control.on_line)
 
-    def push(self, reference: str, *, registry: Registry, watch: Watch) -> str:
+    def push(self, reference: str, *, registry: Registry, control: CallControl) -> str:
         """Push a local image and return the digest that the registry gave its manifest (``sha256:…``).
 
         Safe to repeat: layers that are there already are not sent again.
@@ -143,15 +143,15 @@ class Engine:
         """
         image, headers = Reference.parse(reference), {"X-Registry-Auth": auth_header(registry)}
         params = {"tag": image.engine_tag}
-        send = self._sender(f"/images/{image.name}/push", params, headers, watch.deadline, push_error)
-        slow = Unavailable(Reason.REGISTRY_UNAVAILABLE, f"push not complete after {watch.deadline:.0f} s")
+        send = self._sender(f"/images/{image.name}/push", params, headers, control.deadline, push_error)
+        slow = Unavailable(Reason.REGISTRY_UNAVAILABLE, f"push not complete after {control.deadline:.0f} s")
         digest = ""
-        with closing(_follow(send, watch, slow)) as messages:
+        with closing(_follow(send, control, slow)) as messages:
             for message in messages:
                 if "error" in message:
                     raise push_error(error_text(message))
                 digest = pushed_digest(message) or digest
-                log_transfer(message, watch.on_line)
+                log_transfer(message, control.on_line)
         if not digest:
             raise Unavailable(Reason.ENGINE_UNAVAILABLE, "the push ended without naming a digest")
         return digest
@@ -165,7 +165,7 @@ class Engine:
         build: Build,
         labels: Mapping[str, str],
         registry: Registry,
-        watch: Watch,
+        control: CallControl,
     ) -> str:
         """Build an image and return its id (``sha256:…``).
 
@@ -174,15 +174,15 @@ class Engine:
         method in any way ends the build in the engine.
 
         :param context: the tar stream; read in another thread. :param dockerfile: its content, read for its needs.
-        :param watch: its deadline counts for everything together; `build.timeout` is not looked at.
+        :param control: its deadline counts for everything together; `build.timeout` is not looked at.
         :raises Refused: BUILD_FAILED, BUILD_TIMEOUT, BASE_IMAGE_UNAVAILABLE, SOURCE_UNSUPPORTED, CONFIG_INVALID.
         :raises Unavailable: ENGINE_UNAVAILABLE; BASE_IMAGE_UNAVAILABLE when a retry may help.
         """
-        ends = time.monotonic() + watch.deadline
+        ends = time.monotonic() + control.deadline
         recipe = read_recipe(dockerfile, dict(build.args))
         refuse_unsupported(recipe, build)
-        too_slow = Refused(Reason.BUILD_TIMEOUT, f"not complete after {watch.deadline:.0f} s")
-        self._pull_bases(recipe, build, registry, watch, ends)
+        too_slow = Refused(Reason.BUILD_TIMEOUT, f"not complete after {control.deadline:.0f} s")
+        self._pull_bases(recipe, build, registry, control, ends)
         number = uuid.uuid4().hex
         params = build_params(build, tag=tag, labels=labels, number=number)
         headers = {
@@ -191,9 +191,9 @@ class Engine:
         }
         left = max(1.0, ends - time.monotonic())
         send = self._sender("/build", params, headers, left, build_error, context)
-        output = BuildOutput(watch.on_line)
+        output = BuildOutput(control.on_line)
         try:
-            with closing(_follow(send, replace(watch, deadline=left), too_slow)) as messages:
+            with closing(_follow(send, replace(control, deadline=left), too_slow)) as messages:
                 for message in messages:
                     output.take(message)
         except PilotageError:
@@ -201,7 +201,9 @@ class Engine:
             raise
         return output.finish()
 
-    def _pull_bases(self, recipe: Recipe, build: Build, registry: Registry, watch: Watch, ends: float) -> None:
+    def _pull_bases(
+        self, recipe: Recipe, build: Build, registry: Registry, control: CallControl, ends: float
+    ) -> None:
         classic = build.builder == "classic"
         images = recipe.images(build.target, all_before=classic)
         if recipe.syntax and not classic:
@@ -212,11 +214,11 @@ class Engine:
                 continue
             ours = image.startswith(f"{registry.host}/")
             left = ends - time.monotonic()
-            watch.on_line(f"pull {image}")
+            control.on_line(f"pull {image}")
             self.pull(
                 image,
                 registry=registry if ours else None,
-                watch=replace(watch, deadline=max(1.0, min(left, PULL_TIMEOUT))),
+                control=replace(control, deadline=max(1.0, min(left, PULL_TIMEOUT))),
                 platform=platform,
             )
 
@@ -244,13 +246,13 @@ class Engine:
         seconds: float,
         refusal: Callable[[str], PilotageError],
         body: Iterable[bytes] | None = None,
-    ) -> Callable[[Guard], Answer]:
+    ) -> Callable[[StoppableBody], EngineResponse]:
         """Make the function that sends one request; what the engine refuses becomes `refusal` of its text."""
         api = self._api
 
-        def send(guard: Guard) -> Answer:
+        def send(guard: StoppableBody) -> EngineResponse:
             with _ours(Reason.ENGINE_REFUSED):
-                answer: Answer = api.post(
+                answer: EngineResponse = api.post(
                     self._url(path),
                     params=dict(params),
                     headers=dict(headers),
@@ -334,12 +336,12 @@ class _ours:  # noqa: N801  # reads as a phrase where it is used
 
 
 def _follow(
-    send: Callable[[Guard], Answer], watch: Watch, too_slow: PilotageError
+    send: Callable[[StoppableBody], EngineResponse], control: CallControl, too_slow: PilotageError
 ) -> Generator[dict[str, Any], None, None]:
     """Yield the messages of one exchange, in our errors."""
     try:
         with Exchange(send) as exchange:
-            yield from exchange.messages(watch.checkpoint, time.monotonic() + watch.deadline)
+            yield from exchange.messages(control.checkpoint, time.monotonic() + control.deadline)
     except DeadlinePassed as error:
         raise too_slow from error
     except BrokenStream as error:

@@ -39,7 +39,7 @@ class Mount:
 
 
 @dataclass(slots=True, kw_only=True)
-class Stage:
+class BuildStage:
     """One ``FROM`` and what follows it: the image or stage it stands on and those that it copies from."""
 
     base: str
@@ -53,7 +53,7 @@ class Stage:
 class Recipe:
     """A Dockerfile's stages in order; ``syntax`` is the frontend image of ``# syntax=`` ("" = the built-in one)."""
 
-    stages: tuple[Stage, ...]
+    stages: tuple[BuildStage, ...]
     syntax: str = ""
 
     def images(self, target: str = "", *, all_before: bool = False) -> tuple[tuple[str, str], ...]:
@@ -100,7 +100,7 @@ class Recipe:
 class _Names:
     """Where the stages with a name are."""
 
-    def __init__(self, stages: Sequence[Stage]) -> None:
+    def __init__(self, stages: Sequence[BuildStage]) -> None:
         self._places = _places_of(stage.name for stage in stages)
 
     def find(self, name: str, before: int) -> int | None:
@@ -128,7 +128,7 @@ def read_recipe(text: bytes, args: Mapping[str, str] | None = None) -> Recipe:
     lines = text.decode("utf-8-sig", "replace").splitlines()
     directives = _directives(lines)
     known: dict[str, str] = {}
-    stages: list[Stage] = []
+    stages: list[BuildStage] = []
     for number, instruction, rest in _instructions(lines, directives.get("escape", "\\")):
         if instruction == "ARG" and not stages:
             known.update(_arguments(rest, known, args or {}))
@@ -217,12 +217,12 @@ def _arguments(text: str, known: Mapping[str, str], given: Mapping[str, str]) ->
             yield name, _fill(default.strip("\"'"), known)
 
 
-def _from(text: str, known: Mapping[str, str]) -> Stage:
+def _from(text: str, known: Mapping[str, str]) -> BuildStage:
     flags = dict(_flags(text))
     words = _FLAG.sub("", text).split() if flags else text.split()
     name = words[2].lower() if len(words) > 2 and words[1].upper() == "AS" else ""
     base = _fill(words[0].strip("\"'"), known) if words else ""
-    return Stage(base=base, name=name, platform=_fill(flags.get("platform", ""), known))
+    return BuildStage(base=base, name=name, platform=_fill(flags.get("platform", ""), known))
 
 
 def _flags(text: str) -> Iterator[tuple[str, str]]:

@@ -21,8 +21,8 @@ _PUSHED = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
-    """How a long call stays under control.
+class CallControl:
+    """How the caller follows a long call, and ends it.
 
     :param on_line: gets each line of output as it comes, in the caller's thread.
     :param checkpoint: called about every second; raises to stop the work.

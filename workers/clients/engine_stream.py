@@ -21,8 +21,8 @@ _GOODBYE = 5.0
 """Seconds that an abandoned exchange gets to end."""
 
 
-class Answer(Protocol):
-    """The part of a response that is used here."""
+class EngineResponse(Protocol):
+    """The part of an HTTP response that is used here."""
 
     status_code: int
     raw: Any
@@ -56,11 +56,11 @@ class Exchange:
         errors. It gets the guard to wrap a request body with.
     """
 
-    def __init__(self, send: Callable[["Guard"], Answer]) -> None:
+    def __init__(self, send: Callable[["StoppableBody"], EngineResponse]) -> None:
         self._send = send
         self._queue: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue(_BACKLOG)
         self._stop = threading.Event()
-        self._answer: Answer | None = None
+        self._answer: EngineResponse | None = None
         self._thread = threading.Thread(target=self._read, name="engine-stream", daemon=True)
 
     def __enter__(self) -> "Exchange":
@@ -102,7 +102,7 @@ class Exchange:
 
     def _read(self) -> None:
         try:
-            self._answer = self._send(Guard(self._stop))
+            self._answer = self._send(StoppableBody(self._stop))
             if self._stop.is_set():
                 return
             for message in _decode(self._answer.iter_content(None)):
@@ -125,14 +125,14 @@ class Exchange:
             return
 
 
-class Guard:
-    """Lets a request body through until the exchange is abandoned."""
+class StoppableBody:
+    """A request body that ends with an error once the exchange is abandoned."""
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
 
     def __call__(self, body: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield `body`; a stopped exchange ends it with an error, so that the engine never takes it for complete."""
+        """Yield `body`; the error keeps the engine from taking a part of it for the whole."""
         for part in body:
             if self._stop.is_set():
                 raise BrokenPipeError("stopped")
@@ -140,7 +140,7 @@ class Guard:
                 yield part
 
 
-def _shut(answer: Answer) -> None:
+def _shut(answer: EngineResponse) -> None:
     """Wake the thread that blocks on the socket; the thread itself then closes it."""
     try:
         answer.raw.shutdown()

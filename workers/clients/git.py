@@ -25,8 +25,8 @@ from workers.clients.git_errors import (
     unwritable,
 )
 from workers.clients.git_keep import KeptCopy, digest
-from workers.clients.git_process import Checkpoint, Output, TooMuch, TooSlow, run, unchecked
-from workers.clients.git_read import CommitInfo, Entry, Message
+from workers.clients.git_process import Checkpoint, GitTimeout, Output, TooMuch, run, unchecked
+from workers.clients.git_read import CommitInfo, CommitMessage, TreeEntry
 from workers.clients.git_snapshot import SNAPSHOT_TIMEOUT, Snapshot
 from workers.clients.git_write import Draft, Signing
 
@@ -35,14 +35,14 @@ __all__ = [
     "GITOPS",
     "SOURCE",
     "CommitInfo",
+    "CommitMessage",
     "Draft",
-    "Entry",
-    "Message",
     "Mirror",
     "PushAnswer",
     "PushVerdict",
     "Reasons",
     "Signing",
+    "TreeEntry",
     "mirror_folder",
 ]
 
@@ -270,7 +270,7 @@ class Mirror(KeptCopy):
         folder = self.folder if arguments[0] != "ls-remote" else None
         try:
             return run(folder, arguments, env=env, timeout=max(0.0, timeout), checkpoint=checkpoint, guarded=True)
-        except TooSlow as error:
+        except GitTimeout as error:
             raise Unavailable(self.reasons.unavailable, f"{self.where}: no answer in {timeout:.0f} s") from error
         except TooMuch as error:
             raise Refused(self.reasons.refused, f"{self.where}: the answer is larger than is read") from error

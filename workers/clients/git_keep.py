@@ -13,8 +13,8 @@ from uuid import uuid4
 from orchestrator.domain.errors import Unavailable
 from workers.clients.git_access import local_env
 from workers.clients.git_errors import CorruptMirror, last_words, unwritable, writing
-from workers.clients.git_lock import Busy, exclusive
-from workers.clients.git_process import Checkpoint, TooSlow, run, unchecked
+from workers.clients.git_lock import LockBusy, exclusive
+from workers.clients.git_process import Checkpoint, GitTimeout, run, unchecked
 from workers.clients.git_read import LOCAL_TIMEOUT, Repository
 
 TIDY_TIMEOUT = 900.0
@@ -44,7 +44,7 @@ class KeptCopy(Repository):
         """
         if not self._exists() or not (force or self.needs_tidying()):
             return False
-        with suppress(Busy, TooSlow), exclusive(self._beside(".lock"), 0.0):
+        with suppress(LockBusy, GitTimeout), exclusive(self._beside(".lock"), 0.0):
             self._beside(".tidied").touch()
             env = local_env((("gc.autoDetach", "false"),))
             return run(self.folder, ["gc", "--quiet"], env=env, timeout=TIDY_TIMEOUT, guarded=True).code == 0
@@ -95,14 +95,14 @@ class KeptCopy(Repository):
                 with exclusive(self._beside(f".{digest(branch)}.land"), timeout, checkpoint):
                     yield
                     self._gather()
-        except Busy as error:
+        except LockBusy as error:
             raise Unavailable(self.reasons.unavailable, f"another process pushes to {branch} for too long") from error
 
     def _gather(self) -> None:
         """Make one pack of the many small ones that landings leave; the large ones stay as they are (0.1 s)."""
         if self._packs() > _MANY_PACKS:
             repack = ["repack", "-d", "--quiet", "--geometric=2"]
-            with suppress(TooSlow):
+            with suppress(GitTimeout):
                 run(self.folder, repack, env=local_env(), timeout=GATHER_TIMEOUT, guarded=True)
 
     def _alone(self, work: Callable[[], _T], timeout: float, checkpoint: Checkpoint) -> _T:
@@ -112,7 +112,7 @@ class KeptCopy(Repository):
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
                 with exclusive(self._beside(".lock"), timeout, checkpoint):
                     return self._healed(work)
-        except Busy as error:
+        except LockBusy as error:
             raise Unavailable(self.reasons.unavailable, "another fetch of the repository takes too long") from error
         except CorruptMirror as error:
             raise Unavailable(self.reasons.unavailable, "no sound local copy can be made") from error

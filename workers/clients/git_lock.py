@@ -15,7 +15,7 @@ _CHECK_STEPS = 50
 """Tries between two calls of the checkpoint (about a second)."""
 
 
-class Busy(Exception):
+class LockBusy(Exception):
     """The lock did not come free in time."""
 
 
@@ -24,7 +24,7 @@ def exclusive(path: Path, timeout: float, checkpoint: Checkpoint = unchecked) ->
     """Hold the lock at `path` (created if need be, never removed: a removed file would be locked twice).
 
     :param timeout: seconds to wait at the most.
-    :raises Busy: another holder kept it for longer; whatever `checkpoint` raises ends the waiting too.
+    :raises LockBusy: another holder kept it for longer; whatever `checkpoint` raises ends the waiting too.
     """
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -41,7 +41,7 @@ def _take(descriptor: int, deadline: float, checkpoint: Checkpoint) -> None:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             if time.monotonic() >= deadline:
-                raise Busy from error
+                raise LockBusy from error
         else:
             return
         tries += 1

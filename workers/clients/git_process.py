@@ -64,7 +64,7 @@ class Output:
         return self.stdout.decode("utf-8", "replace")
 
 
-class TooSlow(Exception):
+class GitTimeout(Exception):
     """The command did not end before its deadline and was killed."""
 
 
@@ -89,7 +89,7 @@ def run(
     :param checkpoint: called about every second; whatever it raises ends the command.
     :param guarded: the command speaks to a server or runs for long, so it must not outlive this worker, and reads
         nothing; a short local command ends by itself (its pipes break) and is spared the price of the guard.
-    :raises TooSlow: :raises TooMuch: the bounds were hit; no process is left in either case.
+    :raises GitTimeout: :raises TooMuch: the bounds were hit; no process is left in either case.
     """
     with start(folder, arguments, env=env, guarded=guarded) as process:
         return _Exchange(process, None if guarded else stdin).finish(time.monotonic() + timeout, checkpoint)
@@ -175,7 +175,7 @@ class _Exchange:
             while self._selector.get_map():
                 now = time.monotonic()
                 if now >= deadline:
-                    raise TooSlow
+                    raise GitTimeout
                 if now >= due:
                     checkpoint()
                     due = now + CHECK_SECONDS
@@ -191,7 +191,7 @@ class _Exchange:
         pause = _FIRST_PAUSE
         while self._process.poll() is None:
             if time.monotonic() >= deadline:
-                raise TooSlow
+                raise GitTimeout
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
         stderr = self._stderr.decode("utf-8", "replace")

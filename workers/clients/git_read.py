@@ -10,7 +10,7 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.refs import is_sha
 from workers.clients.git_access import local_env
 from workers.clients.git_errors import CorruptMirror, Reasons, is_corrupt, last_words, unwritable
-from workers.clients.git_process import Output, TooMuch, TooSlow, run
+from workers.clients.git_process import Output, TooMuch, GitTimeout, run
 
 MAX_FILE = 16 * 1024 * 1024
 """Bytes of one file that is read into memory."""
@@ -25,7 +25,7 @@ _TRAILER = re.compile(r"(?P<key>[A-Za-z0-9][A-Za-z0-9-]*): *(?P<value>.*)\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
+class TreeEntry:
     """One entry of a tree: its mode ("100644", "100755", "120000", "160000", "040000"), object and size in bytes."""
 
     path: str
@@ -61,7 +61,7 @@ class CommitInfo:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class CommitMessage:
     """A commit of a branch's history: its id, its first parent ("" for a root) and its whole message."""
 
     commit: str
@@ -106,7 +106,7 @@ class Repository:
             raise Refused(self.reasons.unusable, f"{path} has {entry.size} bytes; at most {MAX_FILE} are read")
         return self.blobs([entry])[entry.object]
 
-    def entry(self, commit: str, path: str) -> Entry | None:
+    def entry(self, commit: str, path: str) -> TreeEntry | None:
         """Return what is at `path` (not followed, if it is a link); None if nothing is.
 
         :raises Refused: the path leaves the repository, or one of its folders is a link or a submodule.
@@ -120,7 +120,7 @@ class Repository:
                 raise Refused(self.reasons.unusable, f"{folder}, on the way to {path}, is {found[folder].kind}")
         return found.get(path)
 
-    def entries(self, commit: str, paths: Sequence[str]) -> dict[str, Entry]:
+    def entries(self, commit: str, paths: Sequence[str]) -> dict[str, TreeEntry]:
         """Return what is at each of `paths`; for one that is missing, also what is at the folders above it.
 
         Constant in processes and quick in trees of any size: only the folders named are opened.
@@ -137,9 +137,9 @@ class Repository:
         content = self.blobs(plain.values())
         return {path: content[entry.object] for path, entry in plain.items()}
 
-    def _list(self, commit: str, wanted: set[str]) -> dict[str, Entry]:
+    def _list(self, commit: str, wanted: set[str]) -> dict[str, TreeEntry]:
         names = sorted(wanted)
-        found: dict[str, Entry] = {}
+        found: dict[str, TreeEntry] = {}
         for start in range(0, len(names), _PATHS_PER_COMMAND):
             some = names[start : start + _PATHS_PER_COMMAND]
             # -t also tells a folder that is opened for another path; what else that brings is dropped
@@ -147,10 +147,10 @@ class Repository:
             found |= {entry.path: entry for entry in parse_tree(listing.stdout) if entry.path in wanted}
         return found
 
-    def blobs(self, entries: Iterable[Entry]) -> dict[str, bytes]:
+    def blobs(self, entries: Iterable[TreeEntry]) -> dict[str, bytes]:
         """Return object id and content of files, as few processes as the bound on their output allows."""
         found: dict[str, bytes] = {}
-        waiting: list[Entry] = []
+        waiting: list[TreeEntry] = []
         for entry in {entry.object: entry for entry in entries}.values():
             if waiting and sum(other.size for other in waiting) + entry.size > _BLOBS_PER_COMMAND:
                 found |= self._blobs(waiting)
@@ -158,7 +158,7 @@ class Repository:
             waiting.append(entry)
         return found | self._blobs(waiting)
 
-    def _blobs(self, entries: Sequence[Entry]) -> dict[str, bytes]:
+    def _blobs(self, entries: Sequence[TreeEntry]) -> dict[str, bytes]:
         if not entries:
             return {}
         names = [entry.object for entry in entries]
@@ -214,7 +214,9 @@ class Repository:
         answer = self._try(["ls-tree", "-r", "-t", "-z", "-l", "--full-tree", "--end-of-options", tree])
         return None if answer.code else answer.stdout
 
-    def history(self, head: str, limit: int, containing: str, *, after: str = "", path: str = "") -> list[Message]:
+    def history(
+        self, head: str, limit: int, containing: str, *, after: str = "", path: str = ""
+    ) -> list[CommitMessage]:
         """Return those of the last `limit` commits up to `head` whose message contains a text, newest first.
 
         :param after: a commit; it and what it contains do not count. :param path: only commits that change this file.
@@ -225,7 +227,7 @@ class Repository:
         answer = self._git(["log", *form, "--end-of-options", commits, "--", *only])
         fields = answer.text.split("\0")
         return [
-            Message(commit=commit.strip(), parent=parents.partition(" ")[0], text=text)
+            CommitMessage(commit=commit.strip(), parent=parents.partition(" ")[0], text=text)
             for commit, parents, text in zip(fields[0:-1:3], fields[1::3], fields[2::3], strict=True)
             if containing in text
         ]
@@ -241,7 +243,7 @@ class Repository:
         """Run a local command whose exit code means something."""
         try:
             answer = run(self.folder, arguments, env=local_env(), timeout=LOCAL_TIMEOUT, stdin=stdin)
-        except TooSlow as error:
+        except GitTimeout as error:
             raise Unavailable(
                 self.reasons.unavailable, f"git {arguments[0]}: no end in {LOCAL_TIMEOUT:.0f} s"
             ) from error
@@ -304,7 +306,7 @@ def os_text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")
 
 
-def parse_tree(listing: bytes) -> list[Entry]:
+def parse_tree(listing: bytes) -> list[TreeEntry]:
     """Parse ``ls-tree -z -l``: ``<mode> <type> <object> <size or -> TAB <path> NUL``."""
     entries = []
     for line in listing.split(b"\0"):
@@ -312,7 +314,7 @@ def parse_tree(listing: bytes) -> list[Entry]:
             about, _, name = line.partition(b"\t")
             mode, _, identity, size = about.decode("ascii").split()
             count = int(size) if size.isdigit() else 0
-            entries.append(Entry(path=os_text(name), mode=mode, object=identity, size=count))
+            entries.append(TreeEntry(path=os_text(name), mode=mode, object=identity, size=count))
     return entries
 
 

@@ -17,7 +17,7 @@ from typing import IO, BinaryIO, cast
 from orchestrator.domain.errors import Refused, Unavailable
 from workers.clients.git_access import local_env
 from workers.clients.git_process import start, watchdog
-from workers.clients.git_read import MAX_FILE, Entry, Repository, folders_above, parse_tree, path_fault
+from workers.clients.git_read import MAX_FILE, Repository, TreeEntry, folders_above, parse_tree, path_fault
 
 SNAPSHOT_TIMEOUT = 1800.0
 """Seconds in which everything has to be read."""
@@ -58,7 +58,7 @@ class Snapshot:
     """A folder of a commit; paths are relative to it. ``date`` is the commit's, in seconds since the epoch."""
 
     def __init__(
-        self, repository: Repository, commit: str, folder: str, entries: Sequence[Entry], objects: "_Objects"
+        self, repository: Repository, commit: str, folder: str, entries: Sequence[TreeEntry], objects: "_Objects"
     ) -> None:
         self._repository = repository
         self._commit = commit
@@ -99,7 +99,7 @@ class Snapshot:
             self._refuse_lfs([entry for entry in entries if entry.is_file and entry.size < _LFS_SIZE])
         return io.BufferedReader(_Stream(_tar(self._objects, entries, self.date)), _CHUNK)
 
-    def _refuse_submodules(self, entries: Sequence[Entry]) -> None:
+    def _refuse_submodules(self, entries: Sequence[TreeEntry]) -> None:
         for entry in entries:
             if entry.mode == "160000":
                 raise self._unusable(
@@ -116,7 +116,7 @@ class Snapshot:
         small = [entry for entry in rules if entry.is_file and entry.size < _CHUNK]
         return any(b"filter=lfs" in content for _, content in self._objects.read_all(small))
 
-    def _refuse_lfs(self, entries: Sequence[Entry]) -> None:
+    def _refuse_lfs(self, entries: Sequence[TreeEntry]) -> None:
         for entry, content in self._objects.read_all(entries):
             if content.startswith(_LFS_POINTER):
                 raise self._unusable(
@@ -142,7 +142,7 @@ def _plain(repository: Repository, context: str) -> str:
     return plain
 
 
-def _listing(repository: Repository, commit: str, folder: str) -> list[Entry]:
+def _listing(repository: Repository, commit: str, folder: str) -> list[TreeEntry]:
     listing = repository.list_tree(commit, folder)
     if listing is not None:
         return parse_tree(listing)
@@ -176,7 +176,7 @@ class _Objects:
         self.ask([name])
         return b"".join(self.parts())
 
-    def read_all(self, entries: Sequence[Entry]) -> Iterator[tuple[Entry, bytes]]:
+    def read_all(self, entries: Sequence[TreeEntry]) -> Iterator[tuple[TreeEntry, bytes]]:
         """Yield each entry with its content; to be read to its end before anything else is asked."""
         for at in range(0, len(entries), _AHEAD):
             some = entries[at : at + _AHEAD]
@@ -212,7 +212,7 @@ class _Objects:
         return self._repository.damaged("a file could not be read")
 
 
-def _tar(objects: _Objects, entries: Sequence[Entry], date: int) -> Iterator[bytes]:
+def _tar(objects: _Objects, entries: Sequence[TreeEntry], date: int) -> Iterator[bytes]:
     """Yield the stream piece by piece."""
     for at in range(0, len(entries), _AHEAD):
         some = entries[at : at + _AHEAD]
@@ -222,7 +222,7 @@ def _tar(objects: _Objects, entries: Sequence[Entry], date: int) -> Iterator[byt
     yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
-def _member(objects: _Objects, entry: Entry, date: int) -> Iterator[bytes]:
+def _member(objects: _Objects, entry: TreeEntry, date: int) -> Iterator[bytes]:
     member = tarfile.TarInfo(entry.path)
     member.mtime = date
     if entry.mode == "040000":

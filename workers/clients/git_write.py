@@ -11,7 +11,7 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.refs import is_sha
 from workers.clients.git_access import local_env
 from workers.clients.git_errors import last_words, unwritable
-from workers.clients.git_process import Output, TooSlow, run
+from workers.clients.git_process import Output, GitTimeout, run
 from workers.clients.git_read import Repository
 
 SIGN_TIMEOUT = 30.0
@@ -154,6 +154,6 @@ def _run(
             stdin=stdin,
             guarded=guarded,
         )
-    except TooSlow as error:
+    except GitTimeout as error:
         reason = repository.reasons.unavailable
         raise Unavailable(reason, f"git {arguments[0]}: no end in {timeout:.0f} s") from error

@@ -15,14 +15,14 @@ _MAX_TEXT = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Keys:
-    """What is there now: the image's tag as text, and why changing it may do nothing or too much (or "")."""
+class CurrentValue:
+    """The image's tag in the values file. ``warning``: why changing it may do nothing, or too much; or ""."""
 
     tag: str
     warning: str
 
 
-def look_at_keys(raw: bytes | None, gitops: Gitops, environment: Environment) -> Keys:
+def look_at_keys(raw: bytes | None, gitops: Gitops, environment: Environment) -> CurrentValue:
     """See that every scalar that a deploy changes is there and can be changed.
 
     :param raw: the values file; None = it is not in the repository.
@@ -36,7 +36,7 @@ def look_at_keys(raw: bytes | None, gitops: Gitops, environment: Environment) ->
     texts = [_text(raw, name, key, environment) for name, key in keys.items()]
     warnings = ["" if environment.digest_key else overridden(raw, environment.key)]
     warnings += [shared(raw, key) for key in keys.values()]
-    return Keys(tag=texts[0], warning="; ".join(filter(None, warnings)))
+    return CurrentValue(tag=texts[0], warning="; ".join(filter(None, warnings)))
 
 
 def _text(raw: bytes, name: str, key: str, environment: Environment) -> str:

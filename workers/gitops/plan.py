@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from orchestrator.domain.changes import Change, Landed, Rejected, Result, Withdrawn
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
-from workers.clients.git import Draft, Entry, Message, Mirror
+from workers.clients.git import CommitMessage, Draft, Mirror, TreeEntry
 from workers.clients.git_read import MAX_FILE, folders_above, path_fault, trailers_of
 from workers.gitops.values import EditRefused, edit
 
@@ -75,24 +75,26 @@ class Planner:
             plan.outcomes.append(self._outcome(change, landed.get(identity(change)), files, plan.drafts))
         return plan
 
-    def _outcome(self, change: Change, before: Message | None, files: "Files", drafts: list[Draft]) -> Result | Held:
+    def _outcome(
+        self, change: Change, before: CommitMessage | None, files: "Files", drafts: list[Draft]
+    ) -> Result | Held:
         if before is not None:
             return self._earlier(change, before)
         if change.run in self.unwanted:
             return Withdrawn(run=change.run)
         return files.apply(change, drafts)
 
-    def _landed_before(self, head: str, changes: Sequence[Change]) -> dict["Identity", Message]:
+    def _landed_before(self, head: str, changes: Sequence[Change]) -> dict["Identity", CommitMessage]:
         """Find the changes that an earlier attempt pushed, by their trailers."""
         wanted = {identity(change) for change in changes}
-        found: dict[Identity, Message] = {}
+        found: dict[Identity, CommitMessage] = {}
         for message in self.mirror.history(head, HISTORY, f"{RUN_TRAILER}: "):
             told = frozenset(pair for pair in trailers_of(message.text) if pair[0].startswith(_OURS))
             if told in wanted:
                 found.setdefault(told, message)
         return found
 
-    def _earlier(self, change: Change, commit: Message) -> Landed:
+    def _earlier(self, change: Change, commit: CommitMessage) -> Landed:
         """Describe a change that is in the branch; what it replaced is read from below its commit."""
         files = self._files(commit.parent, [change]) if commit.parent else Files({}, {}, self.branch)
         held = files.apply(change, [])
@@ -133,7 +135,7 @@ class Files:
     ``writers`` says which draft wrote a file last.
     """
 
-    entries: dict[str, Entry]
+    entries: dict[str, TreeEntry]
     contents: dict[str, bytes]
     branch: str
     writers: dict[str, int] = field(default_factory=dict)
@@ -170,7 +172,7 @@ class Files:
         return _entry_fault(self.entries[file])
 
 
-def _entry_fault(entry: Entry) -> str:
+def _entry_fault(entry: TreeEntry) -> str:
     if not entry.is_file:
         return f"is {entry.kind}, not a file"
     return f"has {entry.size} bytes; at most {MAX_FILE} are edited" if entry.size > MAX_FILE else ""

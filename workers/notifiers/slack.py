@@ -12,14 +12,14 @@ from orchestrator.domain.messages import Message, Sent
 from orchestrator.domain.reasons import Reason
 from workers.clients.outbound import Posted
 from workers.notifiers import wording
-from workers.notifiers.tools import Tools
+from workers.notifiers.tools import NotifierTools
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 _TOO_FANCY = frozenset({"invalid_blocks", "invalid_payload"})
 """Codes of a 400 that says no to the form, not to the message."""
 
 
-def send(message: Message, channel: Channel, previous: str, tools: Tools) -> Sent:
+def send(message: Message, channel: Channel, previous: str, tools: NotifierTools) -> Sent:
     """Post one message; once more as plain text when the channel does not like the blocks.
 
     :raises Refused: NOTIFY_REFUSED, the webhook is gone, forbidden, or takes no such message.
@@ -33,7 +33,7 @@ def send(message: Message, channel: Channel, previous: str, tools: Tools) -> Sen
     return Sent()
 
 
-def _post(channel: Channel, tools: Tools, body: dict[str, Any]) -> Posted:
+def _post(channel: Channel, tools: NotifierTools, body: dict[str, Any]) -> Posted:
     encoded = json.dumps(body, ensure_ascii=False).encode()
     return tools.post(channel.secret.reveal(), encoded, _HEADERS, allow_private=channel.allow_private)
 

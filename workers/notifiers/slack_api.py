@@ -8,7 +8,7 @@ from orchestrator.domain.errors import Refused, Unanswered, Unavailable
 from orchestrator.domain.messages import Message, Sent
 from orchestrator.domain.reasons import Reason
 from workers.notifiers import wording
-from workers.notifiers.tools import Tools
+from workers.notifiers.tools import NotifierTools
 
 API = "https://slack.com/api"
 """Where Slack is, unless the channel's `url` names another place (GovSlack, a stand-in)."""
@@ -25,7 +25,7 @@ class _Gone(Exception):
     """The message that was to be edited is not there any more, or not ours."""
 
 
-def send(message: Message, channel: Channel, previous: str, tools: Tools) -> Sent:
+def send(message: Message, channel: Channel, previous: str, tools: NotifierTools) -> Sent:
     """Edit the run's message, or post one when there is none (any more); the reference is its channel id and ts.
 
     :param previous: ``{"channel", "ts"}`` of the run's message as JSON text, or "".
@@ -45,14 +45,16 @@ def send(message: Message, channel: Channel, previous: str, tools: Tools) -> Sen
     return Sent(reference=json.dumps({"channel": str(made.get("channel")), "ts": str(made.get("ts"))}))
 
 
-def _edit(place: dict[str, str], message: Message, channel: Channel, tools: Tools) -> None:
+def _edit(place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools) -> None:
     try:
         _deliver("chat.update", place, message, channel, tools)
     except Unanswered as error:  # an edit that is made twice shows once
         raise Unavailable(error.reason, error.evidence, error.retry_after) from error
 
 
-def _deliver(method: str, place: dict[str, str], message: Message, channel: Channel, tools: Tools) -> dict[str, Any]:
+def _deliver(
+    method: str, place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools
+) -> dict[str, Any]:
     """Call with blocks; once more without them when Slack does not like them. Returns Slack's answer."""
     body = place | {"text": wording.text(message)}
     fancy = {"blocks": wording.blocks(message), "unfurl_links": False}
@@ -62,12 +64,12 @@ def _deliver(method: str, place: dict[str, str], message: Message, channel: Chan
     return _checked(answer, channel)
 
 
-def _shout(place: dict[str, str], message: Message, channel: Channel, tools: Tools) -> None:
+def _shout(place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools) -> None:
     body = {"channel": place["channel"], "thread_ts": place["ts"], "reply_broadcast": True}
     _checked(_call("chat.postMessage", body | {"text": wording.reply(message)}, channel, tools), channel)
 
 
-def _call(method: str, body: dict[str, Any], channel: Channel, tools: Tools) -> dict[str, Any]:
+def _call(method: str, body: dict[str, Any], channel: Channel, tools: NotifierTools) -> dict[str, Any]:
     """Call a method; Slack answers 200 also to what it refuses, with ``ok: false`` and a code."""
     headers = _JSON | {"Authorization": f"Bearer {channel.secret.reveal()}"}
     url = f"{(channel.url or API).rstrip('/')}/{method}"

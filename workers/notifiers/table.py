@@ -5,9 +5,9 @@ from collections.abc import Callable, Mapping
 from orchestrator.domain.apps import Channel
 from orchestrator.domain.messages import Message, Sent
 from workers.notifiers import slack, slack_api, webhook
-from workers.notifiers.tools import Tools
+from workers.notifiers.tools import NotifierTools
 
-Send = Callable[[Message, Channel, str, Tools], Sent]
+Send = Callable[[Message, Channel, str, NotifierTools], Sent]
 """Message, channel, reference of the run's earlier message on it ("" = none), tools. Raises Refused, Unavailable."""
 
 NOTIFIERS: Mapping[str, Send] = {

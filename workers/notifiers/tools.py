@@ -25,7 +25,7 @@ class Post(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tools:
+class NotifierTools:
     """:param now: seconds since 1970, UTC."""
 
     now: Callable[[], float]

@@ -10,7 +10,7 @@ from orchestrator.domain.apps import Channel
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.messages import Message, Sent
 from orchestrator.domain.reasons import Reason
-from workers.notifiers.tools import Tools
+from workers.notifiers.tools import NotifierTools
 from workers.notifiers.wording import plain
 
 PREFIX = "whsec_"
@@ -23,7 +23,7 @@ _LIMITS = (4000, 400, 80)
 """Characters that a text may have: the first of these with which the whole body is small enough."""
 
 
-def send(message: Message, channel: Channel, previous: str, tools: Tools) -> Sent:
+def send(message: Message, channel: Channel, previous: str, tools: NotifierTools) -> Sent:
     """Post the message as JSON; ``webhook-id`` is the same on every attempt, so that receivers can drop repeats.
 
     :raises Refused: NOTIFY_REFUSED, the receiver is gone (410), or the address or the secret is unusable.

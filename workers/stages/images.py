@@ -13,7 +13,7 @@ from orchestrator.domain.refs import Reference
 from workers.clients.build_context import dockerfile_path, ignore_files, left_out, pieces
 from workers.clients.dockerfile import MAX_DOCKERFILE
 from workers.clients.dockerignore import MAX_DOCKERIGNORE
-from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL, Watch
+from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL, CallControl
 from workers.clients.git_snapshot import Snapshot
 from workers.clients.harbor import first_image, labels_of_artifact
 from workers.stages.order import Order, Tools
@@ -130,7 +130,7 @@ def build_image(order: Order, tools: Tools) -> str:
             build=build,
             labels=labels_of(order, files.date),
             registry=order.settings.registry,
-            watch=Watch(on_line=tools.log, checkpoint=tools.checkpoint, deadline=build.timeout),
+            control=CallControl(on_line=tools.log, checkpoint=tools.checkpoint, deadline=build.timeout),
         )
 
 

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.refs import Reference
-from workers.clients.git_read import Message, trailers_of
+from workers.clients.git_read import CommitMessage, trailers_of
 from workers.stages.ancestry import is_older
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import IMAGE_TRAILER, SOURCE_TRAILER, values_in
@@ -50,7 +50,7 @@ def newer_in_git(order: Order, tools: Tools) -> str:
     return ""
 
 
-def _told(message: Message, order: Order) -> _Told | None:
+def _told(message: CommitMessage, order: Order) -> _Told | None:
     """Read what may have overtaken us: another commit of this image, by a run that began after ours."""
     told = dict(trailers_of(message.text))
     run, source = told.get(RUN_TRAILER, ""), told.get(SOURCE_TRAILER, "")
@@ -60,7 +60,7 @@ def _told(message: Message, order: Order) -> _Told | None:
     return _Told(int(run), source) if int(run) > order.run.id else None
 
 
-def _wrote(order: Order, tools: Tools, message: Message) -> bool:
+def _wrote(order: Order, tools: Tools, message: CommitMessage) -> bool:
     """Tell whether a commit gave our value its form; other environments may have theirs in the same file."""
     mirror, path = tools.clients.gitops, order.environment.values
     before = mirror.read(message.parent, path) if message.parent else None

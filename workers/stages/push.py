@@ -3,7 +3,7 @@
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Outcome
-from workers.clients.engine_requests import Watch
+from workers.clients.engine_requests import CallControl
 from workers.stages.images import FoundImage, build_image, find, find_own, is_local, reference, repository
 from workers.stages.order import Order, Tools
 
@@ -41,9 +41,9 @@ def run(order: Order, tools: Tools) -> Outcome:
 
 
 def _push(order: Order, tools: Tools) -> Outcome:
-    watch = Watch(on_line=tools.log, checkpoint=tools.checkpoint, deadline=PUSH_TIMEOUT)
+    control = CallControl(on_line=tools.log, checkpoint=tools.checkpoint, deadline=PUSH_TIMEOUT)
     try:
-        pushed = tools.clients.engine.push(order.run.image, registry=order.settings.registry, watch=watch)
+        pushed = tools.clients.engine.push(order.run.image, registry=order.settings.registry, control=control)
     except Refused as error:
         other = find_own(order, tools) if error.reason is Reason.TAG_IMMUTABLE else None
         if other is None:

@@ -13,7 +13,7 @@ from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavai
 from orchestrator.domain.reasons import Reason
 from tests.support.loopback import Asked, Loopback, Reply, loopback
 from workers.clients.docker import Engine
-from workers.clients.engine_requests import Watch
+from workers.clients.engine_requests import CallControl
 
 REGISTRY = Registry(url="https://h.io", username="robot$a", password=Secret("Geheim-12345"))
 IMAGE = "h.io/shop/api:1"
@@ -29,8 +29,8 @@ def engine(server: Loopback) -> Engine:
     return Engine(server.url.replace("http://", "tcp://"))
 
 
-def watch(deadline: float = 10, checkpoint: Callable[[], None] = lambda: None) -> Watch:
-    return Watch(on_line=lambda _: None, checkpoint=checkpoint, deadline=deadline)
+def control(deadline: float = 10, checkpoint: Callable[[], None] = lambda: None) -> CallControl:
+    return CallControl(on_line=lambda _: None, checkpoint=checkpoint, deadline=deadline)
 
 
 def answering(answer: Callable[[Asked], Reply]) -> Callable[[Asked], Reply]:
@@ -52,7 +52,7 @@ def stream(*messages: dict[str, object]) -> Reply:
 
 def push(reply: Reply) -> str:
     with loopback(answering(lambda _: reply)) as server:
-        return engine(server).push(IMAGE, registry=REGISTRY, watch=watch())
+        return engine(server).push(IMAGE, registry=REGISTRY, control=control())
 
 
 def test_the_digest_of_a_push_is_in_its_stream() -> None:
@@ -69,7 +69,7 @@ def test_the_digest_of_a_push_may_be_in_a_status_only() -> None:
 
 def test_the_version_is_negotiated_and_the_login_is_sent() -> None:
     with loopback(answering(lambda _: stream({"aux": {"Digest": "sha256:0f"}}))) as server:
-        engine(server).push(IMAGE, registry=REGISTRY, watch=watch())
+        engine(server).push(IMAGE, registry=REGISTRY, control=control())
     asked = server.asked[-1]
     assert (asked.path, asked.query) == ("/v1.41/images/h.io/shop/api/push", {"tag": ["1"]})
     assert asked.headers["x-registry-auth"]
@@ -107,7 +107,7 @@ def test_a_push_that_hangs_ends_at_its_deadline() -> None:
     until = threading.Event()
     with loopback(answering(lambda _: silent(until))) as server:
         with pytest.raises(Unavailable, match="push not complete"):
-            engine(server).push(IMAGE, registry=REGISTRY, watch=watch(deadline=0.2))
+            engine(server).push(IMAGE, registry=REGISTRY, control=control(deadline=0.2))
         until.set()
 
 
@@ -121,7 +121,7 @@ def test_a_cancel_ends_a_silent_stream() -> None:
 
     with loopback(answering(lambda _: silent(until))) as server:
         with pytest.raises(Cancelled):
-            engine(server).push(IMAGE, registry=REGISTRY, watch=watch(checkpoint=checkpoint))
+            engine(server).push(IMAGE, registry=REGISTRY, control=control(checkpoint=checkpoint))
         until.set()
 
 
@@ -137,7 +137,7 @@ def test_a_cancelled_build_is_also_cancelled_by_its_number() -> None:
             build=Build(),
             labels={},
             registry=REGISTRY,
-            watch=watch(checkpoint=checkpoint),
+            control=control(checkpoint=checkpoint),
         )
     cancels = [asked.query["id"] for asked in server.asked if asked.path.endswith("/build/cancel")]
     assert len(cancels) == 1
@@ -174,7 +174,7 @@ def test_bases_that_are_not_there_are_pulled_with_our_login_only_when_they_are_o
             build=Build(**options),
             labels={},
             registry=REGISTRY,
-            watch=watch(),
+            control=control(),
         )
     assert image == "sha256:1"
     pulls = {asked.query["fromImage"][0]: asked for asked in server.asked if asked.path.endswith("/images/create")}
@@ -193,7 +193,7 @@ def test_a_build_that_ends_without_an_image_is_tried_again() -> None:
                 build=Build(builder="classic"),
                 labels={},
                 registry=REGISTRY,
-                watch=watch(),
+                control=control(),
             )
         assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
 

@@ -15,7 +15,7 @@ from tests.support.telling import tell
 from workers.clients.outbound import Posted
 from workers.notifiers import webhook
 from workers.notifiers.table import NOTIFIERS
-from workers.notifiers.tools import Tools
+from workers.notifiers.tools import NotifierTools
 
 
 def test_a_callback_is_signed_and_named_so_that_a_repeat_is_recognised(chat: SandboxChat) -> None:
@@ -61,7 +61,7 @@ def test_a_secret_without_the_prefix_is_used_as_it_is() -> None:
 def test_a_callback_that_is_too_old_is_not_believed(chat: SandboxChat) -> None:
     channel = channel_to(chat, "webhook")
     with pytest.raises(Unavailable, match="HTTP 401"):
-        NOTIFIERS["webhook"](SUCCEEDED, channel, "", Tools(now=lambda: time.time() - 301))
+        NOTIFIERS["webhook"](SUCCEEDED, channel, "", NotifierTools(now=lambda: time.time() - 301))
 
 
 @pytest.mark.parametrize(
@@ -88,7 +88,10 @@ def test_a_receiver_has_the_time_that_the_specification_asks_for() -> None:
         return Posted(status=204)
 
     NOTIFIERS["webhook"](
-        SUCCEEDED, Channel(name="ops", kind="webhook", secret=Secret("x")), "", Tools(now=time.time, post=post)
+        SUCCEEDED,
+        Channel(name="ops", kind="webhook", secret=Secret("x")),
+        "",
+        NotifierTools(now=time.time, post=post),
     )
     assert asked["patience"] == 20.0
 
@@ -99,7 +102,7 @@ def test_a_receiver_that_is_gone_is_named_so() -> None:
             SUCCEEDED,
             Channel(name="ops", kind="webhook", secret=Secret("x")),
             "",
-            Tools(now=time.time, post=lambda *_, **__: Posted(status=410)),
+            NotifierTools(now=time.time, post=lambda *_, **__: Posted(status=410)),
         )
 
 

@@ -14,7 +14,7 @@ from orchestrator.domain.reasons import Reason
 from tests.support.git import git
 from tests.support.githttp import Forge
 from tests.support.landing import VALUES, before_each_push, change, file, land_all, once, pushes, tag_of
-from workers.clients.git import GITOPS, Message, Mirror
+from workers.clients.git import GITOPS, CommitMessage, Mirror
 from workers.gitops import commit
 from workers.gitops.plan import Result
 
@@ -162,7 +162,9 @@ class Counting(Mirror):
 
     plans = 0
 
-    def history(self, head: str, limit: int, containing: str, *, after: str = "", path: str = "") -> list[Message]:
+    def history(
+        self, head: str, limit: int, containing: str, *, after: str = "", path: str = ""
+    ) -> list[CommitMessage]:
         self.plans += 1
         return super().history(head, limit, containing, after=after, path=path)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from workers.clients.build_output import Lines
-from workers.clients.buildkit_trace import MAX_LINE, Output, Progress, Trace, TraceError, Vertex, decode
+from workers.clients.build_output import ClassicOutput
+from workers.clients.buildkit_trace import MAX_LINE, Progress, StatusResponse, StepOutput, TraceError, Vertex, decode
 
 RECORDED = (Path(__file__).parent / "recorded" / "buildkit-trace-20.10.txt").read_text().split()
 
@@ -28,18 +28,18 @@ def test_a_recorded_build_reads_like_the_docker_command() -> None:
 
 def test_a_step_is_announced_once_and_keeps_its_number() -> None:
     progress = Progress()
-    first = Trace(vertexes=(Vertex(digest="a", name="[1/1] RUN make", started=10.0),))
-    done = Trace(vertexes=(Vertex(digest="a", name="[1/1] RUN make", started=10.0, completed=12.5),))
+    first = StatusResponse(vertexes=(Vertex(digest="a", name="[1/1] RUN make", started=10.0),))
+    done = StatusResponse(vertexes=(Vertex(digest="a", name="[1/1] RUN make", started=10.0, completed=12.5),))
     lines = [*progress.lines(first), *progress.lines(first), *progress.lines(done), *progress.lines(done)]
     assert lines == ["#1 [1/1] RUN make", "#1 DONE 2.5s"]
 
 
 def written(*pieces: bytes, stream: int = 1) -> list[str]:
     progress = Progress()
-    list(progress.lines(Trace(vertexes=(Vertex(digest="a", name="step", started=1.0),))))
+    list(progress.lines(StatusResponse(vertexes=(Vertex(digest="a", name="step", started=1.0),))))
     lines: list[str] = []
     for piece in pieces:
-        lines += progress.lines(Trace(outputs=(Output(vertex="a", stream=stream, data=piece),)))
+        lines += progress.lines(StatusResponse(outputs=(StepOutput(vertex="a", stream=stream, data=piece),)))
     return [*lines, *progress.rest()]
 
 
@@ -79,7 +79,7 @@ def test_a_line_without_an_end_does_not_grow_and_stays_one_line(
     if builder == "buildkit":
         assert written(*(piece.encode() for piece in pieces)) == [f"#1 {line}"]
     else:
-        lines = Lines()
+        lines = ClassicOutput()
         assert [one for piece in pieces for one in lines.add(piece)] == [line]
 
 
@@ -87,20 +87,24 @@ def test_a_line_without_an_end_does_not_grow_and_stays_one_line(
 def test_the_last_lines_of_a_failed_step_have_no_half_of_a_word(pieces: tuple[str, ...]) -> None:
     """Where a line has grown too long its end is dropped; what is left of a secret then is not known as one."""
     begin = "x " * (MAX_LINE // 2 - 2) + "hal"
-    classic, progress = Lines(), Progress()
-    list(progress.lines(Trace(vertexes=(Vertex(digest="a", name="RUN make", started=1.0),))))
+    classic, progress = ClassicOutput(), Progress()
+    list(progress.lines(StatusResponse(vertexes=(Vertex(digest="a", name="RUN make", started=1.0),))))
     for text in (begin, "f-of-a-secr", *pieces):
         list(classic.add(text))
-        list(progress.lines(Trace(outputs=(Output(vertex="a", stream=1, data=text.encode()),))))
-    list(progress.lines(Trace(vertexes=(Vertex(digest="a", name="RUN make", started=1.0, error="exit code: 1"),))))
+        list(progress.lines(StatusResponse(outputs=(StepOutput(vertex="a", stream=1, data=text.encode()),))))
+    list(
+        progress.lines(
+            StatusResponse(vertexes=(Vertex(digest="a", name="RUN make", started=1.0, error="exit code: 1"),))
+        )
+    )
     assert classic.tail == progress.tail == (begin.removesuffix(" hal"),)
 
 
 def test_the_two_streams_do_not_mix_within_a_line() -> None:
     progress = Progress()
-    list(progress.lines(Trace(vertexes=(Vertex(digest="a", name="step", started=1.0),))))
-    outputs = (Output(vertex="a", stream=1, data=b"out "), Output(vertex="a", stream=2, data=b"err\n"))
-    assert list(progress.lines(Trace(outputs=outputs))) == ["#1 err"]
+    list(progress.lines(StatusResponse(vertexes=(Vertex(digest="a", name="step", started=1.0),))))
+    outputs = (StepOutput(vertex="a", stream=1, data=b"out "), StepOutput(vertex="a", stream=2, data=b"err\n"))
+    assert list(progress.lines(StatusResponse(outputs=outputs))) == ["#1 err"]
     assert list(progress.rest()) == ["#1 out "]
 
 
@@ -118,7 +122,7 @@ def test_steps_that_were_only_stopped_are_not_the_failed_one() -> None:
         Vertex(digest="a", name="bad", started=1.0, error="exit code: 1"),
         Vertex(digest="b", name="other", started=1.0, error="context canceled"),
     )
-    list(progress.lines(Trace(vertexes=vertexes)))
+    list(progress.lines(StatusResponse(vertexes=vertexes)))
     assert progress.failed == "bad"
 
 
@@ -129,7 +133,7 @@ def test_warnings_are_shown() -> None:
 
 def test_unknown_fields_are_stepped_over() -> None:
     unknown = b"\x49" + b"\0" * 8 + b"\x55" + b"\0" * 4 + b"\x78\x01" + b"\x82\x01\x02hi"
-    assert decode(encoded(unknown)) == Trace()
+    assert decode(encoded(unknown)) == StatusResponse()
 
 
 @pytest.mark.parametrize(

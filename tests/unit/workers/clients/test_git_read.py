@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.domain.apps import Author
-from workers.clients.git_read import Entry, folders_above, parse_tree, path_fault, trailers_of
+from workers.clients.git_read import TreeEntry, folders_above, parse_tree, path_fault, trailers_of
 from workers.clients.git_write import Draft, import_stream, plain_message, quoted
 
 
@@ -52,7 +52,7 @@ def test_a_listing_is_parsed_whatever_the_names_are() -> None:
         b"100755 blob " + b"3" * 40 + b" 7\t\xff\xfe\0"
     )
     plain, module, odd = parse_tree(listing)
-    assert plain == Entry(path="a b\tc\n.txt", mode="100644", object="1" * 40, size=12)
+    assert plain == TreeEntry(path="a b\tc\n.txt", mode="100644", object="1" * 40, size=12)
     assert (module.kind, module.size, module.is_file) == ("a submodule", 0, False)
     assert (odd.path.encode("utf-8", "surrogateescape"), odd.is_file) == (b"\xff\xfe", True)
     assert parse_tree(b"") == []

@@ -6,7 +6,7 @@ from orchestrator.domain.apps import GitAccess, Gitops
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason, explain
 from tests.support.factories import make_environment
-from workers.gitops.keys import Keys, look_at_keys
+from workers.gitops.keys import CurrentValue, look_at_keys
 
 GITOPS = Gitops(access=GitAccess(url="https://git.example.com/platform/gitops.git"), branch="live")
 RAW = b'image:\n  repository: x\n  tag: old\n  digest: ""\n'
@@ -34,7 +34,7 @@ def test_what_could_not_be_changed_later_is_refused_now(
 
 def test_what_is_there_now_is_told() -> None:
     everything = make_environment(digest_key="image.digest", repository_key="image.repository")
-    assert look_at_keys(RAW, GITOPS, everything) == Keys(tag="old", warning="")
+    assert look_at_keys(RAW, GITOPS, everything) == CurrentValue(tag="old", warning="")
 
 
 def test_a_digest_that_wins_over_the_tag_is_warned_about_unless_it_is_ours() -> None:
