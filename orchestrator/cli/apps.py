@@ -11,7 +11,7 @@ from orchestrator.cli.api import Api, Json, connect, segment
 from orchestrator.cli.errors import CliError
 from orchestrator.cli.output import Format, one_line, say, say_json, tell
 from orchestrator.cli.runs import finish
-from orchestrator.cli.watching import Watch
+from orchestrator.cli.watching import WatchOptions
 
 _HEAD = ("APP", "ENVIRONMENT", "COMMITTED", "PROVEN HEALTHY", "LAST RUN", "HOLD", "WHY")
 _UNHAPPY = ("waiting", "failed", "cancelled")
@@ -138,7 +138,7 @@ def rollback(
     api = connect(url, token_file)
     undo = _undo(api, app_name, environment)
     answer = api.post(_path(app_name, environment, "rollback"), {"to": to}, str(uuid.uuid4()))
-    wish = Watch(timeout=timeout, output=output, compact=compact, colour=not no_color)
+    wish = WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color)
     finish(api, answer, wait=wait, wish=wish, note=f"To undo it: `{undo}`." if undo else "")
 
 
@@ -164,7 +164,12 @@ def promote(
     """
     api = connect(url, token_file)
     answer = api.post(_path(app_name, environment, "promote"), key=str(uuid.uuid4()))
-    finish(api, answer, wait=wait, wish=Watch(timeout=timeout, output=output, compact=compact, colour=not no_color))
+    finish(
+        api,
+        answer,
+        wait=wait,
+        wish=WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color),
+    )
 
 
 def _undo(api: Api, app_name: str, environment: str) -> str:

@@ -8,7 +8,7 @@ import typer
 from orchestrator.cli.output import say
 
 
-class Shell(StrEnum):
+class ShellName(StrEnum):
     """The shells that are known."""
 
     BASH = "bash"
@@ -17,20 +17,20 @@ class Shell(StrEnum):
 
 
 _SCRIPTS = {
-    Shell.BASH: """\
+    ShellName.BASH: """\
 _pilotage_completion() {
     local IFS=$'\\n'
     COMPREPLY=($(COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD=$COMP_CWORD _PILOTAGE_COMPLETE=complete_bash "$1"))
     return 0
 }
 complete -o default -F _pilotage_completion pilotage""",
-    Shell.ZSH: """\
+    ShellName.ZSH: """\
 #compdef pilotage
 _pilotage_completion() {
     eval $(_TYPER_COMPLETE_ARGS="${words[1,$CURRENT]}" _PILOTAGE_COMPLETE=complete_zsh pilotage)
 }
 compdef _pilotage_completion pilotage""",
-    Shell.FISH: (
+    ShellName.FISH: (
         "complete --command pilotage --no-files"
         ' --arguments "(env _PILOTAGE_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args'
         ' _TYPER_COMPLETE_ARGS=(commandline -cp) pilotage)"'
@@ -40,7 +40,7 @@ compdef _pilotage_completion pilotage""",
 }
 
 
-def completion(shell: Annotated[Shell, typer.Argument(help="The shell.")]) -> None:
+def completion(shell: Annotated[ShellName, typer.Argument(help="The shell.")]) -> None:
     """Print the completion script of a shell.
 
     \b

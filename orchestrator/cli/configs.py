@@ -8,7 +8,7 @@ import typer
 from orchestrator.cli.errors import Code
 from orchestrator.cli.options import Config, Output
 from orchestrator.cli.output import Format, count, say, say_json, warn
-from orchestrator.config import Checked, Problem, check, default_path
+from orchestrator.config import Checked, ConfigProblem, check, default_path
 
 app = typer.Typer(help="The configuration file.", no_args_is_help=True)
 
@@ -54,7 +54,7 @@ def _tell(path: Path, checked: Checked) -> None:
 
 
 def _json(checked: Checked) -> dict[str, object]:
-    def plain(problem: Problem) -> dict[str, object]:
+    def plain(problem: ConfigProblem) -> dict[str, object]:
         return {"path": problem.path, "line": problem.line, "message": problem.message}
 
     return {

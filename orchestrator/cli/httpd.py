@@ -15,7 +15,7 @@ from orchestrator import access, journal, tracing
 from orchestrator.cli import heaps
 from orchestrator.cli.assembly import Wsgi
 from orchestrator.cli.patience import Patience
-from orchestrator.cli.serving import Worker
+from orchestrator.cli.serving import WebWorker
 from orchestrator.web.streams import STREAMS
 
 THREADS = 128
@@ -39,7 +39,7 @@ class Httpd(BaseApplication):  # type: ignore[misc]
         self._options = {
             "bind": bind,
             "workers": 1,
-            "worker_class": Worker,
+            "worker_class": WebWorker,
             "sendfile": False,  # the kernel would wait for the peer without a bound
             "threads": THREADS,
             "keepalive": 30,
@@ -47,7 +47,7 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             "graceful_timeout": 20,
             # The control socket lives in the home folder by default: two instances would collide.
             "control_socket_disable": True,
-            "logger_class": Lines,
+            "logger_class": GunicornLog,
             "worker_exit": _on_exit,
             "proc_name": "pilotage",
             "limit_request_line": 8190,
@@ -79,7 +79,7 @@ class Httpd(BaseApplication):  # type: ignore[misc]
         return made
 
 
-class Lines(Logger):  # type: ignore[misc]
+class GunicornLog(Logger):  # type: ignore[misc]
     """Gunicorn's log: its own words go the way of our log, and each request is one line there."""
 
     def setup(self, cfg: Any) -> None:

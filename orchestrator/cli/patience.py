@@ -150,7 +150,7 @@ class Peer(socket.socket):
         wait.until(event, self)
 
 
-class Worker(ThreadWorker):  # type: ignore[misc]
+class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """Gunicorn's worker with threads, with the patience of its `Httpd`."""
 
     def handle(self, conn: Any) -> Any:

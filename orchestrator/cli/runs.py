@@ -13,7 +13,7 @@ from orchestrator.cli.api import Api, Json, connect
 from orchestrator.cli.errors import CliError, Code
 from orchestrator.cli.logs import Reading, logs
 from orchestrator.cli.output import Format, instant, say, say_json, tell, warn
-from orchestrator.cli.watching import Watch, watch
+from orchestrator.cli.watching import WatchOptions, watch
 from orchestrator.domain.durations import words
 from orchestrator.domain.refs import is_sha
 from orchestrator.domain.runs import RunState, StageName
@@ -146,7 +146,7 @@ def start(
         environment, ref = _defaults(api, app_name, environment, ref, commit or image)
     body = {"app": app_name, "environment": environment, "ref": ref, "commit": commit, "image": image}
     answer = api.post("/runs", body, key or str(uuid.uuid4()))
-    wish = Watch(timeout=timeout, output=output, compact=compact, colour=not no_color)
+    wish = WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color)
     finish(api, answer, wait=wait, wish=wish)
 
 
@@ -214,7 +214,12 @@ def rerun(
         raise CliError(f"There is no stage `{from_stage}`; known are {', '.join(StageName)}.", Code.USAGE)
     api = connect(url, token_file)
     answer = api.post(f"/runs/{run}/rerun", {"from": from_stage}, str(uuid.uuid4()))
-    finish(api, answer, wait=wait, wish=Watch(timeout=timeout, output=output, compact=compact, colour=not no_color))
+    finish(
+        api,
+        answer,
+        wait=wait,
+        wish=WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color),
+    )
 
 
 @app.command()
@@ -234,7 +239,7 @@ def cancel(
     """
     api = connect(url, token_file)
     answer = api.post(f"/runs/{run}/cancel")
-    wish = Watch(timeout=timeout, output=output)
+    wish = WatchOptions(timeout=timeout, output=output)
     finish(api, {"id": run, **answer}, wait=wait, wish=wish, note="It is asked to stop.")
 
 
@@ -255,7 +260,7 @@ def approve(
     """
     api = connect(url, token_file)
     answer = api.post(f"/runs/{run}/approve")
-    wish = Watch(timeout=timeout, output=output)
+    wish = WatchOptions(timeout=timeout, output=output)
     finish(api, {"id": run, **answer}, wait=wait, wish=wish, note="It is approved.")
 
 
@@ -279,7 +284,7 @@ def watch_run(
     Example:
       pilotage run watch 42 --timeout 20m
     """
-    wish = Watch(timeout=timeout, output=output, compact=compact, colour=not no_color)
+    wish = WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color)
     raise typer.Exit(watch(connect(url, token_file), run, wish))
 
 
@@ -308,7 +313,7 @@ def show_logs(
     raise typer.Exit(logs(connect(url, token_file), reading, follow=follow))
 
 
-def finish(api: Api, answer: Json, *, wait: bool, wish: Watch, note: str = "") -> None:
+def finish(api: Api, answer: Json, *, wait: bool, wish: WatchOptions, note: str = "") -> None:
     """Print the run that a request gave, and follow it when that is asked for.
 
     :param note: one more line for people. :raises typer.Exit: with the run's result, after following it.

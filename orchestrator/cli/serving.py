@@ -58,8 +58,8 @@ class _Call:
         self.context.run(access.end, self.environ, status, round((time.monotonic() - self.begun) * 1000))
 
 
-class Worker(patience.Worker):
-    """The worker."""
+class WebWorker(patience.PatientWorker):
+    """Gunicorn's worker as Pilotage runs it: judges hooks in its main thread, answers all else in others."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)

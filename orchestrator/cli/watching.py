@@ -13,7 +13,7 @@ from orchestrator.cli.views import HEARTBEAT, View, terminal_view
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watch:
+class WatchOptions:
     """How a run is watched.
 
     :param timeout: seconds to wait; None: as long as it takes. :param heartbeat: seconds of silence of plain views.
@@ -26,7 +26,7 @@ class Watch:
     heartbeat: float = HEARTBEAT
 
 
-def watch(api: Api, run_id: int, wish: Watch) -> Code:
+def watch(api: Api, run_id: int, wish: WatchOptions) -> Code:
     """Watch a run to its end, print its summary and return the exit code.
 
     :raises CliError: there is no such run, or Pilotage cannot be reached any more.
@@ -50,7 +50,7 @@ def watch(api: Api, run_id: int, wish: Watch) -> Code:
     return _end(api, run, code, wish)
 
 
-def _follow(feed: Feed, run: Json, wish: Watch, view: View) -> tuple[Json, Code | None]:
+def _follow(feed: Feed, run: Json, wish: WatchOptions, view: View) -> tuple[Json, Code | None]:
     deadline = time.monotonic() + wish.timeout if wish.timeout is not None else None
     quiet_since = time.monotonic()
     while not is_final(run):
@@ -70,7 +70,7 @@ def _follow(feed: Feed, run: Json, wish: Watch, view: View) -> tuple[Json, Code 
     return run, None
 
 
-def _end(api: Api, run: Json, code: Code | None, wish: Watch) -> Code:
+def _end(api: Api, run: Json, code: Code | None, wish: WatchOptions) -> Code:
     if wish.output is Format.JSON:
         say_json(run)
     elif code is None:

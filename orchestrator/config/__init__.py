@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestrator.config.problems import ConfigInvalid, Problem, dotted
+from orchestrator.config.problems import ConfigInvalid, ConfigProblem, dotted
 from orchestrator.domain.apps import Settings
 
-__all__ = ["Checked", "ConfigInvalid", "Problem", "check", "default_path", "load"]
+__all__ = ["Checked", "ConfigInvalid", "ConfigProblem", "check", "default_path", "load"]
 
 MAX_SIZE = 16 * 1024 * 1024
 """Bytes of a configuration file; ten thousand apps are about 4 MiB."""
@@ -18,8 +18,8 @@ class Checked:
     """What a look at the file gave: the settings (None when there are problems), problems and warnings."""
 
     settings: Settings | None
-    problems: tuple[Problem, ...]
-    warnings: tuple[Problem, ...]
+    problems: tuple[ConfigProblem, ...]
+    warnings: tuple[ConfigProblem, ...]
 
 
 def default_path(environ: Mapping[str, str]) -> Path:
@@ -73,9 +73,9 @@ def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
     return Checked(settings=settings(config, folder, environ, words, origins), problems=(), warnings=warnings)
 
 
-def _order(problem: Problem) -> tuple[int, str, str]:
+def _order(problem: ConfigProblem) -> tuple[int, str, str]:
     return problem.line, problem.path, problem.message
 
 
 def _unreadable(message: str) -> Checked:
-    return Checked(settings=None, problems=(Problem(path="", line=0, message=message),), warnings=())
+    return Checked(settings=None, problems=(ConfigProblem(path="", line=0, message=message),), warnings=())

@@ -5,7 +5,7 @@ from pathlib import Path as FilePath
 
 from orchestrator.config import app_models, base, models
 from orchestrator.config.document import Document
-from orchestrator.config.problems import Path, Problem
+from orchestrator.config.problems import ConfigProblem, Path
 from orchestrator.config.shape import secrets
 from orchestrator.config.types import is_padded
 from orchestrator.domain.refs import repo_key
@@ -19,7 +19,7 @@ PROGRESS_DEADLINE = 600.0
 """Seconds of Kubernetes' default ``progressDeadlineSeconds``."""
 
 
-def warnings(document: Document, config: models.Config) -> Iterator[Problem]:
+def warnings(document: Document, config: models.Config) -> Iterator[ConfigProblem]:
     """Yield what is doubtful about a file whose every key is readable."""
     for path, message in _all(document, config):
         yield document.problem(path, message)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from orchestrator.config import types as t
-from orchestrator.config.base import GitKeys, Model, described
+from orchestrator.config.base import ConfigModel, GitKeys, described
 
 Severity = Literal["negligible", "low", "medium", "high", "critical"]
 Seconds = Annotated[float, t.Duration(10, 86400)]
@@ -13,7 +13,7 @@ Grace = Annotated[float, t.Duration(0, 3600)]
 ArgName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
-class Build(Model):
+class Build(ConfigModel):
     """How the image is made from a commit."""
 
     context: t.RepoFolder = described(
@@ -40,7 +40,7 @@ class Build(Model):
     pull: bool = described("Look for newer base images at every build.", default=False)
 
 
-class Scan(Model):
+class Scan(ConfigModel):
     """The vulnerability gate."""
 
     fail_on: Severity | None = described(
@@ -52,7 +52,7 @@ class Scan(Model):
     timeout: Seconds = described("Time for the scan.", default=600.0, example="10m")
 
 
-class Environment(Model):
+class Environment(ConfigModel):
     """Where an app runs."""
 
     name: t.Name = described("Name, unique in the app.", example="stg")

@@ -10,8 +10,8 @@ CA_FILE = "CA bundle for the service's certificate, instead of the system's."
 INSECURE = "Allow `http://` to a host other than this one. Credentials then cross the network readable."
 
 
-class Model(BaseModel):
-    """A mapping that accepts its own keys only and never repeats a value in an error."""
+class ConfigModel(BaseModel):
+    """A section of the file: takes only the keys that it knows, and never repeats a value in an error."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, arbitrary_types_allowed=True)
 
@@ -24,7 +24,7 @@ def described(meaning: str, *, default: Any = ..., example: Any = None) -> Any:
     return Field(default=default, description=meaning, examples=examples)
 
 
-class GitKeys(Model):
+class GitKeys(ConfigModel):
     """How a Git repository is reached."""
 
     username: t.UserName = described(

@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from orchestrator.config.filling import Shielded, shield
-from orchestrator.config.problems import Path, Problem, dotted
+from orchestrator.config.problems import ConfigProblem, Path, dotted
 
 MAX_NODES = 100_000
 """Values of one file after aliases are followed; more is a mistake or an alias bomb."""
@@ -34,7 +34,7 @@ class Document:
     tree: Any = None
     lines: dict[Path, int] = field(default_factory=dict)
     filled: dict[Path, tuple[str, ...]] = field(default_factory=dict)
-    problems: list[Problem] = field(default_factory=list)
+    problems: list[ConfigProblem] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
 
     def line(self, path: Path) -> int:
@@ -47,9 +47,9 @@ class Document:
         """Note a problem at a place of the file."""
         self.problems.append(self.problem(path, message))
 
-    def problem(self, path: Path, message: str) -> Problem:
+    def problem(self, path: Path, message: str) -> ConfigProblem:
         """Make a problem of a place and a sentence."""
-        return Problem(path=dotted(path), line=self.line(path), message=message)
+        return ConfigProblem(path=dotted(path), line=self.line(path), message=message)
 
 
 def read(text: str, environ: Mapping[str, str], folder: FilePath) -> Document:
@@ -62,20 +62,20 @@ def read(text: str, environ: Mapping[str, str], folder: FilePath) -> Document:
         document.problems.append(_syntax(error, shielded))
     except yaml.reader.ReaderError as error:
         line = shielded.text.encode()[: error.position].count(b"\n") + 1
-        document.problems.append(Problem(path="", line=line, message=f"is not YAML: {error.reason}"))
+        document.problems.append(ConfigProblem(path="", line=line, message=f"is not YAML: {error.reason}"))
     except RecursionError:
-        document.problems.append(Problem(path="", line=1, message="is nested too deeply"))
+        document.problems.append(ConfigProblem(path="", line=1, message="is nested too deeply"))
     else:
         _Reader(document, shielded, environ, folder).read(node)
     return document
 
 
-def _syntax(error: yaml.MarkedYAMLError, shielded: Shielded) -> Problem:
+def _syntax(error: yaml.MarkedYAMLError, shielded: Shielded) -> ConfigProblem:
     mark = error.problem_mark or error.context_mark
     words = ", ".join(words for words in (error.context, error.problem) if words)
     hint = "; a pattern that begins with `*` needs quotes" if "alias" in words else ""
     line = mark.line + 1 if mark else 1
-    return Problem(path="", line=line, message=f"is not YAML: {shielded.original(words)}{hint}")
+    return ConfigProblem(path="", line=line, message=f"is not YAML: {shielded.original(words)}{hint}")
 
 
 class _Reader:
@@ -159,7 +159,9 @@ class _Reader:
     def _twice(self, key: Any, path: Path) -> None:
         here = (*path, self._shielded.original(key.value))
         message = f"is given twice, first on line {self._document.line(here)}"
-        self._document.problems.append(Problem(path=dotted(here), line=key.start_mark.line + 1, message=message))
+        self._document.problems.append(
+            ConfigProblem(path=dotted(here), line=key.start_mark.line + 1, message=message)
+        )
 
     def _entry(self, values: dict[str, Any], key: Any, value: Any, path: Path) -> None:
         name = self._shielded.original(key.value)

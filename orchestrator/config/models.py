@@ -9,13 +9,13 @@ from pydantic import Field
 
 from orchestrator.config import types as t
 from orchestrator.config.app_models import App
-from orchestrator.config.base import CA_FILE, INSECURE, GitKeys, Model, described
+from orchestrator.config.base import CA_FILE, INSECURE, ConfigModel, GitKeys, described
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 State = Literal["started", "waiting", "succeeded", "failed", "cancelled"]
 
 
-class Registry(Model):
+class Registry(ConfigModel):
     """The registry that images are pushed to."""
 
     url: t.RegistryUrl = described("Address of the registry.", example="https://harbor.example.com")
@@ -39,14 +39,14 @@ class Registry(Model):
     insecure: bool = described(INSECURE, default=False)
 
 
-class Author(Model):
+class Author(ConfigModel):
     """Who the GitOps commits are by."""
 
     name: t.Text = described("Name in the commits.", default="pilotage-bot")
     email: t.Text = described("E-mail address in the commits.", default="pilotage-bot@example.com")
 
 
-class Signing(Model):
+class Signing(ConfigModel):
     """How the GitOps commits are signed."""
 
     format: Literal["ssh", "openpgp"] = described("Kind of the key.", example="ssh")
@@ -77,7 +77,7 @@ class Gitops(GitKeys):
     signing: Signing | None = described("Sign the commits. Without it they are not signed.", default=None)
 
 
-class ArgoCD(Model):
+class ArgoCD(ConfigModel):
     """The Argo CD API server."""
 
     url: t.ServiceUrl = described(
@@ -93,14 +93,14 @@ class ArgoCD(Model):
     insecure: bool = described(INSECURE, default=False)
 
 
-class Hook(Model):
+class Hook(ConfigModel):
     """One webhook endpoint."""
 
     secret: t.SecretText = described("The secret that the forge signs with.", example="${HOOK_SECRET}")
     previous: t.SecretText | None = described("The secret before a rotation; both are accepted.", default=None)
 
 
-class GitlabHook(Model):
+class GitlabHook(ConfigModel):
     """GitLab's webhook endpoint: `token`, `signing` or both."""
 
     token: t.Credential | None = described(
@@ -112,7 +112,7 @@ class GitlabHook(Model):
     )
 
 
-class Webhooks(Model):
+class Webhooks(ConfigModel):
     """Which forges may post to `/webhooks/<forge>`. A forge that is not named here is answered with 404."""
 
     github: Hook | None = described("GitHub.", default=None)
@@ -122,7 +122,7 @@ class Webhooks(Model):
     gogs: Hook | None = described("Gogs.", default=None)
 
 
-class Destination(Model):
+class Destination(ConfigModel):
     """What all kinds of notifications have in common."""
 
     name: t.Name | None = described(
@@ -158,14 +158,14 @@ class Callback(Destination):
     secret: t.SecretText = described("Signing secret.", example="${CALLBACK_SECRET}")
 
 
-class Notify(Model):
+class Notify(ConfigModel):
     """One destination: exactly one of the kinds."""
 
     slack: Slack | None = described("A Slack-style channel.", default=None)
     webhook: Callback | None = described("A signed HTTP callback.", default=None)
 
 
-class Server(Model):
+class Server(ConfigModel):
     """How Pilotage itself runs."""
 
     bind: t.Bind = described("Host and port of the web server.", default="127.0.0.1:8480")
@@ -220,7 +220,7 @@ class Server(Model):
     max_body: t.Size = described("Largest webhook body that is read.", default=25 * 1024 * 1024, example="25MiB")
 
 
-class Docker(Model):
+class Docker(ConfigModel):
     """The Docker engine that builds."""
 
     host: t.DockerHost = described(
@@ -230,7 +230,7 @@ class Docker(Model):
     )
 
 
-class Config(Model):
+class Config(ConfigModel):
     """The whole file. Top-level keys that begin with `x-` are left alone: a place for YAML anchors."""
 
     registry: Registry = described("The registry that images are pushed to.")

@@ -8,7 +8,7 @@ Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class ConfigProblem:
     """One thing that is wrong (or, as a warning, doubtful) at one place of the file.
 
     :param path: the key as people write it, ``apps[0].environments[1].values``; "" for the file as a whole.
@@ -31,7 +31,7 @@ class Problem:
 class ConfigInvalid(Exception):
     """The configuration cannot be used; `problems` names everything that is wrong, in the order of the file."""
 
-    def __init__(self, problems: Iterable[Problem], file: str = "pilotage.yaml") -> None:
+    def __init__(self, problems: Iterable[ConfigProblem], file: str = "pilotage.yaml") -> None:
         self.problems = tuple(problems)
         self.file = file
         super().__init__("\n".join(problem.located(file) for problem in self.problems))

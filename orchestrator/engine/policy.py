@@ -7,7 +7,7 @@ from orchestrator.domain.runs import StageName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Policy:
+class RetryPolicy:
     """The patience of a stage.
 
     :param attempts: tries when a service does not answer; 0: until the deadline. Nine are two minutes: a service that
@@ -27,14 +27,14 @@ class Policy:
         return min(self.cap, self.first * 2.0 ** (attempt - 1))
 
 
-POLICIES: Mapping[StageName, Policy] = {
-    StageName.CHECK: Policy(),
-    StageName.BUILD: Policy(),
-    StageName.PUSH: Policy(),
-    StageName.SCAN: Policy(attempts=0, cap=15),
-    StageName.COMMIT: Policy(),
-    StageName.SYNC: Policy(attempts=0, cap=15),
-    StageName.HEALTH: Policy(attempts=0, cap=15),
+POLICIES: Mapping[StageName, RetryPolicy] = {
+    StageName.CHECK: RetryPolicy(),
+    StageName.BUILD: RetryPolicy(),
+    StageName.PUSH: RetryPolicy(),
+    StageName.SCAN: RetryPolicy(attempts=0, cap=15),
+    StageName.COMMIT: RetryPolicy(),
+    StageName.SYNC: RetryPolicy(attempts=0, cap=15),
+    StageName.HEALTH: RetryPolicy(attempts=0, cap=15),
 }
 TIMEOUTS: Mapping[StageName, float] = {
     StageName.CHECK: 300.0,

@@ -33,7 +33,7 @@ from orchestrator.engine.facts import (
     Superseded,
     Troubled,
 )
-from orchestrator.engine.policy import POLICIES, Policy
+from orchestrator.engine.policy import POLICIES, RetryPolicy
 
 _LIFTED = ("commit", "image", "digest", "title", "author", "ref")
 """Outputs of stages that are facts about the run itself."""
@@ -191,7 +191,7 @@ def _fail(
     return Decision(run=replace(ended, finished_at=now), tell=("run.failed",), freed=True)
 
 
-def _troubled(run: Run, current: Stage, fact: Troubled, policy: Policy, now: datetime) -> Decision:
+def _troubled(run: Run, current: Stage, fact: Troubled, policy: RetryPolicy, now: datetime) -> Decision:
     if run.is_unwanted:
         return _end(run, current, now)
     late = current.deadline_at is not None and now >= current.deadline_at
@@ -212,7 +212,7 @@ def _troubled(run: Run, current: Stage, fact: Troubled, policy: Policy, now: dat
     return Decision(run=_with(run, stage, RunState.WAITING, Reason.RETRYING, fact.detail), wake_at=wake_at)
 
 
-def _lease_expired(run: Run, current: Stage, policy: Policy, now: datetime) -> Decision:
+def _lease_expired(run: Run, current: Stage, policy: RetryPolicy, now: datetime) -> Decision:
     if current.state is not StageState.RUNNING:
         return Decision(run=run, wake_at=now)
     crashes = int(current.outputs.get("crashes", 0)) + 1

@@ -102,11 +102,11 @@ def mount(app: Flask, site: Site, calls: tuple[Call, ...]) -> None:
 
 
 def _handler(site: Site, call: Call) -> Callable[..., Response]:
-    def handle(**place: Any) -> Response:
+    def handle(**arguments: Any) -> Response:
         who = site.guard.require(call.role) if call.role is not None else None
         query = _query(call.query) if call.query is not None else None
         body = _body(call.body) if call.body is not None else None
-        return call.view(Asked(site=site, who=who, query=query, body=body), **place)
+        return call.view(Asked(site=site, who=who, query=query, body=body), **arguments)
 
     return handle
 

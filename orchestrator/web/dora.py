@@ -4,10 +4,10 @@ from flask import Response
 from pydantic import Field
 
 from orchestrator.web.calls import Asked, to_json
-from orchestrator.web.models import Model, Name
+from orchestrator.web.models import ApiModel, Name
 
 
-class DoraQuery(Model):
+class DoraQuery(ApiModel):
     """Which deployments."""
 
     days: int = Field(default=30, ge=1, le=366, description="Look back so many days.")
@@ -15,7 +15,7 @@ class DoraQuery(Model):
     environment: Name | None = Field(default=None, description="Only this environment.")
 
 
-class DoraPlace(Model):
+class DoraPlace(ApiModel):
     """The figures of one environment. A deployment is a commit whose change reached Git; a rollback is none."""
 
     app: str
@@ -29,7 +29,7 @@ class DoraPlace(Model):
     restore_seconds: float | None = Field(description="Median from a failure to the next success; null without one.")
 
 
-class Dora(Model):
+class Dora(ApiModel):
     """The environments that had a deployment in this time."""
 
     days: int

@@ -6,11 +6,11 @@ from flask import Response
 from pydantic import Field
 
 from orchestrator.web.calls import Asked, to_json
-from orchestrator.web.models import Model
+from orchestrator.web.models import ApiModel
 from orchestrator.web.problems import Problem
 
 
-class ReadyQuery(Model):
+class ReadyQuery(ApiModel):
     """What is looked at."""
 
     only: Literal["database"] | None = Field(

@@ -8,7 +8,7 @@ from flask import Response, request
 from orchestrator.web.calls import Asked
 from orchestrator.web.models import MAX_ID, LogQuery
 from orchestrator.web.problems import Problem
-from orchestrator.web.streams import EVENTS, JSON_LINES, TEXT, Feed, Pen
+from orchestrator.web.streams import EVENTS, JSON_LINES, TEXT, LogReader, Pen
 
 MEDIA = (TEXT, JSON_LINES, EVENTS)
 _STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-cache"}
@@ -30,7 +30,7 @@ def get_log(asked: Asked, run_id: int) -> Response:
     if run is None:
         raise Problem(404, "not-found", f"There is no run {run_id}.")
     wanted = _wanted(query)
-    feed = Feed(
+    feed = LogReader(
         queries=asked.site.queries,
         settings=asked.site.settings,
         base=asked.site.base(),
@@ -45,7 +45,7 @@ def get_log(asked: Asked, run_id: int) -> Response:
     return _followed(asked, feed, pen)
 
 
-def _followed(asked: Asked, feed: Feed, pen: Pen) -> Response:
+def _followed(asked: Asked, feed: LogReader, pen: Pen) -> Response:
     """Answer with a stream, if this process can hold one more."""
     streams = asked.site.streams
     if not streams.enter():

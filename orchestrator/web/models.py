@@ -22,13 +22,13 @@ Id = Annotated[int, Field(ge=1, le=MAX_ID)]
 Time = Annotated[str, Field(description="RFC 3339, UTC", examples=["2024-05-06T07:08:09.123Z"])]
 
 
-class Model(BaseModel):
-    """Every key is known; anything else is an error."""
+class ApiModel(BaseModel):
+    """What the API takes or answers; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Paging(Model):
+class Paging(ApiModel):
     """Where in a list to begin and how much of it to read."""
 
     limit: int = Field(default=50, ge=1, le=MAX_LIMIT, description="Items in one page.")
@@ -51,7 +51,7 @@ class DeliveriesQuery(Paging):
     outcome: DeliveryOutcome | None = Field(default=None, description="What became of it.")
 
 
-class LogQuery(Model):
+class LogQuery(ApiModel):
     """Which lines of a log, and how."""
 
     stage: StageName | None = Field(default=None, description="Only this stage.")
@@ -60,7 +60,7 @@ class LogQuery(Model):
     ansi: Literal["0", "1"] = Field(default="0", description="Keep terminal escape sequences.")
 
 
-class StartRun(Model):
+class StartRun(ApiModel):
     """A manual run of exactly one of `ref` (branch or tag), `commit` (full id) or `image` (tag or digest)."""
 
     app: Name = Field(description="Name in the configuration.")
@@ -82,7 +82,7 @@ class StartRun(Model):
         return self
 
 
-class Rerun(Model):
+class Rerun(ApiModel):
     """Where the new run really does its work again; what comes before is proven and reused."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -92,23 +92,23 @@ class Rerun(Model):
     )
 
 
-class Nothing(Model):
+class Nothing(ApiModel):
     """The call takes no input; an empty body or `{}`."""
 
 
-class Hold(Model):
+class Hold(ApiModel):
     """Why deploys stop."""
 
     reason: Text = Field(default="", description="Why; shown to everyone who waits.")
 
 
-class Rollback(Model):
+class Rollback(ApiModel):
     """What to go back to."""
 
     to: int | None = Field(default=None, ge=1, le=MAX_ID, description="The run; null: what was deployed before.")
 
 
-class StageView(Model):
+class StageView(ApiModel):
     """One stage of a run."""
 
     name: StageName
@@ -123,7 +123,7 @@ class StageView(Model):
     seconds: float | None
 
 
-class NotificationView(Model):
+class NotificationView(ApiModel):
     """One message about a run."""
 
     channel: str
@@ -133,7 +133,7 @@ class NotificationView(Model):
     sent_at: Time | None
 
 
-class RunView(Model):
+class RunView(ApiModel):
     """One run as a list shows it."""
 
     id: int
@@ -181,14 +181,14 @@ class RunDetail(RunView):
     notifications: list[NotificationView]
 
 
-class RunPage(Model):
+class RunPage(ApiModel):
     """Part of the list of runs, newest first."""
 
     items: list[RunView]
     next: int | None = Field(description="`cursor` of the next page; null at the end.")
 
 
-class Accepted(Model):
+class Accepted(ApiModel):
     """What a request led to."""
 
     id: int
@@ -198,7 +198,7 @@ class Accepted(Model):
     attempt: int
 
 
-class RunSummary(Model):
+class RunSummary(ApiModel):
     """A run of an environment and how it turned out."""
 
     id: int
@@ -207,7 +207,7 @@ class RunSummary(Model):
     sentence: str
 
 
-class InGit(Model):
+class InGit(ApiModel):
     """What Pilotage last committed to the GitOps repository; others may have changed the file since."""
 
     run: int
@@ -221,7 +221,7 @@ class InGit(Model):
     verdict: RunSummary | None = Field(description="That run; null while there is none.")
 
 
-class Deployed(Model):
+class Deployed(ApiModel):
     """What the last successful run brought: it was healthy then."""
 
     run: int
@@ -232,7 +232,7 @@ class Deployed(Model):
     since: Time | None
 
 
-class HoldView(Model):
+class HoldView(ApiModel):
     """A stop on an environment."""
 
     reason: str
@@ -240,7 +240,7 @@ class HoldView(Model):
     since: Time | None
 
 
-class EnvironmentView(Model):
+class EnvironmentView(ApiModel):
     """Where an app runs, and what runs there."""
 
     name: str
@@ -258,7 +258,7 @@ class EnvironmentView(Model):
     hold: HoldView | None
 
 
-class AppView(Model):
+class AppView(ApiModel):
     """One deployable service."""
 
     name: str
@@ -267,14 +267,14 @@ class AppView(Model):
     environments: list[EnvironmentView]
 
 
-class AppList(Model):
+class AppList(ApiModel):
     """Every configured app, in the order of the configuration."""
 
     items: list[AppView]
     next: None = Field(description="Always null: the list is complete.")
 
 
-class HoldState(Model):
+class HoldState(ApiModel):
     """The hold of an environment as it is now; `hold` is null when it is released."""
 
     app: str
@@ -282,14 +282,14 @@ class HoldState(Model):
     hold: str | None
 
 
-class ChangeView(Model):
+class ChangeView(ApiModel):
     """One ref that moved."""
 
     ref: str
     commit: str | None
 
 
-class DeliveryView(Model):
+class DeliveryView(ApiModel):
     """One webhook request as it arrived, and what became of it."""
 
     id: int
@@ -309,14 +309,14 @@ class DeliveryView(Model):
     received_at: Time
 
 
-class DeliveryPage(Model):
+class DeliveryPage(ApiModel):
     """Part of the list of deliveries, newest first."""
 
     items: list[DeliveryView]
     next: int | None = Field(description="`cursor` of the next page; null at the end.")
 
 
-class Part(Model):
+class Part(ApiModel):
     """One thing that is wrong with a request."""
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
@@ -326,7 +326,7 @@ class Part(Model):
     message: str
 
 
-class ProblemView(Model):
+class ProblemView(ApiModel):
     """An error (RFC 9457)."""
 
     type: str
@@ -338,13 +338,13 @@ class ProblemView(Model):
     request_id: str
 
 
-class Health(Model):
+class Health(ApiModel):
     """The process answers."""
 
     status: Literal["ok"]
 
 
-class Ready(Model):
+class Ready(ApiModel):
     """Nothing that we need is missing."""
 
     status: Literal["ready"]

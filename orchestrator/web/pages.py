@@ -16,8 +16,8 @@ from orchestrator.web import models as m
 from orchestrator.web import words
 from orchestrator.web.auth import log_in, log_out
 from orchestrator.web.calls import Site
-from orchestrator.web.places import ACTIONS as PLACE_ACTIONS
-from orchestrator.web.places import Answer, Places, possible
+from orchestrator.web.environment_actions import ACTIONS as ENVIRONMENT_ACTIONS
+from orchestrator.web.environment_actions import Answer, EnvironmentActions, possible
 from orchestrator.web.problems import Problem
 
 TAIL = 200
@@ -31,8 +31,8 @@ ACTIONS: dict[str, str] = {"rerun": "Re-run", "cancel": "Cancel", "approve": "Ap
 
 def install(app: Flask, site: Site) -> None:
     """Add the pages to `app`."""
-    pages, places = _Pages(site), Places(site)
-    place_rule = f"/apps/<app>/<environment>/<any({','.join(PLACE_ACTIONS)}):action>"
+    pages, actions = _Pages(site), EnvironmentActions(site)
+    action_rule = f"/apps/<app>/<environment>/<any({','.join(ENVIRONMENT_ACTIONS)}):action>"
     run_rule = f"/runs/<int(max={m.MAX_ID}):run_id>"
     for rule, name, view, method in (
         ("/", "home", lambda: redirect(url_for("pages.runs")), "GET"),
@@ -40,8 +40,8 @@ def install(app: Flask, site: Site) -> None:
         (run_rule, "run", pages.run, "GET"),
         (f"{run_rule}/<any({','.join(ACTIONS)}):action>", "act", pages.act, "POST"),
         ("/apps", "apps", pages.apps, "GET"),
-        (place_rule, "ask", places.ask, "GET"),
-        (place_rule, "act_on", places.act, "POST"),
+        (action_rule, "ask", actions.ask, "GET"),
+        (action_rule, "act_on", actions.act, "POST"),
         ("/deliveries", "deliveries", pages.deliveries, "GET"),
         ("/login", "login", pages.login, "GET"),
         ("/login", "log_in", pages.log_in, "POST"),
@@ -67,9 +67,9 @@ def install(app: Flask, site: Site) -> None:
 def _on_page(view: Callable[..., Answer]) -> Callable[..., Answer]:
     """Lead people who are not logged in to the login page instead of answering 401."""
 
-    def handle(**place: Any) -> Answer:
+    def handle(**arguments: Any) -> Answer:
         try:
-            return view(**place)
+            return view(**arguments)
         except Problem as problem:
             if problem.status != 401:
                 raise
@@ -156,7 +156,7 @@ class _Pages:
         who = self._site.guard.require(Role.VIEWER)
         acts = possible if who.role.may(Role.DEPLOYER) else None
         apps = self._site.queries.apps()
-        return render_template("apps.html", who=who, apps=apps, acts=acts, labels=PLACE_ACTIONS)
+        return render_template("apps.html", who=who, apps=apps, acts=acts, labels=ENVIRONMENT_ACTIONS)
 
     def deliveries(self) -> Answer:
         """Show what arrived at the webhooks."""

@@ -103,7 +103,7 @@ class Pen:
 
 
 @dataclass(slots=True, kw_only=True)
-class Feed:
+class LogReader:
     """One reader of one run's log. ``after``: the number of the last line that was read; it moves on."""
 
     queries: Queries

@@ -9,7 +9,7 @@ import pytest
 
 from orchestrator.cli.api import Api
 from orchestrator.cli.errors import Code
-from orchestrator.cli.watching import Watch, watch
+from orchestrator.cli.watching import WatchOptions, watch
 from tests.support.commands import RUN_URL, Pilotage
 from tests.support.fake_api import FakeApi, fake_api, log_line, problem, run, sse, stage
 from tests.support.waiting import until
@@ -173,7 +173,7 @@ def test_a_silent_pipe_hears_a_sign_of_life(capsys: pytest.CaptureFixture[str]) 
         yield sse("state", run(ending="succeeded"))
 
     with fake_api(runs={42: going}, streams=[stream]) as api:
-        assert watch(Api(api.url), 42, Watch(heartbeat=0.15)) is Code.SUCCEEDED
+        assert watch(Api(api.url), 42, WatchOptions(heartbeat=0.15)) is Code.SUCCEEDED
 
     beats = [line for line in capsys.readouterr().out.splitlines() if " still " in line]
     assert beats

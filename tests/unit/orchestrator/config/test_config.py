@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.config import ConfigInvalid, Problem, default_path, load
+from orchestrator.config import ConfigInvalid, ConfigProblem, default_path, load
 from orchestrator.domain.apps import App, Build, Environment, GitAccess, Gitops, Registry, Scan, Secret, Settings
 from tests.support.configs import ENVIRON, VALID, look, spoiled
 
@@ -223,14 +223,14 @@ def test_every_problem_is_named_at_once_with_key_and_line() -> None:
     text = text.replace("argocd:   {url: https://argocd.example.com, ", "argocd:   {")
 
     assert look(text, {}).problems == (
-        Problem(path="argocd.url", line=3, message="is required"),
-        Problem(
+        ConfigProblem(path="argocd.url", line=3, message="is required"),
+        ConfigProblem(
             path="apps[0].build.dockerfil",
             line=14,
             message="is not a key that is known here; did you mean `dockerfile`?",
         ),
-        Problem(path="apps[0].environments[1].approval", line=23, message="must be `required` or `none`"),
-        Problem(
+        ConfigProblem(path="apps[0].environments[1].approval", line=23, message="must be `required` or `none`"),
+        ConfigProblem(
             path="apps[0].environments[1].values",
             line=24,
             message="must be a path inside the repository, relative and with forward slashes",

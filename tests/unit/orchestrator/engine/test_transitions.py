@@ -31,7 +31,7 @@ from orchestrator.engine.facts import (
     Superseded,
     Troubled,
 )
-from orchestrator.engine.policy import POLICIES, Policy
+from orchestrator.engine.policy import POLICIES, RetryPolicy
 from orchestrator.engine.transitions import advance
 from tests.support.factories import NOW, later, make_run
 
@@ -301,7 +301,7 @@ def test_an_answer_without_a_claim_changes_nothing() -> None:
 
 
 def test_pauses_double_up_to_their_cap() -> None:
-    policy = Policy(first=1, cap=5)
+    policy = RetryPolicy(first=1, cap=5)
     assert [policy.pause(attempt) for attempt in (1, 2, 3, 4)] == [1, 2, 4, 5]
 
 

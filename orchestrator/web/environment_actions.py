@@ -27,8 +27,8 @@ MAX_REASON = 500
 """Characters of the reason of a hold."""
 
 
-class Places:
-    """The views, with what they need."""
+class EnvironmentActions:
+    """The pages that ask before an action, and that do it."""
 
     def __init__(self, site: Site) -> None:
         self._site = site
@@ -36,17 +36,17 @@ class Places:
     def ask(self, app: str, environment: str, action: str) -> Answer:
         """Say what an action would do, with the one button that does it."""
         who = self._site.guard.require(Role.DEPLOYER)
-        place, others = self._place(app, environment)
+        env, others = self._env(app, environment)
         target = None
         if action == "rollback":
             target = self._site.queries.rollback_target(app, environment)
-        elif action == "promote" and place["promote_from"]:
-            target = self._site.queries.promotion_target(app, place["promote_from"])
+        elif action == "promote" and env["promote_from"]:
+            target = self._site.queries.promotion_target(app, env["promote_from"])
         return render_template(
             "act.html",
             who=who,
             app=app,
-            env=place,
+            env=env,
             followers=[other["name"] for other in others if other["promote_from"] == environment],
             action=action,
             label=ACTIONS[action],
@@ -84,23 +84,23 @@ class Places:
         except Repeated as earlier:
             return int(earlier.answer["id"])
 
-    def _place(self, app: str, environment: str) -> tuple[View, list[View]]:
+    def _env(self, app: str, environment: str) -> tuple[View, list[View]]:
         """Read an environment and all those of its app."""
         shown = self._site.queries.app(app)
-        places = shown["environments"] if shown else []
-        for place in places:
-            if place["name"] == environment:
-                return dict(place), places
+        envs = shown["environments"] if shown else []
+        for env in envs:
+            if env["name"] == environment:
+                return dict(env), envs
         raise Problem(404, "not-found", f"There is no environment {app}/{environment} in the configuration.")
 
 
-def possible(app: View, place: View) -> list[str]:
+def possible(app: View, env: View) -> list[str]:
     """Name what can be done with an environment now, as far as the list of the apps tells."""
-    source = next((other for other in app["environments"] if other["name"] == place["promote_from"]), None)
+    source = next((other for other in app["environments"] if other["name"] == env["promote_from"]), None)
     able = {
-        "hold": place["hold"] is None,
-        "release": place["hold"] is not None,
-        "rollback": place["deployed"] is not None,
+        "hold": env["hold"] is None,
+        "release": env["hold"] is not None,
+        "rollback": env["deployed"] is not None,
         "promote": source is not None and source["deployed"] is not None,
     }
     return [action for action in ACTIONS if able[action]]

@@ -36,8 +36,8 @@ def pressed(world: Web, path: str, **more: str) -> Any:
 
 
 def state_of(world: Web, environment: str) -> dict[str, Any]:
-    places = world.client().get("/api/v1/apps/plate-web").json["environments"]
-    return next(place for place in places if place["name"] == environment)
+    environments = world.client().get("/api/v1/apps/plate-web").json["environments"]
+    return next(one for one in environments if one["name"] == environment)
 
 
 def test_a_deployer_is_offered_what_can_be_done_and_a_viewer_nothing(world: Web) -> None:
@@ -179,9 +179,9 @@ def test_a_form_that_is_sent_twice_starts_one_run(world: Web, action: str) -> No
         proven(world, number, "prod")
     client = world.browser()
     form = fields_of(Page(client.get(f"{PROD}/{action}").text))
-    places = [client.post(f"{PROD}/{action}", data=form, headers=OURS).headers["Location"] for _ in range(2)]
-    assert places[0] == places[1]
-    assert pressed(world, f"{PROD}/{action}").headers["Location"] != places[0]
+    targets = [client.post(f"{PROD}/{action}", data=form, headers=OURS).headers["Location"] for _ in range(2)]
+    assert targets[0] == targets[1]
+    assert pressed(world, f"{PROD}/{action}").headers["Location"] != targets[0]
 
 
 @pytest.mark.parametrize("run", ["", "x", "0", "-1", "99999999999", "²"])
