@@ -32,20 +32,20 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = sqlite_database(Path(folder))
         apps = tuple(make_app(f"app-{number:02d}", environments=ENVIRONMENTS) for number in range(APPS))
-        world = make_web(database, Path(folder), apps=apps)
-        _show("empty", world)
+        web = make_web(database, Path(folder), apps=apps)
+        _show("empty", web)
         _fill(database, [app.name for app in apps])
         _tally(database, [app.name for app in apps], 1)
-        _show(f"{RUNS:,} runs, {ACTIVE} of them active", world)
+        _show(f"{RUNS:,} runs, {ACTIVE} of them active", web)
         _tally(database, [app.name for app in apps], INCREMENTS // 10)
-        _show(f"the same, and {INCREMENTS:,} increments that are not folded", world)
+        _show(f"the same, and {INCREMENTS:,} increments that are not folded", web)
         with database.write() as connection:
             print(f"  fold: {ms(timed(tallies.fold, connection))}")
         database.engine.dispose()
 
 
-def _show(name: str, world: Web) -> None:
-    client = world.client("viewer")
+def _show(name: str, web: Web) -> None:
+    client = web.client("viewer")
     scrape = [timed(client.get, "/metrics") for _ in range(ROUNDS)]
     dora = [timed(client.get, "/api/v1/dora?days=30") for _ in range(ROUNDS)]
     size = len(client.get("/metrics").data)

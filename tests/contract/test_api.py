@@ -31,24 +31,24 @@ CHECKED = (
 
 
 @pytest.fixture(scope="module")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Web:
+def web(tmp_path_factory: pytest.TempPathFactory) -> Web:
     folder = tmp_path_factory.mktemp("api")
-    world = make_web(sqlite_database(folder), folder)
+    web = make_web(sqlite_database(folder), folder)
     for state in RunState:
-        world.log(world.run(state), "a line", "\x1b[31manother\x1b[0m")
-    world.streams.close()  # a stream that is followed ends after the first look
-    return world
+        web.log(web.run(state), "a line", "\x1b[31manother\x1b[0m")
+    web.streams.close()  # a stream that is followed ends after the first look
+    return web
 
 
 @pytest.fixture(scope="module")
-def schema(world: Web) -> Any:
+def schema(web: Web) -> Any:
     load_all_checks()
-    return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", world.app)
+    return schemathesis.openapi.from_wsgi("/api/v1/openapi.json", web.app)
 
 
 @pytest.mark.parametrize("mode", list(GenerationMode))
 @pytest.mark.parametrize("call", CALLS, ids=lambda call: call.name)
-def test_every_answer_is_one_that_is_documented(schema: Any, world: Web, call: Call, mode: GenerationMode) -> None:
+def test_every_answer_is_one_that_is_documented(schema: Any, web: Web, call: Call, mode: GenerationMode) -> None:
     operation = schema[path_of(call)][call.method]
     if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query or operation.path_parameters):
         return  # there is nothing that could be sent wrongly
@@ -66,7 +66,7 @@ def test_every_answer_is_one_that_is_documented(schema: Any, world: Web, call: C
         suppress_health_check=list(HealthCheck),
     )
     def answers(case: Any) -> None:
-        headers = {"Authorization": f"Bearer {world.tokens['admin']}"}
+        headers = {"Authorization": f"Bearer {web.tokens['admin']}"}
         case.call_and_validate(headers=headers, checks=checks)
 
     answers()

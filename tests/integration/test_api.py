@@ -18,7 +18,7 @@ START = {"app": "plate-web", "environment": "stg", "ref": "main"}
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Web:
+def web(tmp_path: Path) -> Web:
     return make_web(sqlite_database(tmp_path), tmp_path)
 
 
@@ -29,8 +29,8 @@ def world(tmp_path: Path) -> Web:
     "source",
     [{"ref": "main"}, {"commit": "b" * 40}, {"image": "v1.2.3"}],
 )
-def test_a_run_is_started_and_can_be_looked_up_at_once(world: Web, source: dict[str, str]) -> None:
-    client = world.client()
+def test_a_run_is_started_and_can_be_looked_up_at_once(web: Web, source: dict[str, str]) -> None:
+    client = web.client()
     answer = client.post("/api/v1/runs", json={"app": "plate-web", "environment": "stg", **source})
     assert answer.status_code == 202
     body = answer.json
@@ -66,8 +66,8 @@ def test_an_image_is_named_by_its_digest_only_where_that_can_be_written(tmp_path
 
 
 def test_links_begin_with_the_configured_address(tmp_path: Path) -> None:
-    world = make_web(sqlite_database(tmp_path), tmp_path, external_url="https://pilotage.example.com")
-    answer = world.client().post("/api/v1/runs", json=START)
+    web = make_web(sqlite_database(tmp_path), tmp_path, external_url="https://pilotage.example.com")
+    answer = web.client().post("/api/v1/runs", json=START)
     assert answer.json["url"] == "https://pilotage.example.com/runs/1"
 
 
@@ -84,12 +84,12 @@ def test_links_begin_with_the_configured_address(tmp_path: Path) -> None:
         ({"app": "a\u0000b"}, "app"),
     ],
 )
-def test_a_start_that_is_not_exact_is_refused_with_the_field(world: Web, change: dict[str, Any], field: str) -> None:
+def test_a_start_that_is_not_exact_is_refused_with_the_field(web: Web, change: dict[str, Any], field: str) -> None:
     body = {name: value for name, value in {**START, **change}.items() if value is not None}
-    told = problem(world.client().post("/api/v1/runs", json=body), 422, "invalid")
+    told = problem(web.client().post("/api/v1/runs", json=body), 422, "invalid")
     assert field in [one["field"] for one in told["errors"]]
     assert {one["in"] for one in told["errors"]} == {"body"}
-    assert world.client().get("/api/v1/runs").json["items"] == []
+    assert web.client().get("/api/v1/runs").json["items"] == []
 
 
 @pytest.mark.parametrize(
@@ -100,13 +100,13 @@ def test_a_start_that_is_not_exact_is_refused_with_the_field(world: Web, change:
         ({"ref": "-x"}, 422, "invalid"),
     ],
 )
-def test_a_start_of_what_is_not_there_is_refused(world: Web, change: dict[str, str], status: int, kind: str) -> None:
-    problem(world.client().post("/api/v1/runs", json={**START, **change}), status, kind)
+def test_a_start_of_what_is_not_there_is_refused(web: Web, change: dict[str, str], status: int, kind: str) -> None:
+    problem(web.client().post("/api/v1/runs", json={**START, **change}), status, kind)
 
 
-def test_a_run_that_is_over_is_repeated_as_the_next_attempt(world: Web) -> None:
-    first = world.run(RunState.FAILED)
-    client = world.client()
+def test_a_run_that_is_over_is_repeated_as_the_next_attempt(web: Web) -> None:
+    first = web.run(RunState.FAILED)
+    client = web.client()
     answer = client.post(f"/api/v1/runs/{first}/rerun", json={"from": "build"})
     assert answer.status_code == 202
     assert (answer.json["id"], answer.json["attempt"]) == (first + 1, 2)
@@ -114,9 +114,9 @@ def test_a_run_that_is_over_is_repeated_as_the_next_attempt(world: Web) -> None:
     assert (run["rerun_of"], run["trigger"], run["attempts"]) == (first, "rerun", [first, first + 1])
 
 
-def test_while_an_attempt_is_active_there_is_no_other(world: Web) -> None:
-    first = world.run(RunState.FAILED)
-    client = world.client()
+def test_while_an_attempt_is_active_there_is_no_other(web: Web) -> None:
+    first = web.run(RunState.FAILED)
+    client = web.client()
     second = client.post(f"/api/v1/runs/{first}/rerun").json["id"]
     told = problem(client.post(f"/api/v1/runs/{first}/rerun"), 409, "conflict")
     assert f"Run {second} is still queued" in told["detail"]
@@ -124,41 +124,41 @@ def test_while_an_attempt_is_active_there_is_no_other(world: Web) -> None:
 
 
 @pytest.mark.parametrize("stage", ["nosuch", "", 5])
-def test_a_repetition_from_an_unknown_stage_is_refused(world: Web, stage: object) -> None:
-    run = world.run(RunState.FAILED)
-    problem(world.client().post(f"/api/v1/runs/{run}/rerun", json={"from": stage}), 422, "invalid")
+def test_a_repetition_from_an_unknown_stage_is_refused(web: Web, stage: object) -> None:
+    run = web.run(RunState.FAILED)
+    problem(web.client().post(f"/api/v1/runs/{run}/rerun", json={"from": stage}), 422, "invalid")
 
 
-def test_a_run_is_cancelled_once(world: Web) -> None:
-    client = world.client()
-    run = world.run()
+def test_a_run_is_cancelled_once(web: Web) -> None:
+    client = web.client()
+    run = web.run()
     answer = client.post(f"/api/v1/runs/{run}/cancel")
     assert (answer.status_code, answer.json["state"]) == (202, "cancelled")
     assert client.get(f"/api/v1/runs/{run}").json["sentence"].endswith("cancelled by deployer-token.")
     problem(client.post(f"/api/v1/runs/{run}/cancel"), 409, "conflict")
 
 
-def test_a_run_that_waits_for_approval_is_approved(world: Web) -> None:
-    run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
-    assert world.client().post(f"/api/v1/runs/{run}/approve").status_code == 202
-    problem(world.client().post(f"/api/v1/runs/{run}/approve"), 409, "conflict")
-    shown = world.client("viewer").get(f"/api/v1/runs/{run}").json
+def test_a_run_that_waits_for_approval_is_approved(web: Web) -> None:
+    run = web.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
+    assert web.client().post(f"/api/v1/runs/{run}/approve").status_code == 202
+    problem(web.client().post(f"/api/v1/runs/{run}/approve"), 409, "conflict")
+    shown = web.client("viewer").get(f"/api/v1/runs/{run}").json
     assert shown["approved_by"] == "deployer-token"
     assert shown["approved_at"].endswith("Z")
-    assert world.client().get(f"/api/v1/runs/{world.run()}").json["approved_at"] is None
+    assert web.client().get(f"/api/v1/runs/{web.run()}").json["approved_at"] is None
 
 
 @pytest.mark.parametrize("call", ["rerun", "cancel", "approve"])
 @pytest.mark.parametrize("run", ["99", "2147483648", "99999999999999999999", "-1", "x"])
-def test_what_is_asked_of_no_run_is_not_found(world: Web, call: str, run: str) -> None:
-    problem(world.client().post(f"/api/v1/runs/{run}/{call}"), 404, "not-found")
+def test_what_is_asked_of_no_run_is_not_found(web: Web, call: str, run: str) -> None:
+    problem(web.client().post(f"/api/v1/runs/{run}/{call}"), 404, "not-found")
 
 
 # Environments
 
 
-def test_an_environment_is_held_and_released(world: Web) -> None:
-    client = world.client()
+def test_an_environment_is_held_and_released(web: Web) -> None:
+    client = web.client()
     place = "/api/v1/apps/plate-web/environments/stg"
     answer = client.post(f"{place}/hold", json={"reason": "freeze"})
     assert answer.status_code == 202
@@ -169,55 +169,55 @@ def test_an_environment_is_held_and_released(world: Web) -> None:
     assert client.get("/api/v1/apps/plate-web").json["environments"][0]["hold"] is None
 
 
-def test_what_is_proven_is_promoted(world: Web) -> None:
-    client = world.client()
+def test_what_is_proven_is_promoted(web: Web) -> None:
+    client = web.client()
     place = "/api/v1/apps/plate-web/environments/prod/promote"
     problem(client.post(place), 409, "conflict")
-    world.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", digest="sha256:1")
+    web.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", digest="sha256:1")
     answer = client.post(place)
     run = client.get(answer.json["api_url"]).json
     assert (run["environment"], run["trigger"]) == ("prod", "promotion")
     assert run["image"] == "harbor.example.com/plate/plate-web:sha-1"
 
 
-def test_a_sentence_does_not_change_the_name_of_an_app(world: Web) -> None:
-    answer = world.client().post("/api/v1/apps/plate-web/environments/stg/promote")
+def test_a_sentence_does_not_change_the_name_of_an_app(web: Web) -> None:
+    answer = web.client().post("/api/v1/apps/plate-web/environments/stg/promote")
     problem(answer, 422, "invalid")
     assert answer.json["detail"] == "The environment plate-web/stg has no promote_from in the configuration."
 
 
 @pytest.mark.parametrize("call", ["hold", "release", "promote", "rollback"])
-def test_an_unknown_environment_is_not_found(world: Web, call: str) -> None:
-    told = problem(world.client().post(f"/api/v1/apps/plate-web/environments/nosuch/{call}"), 404, "not-found")
+def test_an_unknown_environment_is_not_found(web: Web, call: str) -> None:
+    told = problem(web.client().post(f"/api/v1/apps/plate-web/environments/nosuch/{call}"), 404, "not-found")
     assert told["detail"] == "The app `plate-web` has no environment `nosuch`; known are stg, prod."
-    told = problem(world.client().post(f"/api/v1/apps/nosuch/environments/stg/{call}"), 404, "not-found")
+    told = problem(web.client().post(f"/api/v1/apps/nosuch/environments/stg/{call}"), 404, "not-found")
     assert told["detail"] == "There is no app `nosuch`; known are plate-web."
 
 
-def test_apps_show_what_was_deployed_and_what_came_last(world: Web) -> None:
-    good = world.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", digest="sha256:1")
-    bad = world.run(RunState.FAILED)
-    body = world.client("viewer").get("/api/v1/apps").json
+def test_apps_show_what_was_deployed_and_what_came_last(web: Web) -> None:
+    good = web.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", digest="sha256:1")
+    bad = web.run(RunState.FAILED)
+    body = web.client("viewer").get("/api/v1/apps").json
     AppList.model_validate(body)
     stg, prod = body["items"][0]["environments"]
     assert (stg["deployed"]["run"], stg["last_run"]["id"]) == (good, bad)
     assert stg["deployed"]["image"] == "harbor.example.com/plate/plate-web:sha-1"
     assert (prod["deployed"], prod["last_run"]) == (None, None)
-    problem(world.client().get("/api/v1/apps/nosuch"), 404, "not-found")
+    problem(web.client().get("/api/v1/apps/nosuch"), 404, "not-found")
 
 
-def test_apps_show_what_is_in_git_and_whether_it_is_proven(world: Web) -> None:
+def test_apps_show_what_is_in_git_and_whether_it_is_proven(web: Web) -> None:
     image = "harbor.example.com/plate/plate-web:sha-"
 
     def landed(state: RunState, tag: str, at: float) -> int:
-        return world.run(state, image=image + tag, landed=at)
+        return web.run(state, image=image + tag, landed=at)
 
     def in_git() -> dict[str, Any]:
-        return dict(world.client("viewer").get("/api/v1/apps").json["items"][0]["environments"][0]["in_git"])
+        return dict(web.client("viewer").get("/api/v1/apps").json["items"][0]["environments"][0]["in_git"])
 
     late = landed(RunState.SUCCEEDED, "1", 900.0)
     landed(RunState.SUCCEEDED, "0", 100.0)
-    world.run(RunState.FAILED)
+    web.run(RunState.FAILED)
     assert (in_git()["run"], in_git()["tag"], in_git()["proven"]) == (late, "sha-1", True)
     bad = landed(RunState.FAILED, "2", 1000.0)
     again = landed(RunState.CANCELLED, "2", 1100.0)
@@ -228,16 +228,16 @@ def test_apps_show_what_is_in_git_and_whether_it_is_proven(world: Web) -> None:
 # Lists
 
 
-def test_paging_repeats_and_skips_nothing_while_runs_arrive(world: Web) -> None:
-    before = [world.run() for _ in range(7)]
-    client = world.client("viewer")
+def test_paging_repeats_and_skips_nothing_while_runs_arrive(web: Web) -> None:
+    before = [web.run() for _ in range(7)]
+    client = web.client("viewer")
     seen: list[int] = []
     url = "/api/v1/runs?limit=3&app=plate-web"
     while url:
         answer = client.get(url)
         RunPage.model_validate(answer.json)
         seen += [run["id"] for run in answer.json["items"]]
-        world.run()
+        web.run()
         link = answer.headers.get("Link", "")
         assert bool(link) == (answer.json["next"] is not None)
         url = link.partition("<")[2].partition(">")[0]
@@ -250,11 +250,11 @@ def test_paging_repeats_and_skips_nothing_while_runs_arrive(world: Web) -> None:
     [("", 4), ("app=plate-web", 4), ("app=other", 0), ("environment=prod", 1), ("state=failed", 2), ("limit=1", 1),
      ("commit=abcd", 1), ("commit=abcde", 0)],
 )  # fmt: skip
-def test_runs_are_narrowed_down(world: Web, query: str, expected: int) -> None:
+def test_runs_are_narrowed_down(web: Web, query: str, expected: int) -> None:
     for state in (RunState.QUEUED, RunState.FAILED, RunState.FAILED):
-        world.run(state)
-    world.run(environment="prod", commit="abcd" + 36 * "f")
-    assert len(world.client("viewer").get(f"/api/v1/runs?{query}").json["items"]) == expected
+        web.run(state)
+    web.run(environment="prod", commit="abcd" + 36 * "f")
+    assert len(web.client("viewer").get(f"/api/v1/runs?{query}").json["items"]) == expected
 
 
 @pytest.mark.parametrize(
@@ -262,8 +262,8 @@ def test_runs_are_narrowed_down(world: Web, query: str, expected: int) -> None:
     ["limit=0", "limit=101", "limit=x", "cursor=0", "cursor=x", "cursor=99999999999", "state=red", "page=2", "app=",
      "app=%00", "limit=1&limit=2", "commit=ABCD", "commit=abc", "commit=%25"],
 )  # fmt: skip
-def test_a_query_that_is_not_exact_is_refused(world: Web, query: str) -> None:
-    told = problem(world.client("viewer").get(f"/api/v1/runs?{query}"), 422, "invalid")
+def test_a_query_that_is_not_exact_is_refused(web: Web, query: str) -> None:
+    told = problem(web.client("viewer").get(f"/api/v1/runs?{query}"), 422, "invalid")
     assert told["errors"][0]["in"] == "query"
 
 
@@ -286,16 +286,14 @@ STAGES = "`failed`, `start`, `check`, `build`, `push`, `scan`, `commit`, `sync`,
         ),
     ],
 )
-def test_what_is_wrong_is_said_in_words(
-    world: Web, path: str, body: dict[str, Any], field: str, message: str
-) -> None:
-    told = problem(world.client().post(f"/api/v1{path}", json=body), 422, "invalid")
+def test_what_is_wrong_is_said_in_words(web: Web, path: str, body: dict[str, Any], field: str, message: str) -> None:
+    told = problem(web.client().post(f"/api/v1{path}", json=body), 422, "invalid")
     assert told["errors"] == [{"in": "body", "field": field, "message": message}]
 
 
-def test_deliveries_are_listed_with_what_came_of_them(world: Web) -> None:
+def test_deliveries_are_listed_with_what_came_of_them(web: Web) -> None:
     delivery = Delivery(hook="github", key="d-1", event="push", size=12, sha256="0" * 64, remote="192.0.2.1")
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         rows = [
             deliveries.row_of(delivery, AT, DeliveryOutcome.ACCEPTED),
             deliveries.row_of(delivery, AT, DeliveryOutcome.REFUSED, "signature"),
@@ -303,7 +301,7 @@ def test_deliveries_are_listed_with_what_came_of_them(world: Web) -> None:
         rows[0]["changes"] = [{"ref": "refs/heads/main", "commit": "a" * 40}]
         first, second = deliveries.add(connection, rows)
         deliveries.set_runs(connection, {first: [41]})
-    client = world.client("viewer")
+    client = web.client("viewer")
     page = client.get("/api/v1/deliveries?limit=1").json
     DeliveryPage.model_validate(page)
     assert ([one["id"] for one in page["items"]], page["next"]) == ([second], second)
@@ -313,10 +311,10 @@ def test_deliveries_are_listed_with_what_came_of_them(world: Web) -> None:
     problem(client.get("/api/v1/deliveries/99"), 404, "not-found")
 
 
-def test_a_run_tells_who_was_told(world: Web) -> None:
-    run = world.run(RunState.FAILED)
+def test_a_run_tells_who_was_told(web: Web) -> None:
+    run = web.run(RunState.FAILED)
     row = {"run_id": run, "channel": "slack-1", "type": "run.failed", "message": {}, "state": "pending"}
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         notifications.add(connection, [{**row, "due_at": AT, "created_at": AT}])
-    told = world.client("viewer").get(f"/api/v1/runs/{run}").json["notifications"]
+    told = web.client("viewer").get(f"/api/v1/runs/{run}").json["notifications"]
     assert told == [{"channel": "slack-1", "type": "run.failed", "state": "pending", "detail": "", "sent_at": None}]

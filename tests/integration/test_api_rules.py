@@ -21,7 +21,7 @@ START = {"app": "plate-web", "environment": "stg", "ref": "main"}
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Web:
+def web(tmp_path: Path) -> Web:
     return make_web(sqlite_database(tmp_path), tmp_path)
 
 
@@ -43,8 +43,8 @@ GETS = ["/api/v1/runs", "/api/v1/runs/1", "/api/v1/runs/1/logs", "/api/v1/apps",
 
 @pytest.mark.parametrize("path", GETS + POSTS)
 @pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer plt_wrong", "Basic cGx0Xw==", "plt_x"])
-def test_nobody_gets_in_without_a_valid_token(world: Web, path: str, header: str | None) -> None:
-    client = world.client("")
+def test_nobody_gets_in_without_a_valid_token(web: Web, path: str, header: str | None) -> None:
+    client = web.client("")
     headers = {} if header is None else {"Authorization": header}
     answer = client.post(path, headers=headers) if path in POSTS else client.get(path, headers=headers)
     problem(answer, 401, "unauthorized")
@@ -52,18 +52,18 @@ def test_nobody_gets_in_without_a_valid_token(world: Web, path: str, header: str
 
 
 @pytest.mark.parametrize("path", POSTS)
-def test_a_viewer_changes_nothing(world: Web, path: str) -> None:
-    assert "deployer" in problem(world.client("viewer").post(path), 403, "forbidden")["detail"]
+def test_a_viewer_changes_nothing(web: Web, path: str) -> None:
+    assert "deployer" in problem(web.client("viewer").post(path), 403, "forbidden")["detail"]
 
 
-def test_an_admin_may_do_what_a_deployer_may(world: Web) -> None:
-    assert world.client("admin").post("/api/v1/runs", json=START).status_code == 202
+def test_an_admin_may_do_what_a_deployer_may(web: Web) -> None:
+    assert web.client("admin").post("/api/v1/runs", json=START).status_code == 202
 
 
-def test_a_revoked_token_is_refused_at_once(world: Web) -> None:
-    client = world.client("viewer")
+def test_a_revoked_token_is_refused_at_once(web: Web) -> None:
+    client = web.client("viewer")
     assert client.get("/api/v1/runs").status_code == 200
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         for row in tokens.all_tokens(connection):
             tokens.revoke_token(connection, row["id"], now())
     problem(client.get("/api/v1/runs"), 401, "unauthorized")
@@ -86,54 +86,54 @@ def test_a_revoked_token_is_refused_at_once(world: Web) -> None:
     ],
 )
 def test_a_body_that_is_no_small_json_object_is_refused(
-    world: Web, body: bytes, content_type: str, status: int, kind: str
+    web: Web, body: bytes, content_type: str, status: int, kind: str
 ) -> None:
-    problem(world.client().post("/api/v1/runs", data=body, content_type=content_type), status, kind)
+    problem(web.client().post("/api/v1/runs", data=body, content_type=content_type), status, kind)
 
 
-def test_an_unknown_path_and_method_are_problems_too(world: Web) -> None:
-    problem(world.client().get("/api/v1/nosuch"), 404, "not-found")
-    answer = world.client().delete("/api/v1/runs")
+def test_an_unknown_path_and_method_are_problems_too(web: Web) -> None:
+    problem(web.client().get("/api/v1/nosuch"), 404, "not-found")
+    answer = web.client().delete("/api/v1/runs")
     problem(answer, 405, "method-not-allowed")
     assert "GET" in answer.headers["Allow"]
 
 
-def test_a_database_that_does_not_answer_is_503(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_database_that_does_not_answer_is_503(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "connection to 10.0.0.1 refused")
 
     monkeypatch.setattr(Queries, "runs", fail)
-    answer = world.client().get("/api/v1/runs")
+    answer = web.client().get("/api/v1/runs")
     assert "10.0.0.1" not in json.dumps(problem(answer, 503, "database-unavailable"))
     assert answer.headers["Retry-After"] == "5"
 
 
 def test_our_own_mistake_is_500_with_an_id_and_nothing_inside(
-    world: Web, monkeypatch: pytest.MonkeyPatch, logged: Logged, caplog: pytest.LogCaptureFixture
+    web: Web, monkeypatch: pytest.MonkeyPatch, logged: Logged, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("secret inside")
 
     monkeypatch.setattr(Queries, "runs", fail)
-    answer = world.client().get("/api/v1/runs")
+    answer = web.client().get("/api/v1/runs")
     told = problem(answer, 500, "internal")
     assert "secret inside" not in answer.text
     (line,) = logged.of("request failed")
     assert (line["request_id"], line["actor"]) == (told["request_id"], "deployer-token")
     assert caplog.text.rstrip().endswith("RuntimeError: secret inside")
-    assert world.tokens["deployer"] not in caplog.text
+    assert web.tokens["deployer"] not in caplog.text
 
 
 @pytest.mark.parametrize(("given", "kept"), [("abc-1.2_3", True), ("a b", False), ("x" * 65, False), ("", False)])
-def test_a_request_id_that_a_client_sends_is_kept_if_it_is_harmless(world: Web, given: str, kept: bool) -> None:
-    answer = world.client().get("/healthz", headers={"X-Request-Id": given})
+def test_a_request_id_that_a_client_sends_is_kept_if_it_is_harmless(web: Web, given: str, kept: bool) -> None:
+    answer = web.client().get("/healthz", headers={"X-Request-Id": given})
     assert (answer.headers["X-Request-Id"] == given) is kept
     assert answer.headers["X-Request-Id"]
 
 
-def test_answers_are_guarded(world: Web) -> None:
+def test_answers_are_guarded(web: Web) -> None:
     for path in ("/api/v1/runs", "/login", "/healthz", "/nosuch"):
-        headers = world.client().get(path).headers
+        headers = web.client().get(path).headers
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert "unsafe" not in headers["Content-Security-Policy"]
         assert headers["X-Content-Type-Options"] == "nosniff"
@@ -143,9 +143,9 @@ def test_answers_are_guarded(world: Web) -> None:
 # Health
 
 
-def test_alive_means_only_that_the_process_answers(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world.database, "read", lambda: pytest.fail("looked at the database"))
-    assert world.client("").get("/healthz").json == {"status": "ok"}
+def test_alive_means_only_that_the_process_answers(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(web.database, "read", lambda: pytest.fail("looked at the database"))
+    assert web.client("").get("/healthz").json == {"status": "ok"}
 
 
 def missing(client: FlaskClient) -> dict[str, str]:
@@ -153,40 +153,40 @@ def missing(client: FlaskClient) -> dict[str, str]:
     return {one["field"]: one["message"] for one in told["errors"]}
 
 
-def test_readiness_says_what_is_missing(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = world.client("")
+def test_readiness_says_what_is_missing(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = web.client("")
     assert set(missing(client)) == {"workers", "broker"}
     monkeypatch.setattr("orchestrator.services.bell.Bell.ping", lambda _: None)
     assert set(missing(client)) == {"workers"}
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         processes.seen(connection, "worker-1", "worker", now(), {})
     assert client.get("/readyz").json == {"status": "ready"}
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         processes.seen(connection, "worker-1", "worker", now() - 300, {})
     assert "pilotage worker" in missing(client)["workers"]
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         connection.exec_driver_sql("UPDATE alembic_version SET version_num = 'older'")
     assert "pilotage migrate" in missing(client)["schema"]
 
 
-def test_who_asks_for_the_database_alone_hears_of_nothing_else(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = world.client("")
+def test_who_asks_for_the_database_alone_hears_of_nothing_else(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = web.client("")
     assert set(missing(client)) == {"workers", "broker"}
     assert client.get("/readyz?only=database").json == {"status": "ready"}
 
     def away() -> None:
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "connection refused")
 
-    monkeypatch.setattr(world.database, "ping", away)
+    monkeypatch.setattr(web.database, "ping", away)
     told = problem(client.get("/readyz?only=database"), 503, "not-ready")
     assert [one["field"] for one in told["errors"]] == ["database"]
     assert client.get("/healthz").status_code == 200
 
 
-def test_metrics_are_counted_from_the_tables(world: Web) -> None:
-    world.client().post("/api/v1/runs", json=START)
-    world.run(RunState.FAILED)
-    text = world.client("").get("/metrics").text
+def test_metrics_are_counted_from_the_tables(web: Web) -> None:
+    web.client().post("/api/v1/runs", json=START)
+    web.run(RunState.FAILED)
+    text = web.client("").get("/metrics").text
     for line in (
         'pilotage_runs_active{app="plate-web",env="stg",state="queued"} 1.0',
         'pilotage_runs_active{app="plate-web",env="stg",state="running"} 0.0',
@@ -196,15 +196,15 @@ def test_metrics_are_counted_from_the_tables(world: Web) -> None:
         assert line in text.splitlines()
 
 
-def test_the_document_is_served(world: Web) -> None:
-    answer = world.client("").get("/api/v1/openapi.json")
+def test_the_document_is_served(web: Web) -> None:
+    answer = web.client("").get("/api/v1/openapi.json")
     assert answer.json["openapi"] == "3.1.0"
 
 
 def test_no_answer_holds_a_secret(tmp_path: Path) -> None:
     channel = Channel(name="slack-1", kind="slack")
-    world = make_web(sqlite_database(tmp_path), tmp_path, channels=(channel,))
-    client = world.client("admin")
+    web = make_web(sqlite_database(tmp_path), tmp_path, channels=(channel,))
+    client = web.client("admin")
     text = "".join(client.get(path).text for path in ("/api/v1/apps", "/apps", "/readyz", "/metrics"))
     assert "s3cret" not in text
     assert "robot$ci" not in text

@@ -40,14 +40,14 @@ STOPPED = 10.0
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Web:
+def web(tmp_path: Path) -> Web:
     return make_web(sqlite_database(tmp_path), tmp_path)
 
 
 @pytest.fixture
-def server(world: Web, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def server(web: Web, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The server's process and the port it listens on."""
-    with serving(SERVE, str(tmp_path), world.database.url, log=tmp_path / "log") as server:
+    with serving(SERVE, str(tmp_path), web.database.url, log=tmp_path / "log") as server:
         yield server
 
 
@@ -59,16 +59,16 @@ def test_a_header_does_not_move_the_path_and_what_a_proxy_says_is_still_heard(tm
     assert told.json() == ["", "/webhooks/metrics", "https", "https", "192.0.2.1"]
 
 
-def test_a_stream_is_live_and_does_not_delay_a_stop(world: Web, server: tuple[subprocess.Popen[bytes], int]) -> None:
+def test_a_stream_is_live_and_does_not_delay_a_stop(web: Web, server: tuple[subprocess.Popen[bytes], int]) -> None:
     process, port = server
-    run = world.run(RunState.RUNNING)
-    world.log(run, "one")
-    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {world.tokens['viewer']}"}
+    run = web.run(RunState.RUNNING)
+    web.log(run, "one")
+    headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {web.tokens['viewer']}"}
     url = f"http://127.0.0.1:{port}/api/v1/runs/{run}/logs"
     with requests.get(url, headers=headers, stream=True, timeout=20) as answer:
         lines = answer.iter_lines(chunk_size=1)
         assert next(line for line in lines if line.startswith(b"id:")) == b"id: 1"
-        world.log(run, "two")
+        web.log(run, "two")
         stored = time.monotonic()
         assert next(line for line in lines if line.startswith(b"id:")) == b"id: 2"
         assert time.monotonic() - stored < 1

@@ -27,7 +27,7 @@ COLOURED = "\x1b[32mok\x1b[0m 한국어"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Web:
+def web(tmp_path: Path) -> Web:
     return make_web(sqlite_database(tmp_path), tmp_path, streams=Streams(limit=3))
 
 
@@ -72,39 +72,39 @@ class Reader:
 
 @contextmanager
 def stream(
-    url: str, world: Web, run: int, query: str = "", accept: str = "text/event-stream", **headers: str
+    url: str, web: Web, run: int, query: str = "", accept: str = "text/event-stream", **headers: str
 ) -> Iterator[requests.Response]:
-    sent = {"Accept": accept, "Authorization": f"Bearer {world.tokens['viewer']}", **headers}
+    sent = {"Accept": accept, "Authorization": f"Bearer {web.tokens['viewer']}", **headers}
     address = f"{url}/api/v1/runs/{run}/logs?{query}"
     with requests.get(address, headers=sent, stream=True, timeout=20) as answer:
         yield answer
 
 
-def get(world: Web, run: int, query: str = "", accept: str = "*/*") -> Any:
-    return world.client("viewer").get(f"/api/v1/runs/{run}/logs?{query}", headers={"Accept": accept})
+def get(web: Web, run: int, query: str = "", accept: str = "*/*") -> Any:
+    return web.client("viewer").get(f"/api/v1/runs/{run}/logs?{query}", headers={"Accept": accept})
 
 
 # Whole
 
 
-def test_the_log_is_text_without_escape_sequences(world: Web) -> None:
-    run = world.run(RunState.SUCCEEDED)
-    world.log(run, "checked", stage="check")
-    world.log(run, COLOURED, "")
-    answer = get(world, run)
+def test_the_log_is_text_without_escape_sequences(web: Web) -> None:
+    run = web.run(RunState.SUCCEEDED)
+    web.log(run, "checked", stage="check")
+    web.log(run, COLOURED, "")
+    answer = get(web, run)
     assert answer.content_type == "text/plain; charset=utf-8"
     assert answer.text == "checked\nok 한국어\n\n"
-    assert get(world, run, "ansi=1").text == f"checked\n{COLOURED}\n\n"
-    assert get(world, run, "stage=check").text == "checked\n"
-    assert get(world, run, "stage=push").text == ""
-    assert get(world, run, "after=1").text == "ok 한국어\n\n"
-    assert get(world, run, "after=3").text == ""
+    assert get(web, run, "ansi=1").text == f"checked\n{COLOURED}\n\n"
+    assert get(web, run, "stage=check").text == "checked\n"
+    assert get(web, run, "stage=push").text == ""
+    assert get(web, run, "after=1").text == "ok 한국어\n\n"
+    assert get(web, run, "after=3").text == ""
 
 
-def test_the_log_is_json_lines(world: Web) -> None:
-    run = world.run(RunState.SUCCEEDED)
-    world.log(run, "one", COLOURED)
-    answer = get(world, run, "after=1", "application/x-ndjson")
+def test_the_log_is_json_lines(web: Web) -> None:
+    run = web.run(RunState.SUCCEEDED)
+    web.log(run, "one", COLOURED)
+    answer = get(web, run, "after=1", "application/x-ndjson")
     assert answer.content_type == "application/x-ndjson"
     lines = [json.loads(line) for line in answer.text.splitlines()]
     assert lines == [{"n": 2, "stage": "build", "at": "2025-11-24T16:00:00.000Z", "text": "ok 한국어"}]
@@ -120,32 +120,32 @@ def test_the_log_is_json_lines(world: Web) -> None:
         ("follow=yes", "*/*", 422),
     ],
 )
-def test_what_cannot_be_given_is_refused(world: Web, query: str, accept: str, status: int) -> None:
-    assert get(world, world.run(RunState.SUCCEEDED), query, accept).status_code == status
+def test_what_cannot_be_given_is_refused(web: Web, query: str, accept: str, status: int) -> None:
+    assert get(web, web.run(RunState.SUCCEEDED), query, accept).status_code == status
 
 
-def test_a_run_that_is_not_there_has_no_log(world: Web) -> None:
-    assert get(world, 99).status_code == 404
+def test_a_run_that_is_not_there_has_no_log(web: Web) -> None:
+    assert get(web, 99).status_code == 404
 
 
 @pytest.mark.parametrize("width", [93, 4000])
-def test_a_long_log_comes_whole_and_in_small_parts(world: Web, width: int) -> None:
-    run = world.run(RunState.SUCCEEDED)
+def test_a_long_log_comes_whole_and_in_small_parts(web: Web, width: int) -> None:
+    run = web.run(RunState.SUCCEEDED)
     total = 50_000 if width < 100 else 5_000
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         for start in range(0, total, 250):
             logs.append(connection, run, "build", [f"{start + n:06d} " + "x" * width for n in range(250)], AT)
-    parts = list(get(world, run).iter_encoded())
+    parts = list(get(web, run).iter_encoded())
     lines = b"".join(parts).splitlines()
     assert [int(line[:6]) for line in lines] == list(range(total))
     assert max(map(len, parts)) <= logs.MAX_BYTES + 5_000
 
 
-def test_chunks_of_one_line_are_read_to_the_end(world: Web) -> None:
-    run = world.run(RunState.SUCCEEDED)
+def test_chunks_of_one_line_are_read_to_the_end(web: Web) -> None:
+    run = web.run(RunState.SUCCEEDED)
     for number in range(logs.MAX_CHUNKS + 5):
-        world.log(run, str(number))
-    assert get(world, run).text.count("\n") == logs.MAX_CHUNKS + 5
+        web.log(run, str(number))
+    assert get(web, run).text.count("\n") == logs.MAX_CHUNKS + 5
 
 
 @pytest.mark.parametrize("after", [2**31 - 1, 10**12])
@@ -157,10 +157,10 @@ def test_no_line_comes_after_the_largest_number(database: Database, after: int) 
 # Live
 
 
-def test_a_log_is_followed_from_the_start_to_the_end_of_the_run(world: Web) -> None:
-    run = world.run(RunState.RUNNING)
-    world.log(run, "one", COLOURED)
-    with served(world.app) as url, stream(url, world, run) as answer:
+def test_a_log_is_followed_from_the_start_to_the_end_of_the_run(web: Web) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, "one", COLOURED)
+    with served(web.app) as url, stream(url, web, run) as answer:
         assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
         assert answer.headers["X-Accel-Buffering"] == "no"
         assert answer.headers["Cache-Control"] == "no-cache"
@@ -169,10 +169,10 @@ def test_a_log_is_followed_from_the_start_to_the_end_of_the_run(world: Web) -> N
         assert [(one.id, one.data.get("text")) for one in first[:2]] == [("1", "one"), ("2", "ok 한국어")]
         RunView.model_validate(first[2].data)
         assert first[2].data["state"] == "running"
-        world.log(run, "three")
+        web.log(run, "three")
         assert [one.data["n"] for one in reader.until("line")] == [3]
-        world.log(run, "four")
-        world.change(run, RunState.FAILED)
+        web.log(run, "four")
+        web.change(run, RunState.FAILED)
         rest = reader.until("end")
         assert [(one.kind, one.id) for one in rest] == [("line", "4"), ("state", ""), ("end", "")]
         assert rest[1].data["state"] == "failed"
@@ -180,114 +180,114 @@ def test_a_log_is_followed_from_the_start_to_the_end_of_the_run(world: Web) -> N
         assert reader.raw[0].startswith("retry: ")
 
 
-def test_a_log_is_resumed_without_gap_or_repeat(world: Web) -> None:
-    run = world.run(RunState.RUNNING)
-    world.log(run, *(f"line {n}" for n in range(1, 11)))
+def test_a_log_is_resumed_without_gap_or_repeat(web: Web) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, *(f"line {n}" for n in range(1, 11)))
     seen: list[int] = []
-    with served(world.app) as url:
-        with stream(url, world, run) as answer:
+    with served(web.app) as url:
+        with stream(url, web, run) as answer:
             for event in Reader(answer):
                 if event.kind == "line":
                     seen.append(int(event.id))
                 if len(seen) == 4:
                     break
-        world.log(run, "line 11")
-        world.change(run, RunState.SUCCEEDED)
-        with stream(url, world, run, "after=1", **{"Last-Event-ID": str(seen[-1])}) as answer:
+        web.log(run, "line 11")
+        web.change(run, RunState.SUCCEEDED)
+        with stream(url, web, run, "after=1", **{"Last-Event-ID": str(seen[-1])}) as answer:
             seen += [int(event.id) for event in Reader(answer).until("end") if event.kind == "line"]
     assert seen == list(range(1, 12))
 
 
 @pytest.mark.parametrize("last", ["", "x", "-1", "9" * 30, "²"])
-def test_an_event_id_that_is_none_of_ours_is_left_aside(world: Web, last: str) -> None:
-    run = world.run(RunState.SUCCEEDED)
-    world.log(run, "one")
-    answer = world.client("viewer").get(
+def test_an_event_id_that_is_none_of_ours_is_left_aside(web: Web, last: str) -> None:
+    run = web.run(RunState.SUCCEEDED)
+    web.log(run, "one")
+    answer = web.client("viewer").get(
         f"/api/v1/runs/{run}/logs", headers={"Accept": "text/event-stream", "Last-Event-ID": last}
     )
     assert "id: 1\n" in answer.text
 
 
-def test_a_finished_run_ends_its_stream_at_once(world: Web) -> None:
-    run = world.run(RunState.SUCCEEDED)
-    answer = get(world, run, "follow=1")
+def test_a_finished_run_ends_its_stream_at_once(web: Web) -> None:
+    run = web.run(RunState.SUCCEEDED)
+    answer = get(web, run, "follow=1")
     assert answer.text == ""
 
 
 @pytest.mark.parametrize("accept", ["text/plain", "application/x-ndjson"])
-def test_plain_forms_are_followed_too(world: Web, accept: str) -> None:
-    run = world.run(RunState.RUNNING)
-    world.log(run, "one")
-    with served(world.app) as url, stream(url, world, run, "follow=1", accept) as answer:
+def test_plain_forms_are_followed_too(web: Web, accept: str) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, "one")
+    with served(web.app) as url, stream(url, web, run, "follow=1", accept) as answer:
         lines = answer.iter_lines(chunk_size=1)
         assert b"one" in next(lines)
-        world.log(run, "two")
+        web.log(run, "two")
         assert b"two" in next(lines)
-        world.change(run, RunState.SUCCEEDED)
+        web.change(run, RunState.SUCCEEDED)
         assert list(lines) == []
 
 
-def test_one_stage_is_followed_alone(world: Web) -> None:
-    run = world.run(RunState.RUNNING)
-    world.log(run, "checked", stage="check")
-    world.log(run, "built")
-    world.change(run, RunState.FAILED)
-    answer = get(world, run, "stage=build", "text/event-stream")
+def test_one_stage_is_followed_alone(web: Web) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, "checked", stage="check")
+    web.log(run, "built")
+    web.change(run, RunState.FAILED)
+    answer = get(web, run, "stage=build", "text/event-stream")
     assert ("id: 2\n" in answer.text, "id: 1\n" in answer.text) == (True, False)
 
 
-def test_only_so_many_logs_are_followed_at_a_time(world: Web) -> None:
-    run = world.run(RunState.RUNNING)
-    with served(world.app) as url:
-        with stream(url, world, run), stream(url, world, run), stream(url, world, run):
-            with stream(url, world, run) as fourth:
+def test_only_so_many_logs_are_followed_at_a_time(web: Web) -> None:
+    run = web.run(RunState.RUNNING)
+    with served(web.app) as url:
+        with stream(url, web, run), stream(url, web, run), stream(url, web, run):
+            with stream(url, web, run) as fourth:
                 assert fourth.status_code == 503
                 assert fourth.headers["Retry-After"] == "10"
                 assert fourth.json()["type"] == "urn:pilotage:problem:too-many-streams"
-            with stream(url, world, run, accept="text/plain") as whole:
+            with stream(url, web, run, accept="text/plain") as whole:
                 assert whole.status_code == 200
-        world.change(run, RunState.SUCCEEDED)
-        until(lambda: get(world, run, "follow=1").status_code == 200, "the places of readers that left", 5)
+        web.change(run, RunState.SUCCEEDED)
+        until(lambda: get(web, run, "follow=1").status_code == 200, "the places of readers that left", 5)
 
 
-def test_a_look_at_the_headers_takes_no_place(world: Web) -> None:
-    run = world.run(RunState.RUNNING)
+def test_a_look_at_the_headers_takes_no_place(web: Web) -> None:
+    run = web.run(RunState.RUNNING)
     for _ in range(5):
-        with world.client("viewer").head(f"/api/v1/runs/{run}/logs?follow=1") as answer:
+        with web.client("viewer").head(f"/api/v1/runs/{run}/logs?follow=1") as answer:
             assert (answer.status_code, answer.data) == (200, b"")
 
 
-def test_silence_is_broken_by_a_heartbeat(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silence_is_broken_by_a_heartbeat(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "HEARTBEAT", 0.3)
-    run = world.run(RunState.RUNNING)
-    with served(world.app) as url, stream(url, world, run) as answer:
+    run = web.run(RunState.RUNNING)
+    with served(web.app) as url, stream(url, web, run) as answer:
         assert any(line.startswith(b": ") for line in answer.iter_lines(chunk_size=1))
-        world.change(run, RunState.SUCCEEDED)
+        web.change(run, RunState.SUCCEEDED)
 
 
-def test_a_stream_does_not_live_for_ever(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_does_not_live_for_ever(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "LIFETIME", 0.3)
-    run = world.run(RunState.RUNNING)
-    answer = get(world, run, accept="text/event-stream")
+    run = web.run(RunState.RUNNING)
+    answer = get(web, run, accept="text/event-stream")
     assert answer.text.rstrip().endswith(f"retry: {streams.RETRY}")
     assert "event: end" not in answer.text
 
 
-def test_streams_end_when_the_process_is_about_to_stop(world: Web) -> None:
-    run = world.run(RunState.RUNNING)
-    with served(world.app) as url, stream(url, world, run) as answer:
+def test_streams_end_when_the_process_is_about_to_stop(web: Web) -> None:
+    run = web.run(RunState.RUNNING)
+    with served(web.app) as url, stream(url, web, run) as answer:
         reader = Reader(answer)
         reader.until("state")
-        world.streams.close()
+        web.streams.close()
         assert list(reader) == []
 
 
-def test_a_revoked_token_reads_no_further(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_revoked_token_reads_no_further(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(streams, "RECHECK", 0.1)
-    run = world.run(RunState.RUNNING)
-    with served(world.app) as url, stream(url, world, run) as answer:
+    run = web.run(RunState.RUNNING)
+    with served(web.app) as url, stream(url, web, run) as answer:
         reader = Reader(answer)
         reader.until("state")
-        for row in tokens.list_all(world.database):
-            tokens.revoke(world.database, row["id"])
+        for row in tokens.list_all(web.database):
+            tokens.revoke(web.database, row["id"])
         assert list(reader) == []

@@ -24,7 +24,7 @@ AT_ONCE = 6
 
 
 @pytest.fixture
-def world(database: Database, tmp_path: Path) -> Web:
+def web(database: Database, tmp_path: Path) -> Web:
     return make_web(database, tmp_path)
 
 
@@ -45,66 +45,66 @@ def all_runs(database: Database) -> list[Run]:
         return runs.page(connection)
 
 
-def start(world: Web, key: str, body: dict[str, str] | None = None, role: str = "deployer") -> Any:
-    return world.client(role).post("/api/v1/runs", json=body or START, headers={"Idempotency-Key": key})
+def start(web: Web, key: str, body: dict[str, str] | None = None, role: str = "deployer") -> Any:
+    return web.client(role).post("/api/v1/runs", json=body or START, headers={"Idempotency-Key": key})
 
 
-def test_the_same_request_is_answered_as_the_first_and_done_once(world: Web) -> None:
-    first, second = start(world, "k"), start(world, "k")
+def test_the_same_request_is_answered_as_the_first_and_done_once(web: Web) -> None:
+    first, second = start(web, "k"), start(web, "k")
     assert (second.status_code, second.data) == (first.status_code, first.data)
     assert second.headers["Location"] == first.headers["Location"]
     assert ("Idempotent-Replayed" in first.headers, second.headers["Idempotent-Replayed"]) == (False, "true")
-    assert len(all_runs(world.database)) == 1
+    assert len(all_runs(web.database)) == 1
 
 
-def test_the_answer_stays_the_first_one_when_the_run_goes_on(world: Web) -> None:
-    first = start(world, "k")
-    world.change(first.json["id"], RunState.FAILED)
-    assert start(world, "k").data == first.data
+def test_the_answer_stays_the_first_one_when_the_run_goes_on(web: Web) -> None:
+    first = start(web, "k")
+    web.change(first.json["id"], RunState.FAILED)
+    assert start(web, "k").data == first.data
 
 
-def test_a_quoted_key_is_the_same_key(world: Web) -> None:
-    assert start(world, '"k"').data == start(world, "k").data
+def test_a_quoted_key_is_the_same_key(web: Web) -> None:
+    assert start(web, '"k"').data == start(web, "k").data
 
 
-def test_another_request_with_the_same_key_is_refused(world: Web) -> None:
-    start(world, "k")
-    answer = start(world, "k", {**START, "ref": "other"})
+def test_another_request_with_the_same_key_is_refused(web: Web) -> None:
+    start(web, "k")
+    answer = start(web, "k", {**START, "ref": "other"})
     assert (answer.status_code, answer.json["type"]) == (422, "urn:pilotage:problem:idempotency-key-reused")
-    assert len(all_runs(world.database)) == 1
+    assert len(all_runs(web.database)) == 1
 
 
-def test_keys_of_two_tokens_have_nothing_to_do_with_each_other(world: Web) -> None:
-    assert start(world, "k").json["id"] != start(world, "k", role="admin").json["id"]
+def test_keys_of_two_tokens_have_nothing_to_do_with_each_other(web: Web) -> None:
+    assert start(web, "k").json["id"] != start(web, "k", role="admin").json["id"]
 
 
 @pytest.mark.parametrize("key", ["", "x" * 201, "a\tb", "é"])
-def test_a_key_that_is_none_is_refused(world: Web, key: str) -> None:
-    assert start(world, key).status_code == 400
+def test_a_key_that_is_none_is_refused(web: Web, key: str) -> None:
+    assert start(web, key).status_code == 400
 
 
-def test_a_request_that_was_refused_leaves_its_key_free(world: Web) -> None:
-    assert start(world, "k", {**START, "app": "nosuch"}).status_code == 404
-    run = world.run(RunState.RUNNING)
-    client = world.client()
+def test_a_request_that_was_refused_leaves_its_key_free(web: Web) -> None:
+    assert start(web, "k", {**START, "app": "nosuch"}).status_code == 404
+    run = web.run(RunState.RUNNING)
+    client = web.client()
     headers = {"Idempotency-Key": "r"}
     assert client.post(f"/api/v1/runs/{run}/rerun", headers=headers).status_code == 409
-    world.change(run, RunState.FAILED)
+    web.change(run, RunState.FAILED)
     assert client.post(f"/api/v1/runs/{run}/rerun", headers=headers).status_code == 202
 
 
 @pytest.mark.parametrize("path", ["runs/1/cancel", "apps/plate-web/environments/stg/hold"])
-def test_every_post_takes_a_key(world: Web, path: str) -> None:
-    world.run()
+def test_every_post_takes_a_key(web: Web, path: str) -> None:
+    web.run()
     headers = {"Idempotency-Key": "k"}
-    first = world.client().post(f"/api/v1/{path}", headers=headers)
-    second = world.client().post(f"/api/v1/{path}", headers=headers)
+    first = web.client().post(f"/api/v1/{path}", headers=headers)
+    second = web.client().post(f"/api/v1/{path}", headers=headers)
     assert (first.status_code, second.status_code, second.data) == (202, 202, first.data)
 
 
-def test_while_the_first_request_is_at_work_the_second_is_told_so(world: Web) -> None:
+def test_while_the_first_request_is_at_work_the_second_is_told_so(web: Web) -> None:
     inside, go_on = threading.Event(), threading.Event()
-    control = Control(world.database, world.settings, Bell(""))
+    control = Control(web.database, web.settings, Bell(""))
     original = Once.settle
 
     def slow(self: Once, *arguments: Any) -> None:
@@ -114,30 +114,30 @@ def test_while_the_first_request_is_at_work_the_second_is_told_so(world: Web) ->
 
     with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(1) as pool:
         patch.setattr(Once, "settle", slow)
-        first = pool.submit(start, world, "k")
+        first = pool.submit(start, web, "k")
         assert inside.wait(10)
-        second = start(world, "k")
+        second = start(web, "k")
         go_on.set()
         assert (second.status_code, second.json["type"]) == (409, "urn:pilotage:problem:idempotency-key-busy")
         assert second.headers["Retry-After"] == "1"
         assert first.result(10).status_code == 202
-    assert start(world, "k").status_code == 202
-    assert len(all_runs(world.database)) == 1
+    assert start(web, "k").status_code == 202
+    assert len(all_runs(web.database)) == 1
     assert control  # the control of another process would wait in the database instead
 
 
-def test_parallel_requests_with_one_key_make_one_run(world: Web) -> None:
-    answers = together(lambda _: start(world, "k"))
+def test_parallel_requests_with_one_key_make_one_run(web: Web) -> None:
+    answers = together(lambda _: start(web, "k"))
     assert {answer.status_code for answer in answers} <= {202, 409}
     assert len({answer.data for answer in answers if answer.status_code == 202}) == 1
-    assert len(all_runs(world.database)) == 1
+    assert len(all_runs(web.database)) == 1
 
 
-def test_parallel_requests_through_several_processes_make_one_run(world: Web) -> None:
+def test_parallel_requests_through_several_processes_make_one_run(web: Web) -> None:
     """Each control stands for a process: nothing but the database is between them."""
 
     def do(number: int) -> object:
-        control = Control(world.database, world.settings, Bell(""))
+        control = Control(web.database, web.settings, Bell(""))
         once = Once(lambda run: {"id": run.id if run else 0}, key="7:k", request="same")
         try:
             control.start(Wish(app="plate-web", environment="stg", ref="main"), once=once)
@@ -146,13 +146,13 @@ def test_parallel_requests_through_several_processes_make_one_run(world: Web) ->
         return dict(once.answer)
 
     answers = together(do)
-    assert len(all_runs(world.database)) == 1
-    assert answers == [{"id": all_runs(world.database)[0].id}] * AT_ONCE
+    assert len(all_runs(web.database)) == 1
+    assert answers == [{"id": all_runs(web.database)[0].id}] * AT_ONCE
 
 
-def test_parallel_requests_with_one_key_and_different_content_make_one_run(world: Web) -> None:
+def test_parallel_requests_with_one_key_and_different_content_make_one_run(web: Web) -> None:
     def do(number: int) -> str:
-        control = Control(world.database, world.settings, Bell(""))
+        control = Control(web.database, web.settings, Bell(""))
         once = Once(lambda _: {}, key="7:k", request=f"number {number}")
         try:
             control.start(Wish(app="plate-web", environment="stg", ref="main"), once=once)
@@ -161,42 +161,42 @@ def test_parallel_requests_with_one_key_and_different_content_make_one_run(world
         return "done"
 
     assert sorted(together(do)) == ["done"] + ["refused"] * (AT_ONCE - 1)
-    assert len(all_runs(world.database)) == 1
+    assert len(all_runs(web.database)) == 1
 
 
-def test_parallel_reruns_make_one_attempt(world: Web) -> None:
-    run = world.run(RunState.FAILED)
+def test_parallel_reruns_make_one_attempt(web: Web) -> None:
+    run = web.run(RunState.FAILED)
 
     def do(number: int) -> str:
         try:
-            Control(world.database, world.settings, Bell("")).rerun(run, "somebody")
+            Control(web.database, web.settings, Bell("")).rerun(run, "somebody")
         except NotPossible as refusal:
             return refusal.kind
         return "done"
 
     assert sorted(together(do)) == ["conflict"] * (AT_ONCE - 1) + ["done"]
-    assert [one.attempt for one in all_runs(world.database)] == [2, 1]
+    assert [one.attempt for one in all_runs(web.database)] == [2, 1]
 
 
-def test_a_crash_before_the_end_leaves_neither_run_nor_key(world: Web) -> None:
+def test_a_crash_before_the_end_leaves_neither_run_nor_key(web: Web) -> None:
     class Crash(BaseException):
         pass
 
     def crash(_: Run | None) -> dict[str, Any]:
         raise Crash
 
-    control = Control(world.database, world.settings, Bell(""))
+    control = Control(web.database, web.settings, Bell(""))
     wish = Wish(app="plate-web", environment="stg", ref="main")
     with pytest.raises(Crash):
         control.start(wish, once=Once(crash, key="k", request="r"))
-    assert all_runs(world.database) == []
+    assert all_runs(web.database) == []
     control.start(wish, once=Once(lambda _: {}, key="k", request="r"))
-    assert len(all_runs(world.database)) == 1
+    assert len(all_runs(web.database)) == 1
 
 
-def test_keys_are_forgotten_after_a_day(world: Web) -> None:
+def test_keys_are_forgotten_after_a_day(web: Web) -> None:
     at = now()
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         assert idempotency.claim(connection, "k", "r", at - idempotency.KEY_LIFETIME - 1) is None
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         assert idempotency.claim(connection, "k", "other", at) is None

@@ -20,7 +20,7 @@ CHANGE = RefChange(ref="refs/heads/main", kind=RefKind.BRANCH, name="main")
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[Workshop]:
+def workshop(tmp_path: Path) -> Iterator[Workshop]:
     database = sqlite_database(tmp_path)
     yield Workshop(database, tmp_path)
     database.dispose()
@@ -43,29 +43,29 @@ def orders(length: int) -> Iterator[list[tuple[str, int]]]:
 
 
 @pytest.mark.parametrize("moves", list(branches(3)), ids=str)
-def test_no_push_is_lost_and_the_last_run_is_of_the_branchs_head(world: Workshop, moves: tuple[Move, ...]) -> None:
+def test_no_push_is_lost_and_the_last_run_is_of_the_branchs_head(workshop: Workshop, moves: tuple[Move, ...]) -> None:
     """A push back that one hook has told of makes what the other one tells after it look new: then there are more."""
     returns = len({1, *(to for _, to in moves)}) <= len(moves)
     for order in orders(len(moves)):
-        with world.database.write() as connection:
+        with workshop.database.write() as connection:
             for table in reversed(metadata.sorted_tables):
                 connection.execute(table.delete())
-        world.push(1, "begin", 0)
-        answers = [(move, world.push(moves[move][1], f"{hook}-{move}", moves[move][0])) for hook, move in order]
+        workshop.push(1, "begin", 0)
+        answers = [(move, workshop.push(moves[move][1], f"{hook}-{move}", moves[move][0])) for hook, move in order]
         made = [move for move, answer in answers if "duplicate" not in answer]
         assert set(made) == {0, 1, 2}, order
         assert returns or len(made) == 3, order
         last = max(run for _, answer in answers for run in answer["runs"])
-        assert world.run(last).commit == f"{moves[-1][1]:040x}", order
+        assert workshop.run(last).commit == f"{moves[-1][1]:040x}", order
 
 
-def test_moves_that_are_written_down_together_are_told_apart_as_those_that_are_not(world: Workshop) -> None:
+def test_moves_that_are_written_down_together_are_told_apart_as_those_that_are_not(workshop: Workshop) -> None:
     """There, back and there again: what the branch was at before is in no table while the batch is written."""
     items = []
     for number, (before, after) in enumerate([(1, 2), (2, 1), (1, 2)]):
         move = replace(CHANGE, before=f"{before:040x}", after=f"{after:040x}", commit=f"{after:040x}")
         push = Push(event="push", repo=REPO, changes=(move,))
-        items.append(world.ingest._judge(Delivery(hook="github", key=f"d-{number}"), push))
-    with world.database.write() as connection:
+        items.append(workshop.ingest._judge(Delivery(hook="github", key=f"d-{number}"), push))
+    with workshop.database.write() as connection:
         _write_batch(connection, items)
     assert [item.answer.body.get("runs") for item in items] == [[1], [2], [3]]

@@ -28,8 +28,8 @@ class Restored:
         self.old, self.new = (source.commit({"app": text}, message=text) for text in ("old", "new"))
         self.gitops = gitops
         self.source_copy, self.gitops_copy = source.mirror(folder / "source"), gitops.mirror(folder / "gitops")
-        self.world = Workshop(sqlite_database(folder), folder)
-        self.world.push(int(self.old, 16))
+        self.workshop = Workshop(sqlite_database(folder), folder)
+        self.workshop.push(int(self.old, 16))
         self.wrote("base", "image:\n  tag: base\nprod:\n  tag: base\n")
 
     def wrote(self, subject: str, content: str, run: int = 0, source: str = "", name: str = IMAGE) -> None:
@@ -43,7 +43,7 @@ class Restored:
 
     def goes_on(self, **fields: Any) -> Any:
         at = order(StageName.COMMIT, id=1, commit=self.old, image=f"{IMAGE}:sha-{self.old[:12]}", **fields)
-        queue = Commits(self.world.database, QUIET, "gitops#main", "one")
+        queue = Commits(self.workshop.database, QUIET, "gitops#main", "one")
         return commit.run(at, tools(source=self.source_copy, gitops=self.gitops_copy, commits=queue))
 
     @property
@@ -66,7 +66,7 @@ def test_a_newer_commit_of_a_run_that_is_not_in_the_tables_stays(restored: Resto
 
 
 def test_a_run_whose_id_is_another_ones_by_now_is_not_in_the_tables(restored: Restored) -> None:
-    assert restored.world.push(3)["runs"] == [2]
+    assert restored.workshop.push(3)["runs"] == [2]
     restored.overtaken(run=2)
     assert isinstance(restored.goes_on(), Fail)
 
@@ -79,7 +79,7 @@ def test_a_person_may_insist(restored: Restored, fields: dict[str, Any]) -> None
 
 
 def test_a_run_of_the_tables_is_their_business(restored: Restored) -> None:
-    assert restored.world.push(int(restored.new, 16))["runs"] == [2]
+    assert restored.workshop.push(int(restored.new, 16))["runs"] == [2]
     restored.overtaken(run=2)
     assert isinstance(restored.goes_on(), Done)
 

@@ -23,23 +23,23 @@ __all__ = ["database", "postgres_url"]
 
 DAY = 86400.0
 OLD = clock() - AT - DAY
-"""Seconds to keep: what the world's runs left, a day after `AT`, is too old."""
+"""Seconds to keep: what runs leave behind, a day after `AT`, is too old."""
 
 
 @pytest.fixture
-def world(database: Database, tmp_path: Path) -> Web:
+def web(database: Database, tmp_path: Path) -> Web:
     return make_web(database, tmp_path)
 
 
-def with_records(world: Web, state: RunState, **fields: Any) -> int:
+def with_records(web: Web, state: RunState, **fields: Any) -> int:
     """Put a run there with a log, a message, its thread and a delivery."""
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         row = deliveries.row_of(Delivery(hook="github", key=f"d-{clock()}"), AT, DeliveryOutcome.ACCEPTED)
         (delivery,) = deliveries.add(connection, [row])
-    run = world.run(state, delivery_id=delivery, **fields)
-    world.log(run, "one", "two")
+    run = web.run(state, delivery_id=delivery, **fields)
+    web.log(run, "one", "two")
     message = {"run_id": run, "channel": "slack-1", "type": "run.failed", "message": {}, "state": "sent"}
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         connection.execute(notifications.insert().values(**message, due_at=AT, created_at=AT))
         connection.execute(threads.insert().values(run_id=run, channel="slack-1", reference="t"))
     return run
@@ -55,60 +55,60 @@ def logged(database: Database) -> set[int]:
     return of["logs"]
 
 
-def tidy(world: Web, keep: float = OLD) -> Removed:
-    return Retention(world.database, keep).tidy(lambda: False)
+def tidy(web: Web, keep: float = OLD) -> Removed:
+    return Retention(web.database, keep).tidy(lambda: False)
 
 
-def test_what_is_too_old_goes_and_the_run_stays(world: Web) -> None:
-    old, newest = with_records(world, RunState.FAILED), with_records(world, RunState.FAILED)
-    assert tidy(world, OLD + 2 * DAY) == Removed(runs=0, deliveries=0)
-    assert tidy(world) == Removed(runs=1, deliveries=2)
-    assert logged(world.database) == {newest}
-    with world.database.read() as connection:
+def test_what_is_too_old_goes_and_the_run_stays(web: Web) -> None:
+    old, newest = with_records(web, RunState.FAILED), with_records(web, RunState.FAILED)
+    assert tidy(web, OLD + 2 * DAY) == Removed(runs=0, deliveries=0)
+    assert tidy(web) == Removed(runs=1, deliveries=2)
+    assert logged(web.database) == {newest}
+    with web.database.read() as connection:
         kept = [runs.load(connection, run_id) for run_id in (old, newest)]
         assert deliveries.page(connection) == []
     assert [(run.state, run.delivery_id) for run in kept if run] == [(RunState.FAILED, None)] * 2
-    assert tidy(world) == Removed(runs=0, deliveries=0)
+    assert tidy(web) == Removed(runs=0, deliveries=0)
 
 
-def test_what_explains_the_present_stays(world: Web) -> None:
-    proven = with_records(world, RunState.SUCCEEDED, landed=10.0, image="h/p:1")
-    failed = with_records(world, RunState.FAILED, landed=20.0, image="h/p:2")
-    landed = with_records(world, RunState.CANCELLED, landed=30.0, image="h/p:2")
-    waiting = with_records(world, RunState.WAITING)
-    gone = with_records(world, RunState.FAILED)
-    newest = with_records(world, RunState.CANCELLED)
-    elsewhere = with_records(world, RunState.FAILED, environment="prod")
-    assert tidy(world).runs == 1
-    assert logged(world.database) == {proven, failed, landed, waiting, newest, elsewhere}
-    assert gone not in logged(world.database)
+def test_what_explains_the_present_stays(web: Web) -> None:
+    proven = with_records(web, RunState.SUCCEEDED, landed=10.0, image="h/p:1")
+    failed = with_records(web, RunState.FAILED, landed=20.0, image="h/p:2")
+    landed = with_records(web, RunState.CANCELLED, landed=30.0, image="h/p:2")
+    waiting = with_records(web, RunState.WAITING)
+    gone = with_records(web, RunState.FAILED)
+    newest = with_records(web, RunState.CANCELLED)
+    elsewhere = with_records(web, RunState.FAILED, environment="prod")
+    assert tidy(web).runs == 1
+    assert logged(web.database) == {proven, failed, landed, waiting, newest, elsewhere}
+    assert gone not in logged(web.database)
 
 
-def test_many_deliveries_go_in_steps_and_it_can_be_stopped(world: Web) -> None:
+def test_many_deliveries_go_in_steps_and_it_can_be_stopped(web: Web) -> None:
     rows = [
         deliveries.row_of(Delivery(hook="github", key=f"k{number}"), AT, DeliveryOutcome.IGNORED)
         for number in range(450)
     ]
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         deliveries.add(connection, rows)
     answers = iter((True, False, True))  # before the runs, and twice between the steps
-    assert Retention(world.database, OLD).tidy(lambda: next(answers)) == Removed(runs=0, deliveries=200)
-    assert tidy(world) == Removed(runs=0, deliveries=250)
+    assert Retention(web.database, OLD).tidy(lambda: next(answers)) == Removed(runs=0, deliveries=200)
+    assert tidy(web) == Removed(runs=0, deliveries=250)
 
 
-def test_where_refs_were_is_forgotten_unless_they_are_polled(world: Web) -> None:
+def test_where_refs_were_is_forgotten_unless_they_are_polled(web: Web) -> None:
     app = make_app(
         environments=(make_environment("stg", branch="main"), make_environment("next", branch="release/*"))
     )
     repo = repo_key(app.source.url)
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         for ref, at in (("heads/main", 0), ("heads/release/1", 0), ("tags/v1", 0), ("heads/release/2", clock())):
             heads.remember(connection, repo, f"refs/{ref}", "1" * 40, at)
         heads.remember(connection, "elsewhere", "refs/heads/release/1", "1" * 40, 0)
-    Retention(world.database, OLD, (app, app)).tidy(lambda: True)
-    assert len(heads_of(world.database)) == 5, "it was told to stop"
-    Retention(world.database, OLD, (app, app)).tidy(lambda: False)
-    assert heads_of(world.database) == {
+    Retention(web.database, OLD, (app, app)).tidy(lambda: True)
+    assert len(heads_of(web.database)) == 5, "it was told to stop"
+    Retention(web.database, OLD, (app, app)).tidy(lambda: False)
+    assert heads_of(web.database) == {
         (repo, "refs/heads/main"),
         (repo, "refs/heads/release/2"),
         ("elsewhere", "refs/heads/release/1"),
@@ -122,9 +122,9 @@ def heads_of(database: Database) -> set[tuple[str, str]]:
 
 def test_nothing_is_found_by_reading_a_whole_table(tmp_path: Path) -> None:
     database = sqlite_database(tmp_path)
-    world = make_web(database, tmp_path)
+    web = make_web(database, tmp_path)
     for _ in range(2):
-        with_records(world, RunState.FAILED)
+        with_records(web, RunState.FAILED)
     said: list[tuple[str, Any]] = []
     event.listen(database.engine, "before_cursor_execute", lambda *told: said.append((told[2], told[3])))
     with database.write() as connection:

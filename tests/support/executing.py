@@ -100,19 +100,19 @@ def _moved(branch: str, commit: str, about: dict[str, Any], known: str) -> RefCh
     )
 
 
-def two_places(world: Workshop, **prod: Any) -> None:
+def two_places(workshop: Workshop, **prod: Any) -> None:
     """Configure prod behind stg."""
     stg, follows = make_environment("stg"), make_environment("prod", branch="", promote_from="stg", **prod)
-    world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(stg, follows)),)))
+    workshop.use(make_settings(workshop.settings.state_dir, apps=(make_app(environments=(stg, follows)),)))
 
 
-def queue(world: Workshop, owner: str) -> Commits:
-    return Commits(world.database, QUIET, "gitops#main", owner)
+def queue(workshop: Workshop, owner: str) -> Commits:
+    return Commits(workshop.database, QUIET, "gitops#main", owner)
 
 
-def push_to_both(world: Workshop) -> Workshop:
+def push_to_both(workshop: Workshop) -> Workshop:
     """Have one push lead to runs 1 and 2, in two environments, with one image."""
     app = make_app(environments=(make_environment("stg"), make_environment("eu")))
-    world.use(make_settings(world.settings.state_dir, apps=(app,)))
-    world.push(1)
-    return world
+    workshop.use(make_settings(workshop.settings.state_dir, apps=(app,)))
+    workshop.push(1)
+    return workshop

@@ -26,8 +26,8 @@ class Page(HTMLParser):
         return [attributes for name, attributes in self.tags if name == tag]
 
 
-def page(world: Web, path: str, role: str = "deployer") -> Page:
-    answer = world.browser(role).get(path)
+def page(web: Web, path: str, role: str = "deployer") -> Page:
+    answer = web.browser(role).get(path)
     assert answer.status_code == 200, answer.text
     assert answer.content_type == "text/html; charset=utf-8"
     return Page(answer.text)

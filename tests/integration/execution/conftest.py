@@ -1,4 +1,4 @@
-"""A world on each of the two databases, and its clocks."""
+"""A workshop on each of the two databases, and its clocks."""
 
 import time
 from pathlib import Path
@@ -13,7 +13,7 @@ __all__ = ["database", "postgres_url"]
 
 
 @pytest.fixture
-def world(database: Database, tmp_path: Path) -> Workshop:
+def workshop(database: Database, tmp_path: Path) -> Workshop:
     return Workshop(database, tmp_path)
 
 

@@ -11,20 +11,20 @@ from tests.support.factories import make_app, make_environment, make_settings
 
 
 @pytest.fixture
-def gated(world: Workshop) -> Workshop:
+def gated(workshop: Workshop) -> Workshop:
     """An environment on hold that is pushed to and that needs approval."""
     environment = make_environment("stg", approval=True)
-    world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=(environment,)),)))
-    world.control.hold("plate-web", "stg", "freeze", "mina")
-    return world
+    workshop.use(make_settings(workshop.settings.state_dir, apps=(make_app(environments=(environment,)),)))
+    workshop.control.hold("plate-web", "stg", "freeze", "mina")
+    return workshop
 
 
-def approved(world: Workshop, number: int) -> int:
+def approved(workshop: Workshop, number: int) -> int:
     """Push, approve, and wait for the end of the hold."""
-    run_id = int(world.push(number)["runs"][0])
-    world.control.approve(run_id, "mina")
-    assert world.done(world.begin(run_id)) is None
-    assert world.run(run_id).reason is Reason.ON_HOLD
+    run_id = int(workshop.push(number)["runs"][0])
+    workshop.control.approve(run_id, "mina")
+    assert workshop.done(workshop.begin(run_id)) is None
+    assert workshop.run(run_id).reason is Reason.ON_HOLD
     return run_id
 
 
@@ -118,14 +118,14 @@ def test_what_is_at_work_when_something_newer_is_approved_is_left_to_the_gate(ga
     assert gated.one.is_unwanted(building)
 
 
-def repeated_behind(world: Workshop) -> tuple[int, int]:
+def repeated_behind(workshop: Workshop) -> tuple[int, int]:
     """Repeat an approved run that failed, while a newer one waits for approval; return both."""
-    failed = approved(world, 1)
-    world.control.release("plate-web", "stg")
-    build = world.begin(failed)
+    failed = approved(workshop, 1)
+    workshop.control.release("plate-web", "stg")
+    build = workshop.begin(failed)
     broken = Reported(stage=build.stage, outcome=Fail(reason=Reason.BUILD_FAILED, detail="exit 1"))
-    world.one.report(build, broken, "build")
-    world.control.hold("plate-web", "stg", "freeze", "mina")
-    second = int(world.push(2)["runs"][0])
-    world.done(world.begin(second))
-    return world.control.rerun(failed, "mina"), second
+    workshop.one.report(build, broken, "build")
+    workshop.control.hold("plate-web", "stg", "freeze", "mina")
+    second = int(workshop.push(2)["runs"][0])
+    workshop.done(workshop.begin(second))
+    return workshop.control.rerun(failed, "mina"), second

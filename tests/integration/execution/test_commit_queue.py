@@ -27,16 +27,16 @@ def batch(*numbers: int, unwanted: tuple[int, ...] = ()) -> Batch:
 
 
 @pytest.fixture
-def runs(world: Workshop) -> list[int]:
+def runs(workshop: Workshop) -> list[int]:
     for number in (1, 2, 3):
-        world.push(number)
+        workshop.push(number)
     return [1, 2, 3]
 
 
 def test_whoever_finds_no_writer_writes_and_the_next_one_takes_all_that_wait(
-    world: Workshop, runs: list[int]
+    workshop: Workshop, runs: list[int]
 ) -> None:
-    one, two = queue(world, "one"), queue(world, "two")
+    one, two = queue(workshop, "one"), queue(workshop, "two")
     assert one.submit(change(1)) == batch(1)
     assert two.submit(change(2)) is None
     assert two.submit(change(3)) is None
@@ -46,18 +46,18 @@ def test_whoever_finds_no_writer_writes_and_the_next_one_takes_all_that_wait(
     assert one.submit(change(1)) == Landed(run=1, commit="c" * 40, created=True, previous=("old",))
 
 
-def test_what_could_not_be_pushed_waits_again(world: Workshop, runs: list[int]) -> None:
-    one = queue(world, "one")
+def test_what_could_not_be_pushed_waits_again(workshop: Workshop, runs: list[int]) -> None:
+    one = queue(workshop, "one")
     one.submit(change(1))
     one.stop([change(1)])
-    assert 1 in world.due()
-    assert queue(world, "two").submit(change(1)) == batch(1)
+    assert 1 in workshop.due()
+    assert queue(workshop, "two").submit(change(1)) == batch(1)
 
 
 @pytest.fixture
-def overtaken(world: Workshop, runs: list[int], monkeypatch: pytest.MonkeyPatch) -> tuple[Commits, Commits]:
+def overtaken(workshop: Workshop, runs: list[int], monkeypatch: pytest.MonkeyPatch) -> tuple[Commits, Commits]:
     """Two writers, of whom the first has been silent with a change for so long that the second took over."""
-    one, two = queue(world, "one"), queue(world, "two")
+    one, two = queue(workshop, "one"), queue(workshop, "two")
     one.submit(change(1))
     at = now() + 60
     monkeypatch.setattr(commits, "clock", lambda: at)
@@ -66,67 +66,69 @@ def overtaken(world: Workshop, runs: list[int], monkeypatch: pytest.MonkeyPatch)
 
 
 def test_a_writer_that_was_overtaken_takes_nothing_from_the_next_one(
-    world: Workshop, overtaken: tuple[Commits, Commits]
+    workshop: Workshop, overtaken: tuple[Commits, Commits]
 ) -> None:
     overtaken[0].stop([change(1)])
-    assert states(world, 1, 2) == ["taken", "taken"]
+    assert states(workshop, 1, 2) == ["taken", "taken"]
 
 
-def states(world: Workshop, *numbers: int) -> list[str]:
-    with world.database.read() as connection:
+def states(workshop: Workshop, *numbers: int) -> list[str]:
+    with workshop.database.read() as connection:
         return [changes.load(connection, run)["state"] for run in numbers]  # type: ignore[index]
 
 
 def test_what_may_have_been_pushed_does_not_wait_again_before_somebody_has_looked(
-    world: Workshop, runs: list[int]
+    workshop: Workshop, runs: list[int]
 ) -> None:
-    one, two = queue(world, "one"), queue(world, "two")
+    one, two = queue(workshop, "one"), queue(workshop, "two")
     one.submit(change(1))
     one.stop()
     assert two.submit(change(2)) == batch(1, 2)
     two.stop([change(1), change(2)])
-    assert states(world, 1, 2) == ["taken", "pending"]
+    assert states(workshop, 1, 2) == ["taken", "pending"]
     assert one.submit(change(2)) == batch(1, 2)
     one.finish([Landed(run=1, commit="c" * 40, created=False)])
     one.stop([change(2)])
-    assert states(world, 1, 2) == ["landed", "pending"]
+    assert states(workshop, 1, 2) == ["landed", "pending"]
 
 
-def test_what_a_vanished_writer_had_may_have_been_pushed(world: Workshop, overtaken: tuple[Commits, Commits]) -> None:
+def test_what_a_vanished_writer_had_may_have_been_pushed(
+    workshop: Workshop, overtaken: tuple[Commits, Commits]
+) -> None:
     overtaken[1].stop([change(1), change(2)])
-    assert states(world, 1, 2) == ["taken", "pending"]
+    assert states(workshop, 1, 2) == ["taken", "pending"]
 
 
-def test_a_run_that_is_to_stop_or_is_over_only_has_its_change_looked_for(world: Workshop, runs: list[int]) -> None:
-    one = queue(world, "one")
-    world.wait(world.until(1, StageName.COMMIT), after=5)
+def test_a_run_that_is_to_stop_or_is_over_only_has_its_change_looked_for(workshop: Workshop, runs: list[int]) -> None:
+    one = queue(workshop, "one")
+    workshop.wait(workshop.until(1, StageName.COMMIT), after=5)
     one.submit(change(1))
     one.stop()
-    world.control.cancel(1, "mina")
-    two = queue(world, "two")
+    workshop.control.cancel(1, "mina")
+    two = queue(workshop, "two")
     assert two.submit(change(2)) == batch(1, 2, unwanted=(1,))
     two.finish([Withdrawn(run=1)])
     assert one.submit(change(1)) is None
-    assert world.wait(world.begin(1), after=5) is None
-    assert (world.run(1).state, world.run(1).detail) == (RunState.CANCELLED, "cancelled by mina")
+    assert workshop.wait(workshop.begin(1), after=5) is None
+    assert (workshop.run(1).state, workshop.run(1).detail) == (RunState.CANCELLED, "cancelled by mina")
 
 
 def test_a_change_that_is_being_decided_about_is_left_for_the_next_batch(postgres_url: str, tmp_path: Path) -> None:
     """SQLite has one writer at a time."""
     with postgres_database(postgres_url) as database:
-        world = Workshop(database, tmp_path)
+        workshop = Workshop(database, tmp_path)
         for number in (1, 2):
-            world.push(number)
-        one = queue(world, "one")
+            workshop.push(number)
+        one = queue(workshop, "one")
         one.submit(change(1))
         one.stop([change(1)])
         with database.write() as connection:
             changes.load(connection, 1, lock=True)
-            assert queue(world, "two").submit(change(2)) == batch(2)
+            assert queue(workshop, "two").submit(change(2)) == batch(2)
 
 
-def test_a_change_that_cannot_be_made_is_answered_with_why(world: Workshop, runs: list[int]) -> None:
-    one = queue(world, "one")
+def test_a_change_that_cannot_be_made_is_answered_with_why(workshop: Workshop, runs: list[int]) -> None:
+    one = queue(workshop, "one")
     one.submit(change(1))
     refused = Rejected(run=1, detail="values.yaml:3: the value is an alias")
     one.finish([refused])
@@ -134,11 +136,11 @@ def test_a_change_that_cannot_be_made_is_answered_with_why(world: Workshop, runs
 
 
 def test_a_writer_renews_its_right_now_and_then_and_notices_that_it_lost_it(
-    world: Workshop, runs: list[int], monkeypatch: pytest.MonkeyPatch
+    workshop: Workshop, runs: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = now()
     monkeypatch.setattr(commits, "clock", lambda: at)
-    one, two = queue(world, "one"), queue(world, "two")
+    one, two = queue(workshop, "one"), queue(workshop, "two")
     one.submit(change(1))
     at += commits.RENEW + 1
     assert one.renew()
@@ -149,22 +151,22 @@ def test_a_writer_renews_its_right_now_and_then_and_notices_that_it_lost_it(
     assert not one.renew()
 
 
-def moved(world: Workshop, owner: str) -> Commits:
+def moved(workshop: Workshop, owner: str) -> Commits:
     """The queue of the branch that the configuration names since a moment ago."""
-    return Commits(world.database, QUIET, "new#main", owner)
+    return Commits(workshop.database, QUIET, "new#main", owner)
 
 
-def test_what_waits_goes_to_the_branch_that_is_configured_now(world: Workshop, runs: list[int]) -> None:
-    one = queue(world, "one")
+def test_what_waits_goes_to_the_branch_that_is_configured_now(workshop: Workshop, runs: list[int]) -> None:
+    one = queue(workshop, "one")
     one.submit(change(1))
     one.stop([change(1)])
     edited = replace(change(1), file="other.yaml", edits=(Edit(path="tag", value="sha-1"),))
-    assert moved(world, "two").submit(edited) == Batch(changes=[edited])
-    assert queue(world, "one").submit(change(2)) == batch(2)
+    assert moved(workshop, "two").submit(edited) == Batch(changes=[edited])
+    assert queue(workshop, "one").submit(change(2)) == batch(2)
 
 
-def test_what_was_taken_for_another_branch_waits_for_its_writer(world: Workshop, runs: list[int]) -> None:
-    one, two = queue(world, "one"), moved(world, "two")
+def test_what_was_taken_for_another_branch_waits_for_its_writer(workshop: Workshop, runs: list[int]) -> None:
+    one, two = queue(workshop, "one"), moved(workshop, "two")
     one.submit(change(1))
     assert two.submit(change(1)) is None
     landed = Landed(run=1, commit="c" * 40, created=True, previous=("old",))
@@ -174,11 +176,11 @@ def test_what_was_taken_for_another_branch_waits_for_its_writer(world: Workshop,
 
 
 def test_what_nobody_looks_for_any_more_fails_and_says_why(
-    world: Workshop, overtaken: tuple[Commits, Commits]
+    workshop: Workshop, overtaken: tuple[Commits, Commits]
 ) -> None:
     overtaken[1].stop([change(1), change(2)])
-    refused = moved(world, "three").submit(change(1))
+    refused = moved(workshop, "three").submit(change(1))
     detail = "it was taken for gitops#main, and may be there"
     assert refused == Rejected(run=1, detail=detail, reason=Reason.GITOPS_MOVED)
-    assert states(world, 1, 2) == ["taken", "pending"]
-    assert queue(world, "four").submit(change(2)) == batch(1, 2), "once the configuration is as it was"
+    assert states(workshop, 1, 2) == ["taken", "pending"]
+    assert queue(workshop, "four").submit(change(2)) == batch(1, 2), "once the configuration is as it was"

@@ -10,43 +10,43 @@ from orchestrator.store import logs
 from tests.support.executing import Workshop, two_places
 
 
-def test_a_hold_keeps_runs_waiting_until_it_is_released(world: Workshop) -> None:
-    world.control.hold("plate-web", "stg", "freeze", "mina")
-    world.push(1)
-    assert world.done(world.begin(1)) is None
-    assert world.run(1).reason is Reason.ON_HOLD
-    world.due()
-    world.control.release("plate-web", "stg")
-    assert world.due() == {1}
-    world.finish(world.begin(1))
-    assert world.run(1).state is RunState.SUCCEEDED
+def test_a_hold_keeps_runs_waiting_until_it_is_released(workshop: Workshop) -> None:
+    workshop.control.hold("plate-web", "stg", "freeze", "mina")
+    workshop.push(1)
+    assert workshop.done(workshop.begin(1)) is None
+    assert workshop.run(1).reason is Reason.ON_HOLD
+    workshop.due()
+    workshop.control.release("plate-web", "stg")
+    assert workshop.due() == {1}
+    workshop.finish(workshop.begin(1))
+    assert workshop.run(1).state is RunState.SUCCEEDED
 
 
-def test_a_rerun_is_a_new_run_that_names_the_first(world: Workshop) -> None:
-    world.push(1)
+def test_a_rerun_is_a_new_run_that_names_the_first(workshop: Workshop) -> None:
+    workshop.push(1)
     failed: Fact = Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.ARGOCD_FORBIDDEN))
-    world.one.report(world.begin(1), failed, "build")
-    again = world.control.rerun(1, "mina", "build")
-    third = world.control.rerun(1, "mina") if world.run(again).state.final else None
+    workshop.one.report(workshop.begin(1), failed, "build")
+    again = workshop.control.rerun(1, "mina", "build")
+    third = workshop.control.rerun(1, "mina") if workshop.run(again).state.final else None
     assert third is None
-    run = world.run(again)
-    assert (run.rerun_of, run.attempt, run.commit) == (1, 2, world.run(1).commit)
+    run = workshop.run(again)
+    assert (run.rerun_of, run.attempt, run.commit) == (1, 2, workshop.run(1).commit)
     assert run.from_stage == "build"
 
 
 @pytest.mark.parametrize("early", [False, True], ids=["while it waits", "before it waits"])
-def test_who_approved_a_run_and_when_is_known_for_ever(world: Workshop, early: bool) -> None:
-    two_places(world, approval=True)
-    run_id = world.control.start(Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun"))
-    check = world.begin(run_id)
+def test_who_approved_a_run_and_when_is_known_for_ever(workshop: Workshop, early: bool) -> None:
+    two_places(workshop, approval=True)
+    run_id = workshop.control.start(Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun"))
+    check = workshop.begin(run_id)
     if not early:
-        world.done(check)
-    world.control.approve(run_id, "mina")
-    world.finish(world.done(check) if early else world.begin(run_id))
-    run = world.run(run_id)
+        workshop.done(check)
+    workshop.control.approve(run_id, "mina")
+    workshop.finish(workshop.done(check) if early else workshop.begin(run_id))
+    run = workshop.run(run_id)
     assert (run.state, run.actor, run.approved_by) == (RunState.SUCCEEDED, "jun", "mina")
     assert run.approved_at is not None
-    with world.database.read() as connection:
+    with workshop.database.read() as connection:
         lines = logs.read(connection, run_id)
     told = [f"approved by mina at {run.approved_at:%Y-%m-%dT%H:%M:%SZ}"]
     assert ([line.text for line in lines], lines[0].stage) == (told, "build")

@@ -22,32 +22,32 @@ def change(run: int) -> Change:
     return Change(run=run, file="values.yaml", edits=edits, message="deploy", trailers=(), date=1)
 
 
-def committing(world: Workshop, run: int, fact: Fact) -> None:
+def committing(workshop: Workshop, run: int, fact: Fact) -> None:
     """Have a run begin its commit and wait; its change is in the queue."""
-    commit = world.until(run, StageName.COMMIT)
-    with world.database.write() as connection:
+    commit = workshop.until(run, StageName.COMMIT)
+    with workshop.database.write() as connection:
         changes.submit(connection, run, "gitops#main", asdict(change(run)), now())
-    world.one.report(commit, fact, "build")
+    workshop.one.report(commit, fact, "build")
 
 
-def hold(world: Workshop) -> None:
-    world.control.hold("plate-web", "stg", "freeze", "mina")
+def hold(workshop: Workshop) -> None:
+    workshop.control.hold("plate-web", "stg", "freeze", "mina")
 
 
 def is_held(run: Run) -> bool:
     return (run.state, run.reason, run.detail) == (RunState.WAITING, Reason.ON_HOLD, "on hold: freeze")
 
 
-def state_of(world: Workshop, run: int) -> str | None:
-    with world.database.read() as connection:
+def state_of(workshop: Workshop, run: int) -> str | None:
+    with workshop.database.read() as connection:
         row = changes.load(connection, run)
     return row["state"] if row else None
 
 
 @pytest.fixture
-def two(world: Workshop) -> Workshop:
+def two(workshop: Workshop) -> Workshop:
     """Runs 1 and 2 of one push, the first in the environment that is put on hold."""
-    return push_to_both(world)
+    return push_to_both(workshop)
 
 
 @pytest.mark.parametrize("fact", [QUEUED, TROUBLE])
@@ -130,29 +130,31 @@ def test_a_run_that_was_cancelled_meanwhile_does_not_wait_for_the_end_of_a_hold(
 
 @pytest.mark.parametrize("again_first", [False, True])
 def test_a_rollback_and_its_re_run_go_through_a_hold_that_keeps_pushes_away(
-    world: Workshop, again_first: bool
+    workshop: Workshop, again_first: bool
 ) -> None:
     for number in (1, 2):
-        world.push(number)
-        world.finish(world.done(world.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
-    hold(world)
-    back = world.control.rollback("plate-web", "stg", "mina", None)
+        workshop.push(number)
+        workshop.finish(workshop.done(workshop.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    hold(workshop)
+    back = workshop.control.rollback("plate-web", "stg", "mina", None)
     if again_first:
-        world.one.report(
-            world.begin(back), Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.REGISTRY_REFUSED)), "build"
+        workshop.one.report(
+            workshop.begin(back),
+            Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.REGISTRY_REFUSED)),
+            "build",
         )
-        back = world.control.rerun(back, "mina")
-    committing(world, back, QUEUED)
-    world.push(3)
-    world.one.report(world.begin(back + 1), Reported(stage=StageName.CHECK, outcome=Done()), "build")
-    assert is_held(world.run(back + 1))
-    with world.database.read() as connection:
-        rivals = runs.rivals(connection, world.run(back + 1))
+        back = workshop.control.rerun(back, "mina")
+    committing(workshop, back, QUEUED)
+    workshop.push(3)
+    workshop.one.report(workshop.begin(back + 1), Reported(stage=StageName.CHECK, outcome=Done()), "build")
+    assert is_held(workshop.run(back + 1))
+    with workshop.database.read() as connection:
+        rivals = runs.rivals(connection, workshop.run(back + 1))
     assert [one.run for one in rivals if one.rolls_back] == [back]
-    again = world.begin(back)
+    again = workshop.begin(back)
     assert again.stage is StageName.COMMIT, "its change stays in the queue"
-    other = queue(world, "other")
+    other = queue(workshop, "other")
     assert other.submit(change(1)) == Batch(changes=[change(back)])
     other.finish([Landed(run=back, commit="c" * 40, created=True)])
-    world.finish(again)
-    assert world.run(back).state is RunState.SUCCEEDED
+    workshop.finish(again)
+    assert workshop.run(back).state is RunState.SUCCEEDED

@@ -25,16 +25,16 @@ IMAGE = "harbor.example.com/plate/plate-web:sha-1"
 
 
 @pytest.fixture
-def twins(world: Workshop) -> Workshop:
-    return push_to_both(world)
+def twins(workshop: Workshop) -> Workshop:
+    return push_to_both(workshop)
 
 
-def to_build(world: Workshop, run: int, image: str = IMAGE) -> Assignment | None:
-    return world.done(world.begin(run), image=image)
+def to_build(workshop: Workshop, run: int, image: str = IMAGE) -> Assignment | None:
+    return workshop.done(workshop.begin(run), image=image)
 
 
-def building(world: Workshop, run: int) -> Assignment:
-    assignment = to_build(world, run)
+def building(workshop: Workshop, run: int) -> Assignment:
+    assignment = to_build(workshop, run)
     assert assignment is not None
     assert assignment.stage is StageName.BUILD
     return assignment
@@ -83,19 +83,19 @@ def test_when_the_maker_ends_without_the_image_the_next_one_makes_it(twins: Work
     assert twins.begin(2).stage is StageName.BUILD
 
 
-def test_of_many_that_wait_for_one_image_the_first_to_come_makes_it_when_the_maker_fails(world: Workshop) -> None:
+def test_of_many_that_wait_for_one_image_the_first_to_come_makes_it_when_the_maker_fails(workshop: Workshop) -> None:
     """Those that wait are no makers: they would wait for each other."""
     places = tuple(make_environment(name) for name in ("stg", "eu", "us"))
-    world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=places),)))
-    world.push(1)
-    build = building(world, 1)
-    assert to_build(world, 2) is None
-    assert to_build(world, 3) is None
-    world.one.report(build, Reported(stage=StageName.BUILD, outcome=Fail(reason=Reason.BUILD_FAILED)), "build")
-    assert world.due() >= {2, 3}
-    assert world.begin(3).stage is StageName.BUILD
-    assert world.one.begin(2, "build") is None
-    assert world.run(2).blocked_by == 3
+    workshop.use(make_settings(workshop.settings.state_dir, apps=(make_app(environments=places),)))
+    workshop.push(1)
+    build = building(workshop, 1)
+    assert to_build(workshop, 2) is None
+    assert to_build(workshop, 3) is None
+    workshop.one.report(build, Reported(stage=StageName.BUILD, outcome=Fail(reason=Reason.BUILD_FAILED)), "build")
+    assert workshop.due() >= {2, 3}
+    assert workshop.begin(3).stage is StageName.BUILD
+    assert workshop.one.begin(2, "build") is None
+    assert workshop.run(2).blocked_by == 3
 
 
 def test_a_maker_whose_worker_vanished_goes_on_and_stays_the_maker(twins: Workshop, set_clocks: SetClocks) -> None:
@@ -126,13 +126,13 @@ def test_whoever_waits_for_an_image_keeps_no_place_and_asks_again_by_itself(twin
     assert twins.run(2).superseded_by is None
 
 
-def test_a_run_of_the_same_image_in_the_same_environment_does_not_cut_its_maker_off(world: Workshop) -> None:
-    world.push(1)
-    building(world, 1)
-    world.push(1, key="again", before=7)
-    assert to_build(world, 2) is None
-    assert world.run(2).blocked_by == 1
-    assert world.run(1).superseded_by is None
+def test_a_run_of_the_same_image_in_the_same_environment_does_not_cut_its_maker_off(workshop: Workshop) -> None:
+    workshop.push(1)
+    building(workshop, 1)
+    workshop.push(1, key="again", before=7)
+    assert to_build(workshop, 2) is None
+    assert workshop.run(2).blocked_by == 1
+    assert workshop.run(1).superseded_by is None
 
 
 def test_a_run_that_brings_an_image_waits_for_nobody(twins: Workshop) -> None:
@@ -144,22 +144,22 @@ def test_a_run_that_brings_an_image_waits_for_nobody(twins: Workshop) -> None:
 def test_two_that_begin_together_are_one_after_the_other(postgres_url: str, tmp_path: Path) -> None:
     """SQLite has one writer at a time."""
     with postgres_database(postgres_url) as database:
-        world = push_to_both(Workshop(database, tmp_path))
-        checks = {1: world.begin(1), 2: world.begin(2)}
+        workshop = push_to_both(Workshop(database, tmp_path))
+        checks = {1: workshop.begin(1), 2: workshop.begin(2)}
         begun: list[Assignment | None] = []
 
         def begin() -> None:
             fact = Reported(stage=StageName.CHECK, outcome=Done(outputs={"image": IMAGE}))
-            begun.append(world.two.report(checks[2], fact, "build"))
+            begun.append(workshop.two.report(checks[2], fact, "build"))
 
         other = threading.Thread(target=begin)
         with database.write() as connection:
             fact = Reported(stage=StageName.CHECK, outcome=Done(outputs={"image": IMAGE}))
-            images.maker(connection, replace(world.run(1), image=IMAGE))
+            images.maker(connection, replace(workshop.run(1), image=IMAGE))
             other.start()
             until(lambda: connection.execute(WAITING_LOCKS).first(), "the other to wait for the lock")
             assert not begun
         other.join()
         assert [one.stage for one in begun if one] == [StageName.BUILD]
-        assert world.one.report(checks[1], fact, "build") is None
-        assert world.run(1).blocked_by == 2
+        assert workshop.one.report(checks[1], fact, "build") is None
+        assert workshop.run(1).blocked_by == 2

@@ -21,65 +21,65 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return wrong
 
 
-def land(world: Workshop, number: int) -> int:
+def land(workshop: Workshop, number: int) -> int:
     """Push a commit and deploy it."""
-    run_id = int(world.push(number)["runs"][0])
+    run_id = int(workshop.push(number)["runs"][0])
     told = {"digest": f"sha256:{number}", "image": f"h/p:sha-{number}", "commit": f"{number:040x}"}
-    world.finish(world.done(world.until(run_id, StageName.HEALTH, **told), **told))
+    workshop.finish(workshop.done(workshop.until(run_id, StageName.HEALTH, **told), **told))
     return run_id
 
 
-def newest(world: Workshop) -> set[int | None]:
+def newest(workshop: Workshop) -> set[int | None]:
     """Ask in every way which run's change is the newest in Git of stg."""
-    with world.database.read() as connection:
+    with workshop.database.read() as connection:
         here, everywhere = runs.landed(connection, *STG), figures.landed(connection, [STG])
         judged = figures.landed(connection, [STG], judged=True)
     return {here.id if here else None, everywhere[STG].id, judged[STG].id}
 
 
-def forget_number(world: Workshop, run_id: int) -> None:
+def forget_number(workshop: Workshop, run_id: int) -> None:
     """Leave a landing as an older version does, that runs beside this one."""
     where = (stages.c.run_id == run_id) & (stages.c.name == "commit")
-    with world.database.write() as connection:
+    with workshop.database.write() as connection:
         connection.execute(update(stages).where(where).values(landing=None))
 
 
-def numbers(world: Workshop) -> dict[int, int | None]:
+def numbers(workshop: Workshop) -> dict[int, int | None]:
     wanted = select(stages.c.run_id, stages.c.landing).where(stages.c.name == "commit")
-    with world.database.read() as connection:
+    with workshop.database.read() as connection:
         return {row.run_id: row.landing for row in connection.execute(wanted)}
 
 
-def test_a_clock_that_is_behind_hides_no_landing(world: Workshop, clock: list[float]) -> None:
-    first = land(world, 5)
+def test_a_clock_that_is_behind_hides_no_landing(workshop: Workshop, clock: list[float]) -> None:
+    first = land(workshop, 5)
     clock[0] = -3600.0
-    second = land(world, 9)
-    assert newest(world) == {second}
-    older = world.begin(world.push(7, before=6)["runs"][0])
+    second = land(workshop, 9)
+    assert newest(workshop) == {second}
+    older = workshop.begin(workshop.push(7, before=6)["runs"][0])
     assert [(rival.run, rival.landed) for rival in older.rivals] == [(second, True)]
-    target = Queries(world.database, world.settings).rollback_target(*STG)
+    target = Queries(workshop.database, workshop.settings).rollback_target(*STG)
     assert target is not None
     assert target["run"] == first
 
 
 def test_what_an_older_version_landed_without_a_number_is_newer_than_what_has_one(
-    world: Workshop, clock: list[float]
+    workshop: Workshop, clock: list[float]
 ) -> None:
-    land(world, 1)
+    land(workshop, 1)
     clock[0] = -60.0
-    second = land(world, 2)
-    forget_number(world, second)
-    assert newest(world) == {second}
+    second = land(workshop, 2)
+    forget_number(workshop, second)
+    assert newest(workshop) == {second}
     clock[0] = -120.0
-    third = land(world, 3)
-    assert newest(world) == {third}
-    assert numbers(world) == {1: 1, second: 2, third: 3}
+    third = land(workshop, 3)
+    assert newest(workshop) == {third}
+    assert numbers(workshop) == {1: 1, second: 2, third: 3}
 
 
-def test_a_landing_numbers_no_other_environment(world: Workshop) -> None:
-    two_places(world, approval=True)
-    first = land(world, 1)
-    forget_number(world, first)
-    world.control.approve(2, "mina")
-    world.finish(world.begin(2))
-    assert numbers(world) == {first: None, 2: 1}
+def test_a_landing_numbers_no_other_environment(workshop: Workshop) -> None:
+    two_places(workshop, approval=True)
+    first = land(workshop, 1)
+    forget_number(workshop, first)
+    workshop.control.approve(2, "mina")
+    workshop.finish(workshop.begin(2))
+    assert numbers(workshop) == {first: None, 2: 1}

@@ -25,75 +25,75 @@ Meanwhile = Callable[[Callable[[str, Any], bool], Callable[[], Any]], Callable[[
 
 
 @pytest.fixture
-def world(postgres_url: str, tmp_path: Path) -> Iterator[Workshop]:
+def workshop(postgres_url: str, tmp_path: Path) -> Iterator[Workshop]:
     with postgres_database(postgres_url) as database:
         yield Workshop(database, tmp_path)
 
 
 @pytest.fixture
-def elsewhere(world: Workshop) -> Iterator[Database]:
+def elsewhere(workshop: Workshop) -> Iterator[Database]:
     """The connection of another process."""
-    database = Database(world.database.url)
+    database = Database(workshop.database.url)
     yield database
     database.engine.dispose()
 
 
 @pytest.fixture
-def between(world: Workshop) -> Iterator[Meanwhile]:
-    """Have something done right before a statement of the world's transactions."""
-    looker = Database(world.database.url)
+def between(workshop: Workshop) -> Iterator[Meanwhile]:
+    """Have something done right before a statement of the workshop's transactions."""
+    looker = Database(workshop.database.url)
     with ThreadPoolExecutor(1) as pool:
-        yield lambda before, do: meanwhile(world.database, looker, pool, before, do)
+        yield lambda before, do: meanwhile(workshop.database, looker, pool, before, do)
     looker.engine.dispose()
 
 
 def test_the_watch_wakes_a_run_whose_worker_is_writing_down_that_it_waits(
-    world: Workshop, elsewhere: Database, between: Meanwhile
+    workshop: Workshop, elsewhere: Database, between: Meanwhile
 ) -> None:
-    world.push(1)
-    assignment = world.until(1, StageName.HEALTH)
-    watch = Waits(elsewhere, world.settings, Bell(""))
+    workshop.push(1)
+    assignment = workshop.until(1, StageName.HEALTH)
+    watch = Waits(elsewhere, workshop.settings, Bell(""))
     woken = between(lambda statement, _: statement.startswith("INSERT INTO wakes"), lambda: watch.wake([1]))
 
     waits = Reported(stage=StageName.HEALTH, outcome=Wait(reason=Reason.PROGRESSING, after=500))
-    assert world.one.report(assignment, waits, "build") is None
+    assert workshop.one.report(assignment, waits, "build") is None
 
     woken()
-    assert world.run(1).state is RunState.WAITING
-    assert world.due() == {1}, "the change was seen while its worker had looked already"
+    assert workshop.run(1).state is RunState.WAITING
+    assert workshop.due() == {1}, "the change was seen while its worker had looked already"
 
 
 def test_who_has_made_an_image_waits_for_nobody_who_is_at_a_run_that_waits_for_it(
-    world: Workshop, elsewhere: Database
+    workshop: Workshop, elsewhere: Database
 ) -> None:
-    world.push(1)
-    with elsewhere.write() as busy, world.database.write() as connection:
+    workshop.push(1)
+    with elsewhere.write() as busy, workshop.database.write() as connection:
         busy.execute(select(wakes_table).where(wakes_table.c.run_id == 1).with_for_update())
         wakes.nudge(connection, [1], 5.0)
-    with world.database.write() as connection:
+    with workshop.database.write() as connection:
         wakes.nudge(connection, [1], 7.0)
         assert connection.execute(select(wakes_table.c.due_at)).scalars().all() == [7.0]
 
 
 def test_a_promotion_that_is_cancelled_while_a_newer_one_takes_its_place(
-    world: Workshop, elsewhere: Database, between: Meanwhile
+    workshop: Workshop, elsewhere: Database, between: Meanwhile
 ) -> None:
-    two_places(world, approval=True)
-    world.push(1)
-    world.finish(world.begin(1))
-    assert world.done(world.begin(2)) is None
-    assert (world.run(2).environment, world.run(2).reason) == ("prod", Reason.AWAITING_APPROVAL)
-    world.push(2)
-    last = world.until(3, StageName.HEALTH)
-    control = Control(elsewhere, world.settings, Bell(""))
+    two_places(workshop, approval=True)
+    workshop.push(1)
+    workshop.finish(workshop.begin(1))
+    assert workshop.done(workshop.begin(2)) is None
+    assert (workshop.run(2).environment, workshop.run(2).reason) == ("prod", Reason.AWAITING_APPROVAL)
+    workshop.push(2)
+    last = workshop.until(3, StageName.HEALTH)
+    control = Control(elsewhere, workshop.settings, Bell(""))
 
     def leaves_prod(statement: str, values: Any) -> bool:
         return statement.startswith("UPDATE environments") and "prod" in values.values()
 
     cancelled = between(leaves_prod, lambda: control.cancel(2, "mina"))
-    world.finish(last)
+    workshop.finish(last)
 
     with pytest.raises(NotPossible, match="over"):
         cancelled()
-    assert [world.run(run_id).state for run_id in (2, 3)] == [RunState.CANCELLED, RunState.SUCCEEDED]
-    assert world.run(2).superseded_by == 4
+    assert [workshop.run(run_id).state for run_id in (2, 3)] == [RunState.CANCELLED, RunState.SUCCEEDED]
+    assert workshop.run(2).superseded_by == 4

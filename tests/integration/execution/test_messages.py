@@ -19,25 +19,25 @@ from tests.support.messages import STARTED
 ASKED = Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun")
 
 
-def heard(world: Workshop, *channels: Channel) -> None:
+def heard(workshop: Workshop, *channels: Channel) -> None:
     """Configure stg and prod, the latter with approval, and who is told."""
-    two_places(world, approval=True)
-    world.use(replace(world.settings, channels=channels, external_url="https://pilotage.example.com"))
+    two_places(workshop, approval=True)
+    workshop.use(replace(workshop.settings, channels=channels, external_url="https://pilotage.example.com"))
 
 
-def told(world: Workshop, run: int, channel: str = "team") -> list[dict[str, Any]]:
-    with world.database.read() as connection:
+def told(workshop: Workshop, run: int, channel: str = "team") -> list[dict[str, Any]]:
+    with workshop.database.read() as connection:
         rows = notifications.of_run(connection, run)
     return [row["message"] | {"kept": row["state"]} for row in rows if row["channel"] == channel]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_that_a_run_waits_for_approval_is_told_once_with_what_to_do(world: Workshop, kind: str) -> None:
-    heard(world, Channel(name="team", kind=kind))
-    run = world.control.start(ASKED)
-    world.done(world.begin(run))
-    assert world.one.begin(run, "build") is None, "it looks again, and still waits"
-    waiting = told(world, run)[1:]
+def test_that_a_run_waits_for_approval_is_told_once_with_what_to_do(workshop: Workshop, kind: str) -> None:
+    heard(workshop, Channel(name="team", kind=kind))
+    run = workshop.control.start(ASKED)
+    workshop.done(workshop.begin(run))
+    assert workshop.one.begin(run, "build") is None, "it looks again, and still waits"
+    waiting = told(workshop, run)[1:]
     assert [(one["type"], one["state"], one["reason"]) for one in waiting] == [
         ("run.waiting", "waiting", "awaiting_approval")
     ]
@@ -47,39 +47,39 @@ def test_that_a_run_waits_for_approval_is_told_once_with_what_to_do(world: Works
     assert only["next_step"] == f"Approve it with `pilotage run approve {run}`."
     assert [(name, state) for name, state, _ in only["stages"]][:2] == [("check", "succeeded"), ("build", "waiting")]
     assert only["url"] == f"https://pilotage.example.com/runs/{run}"
-    world.control.approve(run, "mina")
-    world.finish(world.begin(run))
-    assert [one["type"] for one in told(world, run)].count("run.waiting") == 1
+    workshop.control.approve(run, "mina")
+    workshop.finish(workshop.begin(run))
+    assert [one["type"] for one in told(workshop, run)].count("run.waiting") == 1
 
 
-def test_a_channel_may_be_told_of_approvals_only_and_of_no_other_wait(world: Workshop) -> None:
-    heard(world, Channel(name="team", kind="slack", on=frozenset({"waiting"})))
-    world.control.hold("plate-web", "stg", "freeze", "mina")
-    world.push(1)
-    world.done(world.begin(1))
-    run = world.control.start(ASKED)
-    world.done(world.begin(run))
-    assert world.run(1).reason is Reason.ON_HOLD
-    assert [[one["type"] for one in told(world, number)] for number in (1, run)] == [[], ["run.waiting"]]
+def test_a_channel_may_be_told_of_approvals_only_and_of_no_other_wait(workshop: Workshop) -> None:
+    heard(workshop, Channel(name="team", kind="slack", on=frozenset({"waiting"})))
+    workshop.control.hold("plate-web", "stg", "freeze", "mina")
+    workshop.push(1)
+    workshop.done(workshop.begin(1))
+    run = workshop.control.start(ASKED)
+    workshop.done(workshop.begin(run))
+    assert workshop.run(1).reason is Reason.ON_HOLD
+    assert [[one["type"] for one in told(workshop, number)] for number in (1, run)] == [[], ["run.waiting"]]
 
 
-def test_a_channel_that_edits_one_message_shows_the_wait_instead_of_the_start(world: Workshop) -> None:
-    heard(world, Channel(name="team", kind="slack-api"))
-    run = world.control.start(ASKED)
-    world.done(world.begin(run))
-    assert [(one["type"], one["kept"]) for one in told(world, run)] == [
+def test_a_channel_that_edits_one_message_shows_the_wait_instead_of_the_start(workshop: Workshop) -> None:
+    heard(workshop, Channel(name="team", kind="slack-api"))
+    run = workshop.control.start(ASKED)
+    workshop.done(workshop.begin(run))
+    assert [(one["type"], one["kept"]) for one in told(workshop, run)] == [
         ("run.started", "merged"),
         ("run.waiting", "pending"),
     ]
 
 
-def test_messages_name_the_person_who_was_the_last_to_act(world: Workshop) -> None:
-    heard(world, Channel(name="team", kind="webhook"))
-    run = world.control.start(ASKED)
-    world.done(world.begin(run))
-    world.control.approve(run, "mina")
-    world.finish(world.begin(run))
-    acts = [(one["type"], one["actor"], one["action"]) for one in told(world, run)]
+def test_messages_name_the_person_who_was_the_last_to_act(workshop: Workshop) -> None:
+    heard(workshop, Channel(name="team", kind="webhook"))
+    run = workshop.control.start(ASKED)
+    workshop.done(workshop.begin(run))
+    workshop.control.approve(run, "mina")
+    workshop.finish(workshop.begin(run))
+    acts = [(one["type"], one["actor"], one["action"]) for one in told(workshop, run)]
     assert acts == [
         ("run.started", "jun", "started"),
         ("run.waiting", "jun", "started"),
@@ -88,48 +88,48 @@ def test_messages_name_the_person_who_was_the_last_to_act(world: Workshop) -> No
 
 
 @pytest.mark.parametrize("at_work", [False, True], ids=["waiting", "at work"])
-def test_a_message_of_a_cancelled_run_names_who_cancelled_it(world: Workshop, at_work: bool) -> None:
-    heard(world, Channel(name="team", kind="webhook"))
-    run = world.control.start(ASKED)
-    check = world.begin(run)
+def test_a_message_of_a_cancelled_run_names_who_cancelled_it(workshop: Workshop, at_work: bool) -> None:
+    heard(workshop, Channel(name="team", kind="webhook"))
+    run = workshop.control.start(ASKED)
+    check = workshop.begin(run)
     if at_work:
-        world.control.cancel(run, "hana")
-    world.done(check)
+        workshop.control.cancel(run, "hana")
+    workshop.done(check)
     if not at_work:
-        world.control.approve(run, "mina")
-        world.control.cancel(run, "hana")
-    last = told(world, run)[-1]
+        workshop.control.approve(run, "mina")
+        workshop.control.cancel(run, "hana")
+    last = told(workshop, run)[-1]
     assert (last["type"], last["actor"], last["action"]) == ("run.cancelled", "hana", "cancelled")
 
 
-def test_of_what_nobody_asked_for_nobody_is_named(world: Workshop) -> None:
-    heard(world, Channel(name="team", kind="webhook"))
-    world.push(1)
-    world.finish(world.begin(1))
-    world.done(world.begin(2))
-    assert world.run(2).actor == "run 1"
-    assert {(one["actor"], one["action"]) for number in (1, 2) for one in told(world, number)} == {("", "")}
+def test_of_what_nobody_asked_for_nobody_is_named(workshop: Workshop) -> None:
+    heard(workshop, Channel(name="team", kind="webhook"))
+    workshop.push(1)
+    workshop.finish(workshop.begin(1))
+    workshop.done(workshop.begin(2))
+    assert workshop.run(2).actor == "run 1"
+    assert {(one["actor"], one["action"]) for number in (1, 2) for one in told(workshop, number)} == {("", "")}
 
 
-def test_whoever_promotes_rolls_back_or_repeats_is_named(world: Workshop) -> None:
-    heard(world, Channel(name="team", kind="webhook"))
+def test_whoever_promotes_rolls_back_or_repeats_is_named(workshop: Workshop) -> None:
+    heard(workshop, Channel(name="team", kind="webhook"))
     for number in (1, 3):
-        world.push(number)
-        world.finish(world.done(world.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
-    promoted = world.control.promote("plate-web", "prod", "mina")
-    back = world.control.rollback("plate-web", "stg", "hana", None)
+        workshop.push(number)
+        workshop.finish(workshop.done(workshop.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    promoted = workshop.control.promote("plate-web", "prod", "mina")
+    back = workshop.control.rollback("plate-web", "stg", "hana", None)
     no = Reported(stage=StageName.CHECK, outcome=Fail(reason=Reason.ARGOCD_FORBIDDEN))
     for run in (promoted, back):
-        world.one.report(world.begin(run), no, "build")
-    again = world.control.rerun(back, "jun")
-    world.begin(again)
-    acts = [(one["actor"], one["action"]) for run in (promoted, back, again) for one in told(world, run)[:1]]
+        workshop.one.report(workshop.begin(run), no, "build")
+    again = workshop.control.rerun(back, "jun")
+    workshop.begin(again)
+    acts = [(one["actor"], one["action"]) for run in (promoted, back, again) for one in told(workshop, run)[:1]]
     assert acts == [("mina", "promoted"), ("hana", "rolled back"), ("jun", "repeated")]
 
 
-def test_a_message_that_another_version_wrote_is_read(world: Workshop) -> None:
-    heard(world, Channel(name="team", kind="webhook"))
-    world.push(1)
+def test_a_message_that_another_version_wrote_is_read(workshop: Workshop) -> None:
+    heard(workshop, Channel(name="team", kind="webhook"))
+    workshop.push(1)
     older = {name: value for name, value in asdict(STARTED).items() if name not in ("actor", "action")}
     row = {
         "run_id": 1,
@@ -139,9 +139,9 @@ def test_a_message_that_another_version_wrote_is_read(world: Workshop) -> None:
         "due_at": 0.0,
         "created_at": 0.0,
     }
-    with world.database.write() as connection:
+    with workshop.database.write() as connection:
         notifications.add(connection, [row | {"message": older | {"of_tomorrow": 1}}])
-    parcel = Outbox(world.database).next("team")
+    parcel = Outbox(workshop.database).next("team")
     assert parcel is not None
     assert parcel.message == replace(STARTED, actor="", action="")
     assert isinstance(parcel.message, Message)

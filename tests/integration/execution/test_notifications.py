@@ -22,9 +22,9 @@ __all__ = ["chat"]
 NOW = 1_000_000.0
 
 
-def queue(world: Workshop, *queued: tuple[int, str, float]) -> None:
+def queue(workshop: Workshop, *queued: tuple[int, str, float]) -> None:
     """Queue messages (run, type, seconds until it is due), for runs that are made as far as they are missing."""
-    with world.database.write() as connection:
+    with workshop.database.write() as connection:
         for _ in range(max(run for run, _, _ in queued)):
             new = NewRun(app="plate-web", environment="stg", trigger=Trigger.MANUAL)
             runs.add(connection, [(new, None)], NOW)
@@ -36,13 +36,13 @@ def queue(world: Workshop, *queued: tuple[int, str, float]) -> None:
         notifications.add(connection, rows)
 
 
-def taken(world: Workshop) -> list[tuple[int, str]]:
+def taken(workshop: Workshop) -> list[tuple[int, str]]:
     """Take what may be sent, each counted as sent at once: (run, type)."""
     found = []
     while True:
-        with world.database.read() as connection:
+        with workshop.database.read() as connection:
             due = notifications.is_due(connection, "ops", NOW)
-        with world.database.write() as connection:
+        with workshop.database.write() as connection:
             row = notifications.take_next(connection, "ops", NOW)
             assert due is (row is not None)
             if row is None:
@@ -51,25 +51,25 @@ def taken(world: Workshop) -> list[tuple[int, str]]:
         found.append((row["run_id"], row["type"]))
 
 
-def test_messages_of_a_run_go_in_their_order(world: Workshop) -> None:
-    queue(world, (1, "run.started", 0), (2, "run.started", -5), (1, "run.failed", -9))
-    assert taken(world) == [(1, "run.started"), (2, "run.started"), (1, "run.failed")]
+def test_messages_of_a_run_go_in_their_order(workshop: Workshop) -> None:
+    queue(workshop, (1, "run.started", 0), (2, "run.started", -5), (1, "run.failed", -9))
+    assert taken(workshop) == [(1, "run.started"), (2, "run.started"), (1, "run.failed")]
 
 
-def test_a_message_waits_for_an_older_one_of_its_run_that_is_postponed_or_on_its_way(world: Workshop) -> None:
-    queue(world, (1, "run.started", 600), (1, "run.failed", 0), (2, "run.started", 0), (2, "run.failed", 0))
-    with world.database.write() as connection:
+def test_a_message_waits_for_an_older_one_of_its_run_that_is_postponed_or_on_its_way(workshop: Workshop) -> None:
+    queue(workshop, (1, "run.started", 600), (1, "run.failed", 0), (2, "run.started", 0), (2, "run.failed", 0))
+    with workshop.database.write() as connection:
         row = notifications.take_next(connection, "ops", NOW)
         assert row is not None
         assert (row["run_id"], row["type"]) == (2, "run.started")
-    assert taken(world) == []
+    assert taken(workshop) == []
 
 
-def test_runs_whose_messages_wait_keep_no_other_run_silent(world: Workshop) -> None:
+def test_runs_whose_messages_wait_keep_no_other_run_silent(workshop: Workshop) -> None:
     postponed = [(run, "run.started", 600.0) for run in range(1, 61)]
     blocked = [(run, "run.failed", -60.0) for run in range(1, 61)]
-    queue(world, *postponed, *blocked, (61, "run.failed", 0.0))
-    assert taken(world) == [(61, "run.failed")]
+    queue(workshop, *postponed, *blocked, (61, "run.failed", 0.0))
+    assert taken(workshop) == [(61, "run.failed")]
 
 
 class Clock:
@@ -84,9 +84,9 @@ class Clock:
 class Sender:
     """Tries the one message of a channel again as soon as that is due, and notes the pauses."""
 
-    def __init__(self, world: Workshop, clock: Clock) -> None:
-        queue(world, (1, "run.started", 0))
-        self.world, self.clock, self.outbox = world, clock, Outbox(world.database)
+    def __init__(self, workshop: Workshop, clock: Clock) -> None:
+        queue(workshop, (1, "run.started", 0))
+        self.workshop, self.clock, self.outbox = workshop, clock, Outbox(workshop.database)
 
     def take(self) -> Parcel:
         parcel = self.outbox.next("ops")
@@ -102,16 +102,16 @@ class Sender:
 
     @property
     def row(self) -> dict[str, object]:
-        with self.world.database.read() as connection:
+        with self.workshop.database.read() as connection:
             return notifications.of_run(connection, 1)[0]
 
 
 @pytest.fixture
-def sender(world: Workshop, monkeypatch: pytest.MonkeyPatch) -> Sender:
+def sender(workshop: Workshop, monkeypatch: pytest.MonkeyPatch) -> Sender:
     clock = Clock()
     monkeypatch.setattr(outbox, "clock", clock)
     monkeypatch.setattr(outbox, "JITTER", 0.0)
-    return Sender(world, clock)
+    return Sender(workshop, clock)
 
 
 def test_a_service_in_trouble_that_asks_for_a_short_pause_is_tried_for_most_of_a_day(sender: Sender) -> None:

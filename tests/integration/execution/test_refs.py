@@ -14,19 +14,19 @@ DANCE = ((None, X), (X, Y), (Y, X), (X, Y))
 
 
 @pytest.fixture
-def places(world: Workshop) -> Workshop:
+def places(workshop: Workshop) -> Workshop:
     """An environment for each kind of rule."""
     rules = ({"branch": "main"}, {"branch": "release/*"}, {"branch": "", "tag": "v*"})
     environments = tuple(make_environment(f"e{number}", **rule) for number, rule in enumerate(rules))
-    world.use(make_settings(world.settings.state_dir, apps=(make_app(environments=environments),)))
-    return world
+    workshop.use(make_settings(workshop.settings.state_dir, apps=(make_app(environments=environments),)))
+    return workshop
 
 
 class Hook:
     """A hook of a forge that tells of the moves of one ref."""
 
-    def __init__(self, world: Workshop, name: str, ref: str) -> None:
-        self._world, self._name, self._ref, self._count = world, name, ref, count(1)
+    def __init__(self, workshop: Workshop, name: str, ref: str) -> None:
+        self._world, self._name, self._ref, self._count = workshop, name, ref, count(1)
 
     def tell(self, before: str | None, after: str | None, commit: str | None = None) -> bool:
         """Deliver a move; return whether it led to a run that was not there before."""

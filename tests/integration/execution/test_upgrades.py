@@ -10,12 +10,12 @@ from tests.support.executing import Workshop
 
 
 @pytest.mark.parametrize("table", [runs, stages])
-def test_a_reason_that_this_version_does_not_know_can_be_looked_at(world: Workshop, table: Table) -> None:
-    run_id = int(world.push(1)["runs"][0])
-    world.until(run_id, StageName.BUILD)
-    with world.database.write() as connection:
+def test_a_reason_that_this_version_does_not_know_can_be_looked_at(workshop: Workshop, table: Table) -> None:
+    run_id = int(workshop.push(1)["runs"][0])
+    workshop.until(run_id, StageName.BUILD)
+    with workshop.database.write() as connection:
         connection.execute(update(table).values(reason="struck_by_lightning"))
-    view = Queries(world.database, world.settings).run(run_id)
+    view = Queries(workshop.database, workshop.settings).run(run_id)
     assert view is not None
     shown = view if table is runs else view["stages"][0]
     assert shown["reason"] == "newer_version"

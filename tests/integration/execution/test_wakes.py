@@ -42,90 +42,90 @@ def celery() -> FakeCelery:
     return FakeCelery()
 
 
-def publisher(world: Workshop, celery: FakeCelery) -> Publisher:
-    return Publisher(world.reconcile, celery, Bell(""))  # type: ignore[arg-type]
+def publisher(workshop: Workshop, celery: FakeCelery) -> Publisher:
+    return Publisher(workshop.reconcile, celery, Bell(""))  # type: ignore[arg-type]
 
 
-def published(world: Workshop, seconds: Iterable[float], begun: float) -> list[float]:
+def published(workshop: Workshop, seconds: Iterable[float], begun: float) -> list[float]:
     """Look at the table at these times after `begun`; return the times at which something was to be published."""
     found = []
     for at in seconds:
-        with world.database.write() as connection:
+        with workshop.database.write() as connection:
             if wakes.take_due(connection, begun + at):
                 found.append(at)
     return found
 
 
-def test_a_run_that_nobody_takes_is_published_again_after_growing_pauses(world: Workshop) -> None:
+def test_a_run_that_nobody_takes_is_published_again_after_growing_pauses(workshop: Workshop) -> None:
     begun = now() + 1
-    world.push(1)
-    times = published(world, range(0, 3600, 16), begun)
+    workshop.push(1)
+    times = published(workshop, range(0, 3600, 16), begun)
     pauses = [later - at for at, later in pairwise(times)]
     assert pauses[:4] == [16, 32, 64, 128]
     assert max(pauses) <= REPEAT_MOST + 16
     assert len(times) < 20
 
 
-def test_a_run_that_is_woken_anew_begins_with_short_pauses(world: Workshop) -> None:
+def test_a_run_that_is_woken_anew_begins_with_short_pauses(workshop: Workshop) -> None:
     """A worker came with the message while another one held the run, which has to look again."""
-    world.push(1)
+    workshop.push(1)
     begun = now()
-    assert published(world, (0, 600, 1200), begun) == [0, 600, 1200]
-    assert published(world, (1260,), begun) == []
-    with world.database.write() as connection:
+    assert published(workshop, (0, 600, 1200), begun) == [0, 600, 1200]
+    assert published(workshop, (1260,), begun) == []
+    with workshop.database.write() as connection:
         wakes.set_due(connection, 1, begun + 9999, "deploy")
     anew = now()
-    assert published(world, (0, REPEAT - 1, REPEAT + 1), anew) == [0, REPEAT + 1]
+    assert published(workshop, (0, REPEAT - 1, REPEAT + 1), anew) == [0, REPEAT + 1]
 
 
-def test_the_watch_does_not_repeat_what_is_due_already(world: Workshop) -> None:
-    world.push(1)
-    world.wait(world.until(1, StageName.HEALTH), after=500)
-    watch = Waits(world.database, world.settings, Bell(""))
-    assert world.due() == set()
+def test_the_watch_does_not_repeat_what_is_due_already(workshop: Workshop) -> None:
+    workshop.push(1)
+    workshop.wait(workshop.until(1, StageName.HEALTH), after=500)
+    watch = Waits(workshop.database, workshop.settings, Bell(""))
+    assert workshop.due() == set()
     watch.wake([1])
-    assert world.due() == {1}
+    assert workshop.due() == {1}
     for _ in range(3):
         watch.wake([1])
-        assert world.due() == set(), "its message is on its way"
+        assert workshop.due() == set(), "its message is on its way"
 
 
 @pytest.mark.parametrize("waits", [False, True])
-def test_an_event_wakes_the_run_that_has_just_come_to_its_application(world: Workshop, waits: bool) -> None:
-    watch = Waits(world.database, world.settings, Bell(""))
+def test_an_event_wakes_the_run_that_has_just_come_to_its_application(workshop: Workshop, waits: bool) -> None:
+    watch = Waits(workshop.database, workshop.settings, Bell(""))
     assert watch.waiting() == {}
-    world.push(1)
-    assignment = world.until(1, StageName.HEALTH)
+    workshop.push(1)
+    assignment = workshop.until(1, StageName.HEALTH)
     if waits:
-        world.wait(assignment, after=500)
-        world.due()
-    name = world.settings.apps[0].environments[0].argocd
+        workshop.wait(assignment, after=500)
+        workshop.due()
+    name = workshop.settings.apps[0].environments[0].argocd
     watch.wake_application("another")
-    assert world.due() == set()
+    assert workshop.due() == set()
     watch.wake_application(name)
-    assert world.due() == {1}
+    assert workshop.due() == {1}
 
 
-def test_what_the_watch_saw_while_a_worker_was_at_the_run_is_looked_at_afterwards(world: Workshop) -> None:
-    world.push(1)
-    assignment = world.until(1, StageName.HEALTH)
-    Waits(world.database, world.settings, Bell("")).wake([1])
-    assert world.due() == {1}
-    assert world.two.begin(1, "deploy") is None, "another one has it"
-    world.one.report(
+def test_what_the_watch_saw_while_a_worker_was_at_the_run_is_looked_at_afterwards(workshop: Workshop) -> None:
+    workshop.push(1)
+    assignment = workshop.until(1, StageName.HEALTH)
+    Waits(workshop.database, workshop.settings, Bell("")).wake([1])
+    assert workshop.due() == {1}
+    assert workshop.two.begin(1, "deploy") is None, "another one has it"
+    workshop.one.report(
         assignment, Reported(stage=StageName.HEALTH, outcome=Wait(reason=Reason.PROGRESSING, after=500)), "build"
     )
-    assert world.due() == {1}
+    assert workshop.due() == {1}
 
 
-def test_a_broker_that_is_away_is_asked_once_a_round(world: Workshop, celery: FakeCelery, logged: Logged) -> None:
+def test_a_broker_that_is_away_is_asked_once_a_round(workshop: Workshop, celery: FakeCelery, logged: Logged) -> None:
     for number in range(1, 21):
-        world.push(number)
-    relay = publisher(world, celery)
+        workshop.push(number)
+    relay = publisher(workshop, celery)
     celery.away = True
     assert [relay.once(STOP), relay.once(STOP)] == [IDLE, IDLE]
     assert (celery.tries, len(logged.of("wake-up not published"))) == (2, 2)
     celery.away = False
     assert relay.once(STOP) == 0.0
     assert sorted(celery.sent) == list(range(1, 21)), "at once, none has to wait for its repetition"
-    assert world.due() == set()
+    assert workshop.due() == set()

@@ -12,7 +12,7 @@ from tests.support.web import Web, make_web, served
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Web:
+def web(tmp_path: Path) -> Web:
     return make_web(sqlite_database(tmp_path), tmp_path)
 
 
@@ -23,14 +23,14 @@ def chromium() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def proxy(world: Web) -> Proxy:
-    return Proxy(world.app.wsgi_app)
+def proxy(web: Web) -> Proxy:
+    return Proxy(web.app.wsgi_app)
 
 
 @pytest.fixture
-def tab(world: Web, proxy: Proxy, chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
+def tab(web: Web, proxy: Proxy, chromium: Browser, monkeypatch: pytest.MonkeyPatch) -> Iterator[Page]:
     """A tab of somebody who may deploy."""
-    monkeypatch.setattr(world.app, "wsgi_app", proxy)
-    with served(world.app) as site, chromium.new_context(base_url=site) as context:
-        yield log_in(context, world.tokens["deployer"])
-        world.streams.close()
+    monkeypatch.setattr(web.app, "wsgi_app", proxy)
+    with served(web.app) as site, chromium.new_context(base_url=site) as context:
+        yield log_in(context, web.tokens["deployer"])
+        web.streams.close()

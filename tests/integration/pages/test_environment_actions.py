@@ -14,10 +14,10 @@ STG = "/apps/plate-web/stg"
 ACTIONS = ("hold", "release", "rollback", "promote")
 
 
-def proven(world: Web, number: int, environment: str = "stg", state: RunState = RunState.SUCCEEDED) -> int:
+def proven(web: Web, number: int, environment: str = "stg", state: RunState = RunState.SUCCEEDED) -> int:
     """Put a run there whose change was committed; it succeeded unless `state` says something else."""
     fields: dict[str, Any] = {"image": f"{IMAGE}{number}", "digest": f"sha256:{number}"}
-    return world.run(state, environment=environment, landed=float(number), **fields)
+    return web.run(state, environment=environment, landed=float(number), **fields)
 
 
 def links(shown: Page, place: str = "/apps/") -> list[str]:
@@ -29,106 +29,106 @@ def fields_of(shown: Page) -> dict[str, str]:
     return {one["name"]: one.get("value", "") for one in shown.all("input")}
 
 
-def pressed(world: Web, path: str, **more: str) -> Any:
-    client = world.browser()
+def pressed(web: Web, path: str, **more: str) -> Any:
+    client = web.browser()
     form = fields_of(Page(client.get(path).text)) | more
     return client.post(path, data=form, headers=OURS)
 
 
-def state_of(world: Web, environment: str) -> dict[str, Any]:
-    environments = world.client().get("/api/v1/apps/plate-web").json["environments"]
+def state_of(web: Web, environment: str) -> dict[str, Any]:
+    environments = web.client().get("/api/v1/apps/plate-web").json["environments"]
     return next(one for one in environments if one["name"] == environment)
 
 
-def test_a_deployer_is_offered_what_can_be_done_and_a_viewer_nothing(world: Web) -> None:
-    assert links(page(world, "/apps")) == [f"{STG}/hold", f"{PROD}/hold"]
-    proven(world, 1)
-    world.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
+def test_a_deployer_is_offered_what_can_be_done_and_a_viewer_nothing(web: Web) -> None:
+    assert links(page(web, "/apps")) == [f"{STG}/hold", f"{PROD}/hold"]
+    proven(web, 1)
+    web.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
     offered = [f"{STG}/hold", f"{STG}/rollback", f"{PROD}/release", f"{PROD}/promote"]
-    assert links(page(world, "/apps")) == offered
-    shown = page(world, "/apps", "viewer")
+    assert links(page(web, "/apps")) == offered
+    shown = page(web, "/apps", "viewer")
     assert (links(shown), "Actions" in shown.text) == ([], False)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_a_viewer_may_neither_ask_nor_act(world: Web, action: str) -> None:
-    proven(world, 1)
-    client = world.browser("viewer")
+def test_a_viewer_may_neither_ask_nor_act(web: Web, action: str) -> None:
+    proven(web, 1)
+    client = web.browser("viewer")
     assert client.get(f"{PROD}/{action}").status_code == 403
     assert client.post(f"{PROD}/{action}", data={"run": "1"}, headers=OURS).status_code == 403
-    assert (state_of(world, "prod")["hold"], state_of(world, "prod")["last_run"]) == (None, None)
+    assert (state_of(web, "prod")["hold"], state_of(web, "prod")["last_run"]) == (None, None)
 
 
 @pytest.mark.parametrize("action", ACTIONS)
-def test_another_site_does_nothing_to_an_environment(world: Web, action: str) -> None:
-    proven(world, 1)
-    answer = world.browser().post(f"{PROD}/{action}", data={"run": "1"}, headers={"Sec-Fetch-Site": "cross-site"})
+def test_another_site_does_nothing_to_an_environment(web: Web, action: str) -> None:
+    proven(web, 1)
+    answer = web.browser().post(f"{PROD}/{action}", data={"run": "1"}, headers={"Sec-Fetch-Site": "cross-site"})
     assert answer.status_code == 403
-    assert (state_of(world, "prod")["hold"], state_of(world, "prod")["last_run"]) == (None, None)
+    assert (state_of(web, "prod")["hold"], state_of(web, "prod")["last_run"]) == (None, None)
 
 
 @pytest.mark.parametrize("place", ["/apps/plate-web/nosuch", "/apps/nosuch/stg"])
 @pytest.mark.parametrize("action", ACTIONS)
-def test_of_what_is_not_configured_nothing_is_asked(world: Web, place: str, action: str) -> None:
-    assert world.browser().get(f"{place}/{action}").status_code == 404
-    assert world.browser().post(f"{place}/{action}", data={"run": "1"}, headers=OURS).status_code == 404
+def test_of_what_is_not_configured_nothing_is_asked(web: Web, place: str, action: str) -> None:
+    assert web.browser().get(f"{place}/{action}").status_code == 404
+    assert web.browser().post(f"{place}/{action}", data={"run": "1"}, headers=OURS).status_code == 404
 
 
-def test_people_who_are_not_logged_in_come_back_to_the_question(world: Web) -> None:
-    assert world.client("").get(f"{PROD}/hold").headers["Location"] == f"/login?next={PROD}/hold"
+def test_people_who_are_not_logged_in_come_back_to_the_question(web: Web) -> None:
+    assert web.client("").get(f"{PROD}/hold").headers["Location"] == f"/login?next={PROD}/hold"
 
 
-def test_an_environment_is_held_with_a_reason_and_released(world: Web) -> None:
-    reason = next(one for one in page(world, f"{PROD}/hold").all("input") if one.get("name") == "reason")
+def test_an_environment_is_held_with_a_reason_and_released(web: Web) -> None:
+    reason = next(one for one in page(web, f"{PROD}/hold").all("input") if one.get("name") == "reason")
     assert "required" in reason
-    assert pressed(world, f"{PROD}/hold", reason=" 동결 <now>\r\n\x07 ").headers["Location"] == "/apps#plate-web-prod"
-    held = state_of(world, "prod")["hold"]
+    assert pressed(web, f"{PROD}/hold", reason=" 동결 <now>\r\n\x07 ").headers["Location"] == "/apps#plate-web-prod"
+    held = state_of(web, "prod")["hold"]
     assert (held["reason"], held["by"]) == ("동결 <now>", "deployer-token")
-    shown = page(world, "/apps")
+    shown = page(web, "/apps")
     assert "on hold by deployer-token: 동결 <now>" in shown.text
     assert "plate-web-prod" in [one.get("id") for one in shown.all("tr")]
-    asked = page(world, f"{PROD}/release")
+    asked = page(web, f"{PROD}/release")
     assert "동결 <now>" in asked.text
     assert "Release prod" in asked.text
-    assert pressed(world, f"{PROD}/release").headers["Location"] == "/apps#plate-web-prod"
-    assert state_of(world, "prod")["hold"] is None
-    assert "It is not on hold." in page(world, f"{PROD}/release").text
-    assert page(world, f"{PROD}/release").text.count("Release prod") == 0
+    assert pressed(web, f"{PROD}/release").headers["Location"] == "/apps#plate-web-prod"
+    assert state_of(web, "prod")["hold"] is None
+    assert "It is not on hold." in page(web, f"{PROD}/release").text
+    assert page(web, f"{PROD}/release").text.count("Release prod") == 0
 
 
 @pytest.mark.parametrize("reason", ["", "x" * 600])
-def test_a_reason_is_bounded_and_may_be_left_out(world: Web, reason: str) -> None:
-    pressed(world, f"{PROD}/hold", reason=reason)
-    assert state_of(world, "prod")["hold"]["reason"] == (reason[:500] or "no reason given")
+def test_a_reason_is_bounded_and_may_be_left_out(web: Web, reason: str) -> None:
+    pressed(web, f"{PROD}/hold", reason=reason)
+    assert state_of(web, "prod")["hold"]["reason"] == (reason[:500] or "no reason given")
 
 
-def test_a_rollback_names_both_images_and_how_to_undo_it(world: Web) -> None:
-    first, second = proven(world, 1), proven(world, 2)
-    asked = page(world, f"{STG}/rollback")
+def test_a_rollback_names_both_images_and_how_to_undo_it(web: Web) -> None:
+    first, second = proven(web, 1), proven(web, 2)
+    asked = page(web, f"{STG}/rollback")
     assert f"Roll back to sha-1 (run {first})" in asked.text
     assert f"sha-2 (run {second})" in " ".join(asked.text.split())
     assert f"pilotage app rollback plate-web stg --to {second}" in asked.text
     assert "The next push deploys again; hold stg first" in asked.text
     assert "It is not promoted by itself: prod stays as it is." in asked.text
-    answer = pressed(world, f"{STG}/rollback")
-    run = world.client().get(f"/api/v1{answer.headers['Location']}").json
+    answer = pressed(web, f"{STG}/rollback")
+    run = web.client().get(f"/api/v1{answer.headers['Location']}").json
     assert (run["trigger"], run["image"], run["actor"]) == ("rollback", f"{IMAGE}1", "deployer-token")
 
 
-def test_what_was_shown_is_what_is_rolled_back_to(world: Web) -> None:
-    proven(world, 1)
-    proven(world, 2)
-    client = world.browser()
+def test_what_was_shown_is_what_is_rolled_back_to(web: Web) -> None:
+    proven(web, 1)
+    proven(web, 2)
+    client = web.browser()
     form = fields_of(Page(client.get(f"{STG}/rollback").text))
-    proven(world, 3)
+    proven(web, 3)
     answer = client.post(f"{STG}/rollback", data=form, headers=OURS)
     assert client.get(f"/api/v1{answer.headers['Location']}").json["image"] == f"{IMAGE}1"
 
 
-def test_a_failed_deploy_is_rolled_back_to_the_last_proven_one_and_undone_by_its_rerun(world: Web) -> None:
-    first = proven(world, 1)
-    second = proven(world, 2, state=RunState.FAILED)
-    asked = page(world, f"{STG}/rollback")
+def test_a_failed_deploy_is_rolled_back_to_the_last_proven_one_and_undone_by_its_rerun(web: Web) -> None:
+    first = proven(web, 1)
+    second = proven(web, 2, state=RunState.FAILED)
+    asked = page(web, f"{STG}/rollback")
     assert f"Roll back to sha-1 (run {first})" in asked.text
     assert f"(run {second}, not proven)" in asked.text
     assert f"pilotage run rerun {second}" in asked.text
@@ -139,21 +139,21 @@ def test_a_failed_deploy_is_rolled_back_to_the_last_proven_one_and_undone_by_its
     (f"{PROD}/promote", "There is nothing to promote: nothing has succeeded in stg yet."),
     (f"{STG}/promote", "Nothing is promoted to stg: it has no promote_from in the configuration."),
 ])  # fmt: skip
-def test_where_there_is_nothing_to_bring_no_button_says_so(world: Web, path: str, said: str) -> None:
-    asked = page(world, path)
+def test_where_there_is_nothing_to_bring_no_button_says_so(web: Web, path: str, said: str) -> None:
+    asked = page(web, path)
     assert said in " ".join(asked.text.split())
     assert [one for one in asked.all("button") if one.get("class") == "main"] == []
-    assert world.browser().post(path, data={"run": "1"}, headers=OURS).status_code in (409, 422)
+    assert web.browser().post(path, data={"run": "1"}, headers=OURS).status_code in (409, 422)
 
 
-def test_a_promotion_names_its_image_and_is_what_was_shown(world: Web) -> None:
-    first = proven(world, 1)
-    client = world.browser()
+def test_a_promotion_names_its_image_and_is_what_was_shown(web: Web) -> None:
+    first = proven(web, 1)
+    client = web.browser()
     asked = Page(client.get(f"{PROD}/promote").text)
     assert f"Promote sha-1 (run {first})" in asked.text
     assert "Nobody else is asked to approve it." in asked.text
     form = fields_of(asked)
-    proven(world, 2)
+    proven(web, 2)
     answer = client.post(f"{PROD}/promote", data=form, headers=OURS)
     run = client.get(f"/api/v1{answer.headers['Location']}").json
     shown = (run["trigger"], run["environment"], run["image"], run["actor"])
@@ -161,32 +161,32 @@ def test_a_promotion_names_its_image_and_is_what_was_shown(world: Web) -> None:
 
 
 @pytest.mark.parametrize("action", ["rollback", "promote"])
-def test_on_hold_it_is_said_whether_the_run_will_wait(world: Web, action: str) -> None:
+def test_on_hold_it_is_said_whether_the_run_will_wait(web: Web, action: str) -> None:
     for number in (1, 2):
-        proven(world, number)
-        proven(world, number, "prod")
-    world.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
-    asked = page(world, f"{PROD}/{action}")
+        proven(web, number)
+        proven(web, number, "prod")
+    web.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
+    asked = page(web, f"{PROD}/{action}")
     what = "freeze. Rolling back goes through" if action == "rollback" else "the run waits until it is released."
     assert f"prod is on hold by deployer-token: {what}" in asked.text
     assert ("This image is in Git there already." in asked.text) is (action == "promote")
 
 
 @pytest.mark.parametrize("action", ["rollback", "promote"])
-def test_a_form_that_is_sent_twice_starts_one_run(world: Web, action: str) -> None:
+def test_a_form_that_is_sent_twice_starts_one_run(web: Web, action: str) -> None:
     for number in (1, 2):
-        proven(world, number)
-        proven(world, number, "prod")
-    client = world.browser()
+        proven(web, number)
+        proven(web, number, "prod")
+    client = web.browser()
     form = fields_of(Page(client.get(f"{PROD}/{action}").text))
     targets = [client.post(f"{PROD}/{action}", data=form, headers=OURS).headers["Location"] for _ in range(2)]
     assert targets[0] == targets[1]
-    assert pressed(world, f"{PROD}/{action}").headers["Location"] != targets[0]
+    assert pressed(web, f"{PROD}/{action}").headers["Location"] != targets[0]
 
 
 @pytest.mark.parametrize("run", ["", "x", "0", "-1", "99999999999", "²"])
-def test_a_form_that_names_no_run_starts_none(world: Web, run: str) -> None:
-    proven(world, 1)
-    answer = world.browser().post(f"{PROD}/promote", data={"run": run}, headers=OURS)
+def test_a_form_that_names_no_run_starts_none(web: Web, run: str) -> None:
+    proven(web, 1)
+    answer = web.browser().post(f"{PROD}/promote", data={"run": run}, headers=OURS)
     assert answer.status_code == 422
-    assert state_of(world, "prod")["last_run"] is None
+    assert state_of(web, "prod")["last_run"] is None

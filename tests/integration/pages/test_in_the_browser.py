@@ -20,41 +20,41 @@ def follow(tab: Page, run: int) -> None:
     expect(tab.locator("#live")).to_have_text("live")
 
 
-def test_a_run_is_followed_to_its_end(world: Web, tab: Page) -> None:
-    run = world.run(RunState.RUNNING)
+def test_a_run_is_followed_to_its_end(web: Web, tab: Page) -> None:
+    run = web.run(RunState.RUNNING)
     follow(tab, run)
-    world.log(run, "Step 1/2", "Step 2/2 \N{BLACK HEART SUIT}")
+    web.log(run, "Step 1/2", "Step 2/2 \N{BLACK HEART SUIT}")
     expect(tab.locator("#log .row").last).to_contain_text("Step 2/2 \N{BLACK HEART SUIT}")
-    world.change(run, RunState.FAILED, detail="exit 3")
+    web.change(run, RunState.FAILED, detail="exit 3")
     expect(tab.locator("#verdict")).to_contain_text("The image build failed: exit 3.")
     expect(tab).to_have_title(re.compile(f"^✗ #{run} "))
     expect(tab.locator("#live")).to_have_text("")
 
 
-def test_many_open_pages_leave_room_for_one_more(world: Web, tab: Page) -> None:
+def test_many_open_pages_leave_room_for_one_more(web: Web, tab: Page) -> None:
     for _ in range(8):
-        run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
+        run = web.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
         one = tab.context.new_page()
         follow(one, run)
-        world.log(run, f"line of run {run}")
+        web.log(run, f"line of run {run}")
         expect(one.locator("#log")).to_contain_text(f"line of run {run}")
         hide(one)
 
 
-def test_a_page_that_nobody_saw_shows_all_once_it_is_seen_again(world: Web, tab: Page) -> None:
-    run = world.run(RunState.RUNNING)
+def test_a_page_that_nobody_saw_shows_all_once_it_is_seen_again(web: Web, tab: Page) -> None:
+    run = web.run(RunState.RUNNING)
     follow(tab, run)
     hide(tab)
-    world.log(run, "meanwhile")
-    world.change(run, RunState.SUCCEEDED)
+    web.log(run, "meanwhile")
+    web.change(run, RunState.SUCCEEDED)
     expect(tab).to_have_title(re.compile("^✓"))
     expect(tab.locator("#log")).not_to_contain_text("meanwhile")
     hide(tab, hidden=False)
     expect(tab.locator("#log")).to_contain_text("meanwhile")
 
 
-def test_a_page_that_is_hidden_and_seen_at_once_follows_the_run_once(world: Web, tab: Page) -> None:
-    run = world.run(RunState.RUNNING)
+def test_a_page_that_is_hidden_and_seen_at_once_follows_the_run_once(web: Web, tab: Page) -> None:
+    run = web.run(RunState.RUNNING)
     tab.add_init_script(
         "const Real = EventSource; window.made = []; window.EventSource = class extends Real {"
         " constructor(url) { super(url); window.made.push(this); } }"
@@ -62,17 +62,17 @@ def test_a_page_that_is_hidden_and_seen_at_once_follows_the_run_once(world: Web,
     follow(tab, run)
     hide(tab)
     hide(tab, hidden=False)
-    world.log(run, "once")
+    web.log(run, "once")
     expect(tab.locator("#log")).to_contain_text("once")
     expect(tab.locator("#live")).to_have_text("live")
     tab.wait_for_function("window.made.length > 1")
     assert tab.evaluate("window.made.filter(one => one.readyState !== EventSource.CLOSED).length") == 1
 
 
-def test_what_a_long_log_pushes_out_of_the_page_is_a_link_away(world: Web, tab: Page) -> None:
-    run = world.run(RunState.RUNNING)
+def test_what_a_long_log_pushes_out_of_the_page_is_a_link_away(web: Web, tab: Page) -> None:
+    run = web.run(RunState.RUNNING)
     follow(tab, run)
-    world.log(run, *(f"line {n}" for n in range(1, 701)))
+    web.log(run, *(f"line {n}" for n in range(1, 701)))
     expect(tab.locator("#log .row").last).to_contain_text("line 700")
     assert tab.locator("#log .row").count() == 600
     tab.click("text=earlier lines")
@@ -80,60 +80,60 @@ def test_what_a_long_log_pushes_out_of_the_page_is_a_link_away(world: Web, tab: 
     assert tab.locator("#L100").count() == 1
 
 
-def test_the_part_of_a_stage_is_followed(world: Web, tab: Page) -> None:
-    run = world.run(RunState.RUNNING)
-    world.log(run, "checked", stage="check")
-    world.log(run, "building")
+def test_the_part_of_a_stage_is_followed(web: Web, tab: Page) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, "checked", stage="check")
+    web.log(run, "building")
     follow(tab, run)
     tab.click("#stage-check a")
     expect(tab.locator("#live")).to_have_text("live")
-    world.log(run, "still building")
-    world.log(run, "checked again", stage="check")
+    web.log(run, "still building")
+    web.log(run, "checked again", stage="check")
     expect(tab.locator("#log .row").last).to_contain_text("checked again")
     assert "building" not in tab.inner_text("#log")
-    world.change(run, RunState.FAILED, detail="exit 3")
+    web.change(run, RunState.FAILED, detail="exit 3")
     expect(tab.locator("#verdict")).to_contain_text("exit 3")
 
 
 @pytest.mark.parametrize("query", ["line=1", "find=building"])
-def test_a_fixed_part_of_a_log_says_so_while_the_rest_of_the_page_follows(world: Web, tab: Page, query: str) -> None:
-    run = world.run(RunState.RUNNING)
-    world.log(run, "building")
+def test_a_fixed_part_of_a_log_says_so_while_the_rest_of_the_page_follows(web: Web, tab: Page, query: str) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, "building")
     tab.goto(f"/runs/{run}?{query}")
     expect(tab.locator(".find")).to_contain_text("This part stands still; new lines are at the end of the log")
-    world.log(run, "still building")
-    world.change(run, RunState.WAITING, reason=Reason.AWAITING_APPROVAL)
+    web.log(run, "still building")
+    web.change(run, RunState.WAITING, reason=Reason.AWAITING_APPROVAL)
     expect(tab.locator("#verdict")).to_contain_text("The run waits for approval.")
     assert tab.locator("#log .row").count() == 1
-    world.change(run, RunState.SUCCEEDED)
+    web.change(run, RunState.SUCCEEDED)
     expect(tab.locator("#verdict")).to_contain_text("succeeded")
     expect(tab.locator("#fixed")).to_have_count(0)
     tab.click("text=end of the log")
     expect(tab.locator("#log")).to_contain_text("still building")
 
 
-def test_a_flood_of_lines_leaves_the_page_quick_and_small(world: Web, tab: Page) -> None:
-    run = world.run(RunState.RUNNING)
+def test_a_flood_of_lines_leaves_the_page_quick_and_small(web: Web, tab: Page) -> None:
+    run = web.run(RunState.RUNNING)
     follow(tab, run)
     tab.evaluate(
         "window.laidOut = 0; const { get } = Object.getOwnPropertyDescriptor(Element.prototype, 'scrollHeight');"
         "Object.defineProperty(document.getElementById('log'), 'scrollHeight', {"
         " get() { laidOut += 1; return get.call(this); } })"
     )
-    world.log(run, *(f"line {n}" for n in range(1, 20_001)))
+    web.log(run, *(f"line {n}" for n in range(1, 20_001)))
     expect(tab.locator("#log .row").last).to_contain_text("line 20000")
     assert 0 < tab.evaluate("laidOut") < 2_000, "for each look the browser lays the log out anew"
     assert tab.evaluate("document.querySelectorAll('*').length") < 3000
 
 
-def test_who_reads_further_up_is_left_alone_and_told_what_came(world: Web, tab: Page) -> None:
-    run = world.run(RunState.RUNNING)
-    world.log(run, *(f"line {n}" for n in range(1, 301)))
+def test_who_reads_further_up_is_left_alone_and_told_what_came(web: Web, tab: Page) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, *(f"line {n}" for n in range(1, 301)))
     follow(tab, run)
     tab.evaluate("document.getElementById('log').scrollTop -= 300")
     place = tab.evaluate("document.getElementById('log').scrollTop")
     for begin in range(301, 2301, 500):
-        world.log(run, *(f"line {n}" for n in range(begin, begin + 500)))
+        web.log(run, *(f"line {n}" for n in range(begin, begin + 500)))
     expect(tab.locator("#jump")).to_have_text("2000 new lines, jump to end")
     assert tab.evaluate("document.getElementById('log').scrollTop") == place
     numbers = [int(n) for n in tab.locator("a.n").all_inner_texts()]
@@ -154,33 +154,33 @@ def hide(tab: Page, *, hidden: bool = True) -> None:
     )
 
 
-def test_a_restart_behind_a_proxy_does_not_end_the_following(world: Web, tab: Page, proxy: Proxy) -> None:
-    run = world.run(RunState.RUNNING)
+def test_a_restart_behind_a_proxy_does_not_end_the_following(web: Web, tab: Page, proxy: Proxy) -> None:
+    run = web.run(RunState.RUNNING)
     follow(tab, run)
     proxy.down = True
-    world.streams.close()
+    web.streams.close()
     expect(tab.locator("#live")).to_have_text("reconnecting…")
-    world.streams._closing.clear()
+    web.streams._closing.clear()
     proxy.down = False
-    world.log(run, "after the restart")
+    web.log(run, "after the restart")
     expect(tab.locator("#log")).to_contain_text("after the restart")
 
 
-def test_a_click_on_cancel_does_not_start_the_run_again(world: Web, tab: Page) -> None:
-    run = world.run(RunState.RUNNING)
+def test_a_click_on_cancel_does_not_start_the_run_again(web: Web, tab: Page) -> None:
+    run = web.run(RunState.RUNNING)
     follow(tab, run)
     tab.focus("button.cancel")
     tab.evaluate("window.setTimeout = () => 0")  # time stands still
-    world.change(run, RunState.SUCCEEDED)
+    web.change(run, RunState.SUCCEEDED)
     expect(tab.locator("button.rerun")).to_be_disabled()
     expect(tab.locator("#verdict")).to_be_focused()
 
 
-def test_a_long_log_is_read_in_parts_and_searched(world: Web, tab: Page) -> None:
-    run = world.run(RunState.FAILED)
+def test_a_long_log_is_read_in_parts_and_searched(web: Web, tab: Page) -> None:
+    run = web.run(RunState.FAILED)
     for begin in range(1, 3001, 500):
-        world.log(run, *(f"line {n}" for n in range(begin, begin + 500)))
-    world.log(run, "Committed", stage="commit")
+        web.log(run, *(f"line {n}" for n in range(begin, begin + 500)))
+    web.log(run, "Committed", stage="commit")
     tab.goto(f"/runs/{run}")
     assert tab.evaluate("document.querySelectorAll('*').length") < 3000
     tab.fill("[name=find]", "LINE 1234")
@@ -199,9 +199,9 @@ def test_a_long_log_is_read_in_parts_and_searched(world: Web, tab: Page) -> None
 
 
 @pytest.mark.parametrize("anchor", ["L120", "L120-L140"])
-def test_a_line_that_is_not_in_the_page_is_fetched(world: Web, tab: Page, anchor: str) -> None:
-    run = world.run(RunState.FAILED)
-    world.log(run, *(f"line {n}" for n in range(1, 501)))
+def test_a_line_that_is_not_in_the_page_is_fetched(web: Web, tab: Page, anchor: str) -> None:
+    run = web.run(RunState.FAILED)
+    web.log(run, *(f"line {n}" for n in range(1, 501)))
     tab.goto(f"/runs/{run}#{anchor}")
     tab.wait_for_url(f"**/runs/{run}?line=120#L120")
     expect(tab.locator("#L120")).to_be_in_viewport()
@@ -210,9 +210,9 @@ def test_a_line_that_is_not_in_the_page_is_fetched(world: Web, tab: Page, anchor
     expect(tab.locator("#L450")).to_be_in_viewport()
 
 
-def test_a_line_that_there_is_not_is_asked_for_once(world: Web, tab: Page) -> None:
-    run = world.run(RunState.FAILED)
-    world.log(run, "only")
+def test_a_line_that_there_is_not_is_asked_for_once(web: Web, tab: Page) -> None:
+    run = web.run(RunState.FAILED)
+    web.log(run, "only")
     visits: list[str] = []
     tab.on("framenavigated", lambda frame: visits.append(frame.url))
     tab.goto(f"/runs/{run}#L9")
@@ -222,20 +222,20 @@ def test_a_line_that_there_is_not_is_asked_for_once(world: Web, tab: Page) -> No
     expect(tab.locator("#L1")).to_be_in_viewport()
 
 
-def test_a_log_without_lines_says_so_where_they_come(world: Web, tab: Page) -> None:
+def test_a_log_without_lines_says_so_where_they_come(web: Web, tab: Page) -> None:
     tab.set_viewport_size({"width": 390, "height": 800})
-    run = world.run(RunState.RUNNING)
+    run = web.run(RunState.RUNNING)
     follow(tab, run)
     expect(tab.locator("#log")).to_have_text("No log lines yet.")
-    world.log(run, "first")
+    web.log(run, "first")
     expect(tab.locator("#log")).to_have_text("1buildfirst")
 
 
-def test_the_lines_of_a_log_are_no_stops_of_the_tab_key(world: Web, tab: Page) -> None:
-    run = world.run(RunState.RUNNING)
-    world.log(run, "old")
+def test_the_lines_of_a_log_are_no_stops_of_the_tab_key(web: Web, tab: Page) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, "old")
     follow(tab, run)
-    world.log(run, "new")
+    web.log(run, "new")
     expect(tab.locator("#log .row")).to_have_count(2)
     assert tab.locator("#log a").evaluate_all("links => links.map(link => link.tabIndex)") == [-1, -1]
     tab.focus("#log")

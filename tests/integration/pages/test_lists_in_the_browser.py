@@ -14,12 +14,12 @@ pytestmark = pytest.mark.slow
 expect.set_options(timeout=20_000)
 
 
-def test_a_list_of_runs_is_kept_up_to_date(world: Web, tab: Page, proxy: Proxy) -> None:
-    run = world.run(RunState.RUNNING)
+def test_a_list_of_runs_is_kept_up_to_date(web: Web, tab: Page, proxy: Proxy) -> None:
+    run = web.run(RunState.RUNNING)
     tab.goto("/runs")
     tab.focus("td.what a")
-    newer = world.run(RunState.QUEUED)
-    world.change(run, RunState.FAILED, detail="exit 3")
+    newer = web.run(RunState.QUEUED)
+    web.change(run, RunState.FAILED, detail="exit 3")
     expect(tab.locator("#list")).to_contain_text("The image build failed: exit 3.")
     expect(tab.locator("tbody tr").first).to_contain_text(f"#{newer}")
     expect(tab.locator(f"td.what a[href='/runs/{run}']")).to_be_focused()
@@ -29,8 +29,8 @@ def test_a_list_of_runs_is_kept_up_to_date(world: Web, tab: Page, proxy: Proxy) 
     expect(tab.locator("#live")).to_have_text("")
 
 
-def test_what_somebody_selects_in_a_list_stays(world: Web, tab: Page) -> None:
-    world.run(RunState.RUNNING)
+def test_what_somebody_selects_in_a_list_stays(web: Web, tab: Page) -> None:
+    web.run(RunState.RUNNING)
     tab.goto("/runs")
     tab.evaluate("getSelection().selectAllChildren(document.querySelector('tbody tr'))")
     for _ in range(2):
@@ -39,19 +39,19 @@ def test_what_somebody_selects_in_a_list_stays(world: Web, tab: Page) -> None:
     assert tab.evaluate("getSelection().toString()")
 
 
-def test_the_apps_are_kept_up_to_date(world: Web, tab: Page) -> None:
+def test_the_apps_are_kept_up_to_date(web: Web, tab: Page) -> None:
     tab.goto("/apps")
-    world.run(RunState.FAILED, detail="exit 3")
+    web.run(RunState.FAILED, detail="exit 3")
     expect(tab.locator("#plate-web-stg")).to_contain_text("The image build failed: exit 3.")
 
 
 @pytest.mark.parametrize("path", ["/apps", "/runs", "/deliveries"])
-def test_a_phone_shows_all_of_a_list(world: Web, tab: Page, path: str) -> None:
-    world.run(RunState.FAILED, title="A title that is as long as people like to make them" * 3, detail="exit 3 " * 30)
+def test_a_phone_shows_all_of_a_list(web: Web, tab: Page, path: str) -> None:
+    web.run(RunState.FAILED, title="A title that is as long as people like to make them" * 3, detail="exit 3 " * 30)
     delivery = deliveries.row_of(
         Delivery(hook="github", key="k" * 80), AT, DeliveryOutcome.IGNORED, "no_rule", "nothing fits " * 20
     )
-    with world.database.write() as connection:
+    with web.database.write() as connection:
         deliveries.add(connection, [delivery | {"repo": "acme/" + "plate-" * 20 + "web"}])
     tab.set_viewport_size({"width": 390, "height": 800})
     tab.goto(path)
@@ -62,10 +62,10 @@ def test_a_phone_shows_all_of_a_list(world: Web, tab: Page, path: str) -> None:
     assert tab.locator("main td, main td *").evaluate_all(beyond) == []
 
 
-def test_links_inside_a_text_are_underlined(world: Web, tab: Page) -> None:
+def test_links_inside_a_text_are_underlined(web: Web, tab: Page) -> None:
     image = "harbor.example.com/plate/plate-web:sha-1"
-    run = world.run(RunState.SUCCEEDED, image=image, landed=10.0, author="kim")
-    ended = world.run(RunState.CANCELLED, reason=Reason.SUPERSEDED, superseded_by=run)
+    run = web.run(RunState.SUCCEEDED, image=image, landed=10.0, author="kim")
+    ended = web.run(RunState.CANCELLED, reason=Reason.SUPERSEDED, superseded_by=run)
     plain = (
         "links => links.filter(link => [...link.parentElement.childNodes].some("
         "one => one.nodeType === Node.TEXT_NODE && one.textContent.trim()))"
@@ -76,8 +76,8 @@ def test_links_inside_a_text_are_underlined(world: Web, tab: Page) -> None:
         assert set(tab.locator("main a").evaluate_all(plain)) == {"underline"}, path
 
 
-def test_a_phone_keeps_an_app_and_its_environment_apart(world: Web, tab: Page) -> None:
-    world.run(RunState.RUNNING)
+def test_a_phone_keeps_an_app_and_its_environment_apart(web: Web, tab: Page) -> None:
+    web.run(RunState.RUNNING)
     tab.set_viewport_size({"width": 390, "height": 800})
     tab.goto("/runs")
     assert tab.locator("td", has_text="plate-web").first.inner_text() == "plate-web stg"

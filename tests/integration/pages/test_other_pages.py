@@ -20,8 +20,8 @@ def html(answer: Any, status: int) -> str:
 ACCEPT = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
 
 
-def test_browsers_get_errors_as_pages_and_programs_as_problems(world: Web) -> None:
-    client = world.browser("viewer")
+def test_browsers_get_errors_as_pages_and_programs_as_problems(web: Web) -> None:
+    client = web.browser("viewer")
     assert "There is no run 99." in html(client.get("/runs/99", headers=ACCEPT), 404)
     html(client.get("/nosuch", headers=ACCEPT), 404)
     html(client.post("/runs/1/cancel", headers={**ACCEPT, **OURS}), 403)
@@ -29,51 +29,51 @@ def test_browsers_get_errors_as_pages_and_programs_as_problems(world: Web) -> No
     assert client.get("/nosuch").content_type == "application/problem+json"
 
 
-def test_errors_keep_the_menu_of_who_is_logged_in(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    client = world.browser("viewer")
+def test_errors_keep_the_menu_of_who_is_logged_in(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    client = web.browser("viewer")
     deliveries = {"href": "/deliveries"}
     assert deliveries in Page(html(client.get("/runs/99", headers=ACCEPT), 404)).all("a")
-    assert deliveries not in Page(html(world.client("").get("/nosuch", headers=ACCEPT), 404)).all("a")
+    assert deliveries not in Page(html(web.client("").get("/nosuch", headers=ACCEPT), 404)).all("a")
     assert deliveries not in Page(html(client.post("/runs/1/cancel", headers=ACCEPT), 403)).all("a"), "another site's"
 
     def away() -> None:
         raise Unavailable(Reason.DATABASE_UNAVAILABLE)
 
-    monkeypatch.setattr(world.database, "read", away)
+    monkeypatch.setattr(web.database, "read", away)
     assert deliveries not in Page(html(client.get("/runs/99", headers=ACCEPT), 503)).all("a")
 
 
-def test_apps_and_deliveries_are_shown(world: Web) -> None:
-    run = world.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1")
-    world.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze <now>"})
-    shown = page(world, "/apps")
+def test_apps_and_deliveries_are_shown(web: Web) -> None:
+    run = web.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1")
+    web.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze <now>"})
+    shown = page(web, "/apps")
     assert {"href": f"/runs/{run}"} in shown.all("a")
     assert "on hold by deployer-token: freeze <now>" in shown.text
-    assert "No deliveries yet" in page(world, "/deliveries").text
+    assert "No deliveries yet" in page(web, "/deliveries").text
 
 
-def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(world: Web) -> None:
+def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(web: Web) -> None:
     image = "harbor.example.com/plate/plate-web:sha-"
-    world.run(RunState.SUCCEEDED, image=f"{image}1", landed=10.0)
-    assert "not proven" not in page(world, "/apps").text
+    web.run(RunState.SUCCEEDED, image=f"{image}1", landed=10.0)
+    assert "not proven" not in page(web, "/apps").text
     fields = {"image": f"{image}2", "reason": Reason.DEGRADED, "detail": "it crashes"}
-    world.run(RunState.FAILED, landed=20.0, **fields)
+    web.run(RunState.FAILED, landed=20.0, **fields)
     sentence = "The application is unhealthy with this commit: it crashes."
-    shown = page(world, "/apps").text
+    shown = page(web, "/apps").text
     assert (shown.count("sha-2"), shown.count("sha-1"), shown.count("not proven"), shown.count(sentence)) == (
         1,
         1,
         1,
         1,
     )
-    world.run(RunState.CANCELLED, detail="cancelled by kim")
-    shown = page(world, "/apps").text
+    web.run(RunState.CANCELLED, detail="cancelled by kim")
+    shown = page(web, "/apps").text
     assert (shown.count("not proven"), shown.count(sentence), "cancelled by kim" in shown) == (1, 1, True)
 
 
-def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(world: Web) -> None:
-    run = world.run(RunState.RUNNING)
-    client = world.browser()
+def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(web: Web) -> None:
+    run = web.run(RunState.RUNNING)
+    client = web.browser()
     for path in ("/runs", f"/runs/{run}", "/apps", "/apps/plate-web/stg/hold", "/deliveries", "/login"):
         shown = Page(client.get(path).text)
         loaded = [one["src"] for tag in ("script", "img") for one in shown.all(tag)]

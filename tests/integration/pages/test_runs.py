@@ -15,10 +15,10 @@ from tests.support.pages import OURS, Page, page
 from tests.support.web import AT, Web
 
 
-def test_the_list_shows_state_by_word_and_sign_and_says_why(world: Web) -> None:
-    world.run(RunState.FAILED, title="주문 <b>API</b>", detail="exit 3")
-    world.run(RunState.RUNNING)
-    answer = world.browser().get("/runs").text
+def test_the_list_shows_state_by_word_and_sign_and_says_why(web: Web) -> None:
+    web.run(RunState.FAILED, title="주문 <b>API</b>", detail="exit 3")
+    web.run(RunState.RUNNING)
+    answer = web.browser().get("/runs").text
     assert "주문 &lt;b&gt;API&lt;/b&gt;" in answer
     shown = Page(answer)
     assert "The image build failed: exit 3." in shown.text
@@ -26,10 +26,10 @@ def test_the_list_shows_state_by_word_and_sign_and_says_why(world: Web) -> None:
         assert f"{sign}{word}" in re.sub(r"\s", "", shown.text)
 
 
-def test_a_superseded_run_leads_to_its_successor(world: Web) -> None:
-    later = world.run()
-    run = world.run(RunState.CANCELLED, reason=Reason.SUPERSEDED, superseded_by=later)
-    assert {"href": f"/runs/{later}"} in page(world, f"/runs/{run}").all("a")
+def test_a_superseded_run_leads_to_its_successor(web: Web) -> None:
+    later = web.run()
+    run = web.run(RunState.CANCELLED, reason=Reason.SUPERSEDED, superseded_by=later)
+    assert {"href": f"/runs/{later}"} in page(web, f"/runs/{run}").all("a")
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ def test_a_superseded_run_leads_to_its_successor(world: Web) -> None:
         (RunState.FAILED, Reason.BUILD_TIMEOUT, "timed out"),
     ],
 )
-def test_all_pages_word_a_state_alike(world: Web, state: RunState, reason: Reason, word: str) -> None:
-    run = world.run(state, reason=reason)
-    answers = [world.browser().get(path).text for path in ("/runs", "/apps", f"/runs/{run}")]
+def test_all_pages_word_a_state_alike(web: Web, state: RunState, reason: Reason, word: str) -> None:
+    run = web.run(state, reason=reason)
+    answers = [web.browser().get(path).text for path in ("/runs", "/apps", f"/runs/{run}")]
     for answer in answers:
         assert f"</span>{word}</span>" in answer
     assert f'aria-label="check: {word}, 59 s"' in answers[2]
@@ -50,53 +50,53 @@ def test_all_pages_word_a_state_alike(world: Web, state: RunState, reason: Reaso
     assert f" stg {word} · Pilotage</title>" in answers[2]
 
 
-def test_older_runs_are_one_click_away(world: Web) -> None:
+def test_older_runs_are_one_click_away(web: Web) -> None:
     for _ in range(35):
-        world.run()
-    first = page(world, "/runs?app=plate-web")
+        web.run()
+    first = page(web, "/runs?app=plate-web")
     older = next(one["href"] for one in first.all("a") if one.get("rel") == "next")
     assert older == "/runs?app=plate-web&cursor=6"
-    assert "#5" in page(world, older).text
+    assert "#5" in page(web, older).text
 
 
 @pytest.mark.parametrize("query", ["state=nosuch", "cursor=x", "app=%00", "cursor=99999999999999"])
-def test_a_list_that_is_asked_for_nonsense_shows_what_it_can(world: Web, query: str) -> None:
-    page(world, f"/runs?{query}")
-    page(world, f"/deliveries?{query}")
+def test_a_list_that_is_asked_for_nonsense_shows_what_it_can(web: Web, query: str) -> None:
+    page(web, f"/runs?{query}")
+    page(web, f"/deliveries?{query}")
 
 
-def test_a_run_shows_its_stages_each_with_an_accessible_state(world: Web) -> None:
-    run = world.run(RunState.FAILED, detail="exit 3")
-    items = [one for one in page(world, f"/runs/{run}").all("li") if one.get("role") == "listitem"]
+def test_a_run_shows_its_stages_each_with_an_accessible_state(web: Web) -> None:
+    run = web.run(RunState.FAILED, detail="exit 3")
+    items = [one for one in page(web, f"/runs/{run}").all("li") if one.get("role") == "listitem"]
     labels = [one["aria-label"] for one in items]
     assert len(labels) == 7
     assert labels[0] == "check: failed, 59 s"
     assert labels[1] == "build: not reached"
 
 
-def test_a_run_says_why_and_what_is_next(world: Web) -> None:
-    text = page(world, f"/runs/{world.run(RunState.FAILED, detail='exit 3')}").text
+def test_a_run_says_why_and_what_is_next(web: Web) -> None:
+    text = page(web, f"/runs/{web.run(RunState.FAILED, detail='exit 3')}").text
     assert "The image build failed: exit 3." in text
     assert "Next, for the developer: Read the end of the build log." in text
 
 
 @pytest.mark.parametrize(("actor", "led_to"), [("run 7", ["/runs/7"]), ("mina", []), ("run x", [])])
-def test_a_promotion_leads_to_the_run_that_caused_it(world: Web, actor: str, led_to: list[str]) -> None:
-    run = world.run(trigger=Trigger.PROMOTION, actor=actor)
-    shown = page(world, f"/runs/{run}")
+def test_a_promotion_leads_to_the_run_that_caused_it(web: Web, actor: str, led_to: list[str]) -> None:
+    run = web.run(trigger=Trigger.PROMOTION, actor=actor)
+    shown = page(web, f"/runs/{run}")
     assert f"promotion by {actor}" in shown.text
     assert [one["href"] for one in shown.all("a") if one["href"].startswith("/runs/")] == led_to
 
 
-def test_a_command_in_a_next_step_is_shown_as_code(world: Web) -> None:
-    run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL)
-    assert f"Approve it with <code>pilotage run approve {run}</code>." in world.browser().get(f"/runs/{run}").text
+def test_a_command_in_a_next_step_is_shown_as_code(web: Web) -> None:
+    run = web.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL)
+    assert f"Approve it with <code>pilotage run approve {run}</code>." in web.browser().get(f"/runs/{run}").text
 
 
-def test_a_run_shows_the_end_of_its_log_without_a_script(world: Web) -> None:
-    run = world.run(RunState.RUNNING)
-    world.log(run, *(f"\x1b[32mline {n}\x1b[0m <i>" for n in range(1, 301)))
-    answer = world.browser().get(f"/runs/{run}").text
+def test_a_run_shows_the_end_of_its_log_without_a_script(web: Web) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, *(f"\x1b[32mline {n}\x1b[0m <i>" for n in range(1, 301)))
+    answer = web.browser().get(f"/runs/{run}").text
     shown = Page(answer)
     assert answer.count('<div class="row"') == 200
     assert "line 300 <i>" in shown.text
@@ -113,24 +113,24 @@ def test_a_run_shows_the_end_of_its_log_without_a_script(world: Web) -> None:
      ("stage=x", 103, 302), ("line=x", 103, 302), ("find=LINE%2010", 10, 109), ("find=line&stage=commit", 302, 302),
      ("find=%3Ci%3E%20302", 0, 0)],
 )  # fmt: skip
-def test_each_part_of_a_log_has_an_address(world: Web, query: str, first: int, last: int) -> None:
-    run = world.run(RunState.FAILED)
-    world.log(run, "line 1", stage="check")
+def test_each_part_of_a_log_has_an_address(web: Web, query: str, first: int, last: int) -> None:
+    run = web.run(RunState.FAILED)
+    web.log(run, "line 1", stage="check")
     for begin in range(2, 302, 100):
-        world.log(run, *(f"\x1b[32mline {n}\x1b[0m" for n in range(begin, begin + 100)))
-    world.log(run, "line 302", stage="commit")
+        web.log(run, *(f"\x1b[32mline {n}\x1b[0m" for n in range(begin, begin + 100)))
+    web.log(run, "line 302", stage="commit")
     shown = [
         int(one["id"][1:])
-        for one in page(world, f"/runs/{run}?{query}").all("div")
+        for one in page(web, f"/runs/{run}?{query}").all("div")
         if "id" in one and one["id"][0] == "L"
     ]
     assert (shown[0], shown[-1]) == (first, last) if shown else (first, last) == (0, 0)
 
 
-def test_attempts_are_linked(world: Web) -> None:
-    first = world.run(RunState.FAILED)
-    second = world.run(rerun_of=first, attempt=2)
-    assert {"href": f"/runs/{first}", "title": f"run {first}"} in page(world, f"/runs/{second}").all("a")
+def test_attempts_are_linked(web: Web) -> None:
+    first = web.run(RunState.FAILED)
+    second = web.run(rerun_of=first, attempt=2)
+    assert {"href": f"/runs/{first}", "title": f"run {first}"} in page(web, f"/runs/{second}").all("a")
 
 
 @pytest.mark.parametrize(
@@ -143,44 +143,44 @@ def test_attempts_are_linked(world: Web) -> None:
     ],
 )
 def test_people_are_offered_what_they_can_do(
-    world: Web, state: RunState, reason: Reason, role: str, expected: list[str]
+    web: Web, state: RunState, reason: Reason, role: str, expected: list[str]
 ) -> None:
-    run = world.run(state, reason=reason)
-    forms = [one["action"] for one in page(world, f"/runs/{run}", role).all("form") if one["method"] == "post"]
+    run = web.run(state, reason=reason)
+    forms = [one["action"] for one in page(web, f"/runs/{run}", role).all("form") if one["method"] == "post"]
     assert [form for form in forms if form != "/logout"] == [f"/runs/{run}/{action}" for action in expected]
 
 
-def test_people_act_from_the_page(world: Web) -> None:
-    run = world.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
-    client = world.browser()
+def test_people_act_from_the_page(web: Web) -> None:
+    run = web.run(RunState.WAITING, reason=Reason.AWAITING_APPROVAL, approved=False)
+    client = web.browser()
     assert client.post(f"/runs/{run}/approve", headers=OURS).headers["Location"] == f"/runs/{run}"
-    left = [one["action"] for one in page(world, f"/runs/{run}").all("form") if one["method"] == "post"]
+    left = [one["action"] for one in page(web, f"/runs/{run}").all("form") if one["method"] == "post"]
     assert left == ["/logout", f"/runs/{run}/cancel"], "who has approved is not asked again"
     assert client.post(f"/runs/{run}/cancel", headers=OURS).status_code == 303
-    assert "Approvedby deployer-token, " in page(world, f"/runs/{run}").text
+    assert "Approvedby deployer-token, " in page(web, f"/runs/{run}").text
     assert client.post(f"/runs/{run}/rerun", headers=OURS).headers["Location"] == f"/runs/{run + 1}"
     actor = client.get(f"/api/v1/runs/{run + 1}").json["actor"]
     assert actor == "deployer-token"
 
 
-def test_times_can_be_read_by_the_script_and_are_utc_without_it(world: Web) -> None:
-    run = world.run(RunState.FAILED)
-    shown = page(world, f"/runs/{run}")
+def test_times_can_be_read_by_the_script_and_are_utc_without_it(web: Web) -> None:
+    run = web.run(RunState.FAILED)
+    shown = page(web, f"/runs/{run}")
     created = rfc3339(datetime.fromtimestamp(AT, UTC))
     assert {"datetime": created} in shown.all("time")
     assert words.moment(created) in shown.text
-    assert {one["datetime"] for one in page(world, "/runs").all("time")} == {created}
+    assert {one["datetime"] for one in page(web, "/runs").all("time")} == {created}
     assert any(one["src"].startswith("/static/times.js") for one in shown.all("script"))
 
 
-def test_a_run_leads_to_its_delivery(world: Web) -> None:
-    with world.database.write() as connection:
+def test_a_run_leads_to_its_delivery(web: Web) -> None:
+    with web.database.write() as connection:
         row = deliveries.row_of(Delivery(hook="github", key="d-1"), AT, DeliveryOutcome.ACCEPTED)
         (delivery,) = deliveries.add(connection, [row])
         later = deliveries.row_of(Delivery(hook="github", key="d-2"), AT, DeliveryOutcome.IGNORED)
         deliveries.add(connection, [later])
-    run = world.run(RunState.FAILED, delivery_id=delivery)
-    (link,) = (one["href"] for one in page(world, f"/runs/{run}").all("a") if "/deliveries?" in one.get("href", ""))
+    run = web.run(RunState.FAILED, delivery_id=delivery)
+    (link,) = (one["href"] for one in page(web, f"/runs/{run}").all("a") if "/deliveries?" in one.get("href", ""))
     path, _, anchor = link.partition("#")
-    rows = [one["id"] for one in page(world, path).all("tr") if "id" in one]
+    rows = [one["id"] for one in page(web, path).all("tr") if "id" in one]
     assert (anchor, rows) == ("delivery-1", ["delivery-1"])

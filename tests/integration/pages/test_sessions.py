@@ -15,44 +15,44 @@ from tests.support.web import Web, make_web
 
 
 @pytest.mark.parametrize("path", ["/", "/runs", "/runs/1", "/apps", "/deliveries"])
-def test_people_who_are_not_logged_in_are_led_to_the_login(world: Web, path: str) -> None:
-    answer = world.client("").get(path, follow_redirects=True)
+def test_people_who_are_not_logged_in_are_led_to_the_login(web: Web, path: str) -> None:
+    answer = web.client("").get(path, follow_redirects=True)
     assert answer.request.path == "/login"
     assert "Paste an API token" in answer.text
 
 
-def test_after_the_login_people_are_where_they_wanted_to_be(world: Web) -> None:
-    client = world.client("")
+def test_after_the_login_people_are_where_they_wanted_to_be(web: Web) -> None:
+    client = web.client("")
     answer = client.get("/runs?state=failed")
     assert answer.headers["Location"] == "/login?next=/runs?state%3Dfailed"
     shown = Page(client.get(answer.headers["Location"]).text)
     wanted = next(one["value"] for one in shown.all("input") if one.get("name") == "next")
-    form = {"token": f" {world.tokens['viewer']}\n", "next": wanted}
+    form = {"token": f" {web.tokens['viewer']}\n", "next": wanted}
     assert client.post("/login", data=form, headers=OURS).headers["Location"] == "/runs?state=failed"
 
 
 @pytest.mark.parametrize(
     "target", ["https://evil.example.com", "//evil.example.com", "/\\evil.example.com", "x", "/a\nb"]
 )
-def test_the_login_leads_to_no_other_site(world: Web, target: str) -> None:
-    form = {"token": world.tokens["viewer"], "next": target}
-    assert world.client("").post("/login", data=form, headers=OURS).headers["Location"] == "/runs"
+def test_the_login_leads_to_no_other_site(web: Web, target: str) -> None:
+    form = {"token": web.tokens["viewer"], "next": target}
+    assert web.client("").post("/login", data=form, headers=OURS).headers["Location"] == "/runs"
 
 
-def test_a_wrong_token_is_said_to_be_wrong(world: Web) -> None:
-    client = world.client("")
+def test_a_wrong_token_is_said_to_be_wrong(web: Web) -> None:
+    client = web.client("")
     answer = client.post("/login", data={"token": "plt_wrong"}, headers=OURS)
     assert answer.status_code == 401
     assert "not valid" in answer.text
     assert client.get("/runs").status_code == 303
 
 
-def test_the_session_cookie_is_not_for_scripts_or_other_sites_and_holds_no_token(world: Web) -> None:
-    answer = world.client("").post("/login", data={"token": world.tokens["viewer"]}, headers=OURS)
+def test_the_session_cookie_is_not_for_scripts_or_other_sites_and_holds_no_token(web: Web) -> None:
+    answer = web.client("").post("/login", data={"token": web.tokens["viewer"]}, headers=OURS)
     cookie = answer.headers["Set-Cookie"]
     assert "HttpOnly" in cookie
     assert "SameSite=Lax" in cookie
-    assert world.tokens["viewer"] not in cookie
+    assert web.tokens["viewer"] not in cookie
 
 
 @pytest.mark.parametrize(("external", "address", "secure"), [
@@ -63,9 +63,9 @@ def test_the_session_cookie_is_not_for_scripts_or_other_sites_and_holds_no_token
 def test_where_we_are_reached_by_https_the_cookie_is_too(
     tmp_path: Path, external: str, address: str, secure: bool
 ) -> None:
-    world = make_web(sqlite_database(tmp_path), tmp_path, external_url=external)
-    form = {"token": world.tokens["viewer"]}
-    answer = world.client("").post("/login", data=form, headers=OURS, base_url=address)
+    web = make_web(sqlite_database(tmp_path), tmp_path, external_url=external)
+    form = {"token": web.tokens["viewer"]}
+    answer = web.client("").post("/login", data=form, headers=OURS, base_url=address)
     assert ("Secure" in answer.headers["Set-Cookie"]) is secure
 
 
@@ -90,9 +90,9 @@ AT_HOME = [
 
 @pytest.mark.parametrize("headers", OVER_HTTP)
 def test_where_a_session_would_be_lost_the_login_says_where_to_go(tmp_path: Path, headers: dict[str, str]) -> None:
-    world = make_web(sqlite_database(tmp_path), tmp_path, external_url=EXTERNAL)
-    form = {"token": world.tokens["viewer"], "next": "/runs?state=failed"}
-    answer = world.client("").post("/login", data=form, headers=headers)
+    web = make_web(sqlite_database(tmp_path), tmp_path, external_url=EXTERNAL)
+    form = {"token": web.tokens["viewer"], "next": "/runs?state=failed"}
+    answer = web.client("").post("/login", data=form, headers=headers)
     assert (answer.status_code, "Set-Cookie" in answer.headers) == (400, False)
     assert {"href": f"{EXTERNAL}/login?next=%2Fruns%3Fstate%3Dfailed"} in Page(answer.text).all("a")
 
@@ -103,9 +103,9 @@ def test_where_a_session_would_be_lost_the_login_says_where_to_go(tmp_path: Path
 def test_behind_a_proxy_with_tls_and_on_this_machine_the_login_works(
     tmp_path: Path, headers: dict[str, str], secure: bool
 ) -> None:
-    world = make_web(sqlite_database(tmp_path), tmp_path, external_url=EXTERNAL)
-    client = world.client("")
-    answer = client.post("/login", data={"token": world.tokens["viewer"]}, headers=headers)
+    web = make_web(sqlite_database(tmp_path), tmp_path, external_url=EXTERNAL)
+    client = web.client("")
+    answer = client.post("/login", data={"token": web.tokens["viewer"]}, headers=headers)
     assert (answer.status_code, "Secure" in answer.headers["Set-Cookie"]) == (303, secure)
     answer = client.post("/logout", headers=headers, base_url="https://pilotage.example.com")
     assert answer.status_code == 303
@@ -123,27 +123,27 @@ def test_behind_a_proxy_with_tls_and_on_this_machine_the_login_works(
 def test_it_is_said_before_a_token_is_sent(
     tmp_path: Path, external: str, headers: dict[str, str], warned: bool
 ) -> None:
-    world = make_web(sqlite_database(tmp_path), tmp_path, external_url=external)
-    answer = world.client("").get("/login", headers=headers)
+    web = make_web(sqlite_database(tmp_path), tmp_path, external_url=external)
+    answer = web.client("").get("/login", headers=headers)
     assert (answer.status_code, "over plain http" in answer.text) == (200, warned)
 
 
-def test_a_revoked_token_ends_the_session(world: Web) -> None:
-    client = world.browser()
-    for row in tokens.list_all(world.database):
-        tokens.revoke(world.database, row["id"])
+def test_a_revoked_token_ends_the_session(web: Web) -> None:
+    client = web.browser()
+    for row in tokens.list_all(web.database):
+        tokens.revoke(web.database, row["id"])
     assert client.get("/runs").status_code == 303
 
 
-def test_logging_out_ends_the_session(world: Web) -> None:
-    client = world.browser()
+def test_logging_out_ends_the_session(web: Web) -> None:
+    client = web.browser()
     assert client.post("/logout", headers=OURS).status_code == 303
     assert client.get("/runs").headers["Location"].startswith("/login")
 
 
-def test_a_session_reads_the_api_as_well(world: Web) -> None:
-    run = world.run(RunState.SUCCEEDED)
-    assert world.browser("viewer").get(f"/api/v1/runs/{run}/logs").status_code == 200
+def test_a_session_reads_the_api_as_well(web: Web) -> None:
+    run = web.run(RunState.SUCCEEDED)
+    assert web.browser("viewer").get(f"/api/v1/runs/{run}/logs").status_code == 200
 
 
 ELSEWHERE: list[dict[str, str]] = [
@@ -157,23 +157,23 @@ ELSEWHERE: list[dict[str, str]] = [
 
 
 @pytest.mark.parametrize("headers", ELSEWHERE)
-def test_another_site_changes_nothing_with_somebodys_session(world: Web, headers: dict[str, str]) -> None:
-    run = world.run()
-    client = world.browser()
+def test_another_site_changes_nothing_with_somebodys_session(web: Web, headers: dict[str, str]) -> None:
+    run = web.run()
+    client = web.browser()
     for path in (f"/runs/{run}/cancel", f"/api/v1/runs/{run}/cancel", "/login", "/logout"):
         assert client.post(path, headers=headers).status_code == 403
     assert client.get(f"/api/v1/runs/{run}").json["state"] == "queued"
 
 
 def test_a_browser_that_sends_only_an_origin_is_known_by_it(tmp_path: Path) -> None:
-    world = make_web(sqlite_database(tmp_path), tmp_path, external_url="https://pilotage.example.com")
-    client = world.browser()
+    web = make_web(sqlite_database(tmp_path), tmp_path, external_url="https://pilotage.example.com")
+    client = web.browser()
     for origin in ("http://localhost", "https://pilotage.example.com"):
-        assert client.post(f"/runs/{world.run()}/cancel", headers={"Origin": origin}).status_code == 303
+        assert client.post(f"/runs/{web.run()}/cancel", headers={"Origin": origin}).status_code == 303
 
 
-def test_a_program_with_a_token_needs_no_origin(world: Web) -> None:
-    assert world.client().post(f"/api/v1/runs/{world.run()}/cancel").status_code == 202
+def test_a_program_with_a_token_needs_no_origin(web: Web) -> None:
+    assert web.client().post(f"/api/v1/runs/{web.run()}/cancel").status_code == 202
 
 
 def test_with_a_common_key_a_session_is_good_at_every_web_process(tmp_path: Path) -> None:
@@ -184,8 +184,8 @@ def test_with_a_common_key_a_session_is_good_at_every_web_process(tmp_path: Path
     cookie = one.client("").post("/login", data={"token": one.tokens["viewer"]}, headers=OURS).headers["Set-Cookie"]
     value = cookie.split(";")[0].removeprefix("pilotage_session=")
 
-    def seen_by(world: Web) -> int:
-        client = world.client("")
+    def seen_by(web: Web) -> int:
+        client = web.client("")
         client.set_cookie("pilotage_session", value)
         return client.get("/runs").status_code
 

@@ -10,7 +10,6 @@ from orchestrator.domain.runs import RunState
 from orchestrator.services.views import rfc3339
 from orchestrator.web import words
 from orchestrator.web.app import utc_now
-from tests.support import web
 from tests.support.factories import NOW
 from tests.support.pages import page
 from tests.support.web import Web
@@ -27,9 +26,9 @@ def test_browser_and_server_word_times_alike(tab: Page) -> None:
         assert tab.evaluate("forWords", seconds) == words.lasts(at, NOW), seconds
 
 
-def test_times_of_a_run_go_on(world: Web, tab: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "AT", utc_now().timestamp() - 42)
-    run = world.run(RunState.RUNNING)
+def test_times_of_a_run_go_on(web: Web, tab: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.support.web.AT", utc_now().timestamp() - 42)
+    run = web.run(RunState.RUNNING)
     tab.goto(f"/runs/{run}")
     assert "since just now" in tab.inner_text("#verdict")
     taken = tab.locator("#stage-check .took")
@@ -39,10 +38,10 @@ def test_times_of_a_run_go_on(world: Web, tab: Page, monkeypatch: pytest.MonkeyP
     expect(tab.locator("#verdict")).to_contain_text("since 1 min ago", timeout=20_000)
 
 
-def test_a_running_stage_says_for_how_long_without_a_script(world: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(web, "AT", utc_now().timestamp() - 7300)
-    run = world.run(RunState.RUNNING)
-    assert page(world, f"/runs/{run}").text.count("2h01m") == 1
-    assert page(world, "/runs").text.count("2h01m") == 1
-    world.change(run, RunState.FAILED)
-    assert "2h01m" not in page(world, f"/runs/{run}").text
+def test_a_running_stage_says_for_how_long_without_a_script(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.support.web.AT", utc_now().timestamp() - 7300)
+    run = web.run(RunState.RUNNING)
+    assert page(web, f"/runs/{run}").text.count("2h01m") == 1
+    assert page(web, "/runs").text.count("2h01m") == 1
+    web.change(run, RunState.FAILED)
+    assert "2h01m" not in page(web, f"/runs/{run}").text
