@@ -16,7 +16,7 @@ import requests
 from orchestrator.domain.apps import ArgoCD, Secret
 from orchestrator.domain.errors import PilotageError
 from tests.benchmarks.measuring import spread
-from tests.benchmarks.world import PAUSE, ServedPlatform, at, until, world
+from tests.benchmarks.served_platform import PAUSE, ServedPlatform, at, served_platform, until
 from tests.support.argocd import told
 from workers.clients.argocd import ArgoClient
 
@@ -25,7 +25,7 @@ PER_ROUND = 4
 
 def main(rounds: int = 5) -> None:
     """Print both delays."""
-    with world(runtime="docker") as here:
+    with served_platform(runtime="docker") as here:
         tags = [str(here.finished(here.push(f"Page {number}"))["image"]).rpartition(":")[2] for number in range(2)]
         with _Follower(here) as observer:
             print(f"  with the stream: {_delays(here, observer, tags, rounds)} (goal p50 100 ms)", flush=True)

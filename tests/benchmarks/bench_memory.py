@@ -7,7 +7,7 @@ product really takes. "Idle" is after one deploy: then each process has loaded w
 import time
 
 from tests.benchmarks.measuring import pss, title, tree
-from tests.benchmarks.world import world
+from tests.benchmarks.served_platform import served_platform
 
 GOAL = 200
 SETTLE = 3.0
@@ -15,7 +15,7 @@ SETTLE = 3.0
 
 def main(rounds: int = 5) -> None:
     """Print the memory of each process and the sum."""
-    with world() as here:
+    with served_platform() as here:
         fresh = sum(pss(pid)[0] for pid in tree(here.product.pid))
         for number in range(rounds):
             here.finished(here.push(f"Memory {number}"))

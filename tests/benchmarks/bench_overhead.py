@@ -23,7 +23,7 @@ from docker import APIClient
 from orchestrator.sandbox import samples
 from orchestrator.sandbox.platform import FORGE_TOKEN, FORGE_USER, GITOPS, ROBOT, ROBOT_SECRET, SOURCE
 from tests.benchmarks.measuring import compare, ms, timed
-from tests.benchmarks.world import STAGES, ServedPlatform, at, world
+from tests.benchmarks.served_platform import STAGES, ServedPlatform, at, served_platform
 
 WARM_UP = 2
 _VALUES = f"{samples.CHART}/values-other.yaml"
@@ -32,7 +32,7 @@ _VALUES = f"{samples.CHART}/values-other.yaml"
 def main(rounds: int = 5) -> None:
     """Print the comparison, and where the product's time goes."""
     ours, parts, shell, runs = [], [], [], []
-    with world() as here:
+    with served_platform() as here:
         bare, pipeline = _Bare(here), _Shell(here)
         for number in range(rounds + WARM_UP):
             seconds, run = _ours(here, f"Ours {number}")

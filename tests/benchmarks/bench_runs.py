@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from orchestrator.sandbox import samples
 from tests.benchmarks.measuring import cpu, quantile, spread
-from tests.benchmarks.world import ServedPlatform, at, world
+from tests.benchmarks.served_platform import ServedPlatform, at, served_platform
 
 PER_ROUND = 20
 IDLE = 10.0
@@ -20,10 +20,10 @@ IDLE = 10.0
 
 def main(rounds: int = 5) -> None:
     """Print both."""
-    with world(module="tests.benchmarks.noop") as here:
+    with served_platform(module="tests.benchmarks.noop") as here:
         print("  CPU per run of stages that do nothing (goal 60 ms)")
         _cpu(here, ["v1", "v2"], rounds * PER_ROUND)
-    with world() as here:
+    with served_platform() as here:
         tags = [_built(here, f"Runs {number}") for number in range(2)]
         print("  CPU per run with a prebuilt image")
         _cpu(here, tags, rounds * PER_ROUND)

@@ -16,8 +16,8 @@ Json = dict[str, Any]
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[RunningArgo]:
-    """A world of its own, to change at will."""
+def argocd(tmp_path: Path) -> Iterator[RunningArgo]:
+    """One of its own, to change at will."""
     with running(tmp_path) as made:
         yield made
 
@@ -50,14 +50,14 @@ def unknown(definition: str, body: Json) -> list[str]:
 
 
 @needs_contract
-def test_every_object_of_a_whole_deploy_has_the_shape_of_the_contract(world):
-    world.follow()
-    second = world.repo.chart("helm/shop-api", tag="v2")
-    world.client.get("shop-api", refresh="normal")
-    world.wait(healthy(second))
-    world.repo.chart("helm/shop-api", tag="[")
-    world.client.get("shop-api", refresh="hard")
-    story = world.story()
+def test_every_object_of_a_whole_deploy_has_the_shape_of_the_contract(argocd):
+    argocd.follow()
+    second = argocd.repo.chart("helm/shop-api", tag="v2")
+    argocd.client.get("shop-api", refresh="normal")
+    argocd.wait(healthy(second))
+    argocd.repo.chart("helm/shop-api", tag="[")
+    argocd.client.get("shop-api", refresh="hard")
+    story = argocd.story()
     assert len(story) > 6
     for app in story:
         check("v1alpha1Application", app)
@@ -65,7 +65,7 @@ def test_every_object_of_a_whole_deploy_has_the_shape_of_the_contract(world):
 
 
 @needs_contract
-def test_all_other_answers_have_the_shape_of_the_contract(world):
+def test_all_other_answers_have_the_shape_of_the_contract(argocd):
     one = "/api/v1/applications/shop-api"
     for path, definition in [
         ("/api/v1/applications", "v1alpha1ApplicationList"),
@@ -76,7 +76,7 @@ def test_all_other_answers_have_the_shape_of_the_contract(world):
         ("/api/version", "versionVersionMessage"),
         ("/api/v1/applications/none", "runtimeError"),
     ]:
-        answer = world.get(path)
+        answer = argocd.get(path)
         assert answer.headers["Content-Type"] == "application/json"
         check(definition, answer.json())
         if definition not in ("v1alpha1ApplicationTree",):  # its nodes embed a struct that swagger leaves out
@@ -125,14 +125,14 @@ SITUATIONS: dict[str, tuple[str, Callable[[Json, str], bool]]] = {
 
 
 @needs_contract
-def test_each_situation_has_the_fields_of_its_sample(world):
-    world.follow()
-    new = world.repo.chart("helm/shop-api", tag="v2")
-    world.client.get("shop-api", refresh="normal")
-    world.wait(healthy(new))
-    world.repo.chart("helm/shop-api", tag="[")
-    world.client.get("shop-api", refresh="normal")
-    ours = world.story()
+def test_each_situation_has_the_fields_of_its_sample(argocd):
+    argocd.follow()
+    new = argocd.repo.chart("helm/shop-api", tag="v2")
+    argocd.client.get("shop-api", refresh="normal")
+    argocd.wait(healthy(new))
+    argocd.repo.chart("helm/shop-api", tag="[")
+    argocd.client.get("shop-api", refresh="normal")
+    ours = argocd.story()
     for words, (number, is_it) in SITUATIONS.items():
         found = [app for app in ours if "revision" in app["status"]["sync"] and is_it(app, new)]
         assert found, words
@@ -140,26 +140,26 @@ def test_each_situation_has_the_fields_of_its_sample(world):
         assert extra == set(), words
 
 
-def test_a_new_revision_is_never_seen_beside_the_status_of_the_old_one(world):
+def test_a_new_revision_is_never_seen_beside_the_status_of_the_old_one(argocd):
     """The window that makes clients report success too early does not exist in Argo CD, so not here either."""
-    world.follow()
-    new = world.repo.chart("helm/shop-api", tag="v2")
-    world.client.get("shop-api", refresh="normal")
-    world.wait(healthy(new))
-    seen = [app for app in world.story() if healthy(new)(app)]
+    argocd.follow()
+    new = argocd.repo.chart("helm/shop-api", tag="v2")
+    argocd.client.get("shop-api", refresh="normal")
+    argocd.wait(healthy(new))
+    seen = [app for app in argocd.story() if healthy(new)(app)]
     assert seen
     for app in seen:
         assert app["status"]["summary"]["images"] == ["registry.invalid/shop/api:v2"]
         assert app["status"]["operationState"]["syncResult"]["revision"] == new
 
 
-def test_the_order_of_a_deploy(world):
-    world.follow()
-    new = world.repo.chart("helm/shop-api", tag="v2")
-    answer = world.client.get("shop-api", refresh="normal")
+def test_the_order_of_a_deploy(argocd):
+    argocd.follow()
+    new = argocd.repo.chart("helm/shop-api", tag="v2")
+    answer = argocd.client.get("shop-api", refresh="normal")
     assert "annotations" not in answer["metadata"], "the answer of a refresh comes after its comparison"
     assert answer["status"]["sync"]["revision"] == new
-    world.wait(healthy(new))
+    argocd.wait(healthy(new))
     steps = [
         (
             "annotations" in app["metadata"],
@@ -168,7 +168,7 @@ def test_the_order_of_a_deploy(world):
             "operation" in app,
             phase(app),
         )
-        for app in world.story()[1:]
+        for app in argocd.story()[1:]
     ]
     assert (
         steps
@@ -185,20 +185,20 @@ def test_the_order_of_a_deploy(world):
     assert len(steps) >= 6
 
 
-def test_a_commit_that_changes_nothing_here_moves_the_revision_without_an_operation(world):
-    before = world.client.get("shop-api")
-    new = world.repo.push({"README.md": "hello\n"})
-    after = world.client.get("shop-api", refresh="normal")
+def test_a_commit_that_changes_nothing_here_moves_the_revision_without_an_operation(argocd):
+    before = argocd.client.get("shop-api")
+    new = argocd.repo.push({"README.md": "hello\n"})
+    after = argocd.client.get("shop-api", refresh="normal")
     assert after["status"]["sync"] | {"revision": ""} == before["status"]["sync"] | {"revision": ""}
     assert after["status"]["sync"]["revision"] == new
     assert after["status"]["operationState"] == before["status"]["operationState"]
 
 
-def test_history_keeps_ten_syncs_that_succeeded(world):
+def test_history_keeps_ten_syncs_that_succeeded(argocd):
     for number in range(12):
-        revision = world.repo.chart("helm/shop-api", tag=f"h{number}")
-        world.client.get("shop-api", refresh="normal")
-        found = world.wait(healthy(revision))
+        revision = argocd.repo.chart("helm/shop-api", tag=f"h{number}")
+        argocd.client.get("shop-api", refresh="normal")
+        found = argocd.wait(healthy(revision))
     history = found["status"]["history"]
     assert [entry["id"] for entry in history] == list(range(3, 13))
     assert history[-1]["revision"] == revision
@@ -215,12 +215,12 @@ RENDERING = {
 
 
 @pytest.mark.parametrize("case", RENDERING)
-def test_what_does_not_render_is_a_comparison_error_at_the_branchs_name(world, case):
+def test_what_does_not_render_is_a_comparison_error_at_the_branchs_name(argocd, case):
     files, words = RENDERING[case]
     for name in [name for name, text in files.items() if text is None]:
-        (world.repo.clone / name).unlink()
-    world.repo.push({name: text for name, text in files.items() if text is not None})
-    status = world.client.get("shop-api", refresh="normal")["status"]
+        (argocd.repo.clone / name).unlink()
+    argocd.repo.push({name: text for name, text in files.items() if text is not None})
+    status = argocd.client.get("shop-api", refresh="normal")["status"]
     assert (status["sync"]["status"], status["sync"]["revision"]) == ("Unknown", "main")
     assert status["health"]["status"] == "Healthy", "the old pods run on"
     assert [c["type"] for c in status["conditions"]] == ["ComparisonError"]
@@ -239,9 +239,9 @@ def test_what_does_not_render_is_a_comparison_error_at_the_branchs_name(world, c
         ("digest: sha256:abc", "registry.invalid/shop/api:v1@sha256:abc"),
     ],
 )
-def test_values_are_read_as_go_reads_them(world, text, image):
-    first = world.repo.push({"helm/shop-api/values.yaml": "image: {repository: registry.invalid/shop/api, tag: v1}"})
-    revision = world.repo.push({"helm/shop-api/values-prod.yaml": f"image:\n  {text}\n"})
+def test_values_are_read_as_go_reads_them(argocd, text, image):
+    first = argocd.repo.push({"helm/shop-api/values.yaml": "image: {repository: registry.invalid/shop/api, tag: v1}"})
+    revision = argocd.repo.push({"helm/shop-api/values-prod.yaml": f"image:\n  {text}\n"})
     assert revision != first
-    world.client.get("shop-api", refresh="normal")
-    assert world.wait(healthy(revision))["status"]["summary"]["images"] == [image]
+    argocd.client.get("shop-api", refresh="normal")
+    assert argocd.wait(healthy(revision))["status"]["summary"]["images"] == [image]

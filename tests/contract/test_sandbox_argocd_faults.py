@@ -16,115 +16,115 @@ from tests.support.waiting import until
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[RunningArgo]:
-    """A world of its own, to change at will."""
+def argocd(tmp_path: Path) -> Iterator[RunningArgo]:
+    """One of its own, to change at will."""
     with running(tmp_path) as made:
         yield made
 
 
 @pytest.mark.parametrize("status", [429, 503])
-def test_unavailable_for_a_while(world, status):
-    world.sandbox.faults.set("unavailable", seconds=0.3, value=status)
+def test_unavailable_for_a_while(argocd, status):
+    argocd.sandbox.faults.set("unavailable", seconds=0.3, value=status)
     with pytest.raises(Unavailable) as caught:
-        world.client.get("shop-api")
+        argocd.client.get("shop-api")
     assert caught.value.retry_after == (1.0 if status == 429 else None)
     time.sleep(0.35)
-    world.client.get("shop-api")
+    argocd.client.get("shop-api")
 
 
-def test_unauthorized(world):
-    world.sandbox.faults.set("unauthorized")
+def test_unauthorized(argocd):
+    argocd.sandbox.faults.set("unauthorized")
     with pytest.raises(Refused) as caught:
-        world.client.userinfo()
+        argocd.client.userinfo()
     assert caught.value.reason is Reason.ARGOCD_UNAUTHORIZED
 
 
-def test_forbidden_is_told_by_can_i(world):
-    world.sandbox.faults.set("forbidden", "shop-api")
+def test_forbidden_is_told_by_can_i(argocd):
+    argocd.sandbox.faults.set("forbidden", "shop-api")
     with pytest.raises(Refused) as caught:
-        world.client.get("shop-api", project="shop")
+        argocd.client.get("shop-api", project="shop")
     assert caught.value.reason is Reason.ARGOCD_FORBIDDEN
-    assert [app["metadata"]["name"] for app in world.client.applications()] == ["shop-manual"]
+    assert [app["metadata"]["name"] for app in argocd.client.applications()] == ["shop-manual"]
 
 
-def test_logs_need_a_right_of_their_own_that_can_i_knows(world):
+def test_logs_need_a_right_of_their_own_that_can_i_knows(argocd):
     place, path = {"podName": "web-1", "namespace": "shop-prod"}, "/api/v1/applications/shop-api/logs"
     asked = f"{path}?{urlencode(place)}"
     can_i = "/api/v1/account/can-i/logs/get/shop/shop-api"
-    assert (world.get(can_i).json()["value"], world.get(asked).status_code) == ("yes", 200)
-    world.sandbox.faults.set("no_logs", "shop-api")
-    assert world.get(can_i).json()["value"] == "no"
-    refused = world.get(asked)
+    assert (argocd.get(can_i).json()["value"], argocd.get(asked).status_code) == ("yes", 200)
+    argocd.sandbox.faults.set("no_logs", "shop-api")
+    assert argocd.get(can_i).json()["value"] == "no"
+    refused = argocd.get(asked)
     assert (refused.status_code, refused.json()["code"]) == (403, 7)
     assert "logs, get, shop/shop-api" in refused.json()["message"]
-    assert world.client.get("shop-api")["metadata"]["name"] == "shop-api"
+    assert argocd.client.get("shop-api")["metadata"]["name"] == "shop-api"
 
 
-def test_a_stale_revision_hides_a_commit_until_it_ends(world):
-    before = world.client.get("shop-api")["status"]["sync"]["revision"]
-    world.sandbox.faults.set("stale_revision", "shop-api", seconds=0.5)
-    new = world.repo.chart("helm/shop-api", tag="v2")
-    stale = world.client.get("shop-api", refresh="normal")
+def test_a_stale_revision_hides_a_commit_until_it_ends(argocd):
+    before = argocd.client.get("shop-api")["status"]["sync"]["revision"]
+    argocd.sandbox.faults.set("stale_revision", "shop-api", seconds=0.5)
+    new = argocd.repo.chart("helm/shop-api", tag="v2")
+    stale = argocd.client.get("shop-api", refresh="normal")
     assert healthy(before)(stale)
-    world.wait(healthy(new))
+    argocd.wait(healthy(new))
 
 
-def test_a_slow_refresh_blocks_its_request(world):
-    world.sandbox.faults.set("slow_refresh", value=0.4)
+def test_a_slow_refresh_blocks_its_request(argocd):
+    argocd.sandbox.faults.set("slow_refresh", value=0.4)
     started = time.monotonic()
-    world.client.get("shop-api", refresh="normal")
+    argocd.client.get("shop-api", refresh="normal")
     assert time.monotonic() - started >= 0.4
 
 
-def test_list_lags_behind_get(world):
-    world.sandbox.faults.set("list_lag", value=30)
-    new = world.repo.chart("helm/shop-api", tag="v2")
-    world.client.get("shop-api", refresh="normal")
-    world.wait(healthy(new))
-    listed = next(app for app in world.client.applications() if app["metadata"]["name"] == "shop-api")
+def test_list_lags_behind_get(argocd):
+    argocd.sandbox.faults.set("list_lag", value=30)
+    new = argocd.repo.chart("helm/shop-api", tag="v2")
+    argocd.client.get("shop-api", refresh="normal")
+    argocd.wait(healthy(new))
+    listed = next(app for app in argocd.client.applications() if app["metadata"]["name"] == "shop-api")
     assert listed["status"].get("sync", {}).get("revision") != new
 
 
-def test_never_sync_leaves_the_commit_unapplied(world):
-    world.sandbox.faults.set("never_sync", "shop-api")
-    new = world.repo.chart("helm/shop-api", tag="v2")
-    found = world.client.get("shop-api", refresh="normal")
+def test_never_sync_leaves_the_commit_unapplied(argocd):
+    argocd.sandbox.faults.set("never_sync", "shop-api")
+    new = argocd.repo.chart("helm/shop-api", tag="v2")
+    found = argocd.client.get("shop-api", refresh="normal")
     assert (found["status"]["sync"]["revision"], found["status"]["sync"]["status"]) == (new, "OutOfSync")
     time.sleep(0.1)
-    assert "operation" not in world.client.get("shop-api")
-    world.sandbox.faults.lift("never_sync", "shop-api")
-    world.wait(healthy(new))
+    assert "operation" not in argocd.client.get("shop-api")
+    argocd.sandbox.faults.lift("never_sync", "shop-api")
+    argocd.wait(healthy(new))
 
 
-def test_degraded_counts_for_what_is_synced_from_now_on(world):
-    world.sandbox.faults.set("degraded", "shop-api")
-    assert world.client.get("shop-api")["status"]["health"]["status"] == "Healthy"
-    world.repo.chart("helm/shop-api", tag="v2")
-    world.client.get("shop-api", refresh="normal")
-    world.wait(lambda app: app["status"]["health"]["status"] == "Degraded")
+def test_degraded_counts_for_what_is_synced_from_now_on(argocd):
+    argocd.sandbox.faults.set("degraded", "shop-api")
+    assert argocd.client.get("shop-api")["status"]["health"]["status"] == "Healthy"
+    argocd.repo.chart("helm/shop-api", tag="v2")
+    argocd.client.get("shop-api", refresh="normal")
+    argocd.wait(lambda app: app["status"]["health"]["status"] == "Degraded")
 
 
-def test_health_flaps_once(world):
-    world.sandbox.faults.set("flap", "shop-api", value=0.3)
-    new = world.repo.chart("helm/shop-api", tag="v2")
-    world.client.get("shop-api", refresh="normal")
-    world.wait(lambda app: app["status"]["health"]["status"] == "Degraded")
-    world.wait(healthy(new))
+def test_health_flaps_once(argocd):
+    argocd.sandbox.faults.set("flap", "shop-api", value=0.3)
+    new = argocd.repo.chart("helm/shop-api", tag="v2")
+    argocd.client.get("shop-api", refresh="normal")
+    argocd.wait(lambda app: app["status"]["health"]["status"] == "Degraded")
+    argocd.wait(healthy(new))
 
 
-def test_faults_can_be_set_over_http(world):
+def test_faults_can_be_set_over_http(argocd):
     body = json.dumps({"fault": "forbidden", "application": "shop-api", "seconds": 30})
     headers = {"Content_Type": "application/json"}
-    assert world.ask("POST", "/api/v1/sandbox/faults", body, **headers).status_code == 200
-    assert world.get("/api/v1/applications/shop-api").status_code == 403
-    assert world.ask("POST", "/api/v1/sandbox/faults", "{}", **headers).status_code == 200
-    assert world.get("/api/v1/applications/shop-api").status_code == 200
-    assert world.ask("POST", "/api/v1/sandbox/faults", '{"fault": "rain"}', **headers).status_code == 400
+    assert argocd.ask("POST", "/api/v1/sandbox/faults", body, **headers).status_code == 200
+    assert argocd.get("/api/v1/applications/shop-api").status_code == 403
+    assert argocd.ask("POST", "/api/v1/sandbox/faults", "{}", **headers).status_code == 200
+    assert argocd.get("/api/v1/applications/shop-api").status_code == 200
+    assert argocd.ask("POST", "/api/v1/sandbox/faults", '{"fault": "rain"}', **headers).status_code == 400
 
 
 def test_a_repository_that_cannot_be_reached_is_a_comparison_error(tmp_path):
-    with gitops_repo(tmp_path) as repo, serving(tmp_path, repo, [declared(repo)]) as world:
-        found = world.wait(lambda app: "conditions" in app["status"])
+    with gitops_repo(tmp_path) as repo, serving(tmp_path, repo, [declared(repo)]) as argocd:
+        found = argocd.wait(lambda app: "conditions" in app["status"])
         assert found["status"]["conditions"][0]["type"] == "ComparisonError"
         assert "operation" not in found
 
@@ -133,10 +133,10 @@ def test_all_applications_are_listed_in_one_request(tmp_path):
     with gitops_repo(tmp_path) as repo:
         repo.chart("helm/shop-api")
         applications = [declared(repo, name=f"shop-{number}") for number in range(100)]
-        with serving(tmp_path, repo, applications, repo.access) as world:
+        with serving(tmp_path, repo, applications, repo.access) as argocd:
 
             def look() -> list[Json] | None:
-                found = world.client.applications()
+                found = argocd.client.applications()
                 return found if all(app["status"]["health"]["status"] == "Healthy" for app in found) else None
 
             found = until(look, "health")

@@ -18,15 +18,15 @@ from workers.gitops.windows import blocking_window
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[RunningArgo]:
-    """A world of its own, to change at will."""
+def argocd(tmp_path: Path) -> Iterator[RunningArgo]:
+    """One of its own, to change at will."""
     with running(tmp_path) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def calm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningArgo]:
-    """One world for all tests that only look."""
+    """One for all tests that only look."""
     with running(tmp_path_factory.mktemp("calm")) as made:
         yield made
 
@@ -108,56 +108,58 @@ def test_the_watch_asks_list_for_fields_that_it_knows():
     assert {name.removeprefix("items.") for name in ASKED_FIELDS} <= set(LIST_FIELDS)
 
 
-def test_sync_only_queues_and_answers_the_object_without_the_old_state(world):
-    found = world.client.get("shop-manual")
+def test_sync_only_queues_and_answers_the_object_without_the_old_state(argocd):
+    found = argocd.client.get("shop-manual")
     assert (found["status"]["sync"]["status"], found["status"]["health"]["status"]) == ("OutOfSync", "Missing")
     body = json.dumps({"name": "shop-manual", "infos": [{"name": "run", "value": "7"}], "dry_run": True})
-    answer = world.ask("POST", "/api/v1/applications/shop-manual/sync", body, Content_Type="application/json").json()
+    answer = argocd.ask("POST", "/api/v1/applications/shop-manual/sync", body, Content_Type="application/json").json()
     assert "operationState" not in answer["status"]
     assert answer["operation"]["info"] == [{"name": "run", "value": "7"}]
     assert answer["operation"]["initiatedBy"] == {"username": "pilotage"}
     revision = answer["operation"]["sync"]["revision"]
-    world.wait(healthy(revision), "shop-manual")  # dry_run is not a field, so it was a real sync
+    argocd.wait(healthy(revision), "shop-manual")  # dry_run is not a field, so it was a real sync
 
 
-def test_a_sync_window_leaves_no_trace_of_the_automated_sync_that_it_blocks(world):
-    before = world.client.get("shop-api")["status"]["operationState"]
-    assert blocking_window(world.client.sync_windows("shop-api")) == ""
-    world.sandbox.faults.set("sync_window", "shop-api")
-    new = world.repo.chart("helm/shop-api", tag="v2")
-    found = world.client.get("shop-api", refresh="normal")
+def test_a_sync_window_leaves_no_trace_of_the_automated_sync_that_it_blocks(argocd):
+    before = argocd.client.get("shop-api")["status"]["operationState"]
+    assert blocking_window(argocd.client.sync_windows("shop-api")) == ""
+    argocd.sandbox.faults.set("sync_window", "shop-api")
+    new = argocd.repo.chart("helm/shop-api", tag="v2")
+    found = argocd.client.get("shop-api", refresh="normal")
     assert (found["status"]["sync"]["status"], found["status"]["sync"]["revision"]) == ("OutOfSync", new)
     assert (found["status"]["operationState"], "operation" in found) == (before, False)
-    windows = world.client.sync_windows("shop-api", project="shop")
+    windows = argocd.client.sync_windows("shop-api", project="shop")
     assert (windows["canSync"], "denies syncs now" in blocking_window(windows)) == (False, True)
     with pytest.raises(Unavailable) as caught:
-        world.client.sync("shop-api", project="shop")
+        argocd.client.sync("shop-api", project="shop")
     assert caught.value.reason is Reason.SYNC_WINDOW
-    world.sandbox.faults.lift("sync_window", "shop-api")
-    world.wait(healthy(new))
+    argocd.sandbox.faults.lift("sync_window", "shop-api")
+    argocd.wait(healthy(new))
 
 
-def test_a_sync_window_may_let_manual_syncs_through(world):
-    world.sandbox.faults.set("sync_window", "shop-api", value="manual")
-    new = world.repo.chart("helm/shop-api", tag="v2")
-    assert world.client.get("shop-api", refresh="normal")["status"]["sync"]["status"] == "OutOfSync"
-    windows = world.client.sync_windows("shop-api")
+def test_a_sync_window_may_let_manual_syncs_through(argocd):
+    argocd.sandbox.faults.set("sync_window", "shop-api", value="manual")
+    new = argocd.repo.chart("helm/shop-api", tag="v2")
+    assert argocd.client.get("shop-api", refresh="normal")["status"]["sync"]["status"] == "OutOfSync"
+    windows = argocd.client.sync_windows("shop-api")
     assert (windows["canSync"], "denies syncs now" in blocking_window(windows)) == (True, True)
-    assert world.client.sync("shop-api", project="shop") is True
-    world.wait(healthy(new))
+    assert argocd.client.sync("shop-api", project="shop") is True
+    argocd.wait(healthy(new))
 
 
-def test_a_second_sync_finds_an_operation_in_progress(world):
-    world.sandbox.faults.set("sync_window", "shop-manual")
-    revision = world.client.get("shop-manual")["status"]["sync"]["revision"]
-    asked_before = objects.operation(declared(world.repo, name="shop-manual"), revision, {"username": "pilotage"}, {})
-    world.sandbox._controller.request("shop-manual", asked_before)
-    blocked = world.wait(lambda app: phase(app) == "Running", "shop-manual")
+def test_a_second_sync_finds_an_operation_in_progress(argocd):
+    argocd.sandbox.faults.set("sync_window", "shop-manual")
+    revision = argocd.client.get("shop-manual")["status"]["sync"]["revision"]
+    asked_before = objects.operation(
+        declared(argocd.repo, name="shop-manual"), revision, {"username": "pilotage"}, {}
+    )
+    argocd.sandbox._controller.request("shop-manual", asked_before)
+    blocked = argocd.wait(lambda app: phase(app) == "Running", "shop-manual")
     assert blocked["status"]["operationState"]["message"] == "Sync operation blocked by sync window"
     path = "/api/v1/applications/shop-manual"
-    ended = world.ask("DELETE", f"{path}/operation", Content_Type="application/json")
+    ended = argocd.ask("DELETE", f"{path}/operation", Content_Type="application/json")
     assert (ended.status_code, ended.json()) == (200, {})
-    assert phase(world.client.get("shop-manual")) == "Failed"
+    assert phase(argocd.client.get("shop-manual")) == "Failed"
 
 
 def test_sync_to_another_revision_of_an_automated_application_is_refused(calm):
@@ -172,28 +174,28 @@ def test_terminate_without_an_operation(calm):
     assert (answer.status_code, answer.json()["code"]) == (400, 3)
 
 
-def test_an_automated_sync_that_failed_is_not_tried_again_for_the_same_commit(world):
-    world.sandbox.faults.set("sync_fails", "shop-api", value="field is immutable")
-    world.repo.chart("helm/shop-api", tag="v2")
-    world.client.get("shop-api", refresh="normal")
-    failed = world.wait(lambda app: phase(app) == "Failed" and "conditions" in app["status"])
+def test_an_automated_sync_that_failed_is_not_tried_again_for_the_same_commit(argocd):
+    argocd.sandbox.faults.set("sync_fails", "shop-api", value="field is immutable")
+    argocd.repo.chart("helm/shop-api", tag="v2")
+    argocd.client.get("shop-api", refresh="normal")
+    failed = argocd.wait(lambda app: phase(app) == "Failed" and "conditions" in app["status"])
     assert failed["status"]["sync"]["status"] == "OutOfSync"
     assert failed["status"]["conditions"][0]["type"] == "SyncError"
     assert failed["status"]["operationState"]["syncResult"]["resources"][1]["status"] == "SyncFailed"
-    world.sandbox.faults.lift("sync_fails", "shop-api")
-    again = world.client.get("shop-api", refresh="hard")
+    argocd.sandbox.faults.lift("sync_fails", "shop-api")
+    again = argocd.client.get("shop-api", refresh="hard")
     assert again["status"]["operationState"] == failed["status"]["operationState"]
-    assert world.client.sync("shop-api", project="shop") is True
-    world.wait(healthy(failed["status"]["sync"]["revision"]))
+    assert argocd.client.sync("shop-api", project="shop") is True
+    argocd.wait(healthy(failed["status"]["sync"]["revision"]))
 
 
-def test_a_webhook_wakes_what_reads_the_branch(world):
-    new = world.repo.chart("helm/shop-api", tag="v2")
-    body = json.dumps({"ref": "refs/heads/main", "repository": {"clone_url": world.repo.url}})
-    answer = world.ask("POST", "/api/webhook", body, X_Gogs_Event="push", Authorization="")
+def test_a_webhook_wakes_what_reads_the_branch(argocd):
+    new = argocd.repo.chart("helm/shop-api", tag="v2")
+    body = json.dumps({"ref": "refs/heads/main", "repository": {"clone_url": argocd.repo.url}})
+    answer = argocd.ask("POST", "/api/webhook", body, X_Gogs_Event="push", Authorization="")
     assert (answer.status_code, answer.text) == (200, "")
-    world.wait(healthy(new))
-    assert world.ask("POST", "/api/webhook", body, Authorization="").status_code == 400
+    argocd.wait(healthy(new))
+    assert argocd.ask("POST", "/api/webhook", body, Authorization="").status_code == 400
 
 
 def test_tree_and_events_tell_about_the_pod(calm):
@@ -206,9 +208,9 @@ def test_tree_and_events_tell_about_the_pod(calm):
     assert calm.client.logs("shop-api", nodes[3]["name"], "shop-prod") == []
 
 
-def first_lines(world: RunningArgo, count: int, accept: str, query: str = "") -> list[bytes]:
+def first_lines(argocd: RunningArgo, count: int, accept: str, query: str = "") -> list[bytes]:
     headers = {"Authorization": f"Bearer {TOKEN}", "Accept": accept}
-    url = f"{world.url}/api/v1/stream/applications{query}"
+    url = f"{argocd.url}/api/v1/stream/applications{query}"
     with requests.get(url, headers=headers, stream=True, timeout=10) as answer:
         lines = answer.iter_lines()
         return [next(lines) for _ in range(count)]
@@ -233,17 +235,17 @@ def test_silence_is_filled_with_comments(calm, monkeypatch):
     assert first_lines(calm, 2, "text/event-stream", "?name=nobody") == [b":", b":"]
 
 
-def test_a_dropped_stream_ends(world):
+def test_a_dropped_stream_ends(argocd):
     done = threading.Event()
 
     def follow() -> None:
         with pytest.raises(Unavailable):
-            world.client.stream(lambda *_: started.set(), threading.Event())
+            argocd.client.stream(lambda *_: started.set(), threading.Event())
         done.set()
 
     started = threading.Event()
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
     assert started.wait(5)
-    world.sandbox.faults.drop_streams()
+    argocd.sandbox.faults.drop_streams()
     assert done.wait(5)

@@ -16,7 +16,7 @@ ARTIFACT = f"/api/v2.0{place()}/artifacts/v1"
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[RunningHarbor]:
+def harbor(tmp_path: Path) -> Iterator[RunningHarbor]:
     with running(tmp_path) as made:
         yield made
 
@@ -34,110 +34,110 @@ UNSCANNED = (
 NO_RIGHT = "unauthorized to access repository: shop/team-a/api, action: push"
 
 
-def immutable(world: RunningHarbor, act: Act) -> requests.Response:
-    world.push("8f3e1e7")
-    world.harbor.change("shop", immutable=(Immutable(),))
-    return act(world)
+def immutable(harbor: RunningHarbor, act: Act) -> requests.Response:
+    harbor.push("8f3e1e7")
+    harbor.sandbox.change("shop", immutable=(Immutable(),))
+    return act(harbor)
 
 
-def twice(world: RunningHarbor, act: Act) -> requests.Response:
-    act(world)
-    return act(world)
+def twice(harbor: RunningHarbor, act: Act) -> requests.Response:
+    act(harbor)
+    return act(harbor)
 
 
-def changed(world: RunningHarbor, act: Act, **policy: Any) -> requests.Response:
-    world.push("8f3e1e7")
-    world.harbor.change("shop", **policy)
-    return act(world)
+def changed(harbor: RunningHarbor, act: Act, **policy: Any) -> requests.Response:
+    harbor.push("8f3e1e7")
+    harbor.sandbox.change("shop", **policy)
+    return act(harbor)
 
 
-def read_only(world: RunningHarbor) -> requests.Response:
-    world.harbor.read_only = True
-    return world.push()
+def read_only(harbor: RunningHarbor) -> requests.Response:
+    harbor.sandbox.read_only = True
+    return harbor.push()
 
 
-def no_push_right(world: RunningHarbor) -> requests.Response:
-    world.harbor.grant(ROBOT, {"pull"})
-    return world.push()
+def no_push_right(harbor: RunningHarbor) -> requests.Response:
+    harbor.sandbox.grant(ROBOT, {"pull"})
+    return harbor.push()
 
 
-def no_scanner(world: RunningHarbor) -> requests.Response:
-    world.push()
-    world.harbor.scanner.available = False
-    return world.ask("POST", f"{ARTIFACT}/scan")
+def no_scanner(harbor: RunningHarbor) -> requests.Response:
+    harbor.push()
+    harbor.sandbox.scanner.available = False
+    return harbor.ask("POST", f"{ARTIFACT}/scan")
 
 
-def no_image(world: RunningHarbor) -> requests.Response:
+def no_image(harbor: RunningHarbor) -> requests.Response:
     manifest, config = image(config_type="application/vnd.cncf.helm.config.v1+json")
-    world.push_blob(REPOSITORY, config)
-    world.push_blob(REPOSITORY, b"layer")
-    assert world.push_manifest(REPOSITORY, "v1", manifest).status_code == 201
-    return world.ask("POST", f"{ARTIFACT}/scan")
+    harbor.push_blob(REPOSITORY, config)
+    harbor.push_blob(REPOSITORY, b"layer")
+    assert harbor.push_manifest(REPOSITORY, "v1", manifest).status_code == 201
+    return harbor.ask("POST", f"{ARTIFACT}/scan")
 
 
-def with_cookie(world: RunningHarbor) -> requests.Response:
+def with_cookie(harbor: RunningHarbor) -> requests.Response:
     with requests.Session() as session:
         session.auth = (ROBOT, "Robot-$12345")
-        assert session.get(f"{world.url}/api/v2.0/projects", timeout=5).status_code == 200
-        return session.post(f"{world.url}{ARTIFACT}/scan", timeout=5)
+        assert session.get(f"{harbor.url}/api/v2.0/projects", timeout=5).status_code == 200
+        return session.post(f"{harbor.url}{ARTIFACT}/scan", timeout=5)
 
 
 def fails(status: int) -> Act:
-    def act(world: RunningHarbor) -> requests.Response:
-        world.harbor.faults.add(HttpFault(status=status))
-        return world.ask("GET", "/api/v2.0/health")
+    def act(harbor: RunningHarbor) -> requests.Response:
+        harbor.sandbox.faults.add(HttpFault(status=status))
+        return harbor.ask("GET", "/api/v2.0/health")
 
     return act
 
 
 OLD_TAG = ARTIFACT.replace("v1", "8f3e1e7")
 ERRORS: list[tuple[str, int, str, Act]] = [
-    ("who?", 401, "unauthorized", lambda world: world.ask("GET", ARTIFACT, user=None)),
-    ("wrong secret", 401, "unauthorized", lambda world: world.ask("GET", ARTIFACT, password="wrong")),
-    ("other project", 403, "forbidden", lambda world: world.ask("GET", ARTIFACT.replace("/shop/", "/other/"))),
+    ("who?", 401, "unauthorized", lambda harbor: harbor.ask("GET", ARTIFACT, user=None)),
+    ("wrong secret", 401, "unauthorized", lambda harbor: harbor.ask("GET", ARTIFACT, password="wrong")),
+    ("other project", 403, "forbidden", lambda harbor: harbor.ask("GET", ARTIFACT.replace("/shop/", "/other/"))),
     ("cookie", 403, "CSRF token not found in request", with_cookie),
     (
         "unknown tag",
         404,
         "artifact shop/team-a/api:nosuch not found",
-        lambda world: (world.push(), world.ask("GET", ARTIFACT.replace("v1", "nosuch")))[1],
+        lambda harbor: (harbor.push(), harbor.ask("GET", ARTIFACT.replace("v1", "nosuch")))[1],
     ),
-    ("unknown repository", 404, "repository shop/team-a/api not found", lambda world: world.ask("GET", ARTIFACT)),
+    ("unknown repository", 404, "repository shop/team-a/api not found", lambda harbor: harbor.ask("GET", ARTIFACT)),
     (
         "unknown project",
         404,
         "project nosuch not found",
-        lambda world: world.ask("GET", "/api/v2.0/projects/nosuch", user=ADMIN),
+        lambda harbor: harbor.ask("GET", "/api/v2.0/projects/nosuch", user=ADMIN),
     ),
     (
         "project is there",
         409,
         "The project named shop already exists",
-        lambda world: world.ask("POST", "/api/v2.0/projects", user=SYSTEM, json={"project_name": "shop"}),
+        lambda harbor: harbor.ask("POST", "/api/v2.0/projects", user=SYSTEM, json={"project_name": "shop"}),
     ),
     (
         "scan is running",
         409,
         "a previous scan process is Pending",
-        lambda world: (world.push(), twice(world, lambda one: one.ask("POST", f"{ARTIFACT}/scan")))[1],
+        lambda harbor: (harbor.push(), twice(harbor, lambda one: one.ask("POST", f"{ARTIFACT}/scan")))[1],
     ),
     (
         "push over immutable",
         412,
         "Failed to process request due to 'team-a/api:8f3e1e7' configured as immutable.",
-        lambda world: immutable(world, lambda one: one.push("8f3e1e7")),
+        lambda harbor: immutable(harbor, lambda one: one.push("8f3e1e7")),
     ),
     (
         "delete immutable tag",
         412,
         "the tag 8f3e1e7 configured as immutable, cannot be deleted",
-        lambda world: immutable(world, lambda one: one.ask("DELETE", f"{OLD_TAG}/tags/8f3e1e7", user=ADMIN)),
+        lambda harbor: immutable(harbor, lambda one: one.ask("DELETE", f"{OLD_TAG}/tags/8f3e1e7", user=ADMIN)),
     ),
     (
         "delete immutable artifact",
         412,
         "the tag 8f3e1e7 configured as immutable, cannot be deleted",
-        lambda world: immutable(world, lambda one: one.ask("DELETE", OLD_TAG, user=ADMIN)),
+        lambda harbor: immutable(harbor, lambda one: one.ask("DELETE", OLD_TAG, user=ADMIN)),
     ),
     ("no scanner", 412, "no available scanner for project: 1", no_scanner),
     (
@@ -151,8 +151,8 @@ ERRORS: list[tuple[str, int, str, Act]] = [
         "unscanned is blocked",
         412,
         UNSCANNED,
-        lambda world: changed(
-            world, lambda one: one.ask("GET", f"/v2/{REPOSITORY}/manifests/8f3e1e7"), block_from="High"
+        lambda harbor: changed(
+            harbor, lambda one: one.ask("GET", f"/v2/{REPOSITORY}/manifests/8f3e1e7"), block_from="High"
         ),
     ),
     (
@@ -165,15 +165,15 @@ ERRORS: list[tuple[str, int, str, Act]] = [
         "push without project",
         401,
         "project nosuch not found: project nosuch not found",
-        lambda world: world.push(repository="nosuch/api"),
+        lambda harbor: harbor.push(repository="nosuch/api"),
     ),
     (
         "tag is there",
         409,
         "tag 8f3e1e7 already exists under the repository 2",
-        lambda world: (
-            world.push("8f3e1e7"),
-            world.ask("POST", f"{OLD_TAG}/tags", json={"name": "8f3e1e7"}, user=ADMIN),
+        lambda harbor: (
+            harbor.push("8f3e1e7"),
+            harbor.ask("POST", f"{OLD_TAG}/tags", json={"name": "8f3e1e7"}, user=ADMIN),
         )[1],
     ),
     ("broken", 500, "internal server error", fails(500)),
@@ -182,9 +182,9 @@ ERRORS: list[tuple[str, int, str, Act]] = [
 
 @pytest.mark.parametrize(("status", "message", "act"), [one[1:] for one in ERRORS], ids=[one[0] for one in ERRORS])
 def test_a_refusal_has_the_status_and_the_words_of_the_real_one(
-    world: RunningHarbor, status: int, message: str, act: Act
+    harbor: RunningHarbor, status: int, message: str, act: Act
 ) -> None:
-    answer = act(world)
+    answer = act(harbor)
     assert answer.status_code == status
     assert answer.json()["errors"][0]["message"] == message
     assert answer.headers["Content-Type"] == "application/json; charset=utf-8"
@@ -199,9 +199,9 @@ def recorded_codes() -> set[tuple[int, str]]:
     return {(one["http_status"], one["body"]["errors"][0]["code"]) for one in items}
 
 
-def test_a_push_over_the_quota_names_what_there_was_room_for(world: RunningHarbor) -> None:
-    world.harbor.change("shop", quota=1024)
-    answer = world.push(layer=b"x" * 4096)
+def test_a_push_over_the_quota_names_what_there_was_room_for(harbor: RunningHarbor) -> None:
+    harbor.sandbox.change("shop", quota=1024)
+    answer = harbor.push(layer=b"x" * 4096)
     used = len(image(b"x" * 4096)[1])
     assert answer.status_code == 403
     assert answer.json()["errors"] == [
@@ -213,15 +213,15 @@ def test_a_push_over_the_quota_names_what_there_was_room_for(world: RunningHarbo
     ]
 
 
-def test_the_manifest_alone_can_be_over_the_quota(world: RunningHarbor) -> None:
-    world.harbor.change("shop", quota=len(image()[1]) + len(b"layer") + 10)
-    answer = world.push()
+def test_the_manifest_alone_can_be_over_the_quota(harbor: RunningHarbor) -> None:
+    harbor.sandbox.change("shop", quota=len(image()[1]) + len(b"layer") + 10)
+    answer = harbor.push()
     assert (answer.request.method, answer.status_code) == ("PUT", 403)
     assert "/manifests/" in str(answer.request.url)
 
 
-def test_what_a_project_has_already_costs_nothing_again(world: RunningHarbor) -> None:
+def test_what_a_project_has_already_costs_nothing_again(harbor: RunningHarbor) -> None:
     manifest, config = image()
-    world.harbor.change("shop", quota=len(manifest) + len(config) + len(b"layer"))
-    assert world.push().status_code == 201
-    assert world.push("v2").status_code == 201
+    harbor.sandbox.change("shop", quota=len(manifest) + len(config) + len(b"layer"))
+    assert harbor.push().status_code == 201
+    assert harbor.push("v2").status_code == 201

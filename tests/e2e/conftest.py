@@ -1,4 +1,4 @@
-"""One world for all tests of the whole loop: each test has an environment, and so a branch, of its own."""
+"""One platform for all tests of the whole loop: each test has an environment, and so a branch, of its own."""
 
 from collections.abc import Iterator
 from typing import Any

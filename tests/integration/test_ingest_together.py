@@ -52,7 +52,7 @@ class Processes:
 
 
 @pytest.fixture
-def world(postgres_url: str, tmp_path: Path) -> Iterator[Processes]:
+def processes(postgres_url: str, tmp_path: Path) -> Iterator[Processes]:
     with postgres_database(postgres_url) as database:
         made = Processes(database, tmp_path)
         yield made
@@ -67,16 +67,16 @@ def push() -> Push:
     return Push(event="push", repo=names, changes=(change,))
 
 
-def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_run(world: Processes) -> None:
-    database, app = world.connect(), world.settings.apps[0]
-    reconcile = Reconcile(world.connect(), world.settings)
+def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_run(processes: Processes) -> None:
+    database, app = processes.connect(), processes.settings.apps[0]
+    reconcile = Reconcile(processes.connect(), processes.settings)
     with database.write() as connection:
         heads.remember(connection, repo_key(URL), "refs/heads/main", "a" * 40, 1.0)
-    seen = world.meanwhile(
+    seen = processes.meanwhile(
         database, "INSERT INTO runs", lambda: reconcile.head_seen(app, "main", COMMIT, lambda _: push().changes[0])
     )
 
-    told = accept(world.inbox(database), Delivery(hook="github", key="d-1"), push())
+    told = accept(processes.inbox(database), Delivery(hook="github", key="d-1"), push())
 
     assert seen() == []
     with database.read() as connection:
@@ -84,11 +84,15 @@ def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_r
 
 
 @pytest.mark.parametrize(("hook", "key"), [("github", "d-1"), ("gitlab", "d-2")], ids=["same hook", "another hook"])
-def test_two_processes_that_are_told_of_a_push_at_once_make_one_run(world: Processes, hook: str, key: str) -> None:
-    database, other = world.connect(), world.inbox()
-    again = world.meanwhile(database, "INSERT INTO runs", lambda: accept(other, Delivery(hook=hook, key=key), push()))
+def test_two_processes_that_are_told_of_a_push_at_once_make_one_run(
+    processes: Processes, hook: str, key: str
+) -> None:
+    database, other = processes.connect(), processes.inbox()
+    again = processes.meanwhile(
+        database, "INSERT INTO runs", lambda: accept(other, Delivery(hook=hook, key=key), push())
+    )
 
-    told = accept(world.inbox(database), Delivery(hook="github", key="d-1"), push())
+    told = accept(processes.inbox(database), Delivery(hook="github", key="d-1"), push())
 
     answer = again()
     assert (told.status, answer.status, answer.body.get("duplicate")) == (202, 200, True)

@@ -103,7 +103,7 @@ class ArgoOnEngine:
 
 
 @pytest.fixture
-def world(tmp_path: Path, registry: Running) -> Iterator[ArgoOnEngine]:
+def argo(tmp_path: Path, registry: Running) -> Iterator[ArgoOnEngine]:
     with gitops_repo(tmp_path) as repo:
         repo.push({"README.md": "empty\n"})
         made = ArgoOnEngine(tmp_path, repo, registry)
@@ -113,112 +113,110 @@ def world(tmp_path: Path, registry: Running) -> Iterator[ArgoOnEngine]:
             made.sandbox.stop()
 
 
-def containers(api: docker.APIClient, world: ArgoOnEngine, **more: bool) -> list[Json]:
-    return list(api.containers(filters={"label": f"{LABEL}={world.sandbox.instance}"}, **more))
+def containers(api: docker.APIClient, argo: ArgoOnEngine, **more: bool) -> list[Json]:
+    return list(api.containers(filters={"label": f"{LABEL}={argo.sandbox.instance}"}, **more))
 
 
 def degraded(found: Json) -> bool:
     return found["status"]["health"]["status"] == "Degraded"
 
 
-def test_a_good_image_becomes_healthy_and_really_runs(world, api, image):
-    commit = world.deploy(image, "v1")
-    found = world.until(healthy(commit))
+def test_a_good_image_becomes_healthy_and_really_runs(argo, api, image):
+    commit = argo.deploy(image, "v1")
+    found = argo.until(healthy(commit))
     assert found["status"]["summary"]["images"] == [f"{image}:v1"]
-    running = containers(api, world)
+    running = containers(api, argo)
     assert [container["Image"] for container in running] == [f"{image}:v1"]
     memory = api.inspect_container(running[0]["Id"])["HostConfig"]["Memory"]
     assert memory == 256 * 1024 * 1024
 
 
-def test_the_old_container_runs_until_the_new_one_is_ready(world, api, image):
-    world.until(healthy(world.deploy(image, "v1")))
-    commit = world.deploy(image, "v2")
+def test_the_old_container_runs_until_the_new_one_is_ready(argo, api, image):
+    argo.until(healthy(argo.deploy(image, "v1")))
+    commit = argo.deploy(image, "v2")
     images = set()
-    while not healthy(commit)(found := world.client.get("shop-api", project="shop")):
+    while not healthy(commit)(found := argo.client.get("shop-api", project="shop")):
         images.add(tuple(found["status"]["summary"]["images"]))
-        running = {container["Image"] for container in containers(api, world)}
+        running = {container["Image"] for container in containers(api, argo)}
         assert running, "there is always one that serves"
     assert (f"{image}:v1", f"{image}:v2") in images
     assert found["status"]["summary"]["images"] == [f"{image}:v2"]
     deadline = time.monotonic() + 5
-    while [container["Image"] for container in containers(api, world)] != [f"{image}:v2"]:
+    while [container["Image"] for container in containers(api, argo)] != [f"{image}:v2"]:
         assert time.monotonic() < deadline
 
 
-def test_an_image_that_is_not_in_the_registry(world, api, image):
-    world.until(healthy(world.deploy(image, "v1")))
-    commit = world.deploy(image, "never-pushed")
-    found = world.until(degraded)
+def test_an_image_that_is_not_in_the_registry(argo, api, image):
+    argo.until(healthy(argo.deploy(image, "v1")))
+    commit = argo.deploy(image, "never-pushed")
+    found = argo.until(degraded)
     assert found["status"]["sync"]["revision"] == commit
     assert found["status"]["operationState"]["phase"] == "Succeeded", "the sync went well, the rollout did not"
-    assert "Running" in world.reasons()
-    assert world.reasons() & {"ErrImagePull", "ImagePullBackOff"}
-    bad = next(pod for pod in world.pods() if pod["health"]["status"] == "Degraded")
+    assert "Running" in argo.reasons()
+    assert argo.reasons() & {"ErrImagePull", "ImagePullBackOff"}
+    bad = next(pod for pod in argo.pods() if pod["health"]["status"] == "Degraded")
     assert "never-pushed" in bad["health"]["message"]
-    events = world.client.events("shop-api", resource=bad)
+    events = argo.client.events("shop-api", resource=bad)
     assert any(event["type"] == "Warning" and "Failed to pull" in event["message"] for event in events)
-    assert [container["Image"] for container in containers(api, world)] == [f"{image}:v1"], "the old one serves"
+    assert [container["Image"] for container in containers(api, argo)] == [f"{image}:v1"], "the old one serves"
 
 
-def test_a_container_that_ends_at_once(world, image):
-    world.deploy(image, "crash")
-    world.until(degraded)
-    assert world.reasons() == {"CrashLoopBackOff"}
-    pod = world.pods()[0]
+def test_a_container_that_ends_at_once(argo, image):
+    argo.deploy(image, "crash")
+    argo.until(degraded)
+    assert argo.reasons() == {"CrashLoopBackOff"}
+    pod = argo.pods()[0]
     assert "restarting failed container=shop-api pod=" in pod["health"]["message"]
-    said = world.client.logs("shop-api", pod["name"], "default", container="shop-api", previous=True)
+    said = argo.client.logs("shop-api", pod["name"], "default", container="shop-api", previous=True)
     assert "no database" in said
 
 
-def test_a_probe_that_never_passes(world, image):
-    world.deploy(image, "v3")
-    world.until(degraded)
-    pod = world.pods()[0]
+def test_a_probe_that_never_passes(argo, image):
+    argo.deploy(image, "v3")
+    argo.until(degraded)
+    pod = argo.pods()[0]
     assert pod["info"][0]["value"] == "Running"
     assert pod["info"][1]["value"] == "0/1"
     assert "probe failed" in pod["health"]["message"]
 
 
-def test_the_fix_of_a_broken_deploy_becomes_healthy(world, image):
-    world.deploy(image, "crash")
-    world.until(degraded)
-    found = world.until(healthy(world.deploy(image, "v2")))
+def test_the_fix_of_a_broken_deploy_becomes_healthy(argo, image):
+    argo.deploy(image, "crash")
+    argo.until(degraded)
+    found = argo.until(healthy(argo.deploy(image, "v2")))
     assert found["status"]["summary"]["images"] == [f"{image}:v2"]
 
 
-def test_a_container_that_somebody_removes_comes_back(world, api, image):
-    world.until(healthy(world.deploy(image, "v1")))
-    first = containers(api, world)[0]["Id"]
+def test_a_container_that_somebody_removes_comes_back(argo, api, image):
+    argo.until(healthy(argo.deploy(image, "v1")))
+    first = containers(api, argo)[0]["Id"]
     api.remove_container(first, force=True)
-    world.until(lambda found: found["status"]["health"]["status"] == "Progressing")
-    world.until(lambda found: found["status"]["health"]["status"] == "Healthy")
-    assert containers(api, world)[0]["Id"] != first
+    argo.until(lambda found: found["status"]["health"]["status"] == "Progressing")
+    argo.until(lambda found: found["status"]["health"]["status"] == "Healthy")
+    assert containers(api, argo)[0]["Id"] != first
 
 
-def test_replicas_and_environment(world, api, image):
-    world.until(healthy(world.deploy(image, "v1", PROBED + "replicaCount: 2\nenv: {GREETING: hello}\n")))
-    running = containers(api, world)
+def test_replicas_and_environment(argo, api, image):
+    argo.until(healthy(argo.deploy(image, "v1", PROBED + "replicaCount: 2\nenv: {GREETING: hello}\n")))
+    running = containers(api, argo)
     assert len(running) == 2
     assert "GREETING=hello" in api.inspect_container(running[0]["Id"])["Config"]["Env"]
 
 
-def follow(
-    world: ArgoOnEngine, commit: str, image: str, pushed: datetime, each: Callable[[Verdict], None]
-) -> Verdict:
+def follow(argo: ArgoOnEngine, commit: str, image: str, pushed: datetime, each: Callable[[Verdict], None]) -> Verdict:
     """Judge the application at every look, as the stages do, until the verdict is final."""
     expected = Expected(
         commit=commit,
         image=image,
         pushed_at=pushed,
         contains=lambda revision: revision == commit,
-        addresses=(world.repo.url,),
+        addresses=(argo.repo.url,),
         degraded_grace=1.0,
     )
     memory: Mapping[str, Any] = {}
     deadline = time.monotonic() + 30
     while time.monotonic() < deadline:
-        found = world.client.get("shop-api", project="shop")
+        found = argo.client.get("shop-api", project="shop")
         verdict = judge(found, expected, datetime.now(UTC), memory)
         each(verdict)
         if verdict.kind in (VerdictKind.SUCCESS, VerdictKind.FAILED):
@@ -227,35 +225,35 @@ def follow(
     raise AssertionError(f"no final verdict: {verdict}")
 
 
-def test_a_whole_deploy_is_judged_live_only_once_it_is(world, api, image):
-    world.until(healthy(world.deploy(image, "v1")))
+def test_a_whole_deploy_is_judged_live_only_once_it_is(argo, api, image):
+    argo.until(healthy(argo.deploy(image, "v1")))
     pushed = datetime.now(UTC)
-    commit = world.repo.chart("helm/shop-api", image=image, tag="v2", more=PROBED)
-    before = world.client.get("shop-api", project="shop")
+    commit = argo.repo.chart("helm/shop-api", image=image, tag="v2", more=PROBED)
+    before = argo.client.get("shop-api", project="shop")
     env = Environment(name="prod", values="helm/shop-api/values-prod.yaml", argocd="shop-api")
-    assert tracks(before, Gitops(access=world.repo.access), env, "harbor.example.com/shop/api") is None
-    world.client.get("shop-api", project="shop", refresh="normal")
+    assert tracks(before, Gitops(access=argo.repo.access), env, "harbor.example.com/shop/api") is None
+    argo.client.get("shop-api", project="shop", refresh="normal")
     reasons = set()
 
     def each(verdict: Verdict) -> None:
         reasons.add(verdict.reason)
         if verdict.kind is VerdictKind.SUCCESS:
-            running = [found for found in containers(api, world) if found["Image"] == f"{image}:v2"]
+            running = [found for found in containers(api, argo) if found["Image"] == f"{image}:v2"]
             assert running, "success before the container runs"
             assert _answer(api, running[0]["Id"]) == "v2"
 
-    verdict = follow(world, commit, f"{image}:v2", pushed, each)
+    verdict = follow(argo, commit, f"{image}:v2", pushed, each)
     assert (verdict.kind, verdict.reason) == (VerdictKind.SUCCESS, Reason.HEALTHY)
     assert verdict.live_images[-1] == f"{image}:v2"
     assert Reason.PROGRESSING in reasons, "it was looked at while it was on its way"
 
 
 @pytest.mark.parametrize("tag", ["crash", "never-pushed", "v3"])
-def test_a_broken_deploy_is_judged_degraded_and_never_live(world, image, tag):
-    world.until(healthy(world.deploy(image, "v1")))
+def test_a_broken_deploy_is_judged_degraded_and_never_live(argo, image, tag):
+    argo.until(healthy(argo.deploy(image, "v1")))
     pushed = datetime.now(UTC)
-    commit = world.deploy(image, tag)
-    verdict = follow(world, commit, f"{image}:{tag}", pushed, lambda _: None)
+    commit = argo.deploy(image, tag)
+    verdict = follow(argo, commit, f"{image}:{tag}", pushed, lambda _: None)
     assert (verdict.kind, verdict.reason) == (VerdictKind.FAILED, Reason.DEGRADED)
     assert verdict.synced
 
@@ -266,18 +264,18 @@ def _answer(api: docker.APIClient, container: str) -> str:
     return api.exec_start(made["Id"]).decode().strip()
 
 
-def test_stop_leaves_no_container_behind(world, api, image):
-    world.until(healthy(world.deploy(image, "v1")))
-    world.sandbox.stop()
-    assert containers(api, world, all=True) == []
+def test_stop_leaves_no_container_behind(argo, api, image):
+    argo.until(healthy(argo.deploy(image, "v1")))
+    argo.sandbox.stop()
+    assert containers(api, argo, all=True) == []
 
 
-def test_containers_of_a_life_that_was_cut_off_are_removed_at_the_start(world, api, image, tmp_path):
-    left = api.create_container(_local(api, image), labels={LABEL: world.sandbox.instance}, command="true")["Id"]
+def test_containers_of_a_life_that_was_cut_off_are_removed_at_the_start(argo, api, image, tmp_path):
+    left = api.create_container(_local(api, image), labels={LABEL: argo.sandbox.instance}, command="true")["Id"]
     again = SandboxArgoCD(state_dir=tmp_path / "state", docker_host="", token=new_token(), applications=[])
     again.start()
     try:
-        assert left not in [container["Id"] for container in containers(api, world, all=True)]
+        assert left not in [container["Id"] for container in containers(api, argo, all=True)]
     finally:
         again.stop()
 

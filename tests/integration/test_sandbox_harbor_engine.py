@@ -26,9 +26,9 @@ DOCKERFILE = b"FROM scratch\nCOPY bin/busybox /bin/busybox\nCOPY noise /noise\n"
 class Yard:
     """The engine with one image that no registry has seen; it is gone in the end."""
 
-    def __init__(self, world: RunningHarbor, engine: Engine) -> None:
-        self.world, self.engine = world, engine
-        self.name = f"{world.host}/{REPOSITORY}"
+    def __init__(self, harbor: RunningHarbor, engine: Engine) -> None:
+        self.harbor, self.engine = harbor, engine
+        self.name = f"{harbor.host}/{REPOSITORY}"
         self.made: set[str] = set()
 
     def build(self, tag: str = "v1", megabytes: int = 0) -> None:
@@ -45,12 +45,12 @@ class Yard:
             tag=f"{self.name}:{tag}",
             build=Build(network="none"),
             labels={TEST_LABEL: "1", REVISION_LABEL: "c" * 40},
-            registry=self.world.settings(),
+            registry=self.harbor.settings(),
             control=Journal().control,
         )
 
     def push(self, tag: str = "v1", **login: str) -> str:
-        settings = self.world.settings(**login)
+        settings = self.harbor.settings(**login)
         return self.engine.push(f"{self.name}:{tag}", registry=settings, control=Journal().control)
 
     def close(self) -> None:
@@ -61,8 +61,8 @@ class Yard:
 @pytest.fixture
 def yard(tmp_path: Path) -> Iterator[Yard]:
     engine = require_engine()
-    with running(tmp_path) as world:
-        made = Yard(world, engine)
+    with running(tmp_path) as harbor:
+        made = Yard(harbor, engine)
         try:
             yield made
         finally:
@@ -74,7 +74,7 @@ def test_a_base_image_that_everybody_may_pull_needs_no_login(yard: Yard, builder
     """As on Docker Hub: a token is wanted all the same, and a build without a session cannot ask for one."""
     yard.build()
     yard.push()
-    yard.world.harbor.change("shop", public=True)
+    yard.harbor.sandbox.change("shop", public=True)
     assert yard.engine.remove(f"{yard.name}:v1")
     dockerfile = f"FROM {yard.name}:v1\nLABEL of=another\n".encode()
     yard.made |= {"elsewhere.example.com/app:1", f"{yard.name}:v1"}
@@ -97,7 +97,7 @@ def refusal(yard: Yard, **login: str) -> PilotageError:
 
 def test_an_image_goes_there_and_back(yard: Yard) -> None:
     yard.build(megabytes=20)
-    registry = yard.world.registry()
+    registry = yard.harbor.registry()
     registry.check_push(REPOSITORY)
     digest = yard.push()
     assert registry.digest(REPOSITORY, "v1") == digest
@@ -106,9 +106,9 @@ def test_an_image_goes_there_and_back(yard: Yard) -> None:
     assert labels[REVISION_LABEL] == "c" * 40
     local = yard.engine.image_id(f"{yard.name}:v1")
     assert yard.engine.remove(f"{yard.name}:v1")
-    yard.engine.pull(f"{yard.name}:v1", registry=yard.world.settings(), control=Journal().control)
+    yard.engine.pull(f"{yard.name}:v1", registry=yard.harbor.settings(), control=Journal().control)
     assert yard.engine.image_id(f"{yard.name}:v1") == local
-    found = yard.world.artifact()
+    found = yard.harbor.artifact()
     assert (found["digest"], found["extra_attrs"]["os"]) == (digest, "linux")
     assert found["size"] > 20 * 1024 * 1024
 
@@ -116,7 +116,9 @@ def test_an_image_goes_there_and_back(yard: Yard) -> None:
 def test_a_second_push_sends_only_what_is_new(yard: Yard) -> None:
     yard.build(megabytes=1)
     assert yard.push() == yard.push()
-    yard.world.harbor.faults.add(HttpFault(where="/blobs/uploads/", method="PATCH", status=500, times=0, seconds=60))
+    yard.harbor.sandbox.faults.add(
+        HttpFault(where="/blobs/uploads/", method="PATCH", status=500, times=0, seconds=60)
+    )
     assert yard.push()
 
 
@@ -124,35 +126,35 @@ def test_a_second_push_sends_only_what_is_new(yard: Yard) -> None:
 def test_a_pull_that_is_not_allowed_or_not_there_fails(yard: Yard, tag: str, login: bool) -> None:
     yard.build()
     yard.push()
-    registry = yard.world.settings() if login else None
+    registry = yard.harbor.settings() if login else None
     with pytest.raises(PilotageError) as caught:
         yard.engine.pull(f"{yard.name}:{tag}", registry=registry, control=Journal().control)
     assert caught.value.reason is Reason.BASE_IMAGE_UNAVAILABLE
 
 
 def test_each_rule_of_harbor_has_its_reason_at_our_end(yard: Yard) -> None:
-    harbor = yard.world.harbor
+    sandbox = yard.harbor.sandbox
     yard.build()
     assert refusal(yard, password="wrong").reason is Reason.REGISTRY_UNAUTHORIZED
-    harbor.grant(ROBOT, {"pull"})
+    sandbox.grant(ROBOT, {"pull"})
     assert refusal(yard).reason is Reason.REGISTRY_UNAUTHORIZED
-    harbor.grant(ROBOT, {"pull", "push"})
-    harbor.change("shop", quota=1000)
+    sandbox.grant(ROBOT, {"pull", "push"})
+    sandbox.change("shop", quota=1000)
     assert refusal(yard).reason is Reason.REGISTRY_QUOTA
-    harbor.change("shop", quota=-1)
-    harbor.read_only = True
+    sandbox.change("shop", quota=-1)
+    sandbox.read_only = True
     error = refusal(yard)
     assert (error.reason, type(error)) == (Reason.REGISTRY_READ_ONLY, Unavailable)
-    harbor.read_only = False
+    sandbox.read_only = False
     yard.push()
-    harbor.change("shop", immutable=(Immutable(),))
+    sandbox.change("shop", immutable=(Immutable(),))
     error = refusal(yard)
     assert error.reason is Reason.TAG_IMMUTABLE
     assert "'team-a/api:v1' configured as immutable" in error.evidence
 
 
 def test_a_project_that_is_not_there_cannot_be_pushed_to(yard: Yard) -> None:
-    yard.name = f"{yard.world.host}/nosuch/api"
+    yard.name = f"{yard.harbor.host}/nosuch/api"
     yard.build()
     error = refusal(yard, user=ADMIN)
     assert error.reason is Reason.REGISTRY_PROJECT_MISSING
@@ -161,13 +163,22 @@ def test_a_project_that_is_not_there_cannot_be_pushed_to(yard: Yard) -> None:
 @pytest.mark.slow
 def test_a_push_survives_a_connection_that_is_lost_in_the_middle_of_a_layer(yard: Yard) -> None:
     yard.build(megabytes=5)
-    yard.world.harbor.faults.add(HttpFault(where="/blobs/uploads/", method="PATCH", drop="during"))
-    assert yard.push() == yard.world.registry().digest(REPOSITORY, "v1")
+    yard.harbor.sandbox.faults.add(HttpFault(where="/blobs/uploads/", method="PATCH", drop="during"))
+    assert yard.push() == yard.harbor.registry().digest(REPOSITORY, "v1")
 
 
 @pytest.mark.parametrize(("password", "works"), [(SECRETS[ROBOT], True), ("wrong", False)])
 def test_the_docker_command_logs_in(yard: Yard, tmp_path: Path, password: str, works: bool) -> None:
     require_program("docker", "docker.io")
-    command = ["docker", "--config", str(tmp_path / "cli"), "login", "-u", ROBOT, "--password-stdin", yard.world.host]
+    command = [
+        "docker",
+        "--config",
+        str(tmp_path / "cli"),
+        "login",
+        "-u",
+        ROBOT,
+        "--password-stdin",
+        yard.harbor.host,
+    ]
     done = subprocess.run(command, input=password.encode(), capture_output=True, timeout=30, check=False)
     assert (done.returncode == 0) is works, done.stderr

@@ -35,7 +35,7 @@ MIB = 1024 * 1024
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[RunningHarbor]:
+def harbor(tmp_path: Path) -> Iterator[RunningHarbor]:
     with running(tmp_path) as made:
         yield made
 
@@ -43,38 +43,40 @@ def world(tmp_path: Path) -> Iterator[RunningHarbor]:
 # Bytes
 
 
-def test_a_blob_in_chunks_is_taken_and_parts_of_it_are_given(world: RunningHarbor) -> None:
+def test_a_blob_in_chunks_is_taken_and_parts_of_it_are_given(harbor: RunningHarbor) -> None:
     def pieces() -> Iterator[bytes]:
         for number in range(1000):
             yield bytes([number % 256]) * 4099
 
     content = b"".join(pieces())
-    begun = world.ask("POST", f"/v2/{REPOSITORY}/blobs/uploads/")
-    assert begun.headers["Location"].startswith(f"{world.url}/v2/{REPOSITORY}/blobs/uploads/")
-    sent = world.ask("PATCH", begun.headers["Location"].removeprefix(world.url), data=pieces())
+    begun = harbor.ask("POST", f"/v2/{REPOSITORY}/blobs/uploads/")
+    assert begun.headers["Location"].startswith(f"{harbor.url}/v2/{REPOSITORY}/blobs/uploads/")
+    sent = harbor.ask("PATCH", begun.headers["Location"].removeprefix(harbor.url), data=pieces())
     assert (sent.status_code, sent.headers["Range"]) == (202, f"0-{len(content) - 1}")
-    path = sent.headers["Location"].removeprefix(world.url)
-    assert world.ask("PUT", f"{path}&digest={digest_of(content)}").status_code == 201
+    path = sent.headers["Location"].removeprefix(harbor.url)
+    assert harbor.ask("PUT", f"{path}&digest={digest_of(content)}").status_code == 201
     blob = f"/v2/{REPOSITORY}/blobs/{digest_of(content)}"
-    assert world.ask("GET", blob).content == content
-    assert world.ask("HEAD", blob).headers["Content-Length"] == str(len(content))
-    part = world.ask("GET", blob, headers={"Range": "bytes=4000-8999"})
+    assert harbor.ask("GET", blob).content == content
+    assert harbor.ask("HEAD", blob).headers["Content-Length"] == str(len(content))
+    part = harbor.ask("GET", blob, headers={"Range": "bytes=4000-8999"})
     assert (part.status_code, part.content) == (206, content[4000:9000])
 
 
-def test_a_blob_of_another_repository_is_mounted_if_that_may_be_read(world: RunningHarbor) -> None:
-    world.push()
+def test_a_blob_of_another_repository_is_mounted_if_that_may_be_read(harbor: RunningHarbor) -> None:
+    harbor.push()
     digest = digest_of(b"layer")
     ask = f"blobs/uploads/?mount={digest}&from={REPOSITORY}"
-    assert world.ask("POST", f"/v2/shop/other/{ask}").status_code == 201
-    world.ask("POST", "/api/v2.0/projects", json={"project_name": "mart"}, user=SYSTEM)
-    world.harbor.accounts.set_password("robot$mart+bot", "Mart-12345")
-    assert world.ask("POST", f"/v2/mart/other/{ask}", user="robot$mart+bot", password="Mart-12345").status_code == 401
-    assert world.ask("POST", f"/v2/mart/other/{ask}", user=SYSTEM).status_code == 201
+    assert harbor.ask("POST", f"/v2/shop/other/{ask}").status_code == 201
+    harbor.ask("POST", "/api/v2.0/projects", json={"project_name": "mart"}, user=SYSTEM)
+    harbor.sandbox.accounts.set_password("robot$mart+bot", "Mart-12345")
+    assert (
+        harbor.ask("POST", f"/v2/mart/other/{ask}", user="robot$mart+bot", password="Mart-12345").status_code == 401
+    )
+    assert harbor.ask("POST", f"/v2/mart/other/{ask}", user=SYSTEM).status_code == 201
 
 
-def test_one_connection_serves_many_requests_also_after_a_refusal(world: RunningHarbor) -> None:
-    connection = http.client.HTTPConnection(world.host, timeout=5)
+def test_one_connection_serves_many_requests_also_after_a_refusal(harbor: RunningHarbor) -> None:
+    connection = http.client.HTTPConnection(harbor.host, timeout=5)
     path = f"/v2/{REPOSITORY}/blobs/uploads/"
     seen = set()
     for _ in range(3):
@@ -86,8 +88,8 @@ def test_one_connection_serves_many_requests_also_after_a_refusal(world: Running
     assert len(seen) == 1
 
 
-def test_what_is_no_chunk_ends_the_connection(world: RunningHarbor) -> None:
-    connection = http.client.HTTPConnection(world.host, timeout=5)
+def test_what_is_no_chunk_ends_the_connection(harbor: RunningHarbor) -> None:
+    connection = http.client.HTTPConnection(harbor.host, timeout=5)
     connection.putrequest("PATCH", f"/v2/{REPOSITORY}/blobs/uploads/x")
     connection.putheader("Transfer-Encoding", "chunked")
     connection.endheaders(b"-5\r\nhello\r\n0\r\n\r\n")
@@ -96,9 +98,9 @@ def test_what_is_no_chunk_ends_the_connection(world: RunningHarbor) -> None:
     connection.close()
 
 
-def test_pushes_at_the_same_time_do_not_mix(world: RunningHarbor) -> None:
+def test_pushes_at_the_same_time_do_not_mix(harbor: RunningHarbor) -> None:
     def push(number: int) -> None:
-        answers.append(world.push(f"v{number}", layer=bytes([number]) * MIB).status_code)
+        answers.append(harbor.push(f"v{number}", layer=bytes([number]) * MIB).status_code)
 
     answers: list[int] = []
     threads = [threading.Thread(target=push, args=(number,)) for number in range(8)]
@@ -107,7 +109,7 @@ def test_pushes_at_the_same_time_do_not_mix(world: RunningHarbor) -> None:
     for thread in threads:
         thread.join()
     assert answers == [201] * 8
-    assert {one["digest"] for one in world.get(f"{place()}/artifacts", user=ADMIN)} == {
+    assert {one["digest"] for one in harbor.get(f"{place()}/artifacts", user=ADMIN)} == {
         digest_of(image(bytes([number]) * MIB)[0]) for number in range(8)
     }
 
@@ -115,58 +117,58 @@ def test_pushes_at_the_same_time_do_not_mix(world: RunningHarbor) -> None:
 # Faults
 
 
-def test_harbor_is_busy_for_so_many_requests(world: RunningHarbor) -> None:
-    world.harbor.faults.add(HttpFault(where="/api/", status=503, headers={"Retry-After": "7"}, times=2))
+def test_harbor_is_busy_for_so_many_requests(harbor: RunningHarbor) -> None:
+    harbor.sandbox.faults.add(HttpFault(where="/api/", status=503, headers={"Retry-After": "7"}, times=2))
     for _ in range(2):
         with pytest.raises(Unavailable) as caught:
-            world.api().project_exists("shop")
+            harbor.api().project_exists("shop")
         assert caught.value.retry_after == 7
-    assert world.api().project_exists("shop")
+    assert harbor.api().project_exists("shop")
 
 
 @pytest.mark.parametrize("drop", ["before", "during"])
-def test_a_push_that_is_cut_off_can_be_repeated(world: RunningHarbor, drop: str) -> None:
-    world.harbor.faults.add(HttpFault(where="/blobs/uploads/", method="PUT", drop=drop))
+def test_a_push_that_is_cut_off_can_be_repeated(harbor: RunningHarbor, drop: str) -> None:
+    harbor.sandbox.faults.add(HttpFault(where="/blobs/uploads/", method="PUT", drop=drop))
     with pytest.raises(requests.ConnectionError):
-        world.push(layer=b"x" * MIB)
-    assert world.push(layer=b"x" * MIB).status_code == 201
+        harbor.push(layer=b"x" * MIB)
+    assert harbor.push(layer=b"x" * MIB).status_code == 201
 
 
-def test_an_answer_can_get_lost_after_the_work_is_done(world: RunningHarbor) -> None:
-    world.harbor.faults.add(HttpFault(where="/manifests/", method="PUT", drop="after"))
+def test_an_answer_can_get_lost_after_the_work_is_done(harbor: RunningHarbor) -> None:
+    harbor.sandbox.faults.add(HttpFault(where="/manifests/", method="PUT", drop="after"))
     with pytest.raises(requests.ConnectionError):
-        world.push()
-    assert world.artifact()["digest"] == digest_of(image()[0])
-    world.harbor.faults.add(HttpFault(where="/projects", method="POST", drop="after"))
+        harbor.push()
+    assert harbor.artifact()["digest"] == digest_of(image()[0])
+    harbor.sandbox.faults.add(HttpFault(where="/projects", method="POST", drop="after"))
     with pytest.raises(requests.ConnectionError):
-        world.ask("POST", "/api/v2.0/projects", json={"project_name": "mart"}, user=SYSTEM)
-    assert world.api().project_exists("mart")
+        harbor.ask("POST", "/api/v2.0/projects", json={"project_name": "mart"}, user=SYSTEM)
+    assert harbor.api().project_exists("mart")
 
 
-def test_maintenance_refuses_changes_and_nothing_else(world: RunningHarbor) -> None:
-    world.push()
-    world.harbor.read_only = True
-    assert world.push("v2").json()["errors"][0]["code"] == "DENIED"
-    assert world.ask("POST", f"/api/v2.0{place()}/artifacts/v1/scan").status_code == 403
-    assert world.get("/systeminfo")["read_only"] is True
-    assert world.registry().digest(REPOSITORY, "v1")
-    world.harbor.read_only = False
-    assert world.push("v2").status_code == 201
+def test_maintenance_refuses_changes_and_nothing_else(harbor: RunningHarbor) -> None:
+    harbor.push()
+    harbor.sandbox.read_only = True
+    assert harbor.push("v2").json()["errors"][0]["code"] == "DENIED"
+    assert harbor.ask("POST", f"/api/v2.0{place()}/artifacts/v1/scan").status_code == 403
+    assert harbor.get("/systeminfo")["read_only"] is True
+    assert harbor.registry().digest(REPOSITORY, "v1")
+    harbor.sandbox.read_only = False
+    assert harbor.push("v2").status_code == 201
 
 
-def test_a_registry_that_is_gone_is_a_bad_gateway(world: RunningHarbor) -> None:
-    world.push()
-    os.kill(world.harbor._registry.pid, signal.SIGKILL)
-    world.harbor._registry._keeper.join(5)  # type: ignore[union-attr]
-    answer = world.ask("GET", f"/v2/{REPOSITORY}/manifests/v1")
+def test_a_registry_that_is_gone_is_a_bad_gateway(harbor: RunningHarbor) -> None:
+    harbor.push()
+    os.kill(harbor.sandbox._registry.pid, signal.SIGKILL)
+    harbor.sandbox._registry._keeper.join(5)  # type: ignore[union-attr]
+    answer = harbor.ask("GET", f"/v2/{REPOSITORY}/manifests/v1")
     assert (answer.status_code, answer.headers["Content-Type"]) == (502, "text/html")
-    assert world.get("/health")["status"] == "unhealthy"
+    assert harbor.get("/health")["status"] == "unhealthy"
 
 
-def test_an_answer_can_take_its_time(world: RunningHarbor) -> None:
-    world.harbor.faults.add(HttpFault(where="/health", delay=0.3))
+def test_an_answer_can_take_its_time(harbor: RunningHarbor) -> None:
+    harbor.sandbox.faults.add(HttpFault(where="/health", delay=0.3))
     begun = time.monotonic()
-    world.get("/health")
+    harbor.get("/health")
     assert time.monotonic() - begun >= 0.3
 
 
@@ -191,46 +193,46 @@ def test_a_registry_that_does_not_start_is_reported_with_its_words(tmp_path: Pat
 
 
 def test_a_long_folder_name_is_no_hindrance(tmp_path: Path) -> None:
-    with running(tmp_path / ("long" * 30)) as world:
-        assert world.push().status_code == 201
+    with running(tmp_path / ("long" * 30)) as harbor:
+        assert harbor.push().status_code == 201
 
 
 def test_everything_is_still_there_after_a_restart(tmp_path: Path) -> None:
-    with running(tmp_path) as world:
-        world.push()
-        world.harbor.change("shop", quota=10 * MIB, auto_scan=True)
-        world.api().start_scan("shop", "team-a/api", "v1")
-        world.clock.now += 60
-        before = world.artifact()
-    with running(tmp_path) as world:
-        world.clock.now += 60
-        assert world.artifact() == before
-        assert world.harbor.policy("shop").quota == 10 * MIB
-        assert world.ask("GET", f"/v2/{REPOSITORY}/blobs/{digest_of(b'layer')}").content == b"layer"
-        assert world.push("v2", layer=b"another").status_code == 201
+    with running(tmp_path) as harbor:
+        harbor.push()
+        harbor.sandbox.change("shop", quota=10 * MIB, auto_scan=True)
+        harbor.api().start_scan("shop", "team-a/api", "v1")
+        harbor.clock.now += 60
+        before = harbor.artifact()
+    with running(tmp_path) as harbor:
+        harbor.clock.now += 60
+        assert harbor.artifact() == before
+        assert harbor.sandbox.policy("shop").quota == 10 * MIB
+        assert harbor.ask("GET", f"/v2/{REPOSITORY}/blobs/{digest_of(b'layer')}").content == b"layer"
+        assert harbor.push("v2", layer=b"another").status_code == 201
 
 
-def test_a_folder_belongs_to_one_stand_in_at_a_time(world: RunningHarbor, tmp_path: Path) -> None:
+def test_a_folder_belongs_to_one_stand_in_at_a_time(harbor: RunningHarbor, tmp_path: Path) -> None:
     other = SandboxHarbor(state_dir=tmp_path, robots=SECRETS, projects=["shop"])
     with pytest.raises(Refused) as caught:
         other.start()
     assert "stop it first" in caught.value.evidence
-    assert world.push().status_code == 201
+    assert harbor.push().status_code == 201
 
 
-def test_a_port_that_is_taken_leaves_nothing_running(world: RunningHarbor, tmp_path: Path) -> None:
+def test_a_port_that_is_taken_leaves_nothing_running(harbor: RunningHarbor, tmp_path: Path) -> None:
     other = SandboxHarbor(state_dir=tmp_path / "other", robots=SECRETS, projects=["shop"])
     with pytest.raises(OSError, match="in use"):
-        other.start(port=int(world.host.rpartition(":")[2]))
+        other.start(port=int(harbor.host.rpartition(":")[2]))
     assert other._registry.pid == 0
     with other:
         assert other.url
 
 
 def test_the_end_cuts_connections_and_leaves_no_process(tmp_path: Path) -> None:
-    with running(tmp_path) as world:
-        pid = world.harbor._registry.pid
-        connection = http.client.HTTPConnection(world.host, timeout=5)
+    with running(tmp_path) as harbor:
+        pid = harbor.sandbox._registry.pid
+        connection = http.client.HTTPConnection(harbor.host, timeout=5)
         connection.request("GET", "/v2/")
         connection.getresponse().read()
     assert not Path(f"/proc/{pid}").exists()
@@ -265,8 +267,8 @@ def test_the_registry_dies_with_a_process_that_is_killed(tmp_path: Path) -> None
     waiter.join(5)
     assert not waiter.is_alive()
     os.close(registry)
-    with running(tmp_path) as world:  # what it left behind is no hindrance
-        assert world.push().status_code == 201
+    with running(tmp_path) as harbor:  # what it left behind is no hindrance
+        assert harbor.push().status_code == 201
 
 
 def _wait_for_end(process: int) -> None:

@@ -64,26 +64,26 @@ class OwnStages:
 
 
 @pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnStages]:
+def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnStages]:
     made = OwnStages(tmp_path, monkeypatch)
     yield made
     made.database.engine.dispose()
 
 
-def test_one_look_goes_through_all_stages_that_need_no_waiting(world: OwnStages) -> None:
-    run_id = world.start()
-    world.shell.look(run_id)
-    assert world.run(run_id).state is RunState.SUCCEEDED
+def test_one_look_goes_through_all_stages_that_need_no_waiting(worker: OwnStages) -> None:
+    run_id = worker.start()
+    worker.shell.look(run_id)
+    assert worker.run(run_id).state is RunState.SUCCEEDED
 
 
-def test_a_waiting_stage_gives_the_worker_back(world: OwnStages) -> None:
-    world.stages[StageName.SYNC] = lambda _o, _t: Wait(reason=Reason.SYNC_PENDING, outputs={"memory": {"a": 1}})
-    run_id = world.start()
-    world.shell.look(run_id)
-    assert world.run(run_id).state is RunState.WAITING
-    world.stages[StageName.SYNC] = lambda order, _t: Done(outputs={"seen": order.outputs["memory"]})
-    world.shell.look(run_id)
-    assert world.run(run_id).outputs["seen"] == {"a": 1}
+def test_a_waiting_stage_gives_the_worker_back(worker: OwnStages) -> None:
+    worker.stages[StageName.SYNC] = lambda _o, _t: Wait(reason=Reason.SYNC_PENDING, outputs={"memory": {"a": 1}})
+    run_id = worker.start()
+    worker.shell.look(run_id)
+    assert worker.run(run_id).state is RunState.WAITING
+    worker.stages[StageName.SYNC] = lambda order, _t: Done(outputs={"seen": order.outputs["memory"]})
+    worker.shell.look(run_id)
+    assert worker.run(run_id).outputs["seen"] == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -94,30 +94,30 @@ def test_a_waiting_stage_gives_the_worker_back(world: OwnStages) -> None:
         (ZeroDivisionError("oops"), RunState.WAITING, Reason.RETRYING),
     ],
 )
-def test_how_an_error_of_a_stage_ends(world: OwnStages, error: Exception, state: RunState, reason: Reason) -> None:
+def test_how_an_error_of_a_stage_ends(worker: OwnStages, error: Exception, state: RunState, reason: Reason) -> None:
     def breaks(_order: Order, _tools: Tools) -> Outcome:
         raise error
 
-    world.stages[StageName.PUSH] = breaks
-    run_id = world.start()
-    world.shell.look(run_id)
-    assert (world.run(run_id).state, world.run(run_id).reason) == (state, reason)
+    worker.stages[StageName.PUSH] = breaks
+    run_id = worker.start()
+    worker.shell.look(run_id)
+    assert (worker.run(run_id).state, worker.run(run_id).reason) == (state, reason)
 
 
-def test_secrets_reach_neither_log_nor_reason(world: OwnStages) -> None:
+def test_secrets_reach_neither_log_nor_reason(worker: OwnStages) -> None:
     def tells(_order: Order, tools: Tools) -> Outcome:
         tools.log("login with s3cret-harbor")
         tools.log("two\nlines")
         return Fail(reason=Reason.BUILD_FAILED, detail="echo s3cret-harbor failed")
 
-    world.stages[StageName.BUILD] = tells
-    run_id = world.start()
-    world.shell.look(run_id)
-    assert world.log(run_id) == ["login with ***", "two", "lines"]
-    assert world.run(run_id).detail == "echo *** failed"
+    worker.stages[StageName.BUILD] = tells
+    run_id = worker.start()
+    worker.shell.look(run_id)
+    assert worker.log(run_id) == ["login with ***", "two", "lines"]
+    assert worker.run(run_id).detail == "echo *** failed"
 
 
-def test_a_cancelled_stage_stops_at_its_next_checkpoint(world: OwnStages, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cancelled_stage_stops_at_its_next_checkpoint(worker: OwnStages, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watching, "EVERY", 0.02)
     at_work = threading.Event()
 
@@ -129,42 +129,42 @@ def test_a_cancelled_stage_stops_at_its_next_checkpoint(world: OwnStages, monkey
             waiting.wait(0.01)
         return Done()
 
-    world.stages[StageName.BUILD] = long
-    run_id = world.start()
-    worker = threading.Thread(target=world.shell.look, args=(run_id,))
-    worker.start()
+    worker.stages[StageName.BUILD] = long
+    run_id = worker.start()
+    thread = threading.Thread(target=worker.shell.look, args=(run_id,))
+    thread.start()
     assert at_work.wait(5)
-    world.control.cancel(run_id, "mina")
-    worker.join(5)
-    assert (world.run(run_id).state, world.run(run_id).detail) == (RunState.CANCELLED, "cancelled by mina")
-    assert world.log(run_id) == ["stopped"]
+    worker.control.cancel(run_id, "mina")
+    thread.join(5)
+    assert (worker.run(run_id).state, worker.run(run_id).detail) == (RunState.CANCELLED, "cancelled by mina")
+    assert worker.log(run_id) == ["stopped"]
 
 
-def test_a_worker_that_lost_its_lease_writes_nothing_down(world: OwnStages) -> None:
+def test_a_worker_that_lost_its_lease_writes_nothing_down(worker: OwnStages) -> None:
     def loses(order: Order, _tools: Tools) -> Outcome:
-        with world.database.write() as connection:
+        with worker.database.write() as connection:
             claims.release(connection, order.run.id)
         return Fail(reason=Reason.BUILD_FAILED)
 
-    world.stages[StageName.BUILD] = loses
-    run_id = world.start()
-    world.shell.look(run_id)
-    assert world.run(run_id).state is RunState.RUNNING
-    assert world.looks()["build", "lost"] == 1
+    worker.stages[StageName.BUILD] = loses
+    run_id = worker.start()
+    worker.shell.look(run_id)
+    assert worker.run(run_id).state is RunState.RUNNING
+    assert worker.looks()["build", "lost"] == 1
 
 
-def test_every_look_is_counted_by_what_came_of_it(world: OwnStages) -> None:
+def test_every_look_is_counted_by_what_came_of_it(worker: OwnStages) -> None:
     def unanswered(_order: Order, _tools: Tools) -> Outcome:
         raise Unavailable(Reason.REGISTRY_UNAVAILABLE, "no answer")
 
-    world.stages[StageName.PUSH] = unanswered
-    world.shell.look(world.start())
-    assert world.looks() == {("check", "done"): 1, ("build", "done"): 1, ("push", "troubled"): 1}
+    worker.stages[StageName.PUSH] = unanswered
+    worker.shell.look(worker.start())
+    assert worker.looks() == {("check", "done"): 1, ("build", "done"): 1, ("push", "troubled"): 1}
 
 
-def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: OwnStages) -> None:
+def test_a_stage_sees_the_run_its_outputs_and_its_own_start(worker: OwnStages) -> None:
     seen: list[Any] = []
-    world.stages[StageName.CHECK] = lambda _o, _t: Done(outputs={"commit": "c" * 40, "note": 5})
+    worker.stages[StageName.CHECK] = lambda _o, _t: Done(outputs={"commit": "c" * 40, "note": 5})
 
     def looks(order: Order, _tools: Tools) -> Outcome:
         in_time = order.deadline_at == order.run.stage(StageName.BUILD).deadline_at is not None
@@ -172,13 +172,13 @@ def test_a_stage_sees_the_run_its_outputs_and_its_own_start(world: OwnStages) ->
         seen.append((order.run.commit, order.outputs["note"], begun, order.app.name, in_time, order.is_late))
         return Done()
 
-    world.stages[StageName.BUILD] = looks
-    world.shell.look(world.start())
+    worker.stages[StageName.BUILD] = looks
+    worker.shell.look(worker.start())
     assert seen == [("c" * 40, 5, True, "plate-web", True, False)]
 
 
 def test_a_look_during_which_the_time_runs_out_is_followed_by_one_that_knows(
-    world: OwnStages, monkeypatch: pytest.MonkeyPatch
+    worker: OwnStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     late: list[bool] = []
     clock = SimpleNamespace(now=lambda zone: datetime.now(zone) + timedelta(days=len(late)))
@@ -190,15 +190,15 @@ def test_a_look_during_which_the_time_runs_out_is_followed_by_one_that_knows(
             return Fail(reason=Reason.TIMED_OUT, detail=order.outputs["seen"])
         return Wait(reason=Reason.PROGRESSING, outputs={"seen": "one pod"})
 
-    world.stages[StageName.HEALTH] = looks
-    run_id = world.start()
-    world.shell.look(run_id)
+    worker.stages[StageName.HEALTH] = looks
+    run_id = worker.start()
+    worker.shell.look(run_id)
     assert late == [False, True]
-    assert (world.run(run_id).reason, world.run(run_id).detail) == (Reason.TIMED_OUT, "one pod")
+    assert (worker.run(run_id).reason, worker.run(run_id).detail) == (Reason.TIMED_OUT, "one pod")
 
 
 def test_the_claim_is_renewed_over_stages_of_which_none_is_long(
-    world: OwnStages, monkeypatch: pytest.MonkeyPatch
+    worker: OwnStages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(watching, "EVERY", 0.01)
     monkeypatch.setattr(watching, "HEARTBEAT", 0.2)
@@ -211,13 +211,13 @@ def test_the_claim_is_renewed_over_stages_of_which_none_is_long(
         return Done()
 
     for name in StageName:
-        world.stages[name] = short
-    world.shell.look(world.start())
+        worker.stages[name] = short
+    worker.shell.look(worker.start())
     assert renewed
 
 
-def test_after_a_look_the_copies_that_it_used_are_tidied(world: OwnStages, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_after_a_look_the_copies_that_it_used_are_tidied(worker: OwnStages, monkeypatch: pytest.MonkeyPatch) -> None:
     begun: list[str] = []
     monkeypatch.setattr(Tidier, "begin", lambda _, copies: begun.extend(copy().where for copy in copies))
-    world.shell.look(world.start())
+    worker.shell.look(worker.start())
     assert begun == ["https://git.example.com/platform/gitops.git", "https://git.example.com/acme/plate-web.git"]

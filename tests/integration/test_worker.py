@@ -84,24 +84,24 @@ class WorkerPlace:
 
 
 @pytest.fixture
-def world(tmp_path: Path) -> Iterator[WorkerPlace]:
+def worker(tmp_path: Path) -> Iterator[WorkerPlace]:
     with embedded(tmp_path) as broker:
         made = WorkerPlace(tmp_path, broker)
         yield made
         made.database.engine.dispose()
 
 
-def test_it_shows_life_while_its_broker_is_away_and_works_again_after(world: WorkerPlace) -> None:
-    with running(world.folder, world.broker.redis_url) as process:
-        world.until_alive(process)
-        os.kill(world.broker_pid(), signal.SIGKILL)
-        until(lambda: "broker not reached" in world.events(), "the loss of the broker")
+def test_it_shows_life_while_its_broker_is_away_and_works_again_after(worker: WorkerPlace) -> None:
+    with running(worker.folder, worker.broker.redis_url) as process:
+        worker.until_alive(process)
+        os.kill(worker.broker_pid(), signal.SIGKILL)
+        until(lambda: "broker not reached" in worker.events(), "the loss of the broker")
         for _ in range(2):
-            world.beats_again()
-        until(lambda: bool(world.broker.tend()) or _answers(world.broker), "the broker")
-        run_id = world.start()
-        until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
-        assert bad_lines(world.lines()) == []
+            worker.beats_again()
+        until(lambda: bool(worker.broker.tend()) or _answers(worker.broker), "the broker")
+        run_id = worker.start()
+        until(lambda: worker.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
+        assert bad_lines(worker.lines()) == []
 
 
 def _make_replica(client: "redis.Redis", _folder: Path) -> None:
@@ -124,25 +124,25 @@ def _free_disk(client: "redis.Redis", _folder: Path) -> None:
 
 @pytest.mark.parametrize(("stop", "start"), [(_make_replica, _make_master), (_fill_disk, _free_disk)])
 def test_it_waits_for_a_broker_that_cannot_be_written_to(
-    world: WorkerPlace, stop: Callable[..., None], start: Callable[..., None]
+    worker: WorkerPlace, stop: Callable[..., None], start: Callable[..., None]
 ) -> None:
-    client = redis.Redis.from_url(world.broker.redis_url)
-    with running(world.folder, world.broker.redis_url) as process:
-        world.until_alive(process)
-        stop(client, world.folder)
+    client = redis.Redis.from_url(worker.broker.redis_url)
+    with running(worker.folder, worker.broker.redis_url) as process:
+        worker.until_alive(process)
+        stop(client, worker.folder)
         until(
-            lambda: world.events().count("broker not reached") > 1 or process.poll() is not None,
+            lambda: worker.events().count("broker not reached") > 1 or process.poll() is not None,
             "a broker that refuses",
         )
-        world.beats_again()
-        start(client, world.folder)
-        run_id = world.start()
-        until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run", 20)
+        worker.beats_again()
+        start(client, worker.folder)
+        run_id = worker.start()
+        until(lambda: worker.run(run_id).state is RunState.SUCCEEDED, "the end of the run", 20)
         process.terminate()
         assert process.wait(30) == 0
     client.close()
-    assert world.events().count("broker not reached") < 10
-    assert bad_lines(world.lines()) == []
+    assert worker.events().count("broker not reached") < 10
+    assert bad_lines(worker.lines()) == []
 
 
 def _answers(broker: Broker) -> bool:
@@ -155,68 +155,68 @@ def _answers(broker: Broker) -> bool:
         client.close()
 
 
-def test_it_starts_and_shows_life_where_there_is_no_broker_at_all(world: WorkerPlace) -> None:
-    with running(world.folder, "redis://127.0.0.1:1/0") as process:
-        world.until_alive(process)
-        world.beats_again()
+def test_it_starts_and_shows_life_where_there_is_no_broker_at_all(worker: WorkerPlace) -> None:
+    with running(worker.folder, "redis://127.0.0.1:1/0") as process:
+        worker.until_alive(process)
+        worker.beats_again()
 
 
-def test_a_main_loop_that_hangs_shows_no_life(world: WorkerPlace) -> None:
-    with running(world.folder, world.broker.redis_url) as process:
-        world.until_alive(process)
+def test_a_main_loop_that_hangs_shows_no_life(worker: WorkerPlace) -> None:
+    with running(worker.folder, worker.broker.redis_url) as process:
+        worker.until_alive(process)
         process.send_signal(signal.SIGSTOP)
-        before = world.heartbeat.stat().st_mtime
+        before = worker.heartbeat.stat().st_mtime
         with pytest.raises(AssertionError):
-            until(lambda: world.heartbeat.stat().st_mtime != before, "a heartbeat of a stopped process", 8)
+            until(lambda: worker.heartbeat.stat().st_mtime != before, "a heartbeat of a stopped process", 8)
         process.send_signal(signal.SIGCONT)
-        until(lambda: world.heartbeat.stat().st_mtime != before, "the next heartbeat")
+        until(lambda: worker.heartbeat.stat().st_mtime != before, "the next heartbeat")
 
 
-def test_told_to_stop_it_finishes_the_stage_at_hand_and_begins_no_other(world: WorkerPlace) -> None:
-    hold = world.hold(StageName.BUILD)
-    with running(world.folder, world.broker.redis_url) as process:
-        run_id = world.start()
-        world.until_begun(StageName.BUILD)
+def test_told_to_stop_it_finishes_the_stage_at_hand_and_begins_no_other(worker: WorkerPlace) -> None:
+    hold = worker.hold(StageName.BUILD)
+    with running(worker.folder, worker.broker.redis_url) as process:
+        run_id = worker.start()
+        worker.until_begun(StageName.BUILD)
         process.terminate()
-        until(lambda: any(line["event"] == "worker stopping" for line in world.lines()), "the signal's arrival")
+        until(lambda: any(line["event"] == "worker stopping" for line in worker.lines()), "the signal's arrival")
         hold.unlink()
         assert process.wait(30) == 0
-        run = world.run(run_id)
+        run = worker.run(run_id)
         assert (run.stage(StageName.BUILD).state, run.stage(StageName.PUSH).state) == (
             StageState.SUCCEEDED,
             StageState.QUEUED,
         )
-        assert Reconcile(world.database, world.settings).due_wakes() == [(run_id, "build")]
-        assert bad_lines(world.lines()) == []
-    with running(world.folder, world.broker.redis_url):
-        world.wake(run_id)
-        until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
-        until(lambda: world.begun()[-1:] == [StageName.HEALTH.value], "the line of the last stage")
-    assert world.begun() == [stage.value for stage in StageName]
+        assert Reconcile(worker.database, worker.settings).due_wakes() == [(run_id, "build")]
+        assert bad_lines(worker.lines()) == []
+    with running(worker.folder, worker.broker.redis_url):
+        worker.wake(run_id)
+        until(lambda: worker.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
+        until(lambda: worker.begun()[-1:] == [StageName.HEALTH.value], "the line of the last stage")
+    assert worker.begun() == [stage.value for stage in StageName]
 
 
-def test_killed_in_mid_stage_its_run_is_taken_up_by_another(world: WorkerPlace) -> None:
-    hold = world.hold(StageName.BUILD)
-    with running(world.folder, world.broker.redis_url) as process:
-        run_id = world.start()
-        world.until_begun(StageName.BUILD)
+def test_killed_in_mid_stage_its_run_is_taken_up_by_another(worker: WorkerPlace) -> None:
+    hold = worker.hold(StageName.BUILD)
+    with running(worker.folder, worker.broker.redis_url) as process:
+        run_id = worker.start()
+        worker.until_begun(StageName.BUILD)
         os.killpg(process.pid, signal.SIGKILL)
     hold.unlink()
-    reconcile = Reconcile(world.database, world.settings)
+    reconcile = Reconcile(worker.database, worker.settings)
     until(lambda: reconcile.expired_leases() == [run_id], "the end of the lease")
-    with running(world.folder, world.broker.redis_url):
-        world.wake(run_id)
-        until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
-    assert world.run(run_id).stage(StageName.BUILD).outputs["crashes"] == 1
+    with running(worker.folder, worker.broker.redis_url):
+        worker.wake(run_id)
+        until(lambda: worker.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
+    assert worker.run(run_id).stage(StageName.BUILD).outputs["crashes"] == 1
 
 
-def test_nothing_but_lines_is_written_and_no_build_output(world: WorkerPlace) -> None:
-    with running(world.folder, world.broker.redis_url, PILOTAGE_LOG_LEVEL="debug") as process:
-        run_id = world.start()
-        until(lambda: world.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
+def test_nothing_but_lines_is_written_and_no_build_output(worker: WorkerPlace) -> None:
+    with running(worker.folder, worker.broker.redis_url, PILOTAGE_LOG_LEVEL="debug") as process:
+        run_id = worker.start()
+        until(lambda: worker.run(run_id).state is RunState.SUCCEEDED, "the end of the run")
         process.terminate()
         assert process.wait(30) == 0
-    lines = world.lines()
+    lines = worker.lines()
     assert bad_lines(lines) == []
     assert "build output" not in json.dumps(lines)
     looked = [line for line in lines if line["event"] == "stage looked at"]

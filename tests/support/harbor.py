@@ -42,8 +42,8 @@ class Clock:
 class RunningHarbor:
     """One stand-in and its clients."""
 
-    def __init__(self, harbor: SandboxHarbor, url: str, clock: Clock) -> None:
-        self.harbor, self.url, self.clock = harbor, url, clock
+    def __init__(self, sandbox: SandboxHarbor, url: str, clock: Clock) -> None:
+        self.sandbox, self.url, self.clock = sandbox, url, clock
         self.host = urlsplit(url).netloc
 
     def settings(self, user: str = ROBOT, password: str = "") -> Registry:

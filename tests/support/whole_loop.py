@@ -235,7 +235,7 @@ def bad_log(text: str) -> list[str]:
 
 
 def remove_images(platform: Platform) -> None:
-    """Leave no image of this world's registry in the engine."""
+    """Leave no image of this registry in the engine."""
     with contextlib.suppress(DockerException):
         client = docker.DockerClient(platform.docker_host, timeout=30)
         for image in client.images.list():

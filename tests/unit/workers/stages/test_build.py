@@ -13,16 +13,16 @@ from workers.stages import build
 
 
 def test_a_new_commit_is_built() -> None:
-    world = ImageServices()
-    outcome = build.run(order(), world.tools())
+    services = ImageServices()
+    outcome = build.run(order(), services.tools())
     assert outcome == Done(detail="Built sha256:built", outputs={"image": IMAGE, "image_id": "sha256:built"})
-    assert world.engine.sent == b"tar of Dockerfile"
+    assert services.engine.sent == b"tar of Dockerfile"
 
 
 def test_the_labels_say_where_the_image_is_from_without_a_password() -> None:
-    world = ImageServices()
-    build.run(order(), world.tools())
-    assert world.engine.builds[0]["labels"] == {
+    services = ImageServices()
+    build.run(order(), services.tools())
+    assert services.engine.builds[0]["labels"] == {
         REVISION_LABEL: COMMIT,
         "org.opencontainers.image.source": "https://git.example.com/acme/api.git",
         "org.opencontainers.image.created": "2026-08-22T03:06:40Z",
@@ -30,58 +30,60 @@ def test_the_labels_say_where_the_image_is_from_without_a_password() -> None:
         RUN_LABEL: "41",
         APP_LABEL: "api",
     }
-    assert "pw" not in "".join(world.log)
+    assert "pw" not in "".join(services.log)
 
 
 def test_an_address_in_the_short_form_of_ssh_stays_as_it_is() -> None:
-    world = ImageServices()
-    build.run(order(source="git@git.example.com:acme/api.git"), world.tools())
-    assert world.engine.builds[0]["labels"]["org.opencontainers.image.source"] == "git@git.example.com:acme/api.git"
+    services = ImageServices()
+    build.run(order(source="git@git.example.com:acme/api.git"), services.tools())
+    assert (
+        services.engine.builds[0]["labels"]["org.opencontainers.image.source"] == "git@git.example.com:acme/api.git"
+    )
 
 
 def test_an_image_in_the_registry_is_not_built_again() -> None:
-    world = ImageServices()
-    world.registry.hold(COMMIT)
-    outcome = build.run(order(), world.tools())
+    services = ImageServices()
+    services.registry.hold(COMMIT)
+    outcome = build.run(order(), services.tools())
     assert isinstance(outcome, Done)
     assert (outcome.reused, outcome.outputs) == (True, {"image": IMAGE, "digest": DIGEST})
-    assert world.engine.asked == []
+    assert services.engine.asked == []
 
 
 @pytest.mark.parametrize(("revision", "words"), [(OTHER, f"commit {OTHER}"), ("", "an unknown commit")])
 def test_a_tag_of_something_else_is_never_built_over(revision: str, words: str) -> None:
-    world = ImageServices()
-    world.registry.hold(revision)
+    services = ImageServices()
+    services.registry.hold(revision)
     with pytest.raises(Refused, match=words) as caught:
-        build.run(order(), world.tools())
+        build.run(order(), services.tools())
     assert caught.value.reason is Reason.TAG_IMMUTABLE
 
 
 def test_what_an_earlier_attempt_left_in_the_engine_is_used() -> None:
-    world = ImageServices()
-    world.engine.images[IMAGE] = {REVISION_LABEL: COMMIT, APP_LABEL: "api"}
-    outcome = build.run(order(), world.tools())
+    services = ImageServices()
+    services.engine.images[IMAGE] = {REVISION_LABEL: COMMIT, APP_LABEL: "api"}
+    outcome = build.run(order(), services.tools())
     assert isinstance(outcome, Done)
     assert (outcome.reused, outcome.outputs["image_id"]) == (True, "sha256:local")
-    assert world.engine.asked == []
+    assert services.engine.asked == []
 
 
 @pytest.mark.parametrize("labels", [{}, {REVISION_LABEL: OTHER, APP_LABEL: "api"}, {REVISION_LABEL: COMMIT}])
 def test_another_image_under_our_name_in_the_engine_is_not_ours(labels: dict[str, str]) -> None:
-    world = ImageServices()
-    world.engine.images[IMAGE] = labels
-    build.run(order(), world.tools())
-    assert world.engine.asked == ["build"]
+    services = ImageServices()
+    services.engine.images[IMAGE] = labels
+    build.run(order(), services.tools())
+    assert services.engine.asked == ["build"]
 
 
 def test_a_cancelled_run_does_not_begin_to_build() -> None:
     def stop() -> None:
         raise Cancelled
 
-    world = ImageServices()
+    services = ImageServices()
     with pytest.raises(Cancelled):
-        build.run(order(), world.tools(stop))
-    assert world.engine.asked == []
+        build.run(order(), services.tools(stop))
+    assert services.engine.asked == []
 
 
 @pytest.mark.parametrize(
@@ -104,25 +106,25 @@ def test_a_cancelled_run_does_not_begin_to_build() -> None:
     ],
 )
 def test_the_rules_decide_what_is_sent(options: Build, files: dict[str, bytes], left_out: list[str]) -> None:
-    world = ImageServices()
-    world.source.files = files
-    build.run(order(build=options), world.tools())
-    assert world.source.left_out == left_out
+    services = ImageServices()
+    services.source.files = files
+    build.run(order(build=options), services.tools())
+    assert services.source.left_out == left_out
 
 
 def test_a_missing_dockerfile_is_named() -> None:
-    world = ImageServices()
+    services = ImageServices()
     with pytest.raises(Refused, match="web/deploy/Dockerfile") as caught:
-        build.run(order(build=Build(context="web", dockerfile="deploy/Dockerfile")), world.tools())
+        build.run(order(build=Build(context="web", dockerfile="deploy/Dockerfile")), services.tools())
     assert caught.value.reason is Reason.DOCKERFILE_MISSING
 
 
 @pytest.mark.parametrize("path", ["Dockerfile", ".dockerignore"])
 def test_a_file_too_large_for_one_that_people_write_is_refused(path: str) -> None:
-    world = ImageServices()
-    world.source.files = {"Dockerfile": b"FROM a", path: b"#" * (1024 * 1024 + 1)}
+    services = ImageServices()
+    services.source.files = {"Dockerfile": b"FROM a", path: b"#" * (1024 * 1024 + 1)}
     with pytest.raises(Refused, match=f"{path} has 1048577 bytes; at most 1048576 are read") as caught:
-        build.run(order(), world.tools())
+        build.run(order(), services.tools())
     assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
 
 
@@ -133,9 +135,9 @@ def test_a_dockerfile_outside_the_context_is_refused() -> None:
 
 
 def test_a_given_image_is_only_looked_up() -> None:
-    world = ImageServices()
-    world.registry.hold(OTHER)
-    outcome = build.run(order(digest=DIGEST), world.tools())
+    services = ImageServices()
+    services.registry.hold(OTHER)
+    outcome = build.run(order(digest=DIGEST), services.tools())
     assert isinstance(outcome, Done)
     assert (outcome.reused, outcome.outputs["digest"]) == (True, DIGEST)
 
@@ -144,10 +146,10 @@ def test_a_given_image_is_only_looked_up() -> None:
     "image", ["harbor.example.com/shop/team-a/api:v1", f"harbor.example.com/shop/team-a/api@{DIGEST}"]
 )
 def test_an_image_that_a_person_named_must_exist(image: str) -> None:
-    world = ImageServices()
+    services = ImageServices()
     named = order(commit="", ref="", image=image)
-    outcome = build.run(named, world.tools())
+    outcome = build.run(named, services.tools())
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.IMAGE_MISSING
-    world.registry.hold("", tag="v1")
-    assert isinstance(build.run(named, world.tools()), Done)
+    services.registry.hold("", tag="v1")
+    assert isinstance(build.run(named, services.tools()), Done)

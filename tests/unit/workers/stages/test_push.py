@@ -17,62 +17,62 @@ TIDY = "tidy harbor.example.com/shop/team-a/api api 3"
 
 
 def built() -> ImageServices:
-    world = ImageServices()
-    world.engine.images[IMAGE] = {REVISION_LABEL: COMMIT, APP_LABEL: "api"}
-    return world
+    services = ImageServices()
+    services.engine.images[IMAGE] = {REVISION_LABEL: COMMIT, APP_LABEL: "api"}
+    return services
 
 
 def test_an_image_is_pushed_and_read_back() -> None:
-    world = built()
-    outcome = push.run(order(), world.tools())
+    services = built()
+    outcome = push.run(order(), services.tools())
     assert outcome == Done(
         detail=f"Pushed; the registry reports {DIGEST}", outputs={"image": IMAGE, "digest": DIGEST}
     )
-    assert world.engine.asked == ["push", TIDY]
+    assert services.engine.asked == ["push", TIDY]
 
 
 def test_a_push_that_was_cut_off_after_it_landed_is_not_repeated() -> None:
-    world = built()
-    push.run(order(), world.tools())
-    outcome = push.run(order(), world.tools())
+    services = built()
+    push.run(order(), services.tools())
+    outcome = push.run(order(), services.tools())
     assert isinstance(outcome, Done)
     assert outcome.reused
-    assert world.engine.asked.count("push") == 1
+    assert services.engine.asked.count("push") == 1
 
 
 def test_what_the_build_found_in_the_registry_is_not_pushed() -> None:
-    world = ImageServices()
-    world.registry.hold(COMMIT)
-    outcome = push.run(order(outputs={"digest": DIGEST}), world.tools())
+    services = ImageServices()
+    services.registry.hold(COMMIT)
+    outcome = push.run(order(outputs={"digest": DIGEST}), services.tools())
     assert isinstance(outcome, Done)
     assert (outcome.reused, outcome.outputs["digest"]) == (True, DIGEST)
-    assert world.engine.asked == []
+    assert services.engine.asked == []
 
 
 def test_an_engine_without_the_image_builds_it_again() -> None:
-    world = ImageServices()
-    push.run(order(), world.tools())
-    assert world.engine.asked == ["build", "push", TIDY]
+    services = ImageServices()
+    push.run(order(), services.tools())
+    assert services.engine.asked == ["build", "push", TIDY]
 
 
 def test_the_image_of_another_commit_is_never_overwritten() -> None:
-    world = built()
-    world.registry.hold(OTHER)
+    services = built()
+    services.registry.hold(OTHER)
     with pytest.raises(Refused) as caught:
-        push.run(order(), world.tools())
+        push.run(order(), services.tools())
     assert caught.value.reason is Reason.TAG_IMMUTABLE
-    assert world.engine.asked == []
+    assert services.engine.asked == []
 
 
 def test_an_immutable_tag_that_came_meanwhile_from_the_same_commit_is_as_good() -> None:
-    world = built()
+    services = built()
 
     def beaten() -> None:
-        world.registry.hold(COMMIT, "sha256:" + "5c" * 32)
+        services.registry.hold(COMMIT, "sha256:" + "5c" * 32)
         raise Refused(Reason.TAG_IMMUTABLE, "configured as immutable")
 
-    world.engine.before_push = beaten
-    outcome = push.run(order(), world.tools())
+    services.engine.before_push = beaten
+    outcome = push.run(order(), services.tools())
     assert isinstance(outcome, Done)
     assert (outcome.reused, outcome.outputs["digest"]) == (True, "sha256:" + "5c" * 32)
 
@@ -86,45 +86,45 @@ def test_an_immutable_tag_that_came_meanwhile_from_the_same_commit_is_as_good() 
     ],
 )
 def test_what_the_registry_refuses_is_passed_on(error: Exception) -> None:
-    world = built()
+    services = built()
 
     def refuse() -> None:
         raise error
 
-    world.engine.before_push = refuse
+    services.engine.before_push = refuse
     with pytest.raises(type(error)) as caught:
-        push.run(order(), world.tools())
+        push.run(order(), services.tools())
     assert caught.value is error
 
 
 def test_a_tag_that_is_not_there_after_the_push_is_tried_again() -> None:
-    world = built()
-    world.engine.after_push = world.registry.tags.clear
+    services = built()
+    services.engine.after_push = services.registry.tags.clear
     with pytest.raises(Unavailable) as caught:
-        push.run(order(), world.tools())
+        push.run(order(), services.tools())
     assert caught.value.reason is Reason.REGISTRY_UNAVAILABLE
 
 
 def test_the_digest_is_the_registrys_even_when_another_run_was_faster() -> None:
-    world = built()
-    world.engine.after_push = lambda: world.registry.hold(COMMIT, "sha256:" + "5c" * 32)
-    outcome = push.run(order(), world.tools())
+    services = built()
+    services.engine.after_push = lambda: services.registry.hold(COMMIT, "sha256:" + "5c" * 32)
+    outcome = push.run(order(), services.tools())
     assert isinstance(outcome, Done)
     assert outcome.outputs["digest"] == "sha256:" + "5c" * 32
 
 
 def test_a_tag_that_somebody_else_moved_meanwhile_is_refused() -> None:
-    world = built()
-    world.engine.after_push = lambda: world.registry.hold(OTHER, "sha256:" + "5c" * 32)
+    services = built()
+    services.engine.after_push = lambda: services.registry.hold(OTHER, "sha256:" + "5c" * 32)
     with pytest.raises(Refused):
-        push.run(order(), world.tools())
+        push.run(order(), services.tools())
 
 
 def test_a_good_push_does_not_fail_over_tidying() -> None:
-    world = built()
-    world.engine.tidy_error = Unavailable(Reason.ENGINE_UNAVAILABLE, "gone")
-    assert isinstance(push.run(order(), world.tools()), Done)
-    assert "older images were not removed from the engine: gone" in world.log
+    services = built()
+    services.engine.tidy_error = Unavailable(Reason.ENGINE_UNAVAILABLE, "gone")
+    assert isinstance(push.run(order(), services.tools()), Done)
+    assert "older images were not removed from the engine: gone" in services.log
 
 
 UNSCANNED = "PROJECTPOLICYVIOLATION current image without vulnerability scanning cannot be pulled"
@@ -137,13 +137,13 @@ def shown(commit: str = COMMIT, **more: Any) -> dict[str, Any]:
 
 
 def test_an_image_that_nobody_may_pull_before_its_scan_is_read_back_from_harbor_itself() -> None:
-    world = built()
-    world.registry.blocked = UNSCANNED
-    world.harbor.artifacts = [shown()]
-    outcome = push.run(order(), world.tools())
+    services = built()
+    services.registry.blocked = UNSCANNED
+    services.harbor.artifacts = [shown()]
+    outcome = push.run(order(), services.tools())
     assert isinstance(outcome, Done)
     assert outcome.outputs == {"image": IMAGE, "digest": DIGEST, "blocked": True}
-    assert world.harbor.places[-1] == ("shop", "team-a/api", "sha-8f3e1e700000")
+    assert services.harbor.places[-1] == ("shop", "team-a/api", "sha-8f3e1e700000")
 
 
 INDEX = {
@@ -158,15 +158,15 @@ INDEX = {
 @pytest.mark.parametrize("before", [[shown()], [shown(**INDEX), shown()]], ids=["image", "index"])
 @pytest.mark.parametrize("stage", [build, push])
 def test_it_is_known_to_be_ours_when_the_run_is_repeated(stage: Any, before: list[dict[str, Any]]) -> None:
-    world = ImageServices()
-    world.registry.hold(COMMIT)
-    world.registry.blocked = UNSCANNED
-    world.harbor.artifacts = [*before]
-    outcome = stage.run(order(), world.tools())
+    services = ImageServices()
+    services.registry.hold(COMMIT)
+    services.registry.blocked = UNSCANNED
+    services.harbor.artifacts = [*before]
+    outcome = stage.run(order(), services.tools())
     assert isinstance(outcome, Done)
-    assert (outcome.reused, outcome.outputs["digest"], world.engine.asked) == (True, DIGEST, [])
+    assert (outcome.reused, outcome.outputs["digest"], services.engine.asked) == (True, DIGEST, [])
     if len(before) > 1:
-        assert world.harbor.places[-1][2] == "sha256:img"
+        assert services.harbor.places[-1][2] == "sha256:img"
 
 
 @pytest.mark.parametrize(
@@ -174,30 +174,30 @@ def test_it_is_known_to_be_ours_when_the_run_is_repeated(stage: Any, before: lis
     [shown(OTHER), {"digest": DIGEST}, {"digest": DIGEST, **INDEX, "references": INDEX["references"][:1]}],  # type: ignore[index]
 )
 def test_what_harbor_does_not_tell_to_be_ours_is_not_ours(artifact: dict[str, Any]) -> None:
-    world = built()
-    world.registry.hold(OTHER)
-    world.registry.blocked = UNSCANNED
-    world.harbor.artifacts = [artifact]
+    services = built()
+    services.registry.hold(OTHER)
+    services.registry.blocked = UNSCANNED
+    services.harbor.artifacts = [artifact]
     with pytest.raises(Refused) as caught:
-        push.run(order(), world.tools())
+        push.run(order(), services.tools())
     assert caught.value.reason is Reason.TAG_IMMUTABLE
 
 
 @pytest.mark.parametrize(("said", "harbor"), [(UNSCANNED, False), ("The image is not signed by cosign.", True)])
 def test_what_no_scan_will_change_is_refused(said: str, harbor: bool) -> None:
-    world = built()
-    world.registry.hold(COMMIT)
-    world.registry.blocked = said
+    services = built()
+    services.registry.hold(COMMIT)
+    services.registry.blocked = said
     with pytest.raises(Refused, match=said) as caught:
-        push.run(order(registry=Registry(url="https://harbor.example.com", harbor=harbor)), world.tools())
+        push.run(order(registry=Registry(url="https://harbor.example.com", harbor=harbor)), services.tools())
     assert caught.value.reason is Reason.IMAGE_BLOCKED
 
 
 def test_an_image_called_after_vulnerabilities_that_is_not_signed_is_refused() -> None:
-    world, image = ImageServices(), "harbor.example.com/shop/vulnerability-api:sha-1"
-    world.registry.hold(COMMIT, tag="sha-1")
-    world.registry.blocked = "shop/vulnerability-api:sha-1: The image is not signed by cosign."
-    world.harbor.artifacts = [shown()]
+    services, image = ImageServices(), "harbor.example.com/shop/vulnerability-api:sha-1"
+    services.registry.hold(COMMIT, tag="sha-1")
+    services.registry.blocked = "shop/vulnerability-api:sha-1: The image is not signed by cosign."
+    services.harbor.artifacts = [shown()]
     with pytest.raises(Refused, match="not signed") as caught:
-        push.run(order(image=image), world.tools())
+        push.run(order(image=image), services.tools())
     assert caught.value.reason is Reason.IMAGE_BLOCKED

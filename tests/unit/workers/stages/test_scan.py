@@ -27,11 +27,11 @@ CLEAN = status("Success", severity="None", summary={"total": 0, "summary": {}})
 BAD = status("Success", severity="Critical", summary={"total": 7, "summary": {"Critical": 2, "High": 5}})
 
 
-def follow(world: ImageServices, first: Order, looks: int = 20) -> list[Outcome]:
+def follow(services: ImageServices, first: Order, looks: int = 20) -> list[Outcome]:
     """Look again and again, remembering what each look says, until the stage ends."""
     seen: list[Outcome] = []
     for _ in range(looks):
-        seen.append(scan.run(first, world.tools()))
+        seen.append(scan.run(first, services.tools()))
         if not isinstance(seen[-1], Wait):
             break
         first = replace(first, outputs={**first.outputs, **seen[-1].outputs})
@@ -47,11 +47,11 @@ def asked(**options: Any) -> Order:
 
 
 def test_without_a_gate_nothing_is_asked() -> None:
-    world = harbor(None)
-    outcome = scan.run(order(), world.tools())
+    services = harbor(None)
+    outcome = scan.run(order(), services.tools())
     assert isinstance(outcome, Done)
     assert outcome.reason is Reason.NOT_CONFIGURED
-    assert world.harbor.places == []
+    assert services.harbor.places == []
 
 
 def test_a_registry_that_cannot_scan_fails_the_gate() -> None:
@@ -61,14 +61,14 @@ def test_a_registry_that_cannot_scan_fails_the_gate() -> None:
 
 
 def test_the_pushed_digest_is_what_is_asked_for() -> None:
-    world = harbor(CLEAN)
-    scan.run(asked(), world.tools())
-    assert world.harbor.places == [("shop", "team-a/api", DIGEST)]
+    services = harbor(CLEAN)
+    scan.run(asked(), services.tools())
+    assert services.harbor.places == [("shop", "team-a/api", DIGEST)]
 
 
 def test_a_running_scan_is_waited_for_with_growing_pauses() -> None:
-    world = harbor(*[status("Running")] * 8, CLEAN)
-    *waits, last = follow(world, asked())
+    services = harbor(*[status("Running")] * 8, CLEAN)
+    *waits, last = follow(services, asked())
     pauses = [wait.after for wait in waits if isinstance(wait, Wait)]
     assert len(pauses) == 8
     assert pauses[0] == 3.0
@@ -77,25 +77,25 @@ def test_a_running_scan_is_waited_for_with_growing_pauses() -> None:
     assert last == Done(
         detail="Harbor's scan found no vulnerabilities (gate: high)", outputs={"scan": "no vulnerabilities"}
     )
-    assert world.harbor.started == 0
+    assert services.harbor.started == 0
 
 
 def test_an_image_that_nobody_scans_is_scanned_once_on_request() -> None:
-    world = harbor(UNSCANNED, UNSCANNED, status("Pending"), CLEAN)
-    assert isinstance(follow(world, asked())[-1], Done)
-    assert world.harbor.started == 1
+    services = harbor(UNSCANNED, UNSCANNED, status("Pending"), CLEAN)
+    assert isinstance(follow(services, asked())[-1], Done)
+    assert services.harbor.started == 1
 
 
 def test_not_scanned_is_never_clean() -> None:
-    world = harbor(UNSCANNED)
-    assert {type(outcome) for outcome in follow(world, asked())} == {Wait}
-    assert world.harbor.started == 1
+    services = harbor(UNSCANNED)
+    assert {type(outcome) for outcome in follow(services, asked())} == {Wait}
+    assert services.harbor.started == 1
 
 
 def test_findings_are_counted_and_named() -> None:
-    world = harbor(BAD)
-    world.harbor.named = ["CVE-1 (a 1)", "CVE-2 (b 2)", "CVE-3 (c 3)", "CVE-4 (d 4)"]
-    outcome = scan.run(asked(), world.tools())
+    services = harbor(BAD)
+    services.harbor.named = ["CVE-1 (a 1)", "CVE-2 (b 2)", "CVE-3 (c 3)", "CVE-4 (d 4)"]
+    outcome = scan.run(asked(), services.tools())
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.SCAN_FINDINGS
     assert outcome.detail == "2 Critical, 5 High (gate: high); worst: CVE-1 (a 1), CVE-2 (b 2), CVE-3 (c 3)"
@@ -108,17 +108,17 @@ def test_findings_without_a_report_are_still_findings() -> None:
 
 
 def test_a_scan_that_failed_is_tried_once_more() -> None:
-    world = harbor(status("Error"), status("Running"), CLEAN)
-    assert isinstance(follow(world, asked())[-1], Done)
-    assert world.harbor.started == 1
+    services = harbor(status("Error"), status("Running"), CLEAN)
+    assert isinstance(follow(services, asked())[-1], Done)
+    assert services.harbor.started == 1
 
 
 @pytest.mark.parametrize("ending", ["Error", "Stopped"])
 def test_a_scan_that_fails_twice_fails_the_stage(ending: str) -> None:
-    world = harbor(UNSCANNED, status(ending))
-    last = follow(world, asked())[-1]
+    services = harbor(UNSCANNED, status(ending))
+    last = follow(services, asked())[-1]
     assert last == Fail(reason=Reason.SCAN_FAILED, detail=f"scan ended with {ending}")
-    assert world.harbor.started == 2
+    assert services.harbor.started == 2
 
 
 def test_an_image_that_is_gone_is_told() -> None:
@@ -127,37 +127,37 @@ def test_an_image_that_is_gone_is_told() -> None:
     assert outcome.reason is Reason.IMAGE_MISSING
 
 
-def blocked(world: ImageServices, until: int) -> Order:
+def blocked(services: ImageServices, until: int) -> Order:
     """Have nobody pull the image before Harbor was asked `until` times."""
-    world.registry.hold(COMMIT)
-    world.registry.blocked = "current image without vulnerability scanning cannot be pulled"
+    services.registry.hold(COMMIT)
+    services.registry.blocked = "current image without vulnerability scanning cannot be pulled"
 
     def look() -> None:
-        if len(world.harbor.places) + 1 >= until:
-            world.registry.blocked = ""
+        if len(services.harbor.places) + 1 >= until:
+            services.registry.blocked = ""
 
-    world.harbor.on_look = look
+    services.harbor.on_look = look
     return order(outputs={"digest": DIGEST, "blocked": True})
 
 
 @pytest.mark.parametrize("end", [CLEAN, BAD], ids=["clean", "findings that the project allows"])
 def test_without_a_gate_an_image_that_may_not_be_pulled_yet_is_waited_for(end: dict[str, Any]) -> None:
-    world = harbor(UNSCANNED, status("Running"), end)
-    *waits, last = follow(world, blocked(world, until=3))
+    services = harbor(UNSCANNED, status("Running"), end)
+    *waits, last = follow(services, blocked(services, until=3))
     assert [wait.reason for wait in waits] == [Reason.SCAN_PENDING] * 2
     assert isinstance(last, Done)
     assert last.detail.endswith("(gate: the project's own)")
-    assert world.harbor.started == 0, "Harbor begins by itself in such a project, mostly"
+    assert services.harbor.started == 0, "Harbor begins by itself in such a project, mostly"
 
 
 def test_a_scan_that_harbor_does_not_begin_is_asked_for() -> None:
-    world = harbor(UNSCANNED, UNSCANNED, CLEAN)
-    assert isinstance(follow(world, blocked(world, until=3))[-1], Done)
-    assert world.harbor.started == 1
+    services = harbor(UNSCANNED, UNSCANNED, CLEAN)
+    assert isinstance(follow(services, blocked(services, until=3))[-1], Done)
+    assert services.harbor.started == 1
 
 
 def test_an_image_that_is_still_blocked_after_its_scan_is_refused() -> None:
-    world = harbor(CLEAN)
+    services = harbor(CLEAN)
     with pytest.raises(Refused) as caught:
-        follow(world, blocked(world, until=99))
+        follow(services, blocked(services, until=99))
     assert caught.value.reason is Reason.IMAGE_BLOCKED

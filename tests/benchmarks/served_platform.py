@@ -99,7 +99,9 @@ class ServedPlatform:
 
 
 @contextmanager
-def world(*, runtime: str = "none", module: str = "orchestrator.cli", **server: object) -> Iterator[ServedPlatform]:
+def served_platform(
+    *, runtime: str = "none", module: str = "orchestrator.cli", **server: object
+) -> Iterator[ServedPlatform]:
     """Bring everything up and take it down again. :param runtime, module: as those of `Platform` and `Product`."""
     with tempfile.TemporaryDirectory(prefix="pilotage-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
