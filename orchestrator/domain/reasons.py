@@ -126,8 +126,8 @@ class Explanation:
     actor: Actor
 
 
-def _nobody(text: str, next_step: str = "Nothing to do.") -> Explanation:
-    return Explanation(text, next_step, Actor.NOBODY)
+def _nobody(text: str) -> Explanation:
+    return Explanation(text, "Nothing to do.", Actor.NOBODY)
 
 
 def _developer(text: str, next_step: str) -> Explanation:

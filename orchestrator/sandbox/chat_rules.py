@@ -19,14 +19,6 @@ def block_problems(blocks: Any) -> list[str]:
     return [problem for number, block in enumerate(blocks) for problem in _block(block, f"/blocks/{number}")]
 
 
-def unknown_escapes(text: str) -> Iterator[str]:
-    """Yield every control sequence of a text that would ping somebody: ``!channel``, ``@U123``, ``!subteam^S1``."""
-    for part in text.split("<")[1:]:
-        inner = part.partition(">")[0]
-        if inner.startswith(("!", "@")):
-            yield inner
-
-
 def _block(block: Any, at: str) -> Iterator[str]:
     kind = block.get("type") if isinstance(block, dict) else None
     if kind == "section":

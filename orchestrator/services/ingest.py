@@ -52,16 +52,12 @@ class _Item:
 
 
 class Ingest:
-    """Implements `orchestrator.domain.inbox.Inbox` on the tables: one thread writes for all that arrive.
+    """Implements `orchestrator.domain.inbox.Inbox` on the tables: one thread writes for all that arrive."""
 
-    :param turn: seconds that `flush` waits for it at the most.
-    """
-
-    def __init__(self, database: Database, settings: Settings, bell: Bell, *, turn: float = TURN) -> None:
+    def __init__(self, database: Database, settings: Settings, bell: Bell) -> None:
         self._database = database
         self._settings = settings
         self._bell = bell
-        self._turn = turn
         self._mask = Mask(secrets_in(settings))
         self._writer = ThreadPoolExecutor(1, "ingest", log_writer.never_wait)
         self._lock = threading.Lock()
@@ -120,7 +116,7 @@ class Ingest:
                 return
             begun = self._writer.submit(self._write_waiting)
             self._writing = True
-        wait([begun], self._turn)
+        wait([begun], TURN)
 
     def _gather(self, item: _Item) -> Future[Any]:
         written: Future[Any] = Future()

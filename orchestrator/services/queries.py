@@ -16,9 +16,6 @@ from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
 from orchestrator.store.tallies import Sums
 
-MAX_LINES = 2000
-"""Lines of a log that are read at a time."""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
@@ -85,10 +82,10 @@ class Queries:
         with self._database.read() as connection:
             return runs.load(connection, run_id)
 
-    def lines(self, run_id: int, *, after: int = 0, stage: str = "", limit: int = MAX_LINES) -> list[Line]:
+    def lines(self, run_id: int, *, after: int = 0, stage: str = "") -> list[Line]:
         """Read the next lines of a run's log."""
         with self._database.read() as connection:
-            return logs.read(connection, run_id, after=after, stage=stage, limit=limit)
+            return logs.read(connection, run_id, after=after, stage=stage)
 
     def excerpt(self, run_id: int, count: int, *, line: int = 0, stage: str = "") -> Excerpt:
         """Read `count` lines of a run's log, or of one of its stages.

@@ -38,16 +38,14 @@ class Database:
     """One database; safe to share between threads, not across a fork (call `dispose` in the child).
 
     :param url: SQLAlchemy URL, ``sqlite:///...`` or ``postgresql+psycopg://...``.
-    :param after_commit: called after every write transaction that is durable; tests kill the process there.
     """
 
-    def __init__(self, url: str, *, after_commit: Callable[[], None] | None = None) -> None:
+    def __init__(self, url: str) -> None:
         if url.startswith("postgresql://"):
             url = url.replace("postgresql://", "postgresql+psycopg://", 1)
         self.url = url
         self.is_sqlite = url.startswith("sqlite")
         self.counts = tallies.Counts()
-        self._after_commit = after_commit
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
         self._file = self.engine.url.database or "" if self.is_sqlite else ""
 
@@ -71,8 +69,6 @@ class Database:
             yield connection
             tallies.add(connection, counted())
             tallies.write(connection)
-        if self._after_commit is not None:
-            self._after_commit()
         for do in later:
             do()
 

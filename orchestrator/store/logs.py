@@ -7,6 +7,8 @@ from sqlalchemy import ColumnElement, Connection, bindparam, func, insert, selec
 
 from orchestrator.store.schema import logs
 
+MAX_LINES = 2000
+"""Lines that one look reads, if nobody says otherwise."""
 MAX_CHUNKS = 100
 """Chunks that one look reads."""
 MAX_BYTES = 1024 * 1024
@@ -44,7 +46,9 @@ def append(connection: Connection, run_id: int, stage: str, lines: list[str], at
     return first + len(lines) - 1
 
 
-def read(connection: Connection, run_id: int, *, after: int = 0, stage: str = "", limit: int = 2000) -> list[Line]:
+def read(
+    connection: Connection, run_id: int, *, after: int = 0, stage: str = "", limit: int = MAX_LINES
+) -> list[Line]:
     """Read up to `limit` lines with numbers above `after`; fewer do not mean that there are no more, none does."""
     of_run, after = logs.c.run_id == run_id, min(after, _LAST_NUMBER)
     # The chunk to begin with is found by the index; readers that follow a long log ask several times a second.

@@ -10,10 +10,11 @@ import requests
 
 from orchestrator.sandbox.chat import CHANNEL, SECRET, TOKEN, SandboxChat
 from orchestrator.sandbox.chat_callbacks import Callbacks, key
-from orchestrator.sandbox.chat_rules import block_problems, unknown_escapes
+from orchestrator.sandbox.chat_rules import block_problems
 from orchestrator.sandbox.chat_slack import SlackReply, SlackWorkspace
 from orchestrator.sandbox.faults import HttpFault, HttpFaults
 from tests.support.contracts import contract, needs_contract
+from tests.support.messages import pings_in
 
 _JSON = {"content-type": "application/json; charset=utf-8"}
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "hi"}}
@@ -178,7 +179,7 @@ def test_there_may_be_fifty_blocks() -> None:
 
 
 def test_what_pings_is_found() -> None:
-    assert list(unknown_escapes("<!here> <@U1> <https://x|y> &lt;!here&gt;")) == ["!here", "@U1"]
+    assert pings_in("<!here> <@U1> <https://x|y> &lt;!here&gt;") == ["!here", "@U1"]
 
 
 @needs_contract

@@ -103,20 +103,24 @@ def test_what_could_not_be_written_down_is_said_to_all_who_wait_and_the_next_one
     database.dispose()
 
 
-def test_whoever_hands_over_leaves_the_writer_its_turn(tmp_path: Path) -> None:
+def test_whoever_hands_over_leaves_the_writer_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.services.ingest.TURN", LONGEST)
     database = Database(sqlite_url(str(tmp_path)))
     migrate.upgrade(database)
-    inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""), turn=LONGEST)
+    inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
     written = [inbox.accept(Delivery(hook="github", key=f"d-{number}"), push("a" * 40)) for number in range(2)]
     inbox.flush()
     assert [one.done() for one in written] == [True, True]
     database.dispose()
 
 
-def test_a_database_that_takes_nothing_now_holds_up_the_writer_alone(tmp_path: Path) -> None:
+def test_a_database_that_takes_nothing_now_holds_up_the_writer_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.services.ingest.TURN", 0.0)
     database, other = Database(sqlite_url(str(tmp_path))), Database(sqlite_url(str(tmp_path)))
     migrate.upgrade(database)
-    inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""), turn=0.0)
+    inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
     with other.write():
         written = inbox.accept(Delivery(hook="github", key="d-1"), push("a" * 40))
         inbox.flush()

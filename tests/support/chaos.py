@@ -11,7 +11,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -23,7 +24,7 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.execution import Execution
 from orchestrator.services.outbox import Outbox
 from orchestrator.store import runs
-from orchestrator.store.database import Database, sqlite_url
+from orchestrator.store.database import Connection, Database, after_commit, sqlite_url
 from workers import runlog
 from workers.messenger import IDLE, Messenger
 from workers.shell import Shell
@@ -47,6 +48,20 @@ class Count:
     @value.setter
     def value(self, value: int) -> None:
         self._shared[:8] = value.to_bytes(8, "little")
+
+
+class WatchedDatabase(Database):
+    """Calls `committed` as soon as a transaction is durable, before anything else that waits for that."""
+
+    def __init__(self, url: str, committed: Callable[[], None]) -> None:
+        super().__init__(url)
+        self._committed = committed
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with super().write() as connection:
+            after_commit(connection, self._committed)
+            yield connection
 
 
 def killer(after: int, count: Count, is_over: Callable[[], bool]) -> Callable[[], None]:
@@ -80,7 +95,7 @@ def _url(settings: Settings) -> str:
 
 def work(settings: Settings, what: str, run_id: int, committed: Callable[[], None]) -> None:
     """Be one worker, put together as `workers.tasks` does it."""
-    database = Database(_url(settings), after_commit=committed)
+    database = WatchedDatabase(_url(settings), committed)
     mask, bell, owner = Mask(secrets_in(settings)), Bell(""), f"chaos:{os.getpid()}"
     if what == "tell":
         for channel in settings.channels:

@@ -108,3 +108,9 @@ def channel_to(chat: SandboxChat, kind: str, **changes: Any) -> Channel:
         "webhook": Channel(name="team", kind=kind, secret=Secret(SECRET), url=chat.callback_url, allow_private=True),
     }
     return replace(known[kind], **changes)
+
+
+def pings_in(text: str) -> list[str]:
+    """Return every control sequence of a text that would ping somebody: ``!channel``, ``@U123``, ``!subteam^S1``."""
+    inside = [part.partition(">")[0] for part in text.split("<")[1:]]
+    return [one for one in inside if one.startswith(("!", "@"))]

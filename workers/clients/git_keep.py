@@ -36,13 +36,13 @@ _T = TypeVar("_T")
 class KeptCopy(Repository):
     """A bare copy of something that exists elsewhere: losing it costs time and nothing else."""
 
-    def tidy(self, *, force: bool = False) -> bool:
+    def tidy(self) -> bool:
         """Pack a copy that has become slow to read; at most once a day, and only if it pays. Tell if it was done.
 
         Safe beside readers and writers: what nobody refers to is kept for two weeks. To be called now and then, apart
         from any run.
         """
-        if not self._exists() or not (force or self.needs_tidying()):
+        if not self.needs_tidying():
             return False
         with suppress(LockBusy, GitTimeout), exclusive(self._beside(".lock"), 0.0):
             self._beside(".tidied").touch()

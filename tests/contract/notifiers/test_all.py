@@ -9,9 +9,9 @@ from orchestrator.domain.errors import RateLimited, Refused, Unanswered, Unavail
 from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.chat import SandboxChat
-from orchestrator.sandbox.chat_rules import block_problems, unknown_escapes
+from orchestrator.sandbox.chat_rules import block_problems
 from orchestrator.sandbox.faults import HttpFault
-from tests.support.messages import ALL, FAILED, HUGE, NASTY, STARTED, channel_to, spoiled
+from tests.support.messages import ALL, FAILED, HUGE, NASTY, STARTED, channel_to, pings_in, spoiled
 from tests.support.telling import KIND_NAMES, tell
 from workers.notifiers.table import NOTIFIERS
 
@@ -41,7 +41,7 @@ def test_words_of_users_neither_ping_nor_break_the_limits(
     assert block_problems(body["blocks"]) == []
     assert len(body["text"]) < 4000
     everything = json.dumps(body, ensure_ascii=False)
-    assert list(unknown_escapes(everything)) == []
+    assert pings_in(everything) == []
     assert "@here" not in everything
     assert chat.slack.shown[0].blocks
 

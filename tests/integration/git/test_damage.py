@@ -175,15 +175,16 @@ def test_a_commit_without_its_files_does_not_count_as_here(server: Forge, mirror
     assert mirror.read(commit, "new.txt") == b"new\n"
 
 
-def test_a_mirror_that_became_slow_is_packed(server: Forge, mirror: Mirror) -> None:
-    assert not mirror.tidy(force=True)
+def test_a_mirror_that_became_slow_is_packed(server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not mirror.tidy()
     head = mirror.fetch_branch("main")
     assert not mirror.tidy()
-    assert mirror.tidy(force=True)
+    monkeypatch.setattr(Mirror, "needs_tidying", lambda _: True)
+    assert mirror.tidy()
     assert len(list((mirror.folder / "objects" / "pack").glob("*.pack"))) == 1
     assert mirror.read(head, "README.md") == b"hello\n"
     with exclusive(mirror.folder.with_name(mirror.folder.name + ".lock"), 1.0):
-        assert not mirror.tidy(force=True)
+        assert not mirror.tidy()
 
 
 def test_a_worker_packs_what_has_become_slow_beside_its_work(
