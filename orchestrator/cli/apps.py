@@ -34,17 +34,17 @@ def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.
     if output is Format.JSON:
         say_json(answer)
         return
-    rows = [_row(app, place) for app in answer.get("items", []) for place in app.get("environments", [])]
+    rows = [_row(app, env) for app in answer.get("items", []) for env in app.get("environments", [])]
     tell(_HEAD, rows, "No apps are configured.")
 
 
-def _row(app: Json, place: Json) -> tuple[object, ...]:
-    last, held, in_git = place.get("last_run"), place.get("hold"), place.get("in_git")
+def _row(app: Json, env: Json) -> tuple[object, ...]:
+    last, held, in_git = env.get("last_run"), env.get("hold"), env.get("in_git")
     run = f"{last.get('id')} {summary.state_words(last)}" if isinstance(last, dict) else ""
     hold = one_line(held.get("reason") or "yes") if isinstance(held, dict) else ""
     doubt = "" if not isinstance(in_git, dict) or in_git.get("proven") else ", not proven"
-    names = app.get("name"), place.get("name")
-    return *names, _brought(in_git) + doubt, _brought(place.get("deployed")), run, hold, _why(place)
+    names = app.get("name"), env.get("name")
+    return *names, _brought(in_git) + doubt, _brought(env.get("deployed")), run, hold, _why(env)
 
 
 def _brought(thing: object) -> str:
@@ -55,9 +55,9 @@ def _brought(thing: object) -> str:
     return f"{name} (run {thing.get('run')})"
 
 
-def _why(place: Json) -> str:
+def _why(env: Json) -> str:
     """Say what is wrong with what is in Git; if nothing is, why the last run did not succeed."""
-    in_git, last = place.get("in_git"), place.get("last_run")
+    in_git, last = env.get("in_git"), env.get("last_run")
     verdict = in_git.get("verdict") if isinstance(in_git, dict) and not in_git.get("proven") else None
     if isinstance(verdict, dict):
         return summary.why(verdict)
@@ -104,7 +104,7 @@ def release(
       pilotage app release plate-web prod
     """
     api = connect(url, token_file)
-    held = _place(api, app_name, environment).get("hold", True)
+    held = _environment(api, app_name, environment).get("hold", True)
     answer = api.post(_path(app_name, environment, "release"))
     _tell(answer, f"{app_name}/{environment} {'is released' if held else 'was not on hold'}.", output)
 
@@ -138,8 +138,8 @@ def rollback(
     api = connect(url, token_file)
     undo = _undo(api, app_name, environment)
     answer = api.post(_path(app_name, environment, "rollback"), {"to": to}, str(uuid.uuid4()))
-    wish = WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color)
-    finish(api, answer, wait=wait, wish=wish, note=f"To undo it: `{undo}`." if undo else "")
+    options = WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color)
+    finish(api, answer, wait=wait, options=options, note=f"To undo it: `{undo}`." if undo else "")
 
 
 @app.command()
@@ -168,13 +168,13 @@ def promote(
         api,
         answer,
         wait=wait,
-        wish=WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color),
+        options=WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color),
     )
 
 
 def _undo(api: Api, app_name: str, environment: str) -> str:
     """Name the command that brings back what is in Git now, or "" where that cannot be found out."""
-    in_git = _place(api, app_name, environment).get("in_git")
+    in_git = _environment(api, app_name, environment).get("in_git")
     if not isinstance(in_git, dict):
         return ""
     if not in_git.get("proven"):  # only what was proven is rolled back to
@@ -182,13 +182,13 @@ def _undo(api: Api, app_name: str, environment: str) -> str:
     return f"pilotage app rollback {app_name} {environment} --to {in_git['verdict']['id']}"
 
 
-def _place(api: Api, app_name: str, environment: str) -> Json:
+def _environment(api: Api, app_name: str, environment: str) -> Json:
     """Read an environment as it is before something is done to it; {} where that cannot be found out."""
     try:
-        places = api.get(f"/apps/{segment(app_name)}").get("environments", [])
+        envs = api.get(f"/apps/{segment(app_name)}").get("environments", [])
     except CliError:
         return {}  # nothing may stand in the way of a rollback
-    return next((place for place in places if place.get("name") == environment), {})
+    return next((env for env in envs if env.get("name") == environment), {})
 
 
 def _path(app_name: str, environment: str, action: str) -> str:

@@ -125,10 +125,10 @@ def _checks(settings: Settings) -> Iterator[Check]:
         yield Check(f"{app.name}: push to {app.image}", partial(_push, settings, registry, app), "registry")
         if app.scan.fail_on and settings.registry.harbor:
             yield Check(f"{app.name}: scans of {app.image}", partial(_scan, settings, app), "registry")
-        for place in app.environments:
+        for environment in app.environments:
             yield Check(
-                f"{app.name}/{place.name}: values file and application",
-                partial(_place, settings, gitops, argocd, app, place),
+                f"{app.name}/{environment.name}: values file and application",
+                partial(_environment, settings, gitops, argocd, app, environment),
             )
 
 
@@ -234,24 +234,26 @@ def _scan(settings: Settings, app: App) -> str:
     return "allowed" if named else "allowed; findings are counted but not named without `artifact-addition: read`"
 
 
-def _place(settings: Settings, gitops: "Mirror", argocd: "ArgoClient", app: App, place: Environment) -> str:
+def _environment(
+    settings: Settings, gitops: "Mirror", argocd: "ArgoClient", app: App, environment: Environment
+) -> str:
     from workers.gitops.keys import look_at_keys
     from workers.gitops.tracking import tracks
 
-    raw = gitops.read(gitops.fetch_branch(settings.gitops.branch), place.values)
-    keys = look_at_keys(raw, settings.gitops, place)
-    application = argocd.get(place.argocd, project=place.project, app_namespace=place.app_namespace)
-    problem = tracks(application, settings.gitops, place, f"{settings.registry.host}/{app.image}")
+    raw = gitops.read(gitops.fetch_branch(settings.gitops.branch), environment.values)
+    keys = look_at_keys(raw, settings.gitops, environment)
+    application = argocd.get(environment.argocd, project=environment.project, app_namespace=environment.app_namespace)
+    problem = tracks(application, settings.gitops, environment, f"{settings.registry.host}/{app.image}")
     if problem:
         raise Refused(Reason.APPLICATION_MISMATCH, problem)
-    if place.sync:
-        _may_sync(argocd, application, place)
+    if environment.sync:
+        _may_sync(argocd, application, environment)
     warning = f"; but {keys.warning}" if keys.warning else ""
-    return f"{place.key} is {keys.tag!r}, {place.argocd} reads it{warning}"
+    return f"{environment.key} is {keys.tag!r}, {environment.argocd} reads it{warning}"
 
 
-def _may_sync(argocd: "ArgoClient", application: Mapping[str, Any], place: Environment) -> None:
+def _may_sync(argocd: "ArgoClient", application: Mapping[str, Any], environment: Environment) -> None:
     project = str((application.get("spec") or {}).get("project") or "default")
-    name = f"{place.app_namespace}/{place.argocd}" if place.app_namespace else place.argocd
+    name = f"{environment.app_namespace}/{environment.argocd}" if environment.app_namespace else environment.argocd
     if not argocd.can_i("sync", project, name):
         raise Refused(Reason.ARGOCD_FORBIDDEN, f"sync of {project}/{name}, which `sync: true` needs")

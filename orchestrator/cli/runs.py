@@ -146,8 +146,8 @@ def start(
         environment, ref = _defaults(api, app_name, environment, ref, commit or image)
     body = {"app": app_name, "environment": environment, "ref": ref, "commit": commit, "image": image}
     answer = api.post("/runs", body, key or str(uuid.uuid4()))
-    wish = WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color)
-    finish(api, answer, wait=wait, wish=wish)
+    options = WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color)
+    finish(api, answer, wait=wait, options=options)
 
 
 def _defaults(api: Api, app_name: str, environment: str, ref: str, source: str) -> tuple[str, str]:
@@ -218,7 +218,7 @@ def rerun(
         api,
         answer,
         wait=wait,
-        wish=WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color),
+        options=WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color),
     )
 
 
@@ -239,8 +239,8 @@ def cancel(
     """
     api = connect(url, token_file)
     answer = api.post(f"/runs/{run}/cancel")
-    wish = WatchOptions(timeout=timeout, output=output)
-    finish(api, {"id": run, **answer}, wait=wait, wish=wish, note="It is asked to stop.")
+    options = WatchOptions(timeout=timeout, output=output)
+    finish(api, {"id": run, **answer}, wait=wait, options=options, note="It is asked to stop.")
 
 
 @app.command()
@@ -260,8 +260,8 @@ def approve(
     """
     api = connect(url, token_file)
     answer = api.post(f"/runs/{run}/approve")
-    wish = WatchOptions(timeout=timeout, output=output)
-    finish(api, {"id": run, **answer}, wait=wait, wish=wish, note="It is approved.")
+    options = WatchOptions(timeout=timeout, output=output)
+    finish(api, {"id": run, **answer}, wait=wait, options=options, note="It is approved.")
 
 
 @app.command("watch")
@@ -284,8 +284,8 @@ def watch_run(
     Example:
       pilotage run watch 42 --timeout 20m
     """
-    wish = WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color)
-    raise typer.Exit(watch(connect(url, token_file), run, wish))
+    options = WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color)
+    raise typer.Exit(watch(connect(url, token_file), run, options))
 
 
 @app.command("logs")
@@ -313,16 +313,16 @@ def show_logs(
     raise typer.Exit(logs(connect(url, token_file), reading, follow=follow))
 
 
-def finish(api: Api, answer: Json, *, wait: bool, wish: WatchOptions, note: str = "") -> None:
+def finish(api: Api, answer: Json, *, wait: bool, options: WatchOptions, note: str = "") -> None:
     """Print the run that a request gave, and follow it when that is asked for.
 
     :param note: one more line for people. :raises typer.Exit: with the run's result, after following it.
     """
-    if wish.output is Format.TEXT:
+    if options.output is Format.TEXT:
         say(f"run {answer.get('id')} {api.page(answer)}")
         if note:
             say(note)
     elif not wait:
         say_json(answer)
     if wait:
-        raise typer.Exit(watch(api, int(answer["id"]), wish))
+        raise typer.Exit(watch(api, int(answer["id"]), options))

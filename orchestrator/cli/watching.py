@@ -26,20 +26,20 @@ class WatchOptions:
     heartbeat: float = HEARTBEAT
 
 
-def watch(api: Api, run_id: int, wish: WatchOptions) -> Code:
+def watch(api: Api, run_id: int, options: WatchOptions) -> Code:
     """Watch a run to its end, print its summary and return the exit code.
 
     :raises CliError: there is no such run, or Pilotage cannot be reached any more.
     """
     run = api.run(run_id)
-    json = wish.output is Format.JSON
-    view = terminal_view(json=json, compact=wish.compact, colour=wish.colour)
+    json = options.output is Format.JSON
+    view = terminal_view(json=json, compact=options.compact, colour=options.colour)
     code = None
     try:
         view.show(run)
         if not is_final(run):
             with closing(Feed(api, run_id)) as feed:
-                run, code = _follow(feed, run, wish, view)
+                run, code = _follow(feed, run, options, view)
     except KeyboardInterrupt:
         code = Code.DETACHED
     except CliError as error:
@@ -47,31 +47,31 @@ def watch(api: Api, run_id: int, wish: WatchOptions) -> Code:
         raise error from error.__cause__
     finally:
         view.close()
-    return _end(api, run, code, wish)
+    return _end(api, run, code, options)
 
 
-def _follow(feed: Feed, run: Json, wish: WatchOptions, view: View) -> tuple[Json, Code | None]:
-    deadline = time.monotonic() + wish.timeout if wish.timeout is not None else None
+def _follow(feed: Feed, run: Json, options: WatchOptions, view: View) -> tuple[Json, Code | None]:
+    deadline = time.monotonic() + options.timeout if options.timeout is not None else None
     quiet_since = time.monotonic()
     while not is_final(run):
         now = time.monotonic()
         if deadline is not None and now >= deadline:
             return run, Code.TIMED_OUT
-        pause = wish.heartbeat - (now - quiet_since)
+        pause = options.heartbeat - (now - quiet_since)
         event = feed.next(pause if deadline is None else min(pause, deadline - now))
         if event is not None and event.kind == "state" and event.data.get("state"):
             if event.data != run:
                 quiet_since = time.monotonic()
             run = event.data
             view.show(run)
-        if time.monotonic() - quiet_since >= wish.heartbeat:
+        if time.monotonic() - quiet_since >= options.heartbeat:
             view.beat(run)
             quiet_since = time.monotonic()
     return run, None
 
 
-def _end(api: Api, run: Json, code: Code | None, wish: WatchOptions) -> Code:
-    if wish.output is Format.JSON:
+def _end(api: Api, run: Json, code: Code | None, options: WatchOptions) -> Code:
+    if options.output is Format.JSON:
         say_json(run)
     elif code is None:
         for line in summary.ending(run, api.page(run)):

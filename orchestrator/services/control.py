@@ -210,18 +210,18 @@ class Control:
             raise NotPossible("invalid", "commit must be a full object id of 40 or 64 hex digits")
         if wish.ref and not is_safe_ref_name(wish.ref):
             raise NotPossible("invalid", "ref is not a name that Git would create")
-        place = self._place(wish.app, wish.environment)
-        fault = place.fault_of(wish.image) if place else ""
+        environment = self._configured(wish.app, wish.environment)
+        fault = environment.fault_of(wish.image) if environment else ""
         if fault:
             raise NotPossible("invalid", fault)
 
     def _needs_approval(self, app: str, environment: str) -> bool:
-        place = self._place(app, environment)
-        return place is not None and place.approval
+        configured = self._configured(app, environment)
+        return configured is not None and configured.approval
 
-    def _place(self, app: str, environment: str) -> Environment | None:
-        configured = self._settings.app(app)
-        return configured.environment(environment) if configured else None
+    def _configured(self, app: str, environment: str) -> Environment | None:
+        found = self._settings.app(app)
+        return found.environment(environment) if found else None
 
     def _require(self, app: str, environment: str) -> None:
         found = self._settings.app(app)

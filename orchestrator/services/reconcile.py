@@ -103,8 +103,8 @@ class Reconcile:
     @cached_property
     def _longest(self) -> float:
         """Seconds of the longest pause: a stage is looked at when its time is over, a wait for a person each hour."""
-        places = [(app, place) for app in self._settings.apps for place in app.environments]
-        timeouts = [timeout_of(stage, *where) for where in places for stage in StageName]
+        environments = [(app, one) for app in self._settings.apps for one in app.environments]
+        timeouts = [timeout_of(stage, *where) for where in environments for stage in StageName]
         return max([STILL_THERE, *timeouts])
 
     def fold_tallies(self) -> None:
@@ -126,17 +126,17 @@ class Reconcile:
         :param look: finds out about the move, from where the branch was known to be ("": it was not there).
         :param read_at: when the reading began; a hook that has told of the branch since then knows better.
         """
-        place = repo_key(app.source.url), f"refs/heads/{branch}"
+        ref = repo_key(app.source.url), f"refs/heads/{branch}"
         with self._database.read() as connection:
-            known = heads.known(connection, *place)
+            known = heads.known(connection, *ref)
         if known is not None and (known[0] == commit or _knows_better(known[1], clock(), read_at)):
             return []
         matched = None if known is None else self._match(app, look(known[0]))
         with self._database.write() as connection:
             alone(connection, LOCK)  # else a push whose hook is being written down right now is taken for lost
-            if heads.known(connection, *place) != known:
+            if heads.known(connection, *ref) != known:
                 return []
-            heads.remember(connection, *place, commit, clock())
+            heads.remember(connection, *ref, commit, clock())
             return [] if matched is None else self._make_runs(connection, matched)
 
     def _match(self, app: App, change: RefChange) -> Matched:

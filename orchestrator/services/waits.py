@@ -19,10 +19,10 @@ class Waits:
     def __init__(self, database: Database, settings: Settings, bell: Bell) -> None:
         self._database = database
         self._bell = bell
-        places = [(app.name, one) for app in settings.apps for one in app.environments]
-        self._application = {(app, one.name): one.argocd for app, one in places}
+        environments = [(app.name, one) for app in settings.apps for one in app.environments]
+        self._application = {(app, one.name): one.argocd for app, one in environments}
         self._apps: dict[str, set[str]] = {}
-        for app, one in places:
+        for app, one in environments:
             self._apps.setdefault(one.argocd, set()).add(app)
 
     def waiting(self) -> dict[str, list[int]]:

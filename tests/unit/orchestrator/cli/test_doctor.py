@@ -59,12 +59,12 @@ def test_every_key_that_a_deploy_changes_is_looked_at(tmp_path: Path, named: dic
 
     if not named:
         assert (
-            doctor._place(settings, gitops, argocd, settings.apps[0], place)
+            doctor._environment(settings, gitops, argocd, settings.apps[0], place)
             == "image.tag is 'old', plate-web-stg reads it"
         )
         return
     with pytest.raises(Refused, match=next(iter(named.values()))) as caught:
-        doctor._place(settings, gitops, argocd, settings.apps[0], place)
+        doctor._environment(settings, gitops, argocd, settings.apps[0], place)
     assert caught.value.reason is Reason.VALUES_KEY_REFUSED
 
 
@@ -137,13 +137,13 @@ def test_the_right_to_sync_is_asked_for_where_it_is_needed(
     settings, argocd = make_settings(str(tmp_path)), FakeArgo([application()], may=frozenset({"get"}))
 
     if not sync:
-        doctor._place(settings, gitops, argocd, settings.apps[0], place)
+        doctor._environment(settings, gitops, argocd, settings.apps[0], place)
         return
     with pytest.raises(Refused, match=f"sync of default/{name}") as caught:
-        doctor._place(settings, gitops, argocd, settings.apps[0], place)
+        doctor._environment(settings, gitops, argocd, settings.apps[0], place)
     assert caught.value.reason is Reason.ARGOCD_FORBIDDEN
     argocd.may = frozenset({"get", "sync"})
-    doctor._place(settings, gitops, argocd, settings.apps[0], place)
+    doctor._environment(settings, gitops, argocd, settings.apps[0], place)
 
 
 @pytest.mark.parametrize(
