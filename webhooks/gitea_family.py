@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from orchestrator.domain.events import Ignored, Push, RepoNames
-from webhooks.payload import Record
-from webhooks.pushes import find_commit, push, ref_change, repo_names
+from orchestrator.domain.events import Ignored, Parsed, Push, RepoNames
+from webhooks.payload import Record, read
+from webhooks.pushes import event_name, find_commit, ignored, push, ref_change, repo_names
 from webhooks.signing import verify_hex
 
 SHA256 = ("X-Hub-Signature-256", "sha256=")
@@ -21,6 +21,19 @@ def verify(headers: Mapping[str, str], document: bytes, secret: str, proofs: tup
     """
     name, prefix = next((proof for proof in proofs if proof[0] in headers), proofs[0])
     verify_hex(headers, name, document, secret, prefix=prefix)
+
+
+def parse(headers: Mapping[str, str], body: bytes, event_header: str, forge: str) -> Parsed:
+    """Read a delivery of Gitea or Forgejo, which send a push for every ref, tags too.
+
+    :raises Malformed: the body is not what they send.
+    """
+    event = event_name(headers, event_header)
+    payload = read(headers, body)
+    if event == "push":
+        return parse_push(event, payload)
+    detail = f"{forge} sends a push for the same ref" if event == "create" else ""
+    return ignored(event, known_repo(payload), detail)
 
 
 def known_repo(payload: Record) -> RepoNames | None:

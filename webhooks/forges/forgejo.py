@@ -8,8 +8,6 @@ from datetime import datetime
 
 from orchestrator.domain.events import Parsed
 from webhooks import gitea_family
-from webhooks.payload import read
-from webhooks.pushes import event_name, ignored
 
 EVENT_HEADER = "X-Forgejo-Event"
 PROOF_HEADER = "X-Forgejo-Signature"
@@ -31,9 +29,4 @@ def parse(headers: Mapping[str, str], body: bytes) -> Parsed:
 
     :raises Malformed: the body is not what Forgejo sends.
     """
-    event = event_name(headers, EVENT_HEADER)
-    payload = read(headers, body)
-    if event == "push":
-        return gitea_family.parse_push(event, payload)
-    detail = "Forgejo sends a push for the same ref" if event == "create" else ""
-    return ignored(event, gitea_family.known_repo(payload), detail)
+    return gitea_family.parse(headers, body, EVENT_HEADER, "Forgejo")
