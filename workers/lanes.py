@@ -1,17 +1,17 @@
-"""How many runs of each queue one process looks at, at a time."""
+"""How many runs of each queue one process works on at a time."""
 
 import threading
 from collections.abc import Callable
 
 Move = Callable[[], bool]
-"""Asks for a place in the other lane, for good; whether there is one, or was already."""
+"""Asks for a place in the other lane, to keep; True if the run has one now."""
 
 
 class Lane:
     """Lets at most `width` looks happen at a time; a run that comes meanwhile waits in a list, not in a thread.
 
-    So many builds that wait keep no thread from what is short. What waits is lost with the process, as any message
-    may be: the relay repeats it from the tables.
+    So builds that wait take no thread from short work, however many they are. The list is lost with the process, as
+    any message may be: the relay repeats it from the tables.
 
     :param look: looks at a run; may move on to the lane `beside`, which saves the way through relay and broker.
     :param stopping: whether to begin nothing new. :param beside: the lane for what a look here may lead to.
@@ -32,7 +32,7 @@ class Lane:
         self._lock = threading.Lock()
 
     def take(self, run_id: int) -> None:
-        """Look at a run, now or as soon as one that is being looked at is done; then at what has come meanwhile."""
+        """Look at a run and then at those that came meanwhile; if the lane is full, leave it to a busy thread."""
         with self._lock:
             if not self._free:
                 self._waiting[run_id] = None
@@ -49,7 +49,7 @@ class Lane:
             following = seat.lane._next()
 
     def _next(self) -> int | None:
-        """Take what waits, or leave: both at once, else a run that comes in between would wait for nobody."""
+        """Take a run that waits, or leave the lane, in one step: a run that came in between would never be taken."""
         with self._lock:
             if not self._waiting or self._stopping():
                 self._free += 1
@@ -63,7 +63,7 @@ class Lane:
             self._free += 1
 
     def _move(self) -> "Lane | None":
-        """Exchange a place here for one beside, unless somebody waits here: nobody would call them then."""
+        """Give up the place here for one in the other lane, unless a run waits here: nobody would take it then."""
         if self._beside is None:
             return None
         with self._lock, self._beside._lock:
@@ -75,7 +75,7 @@ class Lane:
 
 
 class _Seat:
-    """Where a thread sits."""
+    """The lane that a thread works in now."""
 
     def __init__(self, lane: Lane) -> None:
         self.lane = lane

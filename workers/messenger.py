@@ -17,7 +17,7 @@ log = journal.get(__name__)
 IDLE = 0.5
 """Seconds between two looks at the table."""
 HUSH = 60.0
-"""Seconds for which a rate limit keeps a whole channel silent at most; a longer one is asked about again."""
+"""Most seconds for which a rate limit silences a whole channel; after them one message tries a longer limit again."""
 
 
 class Messenger:
@@ -44,7 +44,7 @@ class Messenger:
         return max(hush, KINDS[self._channel.kind].interval)
 
     def _send(self, parcel: Parcel) -> float:
-        """Send; return the seconds for which the service wants to hear nothing more from us."""
+        """Send; return for how many seconds the service asks us to send nothing more."""
         try:
             sent = NOTIFIERS[self._channel.kind](parcel.message, self._channel, parcel.previous, self._tools)
         except Refused as error:

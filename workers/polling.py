@@ -19,7 +19,7 @@ from workers.clients.git import Mirror, mirror_folder
 from workers.tidying import tidy
 
 _MOST = 200
-"""Commits, from the head on, of which one that is not ours is looked for."""
+"""Commits, from the head down, among which the newest that is not ours is searched."""
 
 log = journal.get(__name__)
 
@@ -33,7 +33,7 @@ class Polling:
         self._bell = bell
 
     def once(self, stopping: threading.Event) -> float:
-        """Poll every app once, whatever becomes of the others; return the seconds until the next round."""
+        """Poll every app once, even if some fail; return the seconds until the next round."""
         for app in self._settings.apps:
             if stopping.is_set():
                 break
@@ -64,8 +64,8 @@ class Polling:
 def moved(mirror: Mirror, branch: str, commit: str, known: str) -> RefChange:
     """Find out what a hook would have told of a branch that moved to `commit`.
 
-    What its head says counts, as in a hook, but for commits of ours: where they lie on top of somebody else's, it is
-    the newest of those that counts, for no hook may have told of it.
+    As in a hook, the head commit counts. If it is one of ours, the newest below it that is not ours counts instead:
+    perhaps no hook told of that one.
 
     :param known: where the branch was; "" = it was not there. :raises Refused, Unavailable: as `Mirror.fetch_commit`.
     """
@@ -101,7 +101,7 @@ class Tidying:
         self._retention = retention
 
     def once(self, stopping: threading.Event) -> float:
-        """Look at the tables and at every mirror; return the seconds until the next round."""
+        """Tidy the tables and every mirror; return the seconds until the next round."""
         self._forget(stopping)
         root = Path(self._settings.state_dir)
         accesses = [self._settings.gitops.access, *(app.source for app in self._settings.apps)]

@@ -39,9 +39,9 @@ PATIENCE = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """Something that the relay does again and again: ``once`` returns the seconds until the next time.
+    """Something that the relay does again and again. ``once`` returns the seconds until the next time.
 
-    :param patience: seconds that once may take; None: as long as it likes, there may be any number of repositories.
+    :param patience: seconds that ``once`` may take; None: no bound, as there may be any number of repositories.
     """
 
     name: str
@@ -76,7 +76,7 @@ class Relay:
             thread.join(timeout=max(0.0, deadline - time.monotonic()))
 
     def stuck(self, now: float) -> list[str]:
-        """Name the duties that have been at it for longer than they may. :param now: monotonic seconds."""
+        """Name the duties that have taken longer than their patience. :param now: monotonic seconds."""
         patience = {duty.name: duty.patience for duty in self._duties}
         begun = tuple(self._since.items())
         return [name for name, since in begun if (most := patience[name]) is not None and now - since > most]
@@ -118,7 +118,7 @@ class Publisher:
     def once(self, stopping: threading.Event) -> float:
         """Publish what is due; else wait for the bell. A message that is lost is repeated from the table.
 
-        A broker that is away takes seconds to say so: what it does not take, and all behind it, is left for later.
+        A broker that is away takes seconds to fail: the message that it did not take, and all after it, wait.
         """
         due = self._reconcile.due_wakes()
         for number, (run_id, queue) in enumerate(due):
@@ -145,7 +145,7 @@ class Publisher:
 
 
 class Upkeep:
-    """Tells by a row that this relay is alive, and keeps the tallies small."""
+    """Writes into the tables that this relay is alive, and folds the tallies."""
 
     def __init__(self, reconcile: Reconcile) -> None:
         self._reconcile = reconcile

@@ -34,7 +34,7 @@ class RunLog:
         self._thread: threading.Thread | None = None
 
     def line(self, text: str) -> None:
-        """Take one or several lines. They are masked as one: what ends a line may stand inside of a secret."""
+        """Take one or several lines. They are masked together: a secret may contain a line break."""
         for one in self._mask(text.replace("\0", "")).splitlines() or [""]:
             self._take(one)
 
@@ -80,5 +80,5 @@ class RunLog:
 
 
 def _fit(masked: str) -> str:
-    """Return what is stored of a line: masked before it is cut, as half a secret would not be known as one."""
+    """Mask a line, then cut it to what is stored: half a secret would not be recognised."""
     return masked if len(masked) <= MAX_LINE else masked[:MAX_LINE] + " [cut]"

@@ -27,7 +27,7 @@ from workers.watching import Watch, Watcher
 log = journal.get(__name__)
 
 _WRITTEN = ("title", "author")
-"""Outputs that hold the words of whoever wrote the commit."""
+"""Outputs with text by the author of the commit."""
 
 
 class Shell:
@@ -116,7 +116,7 @@ class Shell:
                 return self._broken(assignment.stage, error, runlog)
 
     def _outcome(self, assignment: Assignment, tools: Tools) -> Outcome:
-        """Look, and once more if the time of the stage ran out meanwhile: only who knows that looks for the cause."""
+        """Run the stage, and again if its time ran out meanwhile: only a stage that is late looks for the cause."""
         stage, order = STAGES[assignment.stage], self._order(assignment)
         outcome = stage(order, tools)
         again = self._order(assignment)
@@ -166,7 +166,7 @@ class Shell:
 
 
 def append_to(database: Database, assignment: Assignment) -> Callable[[list[str]], None]:
-    """Return what writes lines into the log of a run, for as long as nobody else has taken it."""
+    """Return a function that appends lines to the log of a run, as long as this worker still holds the run."""
 
     def append(lines: list[str]) -> None:
         with database.write() as connection:
@@ -178,7 +178,7 @@ def append_to(database: Database, assignment: Assignment) -> Callable[[list[str]
 
 
 def _told(fact: Fact) -> tuple[str, str | None]:
-    """Name what came of a look, and why, for the log."""
+    """Name the result of a look and its reason, for the log."""
     if isinstance(fact, Reported):
         return type(fact.outcome).__name__.lower(), fact.outcome.reason.value
     return type(fact).__name__.lower(), fact.reason.value if isinstance(fact, Troubled) else None

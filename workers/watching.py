@@ -1,4 +1,4 @@
-"""Watching over the runs that a process works on: their leases, and whether somebody wants them to stop."""
+"""Keeps the leases of the runs that a process works on, and notices when they are to stop."""
 
 import threading
 import time
@@ -53,7 +53,7 @@ class Watch:
 
 
 class Watcher:
-    """Gives each watch that is open for a while its thread; most are over sooner than that would have begun."""
+    """Gives a thread to each watch that stays open for a second; most are closed before."""
 
     def __init__(self, execution: Execution) -> None:
         self._execution = execution
@@ -72,7 +72,7 @@ class Watcher:
             watch.over.set()
 
     def _add(self, watch: Watch) -> None:
-        """Give a watch its thread if it is still open in a second."""
+        """Note a new watch; it gets a thread if it is still open in a second."""
         with self._lock:
             if self._thread is None or not self._thread.is_alive():
                 thread = threading.Thread(target=self._run, name="watcher", daemon=True)
@@ -81,7 +81,7 @@ class Watcher:
             self._new.append(watch)
 
     def _run(self) -> None:
-        """Begin what is open, every second for as long as there is anything new."""
+        """Start threads for new watches that are still open, every second until there are no new ones."""
         while watches := self._next():
             for watch in watches:
                 if not watch.over.is_set():

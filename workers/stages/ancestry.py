@@ -9,8 +9,8 @@ from workers.stages.order import Order, Tools
 def is_older(order: Order, tools: Tools, commit: str, other: str) -> bool:
     """Tell whether `other` is newer than `commit`: contains it.
 
-    Another machine may have deployed what this one has never seen: what is not here is fetched, and nothing else is.
-    What the server does not have any more was forced away. Then histories part, and neither is older.
+    Another machine may have deployed a commit that this one has never seen: only what is missing is fetched. What the
+    server no longer has was removed by a forced push: then the histories part, and neither is older.
 
     :raises Unavailable: the server did not answer, so that nobody knows. :raises Refused: it does not let us in.
     """

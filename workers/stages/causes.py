@@ -1,4 +1,4 @@
-"""How ``sync`` and ``health`` end badly: with one sentence about the cause, from all that Argo CD knows."""
+"""How ``sync`` and ``health`` fail: with one sentence about the cause, from all that Argo CD knows."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -19,14 +19,14 @@ _LINES = 10
 
 
 def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict) -> Fail:
-    """End with the verdict's own reason and with the cause where it can be had."""
+    """Fail with the verdict's own reason, and with the cause if it can be found."""
     return _end(tools, verdict.reason, _cause(order, tools, application) or verdict.detail, verdict)
 
 
 def late(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict, stage: StageName) -> Fail:
-    """End a wait whose time is over. Where it was a person or a window, the reason goes on to say so.
+    """Fail a wait whose time is over. If a person or a sync window was waited for, the reason still says so.
 
-    Resources that are not ready are asked why: many kinds never become "Degraded", whatever keeps their pods down.
+    The cause is looked for in resources that are not ready, too: many kinds never become "Degraded".
     """
     known = verdict.kind is VerdictKind.NEEDS_HUMAN or verdict.reason is Reason.SYNC_WINDOW
     reason = verdict.reason if known else Reason.TIMED_OUT
@@ -44,7 +44,7 @@ def _end(tools: Tools, reason: Reason, detail: str, verdict: Verdict) -> Fail:
 
 
 def _cause(order: Order, tools: Tools, application: Mapping[str, Any]) -> str:
-    """Say in one sentence what is wrong, from the resource tree, events and logs; "" where they cannot be had."""
+    """Say in one sentence what is wrong, from the resource tree, events and logs; "" where they cannot be read."""
     name, where = order.environment.argocd, order.where
     try:
         tree = tools.clients.argocd.resource_tree(name, **where)
@@ -60,7 +60,7 @@ def _cause(order: Order, tools: Tools, application: Mapping[str, Any]) -> str:
 
 
 def _words(order: Order, tools: Tools, pod: Mapping[str, Any], container: str) -> str:
-    """Return how the log of a pod ends; the container that runs now may be a new one that has said nothing yet."""
+    """Return the last lines of the container that ended, else of the one that runs now."""
     name, namespace = str(pod.get("name") or ""), str(pod.get("namespace") or "")
     try:
         for previous in (True, False):
@@ -83,7 +83,7 @@ def _words(order: Order, tools: Tools, pod: Mapping[str, Any], container: str) -
 
 
 def _troubled_pods(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    """Choose the pods whose own events may say more: the application's events do not include them."""
+    """Choose the pods whose events may tell the cause: the application's events do not include theirs."""
     pods = [node for node in mappings(tree.get("nodes")) if node.get("kind") == "Pod"]
     healthy = ("Healthy", "Suspended")
     return [pod for pod in pods if mapping(pod.get("health")).get("status") not in healthy][:_PODS]

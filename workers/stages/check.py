@@ -22,21 +22,21 @@ from workers.stages.ancestry import holds, is_older
 from workers.stages.order import Order, Tools
 
 _NEWS = frozenset({Trigger.PUSH, Trigger.POLL})
-"""Triggers that tell of a commit that is mostly not here yet."""
+"""Triggers that tell of a commit which this machine seldom has yet."""
 _MAX_TITLE = 200
 """Characters of a commit's title, and of its author's name."""
 _LOOK_AGAIN = 5.0
 """Seconds between two looks at a branch about which the servers of a forge may not agree yet."""
 _PARTED = 10.0
-"""Seconds for which a branch must show another history than the push that is said to have moved it."""
+"""Seconds for which a branch must show another history than the push told of."""
 _UNSEEN = 20.0
-"""Seconds for which Argo CD must not show the application."""
+"""Seconds for which Argo CD must not show the application before it counts as missing."""
 _BELOW = 60.0
-"""Seconds for which it must stand below the push: the copies of a forge's servers lag behind each other."""
+"""Seconds for which a branch must stay behind the push: a forge's servers lag behind each other."""
 
 
 def run(order: Order, tools: Tools) -> Outcome:
-    """Check everything at once; the first that is wrong is the run's reason.
+    """Check everything; the first thing that is wrong is the run's reason.
 
     Outputs: commit, image, title, author of the run; ``commit_date``: when its commit was made (RFC 3339);
     ``obsolete``: ids of waiting runs that this one overtakes, as far as they were not approved before it is;
@@ -94,7 +94,7 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
 
 
 def _absence(mirror: Mirror, ref: str, commit: str, head: str) -> tuple[str, float]:
-    """Say how a branch lacks a commit that was pushed to it, and for how many seconds it must before it counts."""
+    """Say how a branch lacks a commit that was pushed to it, and after how many seconds of that it counts."""
     if not head:
         return f"there is no {ref}", _BELOW
     if mirror.is_ancestor(head, commit):
@@ -103,14 +103,14 @@ def _absence(mirror: Mirror, ref: str, commit: str, head: str) -> tuple[str, flo
 
 
 def _absent(order: Order, seen: str, seconds: float) -> Outcome:
-    """End the run if later looks agree: a forge's servers may show a branch as it was before the very push."""
+    """Fail the run if later looks agree: a forge's servers may still show a branch as it was before the push."""
     if _lasts(order, "absent_since", seconds):
         return Fail(reason=Reason.REWRITTEN, detail=seen)
     return _look_again(order, Reason.REWRITTEN, seen, "absent_since")
 
 
 def _lasts(order: Order, since: str, seconds: float) -> bool:
-    """Tell whether what was seen first at the time in the output `since` was so for long enough."""
+    """Tell whether what was first seen at the time in the output `since` has lasted long enough."""
     first = order.outputs.get(since)
     return first is not None and order.seconds_since(first) >= seconds
 
@@ -123,10 +123,10 @@ def _look_again(order: Order, reason: Reason, seen: str, since: str) -> Wait:
 def _ordered(order: Order, tools: Tools, commit: str, head: str) -> dict[str, Any]:
     """Compare with rivals: order is Git ancestry; where histories part (a forced push), the later arrival wins.
 
-    What was approved goes on until something newer is approved.
+    An approved run goes on until something newer is approved.
 
-    :param head: where the run's branch was just seen; "" = nobody looked. What it does not hold of what came from the
-        same branch was taken out of it, and is not newer any more.
+    :param head: where the run's branch was just seen; "" = nobody looked. A rival from the same branch whose commit
+        the branch no longer contains does not count as newer.
     """
     found: dict[str, list[int]] = {}
     for rival in order.rivals:
@@ -150,22 +150,22 @@ def _ordered(order: Order, tools: Tools, commit: str, head: str) -> dict[str, An
 
 
 def _older_than(order: Order, tools: Tools, commit: str) -> list[int]:
-    """Find what a person goes back from. For that nobody is asked: their word must go while the server is away.
+    """Find the runs with newer commits that a person goes back from, without the server: it may be away.
 
-    What is not here cannot be below `commit`, whose history is: mostly another machine has fetched it since.
+    A commit that is not here is not in the history of `commit`, which is: another machine has fetched it since.
     """
     others = (rival for rival in order.rivals if rival.begun and rival.commit != commit)
     return [one.run for one in others if tools.clients.source.is_ancestor(commit, one.commit) is not False]
 
 
 def _may_be_overtaken(order: Order, rival: Rival) -> bool:
-    """Tell whether the rival may end for this run. Who rolled back is not overruled by whoever pushes meanwhile."""
+    """Tell whether this run may end the rival. A push does not overrule a person who has rolled back meanwhile."""
     waits = not rival.landed and not rival.begun and rival.run < order.run.id
     return waits and (order.insists or not rival.rolls_back)
 
 
 def _values(order: Order, tools: Tools) -> dict[str, Any]:
-    """See that every scalar that we shall change is there, can be changed, and has a place for the image's name."""
+    """See that every value that we shall change is there, can be changed, and can hold the image's name."""
     environment = order.environment
     fault = environment.fault_of(order.run.image)
     if fault:
@@ -182,8 +182,8 @@ def _values(order: Order, tools: Tools) -> dict[str, Any]:
 def _application(order: Order, tools: Tools) -> dict[str, Any]:
     """See that Argo CD has the application and that it reads our file.
 
-    One that is missing is looked for again: its parent may be about to create it, and Argo CD answers the same 403
-    when it cannot ask Kubernetes.
+    A missing one is looked for again: its parent may be about to create it, and Argo CD also answers 403 when it
+    cannot reach Kubernetes.
     """
     environment = order.environment
     try:

@@ -1,4 +1,4 @@
-"""Have the change committed to the GitOps repo: by this worker for all that wait, or by whoever writes already."""
+"""Has the change committed to the GitOps repo: by this worker for all that wait, or by one that writes already."""
 
 from orchestrator import tracing
 from orchestrator.domain.changes import Batch, Rejected, Result, Withdrawn
@@ -14,9 +14,9 @@ from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of
 
 _FRESH = 300.0
-"""Seconds after its push for which an image is taken to be in the registry: most runs need not ask again."""
+"""Seconds after its push for which an image counts as still in the registry: most runs need not ask again."""
 _LOOK_AGAIN = 5.0
-"""Seconds after which a queued change is looked at even if its writer never said that it landed."""
+"""Seconds after which a queued change is looked at even if its writer did not report that it landed."""
 DEADLINE = 120.0
 """Seconds for one batch to be pushed, lost races included."""
 
@@ -42,7 +42,7 @@ def run(order: Order, tools: Tools) -> Outcome:
 
 
 def _write(order: Order, tools: Tools, queue: Commits, batch: Batch) -> Result | None:
-    """Push one batch and hand the branch on; return what became of this run's own change."""
+    """Push one batch and release the branch; return what became of this run's own change."""
     settings = order.settings.gitops
     changes = not_pushed = batch.changes
     try:
@@ -70,13 +70,13 @@ def _write(order: Order, tools: Tools, queue: Commits, batch: Batch) -> Result |
 
 
 def _stay_writer(queue: Commits) -> None:
-    """Renew the right to write. A batch that others wait for is not given up when this one run is cancelled."""
+    """Renew the right to write. Cancelling this run does not stop a batch that others wait for."""
     if not queue.renew():
         raise Unavailable(Reason.GITOPS_CONTENDED, "another worker took the branch over")
 
 
 def _gone(order: Order, tools: Tools) -> Fail | None:
-    """End a run whose image was deleted while it waited, for instance behind a hold: no pod could pull it."""
+    """Fail a run whose image was deleted while it waited, for instance behind a hold: no pod could pull it."""
     pushed = order.run.stage(StageName.PUSH).finished_at
     if pushed is None or (order.now - pushed).total_seconds() < _FRESH:
         return None
@@ -89,7 +89,7 @@ def _gone(order: Order, tools: Tools) -> Fail | None:
 
 
 def _newer(order: Order, tools: Tools) -> Fail | None:
-    """End the run if a newer commit was deployed since ``check``, unless a person's word goes first."""
+    """End the run if a newer commit was deployed since ``check``, unless a person asked for this one."""
     run = order.run
     if order.insists or not run.commit:
         return None

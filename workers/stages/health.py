@@ -42,7 +42,7 @@ def run(order: Order, tools: Tools) -> Outcome:
 
 
 def _anew(outcome: Wait | Fail) -> Wait | Fail:
-    """Let the next success be a first one: what was seen in between confirms none that came before."""
+    """Forget an earlier success: after what was seen in between, it needs two again."""
     if isinstance(outcome, Fail):
         return outcome
     return replace(outcome, outputs={**outcome.outputs, "confirming": ""})

@@ -20,18 +20,18 @@ CONFIRM = 2.0
 _SOON, _NOW_AND_THEN = 10.0, 60.0
 """Seconds after which a comparison that went wrong is asked for again, the first time and from then on."""
 _HISTORY = 50
-"""Later commits to our file that are looked through for one of a run."""
+"""Later commits to our file among which one by a run is searched."""
 _MISSING_GRACE = 60.0
-"""Seconds in a row for which an application may be missing: ``check`` has seen it, and a 403 can be any trouble."""
+"""Seconds in a row for which an application may be missing: ``check`` has seen it, and a 403 has many causes."""
 _MISSING_SINCE = "missing_since"
-"""Where in the memory of the looks it stands since when the application is missing."""
+"""The output that says since when the application is missing."""
 
 
 def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[str, Any], Verdict]:
     """Read the application once and judge it.
 
-    A comparison that went wrong is asked for again, since by itself Argo CD makes the next one in some minutes: one
-    bad moment of its Git server must not be taken for an error that lasts.
+    After a comparison that failed another one is requested, as Argo CD makes the next one only minutes later: a short
+    outage of its Git server must not count as an error that lasts.
 
     :raises Refused: Argo CD does not let us see it. :raises Unavailable: it does not answer.
     :raises Cancelled: (or ``LeaseLost``) the work is to stop.
@@ -77,9 +77,9 @@ def expected(order: Order, tools: Tools) -> Expected:
 
 
 def _reverted(order: Order, tools: Tools, commit: str, revision: str) -> str:
-    """Say what somebody made of our value in a later commit; "" when nobody did.
+    """Say to what a later commit changed our value; "" when none did.
 
-    A later run of ours is not somebody: it ends this run as soon as it has written down that it landed.
+    A later run does not count: it ends this run as soon as it has recorded that its change landed.
     """
     try:
         if tools.clients.gitops.is_ancestor(commit, revision) is not True or _same_value(order, tools, revision):
@@ -91,7 +91,7 @@ def _reverted(order: Order, tools: Tools, commit: str, revision: str) -> str:
 
 
 def _instead(order: Order, tools: Tools, revision: str) -> str:
-    """Say what is in the place of our value."""
+    """Say what stands there instead of our value."""
     path = order.environment.values
     raw = tools.clients.gitops.read(revision, path)
     if raw is None:
@@ -105,7 +105,7 @@ def _instead(order: Order, tools: Tools, revision: str) -> str:
 
 
 def _overtaken(order: Order, tools: Tools, commit: str, revision: str) -> bool:
-    """Tell whether it was a run that gave our value its present form after us, and not a person."""
+    """Tell whether a later run, and not a person, gave the value its present form."""
     mirror, path = tools.clients.gitops, order.environment.values
     present = values_in(order, mirror.read(revision, path))
     later = mirror.history(revision, _HISTORY, f"{RUN_TRAILER}: ", after=commit, path=path)
@@ -135,9 +135,9 @@ def _contains(order: Order, tools: Tools, commit: str, revision: str, troubles: 
 
 
 def _replaces(order: Order, tools: Tools, commit: str, revision: str, head: str) -> bool:
-    """Tell whether `revision` is in the branch while our commit is no more, and is none that was there before ours.
+    """Tell whether the branch was rewritten and `revision` came after our commit, which the branch lost by that.
 
-    Of a commit that even the server has no more nobody knows what was before it: then only the head is no older one.
+    If even the server no longer has our commit, nothing tells what came before it: then only the head counts.
 
     :param head: where the branch was just seen; "" = nobody looked.
     """
@@ -155,15 +155,15 @@ def _replaces(order: Order, tools: Tools, commit: str, revision: str, head: str)
 
 
 def _same_value(order: Order, tools: Tools, revision: str) -> bool:
-    """The file changed after us: our value counts, not the rest of the file."""
+    """Tell whether our value is still the same: the file may have changed after us, but its rest does not count."""
     found = values_in(order, tools.clients.gitops.read(revision, order.environment.values))
     return found == tuple(edit.value for edit in change_of(order).edits)
 
 
 def waiting(verdict: Verdict) -> Wait:
-    """Wait for the watch to see a change; only what no list shows (what must last, a moved revision) has a time.
+    """Wait until the watch sees a change; only what no list shows (what must last, a moved revision) has a time.
 
-    So a thousand waiting runs ask nothing of Argo CD by themselves; see `workers.argo_watch`.
+    So a thousand waiting runs send no requests to Argo CD; see `workers.argo_watch`.
     """
     return Wait(
         reason=verdict.reason,
@@ -174,7 +174,7 @@ def waiting(verdict: Verdict) -> Wait:
 
 
 def wants_sync(order: Order, verdict: Verdict) -> bool:
-    """Tell whether to ask for a sync of a commit that came on top of ours: once for each, as nobody else does."""
+    """Tell whether to ask for a sync of a commit on top of ours, once for each: nobody else asks for it."""
     if order.is_late or not order.environment.sync:
         return False
     return verdict.unsynced and order.outputs.get("sync_of") != verdict.revision
@@ -190,7 +190,7 @@ def ask_for_sync(order: Order, tools: Tools, verdict: Verdict) -> Wait:
 
 
 def missing(order: Order, error: Refused) -> Wait | Fail:
-    """Tolerate for a while that the application is not shown: its parent makes it anew, or the answer is not true."""
+    """Tolerate a missing application for a while: its parent may create it anew, or the answer may be wrong."""
     memory = order.outputs.get("memory") or {}
     since = memory.get(_MISSING_SINCE) or order.now.isoformat()
     if error.reason is Reason.APPLICATION_MISSING and order.seconds_since(since) < _MISSING_GRACE:

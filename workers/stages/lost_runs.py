@@ -1,4 +1,4 @@
-"""What the GitOps branch tells of runs that the tables do not know: those were put back to an earlier time."""
+"""What the GitOps branch tells of runs that the tables do not have, because a backup was restored."""
 
 from typing import NamedTuple
 
@@ -10,17 +10,17 @@ from workers.stages.order import Order, Tools
 from workers.stages.wanted import IMAGE_TRAILER, SOURCE_TRAILER, values_in
 
 _FRESH = 60.0
-"""Seconds for which the branch is taken to be where it was seen: what is looked for is older than the last start."""
+"""Seconds for which the branch is not read again: what is looked for was there before the last start."""
 _HISTORY = 500
-"""Commits of the branch in which runs are looked for that are not in the tables."""
+"""Commits of the branch among which runs that are not in the tables are searched."""
 _OF_FILE = 50
-"""Commits to our file of which the last that wrote our value is looked for, where there are such runs."""
+"""Commits to our file among which the last that wrote our value is searched, if there are such runs."""
 _MOST_DIGITS = 9
 """Of a run's id; a trailer may say anything."""
 
 
 class _Told(NamedTuple):
-    """What a commit of ours says about itself."""
+    """What the trailers of one of our commits say."""
 
     run: int
     source: str
@@ -29,8 +29,8 @@ class _Told(NamedTuple):
 def newer_in_git(order: Order, tools: Tools) -> str:
     """Say which newer commit was deployed here by a run that is not in the tables; "" where there is none.
 
-    A run that was unfinished at a backup goes on after it is restored, and may have been overtaken in the time that
-    is lost. Where all runs of the branch are in the tables, this costs one look at its history.
+    A run that was unfinished at the time of the backup goes on after a restore, and may have been overtaken in the
+    time that is lost. If all runs of the branch are in the tables, this costs one look at its history.
 
     :raises Unavailable: a server did not answer, so that nobody knows. :raises Refused: it does not let us in.
     """
@@ -51,7 +51,7 @@ def newer_in_git(order: Order, tools: Tools) -> str:
 
 
 def _told(message: CommitMessage, order: Order) -> _Told | None:
-    """Read what may have overtaken us: another commit of this image, by a run that began after ours."""
+    """Read the trailers if they may tell of a run that overtook us: of the same image and begun after ours."""
     told = dict(trailers_of(message.text))
     run, source = told.get(RUN_TRAILER, ""), told.get(SOURCE_TRAILER, "")
     same_image = Reference.parse(told.get(IMAGE_TRAILER, "")).name == Reference.parse(order.run.image).name
@@ -61,7 +61,7 @@ def _told(message: CommitMessage, order: Order) -> _Told | None:
 
 
 def _wrote(order: Order, tools: Tools, message: CommitMessage) -> bool:
-    """Tell whether a commit gave our value its form; other environments may have theirs in the same file."""
+    """Tell whether a commit wrote our value; other environments may have theirs in the same file."""
     mirror, path = tools.clients.gitops, order.environment.values
     before = mirror.read(message.parent, path) if message.parent else None
     return values_in(order, mirror.read(message.commit, path)) != values_in(order, before)

@@ -1,4 +1,4 @@
-"""What a stage is told and what it may use: the whole world as a stage sees it."""
+"""What a stage is told and what it may use; it sees nothing else."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be brought where.
+    """Which run is to be brought where.
 
     ``outputs`` merges what all stages of this run wrote down so far, this stage's own earlier looks included.
     ``rivals`` are other runs of the environment, and ``insists`` says that a person wanted this commit, older or not,
@@ -37,15 +37,15 @@ class Order:
 
     @property
     def is_late(self) -> bool:
-        """Tell whether the time of the stage is over: to wait on would end the run."""
+        """Tell whether the time of the stage is over: to go on waiting would fail the run."""
         return self.deadline_at is not None and self.now >= self.deadline_at
 
     @property
     def where(self) -> dict[str, Any]:
         """Say where Argo CD has the application, as the methods of its client want it beside the name.
 
-        Without a project Argo CD answers alike what is missing, what is forbidden and what it cannot read just now;
-        so the one that ``check`` saw is named where the configuration names none.
+        Without a project Argo CD gives the same answer for missing, forbidden and unreadable at the moment; so if the
+        configuration names none, the one that ``check`` saw is used.
         """
         project = self.environment.project or str(self.outputs.get("argocd_project", ""))
         return {"project": project, "app_namespace": self.environment.app_namespace}
@@ -58,7 +58,7 @@ class Order:
     def seconds_since(self, time: object) -> float:
         """Count the seconds since a time that a stage wrote into its outputs (ISO 8601).
 
-        One that lies ahead (another machine's clock wrote it), or that is none, is taken to be now.
+        A time that lies ahead (another machine's clock wrote it), or a text that is no time, counts as now.
         """
         return max(0.0, (self.now - (moment(time) or self.now)).total_seconds())
 

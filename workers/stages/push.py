@@ -67,7 +67,7 @@ def _read_back(order: Order, tools: Tools, pushed: str) -> FoundImage:
 
 
 def _tidy(order: Order, tools: Tools) -> None:
-    """Remove older local images; what stands in the way of that is no reason to fail a good push."""
+    """Remove older local images; if that fails, the push is still good."""
     name = f"{order.settings.registry.host}/{repository(order)}"
     try:
         removed = tools.clients.engine.tidy(name, order.app.name, KEPT_IMAGES, TIDY_EVERY)

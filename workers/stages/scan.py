@@ -1,4 +1,4 @@
-"""The stage `scan`: wait for Harbor's scan; hold it against the app's gate and against the project's own rule."""
+"""The stage `scan`: waits for Harbor's scan and judges it by the app's gate and the project's own rule."""
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait

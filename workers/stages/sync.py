@@ -15,7 +15,7 @@ from workers.stages.looking import VerdictKind, ask_for_sync, look, missing, wai
 from workers.stages.order import Order, Tools
 
 _NUDGE = 60.0
-"""Seconds without a sign of our commit after which Argo CD is asked to refresh again (its Git may lag)."""
+"""Seconds without a sign of our commit after which Argo CD is asked to refresh again: its Git server may lag."""
 
 
 _UNBEGUN = 15.0
@@ -52,9 +52,9 @@ def run(order: Order, tools: Tools) -> Outcome:
 
 
 def _through_window(order: Order, tools: Tools, verdict: Verdict) -> tuple[Verdict, dict[str, str]]:
-    """Say so when it is a sync window that keeps Argo CD from beginning; return the verdict and what to remember.
+    """Say so if a sync window keeps Argo CD from syncing; return the verdict and what to remember.
 
-    Asked for after a while, then now and then: what the last answer was holds in between, as a run may look often.
+    The windows are asked for after a while, then now and then; in between the last answer counts.
     """
     if not verdict.unbegun:
         return verdict, {}
@@ -71,7 +71,7 @@ def _through_window(order: Order, tools: Tools, verdict: Verdict) -> tuple[Verdi
 
 
 def _until_window(order: Order, seen: Mapping[str, str]) -> float | None:
-    """Return the seconds until the windows are asked for; None after that. Any wake in between leaves the rest."""
+    """Return the seconds until the windows are asked for; None after that."""
     if not seen or seen["window_asked"]:
         return None
     return max(1.0, _UNBEGUN - order.seconds_since(seen["unbegun"]))
@@ -103,7 +103,7 @@ def _wants_refresh(order: Order) -> bool:
 
 
 def _wants_sync(order: Order, application: Mapping[str, Any], verdict: Verdict) -> bool:
-    """A sync is asked for once: where it is configured, or when a re-run finds that Argo CD gave this commit up.
+    """Tell whether to ask for a sync, once: if configured, or if a re-run finds that Argo CD gave this commit up.
 
     Automated sync tries one revision once; after a failure only a sync request (or a new commit) helps.
     """
