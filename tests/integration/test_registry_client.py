@@ -58,7 +58,7 @@ def test_digest_and_labels_are_read_back(tmp_path: Path) -> None:
         assert client.digest("plate/web", digest) == digest
         assert client.digest("plate/web", "2") is None
         assert client.digest("plate/nosuch", "1") is None
-        assert client.image_config("plate/web", digest) == {REVISION_LABEL: COMMIT}
+        assert client.labels("plate/web", digest) == {REVISION_LABEL: COMMIT}
 
 
 def test_push_rights_are_proven_and_leave_nothing_behind(tmp_path: Path) -> None:

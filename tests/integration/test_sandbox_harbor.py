@@ -58,7 +58,7 @@ def test_our_clients_find_what_they_pushed(harbor: RunningHarbor) -> None:
     registry.ping()
     registry.check_push(REPOSITORY)
     assert registry.digest(REPOSITORY, "v1") == digest
-    assert registry.image_config(REPOSITORY, "v1") == {"org.opencontainers.image.revision": "8f3e1e7"}
+    assert registry.labels(REPOSITORY, "v1") == {"org.opencontainers.image.revision": "8f3e1e7"}
     found = api.artifact("shop", "team-a/api", "v1")
     assert found is not None
     assert (found["digest"], tags_of(harbor, digest)) == (digest, {"v1"})

@@ -101,7 +101,7 @@ def test_an_image_goes_there_and_back(yard: Yard) -> None:
     registry.check_push(REPOSITORY)
     digest = yard.push()
     assert registry.digest(REPOSITORY, "v1") == digest
-    labels = registry.image_config(REPOSITORY, "v1")
+    labels = registry.labels(REPOSITORY, "v1")
     assert labels is not None
     assert labels[REVISION_LABEL] == "c" * 40
     local = yard.engine.image_id(f"{yard.name}:v1")

@@ -34,7 +34,7 @@ class FakeRegistry:
         found = self.tags.get(reference)
         return found[0] if found else None
 
-    def image_config(self, _: str, reference: str) -> dict[str, str] | None:
+    def labels(self, _: str, reference: str) -> dict[str, str] | None:
         found = self.tags.get(reference)
         return found[1] if found else None
 

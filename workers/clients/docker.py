@@ -77,7 +77,7 @@ class Engine:
         return None if found is None else dict((found.get("Config") or {}).get("Labels") or {})
 
     def remove(self, reference: str) -> bool:
-        """Take the name away from a local image, and the image with its last name.
+        """Remove the name of a local image, and the image with its last name.
 
         :return: False when there is no such image or a container uses it.
         """
@@ -247,7 +247,7 @@ class Engine:
         refusal: Callable[[str], PilotageError],
         body: Iterable[bytes] | None = None,
     ) -> Callable[[StoppableBody], EngineResponse]:
-        """Make the function that sends one request; what the engine refuses becomes `refusal` of its text."""
+        """Return a function that sends one request; `refusal` makes the error from the text of a refusal."""
         api = self._api
 
         def send(guard: StoppableBody) -> EngineResponse:
@@ -303,7 +303,7 @@ class Engine:
 
 
 class _Said(Refused):
-    """What the engine answered to a short call, with its HTTP status."""
+    """The engine's answer to a short call: its text and HTTP status."""
 
     def __init__(self, reason: Reason, evidence: str, status: int) -> None:
         super().__init__(reason, evidence)
@@ -311,7 +311,7 @@ class _Said(Refused):
 
 
 class _ours:  # noqa: N801  # reads as a phrase where it is used
-    """Turns the SDK's and the network's errors into ours: no answer or 5xx is Unavailable, 4xx is Refused.
+    """Turn the SDK's and the network's errors into ours: no answer or 5xx is Unavailable, 4xx is Refused.
 
     :param where: the engine's address, named where nobody answers there.
     """

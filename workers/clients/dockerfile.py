@@ -1,4 +1,4 @@
-"""What a Dockerfile asks of its surroundings: base images, frontends, secrets; read without building it.
+"""What a Dockerfile needs from outside: base images, frontends, secrets; read without building it.
 
 Follows docs.docker.com/reference/dockerfile: parser directives, line continuation, here-documents, global ``ARG``,
 ``FROM --platform``, names of stages, ``COPY --from`` and ``RUN --mount``.
@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 MAX_DOCKERFILE = 1024 * 1024
-"""Bytes of a Dockerfile that are read; the work grows with them and no faster, whatever they are."""
+"""Bytes of a Dockerfile that are read; the work grows linearly with them, whatever they are."""
 MAX_VALUE = 1024
 """Characters of a filled-in word; no name of an image is as long."""
 MAX_ARGUMENTS = 1000
@@ -26,7 +26,7 @@ _VARIABLE = re.compile(
     r"\$(?:(?P<bare>[A-Za-z_]\w*)"
     r"|\{(?P<name>[A-Za-z_]\w*)(?:\}|(?P<op>:?[-+])(?P<word>[^}]*)(?P<end>\}?)))"
 )
-"""Takes a word without an end, too: to look for the end again from every dollar sign would take hours."""
+"""Matches a word without an end, too: to search for the end anew from every dollar sign would take hours."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,13 +98,13 @@ class Recipe:
 
 
 class _Names:
-    """Where the stages with a name are."""
+    """The stages by their names."""
 
     def __init__(self, stages: Sequence[BuildStage]) -> None:
         self._places = _places_of(stage.name for stage in stages)
 
     def find(self, name: str, before: int) -> int | None:
-        """Return the index of the last stage called `name` (or of the one with this number) in front of `before`."""
+        """Return the index of the last stage called `name` (or of the one with this number) before `before`."""
         if name.isdecimal() and len(name) <= _MAX_NUMBER:
             return int(name) if int(name) < before else None
         places = self._places.get(name.lower(), []) if name else []
@@ -113,7 +113,7 @@ class _Names:
 
 
 def _places_of(texts: Iterable[str]) -> Mapping[str, list[int]]:
-    """Return where each text stands, in order."""
+    """Return the indexes of each text, in order."""
     places: dict[str, list[int]] = defaultdict(list)
     for at, text in enumerate(texts):
         places[text].append(at)
@@ -175,7 +175,7 @@ def _instructions(lines: list[str], escape: str) -> Iterator[tuple[int, str, str
 
 
 class _Ends:
-    """Where here-documents may end; every line is looked at once, however many here-documents begin."""
+    """Where here-documents may end; every line is read once, however many here-documents begin."""
 
     def __init__(self, lines: Sequence[str]) -> None:
         self._lines = lines
@@ -189,14 +189,14 @@ class _Ends:
         return _places_of(line.lstrip("\t") for line in self._lines)
 
     def behind(self, word: str, at: int, *, dash: bool) -> int | None:
-        """Return the line behind the next one from `at` on that is `word`; with a dash, tabs may stand before it."""
+        """Return the line after the next line, from `at` on, that is `word`; with a dash, tabs may precede it."""
         places = (self._indented if dash else self._exact).get(word, [])
         found = bisect_left(places, at)
         return places[found] + 1 if found < len(places) else None
 
 
 def _after_heredocs(ends: _Ends, at: int, text: str) -> int:
-    """Return the line behind the here-documents that `text` opens; `at` when one never ends (older syntax)."""
+    """Return the line after the here-documents that `text` opens; `at` when one never ends (older syntax)."""
     begin = at
     for match in _HEREDOC.finditer(text):
         behind = ends.behind(match["word"], at, dash=bool(match["dash"]))
@@ -226,7 +226,7 @@ def _from(text: str, known: Mapping[str, str]) -> BuildStage:
 
 
 def _flags(text: str) -> Iterator[tuple[str, str]]:
-    """Yield the ``--name=value`` in front of an instruction's own words."""
+    """Yield the ``--name=value`` flags before an instruction's own words."""
     at = 0
     while match := _FLAG.match(text, at):
         yield match["name"], match["value"] or ""
@@ -239,10 +239,10 @@ def _mount(value: str, line: int) -> Mount:
 
 
 def _fill(text: str, known: Mapping[str, str]) -> str:
-    """Put in the values of variables: ``$A``, ``${A}``, ``${A:-word}``, ``${A:+word}``.
+    """Substitute variables: ``$A``, ``${A}``, ``${A:-word}``, ``${A:+word}``.
 
-    An unknown variable stays as it is: by its dollar sign the caller sees that the name is not known. What is too
-    long is cut, as each value may hold the one before it twice.
+    An unknown variable stays as it is, so that the caller sees its dollar sign. What is too long is cut, as each
+    value may hold the one before it twice.
     """
 
     def value(match: re.Match[str]) -> str:

@@ -2,9 +2,8 @@
 
 The engine does not apply the file to a context that it is sent as a tar stream (the docker command does), so we must.
 The SDK's own matcher tests a file only against as many of its parent folders as the pattern has parts, so that
-``**/secrets`` lets ``a/b/secrets/key`` through; hence this one, which follows moby/patternmatcher. Its way over
-regular expressions is not for us: those of Go take time that grows with the name, Python's may never end and let no
-other thread go on meanwhile.
+``**/secrets`` lets ``a/b/secrets/key`` through; hence this one, which follows moby/patternmatcher, but without
+regular expressions: Go's take linear time, Python's may take for ever and block all other threads meanwhile.
 """
 
 import posixpath
@@ -76,7 +75,7 @@ def _tokens(pattern: str) -> Iterator[Token]:
 
 
 def _group(pattern: str, at: int) -> tuple[Sequence[Token], int]:
-    """Read ``[a-z]`` that begins before `at` and has an end; one that is none stands for its characters."""
+    """Read the ``[a-z]`` that begins before `at`; without an end it stands for its own characters."""
     end = pattern.index("]", at + 1)
     body = pattern[at:end].replace("\\", r"\\").replace("[", r"\[").replace("&&", r"&\&")
     try:

@@ -37,7 +37,7 @@ _TRANSIENT = re.compile(
 )
 _RUN = re.compile(r"executor failed running|did not complete successfully|returned a non-zero code", re.IGNORECASE)
 _CODE = re.compile(r"code: (\d+)\s*\Z")
-"""What is before it repeats the whole command of the step."""
+"""The exit code; the text before it repeats the whole command of the step."""
 _DOCKERFILE = re.compile(
     r"dockerfile parse error|unknown instruction|target stage .* could not be found|failed to reach build target"
     r"|COPY failed|ADD failed|failed to compute cache key|failed to calculate checksum|invalid reference format"
@@ -60,7 +60,7 @@ _LEAD = re.compile(r"\A(?:failed to solve(?: with frontend [\w.]+)?: |failed to 
 
 
 def build_error(message: str, step: str = "", tail: Sequence[str] = ()) -> PilotageError:
-    """Word the end of a failed build.
+    """Make the error of a failed build.
 
     :param step: the step that failed, as BuildKit names it; "" = not known. :param tail: its last lines.
     """
@@ -85,7 +85,7 @@ def build_error(message: str, step: str = "", tail: Sequence[str] = ()) -> Pilot
 
 
 def pull_error(message: str, image: str = "") -> PilotageError:
-    """Word why a base image (or the frontend of a ``# syntax=`` line) cannot be had."""
+    """Say why a base image (or the frontend of a ``# syntax=`` line) cannot be pulled."""
     text = one_line(f"{image}: {message}" if image and image not in message else message)
     if _DISK.search(text):
         return _disk(text)
@@ -130,7 +130,7 @@ _PUSH: tuple[tuple[str, type[Refused] | type[Unavailable], Reason, str], ...] = 
 
 
 def push_error(message: str) -> PilotageError:
-    """Word why a push failed; unknown network and server troubles are `Unavailable`, an unknown no is final."""
+    """Make the error of a failed push; an unknown network or server error is `Unavailable`, all else final."""
     text, said = one_line(message), _without_names(message)
     for pattern, kind, reason, advice in _PUSH:
         if re.search(pattern, said, re.IGNORECASE):
@@ -141,7 +141,7 @@ def push_error(message: str) -> PilotageError:
 
 
 def _without_names(text: str) -> str:
-    """Take addresses, hosts and images out: an app may be called ``quota-service``, which says nothing."""
+    """Take addresses, hosts and images out: an app may be called ``quota-service``, which is no word of the error."""
     return _NAMES.sub("_", " ".join(text.split()))
 
 
@@ -151,7 +151,7 @@ def one_line(text: str, limit: int = MAX_EVIDENCE) -> str:
 
 
 def cause_of(error: BaseException) -> str:
-    """Word why there is no connection: the innermost error says it best ("no such file or directory")."""
+    """Say why there is no connection: the innermost error says it best ("no such file or directory")."""
     inner: BaseException | None = error
     while inner is not None:
         if isinstance(inner, OSError) and inner.strerror:

@@ -1,4 +1,4 @@
-"""What is sent to the Docker engine and how its answers read: the pure half of its client."""
+"""What is sent to the Docker engine and how its answers are read: the pure half of its client."""
 
 import base64
 import json
@@ -35,7 +35,7 @@ class CallControl:
 
 
 def refuse_unsupported(recipe: Recipe, build: Build) -> None:
-    """Refuse before the build what cannot be handed over through the REST API.
+    """Refuse before the build what the REST API has no way to pass on.
 
     :raises Refused: SOURCE_UNSUPPORTED with the line of the Dockerfile.
     """

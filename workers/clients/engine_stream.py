@@ -1,4 +1,4 @@
-"""A long answer of the Docker engine, read by a thread of its own so that the worker can look up every second."""
+"""Reads a long answer of the Docker engine in a thread of its own, so that the worker can check every second."""
 
 import json
 import queue

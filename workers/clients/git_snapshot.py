@@ -26,7 +26,7 @@ _LFS_SIZE = 1024
 """Bytes below which a file can be a Git LFS pointer (git-lfs docs/spec.md)."""
 _CHUNK = 256 * 1024
 _AHEAD = 500
-"""Names that are asked for before their contents are read: fewer bytes than the smallest pipe holds (64 KiB)."""
+"""Names that are requested before their contents are read: together they fit into the smallest pipe (64 KiB)."""
 
 LeaveOut = Callable[[str], bool]
 
@@ -107,7 +107,7 @@ class Snapshot:
                 )
 
     def _uses_lfs(self) -> bool:
-        """Tell whether the repository says so; only then files are looked into. The image need not get the rules."""
+        """Tell whether the repository uses Git LFS; only then files are checked for its pointers."""
         rules = [entry for entry in self._entries.values() if posixpath.basename(entry.path) == ".gitattributes"]
         if self._folder:
             above = [posixpath.join(folder, ".gitattributes") for folder in ("", *folders_above(self._folder))]
@@ -156,7 +156,7 @@ def _listing(repository: Repository, commit: str, folder: str) -> list[TreeEntry
 
 
 def _date_of(commit: bytes) -> int:
-    """Read the committer's time out of a commit object: the last line of its head that says who and when."""
+    """Read the committer's time out of a commit object: the last line of its header with a name and a time."""
     head = commit.partition(b"\n\n")[0].split(b"\n")
     committer = next(line for line in head if line.startswith(b"committer "))
     return int(committer.split()[-2])

@@ -67,7 +67,7 @@ def write_chain(
 
 
 def import_stream(parent: str, drafts: Sequence[Draft], *, ref: str, author: Author) -> bytes:
-    """Spell the chain in the language of git-fast-import; it prints the ids of the commits, one a line."""
+    """Write the chain as input of git-fast-import, which prints the ids of the commits, one a line."""
     parts: list[bytes] = []
     for number, draft in enumerate(drafts, start=1):
         who = f"{_who(author)} {draft.date} +0000".encode("utf-8", "replace")
@@ -90,7 +90,7 @@ def plain_message(text: str) -> str:
 
 
 def quoted(path: str) -> bytes:
-    """Quote a path for fast-import, C style; control characters do not come this far."""
+    """Quote a path for fast-import, C style; control characters are refused earlier."""
     raw = path.encode("utf-8", "surrogateescape")
     return b'"' + raw.replace(b"\\", b"\\\\").replace(b'"', b'\\"') + b'"'
 

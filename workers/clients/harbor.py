@@ -125,7 +125,7 @@ class Harbor:
     def findings(self, project: str, repository: str, reference: str, fail_on: str) -> list[str]:
         """Return the vulnerabilities at or above `fail_on`, worst first: ``CVE-2026-1 (openssl 3.0.1)``.
 
-        :return: an empty list also when the report may not be read; the verdict does not hang on it.
+        :return: an empty list also when the report may not be read; the verdict does not depend on it.
         """
         answer = self._report(project, repository, reference)
         return worst_findings(json_object(answer.content, "Harbor"), fail_on) if answer.status_code == 200 else []
@@ -218,12 +218,12 @@ def _overview(artifact: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _counts(overview: Mapping[str, Any]) -> dict[str, int]:
-    """Return how many findings there are of each severity; what is no number counts as one: nothing is overlooked."""
+    """Return the number of findings by severity; what is no number counts as one, so that none is overlooked."""
     counts = mapping(mapping(overview.get("summary")).get("summary"))
     return {str(name): count if isinstance(count, int) else 1 for name, count in counts.items()}
 
 
 def _rank(severity: str) -> int:
-    """Place a severity; one that is not known counts as the worst, so that it is never overlooked."""
+    """Rank a severity; an unknown one counts as the worst, so that it is never overlooked."""
     name = severity.capitalize()
     return SEVERITIES.index(name) if name in SEVERITIES else len(SEVERITIES) - 1

@@ -23,7 +23,7 @@ with without("charset_normalizer"), warnings.catch_warnings():
     from requests.auth import HTTPBasicAuth
 
 _MAX_WORDS = 200
-"""Characters of an error that a server or the network tells."""
+"""Characters of an error message of a server or the network."""
 CONNECT_TIMEOUT = 3.05
 """Seconds to connect (just above one TCP retransmission)."""
 READ_TIMEOUT = 15.0
@@ -46,7 +46,7 @@ class TooSlow(Unanswered):
 
 
 class Busy(Unavailable):
-    """The service answered that it cannot answer as it should now; it is there.
+    """The service is there, but answered that it cannot do its work now.
 
     :param problem: the body where it is a problem document (RFC 9457), else b"".
     """
@@ -157,7 +157,7 @@ class Http:
         return answer
 
     def lines(self, answer: Response, max_line: int) -> Generator[bytes, None, None]:
-        """Give out the lines of an answer that `request` handed over unread, as they arrive, then close it.
+        """Yield the lines of an answer that `request` returned unread, as they arrive, then close it.
 
         :param max_line: bytes of one line; a longer one ends the stream.
         :raises Unavailable: the stream breaks, stays silent for the read timeout, or holds too long a line.
@@ -232,7 +232,7 @@ class _TooLarge(Exception):
 
 
 def _error_body(answer: requests.Response) -> bytes:
-    """Read the beginning of an error's body; b"" when it does not come, or is not for programs."""
+    """Read the beginning of an error's body; b"" when it does not arrive, or is not for programs."""
     if "json" not in answer.headers.get("Content-Type", ""):
         return b""
     try:
@@ -258,7 +258,7 @@ def _message(text: bytes) -> str:
 
 
 def _split(answer: requests.Response, max_line: int) -> Iterator[bytes]:
-    """Cut a stream into lines as they arrive; an unfinished last line is given out as well."""
+    """Split a stream into lines as they arrive; an unfinished last line is yielded as well."""
     rest = bytearray()
     for part in answer.iter_content(65536):
         start = len(rest)
@@ -291,7 +291,7 @@ def _read(answer: requests.Response, seconds: float) -> None:
 
 
 def _nobody(_result: str, _seconds: float) -> None:
-    """Is told of requests that nobody counts."""
+    """Observe nothing."""
 
 
 def retry_after(answer: requests.Response) -> float | None:
@@ -310,7 +310,7 @@ def retry_after(answer: requests.Response) -> float | None:
 
 
 def plain_error(error: requests.RequestException) -> str:
-    """Word a network error for people: no object addresses, no URL (it may hold a secret)."""
+    """Describe a network error for people: no object addresses, no URL (it may hold a secret)."""
     if isinstance(error, requests.ConnectTimeout):
         return f"no connection within {CONNECT_TIMEOUT:.0f} s"
     if isinstance(error, requests.Timeout):

@@ -1,4 +1,4 @@
-"""The registry that holds the images, over the OCI distribution API: who may push, what a tag holds, by whom it is.
+"""The registry that holds the images, over the OCI distribution API: who may push, and what a tag holds.
 
 Works with Harbor and with any registry that wants tokens, a login, or nothing (docs/spec/auth in
 distribution/distribution; OCI distribution spec 1.1).
@@ -33,7 +33,7 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _MAY_PUSH = frozenset({"push", "*"})
 """Actions of a token with which one may push."""
 _MAX_WORDS = 300
-"""Characters of an error that the registry tells."""
+"""Characters of an error message of the registry."""
 _EARLY = 30.0
 """Seconds before its end at which a token is not used any more."""
 _DEFAULT_LIFE = 60.0
@@ -103,7 +103,7 @@ class RegistryClient:
             digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}" if answer is not None else ""
         return digest or None
 
-    def image_config(self, repository: str, reference: str) -> dict[str, str] | None:
+    def labels(self, repository: str, reference: str) -> dict[str, str] | None:
         """Return the labels of an image, read from its config in the registry; None when it is not there.
 
         Of an image index those of `pick_platform`'s choice.
@@ -149,7 +149,7 @@ class RegistryClient:
         return content
 
     def _elsewhere(self, location: str) -> Any:
-        """Fetch what the registry keeps in an object store; without credentials, the address itself is the right."""
+        """Fetch what the registry keeps in an object store, without credentials: the address is signed."""
         url = urljoin(self._registry.url + "/", location)
         same = urlsplit(url).netloc == urlsplit(self._registry.url).netloc
         http = self._http if same else Http(url, Reason.REGISTRY_UNAVAILABLE, ca_file=self._registry.ca_file)
@@ -200,7 +200,7 @@ class RegistryClient:
         return answer
 
     def _forget(self, scope: str) -> None:
-        """Have the next request for `scope` ask how the registry wants to be asked, and get a token anew."""
+        """Forget the challenge and the token for `scope`: the next request gets both anew."""
         with self._lock:
             self._tokens.pop(scope, None)
             self._challenge = None
@@ -218,7 +218,7 @@ class RegistryClient:
         return "Basic " + base64.b64encode(pair.encode()).decode("ascii")
 
     def _how(self) -> Challenge:
-        """Ask without credentials how the registry wants to be asked: with them, Harbor names only Basic."""
+        """Get the registry's challenge, without credentials: with them, Harbor names only Basic."""
         with self._lock:
             if self._challenge is not None:
                 return self._challenge

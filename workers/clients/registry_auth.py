@@ -1,4 +1,4 @@
-"""How a registry wants to be asked: challenges, token services that may be trusted, and what a token allows."""
+"""How to log in to a registry: challenges, token services that may be trusted, and what a token allows."""
 
 import base64
 import binascii
@@ -18,7 +18,7 @@ _PARAMETER = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Challenge:
-    """How a registry wants to be asked: ``bearer`` (with the token service's address), ``basic`` or ``none``."""
+    """How a registry wants us to log in: ``bearer`` (with the token service's address), ``basic`` or ``none``."""
 
     scheme: str
     realm: str = ""

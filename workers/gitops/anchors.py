@@ -1,4 +1,4 @@
-"""Who else reads a value of a YAML file: an edit inside an anchor changes what its aliases and merges provide."""
+"""What else uses a value of a YAML file: an edit inside an anchor changes what its aliases and merges provide."""
 
 import yaml
 from yaml._yaml import CParser

@@ -24,7 +24,7 @@ _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 0.5
 """Seconds that no wait between two attempts exceeds."""
 _FRESH = 60.0
-"""Seconds for which a branch is taken to be where it was seen; the push has it as its condition."""
+"""Seconds for which a branch is not read again; the push fails if it has moved since."""
 _WHOLE_BRANCH = "protected branch"
 """What GitHub and GitLab say when the account may not push to the branch at all, whatever the commits are."""
 
@@ -75,7 +75,7 @@ class InDoubt(Unavailable):
 
 
 class _Declined(Refused):
-    """The server took our login and declined these very commits."""
+    """The server accepted our login and declined these commits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +93,7 @@ class _Landing:
     wait: Callable[[float], None]
 
     def together(self, changes: Sequence[Change]) -> list[Result]:
-        """Land the batch by one push, again and again until no other writer comes between."""
+        """Land the batch by one push, again until no other writer comes first."""
         plan = self._where_noted(changes)
         if plan is not None and plan.is_sure and not self._lost(plan):
             return plan.results
@@ -114,7 +114,7 @@ class _Landing:
         raise Unavailable(Reason.GITOPS_CONTENDED, f"{self.branch}: {attempt} pushes lost the race ({lost})")
 
     def _where_noted(self, changes: Sequence[Change]) -> Plan | None:
-        """Plan for the head that was seen last, without asking for it; None where none was."""
+        """Plan for the head that was seen last, without reading it again; None if none was seen."""
         head = self.mirror.noted_head(self.branch, _FRESH)
         if head is None:
             return None
@@ -122,7 +122,7 @@ class _Landing:
         return self.planner.plan(head, changes)
 
     def _lost(self, plan: Plan) -> str:
-        """Write a plan down and push it; return how the race was lost, "" if it was not."""
+        """Write the commits of a plan and push them; return how the race was lost, "" if it was not."""
         if not plan.drafts:
             return ""
         head = plan.head

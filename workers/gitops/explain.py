@@ -62,7 +62,7 @@ _UNWELL = {"Degraded": _RESOURCE, "Missing": _RESOURCE, "Unknown": _RESOURCE, "S
 
 @dataclass(frozen=True, slots=True, order=True)
 class _Cause:
-    """One possible cause; the greatest wins: the graver, then the newer, then the one that says more."""
+    """One possible cause; the greatest is told: the most severe, then by rank, then the newest."""
 
     severity: int
     rank: int
@@ -159,7 +159,7 @@ def _node_causes(tree: Json, warnings: Sequence[Json], words: Mapping[str, str])
 def _pod_causes(
     node: Json, status: str, message: str, born: str, about: Sequence[Json], words: str
 ) -> Iterator[_Cause]:
-    """A pod that is well says nothing; one that is not is explained by its own events and log when they say more."""
+    """Find the causes that a pod shows: none if it is well, else those of its state, its events and its log."""
     reason = _pod_reason(node)
     bare = _bare(reason)
     if bare in _POD_REASONS:
@@ -184,7 +184,7 @@ def _pod_reason(node: Json) -> str:
 
 
 def _said_about(reason: str, warnings: Sequence[Json]) -> str:
-    """Find what the events of a pod say about its state: why the pull failed, which probe killed it."""
+    """Find what the events of a pod tell about its state: why the pull failed, which probe killed it."""
     wanted = ("Failed",) if reason in _PULL else ("Failed", "Unhealthy")
     found = [one for one in warnings if one.get("reason") in wanted and not _is_of_readiness(one)]
     if reason in _PULL:
@@ -219,7 +219,7 @@ def _own_causes(application: Json) -> Iterator[_Cause]:
 
 
 def _warnings(events: object) -> list[Json]:
-    """List the warnings, newest last. Events of resources that are gone are in there too, and they are old."""
+    """List the warnings, newest last. Events of resources that are gone are among them, as the oldest."""
     listed = mappings(mapping(events).get("items")) or mappings(events)
     return sorted((one for one in listed if one.get("type") == "Warning"), key=_event_time)
 

@@ -1,4 +1,4 @@
-"""What is expected of an application, one look at it, and the verdict that a look ends in."""
+"""What is expected of an application, one look at it, and the verdict of a look."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ from workers.gitops.words import one_line
 from workers.shapes import moment
 
 SOON, STEADY, LATER = 3.0, 10.0, 30.0
-"""Seconds until a look of its own: a change is due; something works; only a person or another commit changes it."""
+"""Seconds until the next look: a change is due; work is under way; only a person or another commit changes it."""
 
 
 class VerdictKind(StrEnum):
@@ -94,7 +94,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """One look: the object, what is expected of it, and what follows from both at once."""
+    """One look: the object, what is expected of it, and what follows from both."""
 
     app: Application
     expected: Expected
@@ -115,7 +115,7 @@ class Look:
 
     @property
     def unsynced(self) -> bool:
-        """Whether only a sync, and none is under way, brings the compared revision, which has our value, to life."""
+        """Whether the compared revision, which has our value, needs a sync and none is under way."""
         operation, compared = self.app.operation, self.app.reconciled_at
         if self.contained is not True or self.app.sync != "OutOfSync" or self.app.requested:
             return False
@@ -128,7 +128,7 @@ class Look:
     def verdict(
         self, kind: VerdictKind, reason: Reason, detail: str, after: float | None = None, **more: Any
     ) -> Verdict:
-        """End the look; what was remembered stays so unless `more` has a memory."""
+        """End the look with a verdict; the memory stays as it is unless `more` has another."""
         return Verdict(
             kind=kind,
             reason=reason,
@@ -171,7 +171,7 @@ class Look:
 
 
 def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, memory: Mapping[str, Any]) -> Look:
-    """Read an application and find out what of it is about our commit; parameters as those of `judge`."""
+    """Read an application and find out which parts of it are about our commit; parameters as for `judge`."""
     app = shape.read(application, expected.addresses, expected.branch)
     holds = _Holds(expected, app.guessed)
     last = app.operation
@@ -195,7 +195,7 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
 
 
 class _Holds:
-    """Which revisions contain our commit with our value in force; each is asked for once."""
+    """Which revisions contain our commit with our value in force; each is looked up once."""
 
     def __init__(self, expected: Expected, guessed: bool) -> None:
         self._expected = expected
@@ -203,13 +203,13 @@ class _Holds:
         self._known: dict[str, bool | None] = {expected.commit: True}
 
     def one(self, revision: str) -> bool | None:
-        """Tell of one revision; None when it names no commit or Git cannot tell."""
+        """Answer for one revision; None when it names no commit or Git cannot tell."""
         if revision not in self._known:
             self._known[revision] = self._expected.contains(revision) if is_sha(revision) else None
         return self._known[revision]
 
     def all_of(self, revisions: tuple[str, ...]) -> bool | None:
-        """Tell of several: all must, but any may where it was a guess which of them are from our repository."""
+        """Answer for several: all must contain it, or any, where it is a guess which are of our repository."""
         answers = [self.one(revision) for revision in revisions]
         if not answers or (self._guessed and True in answers):
             return True if answers else None

@@ -1,4 +1,4 @@
-"""What a batch of changes comes to on a head of the GitOps branch: commits to be, and a result for each change."""
+"""What a batch of changes becomes on a head of the GitOps branch: commits to write, and a result for each change."""
 
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -102,7 +102,7 @@ class Planner:
         return Landed(run=change.run, commit=commit.commit, created=False, previous=previous)
 
     def _files(self, commit: str, changes: Sequence[Change]) -> "Files":
-        """Read the files of all changes in two processes, however many there are."""
+        """Read the files of all changes with two processes of Git, however many there are."""
         names = sorted({change.file for change in changes if not path_fault(change.file)})
         entries = self.mirror.entries(commit, names) if names else {}
         contents = self.mirror.blobs(
@@ -123,7 +123,7 @@ class Planner:
 
 
 def _concerns(touched: Iterable[str], changes: Sequence[Change]) -> bool:
-    """Tell whether one of these paths is the file of a change, or something in the place of a folder above it."""
+    """Tell whether one of these paths is the file of a change, or a file where a folder above it should be."""
     looked_at = {path for change in changes for path in (change.file, *folders_above(change.file))}
     return any(path in looked_at for path in touched)
 

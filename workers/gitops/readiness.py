@@ -66,7 +66,7 @@ def _deleting(look: Look) -> Verdict | None:
 
 
 def _operation_failed(look: Look) -> Verdict | None:
-    """The sync of our commit failed for good. A failed one of another commit is none of our business."""
+    """The sync of our commit failed for good. A failed sync of another commit does not count."""
     ours = look.ours
     if ours is None or ours.phase not in ("Failed", "Error") or look.app.requested:
         return None
@@ -81,7 +81,7 @@ def _operation_failed(look: Look) -> Verdict | None:
 
 
 def _broken(look: Look) -> Verdict | None:
-    """The comparison itself went wrong; it must do so for a while, since a single one may just have been unlucky."""
+    """The comparison itself failed; it must do so for a while, since a single failure may pass."""
     error = _error(look)
     if error is None:
         return None
@@ -99,7 +99,7 @@ def _error(look: Look) -> Condition | None:
 
 
 def _since_push(look: Look, error: Condition) -> bool:
-    """Tell whether the error was seen after our push: it arose then, or a comparison since then kept it."""
+    """Tell whether the error was seen after our push: it began then, or a comparison made since then has it still."""
     pushed = look.expected.pushed_at - timedelta(seconds=1)  # Argo CD's times have no fractions
     return any(at is not None and at >= pushed for at in (error.at, look.app.reconciled_at))
 
@@ -137,7 +137,7 @@ def _under_way(look: Look) -> Verdict | None:
 
 
 def _in_the_way(revision: str) -> str:
-    """Say what to do about an operation that is not ours: it may wait for what will never be healthy."""
+    """Say what to do about an operation that is not ours: it may wait for something that never becomes healthy."""
     return f"Argo CD begins no other sync before that of {revision} has ended: wait for it, or terminate it there"
 
 
@@ -248,7 +248,7 @@ _RULES: tuple[Callable[[Look], Verdict | None], ...] = (
 
 
 def _live(look: Look) -> Verdict:
-    """Everything is as it should be; now see that it is our image that runs."""
+    """All the rest is as it should be; does our image run?"""
     expected, here = look.expected, look.here
     seen = sighting(look.app.images, expected.image, expected.digest)
     if seen:

@@ -54,7 +54,7 @@ def leads_into(path: Path, depth: int, style: str | None) -> str:
 
 
 def container(path: Path, mapping: bool, template: bool) -> str:
-    """Refuse a path that ends at a map or list, or at what YAML takes for one."""
+    """Refuse a path that ends at a map or list, or at text that YAML reads as one."""
     return f"{path} is {TEMPLATE if template else f'a {_kind(mapping)}, not a single value'}"
 
 

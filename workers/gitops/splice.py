@@ -62,7 +62,7 @@ def verify(old: str, new: str, located: Located, splices: Sequence[Splice]) -> N
 
 
 def _window(text: str, located: Located, splices: Sequence[Splice]) -> tuple[int, int, int]:
-    """Return the part of the text to compare and what to take from an event's number to get its index in there."""
+    """Return start and end of the text to compare, and by how much an event's number is above its index in there."""
     first = min(splice.scalar.entry for splice in splices)
     if first == NO_ENTRY or _DIRECTIVE.search(text):
         return 0, len(text), 1

@@ -158,7 +158,7 @@ def _splice(text: str, scalar: Scalar, wanted: Edit) -> Splice:
 
 
 def _is_there(scalar: Scalar, value: str) -> bool:
-    """Tell whether a reader finds `value` at a place: Helm makes the tag 1.1 of a plain ``1.10``."""
+    """Tell whether a reader finds `value` there: Helm reads a plain ``1.10`` as the tag 1.1."""
     return scalar.text == value and bool(scalar.style or _is_plain(value, flow=False))
 
 

@@ -1,4 +1,4 @@
-"""Foreign text made fit for one line that people read."""
+"""Makes one readable line of foreign text."""
 
 import unicodedata
 

@@ -16,7 +16,7 @@ from workers.notifiers.tools import NotifierTools
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 _TOO_FANCY = frozenset({"invalid_blocks", "invalid_payload"})
-"""Codes of a 400 that says no to the form, not to the message."""
+"""Codes of a 400 that refuses the blocks, not the message."""
 
 
 def send(message: Message, channel: Channel, previous: str, tools: NotifierTools) -> Sent:
@@ -39,7 +39,7 @@ def _post(channel: Channel, tools: NotifierTools, body: dict[str, Any]) -> Poste
 
 
 def _judge(answer: Posted, channel: Channel) -> None:
-    """Success is 2xx (Slack: 200 ``ok``; Discord: 204) unless the body denies it (Rocket.Chat)."""
+    """Judge an answer: 2xx (Slack: 200 ``ok``; Discord: 204) is success unless the body says no (Rocket.Chat)."""
     said = f"{channel.name}: HTTP {answer.status} {_code(answer)}".rstrip()
     if answer.status == 429 or answer.status >= 500:
         raise Unavailable(Reason.NOTIFY_UNAVAILABLE, said, answer.retry_after)

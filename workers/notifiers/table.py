@@ -1,4 +1,4 @@
-"""Every notifier there is: how a kind of channel is told. What it is told by default: `domain.messages.KINDS`."""
+"""The notifiers by kind of channel. What each kind is told by default: `domain.messages.KINDS`."""
 
 from collections.abc import Callable, Mapping
 

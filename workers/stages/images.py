@@ -90,7 +90,7 @@ def find_own(order: Order, tools: Tools) -> FoundImage | None:
 def _labels(order: Order, tools: Tools, found: FoundImage) -> Mapping[str, str] | None:
     artifact = found.artifact
     if artifact is None:
-        return tools.clients.registry.image_config(repository(order), found.digest)
+        return tools.clients.registry.labels(repository(order), found.digest)
     if artifact.get("references"):  # an index, as containerd's image store pushes it
         child = first_image(artifact)
         artifact = tools.clients.harbor.artifact(*project_and_repository(order), child) if child else {}

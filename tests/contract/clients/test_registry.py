@@ -122,7 +122,7 @@ def test_what_the_registry_refuses_has_a_reason(status: int, reason: Reason) -> 
 def test_a_tag_that_is_not_there_is_none() -> None:
     with loopback(Harbor(lambda _: Reply(404))) as server:
         assert client(server).digest("a/b", "1") is None
-        assert client(server).image_config("a/b", "1") is None
+        assert client(server).labels("a/b", "1") is None
 
 
 def test_an_overloaded_registry_is_unavailable() -> None:
@@ -241,18 +241,18 @@ def stored(*, index: bool = False, content: bytes = b"", away: str = "") -> Call
 @pytest.mark.parametrize("index", [False, True])
 def test_labels_are_read_from_the_config(index: bool) -> None:
     with loopback(Harbor(stored(index=index))) as server:
-        assert client(server).image_config("a/b", "1") == {"a": "b"}
+        assert client(server).labels("a/b", "1") == {"a": "b"}
 
 
 def test_a_config_that_does_not_match_its_digest_proves_nothing() -> None:
     with loopback(Harbor(stored(content=config_of({"a": "forged"})))) as server, pytest.raises(Refused):
-        client(server).image_config("a/b", "1")
+        client(server).labels("a/b", "1")
 
 
 def test_a_blob_in_an_object_store_is_fetched_without_our_login() -> None:
     with loopback(lambda _: Reply(body=config_of({"a": "b"}))) as store:
         with loopback(Harbor(stored(away=store.url + "/bucket/x?signature=1"))) as server:
-            assert client(server).image_config("a/b", "1") == {"a": "b"}
+            assert client(server).labels("a/b", "1") == {"a": "b"}
         assert "authorization" not in store.asked[0].headers
 
 
@@ -262,8 +262,8 @@ def test_an_object_store_may_have_the_certificate_of_our_own_authority(tmp_path:
         loopback(Harbor(stored(away=store.url + "/bucket/x"))) as server,
     ):
         with pytest.raises(Unavailable, match="TLS certificate"):
-            client(server).image_config("a/b", "1")
-        assert client(server, ca_file=str(tmp_path / "cert.pem")).image_config("a/b", "1") == {"a": "b"}
+            client(server).labels("a/b", "1")
+        assert client(server, ca_file=str(tmp_path / "cert.pem")).labels("a/b", "1") == {"a": "b"}
 
 
 def test_an_open_registry_is_asked_without_a_login() -> None:
