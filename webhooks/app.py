@@ -56,7 +56,7 @@ def mount(app: Flask, hooks: Mapping[str, Hook], inbox: Inbox, *, max_body: int,
 
 
 def _ready(ping: Callable[[], None]) -> Response:
-    """Say whether a delivery could be written down now; where it could not, another process may do better."""
+    """Say whether a delivery could be recorded now; if not, a load balancer should send it to another process."""
     request_id = access.begin(request.environ)
     answer = Response(json.dumps({"status": "ready"}), content_type="application/json")
     try:
@@ -73,7 +73,7 @@ def _nothing() -> None:
 
 
 def _nobody(_forge: str, _status: int, _seconds: float) -> None:
-    """Is told of answers that nobody counts."""
+    """Observe nothing."""
 
 
 def _mount(app: Flask, handler: WebhookHandler) -> WebhookHandler:
@@ -113,5 +113,5 @@ class _Front:
         return self._handler.begin(PlainRequest(environ), self.paths[environ["PATH_INFO"]])
 
     def flush(self) -> None:
-        """Write down what belongs to the requests that were judged so far."""
+        """Record the requests that were judged so far."""
         self._handler.flush()

@@ -1,4 +1,4 @@
-"""The body of a delivery: bounded in bytes, held once, and room for a few large ones at a time."""
+"""The body of a delivery: bounded in bytes and kept in memory once; only a few large ones at a time."""
 
 import contextlib
 import io
@@ -18,7 +18,7 @@ LARGE = 4
 
 
 class Room:
-    """How many bytes of large bodies a process holds: whoever knows a header's shape may send them.
+    """The memory for large bodies: a process holds so many bytes at most, as anybody can send a body.
 
     :param most: bytes, without the `SMALL` first ones of each body.
     """
@@ -54,7 +54,7 @@ class Reservation:
         self.taken = 0
 
     def grow(self, size: int) -> None:
-        """Take room for `size` more bytes. :raises Turned: there is none, come again."""
+        """Take room for `size` more bytes. :raises Turned: there is none; the forge may deliver again."""
         self._size += size
         more = max(0, self._size - SMALL) - self.taken
         if not self._room.take(more):
@@ -64,7 +64,7 @@ class Reservation:
 
 
 def check_size(asked: Request, most: int) -> None:
-    """Judge the length that was announced, if one was. :raises Turned: it is more than `most` bytes."""
+    """Check the announced length, if there is one. :raises Turned: it is more than `most` bytes."""
     if (asked.content_length or 0) > most:
         raise _too_large(most)
 

@@ -32,7 +32,7 @@ Observe = Callable[[str, int, float], None]
 """Is told of each answer: the forge, the status, and the seconds that it took."""
 
 _Told = tuple[Future[Any], Callable[[], Answer]]
-"""What is being written down, and what the caller is told then (or Turned is raised); it waits for the first."""
+"""What is being recorded, and a function that waits for it and returns the answer (or raises Turned)."""
 
 
 class WebhookHandler:
@@ -54,17 +54,17 @@ class WebhookHandler:
         self._room = Room(LARGE * max_body)
 
     def answer(self, asked: Request, forge: str) -> Response:
-        """Answer one request, when what belongs to it is written down."""
+        """Answer one request, after it is recorded."""
         _, word = self._begin(asked, forge)
         self.flush()
         return word()
 
     def flush(self) -> None:
-        """Write down what belongs to the requests that were judged so far."""
+        """Record the requests that were judged so far."""
         self._inbox.flush()
 
     def begin(self, asked: Request, forge: str) -> Pending:
-        """Judge one request, and note what is to be written down."""
+        """Judge one request, and note what is to be recorded."""
         return Pending(*self._begin(asked, forge))
 
     def _begin(self, asked: Request, forge: str) -> tuple[Future[Any], Callable[[], Response]]:
@@ -126,7 +126,7 @@ class WebhookHandler:
         return written, partial(_taken, written)
 
     def _refuse(self, delivery: Delivery, turned: Turned, detail: str) -> _Told:
-        """Log a refusal and have it written down; where that is not possible the answer stays the same."""
+        """Log a refusal and have it recorded; if that fails, the answer stays the same."""
         _bind(delivery)
         _log.warning("webhook refused", reason=turned.reason, detail=detail, remote=delivery.remote)
         written = self._inbox.refuse(delivery, turned.reason, detail)
@@ -134,12 +134,12 @@ class WebhookHandler:
 
 
 def _bind(delivery: Delivery) -> None:
-    """Have the lines about this request name the delivery."""
+    """Name the delivery in the log lines about this request."""
     journal.bind(forge=delivery.hook, delivery=delivery.key)
 
 
 def _taken(written: Future[Answer]) -> Answer:
-    """Return the answer, and have the request's line in the log say what became of the delivery."""
+    """Return the answer, and add the outcome of the delivery to the request's log line."""
     try:
         told = written.result()
     except Unavailable as error:
@@ -168,7 +168,7 @@ def _refusal(row: Forge, result: RefusedDelivery) -> Turned:
 
 
 def _known(name: str) -> Forge:
-    """Find a forge. What is sent to another path than that of a forge leaves no trace: it is nobody's delivery."""
+    """Find a forge. A request to any other path is not recorded: it is no delivery."""
     row = FORGES.get(name)
     if row is None:
         raise Turned(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
@@ -186,7 +186,7 @@ def _check_form(asked: Request) -> None:
 
 
 def _outcome(told: Answer) -> str:
-    """Name what became of a delivery, for the log."""
+    """Name the outcome of a delivery, for the log."""
     return next((word for word in ("duplicate", "ignored", "pong") if word in told.body), "runs")
 
 

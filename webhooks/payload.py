@@ -20,7 +20,7 @@ MAX_NAME = 2_048
 MAX_FIELDS = 32
 """Fields of a form; the forges send one."""
 PIECE = 64 * 1024
-"""Bytes of a form that are decoded at a time: decoding makes objects of some 200 bytes out of each percent sign."""
+"""Bytes of a form that are decoded at a time: decoding makes an object of some 200 bytes for each percent sign."""
 
 _FIELD = b"payload="
 
@@ -29,7 +29,7 @@ class Record:
     """One JSON object of a payload; every method raises Malformed, naming the field, on a wrong type.
 
     :param data: the decoded object. :param name: of the field that holds it; "" at the top. :param inside: the record
-        with that field. :param at: its place there, if the field is a list. They are put together when one fails.
+        with that field. :param at: its index there, if the field is a list. An error names the path made of these.
     """
 
     __slots__ = ("_at", "_data", "_inside", "_name")
@@ -126,7 +126,7 @@ class Record:
         return value
 
     def _path(self) -> str:
-        """Word where this record is, with a dot at the end; "" at the top."""
+        """Return the path of this record, with a dot at the end; "" at the top."""
         if not self._name:
             return ""
         place = "" if self._at is None else f"[{self._at}]"

@@ -9,7 +9,7 @@ from werkzeug import Response
 from orchestrator.access import PROBLEM
 
 RETRY_AFTER = 5
-"""Seconds after which a forge may deliver again, when nobody knows better."""
+"""Seconds after which a forge may deliver again, if nothing else is known."""
 
 
 class Turned(Exception):
@@ -28,7 +28,7 @@ class Turned(Exception):
 
 
 def problem(turned: Turned, path: str, request_id: str) -> Response:
-    """Word the answer: the members that problems of the API have, and our ``reason``."""
+    """Make the answer: the members that problems of the API have, and ``reason``."""
     body = {
         "type": f"{PROBLEM}{turned.reason.replace('_', '-')}",
         "title": HTTPStatus(turned.status).phrase,

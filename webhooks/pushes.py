@@ -23,9 +23,9 @@ def event_name(headers: Mapping[str, str], header: str) -> str:
 
 
 def refuse_imitator(headers: Mapping[str, str], imitators: Mapping[str, str]) -> None:
-    """See that a delivery comes from no forge that sends the headers of another one beside its own.
+    """Check that a delivery comes from no forge that also sends the headers of another one.
 
-    :param imitators: headers that only the others send, and the forges that send them, the most telling first.
+    :param imitators: headers that only the imitators send, and their names, the most specific first.
     :raises Malformed: one of the headers is there; the detail says which path is right.
     """
     for name, forge in imitators.items():

@@ -1,4 +1,4 @@
-"""From a request's bytes to a proven, parsed delivery; no I/O."""
+"""From a request's bytes to a verified, parsed delivery; no I/O."""
 
 import hashlib
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ MAX_HEADER = 200
 """Characters of a header that are written down; a longer delivery id is not used."""
 
 _SAME = 600.0
-"""Seconds for which equal bodies without an id are one delivery: a branch may make the same move again later. What
-comes on either side of the boundary is told apart by the moves that it tells of."""
+"""Seconds for which equal bodies without an id are one delivery: a branch may make the same move again later. If they
+come on both sides of the boundary, the moves in them still show that they are the same."""
 
 MAX_SIZE = 2**31 - 1
-"""Bytes that are written down as a size at the most: what is announced need not be true."""
+"""The largest size in bytes that is recorded: an announced one need not be true."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +67,9 @@ def receive(
 def unproven(
     forge: Forge, hook: Hook, headers: Mapping[str, str], now: datetime, size: int, remote: str = ""
 ) -> RefusedDelivery | None:
-    """Refuse a request that no body could prove, before its body is read; None when the body is to decide.
+    """Refuse a request that no body could make valid, before its body is read; None when the body decides.
 
-    Anybody may send bodies, so none is read, held or decoded for somebody who shows no proof at all.
+    Anybody may send bodies, so none is read, kept or decoded for a caller without any proof.
 
     :param size: bytes that were announced; the other parameters are those of `receive`.
     """
@@ -100,7 +100,7 @@ def _check(forge: Forge, hook: Hook, headers: Mapping[str, str], body: bytes, no
 def _failures(
     forge: Forge, hook: Hook, headers: Mapping[str, str], signed: bytes, now: datetime
 ) -> list[BadSignature]:
-    """Return why each secret fails; nothing when one of them does not."""
+    """Return why each secret fails; nothing when one of them fits."""
     failures: list[BadSignature] = []
     for secret in _secrets(hook):
         try:
@@ -114,7 +114,7 @@ def _failures(
 
 
 def _secrets(hook: Hook) -> tuple[str, ...]:
-    """List what to try; where a signing token is configured, a bare token proves nothing any more."""
+    """List the secrets to try; where a signing token is configured, a plain token is no proof any more."""
     if hook.signing:
         earlier = (secret for secret in hook.secrets if secret.startswith(WHSEC))
         return (hook.signing.reveal(), *earlier)

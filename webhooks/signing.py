@@ -22,7 +22,7 @@ _TIMESTAMP_DIGITS = 12
 
 
 class NoProof(BadSignature):
-    """The headers alone show it: whatever the body is, they do not prove it."""
+    """The headers alone are no proof, whatever the body is."""
 
 
 def verify_hex(headers: Mapping[str, str], name: str, body: bytes, secret: str, *, prefix: str = "") -> None:

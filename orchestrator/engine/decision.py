@@ -1,4 +1,4 @@
-"""What follows from a fact, and what is different while nobody knows whether the run's change is in Git."""
+"""What follows from a fact, and what differs while it is unknown whether the run's change is in Git."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -24,7 +24,7 @@ class Decision:
 
 
 def put_off(run: Run, decision: Decision) -> Decision:
-    """Keep the wish that `run` may end, which `decision` does not know of."""
+    """Let `decision` go on, but keep what asks `run` to end."""
     moved = decision.run
     detail = run.detail if run.cancel_requested else moved.detail
     asked = replace(moved, cancel_requested=run.cancel_requested, superseded_by=run.superseded_by, detail=detail)
@@ -32,7 +32,7 @@ def put_off(run: Run, decision: Decision) -> Decision:
 
 
 def in_doubt(decision: Decision) -> Decision:
-    """Say of a run that ends here, but whose change may be in Git, that nobody knows."""
+    """Say of a run that ends here that its change may be in Git."""
     run = decision.run
     if not run.state.final or run.committed:
         return decision

@@ -1,4 +1,4 @@
-"""What can happen to a run: the only things that `advance` answers."""
+"""What can happen to a run: the only facts that `advance` takes."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reported:
-    """The worker answers for the stage that it claimed."""
+    """The worker reports the outcome of the stage that it claimed."""
 
     stage: StageName
     outcome: Outcome
@@ -50,8 +50,8 @@ class LeaseExpired:
 class Blocked:
     """Before the current stage can begin, something else must happen: another run, a person, another worker.
 
-    :param after: seconds until it is looked at again even if nothing happens; None: only when something does.
-    :param anew: the stage, if it was at work already, begins anew afterwards, with all its time and attempts.
+    :param after: seconds until the run looks again even if nothing happens; None: only when something does.
+    :param anew: the stage, if it has begun, starts over afterwards with all its time and attempts.
     :param outputs: what to remember until then (merged into the stage's outputs).
     """
 

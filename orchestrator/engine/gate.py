@@ -14,11 +14,11 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Run, StageName
 
 _LOOK_AGAIN = 15.0
-"""Seconds after which a run looks for its image even if nobody wakes it: the maker may have ended just when the run
-began to wait, or in the hands of an older version that wakes no other environment."""
+"""Seconds after which a run looks for its image even if nothing wakes it: the maker may have ended just when the run
+began to wait, or on a worker of an older version, which wakes no other environment."""
 STILL_THERE = 3600.0
-"""Seconds after which a run that waits for a person looks whether its environment is still configured: what is not
-cannot be released, and shows nobody that something waits there."""
+"""Seconds after which a run that waits for a person checks whether its environment is still configured: one that is
+not cannot be released, and no page shows that a run waits there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +81,7 @@ def gate(run: Run, stage: StageName, occupancy: Occupancy) -> Go | Stay:
 
 
 def held(hold: str) -> Stay:
-    """Word why a run may not go on in an environment on hold. :param hold: what the person said."""
+    """Say why a run may not go on in an environment on hold. :param hold: what the person said."""
     return Stay(reason=Reason.ON_HOLD, detail=f"on hold: {hold}", after=STILL_THERE)
 
 

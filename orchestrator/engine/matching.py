@@ -22,7 +22,7 @@ class Wanted:
 class Matched:
     """What a push leads to; without ``wanted``, why not: a stable word and a sentence.
 
-    ``told``: the refs that deploy somewhere and that this push tells of, whether it leads to anything or not.
+    ``told``: the refs in this push that deploy somewhere, whether it leads to anything or not.
     """
 
     wanted: tuple[Wanted, ...] = ()
@@ -64,7 +64,7 @@ def watched_branches(app: App) -> tuple[str, ...]:
 
 
 def _is_told(app: App, change: RefChange) -> bool:
-    """Tell whether a change says where a ref is that deploys somewhere; one that is deleted is nowhere."""
+    """Tell whether a change says where a ref that deploys somewhere is now, or that it was deleted."""
     known = (change.deleted or _names_commit(change)) and is_safe_ref_name(change.name)
     return known and any(_rule_matches(env, change) for env in app.environments)
 
@@ -108,7 +108,7 @@ def _rule_matches(env: Environment, change: RefChange) -> bool:
 
 
 def _paths_match(app: App, change: RefChange) -> bool:
-    """Tell whether a changed file is one that matters; build when the payload cannot know (it may be incomplete)."""
+    """Tell whether a file that matters has changed; True if the payload's list may be incomplete."""
     if not app.build.paths or change.paths is None:
         return True
     rules = path_filter(app.build.paths)

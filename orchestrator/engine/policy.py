@@ -8,7 +8,7 @@ from orchestrator.domain.runs import StageName
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """The patience of a stage.
+    """How often a stage is tried.
 
     :param attempts: tries when a service does not answer; 0: until the deadline. Nine are two minutes: a service that
         is restarted is back by then, and nothing starts a failed push again.

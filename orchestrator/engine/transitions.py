@@ -39,7 +39,7 @@ _LIFTED = ("commit", "image", "digest", "title", "author", "ref")
 """Outputs of stages that are facts about the run itself."""
 _OVERTIME = "overtime"
 """Output of a stage that may look once more after its deadline, to confirm what it found: when that look is due, in
-seconds since the epoch. A look before it, which an event caused, decides nothing."""
+seconds since the epoch. A look before then, caused by an event, decides nothing."""
 
 
 def advance(run: Run, fact: Fact, now: datetime, *, committing: bool = False) -> Decision:
@@ -47,8 +47,8 @@ def advance(run: Run, fact: Fact, now: datetime, *, committing: bool = False) ->
 
     Facts that come too late (for a finished run, or for a stage that is no longer the current one) change nothing.
 
-    :param committing: its change is being pushed, or was and the run has not seen it: a run that is to stop ends when
-        it has, or when its time is over; one that ends before it has says so.
+    :param committing: its change is being pushed, or was and the run has not seen it yet: a run that is to stop ends
+        when it has seen it, or when its time is over; one that ends before says so.
     """
     current = run.current
     if run.state.final or current is None or _is_late(fact, current):
@@ -89,7 +89,7 @@ def _decided(run: Run, current: Stage, fact: Fact, now: datetime) -> Decision:
 
 
 def _is_late(fact: Fact, current: Stage) -> bool:
-    """Tell whether a worker speaks of a stage that is over, or answers without having claimed it."""
+    """Tell whether a worker reports on a stage that is over, or that it has not claimed."""
     match fact:
         case Claimed(stage=name):
             return name is not current.name
@@ -250,14 +250,14 @@ def _blocked(run: Run, current: Stage, fact: Blocked, now: datetime) -> Decision
 
 
 def _approved(run: Run, current: Stage, fact: Approved, now: datetime) -> Decision:
-    """Let it go on. Who approved it stays with the stage: the run's own detail is overwritten by its next step."""
+    """Let the run go on. Who approved it is kept with the stage: the next step overwrites the run's own detail."""
     noted = _noted(run, current, approved_by=fact.by, approved_at=now.isoformat())
     detail = f"approved by {fact.by}" if fact.by else "approved"
     return Decision(run=replace(noted, approved=True, detail=detail), wake_at=now)
 
 
 def _stop(run: Run, current: Stage, at_work: bool, now: datetime) -> Decision:
-    """End the run at once, or leave it to whoever is at work for it: what they report is the run's last step."""
+    """End the run at once, or leave that to the worker that has it: its report is then the run's last step."""
     if at_work:
         return Decision(run=run)
     return _end(run, current, now)

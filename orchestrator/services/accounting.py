@@ -1,4 +1,4 @@
-"""What is counted when a run moves: in the transaction that moves it, so that each thing counts exactly once."""
+"""What is counted when a run changes: in the same transaction, so that each thing counts exactly once."""
 
 from datetime import datetime
 
@@ -72,7 +72,7 @@ def _count_deployment(connection: Connection, counts: Counts, run: Run, at: floa
 
 
 def _count_rollback(connection: Connection, counts: Counts, run: Run) -> None:
-    """A rollback is no deployment; it says that the one before it was bad, unless that has failed by itself."""
+    """Count a rollback: it is no deployment, but marks the one before as bad, unless that has failed already."""
     bad = deployments.present(connection, run.app, run.environment, run.id)
     if bad is not None and bad.failed_at is None:
         deployments.fail(connection, bad, run.created_at.timestamp())

@@ -1,4 +1,4 @@
-"""The door bell: tells the relay that there is something to do. Losing a ring costs a second, nothing else."""
+"""Tells the relay that there is something to do. A lost ring costs a second and nothing else."""
 
 import threading
 from functools import cached_property
@@ -18,7 +18,7 @@ _TIMEOUT = 2.0
 
 
 class Bell:
-    """Rings through Redis without ever delaying the caller; rings close together are one.
+    """Rings through Redis without delaying the caller; rings close together are one.
 
     :param url: Redis URL of the broker; "" = a bell that nobody hears (tests, single commands).
     """

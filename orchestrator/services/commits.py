@@ -63,13 +63,13 @@ class Commits:
             return changes.load(connection, run_id) is not None
 
     def unknown(self, told: Set[tuple[int, str]]) -> set[tuple[int, str]]:
-        """Return those of some runs, each with the source commit that it brought, that are not in the tables so."""
+        """Return which of some runs, each given with its source commit, are not in the tables."""
         with self._database.read() as connection:
             known = runs.commits_of(connection, {run_id for run_id, _ in told})
         return {one for one in told if known.get(one[0]) != one[1]}
 
     def renew(self) -> bool:
-        """Stay the writer; False when somebody else is by now. Asks the tables no more often than it needs to."""
+        """Stay the writer; False when another process has taken over. Reads the tables no more often than needed."""
         now = clock()
         if not 0 <= now - self._renewed < RENEW:
             with self._database.write() as connection:
@@ -79,7 +79,7 @@ class Commits:
         return True
 
     def finish(self, results: Sequence[Result]) -> None:
-        """Write down how changes ended and have their runs look."""
+        """Record how changes ended, and wake their runs."""
         now = clock()
         landed = sum(isinstance(result, Landed) and result.created for result in results)
         if landed:
@@ -96,7 +96,7 @@ class Commits:
     def stop(self, not_pushed: Sequence[Change] = ()) -> None:
         """Stop writing; changes that were taken but not pushed wait again, and one of the waiting runs is woken.
 
-        What is neither finished nor given back, and what an earlier writer left so, may be in Git: it stays taken
+        A change that is neither finished nor given back, also by an earlier writer, may be in Git: it stays taken
         until a writer has looked there.
         """
         now = clock()

@@ -45,7 +45,7 @@ class Wish:
 class Control:
     """Carries out what people ask for.
 
-    Each call takes `once`: what makes a repeated request answer as the first one did, and do nothing
+    Each call takes `once`, with which a repeated request does nothing and gets the answer of the first
     (:raises Repeated, KeyReused: see `orchestrator.services.once`).
     """
 
@@ -77,7 +77,7 @@ class Control:
         """Start a new run for the same commit or image; return its id.
 
         Every stage looks first at what is already proven (image in the registry, value in Git) and reuses that;
-        the stage that failed, and what follows it, really runs. What a person insisted on goes for the new run too.
+        the stage that failed, and those after it, really run. What a person insisted on holds for the new run, too.
 
         :param from_stage: a stage name, ``failed``, ``start`` or "" (the same as ``failed``). From ``build`` the
             image is made anew and gets a tag of its own, because a pushed image is never replaced; a tag that a

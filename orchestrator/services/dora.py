@@ -37,7 +37,7 @@ def _summary(place: tuple[str, str], found: Sequence[Deployment], days: int) -> 
 
 
 def _outages(found: Sequence[Deployment]) -> list[float]:
-    """Return how long each bad time lasted: from its first failure to the success that ended it."""
+    """Return how long each outage lasted: from its first failure to the success that ended it."""
     began: dict[float, float] = {}
     for one in found:
         if one.failed_at is not None and one.restored_at is not None:

@@ -1,4 +1,4 @@
-"""How a worker takes a run's current stage, reports on it, and goes on to the next: one transaction each."""
+"""How a worker claims a run's current stage, reports its outcome, and goes on to the next: one transaction each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,17 +20,17 @@ from orchestrator.store.database import now as clock
 from orchestrator.store.rows import utc
 
 Serves = Callable[[str], bool]
-"""Whether a pool's work is done here."""
+"""Tells whether this process does the work of a pool."""
 
 _ORDERED = frozenset({StageName.CHECK, StageName.COMMIT})
 """The stages that compare this run's commit with those of other runs."""
 _GATED = frozenset({StageName.BUILD, StageName.COMMIT})
-"""The stages before which a run may have to wait for its turn; in between, it keeps its place."""
+"""The stages before which a run may have to wait for its turn; between them it keeps its place."""
 
 ROLLOUT = 300.0
-"""Seconds for which workers that do not have a run's app leave it to others."""
+"""Seconds for which workers without the app of a run leave it to others."""
 _MISSED, _MISSED_AGAIN = "missed_since", 10.0
-"""The output that tells when the first of them looked; seconds until the next one may."""
+"""The output that says since when workers lack the app; seconds until the next one looks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +71,7 @@ class Execution:
         """Claim a run and start (or go on with) its current stage; None when there is nothing to do here now.
 
         :param queue: the pool that this worker serves; image work is left to the ``build`` pool.
-        :param build_here: asked before it is left: whether this process has room for it, then it is done here.
+        :param build_here: asked before: whether this process has room for it; then it is done here.
         """
         now, serves = clock(), _serves(queue, build_here)
         with self._database.write() as connection:
@@ -98,10 +98,10 @@ class Execution:
         *,
         go_on: bool = True,
     ) -> Assignment | None:
-        """Write down what came of a stage, and start the next one where that is possible at once.
+        """Record the outcome of a stage, and start the next one if that is possible at once.
 
         :param queue, build_here: as those of `begin`.
-        :param go_on: False: leave the next stage to others, this worker is to stop.
+        :param go_on: False: leave the next stage to others, as this worker is stopping.
         :raises LeaseLost: somebody else took the run over; nothing was written.
         """
         now, serves = clock(), _serves(queue, build_here)
@@ -200,7 +200,7 @@ class Execution:
         return self._cut_off(connection, run, answer.cut_off, now), None
 
     def _held(self, connection: Connection, run: Run) -> Stay | None:
-        """Keep a change back that nobody can have pushed, if its environment was put on hold since it was queued."""
+        """Keep back a change that cannot be in Git yet, if its environment was put on hold since it was queued."""
         hold = "" if run.is_unwanted else environments.hold_of(connection, run)
         return held(hold) if hold and changes.take_back(connection, run.id) else None
 
@@ -210,7 +210,7 @@ class Execution:
         return replace(run, cut_off=other)
 
     def _move_to_proving(self, connection: Connection, run: Run, now: float) -> Run:
-        """The change has landed: whoever is still proving the change before it can no longer do so."""
+        """Let the run prove, as its change has landed: a run that still proves an earlier one ends."""
         other = commit_cuts_off(run, environments.occupancy(connection, run))
         landings.number(connection, run)
         environments.move_to_proving(connection, run)
@@ -219,7 +219,7 @@ class Execution:
 
 
 def _configured(run: Run, stage: Stage) -> Run:
-    """Forget that a worker did not know the app: this one does."""
+    """Forget that other workers did not know the app: this one does."""
     if _MISSED not in stage.outputs:
         return run
     outputs = {name: value for name, value in stage.outputs.items() if name != _MISSED}
@@ -241,9 +241,9 @@ def _unconfigured(connection: Connection, run: Run, stage: Stage, now: float) ->
 
 
 def _log_approval(connection: Connection, run: Run, now: float) -> None:
-    """Name in the run's log who let it go on; `build` is the first stage that a run without approval may not begin.
+    """Log who approved the run; `build` is the first stage that needs the approval.
 
-    It is written here and not when somebody approves, because only who holds the run may write to its log.
+    It is written here and not at the approval, because only the worker that holds the run may write to its log.
     """
     at = run.approved_at
     if at is not None:
@@ -259,7 +259,7 @@ def _found(fact: Fact, output: str) -> list[int]:
 
 
 def _overtaken(connection: Connection, run: Run, fact: Fact) -> Run:
-    """Let a run give way to a newer one that somebody has approved while ``check`` was at work."""
+    """End a run in favour of a newer one that was approved while ``check`` was at work."""
     for newer in _found(fact, "unapproved"):
         other = runs.load(connection, newer)
         if other is not None and other.approved and not (other.state.final or other.cancel_requested):
@@ -268,7 +268,7 @@ def _overtaken(connection: Connection, run: Run, fact: Fact) -> Run:
 
 
 def _serves(queue: str, build_here: Callable[[], bool]) -> Serves:
-    """Tell which pools' work this worker does: a worker of ``build`` goes on with whatever follows."""
+    """Return for which pools this worker works: one of ``build`` also does whatever follows."""
     return lambda wanted: queue == "build" or wanted != "build" or build_here()
 
 

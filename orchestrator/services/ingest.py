@@ -34,8 +34,8 @@ MAX_BATCH = 100
 """Deliveries in one transaction."""
 
 TURN = 0.05
-"""Seconds that whoever hands over leaves the interpreter to the writer, who takes 10 ms for fifty. At each call into
-SQLite, five for a delivery, two threads that are both at work take it from each other (measured: a fifth of all)."""
+"""Seconds for which `flush` leaves the interpreter to the writer, which takes 10 ms for fifty deliveries. Two busy
+threads take it from each other at each call into SQLite, five for a delivery (measured: a fifth of the time)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -68,7 +68,7 @@ class Ingest:
     def accept(self, delivery: Delivery, parsed: Parsed) -> Future[Answer]:
         """Record a proven delivery and queue what it leads to; a delivery seen before leads to nothing new.
 
-        The future fails with Unavailable where the database does not take the write: nothing was accepted.
+        The future fails with Unavailable if the database does not take the write: then nothing was accepted.
         """
         return self._gather(self._judge(delivery, self._masked(parsed)))
 
@@ -78,7 +78,7 @@ class Ingest:
         return self._gather(_Item(delivery=delivery, parsed=None, matched=None, row=row))
 
     def _masked(self, parsed: Parsed) -> Parsed:
-        """Take our secrets out of what people wrote: it is shown, sent to chats and written into GitOps commits."""
+        """Mask our secrets in texts of people: these are shown, sent to chats and written into GitOps commits."""
         if not isinstance(parsed, Push):
             return parsed
         return replace(parsed, changes=tuple(map(self._masked_change, parsed.changes)))
@@ -108,7 +108,7 @@ class Ingest:
         return _Item(delivery=delivery, parsed=parsed, matched=matched, row=row)
 
     def flush(self) -> None:
-        """Have written what was gathered, with all that waits by the time the writer comes to it."""
+        """Have the gathered deliveries written, together with all that wait by the time the writer begins."""
         with self._lock:
             self._waiting += self._gathered
             self._gathered = []
@@ -150,7 +150,7 @@ class Ingest:
 
 
 def _tell(item: _Item, written: Future[Any]) -> None:
-    """Tell that an item is durable: the log, in lines that are about its request, and whoever waits."""
+    """Report that an item is durable: in the log, as lines of its request, and to whoever waits for it."""
     try:
         item.context.run(_log, item)
     except Exception as error:  # noqa: BLE001  # of this request alone; the forge delivers again what is told as failed
@@ -168,7 +168,7 @@ def _log(item: _Item) -> None:
 def _write_batch(connection: Connection, batch: Sequence[_Item]) -> None:
     """Write a batch: known deliveries are answered from what they led to, new ones are recorded and queued.
 
-    One that was ignored is judged anew and takes the place of the earlier one: somebody may have added the app since.
+    One that was ignored before is judged anew and replaces the earlier one: the app may have been added since.
     """
     alone(connection, LOCK)
     known = _answer_known(connection, [item for item in batch if item.parsed is not None])
@@ -214,7 +214,7 @@ def _answer_known(connection: Connection, items: Sequence[_Item]) -> dict[tuple[
 def _forget_ignored(
     connection: Connection, items: Sequence[_Item], ignored: Mapping[tuple[str, str], dict[str, Any]]
 ) -> None:
-    """Make room for deliveries that come again and led to nothing the first time; those that do now say so."""
+    """Remove ignored deliveries that came again, so that they are recorded anew."""
     deliveries.drop(connection, [row["id"] for row in ignored.values()])
     for item in items:
         row = ignored.get(_key(item))

@@ -28,7 +28,7 @@ _BEGINNINGS = {
 }
 """What a person did who caused a run, by its trigger."""
 _A_RUN = re.compile(r"run \d+")
-"""The actor of a promotion that nobody asked for: the run that proved the image."""
+"""The actor of an automatic promotion: the run that proved the image."""
 
 
 def queue_of(run: Run) -> str:
@@ -84,15 +84,15 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
 
 
 def is_at_work(connection: Connection, run: Run, now: float) -> bool:
-    """Tell whether somebody is doing something for the run that cannot be undone from here.
+    """Tell whether work for the run is under way that cannot be stopped from here.
 
-    That is a worker that holds it, or the writer of its GitOps branch that has taken its change.
+    That is a worker that holds the run, or the writer of its GitOps branch that has taken its change.
     """
     return claims.held(connection, run.id, now) or _is_committing(connection, run)
 
 
 def advanced(connection: Connection, run: Run, fact: Fact, at: datetime) -> Decision:
-    """Decide what follows from a fact; a run that would end here, but whose change may be in Git, minds that."""
+    """Decide what follows from a fact, and mind that the change of a run that would end here may be in Git."""
     decision = advance(run, fact, at)
     ends = decision.run.state.final and not decision.run.committed
     return advance(run, fact, at, committing=True) if ends and _is_committing(connection, run) else decision
@@ -130,7 +130,7 @@ def _followers(settings: Settings, run: Run) -> tuple[Environment, ...]:
 
 
 def _kept_here(run: Run, followers: Iterable[Environment]) -> Run:
-    """Say that what was brought back is not promoted: to go back elsewhere, too, is for a person to decide."""
+    """Note in the run that a rollback is not promoted: a person decides whether to go back elsewhere, too."""
     names = " and ".join(one.name for one in followers)
     why = f"this went back to something older, so it is not promoted to {names} by itself"
     return replace(run, detail="; ".join(filter(None, (run.detail, why))))
@@ -139,7 +139,7 @@ def _kept_here(run: Run, followers: Iterable[Environment]) -> Run:
 def _promote(
     connection: Connection, settings: Settings, proven: Run, followers: Iterable[Environment], now: float
 ) -> None:
-    """Queue what is proven for the environments that are promoted from this one.
+    """Queue the proven image for the environments that are promoted from this one.
 
     Environments are locked in the order of promotion: this one is already, and nobody goes the other way.
     """
@@ -153,7 +153,7 @@ def _promote(
 
 
 def give_way(connection: Connection, settings: Settings, run_id: int, now: float) -> None:
-    """Let older promotions, or runs of older commits, give way to a run that is new, or newly approved."""
+    """End older promotions, or runs of older commits, in favour of a run that is new or newly approved."""
     run = lock(connection, run_id)
     if run is not None:
         promoted = run.trigger is Trigger.PROMOTION
@@ -178,7 +178,7 @@ def wake_waiting(connection: Connection, app: str, environment: str, now: float)
 
 
 def supersede(connection: Connection, settings: Settings, run_id: int, by: int, now: float) -> bool:
-    """End a run in favour of another; one that a worker is at stops at its next checkpoint. False: it was over.
+    """End a run in favour of another; if a worker has it, it stops at its next checkpoint. False: it was over.
 
     The caller has locked its environment.
     """
@@ -220,7 +220,7 @@ def _row(settings: Settings, channel: Channel, run: Run, type_: str, now: float)
 
 
 def message_of(settings: Settings, run: Run, type_: str, channel: str, now: float) -> Message:
-    """Word the state in which a run is since `now` as a value that any channel can show."""
+    """Make the message about the state that a run has entered at `now`, for any channel."""
     actor, action = acted(run)
     return Message(
         id=f"run-{run.id}-{_state_id(run, type_)}-{channel}".replace(".", "-"),
@@ -253,7 +253,7 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str, now: floa
 def acted(run: Run) -> tuple[str, str]:
     """Return the person who was the last to act on a run, and what that person did; ("", "") when none did.
 
-    Whoever pushed is the author of a commit, and did not ask for anything here.
+    The one who pushed is the author of a commit and has not acted here.
     """
     if run.reason is Reason.CANCELLED and run.cancelled_by:
         return run.cancelled_by, "cancelled"

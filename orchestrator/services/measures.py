@@ -1,4 +1,4 @@
-"""The values of all metrics, read in one consistent look at the tables: any process tells the same of all of them."""
+"""The values of all metrics, read in one consistent look at the tables: every process reports the same."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ from orchestrator.store.tallies import Sums
 from orchestrator.version import version
 
 ALIVE = 60.0
-"""Seconds since a process was last seen within which it counts as alive."""
+"""Seconds for which a process counts as alive after it was last seen."""
 
 Values = Mapping[Labels, float]
 
@@ -64,7 +64,7 @@ def _gauges(connection: Connection, now: float) -> dict[str, Values]:
 
 
 def _turn(run: ActiveRun, now: float) -> str:
-    """Tell whether a worker is at a run, or it waits for one, or for something else."""
+    """Say whether a worker has the run, or the run waits for one, or for something else."""
     if run.leased_until is not None and run.leased_until >= now:
         return "running"
     return "ready" if run.due_at is not None else "waiting"

@@ -62,7 +62,7 @@ class Once:
         raise Repeated(found["status"], found["answer"])
 
     def settle(self, connection: Connection, run: Run | None) -> None:
-        """Word the answer and keep it."""
+        """Make the answer and keep it."""
         self.answer = self._word(run)
         if self._key:
             idempotency.settle(connection, self._key, ACCEPTED, self.answer)

@@ -17,11 +17,11 @@ ATTEMPTS = 10
 PAUSES = (5.0, 30.0, 120.0, 600.0, 1800.0, 3600.0, 7200.0, 14400.0, 28800.0)
 """Seconds between tries, unless the service asks for more; the last is also the longest that it can ask for."""
 JITTER = 0.2
-"""The part of a pause that it may be longer, so that what failed together does not come back at once together."""
+"""The part by which a pause may be longer, so that what failed together is not retried at the same moment."""
 COPIES = 2
-"""Copies of a message that a channel may show: tries whose answer was lost, where nothing tells a repeat."""
+"""Copies of a message that a channel may show, where receivers cannot tell a repeat: tries whose answer was lost."""
 LEAST = 1.0
-"""Seconds that a rate limit is waited for at least."""
+"""Least seconds to wait for a rate limit."""
 PATIENCE = 24 * 3600.0
 """Seconds after which a rate limit counts as a failed try: a service that never takes a message is given up, too."""
 
@@ -46,7 +46,7 @@ class Outbox:
         self._database = database
 
     def next(self, channel: str) -> Parcel | None:
-        """Lease the next notification of a channel. Looks first without keeping anybody out: mostly there is none."""
+        """Lease the next notification of a channel. Looks first without a lock: mostly there is none."""
         with self._database.read() as connection:
             if not notifications.is_due(connection, channel, clock()):
                 return None
@@ -60,7 +60,7 @@ class Outbox:
         return Parcel(row=row, message=_message(row["message"]), previous=previous, trace=trace)
 
     def sent(self, parcel: Parcel, reference: str) -> None:
-        """It arrived."""
+        """Record that it arrived."""
         with self._database.write() as connection:
             notifications.sent(connection, parcel.row, reference, clock())
             _count(connection, parcel, "sent")
@@ -68,10 +68,10 @@ class Outbox:
     def postpone(
         self, parcel: Parcel, detail: str, retry_after: float | None, *, limited: bool = False, lost: bool = False
     ) -> None:
-        """It could not be delivered now; try later, or give up after the last attempt.
+        """Record that it could not be delivered now: try later, or give up after the last attempt.
 
-        :param retry_after: seconds that the service asked for. :param limited: it is well and only wants less haste:
-            we wait as long as it says, and that is no attempt. :param lost: the message may be there already, and
+        :param retry_after: seconds that the service asked for. :param limited: a rate limit: we wait as long as it
+            says, and that is no failed attempt. :param lost: the message may be there already, and
             another try would show it again.
         """
         attempt, asked = int(parcel.row["attempt"]), min(retry_after or 0.0, PAUSES[-1])
@@ -92,7 +92,7 @@ class Outbox:
             _count(connection, parcel, "postponed")
 
     def refused(self, parcel: Parcel, detail: str) -> None:
-        """The channel will never take it."""
+        """Record that the channel will never take it."""
         with self._database.write() as connection:
             notifications.give_up(connection, parcel.row["id"], detail)
             _count(connection, parcel, "failed")

@@ -18,7 +18,7 @@ TWIN_WINDOW = 600.0
 """Seconds within which the same move of the same ref is one push, however many hooks tell of it."""
 
 _NOWHERE = ""
-"""Where a ref is that was deleted."""
+"""The object of a deleted ref."""
 RepoRef = tuple[str, str]
 """A repository's key and a ref."""
 
@@ -53,10 +53,9 @@ class Pushes:
     def take(self, app: App, change: RefChange, new: runs.NewRun, delivery: int) -> Known:
         """Find what a push has led to already, or note it as a fresh one.
 
-        A ref that moves on from where it is last known to be makes a push that nobody has told of, even if it has
-        made the same move some minutes ago and has been pushed back (or deleted) since. Any other move is late, told
-        twice, or one whose predecessors were lost: then a run for the same move counts, or that of the poll for its
-        commit.
+        A ref that moves on from where it was last seen makes a new push, even if it has made the same move some
+        minutes ago and has been pushed back (or deleted) since. Any other move is late, told twice, or one whose
+        predecessors were lost: then a run for the same move counts, or the poll's run for its commit.
         """
         ref = repo_ref(app, change)
         moves_on = self._heads.get(ref) == (change.before or _NOWHERE)
@@ -75,13 +74,13 @@ class Pushes:
         *,
         again: bool = False,
     ) -> None:
-        """Note where refs are after one delivery; one that told of a known push again tells nothing new.
+        """Note where refs are after one delivery; a repeat of a known push tells nothing new.
 
-        One that does not begin where its ref is last known to be hides what came between. Where it leads an app to
-        nothing, the ref stays where it was: the poll looks at all of it.
+        A move that does not begin where its ref was last seen hides what came between. If it leads to no run of an
+        app, the ref stays where it was: then the poll looks at all of it.
 
         :param wanted: those of `told` that lead to something.
-        :param again: it is old and sent once more, so it tells only where refs are that nobody knows of.
+        :param again: an old delivery, sent once more: it counts only for refs that were never seen.
         """
         hidden = {repo_ref(*one) for one in told if one not in wanted and self._hides(*one)}
         moved = {repo_ref(app, change): change.after or _NOWHERE for app, change in told}
@@ -105,7 +104,7 @@ class Pushes:
 
 
 def judge(push: Push, settings: Settings) -> Matched:
-    """Find what a push leads to as it is configured; commits of our own lead to nothing."""
+    """Find what a push leads to by the configuration; our own commits lead to nothing."""
     email = settings.gitops.author.email
     return match(push, settings.apps, lambda change: is_own_commit(change, email))
 
@@ -116,5 +115,5 @@ def repo_ref(app: App, change: RefChange) -> RepoRef:
 
 
 def polled_key(new: runs.NewRun) -> str:
-    """Name the run that the poll makes for where a branch is: it does not know the push that brought it there."""
+    """Return the key of a run that the poll makes for a branch's head: it does not know the push."""
     return hashlib.sha256(repr(("poll", new.app, new.environment, new.ref, new.commit)).encode()).hexdigest()

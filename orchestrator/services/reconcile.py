@@ -1,4 +1,4 @@
-"""Making true again what a crash or a lost message left behind, periodically."""
+"""Periodic repairs of what a crash or a lost message left behind."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -24,7 +24,7 @@ from orchestrator.store.dialect import alone
 from orchestrator.store.rows import utc
 
 MARGIN = 60.0
-"""Seconds by which a time may be ahead of what it can be before it is taken for one of a clock that was set back."""
+"""Seconds by which a time may exceed its maximum before it counts as written by a clock that was set back since."""
 
 
 Look = Callable[[str], RefChange]
@@ -46,7 +46,7 @@ class Reconcile:
             return wakes.take_due(connection, clock())
 
     def not_published(self, run_ids: Iterable[int]) -> None:
-        """Have wake-ups that were taken for publication taken again, for the broker is away."""
+        """Return wake-ups that were taken for publication: the broker is away."""
         with self._database.write() as connection:
             wakes.not_published(connection, run_ids)
 
@@ -78,10 +78,10 @@ class Reconcile:
         return taken
 
     def stranded(self) -> list[int]:
-        """Have runs looked at that nothing would wake: neither a wake-up nor a worker has them. Returns their ids.
+        """Wake runs that have neither a wake-up nor a worker; return their ids.
 
-        No known path leads here; it is the net under the tables. What waits for a person is not told of: an older
-        version writes it down without a wake-up.
+        No known path leads here; it is a safety net. Runs that wait for a person are not returned: an older version
+        gives them no wake-up.
         """
         now = clock()
         with self._database.write() as connection:
@@ -93,7 +93,7 @@ class Reconcile:
         ]
 
     def too_far(self) -> list[int]:
-        """Have runs looked at now whose wake-up is later than one can be: a clock was set back. Returns their ids."""
+        """Wake runs whose wake-up is later than any can be, because a clock was set back; return their ids."""
         now = clock()
         with self._database.write() as connection:
             found = wakes.too_far(connection, now, self._longest + MARGIN)
@@ -108,7 +108,7 @@ class Reconcile:
         return max([STILL_THERE, *timeouts])
 
     def fold_tallies(self) -> None:
-        """Add up what was counted, so that whoever reads it reads little."""
+        """Add up the increments, so that a reader finds few rows."""
         with self._database.write() as connection:
             tallies.fold(connection)
 
@@ -140,7 +140,7 @@ class Reconcile:
             return [] if matched is None else self._make_runs(connection, matched)
 
     def _match(self, app: App, change: RefChange) -> Matched:
-        """Judge a move that no hook has told of by the rules for those that one has."""
+        """Match a move that no hook told of as one of a hook."""
         push = Push(event="poll", repo=RepoNames(full_name=app.name, urls=(app.source.url,)), changes=(change,))
         matched = judge(push, self._settings)
         if not matched.wanted:
@@ -155,9 +155,9 @@ class Reconcile:
         return matched
 
     def _make_runs(self, connection: Connection, matched: Matched) -> list[int]:
-        """Queue the runs of a head, but for environments that have one of its commit.
+        """Queue the runs of a head, except in environments that have one of its commit.
 
-        Another environment's run says nothing: the commit may have come to its branch first, and to this one later.
+        A run of another environment does not count: the commit may have come to that branch first, to this one later.
         """
         at = clock()
         there = {
@@ -173,12 +173,12 @@ class Reconcile:
 
 
 def _knows_better(seen: float, now: float, read_at: float | None) -> bool:
-    """Tell whether a head was seen after ours was read; what lies in the future is by a clock that was set back."""
+    """Tell whether a head was seen after ours was read. A time in the future is by a clock that was set back: no."""
     return (now if read_at is None else read_at) < seen <= now + MARGIN
 
 
 def _polled(wanted: Wanted) -> runs.NewRun:
-    """Word the run of a head that no hook has told of."""
+    """Make the run of a head that no hook told of."""
     new = runs.NewRun(
         app=wanted.app.name,
         environment=wanted.environment.name,

@@ -1,4 +1,4 @@
-"""Forgetting what is too old to be asked for: logs, messages, deliveries, where refs were; never the runs."""
+"""Removes what is too old: logs, messages, deliveries, positions of refs; never the runs."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -26,8 +26,8 @@ class Retention:
     What explains the present stays at any age: the records of an environment's newest run, of the last one that
     succeeded, and of the one whose change is in Git.
 
-    :param keep: seconds for which records are kept. :param apps: of whose refs it is forgotten where they were; not
-        of the polled ones, of which a push whose hook was lost could not be told any more.
+    :param keep: seconds for which records are kept. :param apps: the positions of their refs are forgotten, but
+        for polled branches: the poll needs them to find a push whose hook was lost.
     """
 
     def __init__(self, database: Database, keep: float, apps: Iterable[App] = ()) -> None:

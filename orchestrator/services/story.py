@@ -1,4 +1,4 @@
-"""What log and trace tell of a run as a whole: that it began, and how it and its stages ended."""
+"""What log and trace say about a run as a whole: that it began, and how it and its stages ended."""
 
 from datetime import UTC, datetime
 from functools import partial
@@ -14,19 +14,19 @@ log = journal.get(__name__)
 
 
 def queued(connection: Connection, run_id: int, new: NewRun, at: float) -> None:
-    """Tell of a new run, once this transaction is durable. :param at: when it was accepted, as it is stored."""
+    """Log and trace a new run, once this transaction is durable. :param at: when it was accepted, as it is stored."""
     after_commit(connection, partial(began, run_id, new, at))
 
 
 def began(run_id: int, new: NewRun, at: float) -> None:
-    """Tell of a new run that is durable."""
+    """Log and trace a new run."""
     trace_id = tracing.shown(trace_of(run_id, at))
     with journal.about(run=run_id, app=new.app, env=new.environment, trace_id=trace_id):
         log.info("run queued", trigger=new.trigger.value, commit=new.commit or None)
 
 
 def delivered(run_id: int, at: float, received_at: float) -> None:
-    """Tell the trace of a new run how long its delivery took to be durable."""
+    """Add to the trace of a new run how long its delivery took to be durable."""
     if tracing.is_on():
         tracing.record("delivery", trace_of(run_id, at), utc(received_at), datetime.now(UTC))
 
@@ -37,7 +37,7 @@ def trace_of(run_id: int, at: float) -> Trace:
 
 
 def told(connection: Connection, before: Run, run: Run) -> None:
-    """Tell of what is over now, once this transaction is durable."""
+    """Log and trace what is over now, once this transaction is durable."""
     if tracing.is_on():
         for old, stage in zip(before.stages, run.stages, strict=True):
             if stage.state.final and not old.state.final and stage.started_at is not None:

@@ -1,4 +1,4 @@
-"""Which proven run a rollback or a promotion takes up: the same for those who only ask and for those who do it."""
+"""Which proven run a rollback or a promotion takes: the same for a preview as for the action."""
 
 from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.store import runs
@@ -31,8 +31,8 @@ def of_promotion(connection: Connection, app: str, source: str, of: int | None =
 def goes_back(connection: Connection, run: Run) -> bool:
     """Tell whether a run that has succeeded went back to something older, as somebody wanted for its environment.
 
-    That is a rollback, a commit that is older than another one there, be it that a person named it or that its
-    branch was set back, or the re-run of what a person wanted before something else was proven.
+    That is a rollback, an older commit (a person named it, or its branch was set back), or the re-run of what a
+    person wanted before something else was proven.
     """
     first = runs.repeated(connection, run)
     if first.trigger is Trigger.ROLLBACK or run.stage(StageName.CHECK).outputs.get("older_than"):

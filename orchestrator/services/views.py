@@ -1,4 +1,4 @@
-"""What people and programs are shown of runs, deliveries and apps: plain dicts, the same for API, pages and streams.
+"""How runs, deliveries and apps are shown: plain dicts, the same for API, pages and streams.
 
 Pure: domain values in, JSON values out. Times are RFC 3339 in UTC with ``Z``, durations seconds.
 """
@@ -74,7 +74,7 @@ def run_view(
 
 
 def accepted_view(run: Run, base: str) -> View:
-    """Show what a request that was accepted led to."""
+    """Show the run that an accepted request led to."""
     return {
         "id": run.id,
         "url": f"{base}/runs/{run.id}",
@@ -101,7 +101,7 @@ def stage_view(stage: Stage) -> View:
 
 
 def notification_view(row: Mapping[str, Any]) -> View:
-    """Show one message that was told about a run, or is to be."""
+    """Show one notification of a run, sent or not."""
     names = ("channel", "type", "state", "detail")
     return {name: row[name] for name in names} | {"sent_at": rfc3339(moment(row["sent_at"]))}
 
@@ -145,14 +145,14 @@ def commit_url(repository: str, commit: str) -> str:
 
 
 def rfc3339(at: datetime | None) -> str | None:
-    """Word a time: ``2024-05-06T07:08:09.123Z``."""
+    """Format a time: ``2024-05-06T07:08:09.123Z``."""
     if at is None:
         return None
     return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _stages(run: Run) -> tuple[Stage, ...]:
-    """Return the stages; rows of version 0.1.0 keep those that a run did not reach as queued."""
+    """Return the stages; in rows of version 0.1.0 those that a run did not reach are still queued."""
     return closed(run.stages) if run.state.final else run.stages
 
 

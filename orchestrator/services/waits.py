@@ -32,7 +32,7 @@ class Waits:
         return self._by_application(rows)
 
     def wake(self, run_ids: Iterable[int]) -> None:
-        """Have runs look now; one that is due already needs no second message, whether workers come to it or not."""
+        """Wake runs now; one that is due already needs no second message."""
         ids = sorted(run_ids)
         if not ids:
             return
@@ -41,9 +41,9 @@ class Waits:
         self._bell.ring()
 
     def wake_application(self, name: str) -> None:
-        """Have the runs that wait for an application look now; one that a worker is at, right after that look.
+        """Wake the runs that wait for an application; one that a worker looks at now looks again right after.
 
-        They are read anew: a quick rollout is over before a run that has just begun to wait would be known here.
+        They are read anew: a quick rollout may be over before a run that has just begun to wait is known here.
         """
         apps = self._apps.get(name)
         if apps:

@@ -12,7 +12,7 @@ from orchestrator.store.runs import IS_ROLLBACK
 from orchestrator.store.schema import changes, environments, runs, writers
 
 WRITER_LEASE = 30.0
-"""Seconds after which a writer that has not renewed is taken to be gone."""
+"""Seconds without a renewal after which a writer counts as gone."""
 _MOST = 200
 """Changes in one batch."""
 
@@ -26,7 +26,7 @@ _is_over = or_(
     writers.c.until < bindparam("now", type_=Float),
     writers.c.until > bindparam("now", type_=Float) + 2 * WRITER_LEASE,
 )
-"""So far ahead it is by a clock that has been set back since."""
+"""A lease this far ahead was written by a clock that has been set back since."""
 _BECOME = update(writers).where(_branch, _is_over | _mine).values(owner=bindparam("by"), until=bindparam("lease"))
 _IS_WRITTEN = select(writers.c.branch_key).where(_branch, ~_is_over)
 _STOP = update(writers).where(_branch, _mine).values(owner="", until=0.0)
@@ -63,8 +63,8 @@ def submit(
 ) -> dict[str, Any]:
     """Queue a run's change once; return its row, which may already hold a result.
 
-    One that waits becomes what is wanted now, on the branch where it is wanted now: the configuration may be another
-    one by then. One that a writer has, or had, stays as it is.
+    A change that still waits is replaced by what is wanted now, on the branch of now: the configuration may have
+    changed. One that a writer has, or had, stays as it is.
     """
     row = {
         "run_id": run_id,
@@ -107,15 +107,15 @@ def is_written(connection: Connection, branch_key: str, now: float) -> bool:
 
 
 def stop_writing(connection: Connection, branch_key: str, owner: str) -> bool:
-    """Give the right to write back; False when somebody else has it by now."""
+    """Give the right to write back; False when another process has it by now."""
     return connection.execute(_STOP, {"of_branch": branch_key, "by": owner}).rowcount == 1
 
 
 def take_batch(connection: Connection, branch_key: str) -> list[dict[str, Any]]:
     """Mark the waiting changes as taken and return them, oldest first, each with the ``state`` that it had.
 
-    Changes that an earlier writer took and did not finish come along: whether they landed is found in Git.
-    ``unwanted``: the run is over or is to stop. ``held``: its environment is on hold; what no writer had is left.
+    Changes that an earlier writer took and did not finish are included: Git shows whether they landed.
+    ``unwanted``: the run is over or is to stop. ``held``: its environment is on hold (left out if no writer had it).
     """
     found = connection.execute(_BATCH, {"of_branch": branch_key})
     batch = [dict(row) for row in found.mappings()]
@@ -129,7 +129,7 @@ def give_back(connection: Connection, run_ids: Sequence[int]) -> None:
 
 
 def finish(connection: Connection, ended: Sequence[tuple[int, str, dict[str, Any]]]) -> None:
-    """Write down what became of changes: run id, state and result of each.
+    """Record the results of changes: run id, state and result of each.
 
     The states are ``landed``, ``rejected``, ``withdrawn``, or ``pending`` for what is not in Git and waits again.
     """
@@ -139,7 +139,7 @@ def finish(connection: Connection, ended: Sequence[tuple[int, str, dict[str, Any
 
 
 def withdraw(connection: Connection, run_id: int) -> bool:
-    """Take a change back that no writer has taken; False when it is too late."""
+    """Withdraw a change that no writer has taken; False when it is too late."""
     return connection.execute(_WITHDRAW, {"of_run": run_id}).rowcount == 1
 
 

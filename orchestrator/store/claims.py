@@ -1,6 +1,6 @@
 """Who may work on a run: a lease with an end and a fencing number that grows with every claim.
 
-Its end is by the clock of the database: a worker of one machine sets it, and the relay of another one judges it.
+The end is by the clock of the database: a worker on one machine sets it, and the relay on another compares it.
 """
 
 from sqlalchemy import Connection, bindparam, or_, select, update
@@ -54,7 +54,7 @@ def release(connection: Connection, run_id: int) -> None:
 
 
 def are_ahead(connection: Connection, now: float) -> bool:
-    """Tell whether any lease ends later than one can: by a clock that has been set back since."""
+    """Tell whether any lease ends later than possible, because a clock was set back."""
     most = common_time(connection, now) + 2 * LEASE
     return (
         connection.execute(select(runs.c.id).where(IS_ACTIVE, runs.c.lease_until > most).limit(1)).first() is not None
@@ -62,7 +62,7 @@ def are_ahead(connection: Connection, now: float) -> bool:
 
 
 def shorten(connection: Connection, now: float) -> None:
-    """Have leases that end later than one can end as if they were renewed now: a worker that lives renews its own."""
+    """Shorten leases that end later than possible as if renewed now: a worker that is alive renews its own."""
     at = common_time(connection, now)
     connection.execute(_SHORTEN, {"most": at + 2 * LEASE, "until": at + LEASE})
 

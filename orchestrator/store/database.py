@@ -1,4 +1,4 @@
-"""The connection to SQLite or PostgreSQL: short write transactions that never deadlock by upgrade."""
+"""The connection to SQLite or PostgreSQL: short write transactions that never deadlock by upgrading a read lock."""
 
 import socket
 import time
@@ -20,9 +20,9 @@ __all__ = ["Connection", "Database", "after_commit", "common_time", "is_marked",
 _LATER, _MARKS, _AHEAD = "pilotage.later", "pilotage.marks", "pilotage.ahead"
 
 MEASURE = 60.0
-"""Seconds after which it is measured anew by how much the server's clock is ahead of ours."""
+"""Seconds after which the difference between the server's clock and ours is measured anew."""
 _STEP = 0.5
-"""Seconds by which a clock must have been set for what was measured not to count any more."""
+"""Seconds by which a clock must have been set for the measurement to be void."""
 
 LOCK_TIMEOUT = 30.0
 """Seconds that a writer waits for another one (SQLite) before it gives up."""
@@ -100,7 +100,7 @@ class Database:
 
 
 def after_commit(connection: Connection, do: Callable[[], None]) -> None:
-    """Have something done as soon as this write transaction is durable, and never if it fails."""
+    """Call `do` as soon as this write transaction is durable, and never if it fails."""
     connection.info[_LATER].append(do)
 
 
@@ -168,8 +168,8 @@ _LIBPQ = {
 _NO_RIGHT = "42501"
 """What PostgreSQL answers to an account that lacks a right (appendix A of its manual: insufficient_privilege)."""
 _READ_ONLY = "25006"
-"""What PostgreSQL answers to a write where only reading is allowed, as on a server that is a standby by now. It is
-no error of ours, though the driver calls it an internal one, and it passes."""
+"""What PostgreSQL answers to a write on a read-only server, such as one that has become a standby. The driver calls
+it an internal error, but it passes by itself."""
 
 
 def _postgres_engine(url: str) -> Engine:
@@ -190,7 +190,7 @@ def _postgres_engine(url: str) -> Engine:
 def common_time(connection: Connection, at: float) -> float:
     """Return what the database's clock shows when this machine's shows `at`, both in seconds since the epoch.
 
-    A lease that one machine writes down and another one judges has to be by one clock. SQLite is on this machine.
+    A lease that one machine writes and another one compares needs one clock. SQLite is on this machine.
     """
     return at if connection.dialect.name == "sqlite" else at + _ahead(connection)
 

@@ -1,4 +1,4 @@
-"""What arrived at the webhooks, and what became of it."""
+"""What arrived at the webhooks, and its outcome."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -71,7 +71,7 @@ _SET_RUNS = update(deliveries).where(deliveries.c.id == bindparam("of_delivery")
 
 
 def set_runs(connection: Connection, led_to: Mapping[int, Sequence[int]]) -> None:
-    """Write down which runs tell of the same push, where another delivery made them: delivery id -> run ids."""
+    """Record the runs of a push that another delivery made: delivery id -> run ids."""
     if led_to:
         rows = [{"of_delivery": delivery_id, "runs": list(run_ids)} for delivery_id, run_ids in led_to.items()]
         connection.execute(_SET_RUNS, rows)

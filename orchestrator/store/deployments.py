@@ -34,13 +34,13 @@ class Deployment:
 
 
 def add(connection: Connection, deployment: Deployment) -> bool:
-    """Write a deployment down; False when its commit had this result in this environment before."""
+    """Record a deployment; False if its commit had this result in this environment before."""
     row = asdict(deployment)
     return upsert(connection, deployments, row, key=_KEY, keep=True, returning="run_id").first() is not None
 
 
 def commit_time(connection: Connection, app: str, commit: str) -> float | None:
-    """Return when a source commit was made, as an earlier deployment of it (in another environment) knows."""
+    """Return when a source commit was made, as recorded with an earlier deployment of it (in another environment)."""
     where = (deployments.c.app == app) & (deployments.c.commit == commit) & deployments.c.committed_at.is_not(None)
     return connection.execute(select(deployments.c.committed_at).where(where).limit(1)).scalar_one_or_none()
 
@@ -54,7 +54,7 @@ def present(connection: Connection, app: str, environment: str, before: int) -> 
 
 
 def fail(connection: Connection, deployment: Deployment, at: float) -> None:
-    """Write down that a deployment turned out to be bad."""
+    """Record that a deployment turned out to be bad."""
     where = [deployments.c[name] == getattr(deployment, name) for name in _KEY]
     connection.execute(update(deployments).where(*where).values(failed_at=at))
 

@@ -73,9 +73,9 @@ _ALONE = text("SELECT pg_advisory_xact_lock(hashtext(:what))")
 
 
 def alone(connection: Connection, what: str) -> None:
-    """Keep other transactions that say the same out until this one ends; on SQLite only one writes at a time anyway.
+    """Keep other transactions with the same name out until this one ends; on SQLite only one writes at a time anyway.
 
-    For what looks first and inserts then: in PostgreSQL two that do it at once do not see each other's rows.
+    For code that first looks and then inserts: in PostgreSQL two such transactions do not see each other's rows.
     """
     if connection.dialect.name != "sqlite":
         connection.execute(_ALONE, {"what": what})

@@ -52,12 +52,12 @@ def lock(connection: Connection, app: str, environment: str) -> RowMapping:
 
 
 def hold_of(connection: Connection, run: Run) -> str:
-    """Read what holds `run` in its environment, "" if nothing does. Others are kept out as by `occupancy`."""
+    """Read the hold that stops `run`, "" if none does. Other writers wait as with `occupancy`."""
     return _hold(connection, lock(connection, run.app, run.environment), run)
 
 
 def _hold(connection: Connection, row: RowMapping, run: Run) -> str:
-    """Return what stops the run: who rolls back wants the environment to stay as it will be then."""
+    """Return the hold, if it stops the run: it does not stop a rollback."""
     return "" if row["hold"] and is_rollback(connection, run) else str(row["hold"])
 
 

@@ -1,4 +1,4 @@
-"""What is going on now, for metrics, and the newest runs of environments: reading only, by index where they grow."""
+"""What is going on now, for metrics, and the newest runs of environments: read by index from tables that grow."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -27,7 +27,7 @@ def remember(connection: Connection, repo: str, ref: str, commit: str, at: float
 
 
 def forget(connection: Connection, repo: str, before: float, kept: Collection[str]) -> None:
-    """Forget the refs of a repository that nobody has told of since a time, except those in `kept`."""
+    """Forget the refs of a repository that were last seen before a time, except those in `kept`."""
     of_repo = heads.c.repo == repo
     old = connection.execute(select(heads.c.ref).where(of_repo, heads.c.seen_at < before)).scalars()
     refs = [ref for ref in old if ref not in kept][:_STEP]

@@ -17,7 +17,7 @@ _PRUNE = 200
 def claim(connection: Connection, key: str, request: str, at: float) -> dict[str, Any] | None:
     """Take an Idempotency-Key for a request inside its transaction; return the earlier row if the key was used.
 
-    A transaction that holds the same key lets this one wait until it is known whether it was carried out.
+    If another transaction holds the key, this one waits until that one has ended.
 
     :param request: digest of the request. The row's ``status`` and ``answer`` are those of `settle`.
     """

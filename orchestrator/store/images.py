@@ -18,7 +18,7 @@ _WAITING = _others.where(runs.c.state == "waiting", runs.c.reason == "behind_run
 
 
 def maker(connection: Connection, run: Run) -> int | None:
-    """Return another run that makes the image of `run` now, or None; until the transaction ends, none can begin."""
+    """Return another run that makes the image of `run` now, or None; none can begin until the transaction ends."""
     if not run.makes_image:
         return None
     alone(connection, f"image {run.app} {run.image}")

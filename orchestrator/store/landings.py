@@ -15,7 +15,7 @@ LATE = 20
 """Runs among which the one that landed last is looked for: one that was approved late lands after newer ones."""
 
 _IS_LANDED = text("stages.name = 'commit' AND stages.state = 'succeeded'")
-"""Spelt out: the index is for these rows only, and a parameter would hide from the planner that they are."""
+"""Written as text: the index covers only these rows, and with a parameter the planner would not use it."""
 _OF_COMMIT = (stages.c.run_id == runs.c.id) & (stages.c.name == StageName.COMMIT.value)
 _UNNUMBERED = select(stages.c.run_id).where(_IS_LANDED, stages.c.landing.is_(None))
 _OF_PLACE = (
@@ -37,13 +37,13 @@ _NUMBER = (
     .values(landing=bindparam("number"))
 )
 LANDED = select(runs.c.id, stages.c.landing, stages.c.finished_at).join(stages, _OF_COMMIT).where(_IS_LANDED)
-"""The runs whose change is in Git; to be narrowed down, then given to `newest`."""
+"""Selects the runs whose change is in Git; add conditions, then pass it to `newest`."""
 
 
 def newest(landed: Select[Any]) -> Select[Any]:
     """Pick from some of `LANDED` the id of the run that landed last.
 
-    One without a number landed after all that have one: it is of an older version that runs beside this one.
+    A landing without a number came after all that have one: an older version that still runs wrote it.
     """
     late = landed.order_by(runs.c.id.desc()).limit(LATE).subquery()
     number = late.c.landing.desc().nulls_first()
@@ -51,7 +51,7 @@ def newest(landed: Select[Any]) -> Select[Any]:
 
 
 def number(connection: Connection, run: Run) -> None:
-    """Give the landing of `run` its number, and before it those that an older version has left without one.
+    """Number the landing of `run`, after those that an older version has left without a number.
 
     The caller has locked the environment of `run`.
     """

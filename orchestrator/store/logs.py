@@ -38,7 +38,7 @@ def last_line(connection: Connection, run_id: int) -> int:
 
 
 def append(connection: Connection, run_id: int, stage: str, lines: list[str], at: float) -> int:
-    """Store lines behind those that are there; return the number of the last one."""
+    """Append lines; return the number of the last one."""
     first = last_line(connection, run_id) + 1
     data = "\n".join(line.replace("\n", " ") for line in lines).encode("utf-8", "replace")
     row = {"run_id": run_id, "first": first, "lines": len(lines), "stage": stage, "at": at, "text": data}
@@ -49,7 +49,7 @@ def append(connection: Connection, run_id: int, stage: str, lines: list[str], at
 def read(
     connection: Connection, run_id: int, *, after: int = 0, stage: str = "", limit: int = MAX_LINES
 ) -> list[Line]:
-    """Read up to `limit` lines with numbers above `after`; fewer do not mean that there are no more, none does."""
+    """Read up to `limit` lines with numbers above `after`; only an empty answer means that there are no more."""
     of_run, after = logs.c.run_id == run_id, min(after, _LAST_NUMBER)
     # The chunk to begin with is found by the index; readers that follow a long log ask several times a second.
     begin = select(func.max(logs.c.first)).where(of_run, logs.c.first <= after + 1).scalar_subquery()
@@ -76,7 +76,7 @@ def before_last(connection: Connection, run_id: int, count: int, stage: str = ""
 
 
 def _chunks(connection: Connection, wanted: list[ColumnElement[bool]], limit: int) -> list[int]:
-    """Choose, before any text is read, as many chunks as make up `limit` lines or `MAX_BYTES`; at least one."""
+    """Choose, without reading their text, chunks with up to `limit` lines or `MAX_BYTES` together; at least one."""
     sizes = select(logs.c.first, logs.c.lines, func.length(logs.c.text)).where(*wanted)
     chosen: list[int] = []
     lines = size = 0

@@ -9,10 +9,10 @@ from orchestrator.store.dialect import upsert
 from orchestrator.store.schema import notifications, threads
 
 LEASE = 100.0
-"""Seconds that one sending may take before another process tries; an answer in drips takes longest."""
+"""Seconds that one sending may take before another process tries; a slow answer takes longest."""
 
 _PENDING: ColumnElement[str] = literal_column("'pending'")
-"""Spelt out: the index is for these rows only, and a parameter would hide from the planner that they are."""
+"""Written as text: the index covers only these rows, and with a parameter the planner would not use it."""
 _this = notifications.c.id == bindparam("which")
 _pending = notifications.c.state == _PENDING
 _of = (notifications.c.run_id == bindparam("of_run")) & (notifications.c.channel == bindparam("to_channel"))
@@ -53,7 +53,7 @@ def merge_older(connection: Connection, run_id: int, channel: str) -> None:
 
 
 def is_due(connection: Connection, channel: str, now: float) -> bool:
-    """Tell whether a channel has a notification that may be taken; nobody is kept out by asking."""
+    """Tell whether a channel has a notification to send, without a lock."""
     return connection.execute(_DUE, {"to_channel": channel, "now": now}).first() is not None
 
 
@@ -84,7 +84,7 @@ def postpone(
 
 
 def give_up(connection: Connection, notification_id: int, detail: str) -> None:
-    """The channel refuses; the run is not touched."""
+    """Record that the channel refuses; the run is not touched."""
     values = {"state": "failed", "lease_until": None, "detail": detail[:500]}
     connection.execute(update(notifications).where(notifications.c.id == notification_id).values(**values))
 

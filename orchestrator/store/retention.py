@@ -1,4 +1,4 @@
-"""Records that are old enough to go: found by index, and removed in steps that keep nobody waiting."""
+"""Finds records that are old enough to go by index, and removes them in small steps."""
 
 from sqlalchemy import Connection, delete, func, select, update
 
@@ -12,7 +12,7 @@ _OF_RUNS = (logs, notifications, threads)
 
 
 def next_run(connection: Connection, after: int) -> Run | None:
-    """Read the first run behind run `after` that still has a log or messages."""
+    """Read the first run after run `after` that still has a log or messages."""
     firsts = [
         connection.execute(select(func.min(table.c.run_id)).where(table.c.run_id > after)).scalar_one()
         for table in _OF_RUNS

@@ -1,4 +1,4 @@
-"""Between rows and domain values: one place where a column becomes a field."""
+"""Converts rows to domain values and back: the one place where a column becomes a field."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -22,7 +22,7 @@ _CODES = frozenset(Reason)
 
 
 def reason_of(code: str) -> Reason:
-    """Read a code that was written down: by a newer version, too, while an upgrade replaces process after process."""
+    """Read a stored reason; during an upgrade it may be one of a newer version."""
     return Reason(code) if code in _CODES else Reason.NEWER_VERSION
 
 
@@ -32,7 +32,7 @@ def utc(seconds: float) -> datetime:
 
 
 def moment(seconds: float | None) -> datetime | None:
-    """Do as `utc` where there may be none."""
+    """As `utc`, for a time that may be missing."""
     return None if seconds is None else utc(seconds)
 
 
@@ -96,7 +96,7 @@ def to_run(row: Mapping[str, Any] | RowMapping, stages: Mapping[str, Stage]) -> 
 
 
 def from_run(run: Run) -> dict[str, Any]:
-    """Make the columns of a run that change in its life (its id, origin and lease stay with their own writers)."""
+    """Make the columns of a run that change in its life (its id, origin and lease have writers of their own)."""
     return {
         **{key: getattr(run, key) for key in (*_TEXTS, *_NUMBERS)},
         "state": run.state.value,

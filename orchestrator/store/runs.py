@@ -16,7 +16,7 @@ from orchestrator.store.schema import runs, stages
 
 ACTIVE = ("queued", "running", "waiting")
 IS_ACTIVE = text("runs.state IN ('queued', 'running', 'waiting')")
-"""Spelt out: the index is for these rows only, and a parameter would hide from the planner that they are."""
+"""Written as text: the index covers only these rows, and with a parameter the planner would not use it."""
 _IS_WAITING = text("runs.state = 'waiting'")
 MAX_PAGE = 200
 """Runs in one page of a list."""

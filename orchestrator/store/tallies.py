@@ -1,4 +1,4 @@
-"""What metrics count: increments that are added up, so that nothing ever counts a history.
+"""What metrics count: stored increments that are added up, so that no scrape has to count a history.
 
 A row is an increment or the sum of earlier ones. Writers only insert: they never wait for each other, and an
 increment is there exactly when the transaction of the thing that it counts is. Readers add up what is there; `fold`
@@ -71,7 +71,7 @@ class Counts:
 
     @contextmanager
     def handed_over(self) -> Iterator[Callable[[], Sums]]:
-        """Give what is here to a transaction, by the function that this yields; take it back when the block fails."""
+        """Yield a function that hands the increments to a transaction; take them back if the block fails."""
         taken: Sums = {}
 
         def take() -> Sums:
@@ -96,7 +96,7 @@ def begin(connection: Connection) -> None:
 
 
 def add(connection: Connection, sums: Mapping[tuple[str, Labels], float]) -> None:
-    """Have increments written down at the end of this transaction, all of them with one statement."""
+    """Have increments written at the end of this transaction, all with one statement."""
     counted: Sums = connection.info[_COUNTED]
     for key, value in sums.items():
         counted[key] = counted.get(key, 0.0) + value

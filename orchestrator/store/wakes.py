@@ -26,7 +26,7 @@ _IS_DUE = "a wake-up is due"
 _MOST_DUE = 500
 """Wake-ups that are published at a time."""
 _MOST_STRAY = 200
-"""Runs that are found at a time because they have no wake-up, or one that cannot be."""
+"""Runs without a wake-up, or with an impossible one, that are found at a time."""
 
 _now, _published = bindparam("now", type_=Float), wakes.c.published_at
 
@@ -36,7 +36,7 @@ def _upsert(dialect: str) -> Any:
 
 
 def _set_due_statement(dialect: str) -> Any:
-    """One that was published already is due now and begins anew: a worker may have come with it too early."""
+    """Build the statement. A published wake-up becomes due anew: a worker may have come with it too early."""
     statement = _upsert(dialect)
     new, old = statement.excluded, wakes.c
     soonest = case((_published.is_(None), old.due_at), else_=_now)
@@ -100,7 +100,7 @@ def set_all_due(connection: Connection, run_ids: Iterable[int], due_at: float, q
 
 
 def hasten(connection: Connection, run_ids: Iterable[int], due_at: float, queue: str) -> None:
-    """Have runs looked at by `due_at` that are not due by then anyway: for whoever wakes the same runs often."""
+    """Have runs looked at by `due_at` unless they are due by then: for callers that wake the same runs often."""
     rows = [{"run_id": run_id, "due_at": due_at, "queue": queue} for run_id in run_ids]
     if rows:
         connection.execute(_HASTEN[connection.dialect.name], rows)
@@ -108,7 +108,7 @@ def hasten(connection: Connection, run_ids: Iterable[int], due_at: float, queue:
 
 
 def nudge(connection: Connection, run_ids: Iterable[int], now: float) -> None:
-    """Have runs looked at now that look again soon anyway; who is busy with one of them is not waited for."""
+    """Have runs looked at now that would look soon anyway; rows that another transaction has locked are skipped."""
     chosen = list(run_ids)
     if chosen:
         connection.execute(_NUDGE, {"runs": chosen, "now": now})
@@ -156,7 +156,7 @@ def take_due(connection: Connection, now: float) -> list[tuple[int, str]]:
 
 
 def not_published(connection: Connection, run_ids: Iterable[int]) -> None:
-    """Take back that wake-ups were published: the broker did not take them."""
+    """Mark wake-ups as not published: the broker did not take them."""
     connection.execute(_NOT_PUBLISHED, [{"of_run": run_id} for run_id in sorted(run_ids)])
 
 
@@ -166,7 +166,7 @@ def next_due(connection: Connection) -> float | None:
 
 
 def too_far(connection: Connection, now: float, longest: float) -> list[int]:
-    """List runs whose wake-up is later than one can be, or was published in the future: by a clock that was set back.
+    """List runs whose wake-up is later than possible, or was published in the future, because a clock was set back.
 
     :param longest: seconds of the longest pause.
     """

@@ -71,7 +71,7 @@ def _push(event: str, payload: Record) -> Push | Ignored:
 
 
 def _many(event: str, payload: Record) -> Push | Ignored:
-    """Read the system hook that tells of a whole push, for the refs of which there are too many for push hooks.
+    """Read the system hook about a whole push, used where it moves too many refs for push hooks.
 
     It carries neither messages nor the commits behind tags, so a push hook is preferred where there is one.
     """
