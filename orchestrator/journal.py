@@ -164,7 +164,7 @@ def describe(error: BaseException) -> dict[str, str]:
 
 
 def _line(event: Mapping[str, Any], logger: str, level: str, error: BaseException | None) -> str:
-    """Word a line: known fields only, each of its type, without secrets."""
+    """Format a line: known fields only, each of its type, without secrets."""
     head = {"ts": _now(), "level": level, "service": _process.service, "logger": logger, "event": event["event"]}
     more = {**event, **describe(error)} if error else event
     fields = {name: _plain(name, more[name]) for name in _BEHIND if more.get(name) is not None}

@@ -1,4 +1,4 @@
-"""``pilotage alive``: the probe of processes that answer no HTTP. It loads next to nothing and speaks to nobody."""
+"""``pilotage alive``: the probe of processes that answer no HTTP. It loads next to nothing and uses no network."""
 
 from pathlib import Path
 from typing import Annotated

@@ -60,7 +60,7 @@ class Api:
     def stream(
         self, path: str, accept: str, params: Mapping[str, object], last: int | None = None
     ) -> Generator[bytes, None, None]:
-        """Open a stream, at once, and give out its lines as they arrive.
+        """Open a stream at once, and yield its lines as they arrive.
 
         :param last: id of the last event seen (``Last-Event-ID``).
         :raises CliError: the answer is an error. :raises Unavailable: the stream cannot be had or breaks.
@@ -137,7 +137,7 @@ def segment(text: str) -> str:
 
 
 def unreachable(url: str, error: Unavailable) -> CliError:
-    """Word that the server cannot be reached, or what it says where it is there and cannot answer."""
+    """Make the error for a server that cannot be reached, or that says why it cannot answer."""
     said = _said(error.problem) if isinstance(error, Busy) else ""
     if said:
         return CliError(f"Pilotage at {url} cannot answer now: {said}.", Code.UNREACHABLE)
@@ -170,7 +170,7 @@ def _given(values: Mapping[str, object]) -> Json:
 
 
 def _problem(answer: Response) -> str:
-    """Find the sentence of an RFC 9457 problem; "" when the answer is none."""
+    """Return the sentence of an RFC 9457 problem; "" if the answer is not one."""
     try:
         return _said(answer.content)
     except RuntimeError:  # the body is gone
@@ -186,7 +186,7 @@ def _said(text: bytes) -> str:
 
 
 def _sentence(problem: Json) -> str:
-    """Word a problem; where it lists what is wrong in detail, the list takes the place of the pointer to it."""
+    """Make a sentence of a problem; if it lists errors, the list replaces the words that point to it."""
     said = one_line(problem.get("detail") or problem.get("title") or "").rstrip(".")
     errors = problem.get("errors")
     wrong = [_wrong(one) for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []

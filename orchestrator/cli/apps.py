@@ -56,7 +56,7 @@ def _brought(thing: object) -> str:
 
 
 def _why(env: Json) -> str:
-    """Say what is wrong with what is in Git; if nothing is, why the last run did not succeed."""
+    """Say what is wrong with the version in Git; if nothing is, why the last run did not succeed."""
     in_git, last = env.get("in_git"), env.get("last_run")
     verdict = in_git.get("verdict") if isinstance(in_git, dict) and not in_git.get("proven") else None
     if isinstance(verdict, dict):
@@ -173,7 +173,7 @@ def promote(
 
 
 def _undo(api: Api, app_name: str, environment: str) -> str:
-    """Name the command that brings back what is in Git now, or "" where that cannot be found out."""
+    """Name the command that brings back what is in Git now, or "" if that is unknown."""
     in_git = _environment(api, app_name, environment).get("in_git")
     if not isinstance(in_git, dict):
         return ""
@@ -183,7 +183,7 @@ def _undo(api: Api, app_name: str, environment: str) -> str:
 
 
 def _environment(api: Api, app_name: str, environment: str) -> Json:
-    """Read an environment as it is before something is done to it; {} where that cannot be found out."""
+    """Read an environment before an action changes it; {} if it cannot be read."""
     try:
         envs = api.get(f"/apps/{segment(app_name)}").get("environments", [])
     except CliError:

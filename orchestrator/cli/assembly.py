@@ -1,4 +1,4 @@
-"""Putting the parts of each process together: the one place that knows them all."""
+"""Puts the parts of each process together: the one module that knows them all."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -76,7 +76,7 @@ def parts(settings: Settings) -> Parts:
 
 
 def log_as(service: str, settings: Settings) -> None:
-    """Set up this process's log, and say in it who begins."""
+    """Set up this process's log, and log its start."""
     journal.configure(service, Mask(secrets_in(settings)), settings.log_level)
     log.info("process started", pid=os.getpid(), version=version())
 

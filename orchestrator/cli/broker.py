@@ -24,12 +24,12 @@ _START_TIMEOUT = 10.0
 _PAUSE = 1.0
 """Seconds between two attempts to start an embedded broker that ended; nothing that matters is in it."""
 _MAX_SOCKET_PATH = 100
-"""Bytes of a Unix socket's path that every kernel accepts (108 on Linux, 104 on macOS)."""
+"""Bytes of a Unix socket's path that every system accepts (108 on Linux, 104 on macOS)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """A Redis-compatible server: the same place, as Celery and as redis-py write it; both unquote a path once.
+    """A Redis-compatible server: its address as Celery and as redis-py write it; both unquote a path once.
 
     ``tend`` is to be called now and then; it starts an embedded server again that has ended.
     """
@@ -122,7 +122,7 @@ def _program() -> str:
         system = shutil.which(name)
         if system:
             return system
-    raise CliError("No Redis-compatible server is here; install redis-server or set server.broker.", Code.UNREACHABLE)
+    raise CliError("Found no Redis-compatible server; install redis-server or set server.broker.", Code.UNREACHABLE)
 
 
 def _socket(folder: Path) -> Path:

@@ -1,4 +1,4 @@
-"""What a process takes for itself before it starts anything: the state folder, and the address it answers on."""
+"""What a process claims before it starts anything: the state folder, and the address that it listens on."""
 
 import contextlib
 import errno
@@ -15,11 +15,11 @@ from orchestrator.cli.errors import CliError, Code, system_words
 
 LOCK = "up.lock"
 _PATIENCE = 3.0
-"""Seconds for whoever holds the folder to end: at a restart the earlier process may still be about to."""
+"""Seconds to wait for the holder of the folder to end: at a restart that may be the earlier process."""
 _BACKLOG = 2048
 """Connections that wait while the web starts, or starts again; gunicorn's own number."""
 _CAUSES = {
-    errno.EADDRINUSE: "somebody else answers there; stop that, or set another server.bind",
+    errno.EADDRINUSE: "another program uses it; stop that, or set another server.bind",
     errno.EACCES: "this user may not use that port; set a server.bind with a port from 1024 on",
     errno.EADDRNOTAVAIL: "it is no address of this machine; correct server.bind",
 }
@@ -27,7 +27,7 @@ _CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """What one ``pilotage up`` has for itself; a claim ends with the last process that has it open.
+    """What one ``pilotage up`` has claimed; a claim ends with the last process that has it open.
 
     :param folder: the open lock file of the state folder; whoever has the listener or runs the broker has it too.
     :param listener: bound, and listening already.
@@ -37,7 +37,7 @@ class Claims:
     listener: socket.socket
 
     def drop(self) -> None:
-        """Let go of both in a forked child that needs neither: it may outlive the others, and then be in the way."""
+        """Close both in a forked child that needs neither: it may outlive the others and would keep them claimed."""
         os.close(self.folder)
         self.listener.close()
 

@@ -195,7 +195,7 @@ def _environment(product: Product) -> Path:
 
 
 def called() -> str:
-    """Name this command so that a shell finds it: its name if that leads here, else its path."""
+    """Return how a shell calls this command: by its name if that leads here, else by its path."""
     program = Path(sys.argv[0])
     if program.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m orchestrator.cli"
@@ -211,14 +211,14 @@ def _step(text: str) -> None:
 
 
 def _until(look: Callable[[], T | None], seconds: float, what: str) -> T:
-    """Look again and again until there is something. :raises CliError: not within `seconds`."""
+    """Look again and again until something is found. :raises CliError: not within `seconds`."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         found = look()
         if found:
             return found
         time.sleep(0.1)
-    raise CliError(f"Waited {seconds:.0f} s in vain for {what}.", Code.FAILED)
+    raise CliError(f"Waited {seconds:.0f} s for {what}, in vain.", Code.FAILED)
 
 
 def _interrupt(_signal: int, _frame: object) -> None:

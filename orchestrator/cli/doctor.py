@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 _CREDENTIALS = ("username", "password", "token", "ssh_key")
 _DAY = 86400.0
-"""Seconds in which a refused delivery is news."""
+"""Seconds for which a refused delivery is reported."""
 _SKEW = 5.0
-"""Seconds between two clocks that are worth a word; a measurement takes less."""
+"""Difference of two clocks in seconds that is reported; a measurement is more exact than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +57,14 @@ class CheckResult:
     next_steps: tuple[str, ...] = ()
 
     def lines(self) -> Iterator[str]:
-        """Word it for people."""
+        """Format it for people."""
         mark = "FAIL" if self.result == "fail" else self.result
         yield f"{mark:<4}  {f'{self.name}: ' if self.name else ''}{self.detail}"
         yield from (f"      {step}" for step in self.next_steps)
 
 
 def examine(settings: Settings, file: Path) -> Iterator[CheckResult]:
-    """Ask everything, and tell each answer as it comes. Secrets never appear.
+    """Run all checks, and yield each result as it comes. Secrets never appear.
 
     :param file: the configuration, which warnings name with their line.
     """
@@ -92,7 +92,7 @@ def _failure(settings: Settings, check: Check, error: PilotageError, mask: Mask)
 
 
 def _origins(settings: Settings, section: str, next_step: str) -> Iterator[str]:
-    """Say where the credentials come from that the next step names: mostly it is there that they are wrong."""
+    """Say where the credentials in the next step come from: mostly they are wrong there."""
     for name in _CREDENTIALS:
         key = f"{section}.{name}"
         if key in settings.origins and (f"`{name}`" in next_step or f"`{key}`" in next_step):
@@ -143,7 +143,7 @@ def _address(settings: Settings, forge: str) -> CheckResult:
 
 
 def _refused(settings: Settings) -> dict[str, CheckResult]:
-    """Tell of each forge whose newest delivery was refused in the last day; of none where we cannot know."""
+    """Return the forges whose newest delivery was refused in the last day; none if the database is not there."""
     from orchestrator.store import deliveries, migrate
 
     database = open_database(settings)

@@ -40,7 +40,7 @@ class CliError(Exception):
 
 
 def ending(error: PilotageError | OSError) -> CliError:
-    """Word what a service or the operating system said no to: cause, next step, and the exit code for it."""
+    """Make the error for a refusal by a service or the operating system: cause, next step and exit code."""
     if isinstance(error, OSError):
         hint = "; look at that path and what this user may do there" if error.filename else ""
         return CliError(f"{system_words(error)}{hint}.", Code.FAILED)

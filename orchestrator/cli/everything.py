@@ -25,7 +25,7 @@ from orchestrator.store import migrate
 from orchestrator.store.database import Database
 
 DEPLOYS = 4
-"""Runs that one machine looks at together, beside those that it builds."""
+"""Runs that one machine works on at a time, beside those that it builds."""
 
 _LOADED = (
     "orchestrator.web.app",
@@ -48,7 +48,7 @@ _LOADED = (
     "celery.worker.consumer",
     "kombu.transport.redis",
 )
-"""What the processes load sooner or later. Whatever one of them loads after the fork, it has in memory alone."""
+"""Modules that the processes load sooner or later; what one loads after the fork is not shared."""
 
 
 def run(settings: Settings, ready: Callable[[str], None]) -> None:

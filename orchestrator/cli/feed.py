@@ -76,7 +76,7 @@ class Feed:
         self._thread.start()
 
     def close(self) -> None:
-        """Ask nothing more; a connection that is open ends with the server's next word."""
+        """Send no more requests; an open connection ends with the server's next event."""
         self._closed.set()
 
     def next(self, timeout: float) -> Event | None:

@@ -1,4 +1,4 @@
-"""How glibc keeps memory that nobody needs any more; another C library has no such settings, and needs none."""
+"""Makes glibc return unused memory; other C libraries neither have such settings nor need them."""
 
 import contextlib
 import ctypes
@@ -6,16 +6,16 @@ import ctypes
 _M_MMAP_THRESHOLD, _M_ARENA_MAX = -3, -8
 """The names of the settings in glibc's malloc.h."""
 _LARGE = 256 * 1024
-"""Bytes from which on a block of memory is the system's again as soon as nobody needs it."""
+"""Bytes from which on a freed block of memory is returned to the system."""
 
 
 def share_heaps() -> None:
-    """Keep it from giving every thread a heap of its own: they would never shrink again."""
+    """Keep glibc from giving every thread a heap of its own: these never shrink again."""
     _set(_M_ARENA_MAX, 2)
 
 
 def give_back_large_blocks() -> None:
-    """Have it keep no large blocks: after a first one it would keep some of that size for several threads."""
+    """Keep glibc from keeping large blocks: after a first one it would keep some of that size for several threads."""
     _set(_M_MMAP_THRESHOLD, _LARGE)
 
 

@@ -80,7 +80,7 @@ class Httpd(BaseApplication):  # type: ignore[misc]
 
 
 class GunicornLog(Logger):  # type: ignore[misc]
-    """Gunicorn's log: its own words go the way of our log, and each request is one line there."""
+    """Sends gunicorn's log through ours, with one line for each request."""
 
     def setup(self, cfg: Any) -> None:
         """Leave levels and handlers to the journal."""
@@ -95,7 +95,7 @@ class GunicornLog(Logger):  # type: ignore[misc]
         access.end(environ, code, round(request_time.total_seconds() * 1000))
 
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
-        """Say what broke, without the query of the address that gunicorn shows."""
+        """Log an exception, without the query of the address that gunicorn shows."""
         super().exception(msg, *(str(one).partition("?")[0] for one in args), **kwargs)
 
 
@@ -108,7 +108,7 @@ def _have_files() -> None:
 
 
 def _on_exit(_server: Any, _worker: Any) -> None:
-    """End what this process has at work beside its requests."""
+    """End the background work of this process."""
     tracing.stop()
     journal.flush()
 

@@ -49,7 +49,7 @@ def init(
         bool,
         typer.Option(
             "--force",
-            help="Write over files that are there, which are kept as *.bak; what .env holds already stays in it.",
+            help="Overwrite existing files (copies are kept as *.bak). Values that .env holds already are kept.",
         ),
     ] = False,
 ) -> None:
@@ -101,7 +101,7 @@ def fill(text: str, values: Mapping[str, str]) -> str:
 
 
 def renewed(before: str, fresh: str, replaced: frozenset[str]) -> str:
-    """Complete an earlier ``.env``: its lines stay, empty values are filled in, what it does not have is added.
+    """Complete an earlier ``.env``: its lines stay, empty values are filled in, missing names are added.
 
     :param fresh: a whole file with new values. :param replaced: names whose earlier values are of no use any more.
     """
@@ -191,13 +191,13 @@ def _put(file: Path, text: str, mode: int, note: str) -> None:
 
 
 def _spare(file: Path) -> Path:
-    """Return a name for the copy of a file that nothing has yet: an earlier copy may be the only one of its kind."""
+    """Return an unused name for the copy of a file: an earlier copy may be the only one."""
     names = (file.with_name(f"{file.name}.bak{number or ''}") for number in itertools.count())
     return next(name for name in names if not name.exists())
 
 
 def _write(file: Path, text: str, mode: int) -> None:
-    """Write a file as a whole, at no time readable for more people than `mode` says."""
+    """Write a file as a whole, never readable by more people than `mode` says."""
     temporary = file.with_name(f".{file.name}.new")
     temporary.unlink(missing_ok=True)
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)

@@ -1,4 +1,4 @@
-"""Read the log of a run: what is there now, or on and on until the run is over."""
+"""Read the log of a run: what is there now, or until the run is over."""
 
 import json
 from collections.abc import Generator
@@ -13,7 +13,7 @@ from orchestrator.cli.output import Format, clean, say, warn
 from orchestrator.domain.errors import Unavailable
 
 PATIENCE = 3600.0
-"""Seconds that one wait for the next line may last before it is simply begun again."""
+"""Seconds that one wait for the next line may last before the next wait begins."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class Reading:
 
 
 def logs(api: Api, reading: Reading, *, follow: bool) -> Code:
-    """Print the lines; when there are none, tell why on standard error.
+    """Print the lines; if there are none, say why on standard error.
 
     :raises CliError: there is no such run, or Pilotage cannot be reached.
     """

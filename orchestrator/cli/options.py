@@ -9,7 +9,7 @@ from orchestrator.cli.output import Format
 from orchestrator.domain import durations
 
 URL = "http://127.0.0.1:8480"
-"""Where Pilotage is looked for if nobody says."""
+"""The address of Pilotage if none is given."""
 HELP = ["-h", "--help"]
 """The options of every command that print its help."""
 
@@ -31,7 +31,7 @@ TokenFile = Annotated[
         "--token-file",
         envvar="PILOTAGE_TOKEN_FILE",
         metavar="FILE",
-        help="File with the API token; one that others can read is refused. PILOTAGE_TOKEN goes first.",
+        help="File with the API token; one that others can read is refused. PILOTAGE_TOKEN takes precedence.",
     ),
 ]
 Config = Annotated[
@@ -41,8 +41,8 @@ Config = Annotated[
     ),
 ]
 Output = Annotated[Format, typer.Option("--output", "-o", help="How to print the answer.", metavar="text|json")]
-Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="How many at the most.")]
-Cursor = Annotated[str, typer.Option("--cursor", help="Where the page before ended.", metavar="CURSOR")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=100, help="Show at most this many.")]
+Cursor = Annotated[str, typer.Option("--cursor", help="Where the previous page ended.", metavar="CURSOR")]
 Wait = Annotated[bool, typer.Option("--wait", help="Follow the run to its end and exit with its result.")]
 Timeout = Annotated[
     float | None,

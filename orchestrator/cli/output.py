@@ -88,7 +88,7 @@ def wrapped(text: str, room: int) -> list[str]:
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
-    """Lay rows out under a head.
+    """Format rows under a header.
 
     On a terminal the last column is broken under itself. Where it has no room it gets lines of its own below its row,
     and where the other columns have none either, each row becomes a block of lines.
@@ -130,7 +130,7 @@ def _block(head: Sequence[str], row: Sequence[str], screen: int) -> list[str]:
 
 
 def tell(head: Sequence[str], rows: Sequence[Sequence[object]], nothing: str) -> None:
-    """Print a table; where it would have no row, say so on standard error instead of printing a bare head."""
+    """Print a table; where it would have no row, say so on standard error instead of printing a header alone."""
     if not rows:
         warn(nothing)
         return

@@ -1,4 +1,4 @@
-"""How long a peer may keep a thread of the HTTP server waiting; gunicorn's threads wait for ever."""
+"""How long a client may keep a thread of the HTTP server waiting; gunicorn's threads would wait for ever."""
 
 import contextlib
 import errno
@@ -54,7 +54,7 @@ class _Wait:
         self.left = self.limit.seconds
 
     def until(self, event: int, peer: socket.socket) -> None:
-        """Wait for a peer, and count it; where a timeout was set that is shorter, that bounds it.
+        """Wait for a peer, and count the time; a shorter timeout that was set counts, too.
 
         :raises OSError: `error`, it took too long.
         """
@@ -98,7 +98,7 @@ class Peer(socket.socket):
         return self._timeout
 
     def await_request(self, patience: Patience) -> None:
-        """Wait for a request from now on; one that does not come is nothing to speak of."""
+        """Wait for a request from now on; if none comes, nothing is logged."""
         self._coming = _Wait(patience.head, ConnectionResetError, errno.ECONNRESET)
         self._going = _Wait(patience.answer, BrokenPipeError, errno.EPIPE)
 

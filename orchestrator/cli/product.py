@@ -86,7 +86,7 @@ class Product:
         self._wait_until_ready(self._process)
 
     def stop(self) -> None:
-        """Stop it as a service manager does, and make sure that nothing of it is left."""
+        """Stop it as a service manager does, and make sure that no process of it is left."""
         process = self._process
         if process is None:
             return
@@ -98,7 +98,7 @@ class Product:
         self._process = None
 
     def kill(self) -> None:
-        """Kill every process of it at once, as a power cut would."""
+        """Kill all its processes at once, as a power cut would."""
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
@@ -114,7 +114,7 @@ class Product:
                 return
             time.sleep(0.05)  # there is no event for "another process listens"
         tail = self.log.read_text(encoding="utf-8", errors="replace")[-2000:]
-        raise CliError(f"Pilotage did not start; its log ends so:\n{tail}", Code.FAILED)
+        raise CliError(f"Pilotage did not start; the end of its log:\n{tail}", Code.FAILED)
 
     def _answers(self) -> bool:
         try:

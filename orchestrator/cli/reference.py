@@ -1,4 +1,4 @@
-"""The reference pages, made from the code that they describe, so that they cannot say anything else.
+"""The reference pages, made from the code that they describe.
 
 A page is one function that returns Markdown, and one row of `PAGES`; a test compares what is committed with it.
 """
@@ -152,7 +152,7 @@ def http_api() -> str:
 
 
 def openapi() -> str:
-    """Write the OpenAPI document down."""
+    """Return the OpenAPI document."""
     from orchestrator.web.reference import openapi_text
 
     return openapi_text()
@@ -181,7 +181,7 @@ def log_fields() -> str:
 
 
 def log_fields_json() -> str:
-    """Write the fields of a log line down for programs."""
+    """Return the fields of a log line, for programs."""
     from orchestrator.log_fields import as_json
 
     return json.dumps(as_json(), indent=2, ensure_ascii=False) + "\n"

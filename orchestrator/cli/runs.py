@@ -115,7 +115,7 @@ def start(
         str,
         typer.Option(
             "--image",
-            help="Tag of an image that is there already; a digest will do where `value` is `digest` or `image`.",
+            help="Tag of an image in the registry, or its digest where `value` is `digest` or `image`.",
         ),
     ] = "",
     key: Annotated[
@@ -151,7 +151,7 @@ def start(
 
 
 def _defaults(api: Api, app_name: str, environment: str, ref: str, source: str) -> tuple[str, str]:
-    """Fill in what the configuration of the app makes clear: its only environment, and that one's branch."""
+    """Fill in what follows from the app's configuration: its only environment, and the branch of that."""
     known = _environments(api, app_name)
     chosen = environment or (next(iter(known)) if len(known) == 1 else "")
     if chosen not in known:
@@ -171,7 +171,7 @@ def _environments(api: Api, app_name: str) -> dict[str, Json]:
 
 
 def _check_names(api: Api, app_name: str, environment: str) -> None:
-    """Tell a name that nothing has from one that has no runs. :raises CliError: nothing has it."""
+    """Refuse a name that does not exist, as opposed to one without runs. :raises CliError: nothing has it."""
     if app_name:
         known = {*_environments(api, app_name)}
     elif environment:

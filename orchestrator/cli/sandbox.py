@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="The stand-ins of the demo as services.", no_args_is_help=True)
 
 LOOK = 5.0
-"""Seconds between two looks at what a door leads to."""
+"""Seconds between two checks whether the other side of a door can be reached."""
 PATIENCE = 3
-"""Looks in vain after which a door ends, so that it is started anew."""
+"""Failed checks after which a door ends, so that it is started anew."""
 
 
 @app.callback()

@@ -1,4 +1,4 @@
-"""Gunicorn's worker with threads, which needs none for requests that have arrived as a whole.
+"""Gunicorn's worker with threads, which uses none for a request that has arrived completely.
 
 Its main thread waits for all connections and hands each request to a thread. Here it looks first at what has arrived,
 without taking it: a plain request for one of the application's `AtOnce` paths is judged once all of it is there,
@@ -30,7 +30,7 @@ from orchestrator.cli import patience, whole
 from orchestrator.cli.whole import Head
 
 MOST = 64 * 1024
-"""Bytes of a request, head and body. Pushes are smaller, but for a few; judging more would keep others waiting."""
+"""Bytes of a request, head and body. Nearly all pushes are smaller; a larger one would keep others waiting."""
 REST = 1.0
 """Seconds, and up to one more, in which the rest of a request is to come; then a thread waits for it, as patiently as
 for any."""
@@ -86,7 +86,7 @@ class WebWorker(patience.PatientWorker):
         super().run()
 
     def wait_for_and_dispatch_events(self, timeout: float) -> None:
-        """Take all that has arrived, then have written down together what came of it."""
+        """Take all requests that have arrived, then have their results recorded together."""
         super().wait_for_and_dispatch_events(timeout)
         now = time.monotonic()
         if now >= self._room_again:
@@ -105,7 +105,7 @@ class WebWorker(patience.PatientWorker):
             self.log.error("What has arrived waits to be written down: %s", error)
 
     def _hurry(self, now: float) -> None:
-        """Have connections that have brought nothing hold up a stop no longer than those that are kept may."""
+        """Let connections without a request delay a stop no longer than kept-alive ones."""
         self._stop_by = min(self._stop_by, now + STOP_KEEPALIVE_LINGER)
         for conn in self.pending_conns:
             conn.timeout = min(conn.timeout, self._stop_by)
@@ -166,7 +166,7 @@ class WebWorker(patience.PatientWorker):
         self.poller.register(conn.sock, EVENT_READ, partial(self.on_pending_socket_readable, conn))
 
     def _await_rest(self, conn: Any, size: int) -> None:
-        """Wait until `size` bytes are there, which the kernel looks after (socket(7), SO_RCVLOWAT)."""
+        """Have the kernel wait until `size` bytes are there (socket(7), SO_RCVLOWAT)."""
         conn.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, size)
         conn.sock.setblocking(False)
         self._coming[conn] = time.monotonic() + REST
@@ -190,7 +190,7 @@ class WebWorker(patience.PatientWorker):
         pending.written.add_done_callback(lambda _: self._is_ready(call, pending))
 
     def _is_ready(self, call: _Call, pending: Pending) -> None:
-        """Have a call answered by the main thread, which is waked once for all that are ready together."""
+        """Have a call answered by the main thread, which is woken once for all that are ready together."""
         with self._lock:
             self._ready.append((call, pending))
             first = len(self._ready) == 1
@@ -218,7 +218,7 @@ class WebWorker(patience.PatientWorker):
             self.finish_request(call.conn, _KEPT)
 
     def _guarded(self, do: Callable[..., None], call: _Call, *args: Any) -> None:
-        """Do something about a request in the thread that all of them need: whatever it raises ends here."""
+        """Handle a request in the main thread, which all requests need: no exception leaves here."""
         try:
             do(call, *args)
         except Exception as error:  # noqa: BLE001  # said in the log and to the caller
@@ -228,7 +228,7 @@ class WebWorker(patience.PatientWorker):
             self._part(call.conn)
 
     def _fail(self, call: _Call) -> None:
-        """Say that something of ours is broken."""
+        """Answer with an internal error."""
         call.context.run(self.log.exception, "Error handling request %s", call.environ["PATH_INFO"])
         with suppress(OSError):
             util.write_error(call.conn.sock, 500, "Internal Server Error", "")
@@ -241,7 +241,7 @@ class WebWorker(patience.PatientWorker):
 
 
 def _peek(conn: Any) -> bytes | None:
-    """Look at what a connection has brought; None: nothing as yet, and b"": nothing that is ours to look at."""
+    """Peek at the bytes of a connection; None: none yet; b"": none that this worker may look at."""
     if conn.parser is not None and conn.parser.unreader.buf.getvalue():  # read ahead by a thread
         return b""
     try:

@@ -1,4 +1,4 @@
-"""Running several processes as one: forked from a parent that has loaded everything, so that memory is shared."""
+"""Runs several processes as one: forked from a parent that has loaded everything, so that memory is shared."""
 
 import contextlib
 import ctypes

@@ -27,9 +27,9 @@ def token() -> None:
 def create(
     name: Annotated[str, typer.Argument(help="Who or what uses it, such as a person or a pipeline.")],
     role: Annotated[
-        str, typer.Option(help="viewer reads, deployer starts and stops runs, admin does all.")
+        str, typer.Option(help="viewer reads, deployer starts and stops runs, admin does everything.")
     ] = "viewer",
-    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; without: never.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires. Default: never.")] = None,
     config: Config = None,
 ) -> None:
     """Create a token. It is printed once and stored only as a hash.

@@ -12,7 +12,7 @@ from orchestrator.cli.output import instant, one_line, say, stamp
 from orchestrator.domain.durations import words
 
 HEARTBEAT = 30.0
-"""Seconds without a change after which a plain view says that it is still there."""
+"""Seconds without a change after which a plain view prints a sign of life."""
 _BUSY = ("running", "waiting", "failed")
 _STYLES = {"running": "blue", "waiting": "yellow", "succeeded": "green", "failed": "red", "cancelled": "magenta"}
 
@@ -51,7 +51,7 @@ class Plain:
         self._told: dict[str, tuple[object, ...]] = {}
 
     def show(self, run: Json) -> None:
-        """Print what is new since the last look; of the run itself what none of its stages says."""
+        """Print what is new since the last look; of the run itself only what none of its stages says."""
         shown = [stage for stage in summary.stages(run) if self._is_shown(stage)]
         for stage in shown:
             self._change(str(stage.get("name")), stage)

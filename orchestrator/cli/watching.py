@@ -1,4 +1,4 @@
-"""Watch a run to its end: read its state first, follow it then, and end with the code that its state means."""
+"""Watch a run to its end: read its state, follow it, and exit with the code of its final state."""
 
 import time
 from contextlib import closing

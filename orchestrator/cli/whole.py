@@ -68,7 +68,7 @@ def read(seen: bytes, paths: Container[str]) -> Head | None:
 
 
 def answer(response: Reply, last: bool) -> bytes:
-    """Word the answer as gunicorn does. :param last: the connection is closed after it."""
+    """Format the answer as gunicorn does. :param last: the connection is closed after it."""
     own = f"Server: gunicorn\r\nDate: {http_date()}\r\nConnection: {'close' if last else 'keep-alive'}\r\n"
     lines = "".join(f"{name}: {value}\r\n" for name, value in response.headers.items())
     return f"HTTP/1.1 {response.status}\r\n{own}{lines}\r\n".encode("latin-1") + response.get_data()

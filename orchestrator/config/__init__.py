@@ -15,7 +15,7 @@ MAX_SIZE = 16 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """What a look at the file gave: the settings (None when there are problems), problems and warnings."""
+    """The result of a check: the settings (None when there are problems), problems and warnings."""
 
     settings: Settings | None
     problems: tuple[ConfigProblem, ...]

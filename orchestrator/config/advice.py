@@ -1,4 +1,4 @@
-"""What works but should make an operator think: secrets in the file, weak secrets, doubtful times, missing files."""
+"""Warnings about what works but is doubtful: secrets in the file, weak secrets, doubtful times, missing files."""
 
 from collections.abc import Iterator
 from pathlib import Path as FilePath

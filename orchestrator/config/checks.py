@@ -1,4 +1,4 @@
-"""What only the file as a whole can tell: names that clash, promotions that lead nowhere, two writers of one value.
+"""Checks of the file as a whole: names that clash, promotions that lead nowhere, two writers of one value.
 
 Every check looks at the plain tree, so it finds its mistakes in the same pass as the models find theirs, however
 broken the file is elsewhere.
@@ -68,7 +68,7 @@ def check(document: Document) -> None:
 
 
 def check_environment(document: Document, environ: Mapping[str, str]) -> None:
-    """Add what is wrong with variables that go before keys of the file."""
+    """Add what is wrong with environment variables that override keys of the file."""
     level = environ.get("PILOTAGE_LOG_LEVEL", "").lower()
     if level and level not in get_args(LogLevel):
         hint = closest(level, list(get_args(LogLevel)))
@@ -76,7 +76,7 @@ def check_environment(document: Document, environ: Mapping[str, str]) -> None:
 
 
 def closest(word: str, known: list[str]) -> str:
-    """Word a hint: the known name that is most like `word`, or the list of them."""
+    """Make a hint: the known name that is most like `word`, or the list of them."""
     match = get_close_matches(word, known, n=1, cutoff=0.6)
     if match:
         return f"did you mean `{match[0]}`?"

@@ -1,4 +1,4 @@
-"""The plain tree against the models: what pydantic says, in our sentences, at the keys of the file."""
+"""Checks the plain tree against the models, and puts pydantic's errors in our words, at the keys of the file."""
 
 from collections.abc import Iterator
 from typing import Annotated, Any, get_args, get_origin

@@ -268,7 +268,7 @@ def _one_of_schemes(*schemes: str) -> Callable[[str], str]:
 
 
 def _readable(text: str) -> str:
-    """Refuse an address that would be read in another way than it was meant; it is not repeated, as it is secret."""
+    """Refuse an address that would be read in another way than intended; it is not repeated, as it is secret."""
     parts = urlsplit(text)
     try:
         no_host = not parts.hostname and not parts.netloc.endswith("@")

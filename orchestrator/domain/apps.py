@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Secret:
-    """A value that must never be shown; call `reveal` at the very border where it is needed."""
+    """A value that must never be shown; call `reveal` only where it is handed to a foreign service."""
 
     _value: str
 
@@ -169,7 +169,7 @@ class Build:
 
     @property
     def inputs(self) -> str:
-        """A text that differs when the options could give another image; "" for the defaults."""
+        """A text that differs if the options could give another image; "" for the defaults."""
         if (self.context, self.dockerfile, self.target, self.args, self.platform) == (
             ".",
             "Dockerfile",

@@ -1,4 +1,4 @@
-"""The two ways in which a foreign service can disappoint us, decided once by the client that saw it.
+"""The two ways in which a foreign service fails: it refuses, or it is unavailable. The client that sees it decides.
 
 ``Refused``: the world said no; asking again gives the same answer.
 ``Unavailable``: we could not find out; asking again later may help.
@@ -40,18 +40,18 @@ class RateLimited(Unavailable):
 
 
 class Unanswered(Unavailable):
-    """The service had our request, and no answer came back whole: nobody knows whether it did what we asked."""
+    """The service had our request, but its answer did not arrive: it is unknown whether it did what we asked."""
 
 
 class Cancelled(PilotageError):
-    """Somebody asked for the run to stop while a stage was at work."""
+    """The run was asked to stop while a stage was at work."""
 
     def __init__(self, evidence: str = "") -> None:
         super().__init__(Reason.CANCELLED, evidence)
 
 
 class LeaseLost(PilotageError):
-    """Another worker took this stage over; whatever we still do must not be written down."""
+    """Another worker has taken this stage over; what we still do must not be recorded."""
 
     def __init__(self, evidence: str = "") -> None:
         super().__init__(Reason.LEASE_LOST, evidence)

@@ -1,4 +1,4 @@
-"""What a forge told us, in one vocabulary: the answers of the forge adapters."""
+"""What a forge told us, in one vocabulary: the results of the forge adapters."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -64,7 +64,7 @@ class Push:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ping:
-    """The forge asks whether we are there."""
+    """The forge tests the hook."""
 
     event: str
     repo: RepoNames | None = None

@@ -1,4 +1,4 @@
-"""Patterns of file names, in time that grows with the name and the patterns and not faster, whatever they are.
+"""Patterns of file names, matched in time that grows linearly with the name and the patterns.
 
 All patterns go through a name together, as one automaton whose states are the bits of a number (Shift-And). A regular
 expression with many stars would try every way to share the name out among them, for hours.
@@ -26,7 +26,7 @@ Token = str | re.Pattern[str] | Loop
 """Part of a pattern: one character, an expression for one character, or a loop."""
 
 _CHARACTERS = 128
-"""Different characters of names for which it is remembered where the patterns take them."""
+"""Different characters for which it is cached which places of the patterns take them."""
 
 
 class Patterns:

@@ -1,4 +1,4 @@
-"""Where proven deliveries go: the promise between the webhook endpoint and the ingest service."""
+"""Where verified deliveries go: the interface between the webhook endpoint and the ingest service."""
 
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -20,18 +20,18 @@ class Answer:
 
 
 class Inbox(Protocol):
-    """Takes what arrived. The calls come from many threads and return at once; whoever wants to, waits.
+    """Takes deliveries. The calls come from many threads and return at once; a caller may wait for the result.
 
     What they return is there within a second or two after `flush`, and fails with Unavailable where it could not be
     written down.
     """
 
     def accept(self, delivery: Delivery, parsed: Parsed) -> Future[Answer]:
-        """Write a proven delivery down and say what came of it; where that fails the forge is to deliver it again."""
+        """Record a verified delivery and return the result; if that fails, the forge is to deliver it again."""
         ...
 
     def refuse(self, delivery: Delivery, reason: str, detail: str) -> Future[None]:
-        """Remember a delivery that was turned away, so that people can look it up.
+        """Record a refused delivery, so that people can look it up.
 
         Anybody on the internet can cause this call and choose ``delivery.key``: a refused delivery must never
         count as "seen before", and what is kept must be bounded. If it fails, the answer to the caller stays the
@@ -43,5 +43,5 @@ class Inbox(Protocol):
         ...
 
     def flush(self) -> None:
-        """Write down what was taken so far: what arrives together is written together."""
+        """Write what was taken so far: what arrives together is written together."""
         ...

@@ -24,7 +24,7 @@ class Mask:
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def __call__(self, text: str) -> str:
-        """Return `text` without secrets; one that colours hide (``grep --color``) takes all colours with it."""
+        """Return `text` without secrets; if colours hide one (``grep --color``), all colours are removed, too."""
         if self._pattern is None:
             return text
         masked = self._pattern.sub(MASK, text)

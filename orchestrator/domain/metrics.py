@@ -1,4 +1,4 @@
-"""Every metric that Pilotage tells, in one table, with the labels that it may have.
+"""Every metric of Pilotage in one table, with its labels.
 
 A label's values are few and known: names from the configuration, or words from the code. A run, a commit, a person or
 an address is never a label.
@@ -17,7 +17,7 @@ Labels = tuple[str, ...]
 
 
 class MetricKind(StrEnum):
-    """What a metric does: a counter and a histogram only grow, a gauge is what is now."""
+    """The type of a metric: counters and histograms only grow, a gauge is a present value."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -43,7 +43,7 @@ class Metric:
         return next((f"{bound:g}" for bound in self.buckets if value <= bound), "+Inf")
 
     def initial(self, configured: Mapping[str, Sequence[Labels]]) -> Iterator[Labels]:
-        """Yield the label values that are told from the start, so that "none so far" is 0 and not nothing.
+        """Yield the label values that are shown from the start, so that "none so far" is 0 and not nothing.
 
         :param configured: by the label that they begin with, the values that are known for one label, or for two
             that belong together (``app`` with ``env``). A label without any yields nothing.
@@ -208,7 +208,7 @@ METRICS: tuple[Metric, ...] = (
     QUEUE_RUNS, QUEUE_OLDEST, ACTIVE, AT_STAGE, DEPLOY_AGE, HELD, PENDING, WORKERS, RELAYS, BUILD_INFO,
 )
 # fmt: on
-"""The metrics in the order in which they are told."""
+"""The metrics in the order in which they are shown."""
 
 LABELS: dict[str, str] = {
     "app": "name of an app in the configuration",

@@ -1,4 +1,4 @@
-"""The calls of API v1: runs, apps and deliveries. Each view gets what was asked and answers; the table is below."""
+"""The calls of API v1: runs, apps and deliveries. Each view takes the request and answers; the table is below."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -34,7 +34,7 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guard:
-    """Knows the tokens. ``external_url``: the address that browsers use, for the check of their ``Origin``."""
+    """Checks tokens and sessions. ``external_url``: the address that browsers use, to compare their ``Origin``."""
 
     database: Database
     external_url: str
@@ -58,7 +58,7 @@ class Guard:
         return who
 
     def who(self) -> Principal | None:
-        """Return who asks, by bearer token or session; None: nobody that we know.
+        """Return who asks, by bearer token or session; None if that is unknown.
 
         :raises Problem: a browser was led here by another site to change something.
         """
@@ -77,7 +77,7 @@ class Guard:
         return tokens.by_digest(self.database, who.digest) is not None
 
     def check_site(self) -> None:
-        """Make sure that a browser that changes something does so from our own pages (no token field is needed).
+        """Make sure that a browser changes something from our own pages only (no token field is needed).
 
         Browsers set these headers themselves; pages cannot. :raises Problem: 403, from another site.
         """
@@ -111,7 +111,7 @@ def is_plain() -> bool:
 
 
 def _is_at_home() -> bool:
-    """Tell whether the browser found us on its own machine, as through a tunnel."""
+    """Tell whether the browser reaches us as localhost, for instance through a tunnel."""
     address = request.headers.get("Origin") or request.host_url
     return urlsplit(address).hostname in _LOOPBACK
 
@@ -132,7 +132,7 @@ def log_out() -> None:
 
 
 def secure(response: Response) -> Response:
-    """Add the headers that keep browsers from doing what our pages never ask for."""
+    """Add the headers that forbid browsers what our pages do not need."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
     if not request.path.startswith("/static/"):

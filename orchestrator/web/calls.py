@@ -1,4 +1,4 @@
-"""What a call of the API is, and how each one is carried out: role, input, view, answer."""
+"""What a call of the API is, and how a request for it is handled: role, input, view, answer."""
 
 import hashlib
 import json
@@ -51,7 +51,7 @@ class Site:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """A request that was let in: who asks, and what was sent (None where the call takes nothing)."""
+    """A request that was admitted: who asks, and what was sent (None where the call takes nothing)."""
 
     site: Site
     who: Principal | None
@@ -60,7 +60,7 @@ class Asked:
 
     @property
     def actor(self) -> str:
-        """The name to write down for what is done."""
+        """The name to record for what is done."""
         return self.who.name if self.who else ""
 
 
@@ -155,7 +155,7 @@ def to_json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, st
 def carry_out(
     asked: Asked, do: Callable[[Once], object], word: Callable[[Run | None], Mapping[str, Any]]
 ) -> Response:
-    """Do what is asked for, once for each ``Idempotency-Key``, and answer 202.
+    """Carry out the request once for each ``Idempotency-Key``, and answer 202.
 
     :param do: does it and settles the `Once` that it gets. :param word: words the answer.
     """

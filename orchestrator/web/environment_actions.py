@@ -1,4 +1,4 @@
-"""The pages on which people hold, release, roll back and promote an environment: each says first what will happen."""
+"""The pages to hold, release, roll back and promote an environment; each first says what will happen."""
 
 import secrets
 from collections.abc import Mapping
@@ -95,7 +95,7 @@ class EnvironmentActions:
 
 
 def possible(app: View, env: View) -> list[str]:
-    """Name what can be done with an environment now, as far as the list of the apps tells."""
+    """Name the actions that are possible with an environment now, as far as the list of apps shows."""
     source = next((other for other in app["environments"] if other["name"] == env["promote_from"]), None)
     able = {
         "hold": env["hold"] is None,

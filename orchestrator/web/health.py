@@ -19,7 +19,7 @@ class ReadyQuery(ApiModel):
 
 
 def get_health(asked: Asked) -> Response:
-    """Answer that the process answers; nothing else is looked at, so that nothing else can get us restarted."""
+    """Answer that the process is alive; nothing else is checked, so that nothing else can cause a restart."""
     return to_json({"status": "ok"})
 
 

@@ -27,7 +27,7 @@ def get_metrics(asked: Asked) -> Response:
 
 
 def install(app: Flask, observe: Callable[[str, int, float], None]) -> None:
-    """Have every answer of `app` counted: the name of the call or page, the status, the seconds until it began."""
+    """Count every answer of `app`: the name of the call or page, the status, the seconds until it began."""
 
     def begin() -> None:
         g.begun = time.monotonic()

@@ -1,4 +1,4 @@
-"""What goes in and out of the API, as models: requests are checked against them, answers are documented by them."""
+"""The models of the API's input and output: requests are checked against them, answers are documented by them."""
 
 from typing import Annotated, Any, Literal
 

@@ -141,7 +141,7 @@ def _parameters(call: Call, schemas: dict[str, dict[str, Any]]) -> list[dict[str
 
 
 def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """Say of a query parameter what it is when it is there: a query knows no null."""
+    """Describe a query parameter as it is when it is sent: a query has no null."""
     rest = {name: value for name, value in schema.items() if name not in ("anyOf", "default", "title")}
     kinds = [one for one in schema.get("anyOf", []) if one.get("type") != "null"]
     if schema.get("default") is not None:

@@ -21,7 +21,7 @@ from orchestrator.web.environment_actions import Answer, EnvironmentActions, pos
 from orchestrator.web.problems import Problem
 
 TAIL = 200
-"""Log lines on the page of a run; more would be more elements than a browser is quick with."""
+"""Log lines on the page of a run; with more elements a browser becomes slow."""
 PAGE = 30
 """Items in one page of a list."""
 
@@ -65,7 +65,7 @@ def install(app: Flask, site: Site) -> None:
 
 
 def _on_page(view: Callable[..., Answer]) -> Callable[..., Answer]:
-    """Lead people who are not logged in to the login page instead of answering 401."""
+    """Redirect people who are not logged in to the login page instead of answering 401."""
 
     def handle(**arguments: Any) -> Answer:
         try:
@@ -130,7 +130,7 @@ class _Pages:
         )
 
     def _log(self, run_id: int) -> tuple[dict[str, Any], Excerpt]:
-        """Read the part of the log that is asked for; return what was asked for, and it."""
+        """Read the part of the log that is asked for; return the wish and the lines."""
         asked: dict[str, Any] = _wanted("stage", "find")
         if asked["stage"] not in ("", *StageName):
             asked["stage"] = ""
@@ -140,7 +140,7 @@ class _Pages:
         return asked, self._site.queries.excerpt(run_id, TAIL, line=asked["line"], stage=asked["stage"])
 
     def act(self, run_id: int, action: str) -> Answer:
-        """Do what somebody asked for on the page of a run, and show what came of it."""
+        """Carry out an action of the page of a run, and show the result."""
         who = self._site.guard.require(Role.DEPLOYER)
         control = self._site.control
         if action == "rerun":
@@ -190,7 +190,7 @@ class _Pages:
         return redirect(target, 303)
 
     def _ask_for_token(self, target: str, *, wrong: bool = False) -> str:
-        """Show the login; over plain http the browser would not keep the session, so it says where to go instead."""
+        """Show the login; over plain http, where the browser would not keep the session, say where to go instead."""
         guard = self._site.guard
         there = f"{guard.external_url}/login?{urlencode({'next': target})}" if guard.needs_https() else ""
         return render_template("login.html", who=None, next=target, wrong=wrong, there=there)

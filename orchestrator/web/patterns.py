@@ -1,4 +1,4 @@
-"""What texts must look like, each with its words: a regular expression tells nobody what to do."""
+"""Patterns of texts, each with an explanation: a regular expression does not tell people what to do."""
 
 NAME = r"^[^\x00-\x1f\x7f]+$"
 TEXT = r"^[^\x00-\x08\x0b-\x1f\x7f]*$"

@@ -21,7 +21,7 @@ from orchestrator.web.patterns import WORDS
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 5
-"""Seconds after which a client may ask again when we could not find out."""
+"""Seconds after which a client may ask again when a service did not answer."""
 
 _KINDS = {"missing": (404, "not-found"), "invalid": (422, "invalid"), "conflict": (409, "conflict")}
 _BARE = {"extra_forbidden": "is not known here", "missing": "is required"}
@@ -59,7 +59,7 @@ class Problem(Exception):
 
 
 def invalid(place: str, error: ValidationError) -> Problem:
-    """Word what pydantic found wrong in `place` (``body`` or ``query``); the values themselves are not repeated."""
+    """Make the problem of what pydantic found wrong in `place` (``body`` or ``query``), without the values."""
     found: dict[str, list[ErrorDetails]] = {}
     for one in error.errors(include_url=False, include_input=False):
         found.setdefault(".".join(map(str, one["loc"][:1])), []).append(one)  # what follows names pydantic's types
@@ -68,7 +68,7 @@ def invalid(place: str, error: ValidationError) -> Problem:
 
 
 def _message(wrong: Sequence[ErrorDetails]) -> str:
-    """Word what is wrong with one field. There is more than one thing where each kind of value says no."""
+    """Say what is wrong with one field; a field of several types has an error for each."""
     known = [_QUOTED.findall(str(one.get("ctx", {}).get("expected", ""))) for one in wrong]
     if any(known):
         return f"must be one of {', '.join(f'`{value}`' for values in known for value in values)}"
@@ -111,7 +111,7 @@ def answer(problem: Problem) -> Response:
 
 
 def _who() -> Principal | None:
-    """Return who asks; None also where that cannot be found out, as without a database: this is an error already."""
+    """Return who asks; None also if that cannot be found out, for instance without a database."""
     try:
         who: Principal | None = current_app.extensions[_WHO]()
     except (Problem, PilotageError):

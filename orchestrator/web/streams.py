@@ -1,4 +1,4 @@
-"""Log lines on their way out: read in bounded parts, worded for the reader, followed until the run is over."""
+"""Log lines for readers: read in bounded parts, formatted, and followed until the run is over."""
 
 import json
 import threading
@@ -27,7 +27,7 @@ MAX_STREAMS = 64
 LOOK = 0.2
 """Seconds between two looks at the log."""
 STATE_LOOKS = 5
-"""The run's state is read at every so many looks, and whenever lines came."""
+"""Looks at the log between two readings of the run's state, which is also read whenever lines came."""
 HEARTBEAT = 15.0
 """Seconds of silence after which a comment is sent, so that proxies and readers know that we are there."""
 LIFETIME = 600.0
@@ -39,7 +39,7 @@ RECHECK = 5.0
 
 
 class Streams:
-    """How many logs this process follows, and the word to stop."""
+    """Counts the logs that this process follows, and stops them."""
 
     def __init__(self, limit: int = MAX_STREAMS) -> None:
         self._places = threading.BoundedSemaphore(limit)
@@ -64,7 +64,7 @@ class Streams:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pen:
-    """Words lines, states and pauses for one media type. ``ansi``: escape sequences stay in."""
+    """Formats lines, states and pauses for one media type. ``ansi``: escape sequences stay in."""
 
     media: str
     ansi: bool = False
@@ -75,23 +75,23 @@ class Pen:
         return self.media if self.media == JSON_LINES else f"{self.media}; charset=utf-8"
 
     def lines(self, lines: list[Line]) -> str:
-        """Word lines, in one piece."""
+        """Format lines, in one piece."""
         return "".join(map(self._line, lines))
 
     def state(self, view: dict[str, Any]) -> str:
-        """Word a change of the run; "" where only lines are wanted."""
+        """Format a change of the run; "" where only lines are wanted."""
         return f"event: state\ndata: {_json(view)}\n\n" if self.media == EVENTS else ""
 
     def heartbeat(self) -> str:
-        """Word that nothing happens; "" where it would be taken for a line."""
+        """Format a sign of life; "" where it would be taken for a line."""
         return ": still here\n\n" if self.media == EVENTS else ""
 
     def end(self) -> str:
-        """Word that nothing follows."""
+        """Format the end."""
         return "event: end\ndata: {}\n\n" if self.media == EVENTS else ""
 
     def retry(self) -> str:
-        """Word that the reader is to come back."""
+        """Format how soon the reader is to come back."""
         return f"retry: {RETRY}\n\n" if self.media == EVENTS else ""
 
     def _line(self, line: Line) -> str:
@@ -167,7 +167,7 @@ class LogReader:
 
 
 def _visible(run: Run | None) -> object:
-    """Return what a reader would see change: the run's state and its stages'."""
+    """Return what a reader would see change: the states of the run and its stages."""
     if run is None:
         return None
     stages = tuple((one.state, one.reason, one.detail, one.attempt, one.finished_at) for one in run.stages)

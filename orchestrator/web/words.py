@@ -1,4 +1,4 @@
-"""How the pages word times, durations, states and commits."""
+"""How the pages show times, durations, states and commits."""
 
 import re
 from collections.abc import Mapping
@@ -39,12 +39,12 @@ _ENDINGS = {
 
 
 def state(thing: Mapping[str, Any]) -> str:
-    """Word the state of a run or a stage: "cancelled", or "superseded" where that is why."""
+    """Show the state of a run or a stage: "cancelled", or "superseded" where that is why."""
     return _ENDINGS.get(thing["reason"], str(thing["state"]))
 
 
 def ago(at: str | None, now: datetime) -> str:
-    """Word how long ago an RFC 3339 time is: "3 min ago"."""
+    """Format how long ago an RFC 3339 time is: "3 min ago"."""
     if at is None:
         return ""
     seconds = (now - datetime.fromisoformat(at)).total_seconds()
@@ -57,18 +57,18 @@ def ago(at: str | None, now: datetime) -> str:
 
 
 def lasts(since: str, now: datetime) -> str:
-    """Word for how long something has gone on, in whole seconds: "4 s", "2m10s"."""
+    """Format for how long something has gone on, in whole seconds: "4 s", "2m10s"."""
     minutes, seconds = divmod(max(0, int((now - datetime.fromisoformat(since)).total_seconds())), 60)
     return words(minutes * 60 + seconds) if minutes else f"{seconds} s"
 
 
 def took(seconds: float | None) -> str:
-    """Word a duration: "4.2 s", "2m10s"; "" for None."""
+    """Format a duration: "4.2 s", "2m10s"; "" for None."""
     return "" if seconds is None else words(seconds)
 
 
 def moment(at: str | None) -> str:
-    """Word an RFC 3339 time in full: "2024-05-06 07:08:09 UTC"."""
+    """Format an RFC 3339 time in full: "2024-05-06 07:08:09 UTC"."""
     return f"{at[:10]} {at[11:19]} UTC" if at else ""
 
 

@@ -105,4 +105,4 @@ def answers(first: Product) -> bool:
 
 
 def refused(address: str) -> str:
-    return f"Cannot answer on {address}: somebody else answers there; stop that, or set another server.bind."
+    return f"Cannot answer on {address}: another program uses it; stop that, or set another server.bind."

@@ -55,13 +55,13 @@ def headline(message: Message) -> str:
 
 
 def text(message: Message) -> str:
-    """Word everything as plain lines: what a notification shows, and all that a channel without blocks shows."""
+    """Write everything as plain lines: what a notification shows, and all that a channel without blocks shows."""
     lines = [headline(message), _commit(message), *_why(message)]
     return "\n".join(line for line in [*lines, _footer(message)] if line)
 
 
 def blocks(message: Message) -> list[dict[str, Any]]:
-    """Word a message as Slack blocks; a failure is louder than everything else."""
+    """Write a message as Slack blocks; a failure is louder than everything else."""
     stages = _stages(message)
     context = [_mrkdwn(line) for line in (stages, _footer(message)) if line]
     if message.state != "failed":
@@ -74,7 +74,7 @@ def blocks(message: Message) -> list[dict[str, Any]]:
 
 
 def reply(message: Message) -> str:
-    """Word a failure for the thread of its message: an edit makes no sound, a reply does."""
+    """Write a failure for the thread of its message: an edit makes no sound, a reply does."""
     return "\n".join([headline(message), *_why(message), _link(message)]).rstrip()
 
 
