@@ -30,7 +30,7 @@ LINGER = 60.0
 IDLE = 0.5
 """Seconds between two looks at whether any run waits."""
 
-_Place = tuple[str, str]
+_Key = tuple[str, str]
 """An application's namespace and name."""
 
 
@@ -40,7 +40,7 @@ class ArgoWatch:
     def __init__(self, client: ArgoClient, waits: Waits) -> None:
         self._client = client
         self._waits = waits
-        self._seen: dict[_Place, str] = {}
+        self._seen: dict[_Key, str] = {}
         self._known: set[int] = set()
         self._listed_at = 0.0
         self._waited_at = 0.0
@@ -70,7 +70,7 @@ class ArgoWatch:
         runs look in turn, as many as if lists had come at their usual pace, and their own requests may well work.
         """
         self._listed_at = time.monotonic()
-        prints: dict[_Place, str] = {}
+        prints: dict[_Key, str] = {}
         in_turn = IN_TURN
         try:
             prints = self._prints()
@@ -78,7 +78,7 @@ class ArgoWatch:
             log.warning("applications not listed", reason=error.reason.value, detail=error.evidence)
             in_turn = IN_TURN * max(1, round((time.monotonic() - self._listed_at) / POLL))
         # By its name alone: which namespace is Argo CD's own nobody tells us, and a look too many does no harm.
-        changed = {place[1] for place, print_ in prints.items() if self._seen.get(place, print_) != print_}
+        changed = {key[1] for key, print_ in prints.items() if self._seen.get(key, print_) != print_}
         woken = {run_id for name in changed for run_id in waiting.get(name, [])} | new
         self._waits.wake(woken | self._in_turn(waiting, in_turn))
         # Only now: what is noted without its wake-up having been written would never be told.
@@ -93,11 +93,11 @@ class ArgoWatch:
         self._last = chosen[-1] if chosen else 0
         return set(chosen)
 
-    def _prints(self) -> dict[_Place, str]:
-        return {_place(one): fingerprint(one) for one in self._client.applications(LIST_FIELDS)}
+    def _prints(self) -> dict[_Key, str]:
+        return {_key(one): fingerprint(one) for one in self._client.applications(LIST_FIELDS)}
 
     def _on_event(self, application: Mapping[str, Any]) -> None:
-        self._waits.wake_application(_place(application)[1])
+        self._waits.wake_application(_key(application)[1])
 
 
 class _Stream:
@@ -139,6 +139,6 @@ class _Stream:
         self._on_event(application)
 
 
-def _place(application: Mapping[str, Any]) -> _Place:
+def _key(application: Mapping[str, Any]) -> _Key:
     metadata = mapping(application.get("metadata"))
     return str(metadata.get("namespace", "")), str(metadata.get("name", ""))

@@ -80,5 +80,5 @@ class RunLog:
 
 
 def _fit(masked: str) -> str:
-    """Mask a line, then cut it to what is stored: half a secret would not be recognised."""
+    """Cut a masked line to what is stored: half a secret would not have been recognised."""
     return masked if len(masked) <= MAX_LINE else masked[:MAX_LINE] + " [cut]"

@@ -26,15 +26,15 @@ def count(connection: Connection, before: Run, run: Run) -> None:
 
 
 def _count_end(connection: Connection, counts: Counts, run: Run) -> None:
-    place = (run.app, run.environment)
+    where = (run.app, run.environment)
     superseded = run.state is RunState.CANCELLED and run.reason in BY_OTHERS
-    counts.add(metrics.RUNS, *place, "superseded" if superseded else run.state.value)
+    counts.add(metrics.RUNS, *where, "superseded" if superseded else run.state.value)
     if run.state is RunState.FAILED:
         counts.add(metrics.RUN_FAILURES, run.reason, explain(run.reason).actor)
     if run.finished_at is None or run.state is RunState.CANCELLED:
         return
     if run.state is RunState.SUCCEEDED:
-        counts.observe(metrics.RUN_SECONDS, (run.finished_at - run.created_at).total_seconds(), *place)
+        counts.observe(metrics.RUN_SECONDS, (run.finished_at - run.created_at).total_seconds(), *where)
     if run.committed:
         at = run.finished_at.timestamp()
         if runs.repeated(connection, run).trigger is Trigger.ROLLBACK:
@@ -42,9 +42,9 @@ def _count_end(connection: Connection, counts: Counts, run: Run) -> None:
         else:
             _count_deployment(connection, counts, run, at)
         if run.state is RunState.SUCCEEDED:
-            bad_since = deployments.restore(connection, *place, at)
+            bad_since = deployments.restore(connection, *where, at)
             if bad_since is not None:
-                counts.observe(metrics.RESTORE, at - bad_since, *place)
+                counts.observe(metrics.RESTORE, at - bad_since, *where)
 
 
 def _count_deployment(connection: Connection, counts: Counts, run: Run, at: float) -> None:
@@ -63,12 +63,12 @@ def _count_deployment(connection: Connection, counts: Counts, run: Run, at: floa
     )
     if not deployments.add(connection, deployment):
         return
-    place = (run.app, run.environment)
-    counts.add(metrics.DEPLOYMENTS, *place, run.state.value)
+    where = (run.app, run.environment)
+    counts.add(metrics.DEPLOYMENTS, *where, run.state.value)
     if failed:
-        counts.add(metrics.CHANGE_FAILURES, *place)
+        counts.add(metrics.CHANGE_FAILURES, *where)
     elif deployment.committed_at is not None:
-        counts.observe(metrics.LEAD_TIME, at - deployment.committed_at, *place)
+        counts.observe(metrics.LEAD_TIME, at - deployment.committed_at, *where)
 
 
 def _count_rollback(connection: Connection, counts: Counts, run: Run) -> None:

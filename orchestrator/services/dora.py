@@ -13,19 +13,19 @@ DAY = 86400.0
 
 def dora(connection: Connection, now: float, days: int, *, app: str = "", environment: str = "") -> View:
     """Summarize the last `days`, each environment by itself; medians and rates without a value are None."""
-    by_place: dict[tuple[str, str], list[Deployment]] = {}
+    by_environment: dict[tuple[str, str], list[Deployment]] = {}
     for one in deployments.since(connection, now - days * DAY, app=app, environment=environment):
-        by_place.setdefault((one.app, one.environment), []).append(one)
-    return {"days": days, "items": [_summary(place, found, days) for place, found in sorted(by_place.items())]}
+        by_environment.setdefault((one.app, one.environment), []).append(one)
+    return {"days": days, "items": [_summary(where, found, days) for where, found in sorted(by_environment.items())]}
 
 
-def _summary(place: tuple[str, str], found: Sequence[Deployment], days: int) -> View:
+def _summary(where: tuple[str, str], found: Sequence[Deployment], days: int) -> View:
     good = [one for one in found if one.result == "succeeded"]
     failures = sum(one.failed_at is not None for one in found)
     leads = [max(0.0, one.at - one.committed_at) for one in good if one.committed_at is not None]
     return {
-        "app": place[0],
-        "environment": place[1],
+        "app": where[0],
+        "environment": where[1],
         "deployments": len(found),
         "succeeded": len(good),
         "deployments_per_day": round(len(found) / days, 3),

@@ -48,9 +48,9 @@ def lock(connection: Connection, run_id: int, fence: int | None = None) -> Run |
     The environment is locked before the run, always, so that two transactions cannot wait for each other.
     """
     if connection.dialect.name != "sqlite":  # there, a write transaction keeps everybody out anyway
-        place = runs.where_is(connection, run_id)
-        if place is not None:
-            environments.lock(connection, *place)
+        where = runs.where_is(connection, run_id)
+        if where is not None:
+            environments.lock(connection, *where)
     if fence is None:
         return runs.load(connection, run_id, lock=True)
     return runs.load_claimed(connection, run_id, fence)

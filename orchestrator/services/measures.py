@@ -83,6 +83,6 @@ def _ages(active: Sequence[ActiveRun], now: float) -> Values:
     ages: dict[Labels, float] = {}
     for run in active:
         if run.landed_at is not None:
-            place = (run.app, run.environment)
-            ages[place] = max(ages.get(place, 0.0), now - run.landed_at)
+            where = (run.app, run.environment)
+            ages[where] = max(ages.get(where, 0.0), now - run.landed_at)
     return ages

@@ -70,11 +70,11 @@ class Retention:
                 run = retention.next_run(connection, after)
                 if run is None or run.created_at.timestamp() >= edge:
                     break
-                place = run.app, run.environment
-                if place not in kept:
-                    kept[place] = _kept(connection, place)
+                where = run.app, run.environment
+                if where not in kept:
+                    kept[where] = _kept(connection, where)
             after = run.id
-            if _is_past(run, edge) and run.id not in kept[place]:
+            if _is_past(run, edge) and run.id not in kept[where]:
                 with self._database.write() as connection:
                     retention.drop_records(connection, run.id)
                 removed += 1
@@ -85,12 +85,12 @@ def _is_past(run: Run, edge: float) -> bool:
     return run.finished_at is not None and run.finished_at.timestamp() < edge
 
 
-def _kept(connection: Connection, place: tuple[str, str]) -> set[int]:
+def _kept(connection: Connection, where: tuple[str, str]) -> set[int]:
     """List the runs of an environment whose records stay."""
     found = (
-        figures.newest(connection, [place]),
-        figures.newest(connection, [place], state="succeeded"),
-        figures.landed(connection, [place]),
-        figures.landed(connection, [place], judged=True),
+        figures.newest(connection, [where]),
+        figures.newest(connection, [where], state="succeeded"),
+        figures.landed(connection, [where]),
+        figures.landed(connection, [where], judged=True),
     )
-    return {runs[place].id for runs in found if place in runs}
+    return {runs[where].id for runs in found if where in runs}

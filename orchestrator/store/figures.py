@@ -77,19 +77,19 @@ def pending_notifications(connection: Connection) -> dict[str, int]:
     return {channel: int(number) for channel, number in connection.execute(_PENDING)}
 
 
-def newest(connection: Connection, places: Sequence[tuple[str, str]], state: str = "") -> dict[tuple[str, str], Run]:
-    """Read the newest run (in `state`, if one is named) of each place: (app, environment) -> run."""
-    return _of_each(connection, [_newest_id(app, environment, state) for app, environment in places])
+def newest(connection: Connection, pairs: Sequence[tuple[str, str]], state: str = "") -> dict[tuple[str, str], Run]:
+    """Read the newest run (in `state`, if one is named) of each pair (app, environment)."""
+    return _of_each(connection, [_newest_id(app, environment, state) for app, environment in pairs])
 
 
 def landed(
-    connection: Connection, places: Sequence[tuple[str, str]], *, judged: bool = False
+    connection: Connection, pairs: Sequence[tuple[str, str]], *, judged: bool = False
 ) -> dict[tuple[str, str], Run]:
-    """Read the run whose change is the newest in Git of each place: (app, environment) -> run.
+    """Read the run whose change is the newest in Git of each pair (app, environment).
 
     :param judged: only among the runs of which it turned out whether they are healthy.
     """
-    return _of_each(connection, [_landed_id(app, environment, judged) for app, environment in places])
+    return _of_each(connection, [_landed_id(app, environment, judged) for app, environment in pairs])
 
 
 def _of_each(connection: Connection, wanted: Sequence[Select[tuple[int]]]) -> dict[tuple[str, str], Run]:

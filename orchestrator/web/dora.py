@@ -15,7 +15,7 @@ class DoraQuery(ApiModel):
     environment: Name | None = Field(default=None, description="Only this environment.")
 
 
-class DoraPlace(ApiModel):
+class DoraEnvironment(ApiModel):
     """The figures of one environment. A deployment is a commit whose change reached Git; a rollback is none."""
 
     app: str
@@ -33,7 +33,7 @@ class Dora(ApiModel):
     """The environments that had a deployment in this time."""
 
     days: int
-    items: list[DoraPlace]
+    items: list[DoraEnvironment]
 
 
 def get_dora(asked: Asked) -> Response:

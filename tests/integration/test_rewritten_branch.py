@@ -25,7 +25,7 @@ from workers.stages.wanted import change_of
 FILE, TAG = "web/values-stg.yaml", f"sha-{COMMIT[:12]}"
 
 
-class Place:
+class LandedBranch:
     """A branch with our commit on top of two others, of which the first had our value already."""
 
     def __init__(self, repo: GitopsRepo, folder: Path) -> None:
@@ -70,16 +70,16 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Place]:
+def branch(tmp_path: Path) -> Iterator[LandedBranch]:
     with gitops_repo(tmp_path) as repo:
-        yield Place(repo, tmp_path)
+        yield LandedBranch(repo, tmp_path)
 
 
 class Asking(Mirror):
     """Notes each fetch, which is long enough for a checkpoint, and each command that reads the copy."""
 
-    def __init__(self, place: Place, folder: str) -> None:
-        super().__init__(place.repo.access, place.folder / folder, reasons=GITOPS)
+    def __init__(self, branch: LandedBranch, folder: str) -> None:
+        super().__init__(branch.repo.access, branch.folder / folder, reasons=GITOPS)
         self.fetches: list[str] = []
         self.commands: list[str] = []
 
@@ -99,85 +99,87 @@ class Asking(Mirror):
         return super().fetch_commit(commit, ref)
 
 
-def drop(place: Place) -> str:
-    place.git("reset", "--quiet", "--hard", place.second)
-    place.force()
-    return place.repo.push({"other.yaml": "x: 1\n"})
+def drop(branch: LandedBranch) -> str:
+    branch.git("reset", "--quiet", "--hard", branch.second)
+    branch.force()
+    return branch.repo.push({"other.yaml": "x: 1\n"})
 
 
-def squash(place: Place) -> str:
-    place.git("reset", "--quiet", "--soft", place.first)
-    return place.amend()
+def squash(branch: LandedBranch) -> str:
+    branch.git("reset", "--quiet", "--soft", branch.first)
+    return branch.amend()
 
 
-def test_a_value_that_a_rewritten_branch_has_kept_is_in_force(place: Place) -> None:
+def test_a_value_that_a_rewritten_branch_has_kept_is_in_force(branch: LandedBranch) -> None:
     """Nobody will ever see the run's own commit again."""
-    revision = place.amend()
-    outcome = place.look(revision)
+    revision = branch.amend()
+    outcome = branch.look(revision)
     assert isinstance(outcome, Done)
     assert outcome.detail == (
-        f"Argo CD applied {revision[:12]}, which has our value; the branch was rewritten without {place.ours[:12]}"
+        f"Argo CD applied {revision[:12]}, which has our value; the branch was rewritten without {branch.ours[:12]}"
     )
 
 
-def test_a_commit_below_the_head_of_a_rewritten_branch_counts_too(place: Place) -> None:
-    revision = place.amend()
-    place.repo.push({"other.yaml": "x: 1\n"})
-    assert isinstance(place.look(revision), Done)
+def test_a_commit_below_the_head_of_a_rewritten_branch_counts_too(branch: LandedBranch) -> None:
+    revision = branch.amend()
+    branch.repo.push({"other.yaml": "x: 1\n"})
+    assert isinstance(branch.look(revision), Done)
 
 
 @pytest.mark.parametrize("reset", [True, False], ids=["the branch was set back", "it was not"])
-def test_a_commit_from_before_ours_proves_nothing_although_it_has_our_value(place: Place, reset: bool) -> None:
+def test_a_commit_from_before_ours_proves_nothing_although_it_has_our_value(
+    branch: LandedBranch, reset: bool
+) -> None:
     if reset:
-        place.git("reset", "--quiet", "--hard", place.first)
-        place.force()
-    outcome = place.look(place.first)
+        branch.git("reset", "--quiet", "--hard", branch.first)
+        branch.force()
+    outcome = branch.look(branch.first)
     assert isinstance(outcome, Wait)
     assert "is not in force" in outcome.detail
 
 
-def test_a_commit_that_was_itself_forced_away_proves_nothing(place: Place) -> None:
-    away = place.amend()
-    assert isinstance(place.look(away), Done)
-    drop(place)
-    assert isinstance(place.look(away), Wait)
+def test_a_commit_that_was_itself_forced_away_proves_nothing(branch: LandedBranch) -> None:
+    away = branch.amend()
+    assert isinstance(branch.look(away), Done)
+    drop(branch)
+    assert isinstance(branch.look(away), Wait)
 
 
 @pytest.mark.parametrize(("rewrite", "kept"), [(drop, False), (squash, True)])
 def test_it_is_the_value_that_counts_however_the_branch_was_rewritten(
-    place: Place, rewrite: Callable[[Place], str], kept: bool
+    branch: LandedBranch, rewrite: Callable[[LandedBranch], str], kept: bool
 ) -> None:
-    assert isinstance(place.look(rewrite(place)), Done if kept else Wait)
+    assert isinstance(branch.look(rewrite(branch)), Done if kept else Wait)
 
 
-def test_a_machine_that_never_saw_our_commit_tells_by_the_head(place: Place) -> None:
+def test_a_machine_that_never_saw_our_commit_tells_by_the_head(branch: LandedBranch) -> None:
     """Its server may have lost the commit as well."""
-    revision = place.amend()
-    place.forget()
-    assert isinstance(place.look(revision, place.another("second")), Done)
-    place.repo.push({"other.yaml": "x: 1\n"})
-    assert isinstance(place.look(place.first, place.another("third")), Wait)
+    revision = branch.amend()
+    branch.forget()
+    assert isinstance(branch.look(revision, branch.another("second")), Done)
+    branch.repo.push({"other.yaml": "x: 1\n"})
+    assert isinstance(branch.look(branch.first, branch.another("third")), Wait)
 
 
-def test_a_machine_that_never_saw_our_commit_fetches_it_to_compare(place: Place) -> None:
-    drop(place)
-    other = place.repo.push({FILE: f"image:\n  tag: {TAG}\nx: 1\n"})
-    mirror = place.another("second")
-    assert isinstance(place.look(place.first, mirror), Wait)
-    assert isinstance(place.look(other, mirror), Done)
+def test_a_machine_that_never_saw_our_commit_fetches_it_to_compare(branch: LandedBranch) -> None:
+    drop(branch)
+    other = branch.repo.push({FILE: f"image:\n  tag: {TAG}\nx: 1\n"})
+    mirror = branch.another("second")
+    assert isinstance(branch.look(branch.first, mirror), Wait)
+    assert isinstance(branch.look(other, mirror), Done)
 
 
-def test_one_look_fetches_the_branch_once(place: Place) -> None:
-    revision = place.amend()
-    mirror = Asking(place, "first")
-    assert isinstance(place.look(revision, mirror), Done)
+def test_one_look_fetches_the_branch_once(branch: LandedBranch) -> None:
+    revision = branch.amend()
+    mirror = Asking(branch, "first")
+    assert isinstance(branch.look(revision, mirror), Done)
     assert mirror.fetches == ["main"]
 
 
-def test_a_look_at_what_was_there_before_ours_takes_few_processes(place: Place) -> None:
+def test_a_look_at_what_was_there_before_ours_takes_few_processes(branch: LandedBranch) -> None:
     """It is what each run looks at after its push, until Argo CD has compared with it."""
-    mirror = Asking(place, "first")
-    assert isinstance(place.look(place.second, mirror), Wait)
+    mirror = Asking(branch, "first")
+    assert isinstance(branch.look(branch.second, mirror), Wait)
     assert mirror.commands == ["rev-list", "merge-base", "merge-base", "merge-base"]
 
 
@@ -186,11 +188,11 @@ def test_a_look_at_what_was_there_before_ours_takes_few_processes(place: Place) 
     ("known", "fetch"), [("", 1), ("", 2), ("branch", 1)], ids=["the revision", "our commit", "the head"]
 )
 def test_a_fetch_of_a_look_ends_when_the_work_is_to_stop(
-    place: Place, error: type[PilotageError], known: str, fetch: int
+    branch: LandedBranch, error: type[PilotageError], known: str, fetch: int
 ) -> None:
     """It may take minutes, and a run that somebody has cancelled must not be judged any more."""
-    revision = place.amend()
-    mirror = Asking(place, "second")
+    revision = branch.amend()
+    mirror = Asking(branch, "second")
     if known:
         Mirror.fetch_branch(mirror, "main")
 
@@ -199,12 +201,12 @@ def test_a_fetch_of_a_look_ends_when_the_work_is_to_stop(
             raise error
 
     with pytest.raises(error):
-        place.look(revision, mirror, stop)
+        branch.look(revision, mirror, stop)
 
 
-def test_a_file_that_was_moved_is_said_to_be_gone(place: Place) -> None:
-    place.git("mv", FILE, "web/staging.yaml")
-    outcome = place.look(place.repo.push({}))
+def test_a_file_that_was_moved_is_said_to_be_gone(branch: LandedBranch) -> None:
+    branch.git("mv", FILE, "web/staging.yaml")
+    outcome = branch.look(branch.repo.push({}))
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.CHANGE_REVERTED
     assert outcome.detail.endswith(f"{FILE} is not there any more")

@@ -29,7 +29,7 @@ from workers.tasks import LOOK
 pytestmark = pytest.mark.slow
 
 
-class WorkerPlace:
+class WorkerSetup:
     """A database, a broker, and what the relay would do by hand."""
 
     def __init__(self, folder: Path, broker: Broker) -> None:
@@ -84,14 +84,14 @@ class WorkerPlace:
 
 
 @pytest.fixture
-def worker(tmp_path: Path) -> Iterator[WorkerPlace]:
+def worker(tmp_path: Path) -> Iterator[WorkerSetup]:
     with embedded(tmp_path) as broker:
-        made = WorkerPlace(tmp_path, broker)
+        made = WorkerSetup(tmp_path, broker)
         yield made
         made.database.engine.dispose()
 
 
-def test_it_shows_life_while_its_broker_is_away_and_works_again_after(worker: WorkerPlace) -> None:
+def test_it_shows_life_while_its_broker_is_away_and_works_again_after(worker: WorkerSetup) -> None:
     with running(worker.folder, worker.broker.redis_url) as process:
         worker.until_alive(process)
         os.kill(worker.broker_pid(), signal.SIGKILL)
@@ -124,7 +124,7 @@ def _free_disk(client: "redis.Redis", _folder: Path) -> None:
 
 @pytest.mark.parametrize(("stop", "start"), [(_make_replica, _make_master), (_fill_disk, _free_disk)])
 def test_it_waits_for_a_broker_that_cannot_be_written_to(
-    worker: WorkerPlace, stop: Callable[..., None], start: Callable[..., None]
+    worker: WorkerSetup, stop: Callable[..., None], start: Callable[..., None]
 ) -> None:
     client = redis.Redis.from_url(worker.broker.redis_url)
     with running(worker.folder, worker.broker.redis_url) as process:
@@ -155,13 +155,13 @@ def _answers(broker: Broker) -> bool:
         client.close()
 
 
-def test_it_starts_and_shows_life_where_there_is_no_broker_at_all(worker: WorkerPlace) -> None:
+def test_it_starts_and_shows_life_where_there_is_no_broker_at_all(worker: WorkerSetup) -> None:
     with running(worker.folder, "redis://127.0.0.1:1/0") as process:
         worker.until_alive(process)
         worker.beats_again()
 
 
-def test_a_main_loop_that_hangs_shows_no_life(worker: WorkerPlace) -> None:
+def test_a_main_loop_that_hangs_shows_no_life(worker: WorkerSetup) -> None:
     with running(worker.folder, worker.broker.redis_url) as process:
         worker.until_alive(process)
         process.send_signal(signal.SIGSTOP)
@@ -172,7 +172,7 @@ def test_a_main_loop_that_hangs_shows_no_life(worker: WorkerPlace) -> None:
         until(lambda: worker.heartbeat.stat().st_mtime != before, "the next heartbeat")
 
 
-def test_told_to_stop_it_finishes_the_stage_at_hand_and_begins_no_other(worker: WorkerPlace) -> None:
+def test_told_to_stop_it_finishes_the_stage_at_hand_and_begins_no_other(worker: WorkerSetup) -> None:
     hold = worker.hold(StageName.BUILD)
     with running(worker.folder, worker.broker.redis_url) as process:
         run_id = worker.start()
@@ -195,7 +195,7 @@ def test_told_to_stop_it_finishes_the_stage_at_hand_and_begins_no_other(worker: 
     assert worker.begun() == [stage.value for stage in StageName]
 
 
-def test_killed_in_mid_stage_its_run_is_taken_up_by_another(worker: WorkerPlace) -> None:
+def test_killed_in_mid_stage_its_run_is_taken_up_by_another(worker: WorkerSetup) -> None:
     hold = worker.hold(StageName.BUILD)
     with running(worker.folder, worker.broker.redis_url) as process:
         run_id = worker.start()
@@ -210,7 +210,7 @@ def test_killed_in_mid_stage_its_run_is_taken_up_by_another(worker: WorkerPlace)
     assert worker.run(run_id).stage(StageName.BUILD).outputs["crashes"] == 1
 
 
-def test_nothing_but_lines_is_written_and_no_build_output(worker: WorkerPlace) -> None:
+def test_nothing_but_lines_is_written_and_no_build_output(worker: WorkerSetup) -> None:
     with running(worker.folder, worker.broker.redis_url, PILOTAGE_LOG_LEVEL="debug") as process:
         run_id = worker.start()
         until(lambda: worker.run(run_id).state is RunState.SUCCEEDED, "the end of the run")

@@ -100,7 +100,7 @@ def _moved(branch: str, commit: str, about: dict[str, Any], known: str) -> RefCh
     )
 
 
-def two_places(workshop: Workshop, **prod: Any) -> None:
+def two_environments(workshop: Workshop, **prod: Any) -> None:
     """Configure prod behind stg."""
     stg, follows = make_environment("stg"), make_environment("prod", branch="", promote_from="stg", **prod)
     workshop.use(make_settings(workshop.settings.state_dir, apps=(make_app(environments=(stg, follows)),)))

@@ -7,7 +7,7 @@ from orchestrator.domain.runs import Fail, RunState, StageName
 from orchestrator.engine.facts import Fact, Reported
 from orchestrator.services.control import Wish
 from orchestrator.store import logs
-from tests.support.executing import Workshop, two_places
+from tests.support.executing import Workshop, two_environments
 
 
 def test_a_hold_keeps_runs_waiting_until_it_is_released(workshop: Workshop) -> None:
@@ -36,7 +36,7 @@ def test_a_rerun_is_a_new_run_that_names_the_first(workshop: Workshop) -> None:
 
 @pytest.mark.parametrize("early", [False, True], ids=["while it waits", "before it waits"])
 def test_who_approved_a_run_and_when_is_known_for_ever(workshop: Workshop, early: bool) -> None:
-    two_places(workshop, approval=True)
+    two_environments(workshop, approval=True)
     run_id = workshop.control.start(Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun"))
     check = workshop.begin(run_id)
     if not early:

@@ -13,7 +13,7 @@ from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Wish
 from orchestrator.services.queries import Queries
 from orchestrator.store.database import now as clock
-from tests.support.executing import Workshop, two_places
+from tests.support.executing import Workshop, two_environments
 from tests.support.factories import make_app, make_environment
 from tests.support.journals import Logged
 
@@ -93,7 +93,7 @@ def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(wor
 
 
 def test_a_manual_run_waits_for_approval_where_the_environment_asks_for_it(workshop: Workshop) -> None:
-    two_places(workshop, approval=True)
+    two_environments(workshop, approval=True)
     wish = Wish(app="plate-web", environment="prod", ref="main", actor="mina")
     run_id = workshop.control.start(wish)
     assert workshop.done(workshop.begin(run_id)) is None

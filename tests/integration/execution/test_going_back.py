@@ -5,7 +5,7 @@ from orchestrator.domain.runs import Fail, RunState, StageName, Trigger
 from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Wish
 from orchestrator.store import runs
-from tests.support.executing import Workshop, two_places
+from tests.support.executing import Workshop, two_environments
 from tests.support.factories import make_app, make_environment, make_settings
 
 
@@ -32,7 +32,7 @@ def in_prod(workshop: Workshop, *, active: bool = False) -> list[int]:
 
 
 def test_a_rollback_is_not_promoted_by_itself_and_says_so(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     proven(workshop, 1)
     proven(workshop, 2)
     before = in_prod(workshop)
@@ -48,7 +48,7 @@ def test_a_rollback_is_not_promoted_by_itself_and_says_so(workshop: Workshop) ->
 
 
 def test_a_rollback_from_which_nothing_is_promoted_says_nothing_of_it(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     proven(workshop, 1)
     proven(workshop, 2)
     back = workshop.control.rollback("plate-web", "prod", "mina", None)
@@ -57,7 +57,7 @@ def test_a_rollback_from_which_nothing_is_promoted_says_nothing_of_it(workshop: 
 
 
 def test_an_older_commit_that_a_person_started_is_not_promoted_and_another_one_is(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     proven(workshop, 2)
     before = in_prod(workshop)
     older = workshop.control.start(Wish(app="plate-web", environment="stg", commit=f"{1:040x}"))
@@ -92,7 +92,7 @@ def test_the_re_run_of_an_old_promotion_goes_no_further_once_something_newer_was
 
 
 def test_what_is_repeated_again_and_again_goes_no_further_either(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     older = workshop.control.start(Wish(app="plate-web", environment="stg", commit=f"{1:040x}"))
     finish(workshop, older, 1)
     finish(workshop, in_prod(workshop, active=True)[0])

@@ -8,7 +8,7 @@ from orchestrator.services.queries import Queries
 from orchestrator.store import figures, runs
 from orchestrator.store.database import now
 from orchestrator.store.schema import stages
-from tests.support.executing import Workshop, two_places
+from tests.support.executing import Workshop, two_environments
 
 STG = ("plate-web", "stg")
 
@@ -77,7 +77,7 @@ def test_what_an_older_version_landed_without_a_number_is_newer_than_what_has_on
 
 
 def test_a_landing_numbers_no_other_environment(workshop: Workshop) -> None:
-    two_places(workshop, approval=True)
+    two_environments(workshop, approval=True)
     first = land(workshop, 1)
     forget_number(workshop, first)
     workshop.control.approve(2, "mina")

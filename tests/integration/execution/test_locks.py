@@ -18,7 +18,7 @@ from orchestrator.store import wakes
 from orchestrator.store.database import Database
 from orchestrator.store.schema import wakes as wakes_table
 from tests.support.databases import postgres_database
-from tests.support.executing import Workshop, two_places
+from tests.support.executing import Workshop, two_environments
 from tests.support.meanwhile import meanwhile
 
 Meanwhile = Callable[[Callable[[str, Any], bool], Callable[[], Any]], Callable[[], Any]]
@@ -78,7 +78,7 @@ def test_who_has_made_an_image_waits_for_nobody_who_is_at_a_run_that_waits_for_i
 def test_a_promotion_that_is_cancelled_while_a_newer_one_takes_its_place(
     workshop: Workshop, elsewhere: Database, between: Meanwhile
 ) -> None:
-    two_places(workshop, approval=True)
+    two_environments(workshop, approval=True)
     workshop.push(1)
     workshop.finish(workshop.begin(1))
     assert workshop.done(workshop.begin(2)) is None

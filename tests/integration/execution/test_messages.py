@@ -13,7 +13,7 @@ from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Wish
 from orchestrator.services.outbox import Outbox
 from orchestrator.store import notifications
-from tests.support.executing import Workshop, two_places
+from tests.support.executing import Workshop, two_environments
 from tests.support.messages import STARTED
 
 ASKED = Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun")
@@ -21,7 +21,7 @@ ASKED = Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun")
 
 def heard(workshop: Workshop, *channels: Channel) -> None:
     """Configure stg and prod, the latter with approval, and who is told."""
-    two_places(workshop, approval=True)
+    two_environments(workshop, approval=True)
     workshop.use(replace(workshop.settings, channels=channels, external_url="https://pilotage.example.com"))
 
 

@@ -6,11 +6,11 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName
 from orchestrator.engine.facts import Troubled
 from orchestrator.services.control import NotPossible
-from tests.support.executing import Workshop, two_places
+from tests.support.executing import Workshop, two_environments
 
 
 def test_what_is_proven_in_one_environment_is_brought_to_the_next(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     workshop.push(1)
     check = workshop.begin(1)
     workshop.finish(workshop.done(check, image="h/p:t", digest="sha256:1"))
@@ -21,7 +21,7 @@ def test_what_is_proven_in_one_environment_is_brought_to_the_next(workshop: Work
 
 
 def test_a_person_promotes_the_newest_or_a_proven_run_by_its_number(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     for number in (1, 3):
         workshop.push(number)
         workshop.finish(workshop.done(workshop.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
@@ -33,7 +33,7 @@ def test_a_person_promotes_the_newest_or_a_proven_run_by_its_number(workshop: Wo
 
 
 def test_a_promotion_that_needs_approval_waits_for_it_and_gives_way_to_a_newer_one(workshop: Workshop) -> None:
-    two_places(workshop, approval=True)
+    two_environments(workshop, approval=True)
     for number in (1, 2):
         workshop.push(number)
     workshop.finish(workshop.begin(1))
@@ -62,7 +62,7 @@ def promoted_after(workshop: Workshop, number: int) -> int:
 
 
 def test_a_promotion_that_met_a_fault_gives_way_to_a_newer_one(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     first = promoted_after(workshop, 1)
     trouble_at_check(workshop, first)
     second = promoted_after(workshop, 2)
@@ -72,7 +72,7 @@ def test_a_promotion_that_met_a_fault_gives_way_to_a_newer_one(workshop: Worksho
 
 
 def test_the_re_run_of_a_promotion_gives_way_to_a_newer_one_too(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     first = promoted_after(workshop, 1)
     workshop.control.cancel(first, "mina")
     again = workshop.control.rerun(first, "mina")
@@ -82,7 +82,7 @@ def test_the_re_run_of_a_promotion_gives_way_to_a_newer_one_too(workshop: Worksh
 
 
 def test_a_promotion_that_a_worker_is_at_stops_for_a_newer_one(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     first = promoted_after(workshop, 1)
     check = workshop.begin(first)
     second = promoted_after(workshop, 2)
@@ -93,7 +93,7 @@ def test_a_promotion_that_a_worker_is_at_stops_for_a_newer_one(workshop: Worksho
 
 def test_a_promotion_that_has_its_place_commits_before_a_newer_one_or_not_at_all(workshop: Workshop) -> None:
     """If each newer one ended what is under way, a steady stream of them would leave the environment as it is."""
-    two_places(workshop)
+    two_environments(workshop)
     first = promoted_after(workshop, 1)
     commit = workshop.until(first, StageName.COMMIT)
     second = promoted_after(workshop, 2)
@@ -108,7 +108,7 @@ def test_a_promotion_that_has_its_place_commits_before_a_newer_one_or_not_at_all
 
 
 def test_a_promotion_that_waits_for_its_turn_gives_way_to_a_newer_one(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     first = promoted_after(workshop, 1)
     scan = workshop.until(first, StageName.SCAN)
     workshop.control.hold("plate-web", "prod", "freeze", "mina")
@@ -120,7 +120,7 @@ def test_a_promotion_that_waits_for_its_turn_gives_way_to_a_newer_one(workshop: 
 
 
 def test_what_a_person_has_approved_goes_on_until_a_newer_one_is_approved(workshop: Workshop) -> None:
-    two_places(workshop, approval=True)
+    two_environments(workshop, approval=True)
     first = promoted_after(workshop, 1)
     workshop.control.approve(first, "mina")
     trouble_at_check(workshop, first)
@@ -131,7 +131,7 @@ def test_what_a_person_has_approved_goes_on_until_a_newer_one_is_approved(worksh
 
 
 def test_a_promotion_that_a_person_asks_for_takes_the_place_of_older_ones(workshop: Workshop) -> None:
-    two_places(workshop)
+    two_environments(workshop)
     first = promoted_after(workshop, 1)
     trouble_at_check(workshop, first)
     asked = workshop.control.promote("plate-web", "prod", "mina")

@@ -9,7 +9,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Run, RunState, StageName, Trigger
 from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Wish
-from tests.support.executing import Workshop, two_places
+from tests.support.executing import Workshop, two_environments
 
 COMMIT = f"{1:040x}"
 BUILT = {"commit": COMMIT, "image": "h/p:sha-1", "digest": "sha256:b"}
@@ -34,7 +34,7 @@ def image(workshop: Workshop) -> int:
 
 
 def promotion(workshop: Workshop) -> int:
-    two_places(workshop)
+    two_environments(workshop)
     workshop.push(1)
     workshop.finish(workshop.done(workshop.begin(1), **GIVEN))
     return 2

@@ -6,7 +6,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Rival, RunState, StageName
 from orchestrator.engine.facts import Fact, Reported
 from orchestrator.services.control import NotPossible, Wish
-from tests.support.executing import Workshop, two_places
+from tests.support.executing import Workshop, two_environments
 
 
 def test_a_rollback_brings_back_the_image_before_as_a_new_run(workshop: Workshop) -> None:
@@ -54,7 +54,7 @@ def test_a_run_that_is_named_is_found_however_many_came_after_it(
     workshop: Workshop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("orchestrator.store.runs.MAX_PAGE", 1)
-    two_places(workshop)
+    two_environments(workshop)
     for number in (1, 2):
         (run,) = workshop.push(number)["runs"]
         workshop.finish(workshop.done(workshop.begin(run), image=f"h/p:{number}", digest=f"sha256:{number}"))
