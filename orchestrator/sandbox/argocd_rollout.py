@@ -32,7 +32,7 @@ PROBE_FAILURES = 3
 
 
 class Containers(Protocol):
-    """What pods need of an engine; see `Engine`."""
+    """What pods need of an engine; see `DockerContainers`."""
 
     def pull(self, image: str) -> None:
         """Make an image available."""
