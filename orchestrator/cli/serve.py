@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +15,8 @@ from orchestrator.cli.output import Format, say, say_json
 from orchestrator.domain.errors import PilotageError
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from orchestrator.cli.assembly import Parts
 
 
@@ -42,12 +44,8 @@ def web(config: Config = None) -> None:
       pilotage web --config pilotage.yaml
     """
     from orchestrator.cli import assembly
-    from orchestrator.cli.claim import listen
-    from orchestrator.cli.httpd import Httpd
 
-    parts = _start("web", config)
-    listener = listen(parts.settings.bind)
-    Httpd(lambda: assembly.web_app(parts), f"fd://{listener.detach()}").run()
+    _serve("web", config, assembly.web_app)
 
 
 def webhooks(config: Config = None) -> None:
@@ -58,12 +56,8 @@ def webhooks(config: Config = None) -> None:
       pilotage webhooks --config pilotage.yaml
     """
     from orchestrator.cli import assembly
-    from orchestrator.cli.claim import listen
-    from orchestrator.cli.httpd import Httpd
 
-    parts = _start("webhooks", config)
-    listener = listen(parts.settings.bind)
-    Httpd(lambda: assembly.webhooks_app(parts), f"fd://{listener.detach()}").run()
+    _serve("webhooks", config, assembly.webhooks_app)
 
 
 def worker(
@@ -154,6 +148,15 @@ def doctor(config: Config = None, output: Output = Format.TEXT) -> None:
         say_json({"well": well, "items": [asdict(found) for found in items]})
     if not well:
         raise typer.Exit(Code.FAILED)
+
+
+def _serve(service: str, config: Path | None, make: "Callable[[Parts], Flask]") -> None:
+    from orchestrator.cli.claim import listen
+    from orchestrator.cli.httpd import Httpd
+
+    parts = _start(service, config)
+    listener = listen(parts.settings.bind)
+    Httpd(lambda: make(parts), f"fd://{listener.detach()}").run()
 
 
 def _start(service: str, config: Path | None) -> "Parts":
