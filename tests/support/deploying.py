@@ -206,10 +206,12 @@ def live(revision: str = GITOPS_COMMIT, health: str = "Healthy", image: str = IM
 
 
 def order(stage: StageName, *, now: datetime = NOW, rivals: tuple[Rival, ...] = (), **fields: Any) -> Order:
-    """Make an order for a stage at work; `fields` are those of the run, plus place_*, outputs and insists."""
-    place = {key.removeprefix("place_"): fields.pop(key) for key in list(fields) if key.startswith("place_")}
+    """Make an order for a stage at work; `fields` are those of the run, plus environment_*, outputs and insists."""
+    keys = {
+        key.removeprefix("environment_"): fields.pop(key) for key in list(fields) if key.startswith("environment_")
+    }
     outputs, insists = fields.pop("outputs", {}), fields.pop("insists", None)
-    environment = make_environment(**place)
+    environment = make_environment(**keys)
     app = make_app(environments=(environment,))
     defaults: dict[str, Any] = {"image": IMAGE, "digest": DIGEST} if stage is not StageName.CHECK else {}
     run = make_run(stage, StageState.RUNNING, **(defaults | fields))

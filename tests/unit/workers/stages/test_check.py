@@ -47,7 +47,7 @@ def test_the_project_of_the_application_is_remembered_for_the_looks_after_it(con
     seen = application()
     seen["spec"]["project"] = "plate"
     outputs = done(check.run(order(CHECK), tools(argocd=FakeArgo([seen])))).outputs
-    later_on = order(StageName.SYNC, outputs=outputs, place_project=configured)
+    later_on = order(StageName.SYNC, outputs=outputs, environment_project=configured)
     assert later_on.where == {"project": asked, "app_namespace": ""}
 
 
@@ -61,7 +61,7 @@ def test_the_project_of_the_application_is_remembered_for_the_looks_after_it(con
 )
 def test_a_manual_run_of_an_image_needs_no_source(given: str, image: str) -> None:
     source = FakeMirror(error=Unavailable(Reason.SOURCE_UNAVAILABLE, "down"))
-    manual = order(CHECK, commit="", image=given, trigger=Trigger.MANUAL, place_value="image")
+    manual = order(CHECK, commit="", image=given, trigger=Trigger.MANUAL, environment_value="image")
     assert done(check.run(manual, tools(source=source))).outputs == {"image": image}
 
 

@@ -120,12 +120,16 @@ def test_a_change_that_is_in_the_queue_is_not_compared_again() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "wanted"),
-    [({}, TAG_OF_RUN), ({"place_digest_key": "image.digest"}, DIGEST), ({"place_value": "digest"}, DIGEST)],
+    ("keys", "wanted"),
+    [
+        ({}, TAG_OF_RUN),
+        ({"environment_digest_key": "image.digest"}, DIGEST),
+        ({"environment_value": "digest"}, DIGEST),
+    ],
 )
-def test_an_image_that_was_deleted_while_the_run_waited_is_not_committed(place: dict[str, str], wanted: str) -> None:
+def test_an_image_that_was_deleted_while_the_run_waited_is_not_committed(keys: dict[str, str], wanted: str) -> None:
     queue = FakeCommits(result=landed())
-    late = order(STAGE, now=later(300), **place)
+    late = order(STAGE, now=later(300), **keys)
     outcome = commit.run(late, tools(commits=queue))
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.IMAGE_MISSING
@@ -145,7 +149,9 @@ def test_an_image_that_was_just_pushed_or_a_change_that_is_in_the_queue_is_not_a
 
 def test_what_the_change_says() -> None:
     change = change_of(
-        order(STAGE, title="인사말 변경", place_digest_key="image.digest", place_repository_key="image.repo")
+        order(
+            STAGE, title="인사말 변경", environment_digest_key="image.digest", environment_repository_key="image.repo"
+        )
     )
     assert [(edit.path, edit.value) for edit in change.edits] == [
         ("image.tag", f"sha-{COMMIT[:12]}"),
@@ -163,4 +169,4 @@ def test_what_the_change_says() -> None:
 
 @pytest.mark.parametrize(("worth", "value"), [("tag", f"sha-{COMMIT[:12]}"), ("image", IMAGE), ("digest", DIGEST)])
 def test_what_the_key_is_set_to(worth: str, value: str) -> None:
-    assert change_of(order(STAGE, place_value=worth)).edits[0].value == value
+    assert change_of(order(STAGE, environment_value=worth)).edits[0].value == value

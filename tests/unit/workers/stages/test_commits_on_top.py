@@ -32,7 +32,7 @@ def on_top(**changes: Any) -> dict[str, Any]:
 def look_since(stage: Any, argo: FakeArgo, seconds: float, outputs: dict[str, Any], value: bytes = VALUE) -> Any:
     files = Versions(line=(OLD, GITOPS_COMMIT, NEWER), content={NEWER: b"image:\n  tag: " + value + b"\n"})
     name = StageName.SYNC if stage is sync else StageName.HEALTH
-    given = order(name, outputs=OUTPUTS | outputs, now=later(seconds), place_sync=True)
+    given = order(name, outputs=OUTPUTS | outputs, now=later(seconds), environment_sync=True)
     return stage.run(given, tools(argocd=argo, gitops=files))
 
 

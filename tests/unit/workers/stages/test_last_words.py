@@ -41,7 +41,7 @@ def fail(*said: list[str] | PilotageError, reason: str = "CrashLoopBackOff") -> 
     argo.reason, argo.said, argo.wanted = reason, list(said), []
     outputs = {"gitops_commit": GITOPS_COMMIT, "committed_at": NOW.isoformat(), "memory": SINCE}
     logged: list[str] = []
-    given = order(StageName.HEALTH, outputs=outputs, now=later(200), place_project="plate")
+    given = order(StageName.HEALTH, outputs=outputs, now=later(200), environment_project="plate")
     outcome = health.run(given, tools(logged.append, argocd=argo, gitops=FakeMirror(line=(GITOPS_COMMIT,))))
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.DEGRADED

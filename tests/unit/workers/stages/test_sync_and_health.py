@@ -247,16 +247,16 @@ def out_of_sync() -> dict[str, Any]:
 
 def test_a_sync_is_asked_for_once_where_it_is_configured() -> None:
     argo = FakeArgo([out_of_sync()])
-    first = look(sync, argo, place_sync=True)
+    first = look(sync, argo, environment_sync=True)
     assert argo.asked == ["normal", "sync"]
-    look(sync, argo, place_sync=True, outputs=dict(first.outputs), now=later(12))
+    look(sync, argo, environment_sync=True, outputs=dict(first.outputs), now=later(12))
     assert argo.asked == ["normal", "sync", "plain"]
 
 
 @pytest.mark.parametrize("status", ["x", {"sync": "x"}, {"sync": ["OutOfSync"]}])
 def test_an_application_of_another_shape_is_waited_for_without_a_sync(status: Any) -> None:
     argo = FakeArgo([application() | {"status": status}])
-    assert isinstance(look(sync, argo, place_sync=True), Wait)
+    assert isinstance(look(sync, argo, environment_sync=True), Wait)
     assert argo.asked == ["normal"]
 
 
