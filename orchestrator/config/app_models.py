@@ -44,8 +44,8 @@ class Scan(ConfigModel):
     """The vulnerability gate."""
 
     fail_on: Severity | None = described(
-        "Fail at this severity of Harbor's scan or above. Without it the scan is not waited for, unless the project"
-        " in Harbor prevents vulnerable images from running.",
+        "Fail at this severity of Harbor's scan or above. Without it runs do not wait for the scan, unless the"
+        " project in Harbor prevents vulnerable images from running.",
         default=None,
         example="high",
     )
@@ -67,13 +67,13 @@ class Environment(ConfigModel):
         "Tag whose pushes deploy here, by name or by pattern.", default=None, example="v*"
     )
     promote_from: t.Name | None = described(
-        "Environment of the same app whose proven image goes on to this one, unless somebody went back to it there.",
+        "Environment of the same app whose proven image is promoted here, unless somebody went back to it there.",
         default=None,
         example="stg",
     )
     approval: Literal["required", "none"] = described(
-        "With `required`, a person must approve each run that a push, `promote_from` or `run start` made. What is a"
-        " person's word itself does not wait: `app promote`, `app rollback`, and the re-run of an approved run.",
+        "With `required`, a person must approve each run that a push, `promote_from` or `run start` made. A"
+        " person's `app promote` or `app rollback`, and the re-run of an approved run, do not wait.",
         default="none",
     )
     key: t.KeyPath = described(

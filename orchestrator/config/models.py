@@ -131,12 +131,14 @@ class Destination(ConfigModel):
         example="team-plate",
     )
     on: list[State] = described(
-        "Which states are told: `started`, `waiting` (for approval), `succeeded`, `failed`, `cancelled`. Default: all"
+        "Which states are sent: `started`, `waiting` (for approval), `succeeded`, `failed`, `cancelled`. Default: all"
         " five; a bot's message in Slack (`token`) also follows the stages in between.",
         default=[],
         example=["failed"],
     )
-    apps: list[t.Name] = described("Which apps are told about. Default: all.", default=[], example=["plate-web"])
+    apps: list[t.Name] = described(
+        "Which apps the messages are about. Default: all.", default=[], example=["plate-web"]
+    )
     allow_private: bool = described("Allow addresses of private networks and of this machine.", default=False)
     insecure: bool = described(INSECURE, default=False)
 
@@ -203,13 +205,13 @@ class Server(ConfigModel):
         example="${SESSION_KEY}",
     )
     concurrency: Annotated[int, Field(ge=1, le=64)] = described(
-        "Stages at work at the same time, per worker; its `--concurrency` goes first.", default=2
+        "Stages at work at the same time, per worker; its `--concurrency` takes precedence.", default=2
     )
     poll_interval: Annotated[float, t.Duration(10, 86400)] = described(
         "How often branch heads are compared, for pushes whose webhook was lost.", default=300.0, example="5m"
     )
     log_level: LogLevel = described(
-        "The least that is logged; `$PILOTAGE_LOG_LEVEL` goes before it. Libraries say no less than a warning.",
+        "The lowest level that is logged; `$PILOTAGE_LOG_LEVEL` overrides it. Libraries never log below `warning`.",
         default="info",
     )
     keep: Annotated[float, t.Duration(86400, 3660 * 86400)] = described(
