@@ -21,7 +21,7 @@ from orchestrator.domain.inbox import Inbox
 from orchestrator.domain.reasons import explain
 from webhooks.forges import FORGES
 from webhooks.handler import Observe, WebhookHandler
-from webhooks.problems import Turned, problem
+from webhooks.problems import TurnedAway, problem
 
 _METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
@@ -63,7 +63,7 @@ def _ready(ping: Callable[[], None]) -> Response:
         ping()
     except PilotageError as error:
         said = explain(error.reason)
-        answer = problem(Turned(503, "not_ready", f"{said.text} {said.next_step}"), request.path, request_id)
+        answer = problem(TurnedAway(503, "not_ready", f"{said.text} {said.next_step}"), request.path, request_id)
     answer.headers["X-Request-Id"] = request_id
     return answer
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from werkzeug import Request
 
-from webhooks.problems import RETRY_AFTER, Turned
+from webhooks.problems import RETRY_AFTER, TurnedAway
 
 CHUNK = 64 * 1024
 """Bytes that are read at a time, so that an announced length alone takes no memory."""
@@ -54,17 +54,17 @@ class Reservation:
         self.taken = 0
 
     def grow(self, size: int) -> None:
-        """Take room for `size` more bytes. :raises Turned: there is none; the forge may deliver again."""
+        """Take room for `size` more bytes. :raises TurnedAway: there is none; the forge may deliver again."""
         self._size += size
         more = max(0, self._size - SMALL) - self.taken
         if not self._room.take(more):
             detail = "Too many large deliveries arrive at the moment; deliver it again."
-            raise Turned(503, "busy", detail, {"Retry-After": str(RETRY_AFTER)})
+            raise TurnedAway(503, "busy", detail, {"Retry-After": str(RETRY_AFTER)})
         self.taken += more
 
 
 def check_size(asked: Request, most: int) -> None:
-    """Check the announced length, if there is one. :raises Turned: it is more than `most` bytes."""
+    """Check the announced length, if there is one. :raises TurnedAway: it is more than `most` bytes."""
     if (asked.content_length or 0) > most:
         raise _too_large(most)
 
@@ -72,7 +72,7 @@ def check_size(asked: Request, most: int) -> None:
 def read_body(asked: Request, most: int, reservation: Reservation) -> bytes:
     """Read the body, with or without a length, and never more than `most` bytes and one.
 
-    :raises Turned: there is more, it ends early, it comes too slowly for the server, or there is no room for it.
+    :raises TurnedAway: there is more, it ends early, it comes too slowly for the server, or there is no room for it.
     """
     announced, stream, body = asked.content_length, asked.environ["wsgi.input"], io.BytesIO()
     # Where no length is announced, the end is found only if the server ends the stream.
@@ -83,7 +83,7 @@ def read_body(asked: Request, most: int, reservation: Reservation) -> bytes:
             reservation.grow(len(chunk))
             body.write(chunk)
     except TimeoutError:
-        raise Turned(408, "slow", "The body came too slowly; deliver it again.") from None
+        raise TurnedAway(408, "slow", "The body came too slowly; deliver it again.") from None
     except OSError:
         raise _cut_short() from None
     if announced is not None and body.tell() < announced:
@@ -93,9 +93,9 @@ def read_body(asked: Request, most: int, reservation: Reservation) -> bytes:
     return body.getvalue()
 
 
-def _too_large(most: int) -> Turned:
-    return Turned(413, "too_large", f"The body is larger than {most} bytes; let the hook send fewer events.")
+def _too_large(most: int) -> TurnedAway:
+    return TurnedAway(413, "too_large", f"The body is larger than {most} bytes; let the hook send fewer events.")
 
 
-def _cut_short() -> Turned:
-    return Turned(400, "malformed", "The connection ended before the body did; deliver it again.")
+def _cut_short() -> TurnedAway:
+    return TurnedAway(400, "malformed", "The connection ended before the body did; deliver it again.")

@@ -21,7 +21,7 @@ from webhooks.body import LARGE, Reservation, Room, check_size, read_body
 from webhooks.forges import FORGES, Forge
 from webhooks.headers import Headers
 from webhooks.payload import FORM
-from webhooks.problems import RETRY_AFTER, Turned, problem
+from webhooks.problems import RETRY_AFTER, TurnedAway, problem
 from webhooks.receive import RefusedDelivery, VerifiedDelivery, announced, receive, unproven
 
 _CONTENT_TYPES = ("application/json", FORM)
@@ -32,7 +32,7 @@ Observe = Callable[[str, int, float], None]
 """Is told of each answer: the forge, the status, and the seconds that it took."""
 
 _Told = tuple[Future[Any], Callable[[], Answer]]
-"""What is being recorded, and a function that waits for it and returns the answer (or raises Turned)."""
+"""What is being recorded, and a function that waits for it and returns the answer (or raises TurnedAway)."""
 
 
 class WebhookHandler:
@@ -72,14 +72,14 @@ class WebhookHandler:
         request_id = access.begin(asked.environ)
         try:
             written, told = self._take(asked, forge)
-        except Turned as turned:
+        except TurnedAway as turned:
             written, told = nothing_to_write(), partial(_turn, turned)
         return written, partial(self._word, told, asked.path, request_id, forge, begun)
 
     def _word(self, told: Callable[[], Answer], path: str, request_id: str, forge: str, begun: float) -> Response:
         try:
             known = told()
-        except Turned as turned:
+        except TurnedAway as turned:
             answer = problem(turned, path, request_id)
         else:
             answer = Response(json.dumps(known.body), status=known.status, content_type="application/json")
@@ -93,7 +93,7 @@ class WebhookHandler:
         try:
             with self._room.reserve() as reservation:
                 result = self._judge(row, headers, asked, reservation)
-        except Turned as turned:
+        except TurnedAway as turned:
             if asked.method != "POST":  # what else comes is no delivery
                 raise
             delivery = announced(row, headers, asked.content_length or 0, asked.remote_addr or "")
@@ -117,7 +117,7 @@ class WebhookHandler:
     def _hook(self, name: str) -> Hook:
         hook = self._hooks.get(name)
         if hook is None:
-            raise Turned(404, "forge", f"No hook is configured for {name}; set `webhooks.{name}` and restart.")
+            raise TurnedAway(404, "forge", f"No hook is configured for {name}; set `webhooks.{name}` and restart.")
         return hook
 
     def _accept(self, accepted: VerifiedDelivery) -> _Told:
@@ -125,7 +125,7 @@ class WebhookHandler:
         written = self._inbox.accept(accepted.delivery, accepted.parsed)
         return written, partial(_taken, written)
 
-    def _refuse(self, delivery: Delivery, turned: Turned, detail: str) -> _Told:
+    def _refuse(self, delivery: Delivery, turned: TurnedAway, detail: str) -> _Told:
         """Log a refusal and have it recorded; if that fails, the answer stays the same."""
         _bind(delivery)
         _log.warning("webhook refused", reason=turned.reason, detail=detail, remote=delivery.remote)
@@ -149,7 +149,7 @@ def _taken(written: Future[Answer]) -> Answer:
     return told
 
 
-def _refused(written: Future[None], turned: Turned) -> NoReturn:
+def _refused(written: Future[None], turned: TurnedAway) -> NoReturn:
     try:
         written.result()
     except Unavailable as error:
@@ -157,32 +157,32 @@ def _refused(written: Future[None], turned: Turned) -> NoReturn:
     raise turned
 
 
-def _turn(turned: Turned) -> NoReturn:
+def _turn(turned: TurnedAway) -> NoReturn:
     raise turned
 
 
-def _refusal(row: Forge, result: RefusedDelivery) -> Turned:
+def _refusal(row: Forge, result: RefusedDelivery) -> TurnedAway:
     # RFC 9110 section 15.5.2: a 401 says which proof is wanted.
     wanted = {"WWW-Authenticate": f'Webhook header="{row.proof_header}"'} if result.status == 401 else {}
-    return Turned(result.status, result.reason, f"The delivery was refused: {result.detail}.", wanted)
+    return TurnedAway(result.status, result.reason, f"The delivery was refused: {result.detail}.", wanted)
 
 
 def _known(name: str) -> Forge:
     """Find a forge. A request to any other path is not recorded: it is no delivery."""
     row = FORGES.get(name)
     if row is None:
-        raise Turned(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
+        raise TurnedAway(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
     return row
 
 
 def _check_form(asked: Request) -> None:
     if asked.method != "POST":
-        raise Turned(405, "method", "A webhook is delivered with POST.", {"Allow": "POST"})
+        raise TurnedAway(405, "method", "A webhook is delivered with POST.", {"Allow": "POST"})
     charset = asked.mimetype_params.get("charset", "utf-8").lower()
     if asked.mimetype not in _CONTENT_TYPES or charset not in ("utf-8", "utf8"):
-        raise Turned(415, "content_type", "Set the hook's content type to application/json (UTF-8).")
+        raise TurnedAway(415, "content_type", "Set the hook's content type to application/json (UTF-8).")
     if asked.headers.get("Content-Encoding", "identity") != "identity":
-        raise Turned(415, "content_encoding", "Deliver the body without compression.")
+        raise TurnedAway(415, "content_encoding", "Deliver the body without compression.")
 
 
 def _outcome(told: Answer) -> str:
@@ -195,7 +195,7 @@ def _why(told: Answer) -> str | None:
     return told.body.get("ignored")
 
 
-def _try_later(error: Unavailable) -> Turned:
+def _try_later(error: Unavailable) -> TurnedAway:
     wait = str(math.ceil(error.retry_after or RETRY_AFTER))
     detail = "The delivery is genuine but could not be written down; deliver it again."
-    return Turned(503, error.reason.value, detail, {"Retry-After": wait})
+    return TurnedAway(503, error.reason.value, detail, {"Retry-After": wait})

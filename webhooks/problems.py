@@ -12,7 +12,7 @@ RETRY_AFTER = 5
 """Seconds after which a forge may deliver again, if nothing else is known."""
 
 
-class Turned(Exception):
+class TurnedAway(Exception):
     """The request is turned away.
 
     :param status: of the answer. :param reason: a stable word. :param detail: one sentence: what and what to do.
@@ -27,7 +27,7 @@ class Turned(Exception):
         self.headers = dict(headers or {})
 
 
-def problem(turned: Turned, path: str, request_id: str) -> Response:
+def problem(turned: TurnedAway, path: str, request_id: str) -> Response:
     """Make the answer: the members that problems of the API have, and ``reason``."""
     body = {
         "type": f"{PROBLEM}{turned.reason.replace('_', '-')}",

@@ -31,7 +31,7 @@ class NotPossible(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ManualRun:
     """A manual run: exactly one of `ref` (branch or tag), `commit` (full id) or `image` (tag or digest)."""
 
     app: str
@@ -54,21 +54,21 @@ class Control:
         self._settings = settings
         self._bell = bell
 
-    def start(self, wish: Wish, *, once: Once | None = None) -> int:
+    def start(self, manual: ManualRun, *, once: Once | None = None) -> int:
         """Start a manual run; return its id.
 
         :raises NotPossible: unknown app, not exactly one source, or an image that the environment has no place for.
         """
-        self._check(wish)
+        self._check(manual)
         new = runs.NewRun(
-            app=wish.app,
-            environment=wish.environment,
+            app=manual.app,
+            environment=manual.environment,
             trigger=Trigger.MANUAL,
-            ref=wish.ref,
-            commit=wish.commit,
-            image=wish.image,
-            actor=wish.actor,
-            approved=not self._needs_approval(wish.app, wish.environment),
+            ref=manual.ref,
+            commit=manual.commit,
+            image=manual.image,
+            actor=manual.actor,
+            approved=not self._needs_approval(manual.app, manual.environment),
         )
         with self._asked(once) as connection:
             return self._add(connection, new, once)
@@ -202,16 +202,16 @@ class Control:
         _settle(once, connection, runs.load(connection, run_id))
         return run_id
 
-    def _check(self, wish: Wish) -> None:
-        self._require(wish.app, wish.environment)
-        if sum(map(bool, (wish.ref, wish.commit, wish.image))) != 1:
+    def _check(self, manual: ManualRun) -> None:
+        self._require(manual.app, manual.environment)
+        if sum(map(bool, (manual.ref, manual.commit, manual.image))) != 1:
             raise NotPossible("invalid", "name exactly one of ref, commit or image")
-        if wish.commit and not is_sha(wish.commit):
+        if manual.commit and not is_sha(manual.commit):
             raise NotPossible("invalid", "commit must be a full object id of 40 or 64 hex digits")
-        if wish.ref and not is_safe_ref_name(wish.ref):
+        if manual.ref and not is_safe_ref_name(manual.ref):
             raise NotPossible("invalid", "ref is not a name that Git would create")
-        environment = self._configured(wish.app, wish.environment)
-        fault = environment.fault_of(wish.image) if environment else ""
+        environment = self._configured(manual.app, manual.environment)
+        fault = environment.fault_of(manual.image) if environment else ""
         if fault:
             raise NotPossible("invalid", fault)
 

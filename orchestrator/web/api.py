@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from flask import Response, request
 
 from orchestrator.domain.runs import Run
-from orchestrator.services.control import Wish
+from orchestrator.services.control import ManualRun
 from orchestrator.services.queries import Page
 from orchestrator.services.tokens import Role
 from orchestrator.services.views import accepted_view
@@ -47,7 +47,7 @@ def get_run(asked: Asked, run_id: int) -> Response:
 def start_run(asked: Asked) -> Response:
     """Start a manual run."""
     body: m.StartRun = asked.body
-    wish = Wish(
+    manual = ManualRun(
         app=body.app,
         environment=body.environment,
         ref=body.ref or "",
@@ -55,7 +55,7 @@ def start_run(asked: Asked) -> Response:
         image=body.image or "",
         actor=asked.actor,
     )
-    return carry_out(asked, lambda once: asked.site.control.start(wish, once=once), _of_run(asked))
+    return carry_out(asked, lambda once: asked.site.control.start(manual, once=once), _of_run(asked))
 
 
 def rerun(asked: Asked, run_id: int) -> Response:

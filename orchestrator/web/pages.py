@@ -130,7 +130,7 @@ class _Pages:
         )
 
     def _log(self, run_id: int) -> tuple[dict[str, Any], Excerpt]:
-        """Read the part of the log that is asked for; return the wish and the lines."""
+        """Read the part of the log that is asked for; return what was asked for and the lines."""
         asked: dict[str, Any] = _wanted("stage", "find")
         if asked["stage"] not in ("", *StageName):
             asked["stage"] = ""

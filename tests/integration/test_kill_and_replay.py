@@ -18,7 +18,7 @@ from orchestrator.domain.runs import Run, RunState, StageName
 from orchestrator.sandbox import samples
 from orchestrator.sandbox.platform import SOURCE, Platform
 from orchestrator.services.bell import Bell
-from orchestrator.services.control import Control, Wish
+from orchestrator.services.control import Control, ManualRun
 from orchestrator.services.reconcile import Reconcile
 from tests.support.databases import load_run, sqlite_database
 from tests.support.engine import require_engine
@@ -121,7 +121,7 @@ class Chaos:
         """Push a commit of its own and start a run of it."""
         files = samples.source_files(self.platform.base_image, f"version {number}")
         commit = self.platform.forge.commit(SOURCE, "main", files, f"Version {number}")
-        run = self.control.start(Wish(app=samples.APP, environment="stg", commit=commit, actor="mina"))
+        run = self.control.start(ManualRun(app=samples.APP, environment="stg", commit=commit, actor="mina"))
         assert run is not None
         return int(getattr(run, "id", run))
 

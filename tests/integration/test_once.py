@@ -10,7 +10,7 @@ import pytest
 
 from orchestrator.domain.runs import Run, RunState
 from orchestrator.services.bell import Bell
-from orchestrator.services.control import Control, NotPossible, Wish
+from orchestrator.services.control import Control, ManualRun, NotPossible
 from orchestrator.services.once import KeyReused, Once, Repeated
 from orchestrator.store import idempotency, runs
 from orchestrator.store.database import Database, now
@@ -140,7 +140,7 @@ def test_parallel_requests_through_several_processes_make_one_run(web: Web) -> N
         control = Control(web.database, web.settings, Bell(""))
         once = Once(lambda run: {"id": run.id if run else 0}, key="7:k", request="same")
         try:
-            control.start(Wish(app="plate-web", environment="stg", ref="main"), once=once)
+            control.start(ManualRun(app="plate-web", environment="stg", ref="main"), once=once)
         except Repeated as earlier:
             return dict(earlier.answer)
         return dict(once.answer)
@@ -155,7 +155,7 @@ def test_parallel_requests_with_one_key_and_different_content_make_one_run(web: 
         control = Control(web.database, web.settings, Bell(""))
         once = Once(lambda _: {}, key="7:k", request=f"number {number}")
         try:
-            control.start(Wish(app="plate-web", environment="stg", ref="main"), once=once)
+            control.start(ManualRun(app="plate-web", environment="stg", ref="main"), once=once)
         except KeyReused:
             return "refused"
         return "done"
@@ -186,7 +186,7 @@ def test_a_crash_before_the_end_leaves_neither_run_nor_key(web: Web) -> None:
         raise Crash
 
     control = Control(web.database, web.settings, Bell(""))
-    wish = Wish(app="plate-web", environment="stg", ref="main")
+    wish = ManualRun(app="plate-web", environment="stg", ref="main")
     with pytest.raises(Crash):
         control.start(wish, once=Once(crash, key="k", request="r"))
     assert all_runs(web.database) == []

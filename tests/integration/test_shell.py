@@ -15,7 +15,7 @@ from orchestrator.domain.metrics import LOOKS_TOTAL
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Run, RunState, StageName, Wait
 from orchestrator.services.bell import Bell
-from orchestrator.services.control import Control, Wish
+from orchestrator.services.control import Control, ManualRun
 from orchestrator.services.execution import Execution
 from orchestrator.store import claims, logs, migrate, tallies
 from orchestrator.store.database import Database, sqlite_url
@@ -47,7 +47,7 @@ class OwnStages:
         self.shell = Shell(shared, execution, Mask({"s3cret-harbor"}), "build")
 
     def start(self) -> int:
-        return self.control.start(Wish(app="plate-web", environment="stg", ref="main", actor="mina"))
+        return self.control.start(ManualRun(app="plate-web", environment="stg", ref="main", actor="mina"))
 
     def run(self, run_id: int) -> Run:
         return load_run(self.database, run_id)

@@ -15,7 +15,7 @@ from orchestrator.cli.broker import Broker, embedded
 from orchestrator.domain.runs import Run, RunState, StageName, StageState
 from orchestrator.heartbeat import file_of
 from orchestrator.services.bell import Bell
-from orchestrator.services.control import Control, Wish
+from orchestrator.services.control import Control, ManualRun
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.store.database import Database
 from tests.support.databases import load_run, sqlite_database
@@ -46,7 +46,7 @@ class WorkerSetup:
         return file
 
     def start(self) -> int:
-        run_id = self.control.start(Wish(app="plate-web", environment="stg", commit="a" * 40, actor="mina"))
+        run_id = self.control.start(ManualRun(app="plate-web", environment="stg", commit="a" * 40, actor="mina"))
         self.wake(run_id)
         return run_id
 

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, RunState, StageName
 from orchestrator.engine.facts import Fact, Reported
-from orchestrator.services.control import Wish
+from orchestrator.services.control import ManualRun
 from orchestrator.store import logs
 from tests.support.executing import Workshop, two_environments
 
@@ -37,7 +37,7 @@ def test_a_rerun_is_a_new_run_that_names_the_first(workshop: Workshop) -> None:
 @pytest.mark.parametrize("early", [False, True], ids=["while it waits", "before it waits"])
 def test_who_approved_a_run_and_when_is_known_for_ever(workshop: Workshop, early: bool) -> None:
     two_environments(workshop, approval=True)
-    run_id = workshop.control.start(Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun"))
+    run_id = workshop.control.start(ManualRun(app="plate-web", environment="prod", commit="1" * 40, actor="jun"))
     check = workshop.begin(run_id)
     if not early:
         workshop.done(check)

@@ -10,7 +10,7 @@ from orchestrator.domain.apps import Author, Build, GitAccess, Settings
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, RunState, StageName
 from orchestrator.engine.facts import Reported
-from orchestrator.services.control import Wish
+from orchestrator.services.control import ManualRun
 from orchestrator.services.queries import Queries
 from orchestrator.store.database import now as clock
 from tests.support.executing import Workshop, two_environments
@@ -94,7 +94,7 @@ def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(wor
 
 def test_a_manual_run_waits_for_approval_where_the_environment_asks_for_it(workshop: Workshop) -> None:
     two_environments(workshop, approval=True)
-    wish = Wish(app="plate-web", environment="prod", ref="main", actor="mina")
+    wish = ManualRun(app="plate-web", environment="prod", ref="main", actor="mina")
     run_id = workshop.control.start(wish)
     assert workshop.done(workshop.begin(run_id)) is None
     assert workshop.run(run_id).reason is Reason.AWAITING_APPROVAL
@@ -117,7 +117,7 @@ def test_a_hook_that_comes_late_leads_to_the_polled_run_whatever_was_queued_mean
     app = workshop.settings.apps[0]
     workshop.polled(app, "main", f"{1:040x}")
     assert workshop.polled(app, "main", f"{2:040x}") == [1]
-    workshop.control.start(Wish(app="plate-web", environment="stg", ref="main", actor="mina"))
+    workshop.control.start(ManualRun(app="plate-web", environment="stg", ref="main", actor="mina"))
     assert workshop.push(3)["runs"] == [3]
     assert workshop.push(2)["runs"] == [1], "the hook of the push before comes last"
 
@@ -189,7 +189,7 @@ def test_a_commit_that_another_branch_has_deployed_is_found_for_the_environments
     for branch in ("develop", "main"):
         assert workshop.polled(app, branch, f"{1:040x}") == []
     assert [workshop.run(one).environment for one in workshop.polled(app, "develop", f"{2:040x}")] == ["stg"]
-    workshop.control.start(Wish(app="plate-web", environment="qa", commit=f"{2:040x}", actor="mina"))
+    workshop.control.start(ManualRun(app="plate-web", environment="qa", commit=f"{2:040x}", actor="mina"))
 
     (made,) = workshop.polled(app, "main", f"{2:040x}")
     assert (workshop.run(made).environment, workshop.run(made).ref) == ("prod", "refs/heads/main")

@@ -3,7 +3,7 @@
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, RunState, StageName, Trigger
 from orchestrator.engine.facts import Reported
-from orchestrator.services.control import Wish
+from orchestrator.services.control import ManualRun
 from orchestrator.store import runs
 from tests.support.executing import Workshop, two_environments
 from tests.support.factories import make_app, make_environment, make_settings
@@ -60,10 +60,10 @@ def test_an_older_commit_that_a_person_started_is_not_promoted_and_another_one_i
     two_environments(workshop)
     proven(workshop, 2)
     before = in_prod(workshop)
-    older = workshop.control.start(Wish(app="plate-web", environment="stg", commit=f"{1:040x}"))
+    older = workshop.control.start(ManualRun(app="plate-web", environment="stg", commit=f"{1:040x}"))
     finish(workshop, older, 1, older_than=[1])
     assert in_prod(workshop) == before
-    newer = workshop.control.start(Wish(app="plate-web", environment="stg", commit=f"{3:040x}"))
+    newer = workshop.control.start(ManualRun(app="plate-web", environment="stg", commit=f"{3:040x}"))
     finish(workshop, newer, 3)
     assert [workshop.run(run).digest for run in in_prod(workshop, active=True)] == ["sha256:3"]
 
@@ -93,7 +93,7 @@ def test_the_re_run_of_an_old_promotion_goes_no_further_once_something_newer_was
 
 def test_what_is_repeated_again_and_again_goes_no_further_either(workshop: Workshop) -> None:
     two_environments(workshop)
-    older = workshop.control.start(Wish(app="plate-web", environment="stg", commit=f"{1:040x}"))
+    older = workshop.control.start(ManualRun(app="plate-web", environment="stg", commit=f"{1:040x}"))
     finish(workshop, older, 1)
     finish(workshop, in_prod(workshop, active=True)[0])
     proven(workshop, 2)

@@ -10,13 +10,13 @@ from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, StageName
 from orchestrator.engine.facts import Reported
-from orchestrator.services.control import Wish
+from orchestrator.services.control import ManualRun
 from orchestrator.services.outbox import Outbox
 from orchestrator.store import notifications
 from tests.support.executing import Workshop, two_environments
 from tests.support.messages import STARTED
 
-ASKED = Wish(app="plate-web", environment="prod", commit="1" * 40, actor="jun")
+ASKED = ManualRun(app="plate-web", environment="prod", commit="1" * 40, actor="jun")
 
 
 def heard(workshop: Workshop, *channels: Channel) -> None:

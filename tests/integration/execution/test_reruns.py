@@ -8,7 +8,7 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Run, RunState, StageName, Trigger
 from orchestrator.engine.facts import Reported
-from orchestrator.services.control import Wish
+from orchestrator.services.control import ManualRun
 from tests.support.executing import Workshop, two_environments
 
 COMMIT = f"{1:040x}"
@@ -22,15 +22,15 @@ def push(workshop: Workshop) -> int:
 
 
 def manual(workshop: Workshop) -> int:
-    return workshop.control.start(Wish(app="plate-web", environment="stg", commit=COMMIT))
+    return workshop.control.start(ManualRun(app="plate-web", environment="stg", commit=COMMIT))
 
 
 def branch(workshop: Workshop) -> int:
-    return workshop.control.start(Wish(app="plate-web", environment="stg", ref="main"))
+    return workshop.control.start(ManualRun(app="plate-web", environment="stg", ref="main"))
 
 
 def image(workshop: Workshop) -> int:
-    return workshop.control.start(Wish(app="plate-web", environment="stg", image="v1"))
+    return workshop.control.start(ManualRun(app="plate-web", environment="stg", image="v1"))
 
 
 def promotion(workshop: Workshop) -> int:

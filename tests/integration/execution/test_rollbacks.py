@@ -5,7 +5,7 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Rival, RunState, StageName
 from orchestrator.engine.facts import Fact, Reported
-from orchestrator.services.control import NotPossible, Wish
+from orchestrator.services.control import ManualRun, NotPossible
 from tests.support.executing import Workshop, two_environments
 
 
@@ -24,7 +24,7 @@ def test_a_rollback_brings_back_the_image_before_as_a_new_run(workshop: Workshop
 def test_what_is_rolled_back_may_be_an_image_without_a_source(workshop: Workshop, healthy: bool) -> None:
     workshop.push(1)
     workshop.finish(workshop.done(workshop.begin(1), image="h/p:1", digest="sha256:1"))
-    hotfix = workshop.control.start(Wish(app="plate-web", environment="stg", image="hotfix", actor="mina"))
+    hotfix = workshop.control.start(ManualRun(app="plate-web", environment="stg", image="hotfix", actor="mina"))
     health = workshop.until(hotfix, StageName.HEALTH, image="h/p:hotfix", digest="sha256:f")
     degraded: Fact = Reported(stage=StageName.HEALTH, outcome=Fail(reason=Reason.DEGRADED))
     assert (workshop.done(health) if healthy else workshop.one.report(health, degraded, "build")) is None
@@ -42,7 +42,7 @@ def test_what_is_rolled_back_may_be_an_image_without_a_source(workshop: Workshop
 def test_an_image_without_a_source_hides_no_commit_from_the_order(workshop: Workshop) -> None:
     workshop.push(1)
     workshop.finish(workshop.begin(1))
-    hotfix = workshop.control.start(Wish(app="plate-web", environment="stg", image="hotfix"))
+    hotfix = workshop.control.start(ManualRun(app="plate-web", environment="stg", image="hotfix"))
     workshop.finish(workshop.begin(hotfix))
     workshop.push(2)
     assert workshop.begin(3).rivals == (

@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
 from orchestrator.services.bell import Bell
-from orchestrator.services.control import Control, Wish
+from orchestrator.services.control import Control, ManualRun
 from orchestrator.services.ingest import Ingest
 from orchestrator.store.database import Database, after_commit
 from tests.support.databases import sqlite_database
@@ -28,7 +28,7 @@ def database(tmp_path: Path) -> Database:
 
 def test_a_run_that_a_person_starts_and_ends(database: Database, tmp_path: Path, logged: Logged) -> None:
     control = Control(database, make_settings(str(tmp_path)), Bell(""))
-    run_id = control.start(Wish(app="plate-web", environment="stg", commit="a" * 40, actor="mina"))
+    run_id = control.start(ManualRun(app="plate-web", environment="stg", commit="a" * 40, actor="mina"))
     control.cancel(run_id, "mina")
 
     (queued,), (over,) = logged.of("run queued"), logged.of("run over")
