@@ -86,7 +86,7 @@ def _source(one: "Candidate", settings: Settings) -> str:
     from workers.clients.registry import RegistryClient
 
     with suppress(PilotageError, ValueError):
-        labels = RegistryClient(settings.registry).image_config(one.image, one.tag) or {}
+        labels = RegistryClient(settings.registry).labels(one.image, one.tag) or {}
         return repo_url(labels.get(_SOURCE_LABEL, ""))
     return ""
 

@@ -10,7 +10,7 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.refs import is_sha
 from workers.clients.git_access import local_env
 from workers.clients.git_errors import CorruptMirror, Reasons, is_corrupt, last_words, unwritable
-from workers.clients.git_process import Output, TooMuch, GitTimeout, run
+from workers.clients.git_process import GitTimeout, Output, TooMuch, run
 
 MAX_FILE = 16 * 1024 * 1024
 """Bytes of one file that is read into memory."""

@@ -11,7 +11,7 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.refs import is_sha
 from workers.clients.git_access import local_env
 from workers.clients.git_errors import last_words, unwritable
-from workers.clients.git_process import Output, GitTimeout, run
+from workers.clients.git_process import GitTimeout, Output, run
 from workers.clients.git_read import Repository
 
 SIGN_TIMEOUT = 30.0
