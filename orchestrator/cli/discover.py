@@ -123,7 +123,7 @@ def _lines(app: Mapping[str, Any]) -> Iterator[str]:
         for number, (key, value) in enumerate(place.items()):
             yield f"      {'  ' if number else '- '}{key}: {_scalar(value)}"
         if not place.keys() & {"branch", "promote_from"}:
-            yield "        # branch, tag or promote_from: what deploys here; without one only people do"
+            yield "        # add branch, tag or promote_from: what deploys here cannot be told"
 
 
 def _scalar(value: object) -> str:

@@ -40,5 +40,5 @@ def test_a_repository_that_no_image_tells_of_is_left_to_be_filled_in() -> None:
 def test_what_nothing_deploys_to_says_what_could() -> None:
     place = {name: value for name, value in PLACE.items() if name != "branch"}
     assert list(discover._lines(APP | {"environments": [place]}))[-1].startswith(
-        "        # branch, tag or promote_from"
+        "        # add branch, tag or promote_from"
     )
