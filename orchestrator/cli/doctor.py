@@ -37,11 +37,13 @@ class Check:
     """One question to a service. ``ask`` returns a few words if all is well, or raises a `PilotageError`.
 
     ``section``: where the configuration has the credentials for it, such as ``argocd``; "" = none are needed.
+    ``needs``: sections whose own check must have passed; its failure would only be repeated.
     """
 
     name: str
     ask: Callable[[], str]
     section: str = ""
+    needs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +73,18 @@ def examine(settings: Settings, file: Path) -> Iterator[CheckResult]:
     mask = Mask(secrets_in(settings))
     for warning in settings.warnings:
         yield CheckResult("note", "", mask(f"{file}:{warning}"))
+    broken: dict[str, str] = {}
     for check in _checks(settings):
+        missing = [broken[section] for section in check.needs if section in broken]
+        if missing:
+            yield CheckResult("note", check.name, f"not checked, since this failed: {'; '.join(missing)}")
+            continue
         try:
             yield CheckResult("ok", check.name, mask(check.ask()))
         except (CliError, OSError) as error:
             yield CheckResult("fail", check.name, mask(str(error if isinstance(error, CliError) else ending(error))))
         except PilotageError as error:
+            broken.setdefault(check.section, check.name)
             yield _failure(settings, check, error, mask)
     refused = _refused(settings)
     for hook in settings.hooks:
@@ -129,6 +137,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
             yield Check(
                 f"{app.name}/{environment.name}: values file and application",
                 partial(_environment, settings, gitops, argocd, app, environment),
+                needs=("gitops", "argocd"),
             )
 
 

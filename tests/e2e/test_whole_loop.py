@@ -260,6 +260,10 @@ def test_doctor_names_the_variable_that_holds_a_wrong_secret_and_not_the_secret(
     keys = ("registry.password", "gitops.token", "argocd.token")
     assert set(named) >= {f"`{key}` comes from ${{{name}}}." for key, name in zip(keys, secrets, strict=True)}
     assert not [value for value in wrong.values() if value in done.stdout + done.stderr]
+    places = [line for line in done.stdout.splitlines() if "values file and application" in line]
+    assert {line.partition(" application: ")[2] for line in places} == {
+        "not checked, since this failed: GitOps repository, branch main; Argo CD"
+    }
 
 
 def test_discover_finds_what_is_deployed_and_the_configuration_takes_it(loop: Loop, tmp_path: Path) -> None:
@@ -279,6 +283,8 @@ def test_discover_finds_what_is_deployed_and_the_configuration_takes_it(loop: Lo
     assert (app["repo"], app["image"]) == (known["repo"], known["image"])
     places = [{(one["values"], one["argocd"]) for one in each["environments"]} for each in (app, known)]
     assert places[0] == places[1]
+    for place in app["environments"]:
+        place.setdefault("branch", f"deploy/{place['name']}")
     assert run("config", "check", apps=found).returncode == 0
     again = run("discover", "-o", "json", apps=found)
     assert json.loads(again.stdout)["apps"] == []
