@@ -67,7 +67,12 @@ def drop(connection: Connection, delivery_ids: Sequence[int]) -> None:
         connection.execute(delete(deliveries).where(deliveries.c.id.in_(delivery_ids)))
 
 
-_SET_RUNS = update(deliveries).where(deliveries.c.id == bindparam("of_delivery")).values(runs=bindparam("runs"))
+_TOLD_BEFORE = "another delivery told of this push"
+_SET_RUNS = (
+    update(deliveries)
+    .where(deliveries.c.id == bindparam("of_delivery"))
+    .values(runs=bindparam("runs"), detail=_TOLD_BEFORE)
+)
 
 
 def set_runs(connection: Connection, led_to: Mapping[int, Sequence[int]]) -> None:
