@@ -47,7 +47,10 @@ Wait = Annotated[bool, typer.Option("--wait", help="Follow the run to its end an
 Timeout = Annotated[
     float | None,
     typer.Option(
-        "--timeout", parser=duration, metavar="TIME", help="How long to wait, such as 90s or 20m. The run goes on."
+        "--timeout",
+        parser=duration,
+        metavar="TIME",
+        help="Follow the run for this long, as in 90s or 20m; it goes on.",
     ),
 ]
 Compact = Annotated[bool, typer.Option("--compact", help="Show only stages that are at work, wait or failed.")]

@@ -314,10 +314,11 @@ def show_logs(
 
 
 def finish(api: Api, answer: Json, *, wait: bool, options: WatchOptions, note: str = "") -> None:
-    """Print the run that a request gave, and follow it when that is asked for.
+    """Print the run that a request gave, and follow it when that is asked for, be it by naming for how long.
 
     :param note: one more line for people. :raises typer.Exit: with the run's result, after following it.
     """
+    wait = wait or options.timeout is not None
     if options.output is Format.TEXT:
         say(f"run {answer.get('id')} {api.page(answer)}")
         if note:
