@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from orchestrator.cli.errors import MEANINGS, CliError, Code, ending
 from orchestrator.cli.options import HELP
 from orchestrator.domain.errors import PilotageError
+from orchestrator.domain.wording import plainly
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except typer.BadParameter as error:
-            error.message = error.message.removeprefix("Value error, ")
+            error.message = plainly(error.message)
             raise
 
 

@@ -1,10 +1,25 @@
 """The one sentence why, and what to do next: API, pages, command line and messages all say it in the same words."""
 
+import re
+
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.runs import Run
 
 MAX_LENGTH = 600
 """Characters of a sentence; evidence beyond that belongs into the log."""
+
+
+_PLAINLY = (
+    (re.compile(r"Input should be a valid integer.*"), "must be a whole number"),
+    (re.compile(r"Input should be greater than or equal to (\S+)"), r"must be \1 or more"),
+    (re.compile(r"Input should be less than or equal to (\S+)"), r"must be \1 or less"),
+)
+
+
+def plainly(message: str) -> str:
+    """Say in the words of people what pydantic says of a number."""
+    message = message.removeprefix("Value error, ")
+    return next((match.expand(words) for form, words in _PLAINLY if (match := form.fullmatch(message))), message)
 
 
 def sentence(reason: Reason, detail: str) -> str:

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from orchestrator import access, journal
 from orchestrator.domain.errors import PilotageError, Unavailable
 from orchestrator.domain.reasons import explain
+from orchestrator.domain.wording import plainly
 from orchestrator.services.control import NotPossible
 from orchestrator.services.once import KeyBusy, KeyReused
 from orchestrator.services.tokens import Principal
@@ -73,7 +74,7 @@ def _message(wrong: Sequence[ErrorDetails]) -> str:
     if any(known):
         return f"must be one of {', '.join(f'`{value}`' for values in known for value in values)}"
     pattern = wrong[0].get("ctx", {}).get("pattern", "")
-    return _BARE.get(wrong[0]["type"]) or WORDS.get(pattern) or str(wrong[0]["msg"]).removeprefix("Value error, ")
+    return _BARE.get(wrong[0]["type"]) or WORDS.get(pattern) or plainly(str(wrong[0]["msg"]))
 
 
 def install(app: Flask, who: Callable[[], Principal | None]) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.domain.reasons import CATALOGUE, Reason
-from orchestrator.domain.wording import MAX_LENGTH, next_step, sentence, shorten
+from orchestrator.domain.wording import MAX_LENGTH, next_step, plainly, sentence, shorten
 from tests.support.factories import make_run
 
 
@@ -88,3 +88,17 @@ def test_what_is_left_of_a_text_are_whole_words_of_its_ends(text: str, limit: in
     words = text.split()
     assert begin.split() == words[: len(begin.split())]
     assert not cut or end.split() == words[len(words) - len(end.split()) :]
+
+
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        ("Input should be a valid integer, unable to parse string as an integer", "must be a whole number"),
+        ("Input should be greater than or equal to 1", "must be 1 or more"),
+        ("Input should be less than or equal to 100", "must be 100 or less"),
+        ("Value error, is no duration", "is no duration"),
+        ("Field required", "Field required"),
+    ],
+)
+def test_what_is_wrong_with_a_number_is_said_plainly(message: str, said: str) -> None:
+    assert plainly(message) == said
