@@ -133,6 +133,8 @@ class Record:
         return f"{self._inside._path() if self._inside else ''}{self._name}{place}."
 
     def _fail(self, name: str, what: str) -> NoReturn:
+        if name not in self._data:
+            what = "is missing"
         raise Malformed(f"field {self._path()}{name} {what}")
 
 

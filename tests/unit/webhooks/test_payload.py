@@ -51,7 +51,7 @@ def test_an_absent_field_and_null_are_the_same(name: str) -> None:
     ("read", "said"),
     [
         (lambda: RECORD.text("empty"), "field top.empty is not a text"),
-        (lambda: RECORD.text("absent"), "field top.absent is not a text"),
+        (lambda: RECORD.text("absent"), "field top.absent is missing"),
         (lambda: RECORD.note("number"), "field top.number is not a text"),
         (lambda: RECORD.flag("text"), "field top.text is not true or false"),
         (lambda: RECORD.sha("text"), "field top.text is not a full object id"),
