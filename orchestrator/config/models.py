@@ -22,7 +22,7 @@ class Registry(ConfigModel):
     username: t.MaybeUserName = described(
         "User or robot account. Quote it: Harbor's robot names hold a `$`.",
         default="",
-        example="robot$platform+pilotage",
+        example="robot$plate+pilotage",
     )
     password: t.Credential | None = described(
         "Its password or robot secret.", default=None, example="${HARBOR_PASSWORD}"

@@ -16,7 +16,7 @@ ENVIRON = {
 }
 
 VALID = """\
-registry: {url: https://harbor.example.com, username: "robot$platform+pilotage", password: ${HARBOR_PASSWORD}}
+registry: {url: https://harbor.example.com, username: "robot$plate+pilotage", password: ${HARBOR_PASSWORD}}
 gitops:   {repo: https://git.example.com/platform/gitops.git, branch: main, token: ${GITOPS_TOKEN}}
 argocd:   {url: https://argocd.example.com, token: ${ARGOCD_TOKEN}}
 webhooks:

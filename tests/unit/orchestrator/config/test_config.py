@@ -26,7 +26,7 @@ def test_the_file_of_the_manual_is_valid_and_has_no_warnings() -> None:
 def test_credentials_come_from_the_environment_and_never_show() -> None:
     found = settings()
 
-    assert found.registry.username == "robot$platform+pilotage"
+    assert found.registry.username == "robot$plate+pilotage"
     assert found.registry.password.reveal() == "harbor-password"
     assert [hook.forge for hook in found.hooks] == ["github", "gitlab"]
     assert [(channel.name, channel.kind) for channel in found.channels] == [

@@ -37,7 +37,7 @@ def test_a_value_survives_whatever_it_holds(text: str) -> None:
     [
         ("a: pre-${X}-post", "pre-x-post"),
         ("a: ${X}${Y}", "xy"),
-        ("a: robot$platform+pilotage", "robot$platform+pilotage"),
+        ("a: robot$plate+pilotage", "robot$plate+pilotage"),
         ("a: costs 5$", "costs 5$"),
         ("a: $$5", "$5"),
         ("a: $${X}", "${X}"),

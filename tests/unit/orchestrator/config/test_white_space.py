@@ -40,7 +40,7 @@ def test_white_space_around_a_credential_is_named(spoil: dict[str, str], path: s
 
 
 def test_white_space_around_a_user_name_is_named() -> None:
-    text = spoiled('username: "robot$platform+pilotage"', "username: ${ROBOT}")
+    text = spoiled('username: "robot$plate+pilotage"', "username: ${ROBOT}")
     text = text.replace("branch: main, ", "username: ${ROBOT}, ")
     assert found(text, {"ROBOT": "robot\n"}) == [(1, "registry.username", ENDS), (2, "gitops.username", ENDS)]
 
