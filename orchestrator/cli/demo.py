@@ -18,6 +18,7 @@ from orchestrator.cli.product import Product, free_address
 from orchestrator.cli.summary import SIGNS, stages, state_words, took, why
 from orchestrator.domain.durations import words
 from orchestrator.domain.errors import PilotageError
+from orchestrator.sandbox.wiring import PRODUCTION, STAGING
 
 if TYPE_CHECKING:
     from orchestrator.sandbox.platform import Platform
@@ -42,7 +43,8 @@ def run(*, stay: bool) -> int:
         signal.signal(number, _interrupt)
     try:
         _step("Starting stand-ins on loopback: a forge, Harbor with a real registry, Argo CD, a chat")
-        with Platform(folder / "platform", apps=samples.APPS) as platform:
+        environments = dict.fromkeys([STAGING, *([PRODUCTION] if stay else [])], 1)
+        with Platform(folder / "platform", apps=samples.APPS, environments=environments) as platform:
             bind = free_address()
             configuration = platform.configuration(bind, folder / "pilotage" / "state")
             say(f"   forge {platform.forge_url}   Harbor {platform.harbor_url}   Argo CD {platform.argocd_url}")
@@ -113,7 +115,7 @@ class _Story:
 
     def _newest(self) -> int:
         def found() -> int | None:
-            items = self._api.get("/runs", {"limit": 1})["items"]
+            items = self._api.get("/runs", {"limit": 1, "environment": STAGING})["items"]
             return int(items[0]["id"]) if items and int(items[0]["id"]) > self._seen else None
 
         return _until(found, 15.0, "the run of this push")
@@ -174,6 +176,8 @@ def invitation(platform: "Platform", product: Product) -> Iterator[str]:
     yield f"Commands  . {shlex.quote(str(_environment(product)))}"
     yield f"          {called()} run list"
     yield f"          {called()} doctor"
+    yield f"          {called()} run list --environment {PRODUCTION}"
+    yield f"          (what was proven in {STAGING} waits there for `{called()} run approve RUN`)"
     yield "Ctrl-C ends everything and leaves nothing behind."
 
 

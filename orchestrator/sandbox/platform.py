@@ -53,7 +53,7 @@ class Platform:
         credentials: Credentials | None = None,
     ) -> None:
         self.state_dir = state_dir
-        self.environments = dict(environments or {"stg": 1})
+        self.environments = dict(environments or {wiring.STAGING: 1})
         self._apps = tuple(apps)
         self._runtime = runtime
         self._stack = ExitStack()

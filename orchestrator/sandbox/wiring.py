@@ -10,6 +10,7 @@ from orchestrator.sandbox import samples
 
 SOURCE = samples.source_of(samples.APP)
 GITOPS = "platform/gitops"
+STAGING, PRODUCTION = "stg", "prod"
 ROBOT = "robot$plate+pilotage"
 FORGE_USER = "pilotage"
 HOOK_SECRET = "sandbox-hook-secret"  # noqa: S105  # opens nothing but this sandbox
@@ -62,7 +63,8 @@ def configuration(
 ) -> str:
     """Write the ``pilotage.yaml``; its secrets come from the environment, see `environ`.
 
-    :param forge, harbor, argocd: base URLs. :param environments: names; pushes to ``main`` go to the first.
+    :param forge, harbor, argocd: base URLs. :param environments: names; pushes to ``main`` go to the first, and
+        its proven images to ``prod`` as soon as somebody approves.
     :param more: further sections, such as ``server``. :param apps: names.
     :param build: how the images of all apps are built; None = as by default.
     """
@@ -102,6 +104,13 @@ def _readable(url: str) -> dict[str, bool]:
     return {} if is_loopback(host) else {"insecure": True}
 
 
+def _trigger(name: str, first: str) -> dict[str, object]:
+    """Say what deploys to another environment than the first: a branch of its own; to ``prod`` a person's word."""
+    if name == PRODUCTION:
+        return {"promote_from": first, "approval": "required"}
+    return {"branch": f"deploy/{name}"}
+
+
 def _app(forge: str, app: str, environments: Sequence[str], build: Mapping[str, object]) -> dict[str, object]:
     return {
         "name": app,
@@ -115,7 +124,7 @@ def _app(forge: str, app: str, environments: Sequence[str], build: Mapping[str, 
         "environments": [
             {
                 "name": name,
-                "branch": "main" if number == 0 else f"deploy/{name}",
+                **(_trigger(name, environments[0]) if number else {"branch": "main"}),
                 "values": f"{samples.chart_of(app)}/values-{name}.yaml",
                 "argocd": f"{app}-{name}",
                 "degraded_grace": 2,
