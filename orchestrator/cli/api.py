@@ -71,7 +71,7 @@ class Api:
             f"/api/v1{path}",
             params=_given(params),
             headers=headers,
-            stream=True,
+            endless=True,
             read_timeout=SILENCE,
             **self._options,
         )

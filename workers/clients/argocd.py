@@ -194,7 +194,7 @@ class ArgoClient:
             params={"fields": ",".join(STREAM_FIELDS)},
             headers={"Accept": "text/event-stream", "Accept-Encoding": "identity"},
             read_timeout=STREAM_SILENCE,
-            stream=True,
+            endless=True,
         )
         self._status(answer, "", {})
         lines = self._http.lines(answer, MAX_EVENT)

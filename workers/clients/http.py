@@ -14,6 +14,7 @@ from orchestrator.domain.errors import RateLimited, Unanswered, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
 from orchestrator.lean import without
+from workers.clients import http_deadline
 
 # It guesses how a text is encoded that does not say so: 1 MB, to be wrong at times where UTF-8 is right.
 with without("charset_normalizer"), warnings.catch_warnings():
@@ -111,26 +112,30 @@ class Http:
         *,
         read_timeout: float = READ_TIMEOUT,
         stream: bool = False,
+        endless: bool = False,
         **kwargs: Any,
     ) -> requests.Response:
         """Send one request and return the answer, whatever its status below 500 (except 408, 425 and 429).
 
         :param path: appended to the base URL byte for byte (Harbor needs ``%252F`` untouched).
-        :param stream: hand a 200 over unread; the caller closes it.
+        :param read_timeout: seconds of silence; the whole answer may take four times as long.
+        :param stream: hand a 200 over unread; the caller closes it. :param endless: and it may go on for any time.
         :raises Unavailable: the service cannot be reached, or is overloaded.
         :raises Unanswered: it had the request, and its answer was lost, too slow or too large.
         :raises RateLimited: the service asks for less haste and says for how long (429 with ``Retry-After``).
         """
         result, begun = "unavailable", time.monotonic()
         try:
-            answer = self._request(method, path, read_timeout=read_timeout, stream=stream, **kwargs)
+            answer = self._request(
+                method, path, read_timeout=read_timeout, stream=stream or endless, endless=endless, **kwargs
+            )
             result = "ok" if answer.status_code < 300 else "refused"
             return answer
         finally:
             self._observe(result, time.monotonic() - begun)
 
     def _request(
-        self, method: str, path: str, *, read_timeout: float, stream: bool, **kwargs: Any
+        self, method: str, path: str, *, read_timeout: float, stream: bool, endless: bool, **kwargs: Any
     ) -> requests.Response:
         url = path if path.startswith(("http://", "https://")) else self.base_url + path
         try:
@@ -146,7 +151,9 @@ class Http:
             if answer.status_code in _TRANSIENT:
                 raise self._overloaded(answer)
             if not stream or answer.status_code != 200:
-                _read(answer, read_timeout)
+                _read(answer)
+            elif endless:
+                http_deadline.lift(answer.raw)
         except requests.ReadTimeout as error:
             raise TooSlow(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
         except requests.RequestException as error:
@@ -180,7 +187,7 @@ class Http:
             session.headers.update(self._headers)
             session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
             for scheme in ("http://", "https://"):
-                session.mount(scheme, _Pinned(self._address) if self._address else HTTPAdapter(4, 16))
+                session.mount(scheme, _Pinned(self._address) if self._address else _Timed(4, 16))
             self._local.session = session
         return session
 
@@ -210,7 +217,22 @@ class Http:
         return Busy(self._unavailable, evidence, wait, problem)
 
 
-class _Pinned(HTTPAdapter):
+class _Timed(HTTPAdapter):
+    """Has answers come in time; see `http_deadline`."""
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        """Make the connections, straight ones."""
+        super().init_poolmanager(*args, **kwargs)
+        self.poolmanager.pool_classes_by_scheme = http_deadline.POOLS
+
+    def proxy_manager_for(self, *args: Any, **kwargs: Any) -> Any:
+        """Make those through a proxy."""
+        manager = super().proxy_manager_for(*args, **kwargs)
+        manager.pool_classes_by_scheme = http_deadline.POOLS
+        return manager
+
+
+class _Pinned(_Timed):
     """Connects to one IP address; the certificate is still checked against the name of the URL."""
 
     def __init__(self, address: str) -> None:
@@ -228,7 +250,7 @@ class _Pinned(HTTPAdapter):
 
 
 class _TooLarge(Exception):
-    """The answer is larger or slower than we accept."""
+    """The answer is larger than we accept."""
 
 
 def _error_body(answer: requests.Response) -> bytes:
@@ -273,9 +295,8 @@ def _split(answer: requests.Response, max_line: int) -> Iterator[bytes]:
         yield bytes(rest)
 
 
-def _read(answer: requests.Response, seconds: float) -> None:
-    """Read the body within the bounds; a server that drips one byte at a time hits the deadline as well."""
-    deadline = time.monotonic() + max(seconds, 1) * 4
+def _read(answer: requests.Response) -> None:
+    """Read the body within the bounds."""
     parts: list[bytes] = []
     size = 0
     for part in answer.iter_content(65536):
@@ -284,9 +305,6 @@ def _read(answer: requests.Response, seconds: float) -> None:
         if size > MAX_ANSWER:
             answer.close()
             raise _TooLarge(f"answer larger than {MAX_ANSWER} bytes")
-        if time.monotonic() > deadline:
-            answer.close()
-            raise _TooLarge(f"answer not complete after {max(seconds, 1) * 4:.0f} s")
     answer._content = b"".join(parts)  # what requests itself does when it reads the body
 
 
