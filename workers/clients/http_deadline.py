@@ -64,7 +64,7 @@ class Timed(io.RawIOBase):
         super().close()
 
 
-class Answer(HTTPResponse):
+class TimedResponse(HTTPResponse):
     """An answer that is read from `timed`."""
 
     def __init__(self, sock: socket.socket, *args: Any, **kwargs: Any) -> None:
@@ -74,11 +74,11 @@ class Answer(HTTPResponse):
 
 
 class _Plain(HTTPConnection):
-    response_class = Answer
+    response_class = TimedResponse
 
 
 class _Secure(HTTPSConnection):
-    response_class = Answer
+    response_class = TimedResponse
 
 
 class _PlainPool(HTTPConnectionPool):

@@ -2,7 +2,7 @@
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome
-from workers.stages.images import build_image, find, find_own, is_local, reference, repository
+from workers.stages.images import build_image, find, find_local, find_own, reference, repository
 from workers.stages.order import Order, Tools
 
 
@@ -19,7 +19,7 @@ def run(order: Order, tools: Tools) -> Outcome:
         tools.log(f"{order.run.image} is in the registry ({found.digest}) and of this commit; not built again")
         return _reused(order, found.digest)
     tools.checkpoint()
-    local = is_local(order, tools)
+    local = find_local(order, tools)
     if local is not None:
         tools.log(f"{order.run.image} is in the engine ({local}) from an earlier attempt; not built again")
         return Done(reason=Reason.REUSED, reused=True, outputs={"image": order.run.image, "image_id": local})

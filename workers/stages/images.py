@@ -97,7 +97,7 @@ def _labels(order: Order, tools: Tools, found: FoundImage) -> Mapping[str, str] 
     return labels_of_artifact(artifact) if artifact is not None else None
 
 
-def is_local(order: Order, tools: Tools) -> str | None:
+def find_local(order: Order, tools: Tools) -> str | None:
     """Return the id of the image that an earlier attempt left in the engine; None when it is not of our commit."""
     labels = tools.clients.engine.labels(order.run.image)
     ours = {REVISION_LABEL: order.run.commit, APP_LABEL: order.app.name}

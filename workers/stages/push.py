@@ -4,7 +4,7 @@ from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Outcome
 from workers.clients.engine_requests import CallControl
-from workers.stages.images import FoundImage, build_image, find, find_own, is_local, reference, repository
+from workers.stages.images import FoundImage, build_image, find, find_local, find_own, reference, repository
 from workers.stages.order import Order, Tools
 
 PUSH_TIMEOUT = 1800.0
@@ -33,7 +33,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     if found is not None:
         tools.log(f"{order.run.image} is in the registry ({found.digest}) and of this commit; not pushed again")
         return _done(order, found, reused=True)
-    if is_local(order, tools) is None:
+    if find_local(order, tools) is None:
         tools.log(f"this engine does not have {order.run.image}; it is built here again")
         build_image(order, tools)
     tools.checkpoint()
