@@ -9,6 +9,8 @@ unexport PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 WORKERS ?= 2
+# Of the fast tests alone; beside the checks of the code they have one core.
+UNIT_WORKERS ?= 2
 TABLES := tests/contract tests/files
 REAL := tests/integration tests/e2e
 # Pure rules: every branch of them is tested.
@@ -22,12 +24,12 @@ setup: ## make .venv from the lock; on Debian as root also install what the test
 
 test: setup ## run everything: the checks of the code beside the fast tests, then all other tests
 	$(PY) -m coverage erase
-	$(MAKE) -j2 --output-sync=target lint unit COVERAGE='-p tests.support.branches'
+	$(MAKE) -j2 --output-sync=target lint unit UNIT_WORKERS=0 COVERAGE='-p tests.support.branches'
 	$(MAKE) real REAL='$(TABLES) $(REAL)' COVERAGE='-p tests.support.branches'
 	$(MAKE) coverage
 
 unit: setup ## run the fast tests: no Docker, no socket
-	$(PYTEST) $(COVERAGE) tests/unit
+	$(PYTEST) -n $(UNIT_WORKERS) $(COVERAGE) tests/unit
 
 contract: setup ## run the tests over the tables of forges, notifiers, stages, and of the files that ship
 	$(PYTEST) -n $(WORKERS) $(TABLES)
