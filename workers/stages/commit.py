@@ -4,7 +4,7 @@ from orchestrator import tracing
 from orchestrator.domain.changes import Batch, Rejected, Result, Withdrawn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Fail, Outcome, StageName, Wait
+from orchestrator.domain.runs import Done, Fail, Outcome, StageName, Trigger, Wait
 from orchestrator.services.commits import Commits
 from workers.gitops.commit import InDoubt, land
 from workers.stages.ancestry import is_older
@@ -91,7 +91,9 @@ def _gone(order: Order, tools: Tools) -> Fail | None:
 def _newer(order: Order, tools: Tools) -> Fail | None:
     """End the run if a newer commit was deployed since ``check``, unless a person asked for this one."""
     run = order.run
-    if order.insists or not run.commit:
+    if order.insists:
+        return _overtaken(order)
+    if not run.commit:
         return None
     dropped = order.outputs.get("dropped", ())
     for rival in order.rivals:
@@ -104,6 +106,20 @@ def _newer(order: Order, tools: Tools) -> Fail | None:
             return Fail(reason=Reason.OLDER_COMMIT, detail=f"run {rival.run} has deployed a newer commit")
     newer = newer_in_git(order, tools)
     return Fail(reason=Reason.OLDER_COMMIT, detail=newer) if newer else None
+
+
+def _overtaken(order: Order) -> Fail | None:
+    """End a run that a person asked for if one that came later went first: the later word counts.
+
+    Where somebody had to approve it, that may have been later still.
+    """
+    run = order.run
+    if order.environment.approval and run.trigger is not Trigger.ROLLBACK:
+        return None
+    later = (one.run for one in order.rivals if one.landed and one.run > run.id and one.commit != run.commit)
+    first = next(later, None)
+    detail = f"run {first}, which came later, has been deployed"
+    return None if first is None else Fail(reason=Reason.SUPERSEDED, detail=detail)
 
 
 def _outcome(result: Result, order: Order) -> Outcome:

@@ -1,5 +1,6 @@
 """Having the change committed: once, by whoever writes."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -104,10 +105,36 @@ def test_a_newer_commit_that_was_deployed_meanwhile_goes_first() -> None:
     outcome = commit.run(order(STAGE, rivals=rivals), clients)
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.OLDER_COMMIT
-    work_done = FakeCommits(result=landed())
-    for word in ({"trigger": Trigger.MANUAL}, {"trigger": Trigger.RERUN, "insists": True}):
-        insisted = order(STAGE, rivals=rivals, **word)
-        assert isinstance(commit.run(insisted, tools(source=clients.clients.source, commits=work_done)), Done)
+
+
+PERSONS_WORD: list[dict[str, Any]] = [
+    {"trigger": Trigger.MANUAL},
+    {"trigger": Trigger.ROLLBACK},
+    {"trigger": Trigger.RERUN, "insists": True},
+]
+
+
+@pytest.mark.parametrize("word", PERSONS_WORD, ids=str)
+def test_a_person_goes_back_from_what_came_before(word: dict[str, Any]) -> None:
+    rivals = (Rival(run=6, commit="b" * 40, landed=True, begun=True),)
+    outcome = commit.run(order(STAGE, rivals=rivals, **word), tools(commits=FakeCommits(result=landed())))
+    assert isinstance(outcome, Done)
+
+
+@pytest.mark.parametrize("word", PERSONS_WORD, ids=str)
+def test_a_person_does_not_go_back_from_what_came_later(word: dict[str, Any]) -> None:
+    rivals = (Rival(run=9, commit="b" * 40, landed=True, begun=True),)
+    outcome = commit.run(order(STAGE, rivals=rivals, **word), tools(commits=FakeCommits(result=landed())))
+    assert outcome == Fail(reason=Reason.SUPERSEDED, detail="run 9, which came later, has been deployed")
+
+
+@pytest.mark.parametrize(("trigger", "goes_on"), [(Trigger.MANUAL, True), (Trigger.ROLLBACK, False)])
+def test_what_was_approved_may_have_been_approved_later_still(trigger: Trigger, goes_on: bool) -> None:
+    rivals = (Rival(run=9, commit="b" * 40, landed=True, begun=True),)
+    gated = order(STAGE, rivals=rivals, trigger=trigger)
+    gated = replace(gated, environment=replace(gated.environment, approval=True))
+    outcome = commit.run(gated, tools(commits=FakeCommits(result=landed())))
+    assert isinstance(outcome, Done) is goes_on
 
 
 def test_a_change_that_is_in_the_queue_is_not_compared_again() -> None:
