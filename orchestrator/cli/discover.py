@@ -1,8 +1,6 @@
 """``pilotage discover``: what Argo CD deploys from the GitOps repository already, as `apps` of the configuration."""
 
-import json
-import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from itertools import groupby
 from pathlib import Path
@@ -16,12 +14,9 @@ from orchestrator.domain.errors import PilotageError
 if TYPE_CHECKING:
     from workers.gitops.discovery import Candidate, LeftOut
 
-_SOURCE_LABEL = "org.opencontainers.image.source"
-_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_./:@-]*[A-Za-z0-9_/]")
-_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null"])
 _HEAD = """\
 # What `pilotage discover` found. Each environment would pass the stage `check`. Suggestions are: names, branches,
-# `promote_from` and `approval`."""
+# `promote_from` and `approval`. What could not be told is named by `pilotage config check`."""
 
 
 def discover(config: Config = None, output: Output = Format.TEXT) -> None:
@@ -62,20 +57,20 @@ def _look(settings: Settings) -> "tuple[list[Candidate], list[LeftOut]]":
 
 def _is_configured(one: "Candidate", settings: Settings) -> bool:
     mine = one.environment
-    known = (place for app in settings.apps for place in app.environments)
-    return any((place.values, place.key) == (mine.values, mine.key) for place in known)
+    known = (environment for app in settings.apps for environment in app.environments)
+    return any((one.values, one.key) == (mine.values, mine.key) for one in known)
 
 
 def _app(
     image: str, several: "Sequence[Candidate]", new: "Sequence[Candidate]", settings: Settings
 ) -> dict[str, Any]:
-    """Write one app as the configuration has it. ``repo``: "" where the image does not tell its source."""
+    """Write one app as the configuration has it. ``repo``: None where no image tells its source."""
     from workers.gitops.discovery import app_of, promoted
 
     known = next((app for app in settings.apps if app.image == image), None)
     alike = {one.image for one in new if app_of(one.image) == app_of(image)}
     name = known.name if known else app_of(image) if len(alike) == 1 else image.replace("/", "-")
-    repo = known.source.url if known else next(filter(None, (_source(one, settings) for one in several)), "")
+    repo = known.source.url if known else next(filter(None, (_source(one, settings) for one in several)), None)
     environments = [_environment(one) for one in promoted([one.environment for one in several])]
     return {"name": name, "repo": repo, "image": image, "environments": environments}
 
@@ -83,50 +78,35 @@ def _app(
 def _source(one: "Candidate", settings: Settings) -> str:
     """Read from an image's label where its source is; "" where it does not say so, or cannot be read."""
     from orchestrator.config.types import repo_url
+    from workers.clients.engine_requests import SOURCE_LABEL
     from workers.clients.registry import RegistryClient
 
     with suppress(PilotageError, ValueError):
         labels = RegistryClient(settings.registry).labels(one.image, one.tag) or {}
-        return repo_url(labels.get(_SOURCE_LABEL, ""))
+        return repo_url(labels.get(SOURCE_LABEL, ""))
     return ""
 
 
-def _environment(place: Environment) -> dict[str, Any]:
+def _environment(environment: Environment) -> dict[str, Any]:
     """Write one environment as the configuration has it, without what is the default anyway."""
     usual = Environment(name="", values="", argocd="")
     names = ("name", "branch", "promote_from", "values", "key", "value", "argocd", "sync")
-    entry = {name: getattr(place, name) for name in names if getattr(place, name) != getattr(usual, name)}
-    return entry | ({"approval": "required"} if place.approval else {})
+    entry = {name: getattr(environment, name) for name in names if getattr(environment, name) != getattr(usual, name)}
+    return entry | ({"approval": "required"} if environment.approval else {})
 
 
 def _tell(
-    apps: Sequence[Mapping[str, Any]], new: "Sequence[Candidate]", left_out: "Sequence[LeftOut]", configured: int
+    apps: list[dict[str, Any]], new: "Sequence[Candidate]", left_out: "Sequence[LeftOut]", configured: int
 ) -> None:
+    from orchestrator.config.document import written
+
     if apps:
-        say("\n".join([_HEAD, "apps:", *(line for app in apps for line in _lines(app))]))
+        say(f"{_HEAD}\n{written({'apps': apps})}".rstrip())
     for one in new:
         if one.warning:
             warn(f"{one.environment.argocd}: {one.warning}")
     for left in left_out:
         warn(f"left out: {left.application}: {left.why}")
-    places = sum(len(app["environments"]) for app in apps)
+    environments = sum(len(app["environments"]) for app in apps)
     more = f"; {count(configured, 'environment')} configured already" if configured else ""
-    warn(f"{count(len(apps), 'app')} with {count(places, 'environment')} found{more}.")
-
-
-def _lines(app: Mapping[str, Any]) -> Iterator[str]:
-    yield f"  - name: {_scalar(app['name'])}"
-    yield f"    repo: {_scalar(app['repo'])}" if app["repo"] else "    repo: # the repository with its Dockerfile"
-    yield f"    image: {_scalar(app['image'])}"
-    yield "    environments:"
-    for place in app["environments"]:
-        for number, (key, value) in enumerate(place.items()):
-            yield f"      {'  ' if number else '- '}{key}: {_scalar(value)}"
-        if not place.keys() & {"branch", "promote_from"}:
-            yield "        # add branch, tag or promote_from: what deploys here cannot be told"
-
-
-def _scalar(value: object) -> str:
-    """Write a value as YAML reads it: JSON where that is the safe way."""
-    plain = isinstance(value, str) and _PLAIN.fullmatch(value) and value.lower() not in _WORDS
-    return str(value) if plain else json.dumps(value, ensure_ascii=False)
+    warn(f"{count(len(apps), 'app')} with {count(environments, 'environment')} found{more}.")

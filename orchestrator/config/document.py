@@ -70,6 +70,12 @@ def read(text: str, environ: Mapping[str, str], folder: FilePath) -> Document:
     return document
 
 
+def written(sections: Mapping[str, Any]) -> str:
+    """Write sections of a configuration as the file has them, in their order."""
+    text: str = yaml.safe_dump(dict(sections), sort_keys=False, allow_unicode=True)
+    return text
+
+
 def _syntax(error: yaml.MarkedYAMLError, shielded: Shielded) -> ConfigProblem:
     mark = error.problem_mark or error.context_mark
     words = ", ".join(words for words in (error.context, error.problem) if words)

@@ -3,9 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import yaml
-
 from orchestrator.config.checks import is_loopback
+from orchestrator.config.document import written
 from orchestrator.sandbox import samples
 
 SOURCE = samples.source_of(samples.APP)
@@ -83,8 +82,7 @@ def configuration(
         "notify": [{"slack": {"webhook": "${SLACK_WEBHOOK}", "allow_private": True, **_readable(forge)}}],
         "apps": [_app(forge, app, environments, build or {}) for app in apps],
     }
-    text: str = yaml.safe_dump(config, sort_keys=False, allow_unicode=True)
-    return text
+    return written(config)
 
 
 def environ(credentials: Credentials, chat_hook: str) -> dict[str, str]:

@@ -17,6 +17,7 @@ from workers.clients.engine_errors import one_line
 APP_LABEL = "dev.pilotage.app"
 RUN_LABEL = "dev.pilotage.run"
 REVISION_LABEL = "org.opencontainers.image.revision"
+SOURCE_LABEL = "org.opencontainers.image.source"
 _PUSHED = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
 
 

@@ -117,6 +117,5 @@ def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
     laid = dict(below)
     for name, value in above.items():
         known = below.get(name)
-        both = isinstance(known, dict) and isinstance(value, Mapping)
-        laid[name] = _over(known, value) if both and isinstance(known, dict) else value
+        laid[name] = _over(known, value) if isinstance(known, dict) and isinstance(value, Mapping) else value
     return laid

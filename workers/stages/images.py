@@ -13,7 +13,7 @@ from orchestrator.domain.refs import Reference
 from workers.clients.build_context import dockerfile_path, ignore_files, left_out, pieces
 from workers.clients.dockerfile import MAX_DOCKERFILE
 from workers.clients.dockerignore import MAX_DOCKERIGNORE
-from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL, CallControl
+from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL, SOURCE_LABEL, CallControl
 from workers.clients.git_snapshot import Snapshot
 from workers.clients.harbor import first_image, labels_of_artifact
 from workers.stages.order import Order, Tools
@@ -142,7 +142,7 @@ def labels_of(order: Order, date: int) -> dict[str, str]:
     """
     return {
         REVISION_LABEL: order.run.commit,
-        "org.opencontainers.image.source": _public(order.app.source.url),
+        SOURCE_LABEL: _public(order.app.source.url),
         "org.opencontainers.image.created": datetime.fromtimestamp(date, UTC).isoformat().replace("+00:00", "Z"),
         "org.opencontainers.image.version": reference(order),
         RUN_LABEL: str(order.run.id),
