@@ -7,7 +7,8 @@ from orchestrator.domain.runs import Run
 
 MAX_LENGTH = 600
 """Characters of a sentence; evidence beyond that belongs into the log."""
-
+_WHOLE = (Reason.DONE, Reason.CANCELLED)
+"""Reasons whose evidence is the whole sentence: "Cancelled by mina"."""
 
 _PLAINLY = (
     (re.compile(r"Input should be a valid integer.*"), "must be a whole number"),
@@ -26,13 +27,13 @@ def sentence(reason: Reason, detail: str) -> str:
     """Join the catalogue's text for `reason` and the evidence in `detail` to one line that ends with a full stop.
 
     What the evidence only repeats is left out: "The environment is on hold." and "on hold: freeze" become
-    "The environment is on hold: freeze." A stage that is done says itself what it did.
+    "The environment is on hold: freeze." A stage that is done says itself what it did, and so does who cancelled.
     """
     text = explain(reason).text
     evidence = _news(" ".join(detail.split()), text)
     if not evidence:
         return text
-    joined = evidence if reason is Reason.DONE else f"{text.rstrip('.')}: {evidence}"
+    joined = evidence[0].upper() + evidence[1:] if reason in _WHOLE else f"{text.rstrip('.')}: {evidence}"
     if len(joined) > MAX_LENGTH:
         return joined[: MAX_LENGTH - 2].rstrip() + " …"
     return joined if joined.endswith((".", "!", "?", "…")) else f"{joined}."

@@ -17,6 +17,7 @@ from orchestrator.sandbox import argocd_objects as objects
 from orchestrator.sandbox.argocd_controller import Controller
 from orchestrator.sandbox.argocd_faults import MANUAL, FaultName, Faults
 from orchestrator.sandbox.argocd_objects import REFRESH, Json, SandboxApplication
+from orchestrator.sandbox.argocd_page import application_page
 from orchestrator.sandbox.argocd_repo import Clone, GitError
 from orchestrator.sandbox.argocd_store import ObjectStore
 from orchestrator.sandbox.argocd_streams import stream_applications, stream_tree
@@ -159,6 +160,11 @@ class ArgoCDApi:
         self.store.update(name, end)
         return _json({})
 
+    def page(self, name: str) -> Response:
+        """GET the page of an application, for a browser."""
+        found = self.store.get(name)
+        return Response(application_page(found, self.controller.deployments[name])) if found else _not_found()
+
     def tree(self, name: str) -> Response:
         """GET the resource tree: Deployment, ReplicaSets, Pods, Service."""
         found = self.find(name, *_scope())
@@ -283,6 +289,8 @@ def make_app(api: ArgoCDApi) -> Flask:
             "/api/v1/stream/applications/<name>/resource-tree",
             lambda name: stream_tree(api.store, api.controller.deployments, api.find(name, *_scope()), request),
         ),
+        ("GET", "/applications/<name>", api.page),
+        ("GET", f"/applications/{objects.NAMESPACE}/<name>", api.page),
         ("POST", "/api/webhook", api.webhook),
         ("POST", _FAULTS, api.set_fault),
     ]

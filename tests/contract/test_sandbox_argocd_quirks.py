@@ -87,6 +87,14 @@ def test_unknown_paths(calm):
     assert calm.get("/applications").status_code == 404
 
 
+@pytest.mark.parametrize("path", ["/applications/shop-api", "/applications/argocd/shop-api"])
+def test_the_page_of_an_application_shows_what_runs(calm, path):
+    page = calm.get(path, Accept="text/html", Authorization="")
+    revision = calm.client.get("shop-api")["status"]["sync"]["revision"]
+    assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    assert all(word in page.text for word in ("Healthy", "Synced", revision))
+
+
 def test_version_needs_no_token(calm):
     assert calm.get("/api/version", Authorization="").json()["Version"].startswith("v3.")
 

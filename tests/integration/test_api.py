@@ -134,7 +134,7 @@ def test_a_run_is_cancelled_once(web: Web) -> None:
     run = web.run()
     answer = client.post(f"/api/v1/runs/{run}/cancel")
     assert (answer.status_code, answer.json["state"]) == (202, "cancelled")
-    assert client.get(f"/api/v1/runs/{run}").json["sentence"].endswith("cancelled by deployer-token.")
+    assert client.get(f"/api/v1/runs/{run}").json["sentence"] == "Cancelled by deployer-token."
     problem(client.post(f"/api/v1/runs/{run}/cancel"), 409, "conflict")
 
 

@@ -117,7 +117,7 @@ def _footer(message: Message) -> str:
 def _act(message: Message) -> str:
     """Name the person who acted last, unless the sentence does: ``approved by mina``."""
     said = f"{message.action} by {message.actor}" if message.actor and message.action else ""
-    return "" if said and said in message.sentence else clip(said, 120)
+    return "" if said and said.casefold() in message.sentence.casefold() else clip(said, 120)
 
 
 def _link(message: Message) -> str:

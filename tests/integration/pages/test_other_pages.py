@@ -68,7 +68,7 @@ def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(web: Web) -> No
     )
     web.run(RunState.CANCELLED, detail="cancelled by kim")
     shown = page(web, "/apps").text
-    assert (shown.count("not proven"), shown.count(sentence), "cancelled by kim" in shown) == (1, 1, True)
+    assert (shown.count("not proven"), shown.count(sentence), "Cancelled by kim" in shown) == (1, 1, True)
 
 
 def test_pages_load_nothing_from_elsewhere_and_run_nothing_inline(web: Web) -> None:

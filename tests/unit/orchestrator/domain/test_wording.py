@@ -23,6 +23,7 @@ from tests.support.factories import make_run
         (Reason.ON_HOLD, "on hold: freeze", "The environment is on hold: freeze."),
         (Reason.SUPERSEDED, "superseded by run 44", "A newer run took its place: superseded by run 44."),
         (Reason.CANCELLED, "cancelled", "A person cancelled the run."),
+        (Reason.CANCELLED, "cancelled by mina", "Cancelled by mina."),
         (
             Reason.DEGRADED,
             "pod web-1: OOMKilled",
@@ -62,7 +63,8 @@ def test_a_sentence_is_bounded() -> None:
 
 @pytest.mark.parametrize("reason", list(CATALOGUE))
 def test_every_reason_reads_as_one_sentence(reason: Reason) -> None:
-    assert sentence(reason, "evidence").endswith("evidence." if reason is Reason.DONE else ": evidence.")
+    says_itself = reason in (Reason.DONE, Reason.CANCELLED)
+    assert sentence(reason, "evidence").endswith("Evidence." if says_itself else ": evidence.")
 
 
 @pytest.mark.parametrize(
