@@ -1,11 +1,13 @@
-"""The pages to hold, release, roll back and promote an environment; each first says what will happen."""
+"""The pages to deploy, hold, release, roll back and promote; each first says what will happen."""
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from orchestrator.domain.refs import is_sha
+from orchestrator.services.control import ManualRun
 from orchestrator.services.once import Once, Repeated
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import View, accepted_view
@@ -15,6 +17,7 @@ from orchestrator.web.problems import Problem
 
 Answer = str | Response | WerkzeugResponse
 ACTIONS: Mapping[str, str] = {
+    "deploy": "Deploy",
     "hold": "Hold",
     "release": "Release",
     "rollback": "Roll back",
@@ -25,6 +28,8 @@ MAX_FORM = 16 * 1024
 """Bytes of a form."""
 MAX_REASON = 500
 """Characters of the reason of a hold."""
+MAX_WHAT = 256
+"""Characters of a branch, a tag or a commit."""
 
 
 class EnvironmentActions:
@@ -53,6 +58,7 @@ class EnvironmentActions:
             target=target,
             key=secrets.token_urlsafe(16),
             max_reason=MAX_REASON,
+            max_what=MAX_WHAT,
         )
 
     def act(self, app: str, environment: str, action: str) -> Answer:
@@ -65,24 +71,22 @@ class EnvironmentActions:
         elif action == "release":
             control.release(app, environment)
         else:
-            return redirect(url_for("pages.run", run_id=self._bring(app, environment, action, who)), 303)
+            start = self._deploy if action == "deploy" else self._bring
+            return redirect(url_for("pages.run", run_id=start(app, environment, action, who)), 303)
         return redirect(url_for("pages.apps", _anchor=f"{app}-{environment}"), 303)
 
+    def _deploy(self, app: str, environment: str, _: str, who: Principal) -> int:
+        """Start a run of the commit that a branch or tag has, or of the one that is named."""
+        what = request.form.get("what", "").strip()
+        source = {"commit": what} if is_sha(what) else {"ref": what}
+        manual = ManualRun(app=app, environment=environment, actor=who.name, **source)
+        return _one_run(who, what, lambda once: self._site.control.start(manual, once=once))
+
     def _bring(self, app: str, environment: str, action: str, who: Principal) -> int:
-        """Start the run that brings the image that was shown; a form that is sent twice starts one run."""
-        run = _shown_run()
-        key = request.form.get("key", "")[:100]
-        once = Once(
-            lambda made: accepted_view(made, "") if made else {},
-            key=f"{who.id}:page:{key}" if key else "",
-            request=f"{request.path} {run}",
-        )
-        try:
-            if action == "rollback":
-                return self._site.control.rollback(app, environment, who.name, run, once=once)
-            return self._site.control.promote(app, environment, who.name, run, once=once)
-        except Repeated as earlier:
-            return int(earlier.answer["id"])
+        """Start the run that brings the image that was shown."""
+        run, control = _shown_run(), self._site.control
+        start = control.rollback if action == "rollback" else control.promote
+        return _one_run(who, str(run), lambda once: start(app, environment, who.name, run, once=once))
 
     def _env(self, app: str, environment: str) -> tuple[View, list[View]]:
         """Read an environment and all those of its app."""
@@ -98,12 +102,27 @@ def possible(app: View, env: View) -> list[str]:
     """Name the actions that are possible with an environment now, as far as the list of apps shows."""
     source = next((other for other in app["environments"] if other["name"] == env["promote_from"]), None)
     able = {
+        "deploy": True,
         "hold": env["hold"] is None,
         "release": env["hold"] is not None,
         "rollback": env["deployed"] is not None,
         "promote": source is not None and source["deployed"] is not None,
     }
     return [action for action in ACTIONS if able[action]]
+
+
+def _one_run(who: Principal, asked: str, start: Callable[[Once], int]) -> int:
+    """Start what a form asks for; one that is sent twice starts one run. :param asked: what the form says."""
+    key = request.form.get("key", "")[:100]
+    once = Once(
+        lambda made: accepted_view(made, "") if made else {},
+        key=f"{who.id}:page:{key}" if key else "",
+        request=f"{request.path} {asked}",
+    )
+    try:
+        return start(once)
+    except Repeated as earlier:
+        return int(earlier.answer["id"])
 
 
 def _reason() -> str:

@@ -144,7 +144,7 @@ class _Pages:
         who = self._site.guard.require(Role.DEPLOYER)
         control = self._site.control
         if action == "rerun":
-            run_id = control.rerun(run_id, who.name)
+            run_id = control.rerun(run_id, who.name, request.form.get("from", ""))
         elif action == "cancel":
             control.cancel(run_id, who.name)
         else:

@@ -1,4 +1,4 @@
-"""Hold, release, roll back and promote from the pages."""
+"""Deploy, hold, release, roll back and promote from the pages."""
 
 from typing import Any
 
@@ -11,7 +11,8 @@ from tests.support.web import Web
 IMAGE = "harbor.example.com/plate/plate-web:sha-"
 PROD = "/apps/plate-web/prod"
 STG = "/apps/plate-web/stg"
-ACTIONS = ("hold", "release", "rollback", "promote")
+ACTIONS = ("deploy", "hold", "release", "rollback", "promote")
+COMMIT = "0123456789abcdef" * 2 + "01234567"
 
 
 def proven(web: Web, number: int, environment: str = "stg", state: RunState = RunState.SUCCEEDED) -> int:
@@ -41,11 +42,11 @@ def state_of(web: Web, environment: str) -> dict[str, Any]:
 
 
 def test_a_deployer_is_offered_what_can_be_done_and_a_viewer_nothing(web: Web) -> None:
-    assert links(page(web, "/apps")) == [f"{STG}/hold", f"{PROD}/hold"]
+    assert links(page(web, "/apps")) == [f"{STG}/deploy", f"{STG}/hold", f"{PROD}/deploy", f"{PROD}/hold"]
     proven(web, 1)
     web.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
-    offered = [f"{STG}/hold", f"{STG}/rollback", f"{PROD}/release", f"{PROD}/promote"]
-    assert links(page(web, "/apps")) == offered
+    offered = {STG: ["deploy", "hold", "rollback"], PROD: ["deploy", "release", "promote"]}
+    assert links(page(web, "/apps")) == [f"{env}/{action}" for env, actions in offered.items() for action in actions]
     shown = page(web, "/apps", "viewer")
     assert (links(shown), "Actions" in shown.text) == ([], False)
 
@@ -76,6 +77,34 @@ def test_of_what_is_not_configured_nothing_is_asked(web: Web, place: str, action
 
 def test_people_who_are_not_logged_in_come_back_to_the_question(web: Web) -> None:
     assert web.client("").get(f"{PROD}/hold").headers["Location"] == f"/login?next={PROD}/hold"
+
+
+@pytest.mark.parametrize(("what", "ref", "commit"), [
+    ("main", "main", ""),
+    (" release/1.2 ", "release/1.2", ""),
+    ("refs/tags/v1", "refs/tags/v1", ""),
+    (COMMIT, "", COMMIT),
+])  # fmt: skip
+def test_a_branch_a_tag_or_a_commit_is_deployed(web: Web, what: str, ref: str, commit: str) -> None:
+    answer = pressed(web, f"{STG}/deploy", what=what)
+    run = web.client().get(f"/api/v1{answer.headers['Location']}").json
+    shown = (run["trigger"], run["environment"], run["ref"], run["commit"], run["actor"])
+    assert shown == ("manual", "stg", ref, commit, "deployer-token")
+
+
+def test_a_deploy_by_hand_begins_with_the_branch_and_says_what_it_waits_for(web: Web) -> None:
+    assert fields_of(page(web, f"{STG}/deploy"))["what"] == "main"
+    asked = page(web, f"{PROD}/deploy")
+    assert fields_of(asked)["what"] == ""
+    assert "waits until somebody approves it" in asked.text
+    web.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
+    assert "The run waits until it is released." in page(web, f"{PROD}/deploy").text
+
+
+@pytest.mark.parametrize("what", ["", "a..b", "--upload-pack=x", "x" * 300])
+def test_what_no_branch_can_be_called_is_not_deployed(web: Web, what: str) -> None:
+    assert pressed(web, f"{STG}/deploy", what=what).status_code == 422
+    assert state_of(web, "stg")["last_run"] is None
 
 
 def test_an_environment_is_held_with_a_reason_and_released(web: Web) -> None:
@@ -172,16 +201,16 @@ def test_on_hold_it_is_said_whether_the_run_will_wait(web: Web, action: str) -> 
     assert ("This image is in Git there already." in asked.text) is (action == "promote")
 
 
-@pytest.mark.parametrize("action", ["rollback", "promote"])
+@pytest.mark.parametrize("action", ["deploy", "rollback", "promote"])
 def test_a_form_that_is_sent_twice_starts_one_run(web: Web, action: str) -> None:
     for number in (1, 2):
         proven(web, number)
         proven(web, number, "prod")
     client = web.browser()
-    form = fields_of(Page(client.get(f"{PROD}/{action}").text))
+    form = fields_of(Page(client.get(f"{PROD}/{action}").text)) | {"what": "main"}
     targets = [client.post(f"{PROD}/{action}", data=form, headers=OURS).headers["Location"] for _ in range(2)]
     assert targets[0] == targets[1]
-    assert pressed(web, f"{PROD}/{action}").headers["Location"] != targets[0]
+    assert pressed(web, f"{PROD}/{action}", what="main").headers["Location"] != targets[0]
 
 
 @pytest.mark.parametrize("run", ["", "x", "0", "-1", "99999999999", "²"])

@@ -9,7 +9,7 @@ from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, Trigger
 from orchestrator.services.views import rfc3339
-from orchestrator.store import deliveries
+from orchestrator.store import deliveries, runs
 from orchestrator.web import words
 from tests.support.pages import OURS, Page, page
 from tests.support.web import AT, Web
@@ -161,6 +161,18 @@ def test_people_act_from_the_page(web: Web) -> None:
     assert client.post(f"/runs/{run}/rerun", headers=OURS).headers["Location"] == f"/runs/{run + 1}"
     actor = client.get(f"/api/v1/runs/{run + 1}").json["actor"]
     assert actor == "deployer-token"
+
+
+@pytest.mark.parametrize(("chosen", "begins"), [("", ""), ("build", "build")])
+def test_a_rerun_from_the_page_reuses_what_is_proven_or_builds_anew(web: Web, chosen: str, begins: str) -> None:
+    run = web.run(RunState.FAILED)
+    assert chosen in [one.get("value") for one in page(web, f"/runs/{run}").all("option")]
+    client = web.browser()
+    again = client.post(f"/runs/{run}/rerun", data={"from": chosen}, headers=OURS).headers["Location"]
+    with web.database.read() as connection:
+        found = runs.load(connection, int(again.rpartition("/")[2]))
+    assert found is not None
+    assert (found.rerun_of, found.from_stage) == (run, begins)
 
 
 def test_times_can_be_read_by_the_script_and_are_utc_without_it(web: Web) -> None:
