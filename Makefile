@@ -8,8 +8,9 @@ unexport PYTHONDONTWRITEBYTECODE
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
-WORKERS ?= 2
-# Of the fast tests alone; beside the checks of the code they have one core.
+# More than two cores need: these tests wait for other processes half of their time.
+WORKERS ?= 3
+# Of the fast tests alone, which wait for nothing; beside the checks of the code they have one core.
 UNIT_WORKERS ?= 2
 TABLES := tests/contract tests/files
 REAL := tests/integration tests/e2e
