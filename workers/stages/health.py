@@ -8,7 +8,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Receipt, StageName, Wait
 from workers.gitops.readiness import Verdict
 from workers.stages.causes import failed, late
-from workers.stages.looking import CONFIRM, VerdictKind, ask_for_sync, look, missing, waiting, wants_sync
+from workers.stages.looking import CONFIRM, VerdictKind, ask_for_sync, look, missing, note, waiting, wants_sync
 from workers.stages.order import Order, Tools
 
 
@@ -22,7 +22,7 @@ def run(order: Order, tools: Tools) -> Outcome:
         application, verdict = look(order, tools)
     except Refused as error:
         return _anew(missing(order, error))
-    tools.log(f"health: {verdict.reason} {verdict.detail}".rstrip())
+    note(order, tools, StageName.HEALTH, verdict)
     lasted = order.seconds_since(order.outputs.get("confirming"))
     left = CONFIRM - lasted
     if verdict.kind is VerdictKind.SUCCESS and (verdict.strong or left <= 0):

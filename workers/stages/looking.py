@@ -8,7 +8,7 @@ from typing import Any
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Fail, Wait
+from orchestrator.domain.runs import Fail, StageName, Wait
 from workers.clients.git_errors import Missing
 from workers.gitops.readiness import Expected, Verdict, VerdictKind, compared_badly, judge
 from workers.gitops.values import EditRefused, inspect
@@ -47,6 +47,12 @@ def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[
         asked = order.now.isoformat() if again else memory.get("again", "")
         verdict = replace(verdict, memory={**verdict.memory, "again": asked})
     return application, verdict
+
+
+def note(order: Order, tools: Tools, stage: StageName, verdict: Verdict) -> None:
+    """Write what a look saw into the run's log, unless the last look saw the same: a rollout is looked at often."""
+    if verdict.detail != order.run.stage(stage).detail:
+        tools.log(f"{stage}: {verdict.reason} {verdict.detail}".rstrip())
 
 
 def _is_due(order: Order, memory: Mapping[str, Any]) -> bool:

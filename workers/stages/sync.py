@@ -11,7 +11,7 @@ from workers.gitops.readiness import Verdict
 from workers.gitops.windows import blocking_window
 from workers.shapes import mapping
 from workers.stages.causes import failed, late
-from workers.stages.looking import VerdictKind, ask_for_sync, look, missing, waiting, wants_sync
+from workers.stages.looking import VerdictKind, ask_for_sync, look, missing, note, waiting, wants_sync
 from workers.stages.order import Order, Tools
 
 _NUDGE = 60.0
@@ -32,7 +32,7 @@ def run(order: Order, tools: Tools) -> Outcome:
         application, verdict = look(order, tools, refresh=refresh)
     except Refused as error:
         return missing(order, error)
-    tools.log(f"sync: {verdict.reason} {verdict.detail}".rstrip())
+    note(order, tools, StageName.SYNC, verdict)
     asked: dict[str, Any] = {"refreshed_at": order.now.isoformat()} if refresh else {}
     if verdict.synced or verdict.kind is VerdictKind.SUCCESS:
         outputs = {**asked, "argocd_revision": verdict.revision, "memory": dict(verdict.memory)}

@@ -1,5 +1,6 @@
 """Looking at Argo CD: one refresh, then plain reads; proof or one sentence why not."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -49,6 +50,17 @@ def test_argo_cd_is_asked_to_refresh_once_and_then_only_read() -> None:
     second = look(sync, argo, outputs=dict(first.outputs), now=later(20))
     assert isinstance(second, Wait)
     assert argo.asked == ["normal", "plain"]
+
+
+def test_what_many_looks_see_is_in_the_log_once() -> None:
+    """Argo CD tells of each change of each pod, and a rollout of twenty pods is Progressing for minutes."""
+    said: list[str] = []
+    asked = order(StageName.HEALTH, outputs=OUTPUTS, now=later(10))
+    for seen in (live(health="Progressing"), live(health="Progressing"), live()):
+        outcome = health.run(asked, tools(log=said.append, argocd=FakeArgo([seen])))
+        stages = tuple(replace(one, detail=outcome.detail) for one in asked.run.stages)
+        asked = replace(asked, run=replace(asked.run, stages=stages), outputs={**asked.outputs, **outcome.outputs})
+    assert [line.split()[:2] for line in said] == [["health:", "progressing"], ["health:", "healthy"]]
 
 
 def test_a_refresh_is_repeated_after_a_minute_without_a_sign_of_our_commit() -> None:
