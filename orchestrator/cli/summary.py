@@ -61,7 +61,7 @@ def ending(run: Json, url: str) -> list[str]:
     """Write the summary of a run; the last line is its address."""
     head = f"run {run.get('id')} {state_words(run)}" + (f" after {took(run)}" if took(run) else "")
     lines = ["", *stage_table(run), "", head]
-    lines += [line for line in (why(run), next_step(run), _successor(run)) if line]
+    lines += [line for line in (why(run), next_step(run)) if line]
     return [*lines, url]
 
 
@@ -71,11 +71,6 @@ def next_step(run: Json) -> str:
     if not step or who in ("", "nobody"):
         return ""
     return f"Next ({who}): {step}"
-
-
-def _successor(run: Json) -> str:
-    successor = run.get("superseded_by")
-    return f"Superseded by run {successor}." if successor else ""
 
 
 def details(run: Json, url: str) -> list[str]:

@@ -7,7 +7,7 @@ from orchestrator.domain.runs import Run
 
 MAX_LENGTH = 600
 """Characters of a sentence; evidence beyond that belongs into the log."""
-_WHOLE = (Reason.DONE, Reason.CANCELLED)
+_WHOLE = (Reason.DONE, Reason.CANCELLED, Reason.SUPERSEDED)
 """Reasons whose evidence is the whole sentence: "Cancelled by mina"."""
 
 _PLAINLY = (
@@ -27,7 +27,7 @@ def sentence(reason: Reason, detail: str) -> str:
     """Join the catalogue's text for `reason` and the evidence in `detail` to one line that ends with a full stop.
 
     What the evidence only repeats is left out: "The environment is on hold." and "on hold: freeze" become
-    "The environment is on hold: freeze." A stage that is done says itself what it did, and so does who cancelled.
+    "The environment is on hold: freeze." What a stage did, or what ended a run, is a sentence already.
     """
     text = explain(reason).text
     evidence = _news(" ".join(detail.split()), text)

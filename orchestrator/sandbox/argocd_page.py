@@ -10,8 +10,8 @@ from orchestrator.sandbox.argocd_rollout import SandboxDeployment
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">
 <title>{{ name }} - Argo CD (stand-in)</title><style>
-body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem}
-th,td{text-align:left;vertical-align:top;padding:.2rem 1.5rem .2rem 0}code{overflow-wrap:anywhere}</style>
+body{font:16px/1.5 system-ui,sans-serif;margin:2rem}table{font-size:.85rem}
+th,td{text-align:left;vertical-align:top;padding:.2rem 1.5rem .2rem 0}.name{white-space:nowrap}</style>
 <h1>{{ name }}</h1>
 <p>A stand-in of Argo CD. It reads the GitOps repo and starts the image as a container.</p>
 <table>
@@ -28,10 +28,11 @@ th,td{text-align:left;vertical-align:top;padding:.2rem 1.5rem .2rem 0}code{overf
 <table>
 <tr><th>Pod</th><th>Ready</th><th>State</th><th>Image</th></tr>
 {%- for pod in pods %}
-<tr><td>{% if pod.state.ready and pod.state.port %}<a href="http://127.0.0.1:{{ pod.state.port }}/">{{ pod.name }}</a>
+<tr><td class="name">{% if pod.state.ready and pod.state.port -%}
+<a href="http://127.0.0.1:{{ pod.state.port }}/">{{ pod.name }}</a>
 {%- else %}{{ pod.name }}{% endif %}</td><td>{{ "yes" if pod.state.ready else "no" }}</td>
 <td>{{ pod.state.reason }}{% if pod.state.message %}: {{ pod.state.message }}{% endif %}</td>
-<td><code>{{ pod.workload.image }}</code></td></tr>
+<td class="name"><code>{{ pod.workload.image }}</code></td></tr>
 {%- else %}
 <tr><td colspan="4">None yet.</td></tr>
 {%- endfor %}

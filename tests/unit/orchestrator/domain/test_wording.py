@@ -21,7 +21,7 @@ from tests.support.factories import make_run
         (Reason.BUILD_FAILED, "two\n  lines", "The image build failed: two lines."),
         (Reason.AWAITING_APPROVAL, "waits for approval", "The run waits for approval."),
         (Reason.ON_HOLD, "on hold: freeze", "The environment is on hold: freeze."),
-        (Reason.SUPERSEDED, "superseded by run 44", "A newer run took its place: superseded by run 44."),
+        (Reason.SUPERSEDED, "superseded by run 44", "Superseded by run 44."),
         (Reason.CANCELLED, "cancelled", "A person cancelled the run."),
         (Reason.CANCELLED, "cancelled by mina", "Cancelled by mina."),
         (
@@ -63,7 +63,7 @@ def test_a_sentence_is_bounded() -> None:
 
 @pytest.mark.parametrize("reason", list(CATALOGUE))
 def test_every_reason_reads_as_one_sentence(reason: Reason) -> None:
-    says_itself = reason in (Reason.DONE, Reason.CANCELLED)
+    says_itself = reason in (Reason.DONE, Reason.CANCELLED, Reason.SUPERSEDED)
     assert sentence(reason, "evidence").endswith("Evidence." if says_itself else ": evidence.")
 
 
