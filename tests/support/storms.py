@@ -1,7 +1,8 @@
-"""Two installations whose processes can be killed at random: `pilotage up`, and five processes of their own."""
+"""Two installations whose processes can be killed or held still: `pilotage up`, and five processes of their own."""
 
 import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,6 +13,8 @@ from orchestrator.cli.api import Api
 from orchestrator.cli.errors import CliError
 from orchestrator.cli.product import Product, free_address
 from orchestrator.sandbox.platform import Platform
+from orchestrator.store.changes import WRITER_LEASE
+from orchestrator.store.claims import LEASE
 from tests.support.databases import postgres_database
 from tests.support.processes import children
 from tests.support.separate import COMMANDS, Separate, separate
@@ -19,6 +22,8 @@ from tests.support.waiting import until
 
 POLL = 10.0
 """Seconds between two looks at the branches: what a dead webhook process missed is found then."""
+STILL = (LEASE - 5.0, WRITER_LEASE + 10.0)
+"""Least and most seconds for which processes are held still: some shorter than any lease, some longer than all."""
 
 
 class Installation(Protocol):
@@ -28,6 +33,10 @@ class Installation(Protocol):
 
     def strike(self, chance: Random) -> str:
         """Kill something; return its name."""
+        ...
+
+    def freeze(self, chance: Random) -> str:
+        """Hold a process with all that it started still for a while; return its name."""
         ...
 
     def mend(self) -> None:
@@ -50,6 +59,10 @@ class Together:
         up = self._product.pid
         victims = {"up": [up], "child": children(up, ""), "anything": _below(up)}[what]
         return f"{what} {_kill(chance.choice(victims or [up]))}"
+
+    def freeze(self, chance: Random) -> str:
+        up = self._product.pid
+        return hold_still(chance.choice([up, *children(up, "")]), chance)
 
     def mend(self) -> None:
         if self._product.running:
@@ -86,10 +99,26 @@ class Apart:
             _kill(chance.choice(victims or [parent]))
         return f"{name} {what}"
 
+    def freeze(self, chance: Random) -> str:
+        name = chance.choice(list(COMMANDS))
+        hold_still(self._running.processes[name].pid, chance)
+        return name
+
     def mend(self) -> None:
         for name, process in self._running.processes.items():
             if process.poll() is not None:
                 self._running.start(name)
+
+
+def hold_still(process: int, chance: Random) -> str:
+    """Stop a process and all below it, as a machine that is moved does; later let them go on, past their leases."""
+    name, held = _name(process), [process, *_below(process)]
+    for one in held:
+        _signal(one, signal.SIGSTOP)
+    timer = threading.Timer(chance.uniform(*STILL), lambda: [_signal(one, signal.SIGCONT) for one in held])
+    timer.daemon = True
+    timer.start()
+    return name
 
 
 @contextmanager
@@ -117,9 +146,21 @@ def _below(parent: int) -> list[int]:
 
 
 def _kill(process: int) -> str:
+    name = _name(process)
+    return name if _signal(process, signal.SIGKILL) else "nothing"
+
+
+def _name(process: int) -> str:
     try:
-        name = Path(f"/proc/{process}/comm").read_text().strip()
-        os.kill(process, signal.SIGKILL)
+        return Path(f"/proc/{process}/comm").read_text().strip()
     except (FileNotFoundError, ProcessLookupError):
         return "nothing"
-    return name
+
+
+def _signal(process: int, number: signal.Signals) -> bool:
+    """Send a signal; False when the process is gone."""
+    try:
+        os.kill(process, number)
+    except ProcessLookupError:
+        return False
+    return True
