@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -155,11 +156,10 @@ def _refused(settings: Settings) -> dict[str, CheckResult]:
     """Return the forges whose newest delivery was refused in the last day; none if the database is not there."""
     from orchestrator.store import deliveries, migrate
 
-    database = open_database(settings)
     try:
-        if migrate.current(database) != migrate.expected():
-            return {}
-        with database.read() as connection:
+        with closing(open_database(settings)) as database, database.read() as connection:
+            if migrate.current(database) != migrate.expected():
+                return {}
             newest = [row for hook in settings.hooks for row in deliveries.page(connection, hook=hook.forge, limit=1)]
     except PilotageError:
         return {}  # the check of the database has said so
@@ -186,16 +186,15 @@ def _writable(root: Path) -> str:
 def _database(settings: Settings) -> str:
     from orchestrator.store import migrate
 
-    database = open_database(settings)
-    database.ping()
-    current = migrate.current(database)
+    with closing(open_database(settings)) as database:
+        database.ping()
+        current, ahead = migrate.current(database), database.ahead()
     if not current:
         return "empty; `pilotage up` or `pilotage migrate` makes the tables"
     if current != migrate.expected():
         raise Refused(
             Reason.DATABASE_OUTDATED, f"It is at schema {current}, this version needs {migrate.expected()}."
         )
-    ahead = database.ahead()
     if abs(ahead) < _SKEW:
         return f"schema {current}"
     order = "behind" if ahead > 0 else "ahead of"

@@ -61,7 +61,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
         database = parts.database()
         _migrate(database)
         _bootstrap_token(parts)
-        database.dispose()
+        database.close()
         _preload()
         supervisor = Supervisor(_processes(parts, claims), tend=broker.tend, stopping=claims.listener.close)
         supervisor.run(lambda: ready(f"http://{settings.bind}"))
@@ -137,7 +137,8 @@ def _migrate(database: Database) -> None:
 
 def _upgrade(url: str) -> tuple[str, str] | None:
     try:
-        migrate.upgrade(Database(url))
+        with contextlib.closing(Database(url)) as database:
+            migrate.upgrade(database)
     except Unavailable as error:  # our errors do not survive the way between processes
         return error.reason.value, error.evidence
     return None

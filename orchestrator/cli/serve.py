@@ -107,9 +107,10 @@ def migrate(config: Config = None) -> None:
     with _told("migrate"):
         settings = assembly.load_settings(config)
         assembly.log_as("migrate", settings)
-        database = assembly.open_database(settings)
-        migrations.upgrade(database)
-    typer.echo(f"The database is at schema {migrations.current(database)}.", err=True)
+        with contextlib.closing(assembly.open_database(settings)) as database:
+            migrations.upgrade(database)
+            schema = migrations.current(database)
+    typer.echo(f"The database is at schema {schema}.", err=True)
 
 
 def demo(

@@ -1,5 +1,7 @@
 """``pilotage token``: create, list and revoke API tokens, straight in the database."""
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,7 +45,8 @@ def create(
 
     expires_at = now() + days * 86400 if days else None
     try:
-        plain = tokens.create(_database(config), name, role, expires_at)
+        with _database(config) as database:
+            plain = tokens.create(database, name, role, expires_at)
     except ValueError as error:
         raise CliError(str(error), Code.USAGE) from error
     say(plain)
@@ -61,7 +64,8 @@ def list_tokens(config: Config = None, output: Output = Format.TEXT) -> None:
     from orchestrator.services.views import rfc3339
     from orchestrator.store.rows import moment
 
-    found = tokens.list_all(_database(config))
+    with _database(config) as database:
+        found = tokens.list_all(database)
     if output is Format.JSON:
         say_json({"items": [one | {name: rfc3339(moment(one.get(name))) for name in _TIMES} for one in found]})
         return
@@ -82,7 +86,9 @@ def revoke(
     """
     from orchestrator.services import tokens
 
-    if not tokens.revoke(_database(config), number):
+    with _database(config) as database:
+        revoked = tokens.revoke(database, number)
+    if not revoked:
         raise CliError(f"There is no valid token {number}; see `pilotage token list`.", Code.USAGE)
     say(f"Token {number} is revoked.")
 
@@ -91,9 +97,10 @@ def _when(seconds: float | None) -> str:
     return "" if seconds is None else datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _database(config: Path | None) -> "Database":
+@contextmanager
+def _database(config: Path | None) -> Iterator["Database"]:
     from orchestrator.cli import assembly
 
-    database = assembly.open_database(assembly.load_settings(config))
-    assembly.check_schema(database)
-    return database
+    with closing(assembly.open_database(assembly.load_settings(config))) as database:
+        assembly.check_schema(database)
+        yield database

@@ -35,7 +35,7 @@ def sqlite_url(state_dir: str) -> str:
 
 
 class Database:
-    """One database; safe to share between threads, not across a fork (call `dispose` in the child).
+    """One database; safe to share between threads, not across a fork: `close` it before.
 
     :param url: SQLAlchemy URL, ``sqlite:///...`` or ``postgresql+psycopg://...``.
     """
@@ -84,9 +84,9 @@ class Database:
             with self.write():
                 pass
 
-    def dispose(self) -> None:
-        """Forget all connections without closing those of a parent process."""
-        self.engine.dispose(close=False)
+    def close(self) -> None:
+        """Close all connections; the next use opens new ones."""
+        self.engine.dispose()
 
     def ahead(self) -> float:
         """Measure by how many seconds the database's clock is ahead of this machine's. Raises as `read` does."""

@@ -41,7 +41,7 @@ def main() -> None:
         _show(f"the same, and {INCREMENTS:,} increments that are not folded", web)
         with database.write() as connection:
             print(f"  fold: {ms(timed(tallies.fold, connection))}")
-        database.engine.dispose()
+        database.close()
 
 
 def _show(name: str, web: Web) -> None:

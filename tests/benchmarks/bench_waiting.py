@@ -67,7 +67,7 @@ def measure(count: int, seconds: float) -> tuple[float, float]:
             looks += _woken(database)
         stopping.set()
         lists = sum("stream" not in path for path in asked)
-        database.engine.dispose()
+        database.close()
     return lists * 60 / seconds, looks * 60 / seconds
 
 

@@ -140,7 +140,7 @@ def ours(folder: Path) -> Iterator[Server]:
     settings = make_settings(str(folder), hooks=(hook,), bind=address)
     database = Database(sqlite_url(str(folder)))
     migrate.upgrade(database)
-    database.dispose()
+    database.close()
     parts = assembly.Parts(settings, Broker(""))
 
     def serve() -> None:

@@ -42,7 +42,7 @@ def test_a_connection_knows_when_to_give_a_silent_server_up(
         told = connection.connection.driver_connection.info.get_parameters()
         assert {name: told[name] for name in PATIENCE} == PATIENCE | other
         assert connection.exec_driver_sql("SHOW lock_timeout").scalar_one() == "30s"
-    database.engine.dispose()
+    database.close()
 
 
 def test_the_address_may_name_options_of_the_server(postgres_url: str) -> None:
@@ -53,7 +53,7 @@ def test_the_address_may_name_options_of_the_server(postgres_url: str) -> None:
             for name in ("lock_timeout", "search_path", "statement_timeout")
         ]
     assert shown == ["5s", "pilotage", "1min"]
-    database.engine.dispose()
+    database.close()
 
 
 def _only_reading(url: str, name: str, only: str) -> None:
@@ -109,7 +109,7 @@ def test_an_account_without_rights_is_told_what_it_lacks(postgres_url: str) -> N
         with pytest.raises(Unavailable, match="permission denied for schema public") as caught:
             migrate.upgrade(database)
         assert caught.value.reason is Reason.DATABASE_REFUSED
-        database.engine.dispose()
+        database.close()
         with theirs.write() as connection:
             connection.exec_driver_sql("DROP OWNED BY guest; DROP ROLE guest")
 
@@ -128,7 +128,7 @@ def test_what_sqlite_has_confirmed_outlasts_a_power_cut(tmp_path: Path) -> None:
         pragmas = ("synchronous", "journal_mode", "foreign_keys")
         told = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas}
     assert told == {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1}, "2 = FULL"
-    database.engine.dispose()
+    database.close()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_database_file_that_cannot_be_written_is_told_with_its_place(
         _write_much(database, trouble)
     assert caught.value.reason is Reason.STATE_UNWRITABLE
     assert caught.value.evidence == f"{tmp_path}/pilotage.db on {gethostname()}: {words}"
-    database.engine.dispose()
+    database.close()
 
 
 def _write_much(database: Database, trouble: str) -> None:

@@ -49,7 +49,7 @@ def test_many_hooks_that_tell_of_few_pushes_make_one_run_for_each_push(tmp_path:
     for _, answer in told:
         again = (answer.body["runs"], "another delivery told of this push")
         assert written[answer.body["delivery"]] == (([], "") if answer.status == 202 else again)
-    database.dispose()
+    database.close()
 
 
 def test_looking_for_earlier_deliveries_does_not_read_the_whole_table(tmp_path: Path) -> None:
@@ -65,7 +65,7 @@ def test_looking_for_earlier_deliveries_does_not_read_the_whole_table(tmp_path: 
         ]
     assert len(plans) == 2
     assert all("SEARCH deliveries USING INDEX uq_deliveries_hook_key (hook=? AND key=?)" in plan for plan in plans)
-    database.dispose()
+    database.close()
 
 
 def test_refused_deliveries_do_not_fill_the_disk(tmp_path: Path) -> None:
@@ -88,7 +88,7 @@ def test_refused_deliveries_do_not_fill_the_disk(tmp_path: Path) -> None:
     assert [row["outcome"] for row in kept].count("refused") == deliveries.KEEP_REFUSED
     assert (len(kept[0]["key"]), len(kept[0]["detail"])) == (200, 500)
     assert kept[-1]["key"] == "genuine"
-    database.dispose()
+    database.close()
 
 
 def test_what_could_not_be_written_down_is_said_to_all_who_wait_and_the_next_one_is_taken(tmp_path: Path) -> None:
@@ -101,7 +101,7 @@ def test_what_could_not_be_written_down_is_said_to_all_who_wait_and_the_next_one
             written.result(LONGEST)
     migrate.upgrade(database)
     assert accept(inbox, Delivery(hook="github", key="d-0"), push("a" * 40)).status == 202
-    database.dispose()
+    database.close()
 
 
 def test_whoever_hands_over_leaves_the_writer_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +112,7 @@ def test_whoever_hands_over_leaves_the_writer_its_turn(tmp_path: Path, monkeypat
     written = [inbox.accept(Delivery(hook="github", key=f"d-{number}"), push("a" * 40)) for number in range(2)]
     inbox.flush()
     assert [one.done() for one in written] == [True, True]
-    database.dispose()
+    database.close()
 
 
 def test_a_database_that_takes_nothing_now_holds_up_the_writer_alone(
@@ -127,8 +127,8 @@ def test_a_database_that_takes_nothing_now_holds_up_the_writer_alone(
         inbox.flush()
         assert not written.done()
     assert written.result(LONGEST).status == 202
-    database.dispose()
-    other.dispose()
+    database.close()
+    other.close()
 
 
 class NoThreads:
@@ -149,4 +149,4 @@ def test_what_no_thread_could_be_had_for_is_written_down_later(tmp_path: Path) -
     inbox._writer = writer
     inbox.flush()
     assert written.result(LONGEST).status == 202
-    database.dispose()
+    database.close()

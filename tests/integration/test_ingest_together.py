@@ -44,7 +44,7 @@ class Processes:
     def close(self) -> None:
         self._pool.shutdown()
         for one in self._made:
-            one.engine.dispose()
+            one.close()
 
     def meanwhile(self, database: Database, before: str, do: Callable[[], Any]) -> Callable[[], Any]:
         """Have something done in another thread right before the first statement that begins with `before`."""

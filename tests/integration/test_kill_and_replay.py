@@ -69,7 +69,7 @@ class Chaos:
 
     def close(self) -> None:
         self._workers.communicate(timeout=30)
-        self.database.engine.dispose()
+        self.database.close()
 
     def worker(self, what: str, run_id: int = 0, after: int = 0) -> bool:
         """Have one worker do something; True when it was killed."""

@@ -24,7 +24,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     if request.param == "sqlite":
         fresh = Database(sqlite_url(str(tmp_path)))
         yield fresh
-        fresh.engine.dispose()
+        fresh.close()
         return
     with postgres_database(request.getfixturevalue("postgres_url")) as made:
         yield made

@@ -114,7 +114,7 @@ def long_used(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         database = sqlite_database(Path(tmp_path_factory.mktemp("long-used")))
         history.fill(database.engine)
         yield database
-        database.engine.dispose()
+        database.close()
     else:
         with postgres_database(request.getfixturevalue("postgres_url")) as database:
             history.fill(database.engine)

@@ -23,7 +23,7 @@ CHANGE = RefChange(ref="refs/heads/main", kind=RefKind.BRANCH, name="main")
 def workshop(tmp_path: Path) -> Iterator[Workshop]:
     database = sqlite_database(tmp_path)
     yield Workshop(database, tmp_path)
-    database.dispose()
+    database.close()
 
 
 def branches(length: int, at: int = 1) -> Iterator[tuple[Move, ...]]:

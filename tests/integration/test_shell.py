@@ -67,7 +67,7 @@ class OwnStages:
 def worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[OwnStages]:
     made = OwnStages(tmp_path, monkeypatch)
     yield made
-    made.database.engine.dispose()
+    made.database.close()
 
 
 def test_one_look_goes_through_all_stages_that_need_no_waiting(worker: OwnStages) -> None:

@@ -97,7 +97,7 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytes
 def test_the_database_is_in_its_folder(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
     folder.mkdir()
-    sqlite_database(folder).engine.dispose()
+    sqlite_database(folder).close()
     assert [one.name for one in folder.iterdir()] == ["pilotage.db"]
     assert list(tmp_path.iterdir()) == [folder]
 

@@ -71,7 +71,7 @@ def test_a_run_is_one_trace_of_what_all_processes_tell(tmp_path: Path, found: Co
 
     with database.read() as connection:
         run = runs.load(connection, run_id)
-    database.dispose()
+    database.close()
     assert run is not None
     assert {span.trace for span in found.spans} == {Trace(run_id, run.created_at).id}
     (root,) = [span for span in found.spans if not span.parent]

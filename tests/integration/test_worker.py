@@ -88,7 +88,7 @@ def worker(tmp_path: Path) -> Iterator[WorkerSetup]:
     with embedded(tmp_path) as broker:
         made = WorkerSetup(tmp_path, broker)
         yield made
-        made.database.engine.dispose()
+        made.database.close()
 
 
 def test_it_shows_life_while_its_broker_is_away_and_works_again_after(worker: WorkerSetup) -> None:

@@ -59,7 +59,7 @@ def _migrated() -> bytes:
         url = sqlite_url(folder)
         database = Database(url)
         migrate.upgrade(database)
-        database.engine.dispose()  # the last connection brings everything into the one file
+        database.close()  # the last connection brings everything into the one file
         return Path(str(make_url(url).database)).read_bytes()
 
 
@@ -82,7 +82,7 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Databas
     if request.param == "sqlite":
         fresh = sqlite_database(tmp_path)
         yield fresh
-        fresh.engine.dispose()
+        fresh.close()
     else:
         with postgres_database(request.getfixturevalue("postgres_url")) as made:
             yield made
@@ -99,7 +99,7 @@ def postgres_database(server: str) -> Iterator[Database]:
     try:
         yield database
     finally:
-        database.engine.dispose()
+        database.close()
         with admin.connect() as connection:
             connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
         admin.dispose()
@@ -115,7 +115,7 @@ def _template(server: str) -> str:
     admin.dispose()
     database = Database(server.replace("/postgres?", f"/{name}?"))
     migrate.upgrade(database)
-    database.engine.dispose()
+    database.close()
     return name
 
 

@@ -35,7 +35,7 @@ def elsewhere(workshop: Workshop) -> Iterator[Database]:
     """The connection of another process."""
     database = Database(workshop.database.url)
     yield database
-    database.engine.dispose()
+    database.close()
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def between(workshop: Workshop) -> Iterator[Meanwhile]:
     looker = Database(workshop.database.url)
     with ThreadPoolExecutor(1) as pool:
         yield lambda before, do: meanwhile(workshop.database, looker, pool, before, do)
-    looker.engine.dispose()
+    looker.close()
 
 
 def test_the_watch_wakes_a_run_whose_worker_is_writing_down_that_it_waits(

@@ -91,6 +91,6 @@ def test_only_active_runs_are_read_however_long_the_history_is(tmp_path: Path) -
         for statement in figures.STATEMENTS:
             compiled = str(statement.params(now=0.0).compile(connection, compile_kwargs={"literal_binds": True}))
             seen += [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
-    database.engine.dispose()
+    database.close()
     assert seen
     assert [step for step in seen if step.startswith("SCAN") and "INDEX" not in step] == []

@@ -19,7 +19,7 @@ def test_what_two_processes_count_adds_up_and_outlives_both(site: Site) -> None:
         process = Database(site.database.url)
         process.counts.add(metrics.REQUESTS, "argocd", "ok", by=3)
         process.write_counts()
-        process.engine.dispose()
+        process.close()
     assert site.metrics()['pilotage_requests_total{result="ok",service="argocd"}'] == 6
 
 

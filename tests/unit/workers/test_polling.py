@@ -27,7 +27,7 @@ STOP = threading.Event()
 def database(tmp_path: Path) -> Iterator[Database]:
     database = sqlite_database(tmp_path)
     yield database
-    database.dispose()
+    database.close()
 
 
 @pytest.fixture

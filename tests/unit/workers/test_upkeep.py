@@ -24,4 +24,4 @@ def test_upkeep_leaves_a_row_and_one_sum(tmp_path: Path) -> None:
         assert [row["kind"] for row in processes.alive(connection, 0.0)] == ["relay"]
         assert tallies.read(connection) == {(LEASES_LOST.name, ()): 3.0}
         assert connection.exec_driver_sql("SELECT count(*) FROM tallies").scalar_one() == 1
-    database.engine.dispose()
+    database.close()

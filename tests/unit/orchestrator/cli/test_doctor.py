@@ -34,7 +34,7 @@ def test_an_empty_database_is_no_mistake_before_the_first_start(tmp_path: Path) 
 
 
 def test_the_schema_of_this_version_is_named(tmp_path: Path) -> None:
-    sqlite_database(tmp_path).dispose()
+    sqlite_database(tmp_path).close()
 
     assert ask(tmp_path) == f"schema {migrate.expected()}"
 
@@ -43,7 +43,7 @@ def test_the_schema_of_another_version_is_a_mistake(tmp_path: Path) -> None:
     database = sqlite_database(tmp_path)
     with database.write() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
-    database.dispose()
+    database.close()
 
     with pytest.raises(Refused) as caught:
         ask(tmp_path)
@@ -157,7 +157,7 @@ def test_the_right_to_sync_is_asked_for_where_it_is_needed(
 def test_a_clock_that_is_wrong_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, said: str
 ) -> None:
-    sqlite_database(tmp_path).dispose()
+    sqlite_database(tmp_path).close()
     monkeypatch.setattr(Database, "ahead", lambda _: ahead)
     assert ask(tmp_path) == f"schema {migrate.expected()}{said}"
 
@@ -183,7 +183,7 @@ def test_a_hook_whose_newest_delivery_was_refused_is_named(
     database = sqlite_database(tmp_path)
     with database.write() as connection:
         deliveries.add(connection, [row(DeliveryOutcome(one)) | {"key": one} for one in outcomes])
-    database.dispose()
+    database.close()
 
     found = doctor._refused(settings)
 
