@@ -1,7 +1,7 @@
 # Everything that a person or a build server does with this repository. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup test unit contract integration real coverage lint docs demo bench lock clean test-compose storm
+.PHONY: help setup setup-demo test unit contract integration real coverage lint docs demo bench lock clean test-compose storm
 MAKEFLAGS += --no-print-directory
 # The tests start hundreds of processes: each would compile everything anew where an environment forbids the cache.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,6 +19,9 @@ PURE := orchestrator/domain/*,orchestrator/engine/*,workers/gitops/*,webhooks/fo
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1	\2/p' Makefile | expand -t 20
+
+setup-demo:
+	@.ci/setup demo
 
 setup: ## make .venv from the lock; on Debian as root also install what the tests use
 	@.ci/setup
@@ -60,7 +63,7 @@ docs: setup ## write the reference pages
 	.venv/bin/pilotage docs
 	$(PY) .ci/charts.py
 
-demo: setup ## show a whole deploy on this machine, without any service of yours
+demo: setup-demo ## show a whole deploy on this machine, without any service of yours
 	.venv/bin/pilotage demo
 
 bench: ## measure (BENCH='runs memory': only these)

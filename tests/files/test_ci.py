@@ -43,16 +43,29 @@ def test_a_command_that_gets_no_compose(tmp_path: Path, value: str, fails: bool)
     assert done.stderr.startswith("not tried: needs docker, ")
 
 
+def run_setup(folder: Path, value: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Set up as somebody who may install nothing, where hardly any program is."""
+    for name in ("sh", "dirname", "ls", "ldd", "cksum", "cat"):
+        (folder / name).symlink_to(str(shutil.which(name)))
+    (folder / "id").write_text("#!/bin/sh\necho 1000\n")
+    (folder / "id").chmod(0o755)
+    environ = {**os.environ, "PATH": str(folder), "CI": value}
+    command = [str(ROOT / ".ci/setup"), *arguments]
+    return subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
 @pytest.mark.parametrize("value", SET)
 def test_a_setup_that_may_not_install(tmp_path: Path, value: str) -> None:
-    for name in ("sh", "dirname", "ls", "ldd", "cksum", "cat"):
-        (tmp_path / name).symlink_to(str(shutil.which(name)))
-    (tmp_path / "id").write_text("#!/bin/sh\necho 1000\n")
-    (tmp_path / "id").chmod(0o755)
-    environ = {**os.environ, "PATH": str(tmp_path), "CI": value}
-    done = subprocess.run(
-        [str(ROOT / ".ci/setup")], env=environ, capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run_setup(tmp_path, value)
     assert done.returncode == 1
     assert "git" in done.stderr
     assert "install them" in done.stderr
+
+
+@pytest.mark.parametrize(("arguments", "tests_too"), [((), True), (("demo",), False), (("wrk",), True)])
+def test_a_setup_for_the_demo_wants_no_more_than_that_uses(
+    tmp_path: Path, arguments: tuple[str, ...], tests_too: bool
+) -> None:
+    named = {word.rstrip(";") for word in run_setup(tmp_path, "", *arguments).stderr.split()}
+    assert {"git", "docker.io"} <= named
+    assert ("chromium" in named, "wrk" in named) == (tests_too, arguments == ("wrk",))
