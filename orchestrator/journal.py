@@ -129,6 +129,13 @@ class _Libraries(logging.Handler):
         """Have no lock of the library: lines are written without any."""
         self.lock = None
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Write what the filters let through; the library's own way needs a lock from Python 3.13 on."""
+        found = self.filter(record)
+        if found:
+            self.emit(found if isinstance(found, logging.LogRecord) else record)
+        return bool(found)
+
     def emit(self, record: logging.LogRecord) -> None:
         """Write a line."""
         try:
