@@ -71,7 +71,7 @@ def has_bridge(host: str) -> bool:
         with closing(docker.APIClient(base_url=host or None, version="auto", timeout=60)) as api:
             return _has_bridge(api)
     except _ERRORS as error:
-        raise Unavailable(Reason.ENGINE_UNAVAILABLE, _words(error)) from error
+        raise Unavailable(Reason.ENGINE_UNAVAILABLE, words_of(error)) from error
 
 
 def _has_bridge(api: Any) -> bool:
@@ -107,7 +107,7 @@ class DockerContainers:
                 self.remove(found["Id"])
             self._bridge = _has_bridge(self._api)
         except _ERRORS as error:
-            raise EngineError("EngineUnavailable", _words(error)) from error
+            raise EngineError("EngineUnavailable", words_of(error)) from error
 
     def pull(self, image: str) -> None:
         """Pull an image that names a registry; any other must be here already.
@@ -125,7 +125,7 @@ class DockerContainers:
                 if "error" in line:
                     raise EngineError("ErrImagePull", f'Failed to pull image "{image}": {line["error"]}'[:400])
         except _ERRORS as error:
-            raise EngineError("ErrImagePull", f'Failed to pull image "{image}": {_words(error)}') from error
+            raise EngineError("ErrImagePull", f'Failed to pull image "{image}": {words_of(error)}') from error
 
     def run(self, image: str, name: str, workload: Workload, labels: Mapping[str, str]) -> str:
         """Create and start a container and return its id.
@@ -135,7 +135,7 @@ class DockerContainers:
         try:
             container = self._create(image, name, workload, labels)
         except _ERRORS as error:
-            raise EngineError("CreateContainerError", _words(error)) from error
+            raise EngineError("CreateContainerError", words_of(error)) from error
         try:
             self._api.start(container)
         except _ERRORS as error:
@@ -143,7 +143,7 @@ class DockerContainers:
             if self._bridge and "network bridge" in str(error):
                 self._bridge = False  # an engine whose bridge is broken: go on without a network
                 return self.run(image, name, workload, labels)
-            raise EngineError("RunContainerError", _words(error)) from error
+            raise EngineError("RunContainerError", words_of(error)) from error
         return container
 
     def restart(self, container: str) -> None:
@@ -154,7 +154,7 @@ class DockerContainers:
         try:
             self._api.start(container)
         except _ERRORS as error:
-            raise EngineError("RunContainerError", _words(error)) from error
+            raise EngineError("RunContainerError", words_of(error)) from error
 
     def look(self, container: str, port: int) -> ContainerState:
         """Look at a container; one that is gone counts as ended with 137.
@@ -166,7 +166,7 @@ class DockerContainers:
         except NotFound:
             return ContainerState(running=False, exit_code=137)
         except _ERRORS as error:
-            raise EngineError("EngineUnavailable", _words(error)) from error
+            raise EngineError("EngineUnavailable", words_of(error)) from error
         state = found["State"]
         bound = (found["NetworkSettings"].get("Ports") or {}).get(f"{port}/tcp") or [{}]
         return ContainerState(
@@ -216,7 +216,7 @@ class DockerContainers:
                 settings = kwargs_from_env(environment=self._address)
                 api = docker.APIClient(**settings, version="auto", timeout=PULL_TIMEOUT)
             except DockerException as error:
-                raise EngineError("EngineUnavailable", _words(error)) from error
+                raise EngineError("EngineUnavailable", words_of(error)) from error
             self._local.api = api
         return api
 
@@ -257,7 +257,7 @@ class DockerContainers:
         except NotFound as error:
             raise EngineError("ErrImageNeverPull", f'Container image "{image}" is not present') from error
         except _ERRORS as error:
-            raise EngineError("ErrImagePull", _words(error)) from error
+            raise EngineError("ErrImagePull", words_of(error)) from error
 
     def _auth(self, image: str) -> dict[str, str]:
         """Return the login for the image's registry; never the host's own: {} stops docker-py from reading it."""
@@ -283,12 +283,13 @@ def _http(address: str, path: str) -> str:
         connection.request("GET", path, headers={"User-Agent": "kube-probe/1.33", "Connection": "close"})
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        return f"Readiness probe failed: Get http://{address}{path}: {_words(error)}"
+        return f"Readiness probe failed: Get http://{address}{path}: {words_of(error)}"
     finally:
         connection.close()
     return "" if 200 <= status < 400 else f"Readiness probe failed: HTTP probe failed with statuscode: {status}"
 
 
-def _words(error: BaseException) -> str:
+def words_of(error: BaseException) -> str:
+    """Return what the engine said, on one line, rather than which request it said it to."""
     said = getattr(error, "explanation", None) or str(error) or type(error).__name__
     return " ".join(str(said).split())[:300]

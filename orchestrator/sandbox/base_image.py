@@ -11,6 +11,7 @@ import docker
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.sandbox.argocd_engine import words_of
 
 _APPLETS = ("sh", "httpd", "cat", "ls", "echo", "sleep", "true", "false", "env", "id", "wget")
 
@@ -38,7 +39,7 @@ def push_base_image(docker_host: str, reference: str, auth: dict[str, str]) -> N
                 if "error" in line:
                     raise Refused(Reason.REGISTRY_REFUSED, str(line["error"])[:300])
     except (docker.errors.DockerException, OSError) as error:  # requests' errors are of OSError
-        raise Unavailable(Reason.ENGINE_UNAVAILABLE, str(error)[:200]) from error
+        raise Unavailable(Reason.ENGINE_UNAVAILABLE, words_of(error)) from error
 
 
 def _tar() -> bytes:
