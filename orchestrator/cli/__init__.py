@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from orchestrator.cli.errors import MEANINGS, CliError, Code, ending
 from orchestrator.cli.options import HELP
+from orchestrator.cli.output import drop
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.wording import plainly
 
@@ -153,4 +154,8 @@ def _end(error: CliError) -> None:
     """Say why the command ends, and end it."""
     with contextlib.suppress(OSError):  # who closed standard error still gets the exit code
         print(f"pilotage: {error}", file=sys.stderr)
+    try:
+        sys.stdout.flush()
+    except OSError:  # else Python would end with a code of its own
+        drop(sys.stdout)
     sys.exit(error.code)

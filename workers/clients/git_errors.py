@@ -73,6 +73,7 @@ class _Kind(StrEnum):
 
 _R, _U, _N, _M = _Kind.REFUSED, _Kind.UNAVAILABLE, _Kind.UNREACHED, _Kind.MISSING
 _READS_ONLY = "the account or SSH key may read but not push: give it write access"
+_UNTRUSTED = "the TLS certificate is not trusted (set ca_file to the CA bundle that signed it)"
 _CLOSED = (
     r"repository is (temporarily read-only|currently in read-only mode)"  # GitLab; GitHub
     r"|instance is currently in.* maintenance mode"  # GitLab
@@ -100,14 +101,16 @@ _CAUSES: tuple[tuple[str, _Kind, str], ...] = (
     (r"error: 429", _U, "the server limits our requests (HTTP 429)"),
     (r"error: (408|425|5\d\d)", _U, "the server failed"),
     (r"certificate (problem|verif)|certificate subject name|unable to get local issuer|self.signed certificate", _R,
-     "the TLS certificate is not trusted (set ca_file to the CA bundle that signed it)"),
-    (r"error (setting|adding) certificate|certificate verify locations|CAfile", _R, "the ca_file cannot be used"),
+     _UNTRUSTED),
+    (r"server verification failed", _R, _UNTRUSTED),  # curl 8 with GnuTLS
+    (r"error (setting|adding) certificate|certificate verify locations|SSL CA cert|CAfile", _R,
+     "the ca_file cannot be used"),
     (r"HOST IDENTIFICATION HAS CHANGED|Host key verification failed|host key is known", _R,
      "the SSH host key is not the one in known_hosts"),
     (r"Permission denied \(|Too many authentication failures", _R, "the SSH key was not accepted"),
     (r"UNPROTECTED PRIVATE KEY|bad permissions|Load key|invalid format", _R, "the SSH key file cannot be used"),
     (r"Could not resolve host", _N, "the host name cannot be resolved"),
-    (r"Connection refused|Couldn't connect to server|No route to host|Network is unreachable", _N,
+    (r"Connection refused|Could(n't| not) connect to server|No route to host|Network is unreachable", _N,
      "no connection"),
     (r"timed out|too slow|Timeout was reached", _U, "no answer in time"),
     (r"No space left on device|Disk quota exceeded", _U, "the disk of the server is full"),  # ours: see `unwritable`

@@ -1,5 +1,7 @@
 """Files, entries and commits are read as they were committed."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from orchestrator.domain.errors import Refused, Unavailable
@@ -113,7 +115,7 @@ def test_a_commit_says_who_when_and_what(server: Forge, mirror: Mirror) -> None:
     server.commit({"f": "1"}, message=message)
     info = mirror.commit_info(mirror.fetch_branch("main"))
     assert info.author_name == "Ann"
-    assert info.date == "2023-11-14T22:13:20+00:00"
+    assert datetime.fromisoformat(info.date) == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     assert info.subject == "제목: add \U0001f680"
 
 

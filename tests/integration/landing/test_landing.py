@@ -23,9 +23,9 @@ def test_a_batch_is_one_commit_per_run_and_one_push(server: Forge, mirror: Mirro
 def test_a_commit_changes_one_line_and_says_who_when_and_why(server: Forge, mirror: Mirror) -> None:
     server.commit({file(3): VALUES.format(app=3)}, modes={file(3): "100755"})
     land_all(mirror, [change(3)])
-    form = "--format=%an|%ae|%cn|%ce|%at|%ct|%aI%n%B"
+    form = "--format=%an|%ae|%cn|%ce|%at|%ct|%ai%n%B"
     assert git(server.repo, "log", "-1", form, "main") == (
-        "Pilotage 봇|bot@example.com|Pilotage 봇|bot@example.com|1700000503|1700000503|2023-11-14T22:21:43+00:00\n"
+        "Pilotage 봇|bot@example.com|Pilotage 봇|bot@example.com|1700000503|1700000503|2023-11-14 22:21:43 +0000\n"
         "deploy(app): 배포 3\n\nPilotage-Run: 3\nPilotage-Image: hub/app:sha-3"
     )
     assert server.show(file(3)).decode() == VALUES.format(app=3).replace("old", "sha-3")

@@ -41,7 +41,7 @@ def test_folding_changes_no_sum(site: Site) -> None:
     rows = _rows(site)
     reconcile.fold_tallies()
     reconcile.fold_tallies()
-    assert _counted(site) == before
+    assert _counted(site) == pytest.approx(before)  # SQLite adds up in another order then
     assert _rows(site) < rows
     site.deploy(4)
     assert _counted(site)['pilotage_runs_total{app="plate-web",env="stg",result="succeeded"}'] == 4

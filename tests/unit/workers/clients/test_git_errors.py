@@ -56,7 +56,13 @@ SAID = [
     (HTTP + "The requested URL returned error: 429", Unavailable, "limits"),
     (HTTP + "The requested URL returned error: 504", Unavailable, "the server failed"),
     (HTTP + "SSL certificate problem: self-signed certificate in certificate chain", Refused, "ca_file"),
-    (HTTP + "server certificate verification failed. CAfile: none CRLfile: none", Refused, "ca_file"),
+    (HTTP + "server certificate verification failed. CAfile: none CRLfile: none", Refused, "not trusted"),
+    (
+        HTTP + "server verification failed: certificate signer not trusted. (CAfile: /x CRLfile: none)",
+        Refused,
+        "not trusted",
+    ),
+    (HTTP + "Problem with the SSL CA cert (path? access rights?)", Refused, "ca_file cannot be used"),
     (HTTP + "SSL: no alternative certificate subject name matches target host name", Refused, "ca_file"),
     (HTTP + "error setting certificate file: /run/ca.pem", Refused, "ca_file"),
     (
@@ -118,6 +124,7 @@ SAID = [
     (HTTP + "Could not resolve host: git.example.com", Unreached, "resolved"),
     ("ssh: Could not resolve hostname x: Name or service not known\n" + SSH_END, Unreached, "resolved"),
     (HTTP + "Failed to connect to x port 443 after 1 ms: Couldn't connect to server", Unreached, "no connection"),
+    (HTTP + "Failed to connect to x port 443 after 1 ms: Could not connect to server", Unreached, "no connection"),
     ("ssh: connect to host x port 22: Connection refused\n" + SSH_END, Unreached, "no connection"),
     ("remote: db: Connection refused\nfatal: the remote end hung up unexpectedly", Unavailable, "broke"),
     ("ssh: connect to host x port 22: Connection timed out\n" + SSH_END, Unavailable, "in time"),
