@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from orchestrator.cli.errors import MEANINGS, CliError, Code, ending
 from orchestrator.cli.options import HELP
 from orchestrator.cli.output import drop
+from orchestrator.cli.proxies import spare_loopback
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.wording import plainly
 
@@ -138,6 +139,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
+    spare_loopback(os.environ)
     if "_PILOTAGE_COMPLETE" in os.environ:
         from typer.completion import completion_init  # type: ignore[attr-defined]
 

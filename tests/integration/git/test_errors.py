@@ -12,6 +12,7 @@ from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavai
 from tests.support.contracts import ROOT
 from tests.support.git_processes import cancel, children_of
 from tests.support.githttp import TOKEN, USER, Fault, Forge
+from tests.support.loopback import Reply, loopback
 from tests.support.waiting import until
 from workers.clients.git import GITOPS, SOURCE, Mirror
 
@@ -53,6 +54,18 @@ def test_answers_of_the_server_become_our_errors(
 def test_a_server_that_is_not_there_is_unavailable(server: Forge, tmp_path: Path, url: str, words: str) -> None:
     with pytest.raises(Unavailable, match=words):
         server.mirror(tmp_path, url=url).ls_remote()
+
+
+def test_the_proxy_of_the_environment_is_asked(
+    server: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with loopback(lambda _: Reply(status=503)) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with pytest.raises(Unavailable, match="the server failed"):
+            server.mirror(tmp_path, url="http://git.invalid/x.git").ls_remote()
+        assert "refs/heads/main" in server.mirror(tmp_path).ls_remote()
+    assert [asked.headers["host"] for asked in proxy.asked] == ["git.invalid"]
 
 
 def test_a_slow_server_is_given_up_and_no_process_is_left(server: Forge, mirror: Mirror) -> None:
