@@ -99,7 +99,7 @@ class RegistryProcess:
     def _place_socket(self) -> None:
         self._socket = self._folder.resolve() / "registry.sock"
         if len(str(self._socket)) > _LONGEST_SOCKET:
-            self._own_folder = tempfile.mkdtemp(prefix="pilotage-harbor-")
+            self._own_folder = tempfile.mkdtemp(prefix="pilotage-harbor-", dir="/tmp")  # TMPDIR may be as long
             self._socket = Path(self._own_folder) / "registry.sock"
         self._socket.unlink(missing_ok=True)  # of a process that was killed
 

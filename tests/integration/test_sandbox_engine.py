@@ -66,6 +66,12 @@ def left_behind(folder: Path) -> list[str]:
     return [text for text in (*mounts, *commands, *files) for one in (folder, run) if str(one) in text]
 
 
+def test_its_sockets_are_in_a_short_folder_however_long_the_others_are(tmp_path: Path) -> None:
+    run = home_of(tmp_path / ("long-folder-name-" * 7)).run
+    assert (len(str(run)) <= 60, run.stat().st_mode & 0o777) == (True, 0o700)
+    run.rmdir()
+
+
 @pytest.mark.engine
 def test_an_engine_that_answers_is_used(tmp_path: Path) -> None:
     require_engine()
