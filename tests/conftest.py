@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 from _pytest import runner
+from hypothesis import HealthCheck, settings
 
 from tests.support import journals
 
@@ -16,6 +17,9 @@ def pytest_configure(config: pytest.Config) -> None:
     # through all of it for proxies, and a variable that goes away meanwhile is an error there.
     runner._update_current_test_var = lambda _item, _when: None
     journals.install()
+    # How fast examples are made and tried is the machine's affair; the first text of a new checkout takes a second.
+    settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.domain.events import BadSignature, Ignored, Malformed, Ping, Push
@@ -16,7 +16,7 @@ from webhooks.forges import FORGES
 from webhooks.headers import Headers
 
 EVERY_FORGE = pytest.mark.parametrize("forge", FORGES)
-QUICK = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+QUICK = settings(max_examples=60)
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["0" * 40, "a" * 40]),
