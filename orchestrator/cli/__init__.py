@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from orchestrator.cli.errors import MEANINGS, CliError, Code, ending
 from orchestrator.cli.options import HELP
-from orchestrator.cli.output import drop
+from orchestrator.cli.output import silence
 from orchestrator.cli.proxies import spare_loopback
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.wording import plainly
@@ -159,5 +159,5 @@ def _end(error: CliError) -> None:
     try:
         sys.stdout.flush()
     except OSError:  # else Python would end with a code of its own
-        drop(sys.stdout)
+        silence(sys.stdout)
     sys.exit(error.code)

@@ -46,13 +46,13 @@ def _print(line: str, stream: Any) -> None:
     try:
         print(line, file=stream, flush=True)
     except OSError as error:
-        drop(stream)
+        silence(stream)
         if isinstance(error, BrokenPipeError):
             raise SystemExit(Code.BROKEN_PIPE) from None
         raise CliError(f"The answer cannot be written ({system_words(error)}).", Code.FAILED) from error
 
 
-def drop(stream: Any) -> None:
+def silence(stream: Any) -> None:
     """Let what is left in the buffer of a stream fail no second time, at the end of the process."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 

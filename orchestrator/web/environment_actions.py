@@ -71,11 +71,12 @@ class EnvironmentActions:
         elif action == "release":
             control.release(app, environment)
         else:
-            start = self._deploy if action == "deploy" else self._bring
-            return redirect(url_for("pages.run", run_id=start(app, environment, action, who)), 303)
+            deploys = action == "deploy"
+            run = self._deploy(app, environment, who) if deploys else self._bring(app, environment, action, who)
+            return redirect(url_for("pages.run", run_id=run), 303)
         return redirect(url_for("pages.apps", _anchor=f"{app}-{environment}"), 303)
 
-    def _deploy(self, app: str, environment: str, _: str, who: Principal) -> int:
+    def _deploy(self, app: str, environment: str, who: Principal) -> int:
         """Start a run of the commit that a branch or tag has, or of the one that is named."""
         what = request.form.get("what", "").strip()
         source = {"commit": what} if is_sha(what) else {"ref": what}

@@ -1,4 +1,4 @@
-"""Processes are killed or held still and services fail at random while people push and start runs; then we count.
+"""Processes are killed or frozen and services fail at random while people push and start runs; then we count.
 
 `make storm` runs this (``STORM_SECONDS``, ``STORM_SEED``); anywhere else it is skipped. The seed decides what
 is struck and what fails, and not what the processes are doing then: a fault need not come again with the same seed.
@@ -45,7 +45,7 @@ __all__ = ["postgres_url"]
 SECONDS = float(os.environ.get("STORM_SECONDS") or 0)
 SEED = int(os.environ.get("STORM_SEED") or 1)
 FROZEN = 0.2
-"""The part of the strikes that hold processes still in place of killing them."""
+"""The part of the strikes that freeze processes in place of killing them."""
 
 pytestmark = [
     pytest.mark.engine,
@@ -115,7 +115,7 @@ def _rage(installation: Installation, platform: Platform, over: threading.Event)
     while not over.wait(chance.expovariate(1 / 2)):
         happened[weather.change(platform, chance)] += 1
         if chance.random() < FROZEN:
-            happened[f"held still: {installation.freeze(chance)}"] += 1
+            happened[f"frozen: {installation.freeze(chance)}"] += 1
             continue
         happened[f"killed: {installation.strike(chance)}"] += 1
         over.wait(chance.random())

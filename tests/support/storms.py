@@ -1,4 +1,4 @@
-"""Two installations whose processes can be killed or held still: `pilotage up`, and five processes of their own."""
+"""Two installations whose processes can be killed or frozen: `pilotage up`, and five processes of their own."""
 
 import os
 import signal
@@ -22,8 +22,8 @@ from tests.support.waiting import until
 
 POLL = 10.0
 """Seconds between two looks at the branches: what a dead webhook process missed is found then."""
-STILL = (LEASE - 5.0, WRITER_LEASE + 10.0)
-"""Least and most seconds for which processes are held still: some shorter than any lease, some longer than all."""
+FROZEN_FOR = (LEASE - 5.0, WRITER_LEASE + 10.0)
+"""Least and most seconds for which processes are frozen: some shorter than any lease, some longer than all."""
 
 
 class Installation(Protocol):
@@ -36,7 +36,7 @@ class Installation(Protocol):
         ...
 
     def freeze(self, chance: Random) -> str:
-        """Hold a process with all that it started still for a while; return its name."""
+        """Freeze a process with all that it started for a while; return its name."""
         ...
 
     def mend(self) -> None:
@@ -62,7 +62,7 @@ class Together:
 
     def freeze(self, chance: Random) -> str:
         up = self._product.pid
-        return hold_still(chance.choice([up, *children(up, "")]), chance)
+        return _freeze(chance.choice([up, *children(up, "")]), chance)
 
     def mend(self) -> None:
         if self._product.running:
@@ -101,7 +101,7 @@ class Apart:
 
     def freeze(self, chance: Random) -> str:
         name = chance.choice(list(COMMANDS))
-        hold_still(self._running.processes[name].pid, chance)
+        _freeze(self._running.processes[name].pid, chance)
         return name
 
     def mend(self) -> None:
@@ -110,12 +110,12 @@ class Apart:
                 self._running.start(name)
 
 
-def hold_still(process: int, chance: Random) -> str:
+def _freeze(process: int, chance: Random) -> str:
     """Stop a process and all below it, as a machine that is moved does; later let them go on, past their leases."""
-    name, held = _name(process), [process, *_below(process)]
-    for one in held:
+    name, frozen = _name(process), [process, *_below(process)]
+    for one in frozen:
         _signal(one, signal.SIGSTOP)
-    timer = threading.Timer(chance.uniform(*STILL), lambda: [_signal(one, signal.SIGCONT) for one in held])
+    timer = threading.Timer(chance.uniform(*FROZEN_FOR), lambda: [_signal(one, signal.SIGCONT) for one in frozen])
     timer.daemon = True
     timer.start()
     return name

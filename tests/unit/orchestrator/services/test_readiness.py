@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -51,6 +52,13 @@ def probe(ask: Callable[[], int]) -> None:
     assert caught.value.reason is Reason.DATABASE_UNAVAILABLE
 
 
+def answer(ask: Callable[[], int]) -> int:
+    """Return the answer, or 0 where none came within a thousandth of a second."""
+    with suppress(Unavailable):
+        return ask()
+    return 0
+
+
 def test_an_answer_is_passed_on_and_each_question_is_asked_anew() -> None:
     answers = iter([1, 2])
     ask = question(lambda: next(answers), patience=60.0)
@@ -72,7 +80,7 @@ def test_many_probes_of_who_is_silent_ask_once(silent: Silent) -> None:
     until(lambda: silent.asked, "the question")
     assert silent.asked == 1
     silent.speak.set()
-    until(lambda: ask() == 2, "a new question after the answer to the old one")
+    until(lambda: answer(ask) > 1, "a new question after the answer to the old one")
 
 
 def test_who_comes_while_a_question_is_out_hears_its_answer(silent: Silent) -> None:
