@@ -67,7 +67,7 @@ def moved(mirror: Mirror, branch: str, commit: str, known: str) -> RefChange:
     As in a hook, the head commit counts. If it is one of ours, the newest below it that is not ours counts instead:
     perhaps no hook told of that one.
 
-    :param known: where the branch was; "" = it was not there. :raises Refused, Unavailable: as `Mirror.fetch_commit`.
+    :param known: where the branch was; "" = nobody knows. :raises Refused, Unavailable: as `Mirror.fetch_commit`.
     """
     ref = f"refs/heads/{branch}"
     mirror.fetch_commit(commit, ref, new=True)

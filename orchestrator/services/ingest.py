@@ -237,7 +237,7 @@ def _queue_runs(connection: Connection, items: Sequence[tuple[_Item, int]]) -> N
         acted = [(one.app, one.change) for one in _wanted(item)]
         pushes.seen(_told(item), acted, again=item.ignored_before)
     _insert(connection, pushes.fresh, at)
-    pushes.remember(connection, at)
+    pushes.remember()
     told: dict[int, list[int]] = {}
     for item, delivery in items:
         known = led_to[delivery]

@@ -9,13 +9,14 @@ from typing import Any
 from orchestrator.domain.apps import Channel, Environment, Settings
 from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import Reason, explain
+from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.domain.wording import next_step, sentence
 from orchestrator.engine.decision import Decision
 from orchestrator.engine.facts import Fact, Superseded
 from orchestrator.engine.transitions import advance
 from orchestrator.services import accounting, story, targets
-from orchestrator.store import changes, claims, environments, images, notifications, runs, wakes
+from orchestrator.store import changes, claims, environments, heads, images, notifications, runs, wakes
 from orchestrator.store.database import Connection
 from orchestrator.store.rows import utc
 
@@ -69,6 +70,7 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
     if run.state.final:
         if not before.state.final:
             changes.withdraw(connection, run.id)  # before the wake-up, as the writer of the branch does it
+            _doubt_head(connection, settings, run)
         wakes.drop(connection, run.id)
     elif decision.wake_at is not None:
         wakes.set_due(connection, run.id, decision.wake_at.timestamp(), queue_of(run))
@@ -81,6 +83,16 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
     _notify(connection, settings, run, decision.tell, now)
     _promote(connection, settings, run, followers, now)
     return run
+
+
+def _doubt_head(connection: Connection, settings: Settings, run: Run) -> None:
+    """Have the poll look for a branch anew that its hook has placed where the branch is not: the hook came late.
+
+    Else a push back to there, by a hook that is lost, would be taken for known.
+    """
+    app = settings.app(run.app)
+    if app is not None and run.stage(StageName.CHECK).outputs.get("left"):
+        heads.doubt(connection, repo_key(app.source.url), run.ref, run.commit)
 
 
 def is_at_work(connection: Connection, run: Run, now: float) -> bool:

@@ -2,7 +2,8 @@
 
 import hashlib
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from operator import itemgetter
 
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.events import Push, RefChange
@@ -45,8 +46,10 @@ class Pushes:
         found = runs.recent_twin(connection, sorted(keys), at - TWIN_WINDOW)
         self._known = {key: Known(run=run_id) for key, run_id in found.items()}
         refs = {repo_ref(app, change) for app, change in told}
-        self._heads = {one: head[0] for one in refs if (head := heads.known(connection, *one)) is not None}
-        self._seen: dict[RepoRef, str] = {}
+        self._connection = connection
+        self._at = at
+        self._heads = {one: head for one in refs if (head := heads.known(connection, *one)) is not None}
+        self._seen: dict[RepoRef, heads.Head] = {}
         self._told_again: set[RepoRef] = set()
         self.fresh: list[Known] = []
 
@@ -55,17 +58,28 @@ class Pushes:
 
         A ref that moves on from where it was last seen makes a new push, even if it has made the same move some
         minutes ago and has been pushed back (or deleted) since. Any other move is late, told twice, or one whose
-        predecessors were lost: then a run for the same move counts, or the poll's run for its commit.
+        predecessors were lost: then a run for the same move counts, or the poll's run for its commit. One that goes
+        on from the last hook is behind the poll, which has seen the ref further on: then the run of that counts.
         """
-        ref = repo_ref(app, change)
-        moves_on = self._heads.get(ref) == (change.before or _NOWHERE)
-        known = None if moves_on else self._known.get(new.dedupe) or self._known.get(polled_key(new))
+        ref, before = repo_ref(app, change), change.before or _NOWHERE
+        head = self._heads.get(ref)
+        if head is not None and before == head.commit:
+            known = None
+        elif head is not None and before == head.told:
+            known = self._ahead(new, head.commit)
+        else:
+            known = self._known.get(new.dedupe) or self._known.get(polled_key(new))
         if known is not None:
             self._told_again.add(ref)
             return known
         made = self._known[new.dedupe] = Known(new=new, delivery=delivery)
         self.fresh.append(made)
         return made
+
+    def _ahead(self, new: runs.NewRun, commit: str) -> Known | None:
+        """Find the run of the commit at which the poll has seen the ref."""
+        run_id = runs.covering(self._connection, replace(new, commit=commit))
+        return None if run_id is None else Known(run=run_id)
 
     def seen(
         self,
@@ -82,25 +96,33 @@ class Pushes:
         :param wanted: those of `told` that lead to something.
         :param again: an old delivery, sent once more: it counts only for refs that were never seen.
         """
-        hidden = {repo_ref(*one) for one in told if one not in wanted and self._hides(*one)}
-        moved = {repo_ref(app, change): change.after or _NOWHERE for app, change in told}
-        if again:
-            moved = {ref: commit for ref, commit in moved.items() if ref not in self._heads}
-        quiet = self._told_again | hidden
-        self._seen |= {ref: commit for ref, commit in moved.items() if ref not in quiet}
-        self._heads |= self._seen
+        quiet = self._told_again | {repo_ref(*one) for one in told if one not in wanted and self._hides(*one)}
+        for ref, change in {repo_ref(*one): one[1] for one in told}.items():
+            if (again and ref in self._heads) or (head := self._moved(ref, change, ref in quiet)) is None:
+                continue
+            self._heads[ref] = self._seen[ref] = head
         self._told_again.clear()
 
-    def _hides(self, app: App, change: RefChange) -> bool:
-        before = change.before or _NOWHERE
-        return not change.deleted and self._heads.get(repo_ref(app, change), before) != before
+    def _moved(self, ref: RepoRef, change: RefChange, quiet: bool) -> heads.Head | None:
+        """Say where a ref is after a move; None: as before.
 
-    def remember(self, connection: Connection, at: float) -> None:
+        Until the poll looks again it stays where the poll has seen it, unless the move begins there.
+        """
+        head, before, after = self._heads.get(ref), change.before or _NOWHERE, change.after or _NOWHERE
+        if head is not None and head.is_ahead_of(before) and (head.told == before or not quiet):
+            return head.caught_up(after, self._at, doubted=not quiet)
+        return None if quiet else heads.Head(after, self._at)
+
+    def _hides(self, app: App, change: RefChange) -> bool:
+        before, head = change.before or _NOWHERE, self._heads.get(repo_ref(app, change))
+        return not change.deleted and head is not None and head.commit != before
+
+    def remember(self) -> None:
         """Write down where refs are, so that the poll does not take a push for one that was lost, nor deploys
         what a hook has told of and was ignored for (a skip marker, a path filter, a commit of ours).
         """
-        for (repo, ref), commit in sorted(self._seen.items()):
-            heads.remember(connection, repo, ref, commit, at)
+        for ref, head in sorted(self._seen.items(), key=itemgetter(0)):
+            heads.remember(self._connection, *ref, head)
 
 
 def judge(push: Push, settings: Settings) -> Matched:

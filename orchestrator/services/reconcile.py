@@ -123,20 +123,21 @@ class Reconcile:
         A head that moved without a delivery (a forge that lost a hook) leads to the runs that the push would have
         led to, in every app of the repository. The first look only remembers.
 
-        :param look: finds out about the move, from where the branch was known to be ("": it was not there).
+        :param look: finds out about the move, from where the branch was known to be ("": nobody knows).
         :param read_at: when the reading began; a hook that has told of the branch since then knows better.
         """
         ref = repo_key(app.source.url), f"refs/heads/{branch}"
         with self._database.read() as connection:
             known = heads.known(connection, *ref)
-        if known is not None and (known[0] == commit or _knows_better(known[1], clock(), read_at)):
+        if known is not None and (known.is_at(commit) or _knows_better(known.seen_at, clock(), read_at)):
             return []
-        matched = None if known is None else self._match(app, look(known[0]))
+        matched = None if known is None else self._match(app, look("" if known.commit == commit else known.commit))
         with self._database.write() as connection:
             alone(connection, LOCK)  # else a push whose hook is being written down right now is taken for lost
             if heads.known(connection, *ref) != known:
                 return []
-            heads.remember(connection, *ref, commit, clock())
+            at = clock()
+            heads.remember(connection, *ref, heads.Head(commit, at) if known is None else known.polled(commit, at))
             return [] if matched is None else self._make_runs(connection, matched)
 
     def _match(self, app: App, change: RefChange) -> Matched:
@@ -160,11 +161,8 @@ class Reconcile:
         A run of another environment does not count: the commit may have come to that branch first, to this one later.
         """
         at = clock()
-        there = {
-            one.app.name: runs.environments_with(connection, one.app.name, one.change.commit or "")
-            for one in matched.wanted
-        }
-        new = [_polled(one) for one in matched.wanted if one.environment.name not in there[one.app.name]]
+        asked = [_polled(one) for one in matched.wanted]
+        new = [one for one in asked if runs.covering(connection, one) is None]
         made = runs.add(connection, [(one, None) for one in new], at)
         wakes.add(connection, made, at, "deploy")
         for run_id, one in zip(made, new, strict=True):

@@ -1,29 +1,66 @@
-"""Where refs were last seen."""
+"""Where refs were last seen, and how far hooks have told of it."""
 
 from collections.abc import Collection
+from dataclasses import asdict, dataclass
 
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from orchestrator.store.dialect import upsert
 from orchestrator.store.schema import heads
 
 _STEP = 200
 """Refs that one transaction forgets."""
-_HEAD = select(heads.c.commit, heads.c.seen_at).where(
+_HEAD = select(heads.c.commit, heads.c.seen_at, heads.c.told, heads.c.doubted).where(
     heads.c.repo == bindparam("of_repo"), heads.c.ref == bindparam("of_ref")
 )
 
 
-def known(connection: Connection, repo: str, ref: str) -> tuple[str, float] | None:
-    """Return the object at which a ref was last seen ("": it was deleted), and when."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The object at which a ref was last seen ("": it was deleted), and when.
+
+    `told` is where hooks have led it to if the poll has seen it further on; None: they are level.
+    `doubted`: the last run may be of another commit than what is there, so the poll has to compare them.
+    """
+
+    commit: str
+    seen_at: float
+    told: str | None = None
+    doubted: bool = False
+
+    def is_at(self, commit: str) -> bool:
+        """Tell whether a ref that the poll sees at a commit is known to be there."""
+        return self.commit == commit and not self.doubted
+
+    def is_ahead_of(self, before: str) -> bool:
+        """Tell whether the poll has seen more than the hook of a move that begins at a commit."""
+        return self.told is not None and self.commit != before
+
+    def polled(self, commit: str, at: float) -> "Head":
+        """Return what is known once the poll has seen the ref at a commit."""
+        told = self.commit if self.told is None else self.told
+        return Head(commit, at, None if told == commit else told)
+
+    def caught_up(self, commit: str, at: float, *, doubted: bool) -> "Head":
+        """Return what is known once hooks have told of a commit that is, as far as we know, before what is there."""
+        return Head(self.commit, at, None if commit == self.commit else commit, self.doubted or doubted)
+
+
+def known(connection: Connection, repo: str, ref: str) -> Head | None:
+    """Return where a ref was last seen."""
     row = connection.execute(_HEAD, {"of_repo": repo, "of_ref": ref}).one_or_none()
-    return None if row is None else (row.commit, row.seen_at)
+    return None if row is None else Head(*row)
 
 
-def remember(connection: Connection, repo: str, ref: str, commit: str, at: float) -> None:
-    """Write down where a ref is; "": it was deleted."""
-    row = {"repo": repo, "ref": ref, "commit": commit, "seen_at": at}
-    upsert(connection, heads, row, key=("repo", "ref"))
+def remember(connection: Connection, repo: str, ref: str, head: Head) -> None:
+    """Write down where a ref is."""
+    upsert(connection, heads, {"repo": repo, "ref": ref, **asdict(head)}, key=("repo", "ref"))
+
+
+def doubt(connection: Connection, repo: str, ref: str, commit: str) -> None:
+    """Note that a ref is not at a commit at which a hook has placed it."""
+    at_it = (heads.c.repo == repo, heads.c.ref == ref, heads.c.commit == commit)
+    connection.execute(update(heads).where(*at_it).values(doubted=True))
 
 
 def forget(connection: Connection, repo: str, before: float, kept: Collection[str]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, text, update
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, Trigger
@@ -291,25 +291,48 @@ def page(
     return load_many(connection, statement)
 
 
+_COUNTS = runs.c.reason.not_in([Reason.OLDER_COMMIT.value, Reason.REWRITTEN.value])
+"""Not of a push that came late or was taken back."""
 _TWINS = (
     select(runs.c.dedupe, runs.c.id)
-    .where(runs.c.dedupe.in_(bindparam("texts", expanding=True)), runs.c.created_at >= bindparam("since"))
+    .where(runs.c.dedupe.in_(bindparam("texts", expanding=True)), runs.c.created_at >= bindparam("since"), _COUNTS)
     .order_by(runs.c.id)
+)
+_OF_ENVIRONMENT = (runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"), _COUNTS)
+_LAST_PUSH = (
+    select(runs.c.id)
+    .where(*_OF_ENVIRONMENT, runs.c.ref == bindparam("of_ref"))
+    .where(runs.c.trigger.in_([Trigger.PUSH.value, Trigger.POLL.value]))
+    .order_by(runs.c.id.desc())
+    .limit(1)
+    .scalar_subquery()
+)
+_COVERING = (
+    select(runs.c.id)
+    .where(*_OF_ENVIRONMENT, runs.c.commit == bindparam("of_commit"), runs.c.id >= func.coalesce(_LAST_PUSH, 0))
+    .order_by(runs.c.id.desc())
+    .limit(1)
 )
 
 
 def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) -> dict[str, int]:
-    """Find the latest runs made since `since` for the same pushes: dedupe text -> run id."""
+    """Find the latest runs made since `since` for the same pushes: dedupe text -> run id.
+
+    One that came late or was taken back does not count: if its commit is pushed again, it is news.
+    """
     if not dedupes:
         return {}
     return {row.dedupe: row.id for row in connection.execute(_TWINS, {"texts": list(dedupes), "since": since})}
 
 
-def environments_with(connection: Connection, app: str, commit: str) -> set[str]:
-    """Name the environments in which an app has a run for a commit, other than one that its branch had lost."""
-    tried = runs.c.reason != Reason.REWRITTEN.value
-    statement = select(runs.c.environment).where(runs.c.app == app, runs.c.commit == commit, tried)
-    return set(connection.execute(statement).scalars())
+def covering(connection: Connection, new: NewRun) -> int | None:
+    """Find the run that makes one of the commit at the head of a ref needless: the last push's, or a later one.
+
+    An earlier run of the commit does not count: its branch has been elsewhere since. A push that came late or was
+    taken back is not the last one.
+    """
+    values = {"of_app": new.app, "in_environment": new.environment, "of_ref": new.ref, "of_commit": new.commit}
+    return connection.execute(_COVERING, values).scalar_one_or_none()
 
 
 def commits_of(connection: Connection, run_ids: Collection[int]) -> dict[int, str]:

@@ -35,6 +35,7 @@ __all__ = ["postgres_url"]
 
 NOW = 1_000_000.0
 STG = ("plate-web", "stg")
+HEAD = NewRun(app="plate-web", environment="stg", trigger=Trigger.POLL, ref="refs/heads/main", commit="new")
 NEXT = make_run(id=RUNS + 1)
 MAKER = make_run(id=RUNS + 1, image="h/p:sha-1")
 AGAIN = make_run(id=RUNS + 1, digest="sha256:1")
@@ -47,7 +48,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "refused deliveries too many": deliveries.prune_refused,
     "the same push by another hook": lambda c: runs.recent_twin(c, ["move-7", "new"], 0.0),
     "runs of deliveries": lambda c: runs.of_deliveries(c, [1, 2, RUNS]),
-    "commit without a run": lambda c: runs.environments_with(c, "plate-web", "new"),
+    "run of a head": lambda c: runs.covering(c, HEAD),
     "new run": lambda c: runs.add(c, [(NewRun(app="plate-web", environment="stg", trigger=Trigger.PUSH), None)], NOW),
     # What a run asks on its way.
     "one run": lambda c: runs.load(c, 77),

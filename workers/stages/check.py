@@ -105,7 +105,7 @@ def _absence(mirror: Mirror, ref: str, commit: str, head: str) -> tuple[str, flo
 def _absent(order: Order, seen: str, seconds: float) -> Outcome:
     """Fail the run if later looks agree: a forge's servers may still show a branch as it was before the push."""
     if _lasts(order, "absent_since", seconds):
-        return Fail(reason=Reason.REWRITTEN, detail=seen)
+        return Fail(reason=Reason.REWRITTEN, detail=seen, outputs={"left": True})
     return _look_again(order, Reason.REWRITTEN, seen, "absent_since")
 
 
@@ -126,7 +126,7 @@ def _ordered(order: Order, tools: Tools, commit: str, head: str) -> dict[str, An
     An approved run goes on until something newer is approved.
 
     :param head: where the run's branch was just seen; "" = nobody looked. A rival from the same branch whose commit
-        the branch no longer contains does not count as newer.
+        the branch no longer contains does not count as newer; if it does contain it, it has `left` the run's commit.
     """
     found: dict[str, list[int]] = {}
     for rival in order.rivals:
@@ -140,7 +140,7 @@ def _ordered(order: Order, tools: Tools, commit: str, head: str) -> dict[str, An
             found.setdefault("older_than", []).extend([rival.run] if rival.begun else [])
         elif newer and not order.insists:
             if rival.approved or not order.run.approved:
-                return {"newer": rival.run}
+                return {"newer": rival.run} | ({"left": True} if head and rival.ref == order.run.ref else {})
             found.setdefault("unapproved", []).append(rival.run)
         if overtakes and (lost or not newer):
             found.setdefault("obsolete", []).append(rival.run)

@@ -122,6 +122,29 @@ def test_a_hook_that_comes_late_leads_to_the_polled_run_whatever_was_queued_mean
     assert workshop.push(2)["runs"] == [1], "the hook of the push before comes last"
 
 
+def test_hooks_that_come_in_order_after_the_poll_has_gone_ahead_lead_to_its_run(workshop: Workshop) -> None:
+    app = workshop.settings.apps[0]
+    workshop.push(1)
+    assert workshop.polled(app, "main", f"{4:040x}") == [2]
+    answers = [workshop.push(number) for number in (2, 3, 4)]
+    assert [(answer["duplicate"], answer["runs"]) for answer in answers] == [(True, [2])] * 3
+    assert workshop.push(5)["runs"] == [3]
+
+
+def test_a_hook_that_comes_late_does_not_hide_a_lost_push_back_to_where_it_was(workshop: Workshop) -> None:
+    app = workshop.settings.apps[0]
+    for number in (1, 2, 3):
+        workshop.push(number)
+    assert workshop.push(2, key="late", before=1)["runs"] == [2], "told within some minutes, it is known"
+    late = workshop.push(2, key="late and by force", before=9)["runs"][0]
+    assert workshop.polled(app, "main", f"{2:040x}") == []
+    passed = Fail(reason=Reason.OLDER_COMMIT, outputs={"left": True})
+    workshop.one.report(workshop.begin(late), Reported(stage=StageName.CHECK, outcome=passed), "build")
+    (found,) = workshop.polled(app, "main", f"{2:040x}")
+    assert workshop.run(found).trigger == "poll"
+    assert workshop.polled(app, "main", f"{2:040x}") == [], "it has looked"
+
+
 def test_a_branch_that_the_poll_saw_leave_a_commit_and_that_is_pushed_back_to_it_is_deployed(
     workshop: Workshop,
 ) -> None:

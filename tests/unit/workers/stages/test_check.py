@@ -123,6 +123,15 @@ def test_an_older_commit_never_goes_over_a_newer_one() -> None:
     assert (outcome.reason, outcome.detail) == (Reason.OLDER_COMMIT, "run 3 has a newer commit")
 
 
+@pytest.mark.parametrize(("rival_of", "left"), [("refs/heads/main", True), ("refs/heads/hotfix", None)])
+def test_a_branch_has_left_a_commit_if_it_holds_a_newer_one_of_its_own(rival_of: str, left: bool | None) -> None:
+    rivals = (Rival(run=3, commit=NEW, ref=rival_of, landed=True, begun=True),)
+    late = order(CHECK, commit=OLD, ref=MAIN, rivals=rivals)
+    outcome = check.run(late, tools(source=FakeMirror(line=(OLD, NEW))))
+    assert isinstance(outcome, Fail)
+    assert (outcome.reason, outcome.outputs.get("left")) == (Reason.OLDER_COMMIT, left)
+
+
 def test_a_newer_commit_that_this_machine_has_not_seen_is_fetched() -> None:
     rivals = (Rival(run=3, commit=NEW, landed=True, begun=True),)
     source = FakeMirror(line=(OLD, NEW), away={NEW})
@@ -209,6 +218,7 @@ def test_a_push_whose_branch_was_rewritten_since_is_not_deployed_if_a_second_loo
     outcome = check.run(again, tools(source=source))
     assert isinstance(outcome, Fail)
     assert (outcome.reason, outcome.detail) == (Reason.REWRITTEN, "refs/heads/main has parted from it")
+    assert outcome.outputs["left"]
     assert isinstance(check.run(again, tools()), Done), "the server has caught up"
 
 
