@@ -78,7 +78,7 @@ class Pushes:
 
     def _ahead(self, new: runs.NewRun, commit: str) -> Known | None:
         """Find the run of the commit at which the poll has seen the ref."""
-        run_id = runs.covering(self._connection, replace(new, commit=commit))
+        run_id = runs.covering(self._connection, replace(new, commit=commit), checked=True)
         return None if run_id is None else Known(run=run_id)
 
     def seen(

@@ -136,9 +136,12 @@ class Reconcile:
             alone(connection, LOCK)  # else a push whose hook is being written down right now is taken for lost
             if heads.known(connection, *ref) != known:
                 return []
+            asked = [] if matched is None else [_polled(one) for one in matched.wanted]
+            if known is not None and known.commit == commit and _are_unchecked(connection, asked):
+                return []
             at = clock()
             heads.remember(connection, *ref, heads.Head(commit, at) if known is None else known.polled(commit, at))
-            return [] if matched is None else self._make_runs(connection, matched)
+            return _make_runs(connection, asked, at)
 
     def _match(self, app: App, change: RefChange) -> Matched:
         """Match a move that no hook told of as one of a hook."""
@@ -155,19 +158,23 @@ class Reconcile:
             )
         return matched
 
-    def _make_runs(self, connection: Connection, matched: Matched) -> list[int]:
-        """Queue the runs of a head, except in environments that have one of its commit.
 
-        A run of another environment does not count: the commit may have come to that branch first, to this one later.
-        """
-        at = clock()
-        asked = [_polled(one) for one in matched.wanted]
-        new = [one for one in asked if runs.covering(connection, one) is None]
-        made = runs.add(connection, [(one, None) for one in new], at)
-        wakes.add(connection, made, at, "deploy")
-        for run_id, one in zip(made, new, strict=True):
-            story.queued(connection, run_id, one, at)
-        return made
+def _are_unchecked(connection: Connection, asked: Iterable[runs.NewRun]) -> bool:
+    """Tell whether a check is under way that will say whether a hook came late, so that doubts are premature."""
+    return any(runs.is_unchecked(connection, one) for one in asked)
+
+
+def _make_runs(connection: Connection, asked: Iterable[runs.NewRun], at: float) -> list[int]:
+    """Queue the runs of a head, except in environments that have one of its commit.
+
+    A run of another environment does not count: the commit may have come to that branch first, to this one later.
+    """
+    new = [one for one in asked if runs.covering(connection, one) is None]
+    made = runs.add(connection, [(one, None) for one in new], at)
+    wakes.add(connection, made, at, "deploy")
+    for run_id, one in zip(made, new, strict=True):
+        story.queued(connection, run_id, one, at)
+    return made
 
 
 def _knows_better(seen: float, now: float, read_at: float | None) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, func, or_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, bindparam, exists, func, or_, select, text, update
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, Trigger
@@ -299,20 +299,27 @@ _TWINS = (
     .order_by(runs.c.id)
 )
 _OF_ENVIRONMENT = (runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"), _COUNTS)
-_LAST_PUSH = (
+_PUSHES = (
     select(runs.c.id)
     .where(*_OF_ENVIRONMENT, runs.c.ref == bindparam("of_ref"))
     .where(runs.c.trigger.in_([Trigger.PUSH.value, Trigger.POLL.value]))
     .order_by(runs.c.id.desc())
     .limit(1)
-    .scalar_subquery()
 )
-_COVERING = (
-    select(runs.c.id)
-    .where(*_OF_ENVIRONMENT, runs.c.commit == bindparam("of_commit"), runs.c.id >= func.coalesce(_LAST_PUSH, 0))
-    .order_by(runs.c.id.desc())
-    .limit(1)
+_CHECKED = exists().where(
+    stages.c.run_id == runs.c.id, stages.c.name == StageName.CHECK.value, stages.c.state == "succeeded"
 )
+
+
+def _not_before(last: Select[Any]) -> Select[Any]:
+    first = func.coalesce(last.scalar_subquery(), 0)
+    of_commit = select(runs.c.id).where(*_OF_ENVIRONMENT, runs.c.commit == bindparam("of_commit"), runs.c.id >= first)
+    return of_commit.order_by(runs.c.id.desc()).limit(1)
+
+
+_COVERING = _not_before(_PUSHES)
+_COVERING_CHECKED = _not_before(_PUSHES.where(_CHECKED))
+_UNCHECKED = _PUSHES.where(IS_ACTIVE, ~_CHECKED)
 
 
 def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) -> dict[str, int]:
@@ -325,14 +332,22 @@ def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) ->
     return {row.dedupe: row.id for row in connection.execute(_TWINS, {"texts": list(dedupes), "since": since})}
 
 
-def covering(connection: Connection, new: NewRun) -> int | None:
+def covering(connection: Connection, new: NewRun, *, checked: bool = False) -> int | None:
     """Find the run that makes one of the commit at the head of a ref needless: the last push's, or a later one.
 
     An earlier run of the commit does not count: its branch has been elsewhere since. A push that came late or was
     taken back is not the last one.
+
+    :param checked: nor is one that may turn out to be such: its check is not over.
     """
     values = {"of_app": new.app, "in_environment": new.environment, "of_ref": new.ref, "of_commit": new.commit}
-    return connection.execute(_COVERING, values).scalar_one_or_none()
+    return connection.execute(_COVERING_CHECKED if checked else _COVERING, values).scalar_one_or_none()
+
+
+def is_unchecked(connection: Connection, new: NewRun) -> bool:
+    """Tell whether a push to a ref has a run whose check is not over."""
+    values = {"of_app": new.app, "in_environment": new.environment, "of_ref": new.ref}
+    return connection.execute(_UNCHECKED, values).scalar_one_or_none() is not None
 
 
 def commits_of(connection: Connection, run_ids: Collection[int]) -> dict[int, str]:

@@ -10,14 +10,17 @@ from sqlalchemy import select, update
 
 from orchestrator.domain.refs import repo_key
 from orchestrator.store import heads
-from orchestrator.store.schema import metadata, runs
+from orchestrator.store.schema import metadata, runs, stages
 from tests.support.databases import sqlite_database
 from tests.support.executing import REPO, Workshop
 
 Move = tuple[int, int]
 """From a commit to another one; commits are numbers, each the parent of the next."""
 Step = tuple[str, int]
-"""A push, the hook of it, or a look of the poll."""
+"""A push, the hook of it, a look of the poll, or the checks of the runs that wait for theirs."""
+
+
+_END: tuple[Step, ...] = (("check", 0), ("poll", 0), ("check", 0))
 
 
 @pytest.fixture
@@ -57,23 +60,29 @@ def some(count: int) -> Iterator[tuple[int, ...]]:
     return itertools.chain.from_iterable(itertools.combinations(range(count), size) for size in range(count + 1))
 
 
-def play(workshop: Workshop, moves: tuple[Move, ...], steps: tuple[Step, ...]) -> list[tuple[int, str]]:
-    """Go through the steps on empty tables and let the poll look once more; return the runs as (commit, reason)."""
+def play(
+    workshop: Workshop, moves: tuple[Move, ...], steps: tuple[Step, ...], *, busy: bool
+) -> list[tuple[int, str]]:
+    """Go through the steps on empty tables and let the poll look once more; return the runs as (commit, reason).
+
+    :param busy: the workers check nothing before the end.
+    """
     with workshop.database.write() as connection:
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
     workshop.push(1, "begin", 0)
     at = 1
     check(workshop, at)
-    for what, number in (*steps, ("poll", 0)):
+    for what, number in (*steps, *_END):
         before, after = moves[number]
         if what == "push":
             at = after
         elif what == "hook":
             workshop.push(after, f"hook-{number}", before)
-        else:
+        elif what == "poll":
             workshop.polled(workshop.settings.apps[0], "main", f"{at:040x}")
-        check(workshop, at)
+        if what == "check" or not busy:
+            check(workshop, at)
     with workshop.database.read() as connection:
         rows = connection.execute(select(runs.c.commit, runs.c.reason).order_by(runs.c.id))
         return [(int(row.commit, 16), row.reason) for row in rows]
@@ -92,23 +101,36 @@ def check(workshop: Workshop, at: int) -> None:
             reason = "rewritten" if commit > at else "older_commit" if newer else "done"
             if reason == "done":
                 landed.append(commit)
+                checked = stages.c.run_id == row.id, stages.c.name == "check"
+                connection.execute(update(stages).where(*checked).values(state="succeeded"))
             else:
                 heads.doubt(connection, repo_key(REPO.urls[0]), "refs/heads/main", row.commit)
             state = "succeeded" if reason == "done" else "failed"
             connection.execute(update(runs).where(runs.c.id == row.id).values(state=state, reason=reason))
 
 
+@pytest.mark.parametrize("busy", [False, True])
 @pytest.mark.parametrize("moves", list(branches(3)), ids=str)
-def test_what_the_branch_holds_in_the_end_is_deployed(workshop: Workshop, moves: tuple[Move, ...]) -> None:
+def test_what_the_branch_holds_in_the_end_is_deployed(
+    workshop: Workshop, moves: tuple[Move, ...], busy: bool
+) -> None:
     for hooks in some(len(moves)):
         for steps in orders(len(moves), hooks):
-            ended = play(workshop, moves, steps)
+            ended = play(workshop, moves, steps, busy=busy)
             assert [commit for commit, reason in ended if reason == "done"][-1] == moves[-1][1], (steps, ended)
 
 
-def test_a_branch_that_only_goes_on_has_no_second_run_of_a_commit(workshop: Workshop) -> None:
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_branch_that_only_goes_on_has_no_second_run_of_a_commit(workshop: Workshop, busy: bool) -> None:
     moves = ((1, 2), (2, 3), (3, 4))
     for hooks in some(len(moves)):
         for steps in orders(len(moves), hooks):
-            ended = play(workshop, moves, steps)
+            ended = play(workshop, moves, steps, busy=busy)
             assert max(Counter(commit for commit, _ in ended).values()) == 1, (steps, ended)
+
+
+def test_what_a_hook_with_lost_neighbours_has_deployed_is_compared_with_the_branch(workshop: Workshop) -> None:
+    """The branch goes on, back, and is in the end where the poll has seen it before."""
+    moves = ((1, 2), (2, 3), (3, 1), (1, 2))
+    steps = (("push", 0), ("poll", 0), ("push", 1), ("push", 2), ("hook", 2), ("push", 3))
+    assert [commit for commit, _ in play(workshop, moves, steps, busy=False)] == [1, 2, 1, 2]

@@ -49,6 +49,8 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "the same push by another hook": lambda c: runs.recent_twin(c, ["move-7", "new"], 0.0),
     "runs of deliveries": lambda c: runs.of_deliveries(c, [1, 2, RUNS]),
     "run of a head": lambda c: runs.covering(c, HEAD),
+    "run of a head that hooks are behind": lambda c: runs.covering(c, HEAD, checked=True),
+    "push whose check is not over": lambda c: runs.is_unchecked(c, HEAD),
     "new run": lambda c: runs.add(c, [(NewRun(app="plate-web", environment="stg", trigger=Trigger.PUSH), None)], NOW),
     # What a run asks on its way.
     "one run": lambda c: runs.load(c, 77),

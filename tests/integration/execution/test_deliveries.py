@@ -134,10 +134,10 @@ def test_hooks_that_come_in_order_after_the_poll_has_gone_ahead_lead_to_its_run(
 def test_a_hook_that_comes_late_does_not_hide_a_lost_push_back_to_where_it_was(workshop: Workshop) -> None:
     app = workshop.settings.apps[0]
     for number in (1, 2, 3):
-        workshop.push(number)
+        workshop.done(workshop.begin(workshop.push(number)["runs"][0]))
     assert workshop.push(2, key="late", before=1)["runs"] == [2], "told within some minutes, it is known"
     late = workshop.push(2, key="late and by force", before=9)["runs"][0]
-    assert workshop.polled(app, "main", f"{2:040x}") == []
+    assert workshop.polled(app, "main", f"{2:040x}") == [], "nobody doubts it yet"
     passed = Fail(reason=Reason.OLDER_COMMIT, outputs={"left": True})
     workshop.one.report(workshop.begin(late), Reported(stage=StageName.CHECK, outcome=passed), "build")
     (found,) = workshop.polled(app, "main", f"{2:040x}")
