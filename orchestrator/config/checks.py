@@ -13,10 +13,11 @@ from typing import Any, get_args
 from urllib.parse import SplitResult, urlsplit
 
 from orchestrator.config.document import Document
-from orchestrator.config.models import LogLevel
+from orchestrator.config.models import FORGES, LogLevel
 from orchestrator.config.problems import Path
 from orchestrator.config.types import repo_url
 from orchestrator.domain.paths import Index, parse_path
+from orchestrator.domain.refs import repo_host
 
 DEFAULT_KEY = "image.tag"
 TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
@@ -64,7 +65,7 @@ def check(document: Document) -> None:
         _plain_http(document, section, "url")
     _git_access(document, top.inner("gitops"))
     _gitlab(document, top.inner("webhooks"))
-    _notify(document, list(top.items("notify")), [app.text("name") for app in apps])
+    _notify(document, list(top.items("notify")), apps)
 
 
 def check_environment(document: Document, environ: Mapping[str, str]) -> None:
@@ -229,16 +230,28 @@ def _gitlab(document: Document, hooks: Section) -> None:
         document.add(hooks.at("gitlab"), "needs `token` or `signing`; without a secret no delivery is accepted")
 
 
-def _notify(document: Document, entries: list[Section], apps: list[str]) -> None:
+def _notify(document: Document, entries: list[Section], apps: list[Section]) -> None:
     destinations = []
     for entry in entries:
-        kinds = [kind for kind in ("slack", "webhook") if kind in entry.values]
+        kinds = [kind for kind in ("slack", "webhook", "commit_status") if kind in entry.values]
         if len(kinds) != 1:
-            document.add(entry.path, "must hold exactly one destination: `slack` or `webhook`")
+            document.add(entry.path, "must hold exactly one destination: `slack`, `webhook` or `commit_status`")
         destinations += [entry.inner(kind) for kind in kinds]
     _unique(document, destinations, "destination")
     for section in destinations:
-        _destination(document, section, apps)
+        _destination(document, section, [app.text("name") for app in apps])
+        if section.path[-1] == "commit_status":
+            _commit_status(document, section, [app.text("repo") for app in apps])
+
+
+def _commit_status(document: Document, section: Section, repos: list[str]) -> None:
+    url = section.text("url") or FORGES.get(section.text("forge"), "")
+    if not url:
+        document.add(section.path, "needs `url`: where the forge is")
+        return
+    hosts = {repo_host(repo) for repo in repos if _is_repo_url(repo)}
+    if hosts and repo_host(url) not in hosts and not section.values.get("apps"):
+        document.add(section.path, f"no app has its `repo` on {repo_host(url)}; name the `apps`, or correct `url`")
 
 
 def _destination(document: Document, section: Section, apps: list[str]) -> None:

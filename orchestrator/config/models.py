@@ -13,6 +13,10 @@ from orchestrator.config.base import CA_FILE, INSECURE, ConfigModel, GitKeys, de
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 State = Literal["started", "waiting", "succeeded", "failed", "cancelled"]
+Forge = Literal["github", "gitlab", "gitea", "forgejo"]
+"""The forges whose commits have statuses."""
+FORGES = {"github": "https://github.com", "gitlab": "https://gitlab.com"}
+"""Where those are that everybody uses."""
 
 
 class Registry(ConfigModel):
@@ -122,7 +126,7 @@ class Webhooks(ConfigModel):
     gogs: Hook | None = described("Gogs.", default=None)
 
 
-class Destination(ConfigModel):
+class Told(ConfigModel):
     """What all kinds of notifications have in common."""
 
     name: t.Name | None = described(
@@ -139,8 +143,13 @@ class Destination(ConfigModel):
     apps: list[t.Name] = described(
         "Which apps the messages are about. Default: all.", default=[], example=["plate-web"]
     )
-    allow_private: bool = described("Allow addresses of private networks and of this machine.", default=False)
     insecure: bool = described(INSECURE, default=False)
+
+
+class Destination(Told):
+    """What all that goes to addresses of other people has in common."""
+
+    allow_private: bool = described("Allow addresses of private networks and of this machine.", default=False)
 
 
 class Slack(Destination):
@@ -160,11 +169,30 @@ class Callback(Destination):
     secret: t.SecretText = described("Signing secret.", example="${CALLBACK_SECRET}")
 
 
+class CommitStatus(Told):
+    """The status of each commit on its forge, one for each app and environment: `pilotage/<app>/<environment>`."""
+
+    forge: Forge = described("`github`, `gitlab`, `gitea` or `forgejo`.", example="gitlab")
+    url: t.ServiceUrl | None = described(
+        "Where the forge is. Default: `https://github.com` or `https://gitlab.com`.",
+        default=None,
+        example="https://git.example.com",
+    )
+    token: t.Credential = described("Access token that may set statuses of commits.", example="${FORGE_TOKEN}")
+    apps: list[t.Name] = described(
+        "Whose commits get a status. Default: those of all apps with a `repo` on that forge.",
+        default=[],
+        example=["plate-web"],
+    )
+    ca_file: t.FilePath = described(CA_FILE, default="")
+
+
 class Notify(ConfigModel):
     """One destination: exactly one of the kinds."""
 
     slack: Slack | None = described("A Slack-style channel.", default=None)
     webhook: Callback | None = described("A signed HTTP callback.", default=None)
+    commit_status: CommitStatus | None = described("Statuses of commits on their forge.", default=None)
 
 
 class Server(ConfigModel):

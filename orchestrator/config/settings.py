@@ -5,6 +5,7 @@ from pathlib import Path
 
 from orchestrator.config import app_models, base, models
 from orchestrator.domain import apps as domain
+from orchestrator.domain.refs import repo_host
 
 
 def settings(
@@ -25,7 +26,7 @@ def settings(
         gitops=_gitops(config.gitops),
         argocd=_argocd(config.argocd),
         hooks=tuple(_hooks(config.webhooks)),
-        channels=tuple(_channels(config.notify)),
+        channels=tuple(_channels(config)),
         apps=tuple(_app(app) for app in config.apps),
         state_dir=str((folder / Path(state).expanduser()).absolute()),
         database=server.database,
@@ -102,11 +103,13 @@ def _hooks(webhooks: models.Webhooks) -> list[domain.Hook]:
     return hooks
 
 
-def _channels(entries: list[models.Notify]) -> list[domain.Channel]:
-    return [_channel(entry, number) for number, entry in enumerate(entries, start=1)]
+def _channels(config: models.Config) -> list[domain.Channel]:
+    return [_channel(entry, number, config.apps) for number, entry in enumerate(config.notify, start=1)]
 
 
-def _channel(entry: models.Notify, number: int) -> domain.Channel:
+def _channel(entry: models.Notify, number: int, apps: list[app_models.App]) -> domain.Channel:
+    if entry.commit_status is not None:
+        return _status(entry.commit_status, number, apps)
     if entry.webhook is not None:
         callback = entry.webhook
         return _destination(callback, "webhook", f"webhook-{number}", secret=callback.secret, url=callback.url)
@@ -114,6 +117,22 @@ def _channel(entry: models.Notify, number: int) -> domain.Channel:
     if slack.webhook is not None:
         return _destination(slack, "slack", f"slack-{number}", secret=slack.webhook)
     return _destination(slack, "slack-api", f"slack-{number}", secret=_secret(slack.token), target=slack.channel)
+
+
+def _status(status: models.CommitStatus, number: int, apps: list[app_models.App]) -> domain.Channel:
+    """Make the channel of a forge. It is no stranger: like a repository's, its address may be a private one."""
+    url = status.url or models.FORGES[status.forge]
+    there = [app.name for app in apps if repo_host(app.repo) == repo_host(url)]
+    return domain.Channel(
+        name=status.name or f"{status.forge}-status-{number}",
+        kind=f"{status.forge}-status",
+        secret=status.token,
+        url=url,
+        on=frozenset(status.on),
+        apps=frozenset(status.apps or there),
+        allow_private=True,
+        ca_file=status.ca_file,
+    )
 
 
 def _destination(

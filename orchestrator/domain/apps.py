@@ -128,9 +128,11 @@ class Channel:
     """One destination of notifications.
 
     :param name: unique, shown in the API and logs instead of the address.
-    :param kind: ``slack`` (incoming webhook), ``slack-api`` (bot token), ``webhook`` (Standard Webhooks).
-    :param secret: the whole incoming-webhook URL, the bot token, or the signing secret.
-    :param url: the plain address of a ``webhook``; "" otherwise. ``target``: Slack channel id for ``slack-api``.
+    :param kind: ``slack`` (incoming webhook), ``slack-api`` (bot token), ``webhook`` (Standard Webhooks), or
+        ``github-status`` and so on (statuses of commits).
+    :param secret: the whole incoming-webhook URL, the bot token, the signing secret, or the forge's access token.
+    :param url: the plain address of a ``webhook`` or a forge; "" otherwise.
+    :param target: Slack channel id for ``slack-api``.
     :param on: which states are told: any of started, waiting, succeeded, failed, cancelled; empty: its kind's.
     :param apps: names of apps that are told about; empty: all.
     """
@@ -143,6 +145,7 @@ class Channel:
     on: frozenset[str] = frozenset()
     apps: frozenset[str] = frozenset()
     allow_private: bool = False
+    ca_file: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """What is told to people about a run; notifiers receive this value and look nothing up."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +13,7 @@ class Message:
     :param stages: (name, state, seconds or None) in order. :param sentence: the one sentence why, or "".
     :param next_step: what to do, with who must act in `who_acts`. :param url: page of the run, or "".
     :param at: RFC 3339 time of the state. :param seconds: duration so far.
+    :param repo: address of the source repository. :param ref: what was pushed, as ``refs/heads/main``, or "".
     :param actor: the person who was the last to act on the run, or "" when none did. :param action: what that person
         did: ``started``, ``repeated``, ``promoted``, ``rolled back``, ``approved`` or ``cancelled`` it.
     """
@@ -41,6 +42,8 @@ class Message:
     stages: tuple[tuple[str, str, float | None], ...] = ()
     actor: str = ""
     action: str = ""
+    repo: str = ""
+    ref: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +73,16 @@ _ASKS = frozenset({"run.waiting"})
 _START_AND_END = _ENDS | _ASKS | {"run.started"}
 """Start and end, and in between only what a person must act on."""
 
+_STATUS = ChannelKind(types=_START_AND_END, merge=True, keyed=True)
+"""A commit's status on its forge: the last one counts, and one that is set twice shows once."""
+
 KINDS: dict[str, ChannelKind] = {
     "slack": ChannelKind(types=_START_AND_END, interval=1.0),
     "slack-api": ChannelKind(types=_START_AND_END | {"run.progressed"}, merge=True, interval=3.0),
     "webhook": ChannelKind(types=_START_AND_END, keyed=True),
+    "github-status": replace(_STATUS, interval=1.0),
+    "gitlab-status": _STATUS,
+    "gitea-status": _STATUS,
+    "forgejo-status": _STATUS,
 }
 """Every kind of channel that there is."""

@@ -60,16 +60,32 @@ def repo_key(url: str) -> str:
     >>> repo_key("git@Git.example.com:acme/web.git") == repo_key("https://git.example.com/acme/web")
     True
     """
+    host, port, path = _split_repo(url)
+    return f"{host}{port}/{path}".lower()
+
+
+def repo_host(url: str) -> str:
+    """Return the name of the machine that an address of a repository or of a forge leads to, in small letters."""
+    return _split_repo(url)[0].lower()
+
+
+def repo_path(url: str) -> str:
+    """Return a repository's path on its machine: ``acme/plate-web``."""
+    return _split_repo(url)[2]
+
+
+def _split_repo(url: str) -> tuple[str, str, str]:
+    """Split an address into host, port (``:8443``; "" where it does not matter) and path without ``.git``."""
     scp = None if "://" in url else _SCP.match(url)
+    port = ""
     if scp:
         host, path = scp["host"].strip("[]"), scp["path"]
     else:
         parts = urlsplit(url)
         host, path = parts.hostname or "", parts.path
         if parts.scheme in ("http", "https") and parts.port not in (None, 80, 443):
-            host = f"{host}:{parts.port}"
-    path = path.strip("/").removesuffix(".git").strip("/")
-    return f"{host}/{path}".lower()
+            port = f":{parts.port}"
+    return host, port, path.strip("/").removesuffix(".git").strip("/")
 
 
 def image_tag(commit: str, inputs: str = "") -> str:

@@ -5,19 +5,17 @@ For demonstrations (its first page shows what people would read) and for tests (
 
 import html
 import json
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Flask, Response, request
 
 from orchestrator.sandbox.chat_callbacks import Callbacks
 from orchestrator.sandbox.chat_slack import SlackReply, SlackWorkspace
-from orchestrator.sandbox.faults import HttpFault, HttpFaults
 from orchestrator.sandbox.githttp import serve
+from orchestrator.sandbox.posts import Arrived, Posts, headers_of
 
 TOKEN = "xoxb-sandbox"  # noqa: S105 - opens nothing but this stand-in
 SECRET = "whsec_c2FuZGJveC1vbmx5LW5vdC1hLXJlYWwtc2VjcmV0"  # noqa: S105
@@ -29,21 +27,6 @@ _PAGE = (
     "article{border-left:4px solid #888;padding:.2rem 1rem;margin:1rem 0;white-space:pre-wrap}"
     "article.reply{margin-left:3rem}small{color:#555}</style><h1>#deploys</h1>"
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arrived:
-    """One request as it came; ``status`` is what it was answered with, 0 when it was cut off."""
-
-    path: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes
-    at: float
-    status: int
-
-    def json(self) -> Any:
-        """Return the body as JSON. :raises ValueError: it is none."""
-        return json.loads(self.body)
 
 
 class SandboxChat:
@@ -67,11 +50,10 @@ class SandboxChat:
     ) -> None:
         self.slack = SlackWorkspace(channels={CHANNEL: "deploys"}, token=TOKEN, limited=limited)
         self.callbacks = Callbacks(secrets)
-        self.faults = HttpFaults()
+        self._posts = Posts()
+        self.faults = self._posts.faults
         self.base_url = ""
         self._listen, self._port, self._name = listen, port, name
-        self._arrived: list[Arrived] = []
-        self._lock = threading.Lock()
         self._stack = ExitStack()
 
     def start(self) -> str:
@@ -101,8 +83,7 @@ class SandboxChat:
     @property
     def arrived(self) -> list[Arrived]:
         """Return every request that came, oldest first, those that went wrong included."""
-        with self._lock:
-            return list(self._arrived)
+        return self._posts.arrived
 
     def _app(self) -> Flask:
         app = Flask("chat", static_folder=None)
@@ -114,18 +95,7 @@ class SandboxChat:
         return app
 
     def _take(self, **route: str) -> Response:
-        """Answer one post, fault or not, and remember it."""
-        body = request.get_data()
-        fault = self.faults.take(request.method, request.path) or HttpFault()
-        time.sleep(fault.delay)
-        if fault.drop == "before":
-            self._remember(body, 0)
-            _hang_up()
-        answer = self._faulty(fault) if fault.status else self._work(route, body)
-        self._remember(body, 0 if fault.drop else answer.status_code)
-        if fault.drop:
-            _hang_up()
-        return answer
+        return self._posts.take(lambda body: self._work(route, body))
 
     def _work(self, route: Mapping[str, str], body: bytes) -> Response:
         if "hook" in route:
@@ -133,7 +103,7 @@ class SandboxChat:
         if "method" in route:
             authorization = request.headers.get("Authorization", "")
             return _answer(self.slack.call(route["method"], _json(body), authorization, request.mimetype))
-        status, words = self.callbacks.receive(_headers(), body, time.time())
+        status, words = self.callbacks.receive(headers_of(request), body, time.time())
         return Response(words, status, mimetype="text/plain")
 
     def _hook(self, hook: str, body: bytes) -> Response:
@@ -145,19 +115,6 @@ class SandboxChat:
             )
         return _answer(self.slack.incoming(_json(body), CHANNEL, request.mimetype))
 
-    def _faulty(self, fault: HttpFault) -> Response:
-        wait = self.faults.left(fault)
-        headers = dict(fault.headers)
-        if fault.status == 429 and wait:
-            headers.setdefault("Retry-After", str(int(wait) + 1))
-        kind = "application/json" if fault.body.startswith("{") else "text/plain"
-        return Response(fault.body, fault.status, headers, content_type=kind)
-
-    def _remember(self, body: bytes, status: int) -> None:
-        came = Arrived(path=request.path, headers=_headers(), body=body, at=time.time(), status=status)
-        with self._lock:
-            self._arrived.append(came)
-
     def _page(self) -> Response:
         """Show the channel as people would read it, newest first."""
         items = [
@@ -166,10 +123,6 @@ class SandboxChat:
             for one in reversed(self.slack.shown)
         ]
         return Response(_PAGE + ("".join(items) or "<p>No message yet.</p>"), mimetype="text/html")
-
-
-def _headers() -> dict[str, str]:
-    return {name.lower(): value for name, value in request.headers.items()}
 
 
 def _json(body: bytes) -> Any:
@@ -183,11 +136,3 @@ def _answer(reply: SlackReply) -> Response:
     if isinstance(reply.body, str):
         return Response(reply.body, reply.status, dict(reply.headers), mimetype="text/plain")
     return Response(json.dumps(reply.body), reply.status, dict(reply.headers), mimetype="application/json")
-
-
-def _hang_up() -> None:
-    """Cut the connection without an answer. :raises ConnectionAbortedError: always."""
-    connection = request.environ.get("werkzeug.socket")
-    if connection is not None:
-        connection.shutdown(2)
-    raise ConnectionAbortedError("dropped on request")

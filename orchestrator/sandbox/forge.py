@@ -12,6 +12,8 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from orchestrator.sandbox.forge_git import HostedRepository, push_commit, run_git, with_header
 from orchestrator.sandbox.forge_hooks import Courier, HookFault, RepositoryHook, SentDelivery
 from orchestrator.sandbox.forge_payloads import FLAVOURS, github_ping
+from orchestrator.sandbox.forge_statuses import PREFIX as API
+from orchestrator.sandbox.forge_statuses import ForgeStatuses
 from orchestrator.sandbox.githttp import Fault, GitHttpApp, serve
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ class SandboxForge:
     :param state_dir: folder of the repositories; what is there is served again.
     :param users: name to token of everybody who may read and push.
     :param listen: address to listen on. :param name: host in the addresses that it gives out; "" = `listen`.
+    :ivar statuses: those of the commits.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class SandboxForge:
         self._git = GitHttpApp(state_dir, users=self.users)
         self._git.after_receive = self._received
         self._courier = Courier()
+        self.statuses = ForgeStatuses(self._has, self.users.values())
         self._hooks: list[RepositoryHook] = []
         self._repositories: dict[str, HostedRepository] = {}
         self._lock = threading.Lock()
@@ -169,6 +173,8 @@ class SandboxForge:
         path = str(environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
         if ".git/" in path:
             return self._git(environ, start_response)
+        if path.startswith(API):
+            return self.statuses(environ, start_response)
         title, body = self._page(path.strip("/").split("/"))
         content = _PAGE.format(title=html.escape(title), body=body).encode()
         headers = [("Content-Type", "text/html; charset=utf-8"), ("Content-Length", str(len(content)))]
@@ -185,8 +191,11 @@ class SandboxForge:
             rows = ((f"/{repository.name}/commit/{one.sha}", f"{one.sha[:7]} {one.message[:72]}") for one in found)
             return repository.name, _links(rows) or "<p>Empty.</p>"
         if repository is not None and len(parts) == 4 and parts[2] == "commit" and repository.resolve(parts[3]):
-            text = repository.show(repository.resolve(parts[3]))
-            return f"{repository.name}: {parts[3][:7]}", f"<pre>{html.escape(text)}</pre>"
+            commit = repository.resolve(parts[3])
+            told = self.statuses.of(repository.name, commit).values()
+            rows = ((one.url, f"{one.state}: {one.context}, {one.description}") for one in told)
+            text = html.escape(repository.show(commit))
+            return f"{repository.name}: {parts[3][:7]}", f"{_links(rows)}<pre>{text}</pre>"
         return "Not found", ""
 
     def _received(self, path: str) -> None:
@@ -198,6 +207,10 @@ class SandboxForge:
                 for hook in hooks:
                     for event in FLAVOURS[hook.flavour].push(self.base_url, repository, push):
                         self._courier.hand_over(hook, *event)
+
+    def _has(self, name: str, sha: str) -> bool | None:
+        repository = self._repositories.get(name)
+        return None if repository is None else repository.resolve(sha) == sha
 
     def _known(self, name: str, path: Path) -> HostedRepository:
         with self._lock:

@@ -79,7 +79,10 @@ def configuration(
         },
         "argocd": {"url": argocd, "token": "${ARGOCD_TOKEN}", **_readable(argocd)},
         "webhooks": {"github": {"secret": "${GITHUB_SECRET}"}},
-        "notify": [{"slack": {"webhook": "${SLACK_WEBHOOK}", "allow_private": True, **_readable(forge)}}],
+        "notify": [
+            {"slack": {"webhook": "${SLACK_WEBHOOK}", "allow_private": True, **_readable(forge)}},
+            {"commit_status": {"forge": "gitea", "url": forge, "token": "${GITOPS_TOKEN}", **_readable(forge)}},
+        ],
         "apps": [_app(forge, app, environments, build or {}) for app in apps],
     }
     return written(config)

@@ -234,6 +234,7 @@ def _row(settings: Settings, channel: Channel, run: Run, type_: str, now: float)
 def message_of(settings: Settings, run: Run, type_: str, channel: str, now: float) -> Message:
     """Make the message about the state that a run has entered at `now`, for any channel."""
     actor, action = acted(run)
+    app = settings.app(run.app)
     return Message(
         id=f"run-{run.id}-{_state_id(run, type_)}-{channel}".replace(".", "-"),
         type=type_,
@@ -259,6 +260,8 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str, now: floa
         stages=tuple((stage.name.value, stage.state.value, stage.seconds) for stage in run.stages),
         actor=actor,
         action=action,
+        repo=app.source.url if app else "",
+        ref=run.ref,
     )
 
 

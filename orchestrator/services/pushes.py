@@ -49,7 +49,7 @@ class Pushes:
         self._connection = connection
         self._at = at
         self._heads = {one: head for one in refs if (head := heads.known(connection, *one)) is not None}
-        self._seen: dict[RepoRef, heads.Head] = {}
+        self._seen: dict[RepoRef, heads.LastSeen] = {}
         self._told_again: set[RepoRef] = set()
         self.fresh: list[Known] = []
 
@@ -103,7 +103,7 @@ class Pushes:
             self._heads[ref] = self._seen[ref] = head
         self._told_again.clear()
 
-    def _moved(self, ref: RepoRef, change: RefChange, quiet: bool) -> heads.Head | None:
+    def _moved(self, ref: RepoRef, change: RefChange, quiet: bool) -> heads.LastSeen | None:
         """Say where a ref is after a move; None: as before.
 
         Until the poll looks again it stays where the poll has seen it, unless the move begins there.
@@ -111,7 +111,7 @@ class Pushes:
         head, before, after = self._heads.get(ref), change.before or _NOWHERE, change.after or _NOWHERE
         if head is not None and head.is_ahead_of(before) and (head.told == before or not quiet):
             return head.caught_up(after, self._at, doubted=not quiet)
-        return None if quiet else heads.Head(after, self._at)
+        return None if quiet else heads.LastSeen(after, self._at)
 
     def _hides(self, app: App, change: RefChange) -> bool:
         before, head = change.before or _NOWHERE, self._heads.get(repo_ref(app, change))

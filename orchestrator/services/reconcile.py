@@ -140,7 +140,9 @@ class Reconcile:
             if known is not None and known.commit == commit and _are_unchecked(connection, asked):
                 return []
             at = clock()
-            heads.remember(connection, *ref, heads.Head(commit, at) if known is None else known.polled(commit, at))
+            heads.remember(
+                connection, *ref, heads.LastSeen(commit, at) if known is None else known.polled(commit, at)
+            )
             return _make_runs(connection, asked, at)
 
     def _match(self, app: App, change: RefChange) -> Matched:

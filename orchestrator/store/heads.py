@@ -16,7 +16,7 @@ _HEAD = select(heads.c.commit, heads.c.seen_at, heads.c.told, heads.c.doubted).w
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class LastSeen:
     """The object at which a ref was last seen ("": it was deleted), and when.
 
     `told` is where hooks have led it to if the poll has seen it further on; None: they are level.
@@ -36,23 +36,23 @@ class Head:
         """Tell whether the poll has seen more than the hook of a move that begins at a commit."""
         return self.told is not None and self.commit != before
 
-    def polled(self, commit: str, at: float) -> "Head":
+    def polled(self, commit: str, at: float) -> "LastSeen":
         """Return what is known once the poll has seen the ref at a commit."""
         told = self.commit if self.told is None else self.told
-        return Head(commit, at, None if told == commit else told)
+        return LastSeen(commit, at, None if told == commit else told)
 
-    def caught_up(self, commit: str, at: float, *, doubted: bool) -> "Head":
+    def caught_up(self, commit: str, at: float, *, doubted: bool) -> "LastSeen":
         """Return what is known once hooks have told of a commit that is, as far as we know, before what is there."""
-        return Head(self.commit, at, None if commit == self.commit else commit, self.doubted or doubted)
+        return LastSeen(self.commit, at, None if commit == self.commit else commit, self.doubted or doubted)
 
 
-def known(connection: Connection, repo: str, ref: str) -> Head | None:
+def known(connection: Connection, repo: str, ref: str) -> LastSeen | None:
     """Return where a ref was last seen."""
     row = connection.execute(_HEAD, {"of_repo": repo, "of_ref": ref}).one_or_none()
-    return None if row is None else Head(*row)
+    return None if row is None else LastSeen(*row)
 
 
-def remember(connection: Connection, repo: str, ref: str, head: Head) -> None:
+def remember(connection: Connection, repo: str, ref: str, head: LastSeen) -> None:
     """Write down where a ref is."""
     upsert(connection, heads, {"repo": repo, "ref": ref, **asdict(head)}, key=("repo", "ref"))
 

@@ -1,5 +1,5 @@
 """What the contract tests share."""
 
-from tests.support.chats import chat
+from tests.support.chats import chat, forge, receiver
 
-__all__ = ["chat"]
+__all__ = ["chat", "forge", "receiver"]

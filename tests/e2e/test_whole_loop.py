@@ -35,6 +35,10 @@ def test_a_push_is_deployed_and_the_receipt_proves_it(loop: Loop) -> None:
     assert containers(loop.platform, receipt["image"])
     assert (run["title"], run["author"], run["trigger"]) == ("Say hello", "Dev Eloper", "push")
     assert [stage["state"] for stage in run["stages"]] == ["succeeded"] * 7
+    loop.told(run["id"])
+    status = loop.platform.forge.statuses.of(SOURCE, commit)["pilotage/plate-web/stg"]
+    assert (status.state, status.description) == ("success", run["sentence"])
+    assert status.url.endswith(f"/runs/{run['id']}")
 
 
 def test_a_push_of_several_commits_deploys_the_last(loop: Loop) -> None:

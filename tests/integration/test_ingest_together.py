@@ -71,7 +71,7 @@ def test_a_push_that_the_poll_sees_while_its_hook_is_written_down_leads_to_one_r
     database, app = processes.connect(), processes.settings.apps[0]
     reconcile = Reconcile(processes.connect(), processes.settings)
     with database.write() as connection:
-        heads.remember(connection, repo_key(URL), "refs/heads/main", heads.Head("a" * 40, 1.0))
+        heads.remember(connection, repo_key(URL), "refs/heads/main", heads.LastSeen("a" * 40, 1.0))
     seen = processes.meanwhile(
         database, "INSERT INTO runs", lambda: reconcile.head_seen(app, "main", COMMIT, lambda _: push().changes[0])
     )

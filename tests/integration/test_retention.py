@@ -103,8 +103,8 @@ def test_where_refs_were_is_forgotten_unless_they_are_polled(web: Web) -> None:
     repo = repo_key(app.source.url)
     with web.database.write() as connection:
         for ref, at in (("heads/main", 0), ("heads/release/1", 0), ("tags/v1", 0), ("heads/release/2", clock())):
-            heads.remember(connection, repo, f"refs/{ref}", heads.Head("1" * 40, at))
-        heads.remember(connection, "elsewhere", "refs/heads/release/1", heads.Head("1" * 40, 0))
+            heads.remember(connection, repo, f"refs/{ref}", heads.LastSeen("1" * 40, at))
+        heads.remember(connection, "elsewhere", "refs/heads/release/1", heads.LastSeen("1" * 40, 0))
     Retention(web.database, OLD, (app, app)).tidy(lambda: True)
     assert len(heads_of(web.database)) == 5, "it was told to stop"
     Retention(web.database, OLD, (app, app)).tidy(lambda: False)
@@ -131,7 +131,7 @@ def test_nothing_is_found_by_reading_a_whole_table(tmp_path: Path) -> None:
         retention.next_run(connection, 0)
         retention.drop_records(connection, 1)
         retention.drop_deliveries(connection, AT + 1)
-        heads.remember(connection, "r", "refs/tags/v1", heads.Head("1" * 40, AT))
+        heads.remember(connection, "r", "refs/tags/v1", heads.LastSeen("1" * 40, AT))
         heads.forget(connection, "r", AT + 1, ())
     asked = [one for one in said if one[0].split()[0] in ("SELECT", "UPDATE", "DELETE")]
     with database.read() as connection:

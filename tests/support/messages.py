@@ -30,6 +30,8 @@ STARTED = Message(
     seconds=None,
     url="https://pilotage.example.com/runs/42",
     stages=(("check", "succeeded", 0.4), ("build", "running", None), ("push", "queued", None)),
+    repo="https://git.example.com/acme/plate-web.git",
+    ref="refs/heads/main",
 )
 PROGRESSED = replace(STARTED, id="run-42-run-progressed-push-team", type="run.progressed")
 SUCCEEDED = replace(
@@ -73,6 +75,7 @@ WAITING = replace(
 )
 ALL = (STARTED, PROGRESSED, WAITING, SUCCEEDED, FAILED, CANCELLED)
 
+FORGE_TOKEN = "opensonlythesandbox-forge"
 NASTY = "<!channel> & <@U123> @here \u202eevil\x00\ud800 "
 """Pings, markup, a direction override, a control character and half a character."""
 HUGE = '가<b>&amp;\U0001f600"\\' * 3000
@@ -99,7 +102,7 @@ def spoiled(message: Message, text: str) -> Message:
 
 
 def channel_to(chat: SandboxChat, kind: str, **changes: Any) -> Channel:
-    """A channel of a kind that leads to the stand-in."""
+    """A channel of a kind that leads to the stand-in of a chat."""
     known = {
         "slack": Channel(name="team", kind=kind, secret=Secret(chat.webhook_url), allow_private=True),
         "slack-api": Channel(
@@ -108,6 +111,12 @@ def channel_to(chat: SandboxChat, kind: str, **changes: Any) -> Channel:
         "webhook": Channel(name="team", kind=kind, secret=Secret(SECRET), url=chat.callback_url, allow_private=True),
     }
     return replace(known[kind], **changes)
+
+
+def channel_of(forge: str, url: str, **changes: Any) -> Channel:
+    """The channel of a forge's statuses. :param url: where the stand-in is."""
+    kind, token = f"{forge}-status", Secret(FORGE_TOKEN)
+    return replace(Channel(name="team", kind=kind, secret=token, url=url, allow_private=True), **changes)
 
 
 def pings_in(text: str) -> list[str]:

@@ -313,8 +313,14 @@ def _nobody(_result: str, _seconds: float) -> None:
 
 
 def retry_after(answer: requests.Response) -> float | None:
-    """Read ``Retry-After`` (seconds or an HTTP date, RFC 9110 section 10.2.3); None when absent or unreadable."""
+    """Read ``Retry-After`` (seconds or an HTTP date, RFC 9110 section 10.2.3); None when absent or unreadable.
+
+    GitHub says in a header of its own when the requests of an hour are used up: in seconds since 1970.
+    """
     text = answer.headers.get("Retry-After", "").strip()
+    if not text and answer.headers.get("X-RateLimit-Remaining") == "0":
+        reset = answer.headers.get("X-RateLimit-Reset", "")
+        return max(0.0, int(reset) - time.time()) if reset.isdigit() else None
     if not text:
         return None
     try:

@@ -39,11 +39,12 @@ def post(
     *,
     allow_private: bool = False,
     patience: float = READ_TIMEOUT,
+    ca_file: str = "",
 ) -> Posted:
     """Post `body` once; redirects are not followed. Errors name the host only, as the path may be a secret.
 
     :param allow_private: allow plain http, loopback and private networks; link-local addresses never.
-    :param patience: seconds of silence before it is given up.
+    :param patience: seconds of silence before it is given up. :param ca_file: certificates of CAs; "" = the system's.
     :raises Refused: NOTIFY_REFUSED, the address is not one that we post to.
     :raises Unavailable: NOTIFY_UNAVAILABLE, no connection, or 408, 425, 429, 500, 502, 503.
     :raises Unanswered: NOTIFY_UNAVAILABLE, the answer was lost, or 504: it may have arrived.
@@ -53,6 +54,7 @@ def post(
     http = Http(
         f"{parts.scheme}://{parts.netloc}",
         Reason.NOTIFY_UNAVAILABLE,
+        ca_file=ca_file,
         address="" if _proxied(parts) else choose_address(parts, allow_private=allow_private),
     )
     path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"

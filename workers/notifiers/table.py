@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from orchestrator.domain.apps import Channel
 from orchestrator.domain.messages import Message, Sent
-from workers.notifiers import slack, slack_api, webhook
+from workers.notifiers import gitea_status, github_status, gitlab_status, slack, slack_api, webhook
 from workers.notifiers.tools import NotifierTools
 
 Send = Callable[[Message, Channel, str, NotifierTools], Sent]
@@ -14,4 +14,8 @@ NOTIFIERS: Mapping[str, Send] = {
     "slack": slack.send,
     "slack-api": slack_api.send,
     "webhook": webhook.send,
+    "github-status": github_status.send,
+    "gitlab-status": gitlab_status.send,
+    "gitea-status": gitea_status.send,
+    "forgejo-status": gitea_status.send,
 }

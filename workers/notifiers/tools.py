@@ -19,6 +19,7 @@ class Post(Protocol):
         *,
         allow_private: bool,
         patience: float = outbound.READ_TIMEOUT,
+        ca_file: str = "",
     ) -> Posted:
         """Return the answer."""
         ...

@@ -18,7 +18,13 @@ ROOT = Path(__file__).parents[3]
 PAGES = sorted(
     [*ROOT.glob("*.md"), *ROOT.glob("charts/*.md"), *(ROOT / "docs").rglob("*.md")], key=lambda page: page.as_posix()
 )
-SECRETS = {**ENVIRON, "SOURCE_TOKEN": "t", "SLACK_TOKEN": "xoxb-1", "HOOK_SECRET": "0123456789abcdef"}
+SECRETS = {
+    **ENVIRON,
+    "SOURCE_TOKEN": "t",
+    "FORGE_TOKEN": "t",
+    "SLACK_TOKEN": "xoxb-1",
+    "HOOK_SECRET": "0123456789abcdef",
+}
 KINDS = {
     "tutorial": "*Tutorial.",
     "how-to": "*How-to.",

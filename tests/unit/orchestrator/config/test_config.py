@@ -194,6 +194,27 @@ def test_every_hook_and_channel_reaches_the_settings() -> None:
     ]
 
 
+STATUSES: dict[str, tuple[str, tuple[str, str, str, frozenset[str]]]] = {
+    "on a server of our own": (
+        "{forge: gitlab, url: 'https://git.example.com', token: x}",
+        ("gitlab-status-1", "gitlab-status", "https://git.example.com", frozenset({"plate-web"})),
+    ),
+    "by name": (
+        "{forge: github, token: x, apps: [plate-web], name: hub}",
+        ("hub", "github-status", "https://github.com", frozenset({"plate-web"})),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", STATUSES)
+def test_statuses_are_of_the_apps_on_that_forge_or_of_those_named(case: str) -> None:
+    given, wanted = STATUSES[case]
+    text = VALID.replace("slack: {webhook: ${SLACK_WEBHOOK}}", f"commit_status: {given}")
+    channel = settings(text).channels[0]
+    assert (channel.name, channel.kind, channel.url, channel.apps) == wanted
+    assert channel.secret.reveal() == "x"
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

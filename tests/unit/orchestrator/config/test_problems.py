@@ -100,7 +100,26 @@ CLASHES = [
     ),
     (
         spoiled("  - slack: {webhook: ${SLACK_WEBHOOK}}", "  - {}"),
-        (8, "notify[0]", "must hold exactly one destination: `slack` or `webhook`"),
+        (8, "notify[0]", "must hold exactly one destination: `slack`, `webhook` or `commit_status`"),
+    ),
+    (
+        spoiled("slack: {webhook: ${SLACK_WEBHOOK}}", "commit_status: {forge: gitea, token: x}"),
+        (8, "notify[0].commit_status", "needs `url`: where the forge is"),
+    ),
+    (
+        spoiled("slack: {webhook: ${SLACK_WEBHOOK}}", "commit_status: {forge: github, token: x}"),
+        (
+            8,
+            "notify[0].commit_status",
+            "no app has its `repo` on github.com; name the `apps`, or correct `url`",
+        ),
+    ),
+    (
+        spoiled(
+            "slack: {webhook: ${SLACK_WEBHOOK}}",
+            "commit_status: {forge: gogs, url: 'https://git.example.com', token: x}",
+        ),
+        (8, "notify[0].commit_status.forge", "must be `github`, `gitlab`, `gitea` or `forgejo`"),
     ),
     (
         spoiled("secret: ${CALLBACK_SECRET}}", "secret: ${CALLBACK_SECRET}, apps: [plate-wbe]}"),

@@ -1,0 +1,23 @@
+"""Statuses of commits on Gitea and Forgejo (API v1, "create a commit status"); the last one of a context counts."""
+
+from urllib.parse import quote
+
+from orchestrator.domain.apps import Channel
+from orchestrator.domain.messages import Message, Sent
+from workers.notifiers import statuses
+from workers.notifiers.tools import NotifierTools
+
+
+def send(message: Message, channel: Channel, previous: str, tools: NotifierTools) -> Sent:
+    """Set the status of the run's commit. :raises Refused, Unavailable: see `statuses.judged`."""
+    if not statuses.has_commit(message):
+        return Sent()
+    body = {
+        "state": statuses.state(message),
+        "context": statuses.context(message),
+        "description": statuses.description(message),
+        "target_url": message.url,
+    }
+    where = f"repos/{quote(statuses.repository(message, channel))}/statuses/{message.commit}"
+    path, headers = f"{channel.url.rstrip('/')}/api/v1/{where}", {"Authorization": f"token {channel.secret.reveal()}"}
+    return statuses.judged(statuses.post(path, body, headers, channel, tools), channel, message)

@@ -1,0 +1,35 @@
+"""Statuses of commits on GitHub (REST API 2022-11-28, "create a commit status") and GitHub Enterprise."""
+
+from urllib.parse import quote, urlsplit
+
+from orchestrator.domain.apps import Channel
+from orchestrator.domain.messages import Message, Sent
+from workers.notifiers import statuses
+from workers.notifiers.tools import NotifierTools
+
+
+def send(message: Message, channel: Channel, previous: str, tools: NotifierTools) -> Sent:
+    """Set the status of the run's commit. :raises Refused, Unavailable, RateLimited: see `statuses.judged`."""
+    if not statuses.has_commit(message):
+        return Sent()
+    body = {
+        "state": statuses.state(message),
+        "context": statuses.context(message),
+        "description": statuses.description(message),
+        "target_url": message.url,
+    }
+    path = f"{_api(channel.url)}/repos/{quote(statuses.repository(message, channel))}/statuses/{message.commit}"
+    headers = {
+        "Accept": "application/vnd.github+json",
+        "Authorization": f"Bearer {channel.secret.reveal()}",
+        "X-GitHub-Api-Version": "2022-11-28",
+    }
+    return statuses.judged(statuses.post(path, body, headers, channel, tools), channel, message)
+
+
+def _api(url: str) -> str:
+    """Return the base of the API: on a host of its own on github.com and ghe.com, below the server's else."""
+    host = urlsplit(url).hostname or ""
+    if host in ("github.com", "www.github.com"):
+        return "https://api.github.com"
+    return f"https://api.{host}" if host.endswith(".ghe.com") else f"{url.rstrip('/')}/api/v3"
