@@ -87,6 +87,7 @@ class _Story:
         broken = self._push("Read the new configuration", samples.broken_files(base))
         other = self._push("Greet by JSON", samples.api_files(base, "Hello from Pilotage"), samples.API)
         self._messages()
+        self._statuses([first, second, broken, other])
         self._receipt(second)
         self._where_the_time_went(second)
         ended = [run["state"] for run in (first, second, again, broken, other)]
@@ -147,6 +148,19 @@ class _Story:
         _until(lambda: len(self._platform.chat.slack.shown) >= wanted, 15.0, "the messages")
         for message in self._platform.chat.slack.shown:
             say("   " + message.text.splitlines()[0][:150])
+
+    def _statuses(self, runs: list[Json]) -> None:
+        _step("What the forge shows beside the commits (their statuses)")
+
+        def shown() -> dict[str, str]:
+            taken = self._platform.forge.statuses.taken  # those of prod wait for approval
+            last = {one.sha: f"{one.state:<7}  {one.context}" for one in taken if one.context.endswith(f"/{STAGING}")}
+            ended = {sha: words for sha, words in last.items() if not words.startswith("pending")}
+            return ended if len(ended) == len(runs) else {}
+
+        found = _until(shown, 15.0, "the statuses")
+        for run in runs:
+            say(f"   {run['commit'][:12]}  {found[run['commit']]}")
 
     def _receipt(self, run: Json) -> None:
         _step(f"The receipt of run {run['id']}")
