@@ -31,7 +31,7 @@ class Messenger:
 
     def once(self, _stopping: threading.Event) -> float:
         """Send one notification; return the seconds until the channel takes the next one."""
-        parcel = self._outbox.next(self._channel.name)
+        parcel = self._outbox.next(self._channel.name, latest=KINDS[self._channel.kind].latest)
         if parcel is None:
             return IDLE
         told = parcel.message

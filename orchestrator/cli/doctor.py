@@ -126,8 +126,7 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield Check(f"GitOps repository, branch {settings.gitops.branch}", lambda: _branch(gitops, settings), "gitops")
     yield Check("Argo CD", lambda: f"{argocd.version()}, account {argocd.userinfo()}", "argocd")
     for channel in settings.channels:
-        if channel.url:
-            yield Check(f"callback {channel.name}", partial(_callback, channel), "notify")
+        yield from _channel(settings, channel)
     for number, app in enumerate(settings.apps):
         source = Mirror(app.source, mirror_folder(root, app.source.url))
         yield Check(f"{app.name}: source repository", partial(_heads, source, app), f"apps[{number}]")
@@ -204,6 +203,19 @@ def _database(settings: Settings) -> str:
 def _broker(settings: Settings) -> str:
     parts(settings).bell().ping()
     return "answers"
+
+
+def _channel(settings: Settings, channel: Channel) -> Iterator[Check]:
+    from workers.notifiers.statuses import look
+    from workers.notifiers.table import PLACES
+
+    if channel.kind in PLACES:
+        for app in (one for one in settings.apps if one.name in channel.apps):
+            repo = app.source.url
+            see = partial(look, PLACES[channel.kind](channel, repo), channel, repo)
+            yield Check(f"{app.name}: statuses of commits ({channel.name})", see, "notify")
+    elif channel.url:
+        yield Check(f"callback {channel.name}", partial(_callback, channel), "notify")
 
 
 def _callback(channel: Channel) -> str:

@@ -28,6 +28,11 @@ def warnings(document: Document, config: models.Config) -> Iterator[ConfigProble
 def _all(document: Document, config: models.Config) -> Iterator[tuple[Path, str]]:
     yield from _secrets(document, config)
     yield from _files(("gitops",), config.gitops)
+    for path, keys in (("registry", config.registry), ("argocd", config.argocd)):
+        yield from _files((path,), keys)
+    for number, entry in enumerate(config.notify):
+        if entry.commit_status is not None:
+            yield from _files(("notify", number, "commit_status"), entry.commit_status)
     for number, app in enumerate(config.apps):
         yield from _app(("apps", number), app, config.gitops)
 
@@ -42,9 +47,9 @@ def _secrets(document: Document, config: models.Config) -> Iterator[tuple[Path, 
             yield path, _PADDED
 
 
-def _files(path: Path, keys: base.GitKeys) -> Iterator[tuple[Path, str]]:
+def _files(path: Path, keys: base.ConfigModel) -> Iterator[tuple[Path, str]]:
     for name in ("ssh_key", "known_hosts", "ca_file"):
-        file = getattr(keys, name)
+        file = getattr(keys, name, "")
         if file and not FilePath(file).is_file():
             yield (*path, name), f"there is no file {file} on this machine"
 

@@ -17,7 +17,7 @@ from orchestrator.config.models import FORGES, LogLevel
 from orchestrator.config.problems import Path
 from orchestrator.config.types import repo_url
 from orchestrator.domain.paths import Index, parse_path
-from orchestrator.domain.refs import repo_host
+from orchestrator.domain.refs import is_on
 
 DEFAULT_KEY = "image.tag"
 TRUE = frozenset({"1", "on", "t", "true", "y", "yes"})
@@ -241,17 +241,33 @@ def _notify(document: Document, entries: list[Section], apps: list[Section]) -> 
     for section in destinations:
         _destination(document, section, [app.text("name") for app in apps])
         if section.path[-1] == "commit_status":
-            _commit_status(document, section, [app.text("repo") for app in apps])
+            _commit_status(document, section, [repo for app in apps for repo in _addresses(app)])
 
 
 def _commit_status(document: Document, section: Section, repos: list[str]) -> None:
     url = section.text("url") or FORGES.get(section.text("forge"), "")
     if not url:
         document.add(section.path, "needs `url`: where the forge is")
-        return
-    hosts = {repo_host(repo) for repo in repos if _is_repo_url(repo)}
-    if hosts and repo_host(url) not in hosts and not section.values.get("apps"):
-        document.add(section.path, f"no app has its `repo` on {repo_host(url)}; name the `apps`, or correct `url`")
+    elif _is_api(url):
+        document.add(section.at("url"), "is an address of the API or of a group; give that of the forge's pages")
+    elif repos and not section.values.get("apps") and not any(is_on(url, repo) for repo in repos):
+        document.add(
+            section.path, f"no app has its `repo` on {_split(url).netloc}; name the `apps`, or correct `url`"
+        )
+
+
+def _addresses(app: Section) -> list[str]:
+    """List the addresses of an app's repository that can be read."""
+    aliases = app.values.get("aliases")
+    given = [app.text("repo"), *(aliases if isinstance(aliases, list) else [])]
+    return [one for one in given if isinstance(one, str) and _is_repo_url(one)]
+
+
+def _is_api(url: str) -> bool:
+    parts = _split(url)
+    path = parts.path.strip("/")
+    public = parts.hostname in ("github.com", "gitlab.com")
+    return parts.hostname == "api.github.com" or "api" in path.split("/") or (public and path != "")
 
 
 def _destination(document: Document, section: Section, apps: list[str]) -> None:

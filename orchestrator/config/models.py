@@ -13,7 +13,7 @@ from orchestrator.config.base import CA_FILE, INSECURE, ConfigModel, GitKeys, de
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 State = Literal["started", "waiting", "succeeded", "failed", "cancelled"]
-Forge = Literal["github", "gitlab", "gitea", "forgejo"]
+StatusForge = Literal["github", "gitlab", "gitea", "forgejo"]
 """The forges whose commits have statuses."""
 FORGES = {"github": "https://github.com", "gitlab": "https://gitlab.com"}
 """Where those are that everybody uses."""
@@ -134,12 +134,6 @@ class Told(ConfigModel):
         default=None,
         example="team-plate",
     )
-    on: list[State] = described(
-        "Which states are sent: `started`, `waiting` (for approval), `succeeded`, `failed`, `cancelled`. Default: all"
-        " five; a bot's message in Slack (`token`) also follows the stages in between.",
-        default=[],
-        example=["failed"],
-    )
     apps: list[t.Name] = described(
         "Which apps the messages are about. Default: all.", default=[], example=["plate-web"]
     )
@@ -149,6 +143,12 @@ class Told(ConfigModel):
 class Destination(Told):
     """What all that goes to addresses of other people has in common."""
 
+    on: list[State] = described(
+        "Which states are sent: `started`, `waiting` (for approval), `succeeded`, `failed`, `cancelled`. Default: all"
+        " five; a bot's message in Slack (`token`) also follows the stages in between.",
+        default=[],
+        example=["failed"],
+    )
     allow_private: bool = described("Allow addresses of private networks and of this machine.", default=False)
 
 
@@ -172,15 +172,15 @@ class Callback(Destination):
 class CommitStatus(Told):
     """The status of each commit on its forge, one for each app and environment: `pilotage/<app>/<environment>`."""
 
-    forge: Forge = described("`github`, `gitlab`, `gitea` or `forgejo`.", example="gitlab")
+    forge: StatusForge = described("`github`, `gitlab`, `gitea` or `forgejo`.", example="gitlab")
     url: t.ServiceUrl | None = described(
-        "Where the forge is. Default: `https://github.com` or `https://gitlab.com`.",
+        "Where the forge's pages are. Default: `https://github.com` or `https://gitlab.com`.",
         default=None,
         example="https://git.example.com",
     )
     token: t.Credential = described("Access token that may set statuses of commits.", example="${FORGE_TOKEN}")
     apps: list[t.Name] = described(
-        "Whose commits get a status. Default: those of all apps with a `repo` on that forge.",
+        "Whose commits get a status. Default: those of all apps with `repo`, or one of `aliases`, on that forge.",
         default=[],
         example=["plate-web"],
     )

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from orchestrator.config import app_models, base, models
 from orchestrator.domain import apps as domain
-from orchestrator.domain.refs import repo_host
+from orchestrator.domain.refs import is_on
 
 
 def settings(
@@ -122,13 +122,12 @@ def _channel(entry: models.Notify, number: int, apps: list[app_models.App]) -> d
 def _status(status: models.CommitStatus, number: int, apps: list[app_models.App]) -> domain.Channel:
     """Make the channel of a forge. It is no stranger: like a repository's, its address may be a private one."""
     url = status.url or models.FORGES[status.forge]
-    there = [app.name for app in apps if repo_host(app.repo) == repo_host(url)]
+    there = [app.name for app in apps if any(is_on(url, repo) for repo in (app.repo, *app.aliases))]
     return domain.Channel(
         name=status.name or f"{status.forge}-status-{number}",
         kind=f"{status.forge}-status",
         secret=status.token,
         url=url,
-        on=frozenset(status.on),
         apps=frozenset(status.apps or there),
         allow_private=True,
         ca_file=status.ca_file,

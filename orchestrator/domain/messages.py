@@ -58,12 +58,14 @@ class ChannelKind:
     """What channels of one kind are told by default.
 
     :param types: message types. :param merge: only the newest unsent state of a run matters (it edits in place).
+    :param latest: of all runs of an app in an environment with one commit only the newest speaks.
     :param interval: least seconds between two messages to one destination. :param keyed: who receives a message twice
         can tell by its id.
     """
 
     types: frozenset[str]
     merge: bool = False
+    latest: bool = False
     interval: float = 0.0
     keyed: bool = False
 
@@ -73,7 +75,7 @@ _ASKS = frozenset({"run.waiting"})
 _START_AND_END = _ENDS | _ASKS | {"run.started"}
 """Start and end, and in between only what a person must act on."""
 
-_STATUS = ChannelKind(types=_START_AND_END, merge=True, keyed=True)
+_STATUS = ChannelKind(types=_START_AND_END, merge=True, latest=True, keyed=True)
 """A commit's status on its forge: the last one counts, and one that is set twice shows once."""
 
 KINDS: dict[str, ChannelKind] = {

@@ -64,9 +64,14 @@ def repo_key(url: str) -> str:
     return f"{host}{port}/{path}".lower()
 
 
-def repo_host(url: str) -> str:
-    """Return the name of the machine that an address of a repository or of a forge leads to, in small letters."""
-    return _split_repo(url)[0].lower()
+def is_on(forge: str, repo: str) -> bool:
+    """Tell whether an address of a repository leads to a forge. :param forge: its web address.
+
+    The port of an ``ssh`` address is not the forge's; that of another web address is another forge.
+    """
+    (host, port, _), (other, other_port, _) = _split_repo(forge), _split_repo(repo)
+    is_web = repo.startswith(("http://", "https://"))
+    return host.lower() == other.lower() and (port == other_port or not is_web)
 
 
 def repo_path(url: str) -> str:

@@ -1,12 +1,12 @@
 """What is to be told to people, apart from the runs themselves: one row per run, state and channel."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, literal_column, or_, select, update
 
 from orchestrator.store.dialect import upsert
-from orchestrator.store.schema import notifications, threads
+from orchestrator.store.schema import notifications, runs, threads
 
 LEASE = 100.0
 """Seconds that one sending may take before another process tries; a slow answer takes longest."""
@@ -36,6 +36,16 @@ _DUE = (
 _TAKE = _DUE.with_for_update(skip_locked=True)
 _LEASE = update(notifications).where(_this).values(lease_until=bindparam("until"), attempt=bindparam("attempt"))
 _SENT = update(notifications).where(_this).values(state="sent", sent_at=bindparam("at"), lease_until=None)
+_DROP = update(notifications).where(_this).values(state="merged", lease_until=None)
+_this_run, _later = runs.alias("this_run"), runs.alias("later")
+_OF_LATER_RUN = (
+    select(notifications.c.id)
+    .join(_later, _later.c.id == notifications.c.run_id)
+    .join(_this_run, (_this_run.c.commit == _later.c.commit) & (_this_run.c.app == _later.c.app))
+    .where(_this_run.c.id == bindparam("of_run"), _this_run.c.environment == _later.c.environment)
+    .where(_later.c.id > _this_run.c.id, _later.c.commit != "", notifications.c.channel == bindparam("to_channel"))
+    .limit(1)
+)
 _REFERENCE = select(threads.c.reference).where(
     threads.c.run_id == bindparam("of_run"), threads.c.channel == bindparam("to_channel")
 )
@@ -65,6 +75,17 @@ def take_next(connection: Connection, channel: str, now: float) -> dict[str, Any
     attempt = row["attempt"] + 1
     connection.execute(_LEASE, {"which": row["id"], "until": now + LEASE, "attempt": attempt})
     return {**row, "attempt": attempt}
+
+
+def is_outdated(connection: Connection, row: Mapping[str, Any]) -> bool:
+    """Tell whether a channel is told of a later run of the same app, environment and commit as well."""
+    values = {"of_run": row["run_id"], "to_channel": row["channel"]}
+    return connection.execute(_OF_LATER_RUN, values).first() is not None
+
+
+def drop(connection: Connection, row: Mapping[str, Any]) -> None:
+    """Leave out a message that was taken."""
+    connection.execute(_DROP, {"which": row["id"]})
 
 
 def sent(connection: Connection, row: dict[str, Any], reference: str, at: float) -> None:

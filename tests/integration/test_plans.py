@@ -78,6 +78,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "messages merged": lambda c: notifications.merge_older(c, 77, "ops"),
     "message due": lambda c: notifications.is_due(c, "ops", NOW),
     "next message": lambda c: notifications.take_next(c, "ops", NOW),
+    "message of an older run": lambda c: notifications.is_outdated(c, {"run_id": 77, "channel": "ops"}),
     "messages of a run": lambda c: notifications.of_run(c, 77),
     # What the relay and the reconciler ask.
     "wake-ups due": lambda c: wakes.take_due(c, NOW),

@@ -7,7 +7,8 @@ from typing import Any
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
-from workers.clients.http import Response, retry_after
+from workers.clients.http import Response
+from workers.clients.http_pause import retry_after
 
 JSON = "application/json"
 _MAX_WORDS = 300
@@ -59,7 +60,7 @@ def refusal(answer: Response, name: str) -> Refused | Unavailable:
         return Refused(Reason.ARGOCD_UNAUTHORIZED, said)
     if status == 403:
         if _WINDOW in said:
-            return Unavailable(Reason.SYNC_WINDOW, said, retry_after(answer))
+            return Unavailable(Reason.SYNC_WINDOW, said, retry_after(answer.headers))
         return Refused(Reason.ARGOCD_FORBIDDEN, said)
     if status == 404 and name and "not found" in said:
         return Refused(Reason.APPLICATION_MISSING, said)

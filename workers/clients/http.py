@@ -5,7 +5,6 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator, Mapping
-from email.utils import parsedate_to_datetime
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +14,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
 from orchestrator.lean import without
 from workers.clients import http_deadline
+from workers.clients.http_pause import retry_after
 
 # It guesses how a text is encoded that does not say so: 1 MB, to be wrong at times where UTF-8 is right.
 with without("charset_normalizer"), warnings.catch_warnings():
@@ -161,6 +161,8 @@ class Http:
             raise kind(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
         except _TooLarge as error:
             raise Unanswered(self._unavailable, f"{self._where(method)}: {error}") from error
+        except OSError as error:  # how requests says that there is no CA file
+            raise Unavailable(self._unavailable, f"{self._where(method)}: {error}") from error
         return answer
 
     def lines(self, answer: Response, max_line: int) -> Generator[bytes, None, None]:
@@ -208,7 +210,7 @@ class Http:
         said = _message(body) if kind.startswith("application/json") else ""
         parts = [f"HTTP {answer.status_code} from {self.base_url}"]
         parts += [f"(request {request_id})"] if request_id else []
-        evidence, wait = " ".join(parts) + (f": {said}" if said else ""), retry_after(answer)
+        evidence, wait = " ".join(parts) + (f": {said}" if said else ""), retry_after(answer.headers)
         if answer.status_code == 429 and wait is not None:
             return RateLimited(self._unavailable, evidence, wait)
         if answer.status_code == 504:  # a gateway that waited for the service as we do
@@ -310,27 +312,6 @@ def _read(answer: requests.Response) -> None:
 
 def _nobody(_result: str, _seconds: float) -> None:
     """Observe nothing."""
-
-
-def retry_after(answer: requests.Response) -> float | None:
-    """Read ``Retry-After`` (seconds or an HTTP date, RFC 9110 section 10.2.3); None when absent or unreadable.
-
-    GitHub says in a header of its own when the requests of an hour are used up: in seconds since 1970.
-    """
-    text = answer.headers.get("Retry-After", "").strip()
-    if not text and answer.headers.get("X-RateLimit-Remaining") == "0":
-        reset = answer.headers.get("X-RateLimit-Reset", "")
-        return max(0.0, int(reset) - time.time()) if reset.isdigit() else None
-    if not text:
-        return None
-    try:
-        return max(0.0, float(text))
-    except ValueError:
-        pass
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, TypeError):
-        return None
 
 
 def plain_error(error: requests.RequestException) -> str:

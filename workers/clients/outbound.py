@@ -13,7 +13,8 @@ from urllib.request import getproxies, proxy_bypass
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from workers.clients.http import Http, retry_after
+from workers.clients.http import Http
+from workers.clients.http_pause import retry_after
 
 READ_TIMEOUT = 10.0
 """Seconds of silence before a post is given up, unless a caller has more patience; it may have arrived then."""
@@ -50,19 +51,12 @@ def post(
     :raises Unanswered: NOTIFY_UNAVAILABLE, the answer was lost, or 504: it may have arrived.
     :raises RateLimited: NOTIFY_UNAVAILABLE, 429 with ``Retry-After``.
     """
-    parts = _checked(url, allow_private)
-    http = Http(
-        f"{parts.scheme}://{parts.netloc}",
-        Reason.NOTIFY_UNAVAILABLE,
-        ca_file=ca_file,
-        address="" if _proxied(parts) else choose_address(parts, allow_private=allow_private),
-    )
-    path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
-    try:
-        answer = http.request("POST", path, read_timeout=patience, data=body, headers=dict(headers))
-    finally:
-        http.close()
-    return Posted(status=answer.status_code, body=answer.content, retry_after=retry_after(answer))
+    return _ask("POST", url, body, headers, allow_private, patience, ca_file)
+
+
+def get(url: str, headers: Mapping[str, str], *, allow_private: bool = False, ca_file: str = "") -> Posted:
+    """Read what is at an address, as `post` posts."""
+    return _ask("GET", url, b"", headers, allow_private, READ_TIMEOUT, ca_file)
 
 
 def check(url: str, *, allow_private: bool) -> str:
@@ -103,6 +97,24 @@ def may_post(address: str, *, allow_private: bool) -> bool:
     if ip.is_link_local or ip.is_multicast or ip.is_unspecified:
         return False
     return allow_private or (ip.is_global and not ip.is_reserved)
+
+
+def _ask(
+    method: str, url: str, body: bytes, headers: Mapping[str, str], allow_private: bool, patience: float, ca_file: str
+) -> Posted:
+    parts = _checked(url, allow_private)
+    http = Http(
+        f"{parts.scheme}://{parts.netloc}",
+        Reason.NOTIFY_UNAVAILABLE,
+        ca_file=ca_file,
+        address="" if _proxied(parts) else choose_address(parts, allow_private=allow_private),
+    )
+    path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+    try:
+        answer = http.request(method, path, read_timeout=patience, data=body, headers=dict(headers))
+    finally:
+        http.close()
+    return Posted(status=answer.status_code, body=answer.content, retry_after=retry_after(answer.headers))
 
 
 def _checked(url: str, allow_private: bool) -> SplitResult:

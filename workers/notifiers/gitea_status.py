@@ -5,6 +5,7 @@ from urllib.parse import quote
 from orchestrator.domain.apps import Channel
 from orchestrator.domain.messages import Message, Sent
 from workers.notifiers import statuses
+from workers.notifiers.statuses import Place
 from workers.notifiers.tools import NotifierTools
 
 
@@ -18,6 +19,11 @@ def send(message: Message, channel: Channel, previous: str, tools: NotifierTools
         "description": statuses.description(message),
         "target_url": message.url,
     }
-    where = f"repos/{quote(statuses.repository(message, channel))}/statuses/{message.commit}"
-    path, headers = f"{channel.url.rstrip('/')}/api/v1/{where}", {"Authorization": f"token {channel.secret.reveal()}"}
-    return statuses.judged(statuses.post(path, body, headers, channel, tools), channel, message)
+    answer = statuses.post(place(channel, message.repo), message, body, channel, tools)
+    return statuses.judged(answer, channel, message.repo)
+
+
+def place(channel: Channel, repo: str) -> Place:
+    """Return where the API has a repository."""
+    url = f"{channel.url.rstrip('/')}/api/v1/repos/{quote(statuses.repository(channel, repo))}"
+    return Place(url=url, headers={"Authorization": f"token {channel.secret.reveal()}"})

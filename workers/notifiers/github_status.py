@@ -1,30 +1,43 @@
 """Statuses of commits on GitHub (REST API 2022-11-28, "create a commit status") and GitHub Enterprise."""
 
+import re
 from urllib.parse import quote, urlsplit
 
 from orchestrator.domain.apps import Channel
 from orchestrator.domain.messages import Message, Sent
 from workers.notifiers import statuses
+from workers.notifiers.statuses import Place
 from workers.notifiers.tools import NotifierTools
+
+_FOUR_BYTES = re.compile(r"[^\x00-\uffff]")
 
 
 def send(message: Message, channel: Channel, previous: str, tools: NotifierTools) -> Sent:
-    """Set the status of the run's commit. :raises Refused, Unavailable, RateLimited: see `statuses.judged`."""
+    """Set the status of the run's commit. :raises Refused, Unavailable, RateLimited: see `statuses.judged`.
+
+    GitHub answers 422 to a description with a character of four bytes, such as an emoji.
+    """
     if not statuses.has_commit(message):
         return Sent()
     body = {
         "state": statuses.state(message),
         "context": statuses.context(message),
-        "description": statuses.description(message),
+        "description": _FOUR_BYTES.sub("\ufffd", statuses.description(message)),
         "target_url": message.url,
     }
-    path = f"{_api(channel.url)}/repos/{quote(statuses.repository(message, channel))}/statuses/{message.commit}"
+    answer = statuses.post(place(channel, message.repo), message, body, channel, tools)
+    return statuses.judged(answer, channel, message.repo)
+
+
+def place(channel: Channel, repo: str) -> Place:
+    """Return where the API has a repository."""
     headers = {
         "Accept": "application/vnd.github+json",
         "Authorization": f"Bearer {channel.secret.reveal()}",
         "X-GitHub-Api-Version": "2022-11-28",
     }
-    return statuses.judged(statuses.post(path, body, headers, channel, tools), channel, message)
+    url = f"{_api(channel.url)}/repos/{quote(statuses.repository(channel, repo))}"
+    return Place(url=url, headers=headers, shows="/commits/HEAD/statuses")
 
 
 def _api(url: str) -> str:

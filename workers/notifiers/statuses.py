@@ -4,6 +4,8 @@ A commit has one status for each app and environment. It links to the page of th
 """
 
 import json
+from collections.abc import Mapping
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from orchestrator.domain.apps import Channel
@@ -11,6 +13,7 @@ from orchestrator.domain.errors import RateLimited, Refused, Unavailable
 from orchestrator.domain.messages import Message, Sent
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import is_sha, repo_path
+from workers.clients import outbound
 from workers.clients.outbound import Posted
 from workers.notifiers.tools import NotifierTools
 from workers.notifiers.wording import plain
@@ -22,9 +25,21 @@ MINUTE = 60.0
 _STATES = {"run.succeeded": "success", "run.cancelled": "error"}
 _HINTS = {
     401: "the token is not accepted",
-    403: "the token may not set the status of a commit",
-    404: "there is no such repository, or the token may not see it",
+    403: "the token may not do that",
+    404: "there is no such repository or commit, or the token may not see it",
 }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A repository in the API of its forge: its address, and the headers that open it.
+
+    :param shows: what below it can be read with the right to set a status.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    shows: str = ""
 
 
 def has_commit(message: Message) -> bool:
@@ -52,21 +67,30 @@ def description(message: Message) -> str:
     return plain(message.sentence, LONGEST)
 
 
-def repository(message: Message, channel: Channel) -> str:
-    """Return the repository's path on the forge, below the path at which the forge itself is."""
-    inside = urlsplit(channel.url).path.strip("/")
-    path = repo_path(message.repo)
-    return path.removeprefix(f"{inside}/") if inside else path
+def repository(channel: Channel, repo: str) -> str:
+    """Return a repository's path on the forge; in a web address it is below the path at which the forge itself is."""
+    inside, path = urlsplit(channel.url).path.strip("/"), repo_path(repo)
+    is_web = repo.startswith(("http://", "https://"))
+    return path.removeprefix(f"{inside}/") if inside and is_web else path
 
 
-def post(path: str, body: dict[str, str], headers: dict[str, str], channel: Channel, tools: NotifierTools) -> Posted:
-    """Post to the forge's API. :param path: the whole address."""
+def post(place: Place, message: Message, body: Mapping[str, str], channel: Channel, tools: NotifierTools) -> Posted:
+    """Post the status of the run's commit."""
     content = json.dumps({name: value for name, value in body.items() if value}).encode()
-    headers = {"Content-Type": "application/json", "User-Agent": "Pilotage", **headers}
-    return tools.post(path, content, headers, allow_private=channel.allow_private, ca_file=channel.ca_file)
+    headers = {"Content-Type": "application/json", "User-Agent": "Pilotage", **place.headers}
+    url = f"{place.url}/statuses/{message.commit}"
+    return tools.post(url, content, headers, allow_private=channel.allow_private, ca_file=channel.ca_file)
 
 
-def judged(answer: Posted, channel: Channel, message: Message) -> Sent:
+def look(place: Place, channel: Channel, repo: str) -> str:
+    """See that the forge shows a repository to our token. :raises Refused, Unavailable, RateLimited: see `judged`."""
+    url, headers = place.url + place.shows, {"User-Agent": "Pilotage", **place.headers}
+    answer = outbound.get(url, headers, allow_private=channel.allow_private, ca_file=channel.ca_file)
+    judged(answer, channel, repo)
+    return f"the token sees {repository(channel, repo)}; no status was set"
+
+
+def judged(answer: Posted, channel: Channel, repo: str) -> Sent:
     """Say what an answer means.
 
     :raises Refused: NOTIFY_REFUSED, it will never be taken. :raises Unavailable: NOTIFY_UNAVAILABLE.
@@ -74,16 +98,16 @@ def judged(answer: Posted, channel: Channel, message: Message) -> Sent:
     """
     if answer.status in (200, 201):
         return Sent()
-    words = f"{channel.name}: HTTP {answer.status} for {repository(message, channel)}"
-    said = _HINTS.get(answer.status) or said_by(answer)
+    words, said = f"{channel.name}: HTTP {answer.status} for {repository(channel, repo)}", said_by(answer)
     wait = _limit(answer)
     if wait is not None:
-        raise RateLimited(Reason.NOTIFY_UNAVAILABLE, f"{words}: {said_by(answer)}", wait)
+        raise RateLimited(Reason.NOTIFY_UNAVAILABLE, f"{words}: {said}", wait)
+    if answer.status == 409 or answer.status >= 500:  # the former: GitLab is at work on another status of the commit
+        raise Unavailable(Reason.NOTIFY_UNAVAILABLE, f"{words}: {said}", answer.retry_after)
     if 300 <= answer.status < 400:
         said = "it has moved; correct the `repo` of the app, or the `url` of the forge"
-    if answer.status >= 500:
-        raise Unavailable(Reason.NOTIFY_UNAVAILABLE, words, answer.retry_after)
-    raise Refused(Reason.NOTIFY_REFUSED, f"{words}: {said}")
+    hint = _HINTS.get(answer.status)
+    raise Refused(Reason.NOTIFY_REFUSED, f"{words}: {hint} ({said})" if hint else f"{words}: {said}")
 
 
 def _limit(answer: Posted) -> float | None:

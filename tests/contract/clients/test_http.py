@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.loopback import Reply, loopback
 from workers.clients.http import Authorization, Http
+from workers.clients.http_pause import retry_after
 
 
 @pytest.fixture
@@ -39,3 +41,25 @@ def test_the_proxy_of_the_environment_is_used_and_alone_gets_its_password(monkey
     assert [asked.headers["host"] for asked in proxy.asked] == ["harbor.invalid"]
     assert "proxy-authorization" in proxy.asked[0].headers
     assert [asked.headers.get("proxy-authorization") for asked in server.asked] == [None]
+
+
+def test_a_ca_file_that_is_not_there_is_a_trouble_of_ours_that_is_named() -> None:
+    with pytest.raises(Unavailable, match=r"GET https://127\.0\.0\.1:9: .*/no/such/ca\.pem"):
+        Http("https://127.0.0.1:9", Reason.ARGOCD_UNAVAILABLE, ca_file="/no/such/ca.pem").request("GET", "/")
+
+
+WAITS: list[tuple[dict[str, str], float | None]] = [
+    ({}, None),
+    ({"Retry-After": "30"}, 30.0),
+    ({"Retry-After": "Thu, 01 Jan 1970 00:00:10 GMT"}, 0.0),
+    ({"Retry-After": "soon"}, None),
+    ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "45"}, 45.0),
+    ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1000000001"}, 0.0),
+    ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "later"}, None),
+    ({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": "45"}, None),
+]
+
+
+@pytest.mark.parametrize(("headers", "seconds"), WAITS)
+def test_how_long_a_server_asks_to_be_left_alone(headers: dict[str, str], seconds: float | None) -> None:
+    assert retry_after(headers) == seconds

@@ -12,6 +12,7 @@ from orchestrator.services import outbox
 from orchestrator.services.outbox import ATTEMPTS, PAUSES, Outbox, Parcel
 from orchestrator.store import notifications, runs
 from orchestrator.store.runs import NewRun, Trigger
+from orchestrator.store.schema import runs as runs_table
 from tests.support.chats import chat
 from tests.support.executing import Workshop
 from tests.support.messages import STARTED, channel_to
@@ -70,6 +71,23 @@ def test_runs_whose_messages_wait_keep_no_other_run_silent(workshop: Workshop) -
     blocked = [(run, "run.failed", -60.0) for run in range(1, 61)]
     queue(workshop, *postponed, *blocked, (61, "run.failed", 0.0))
     assert taken(workshop) == [(61, "run.failed")]
+
+
+def test_of_the_runs_of_one_commit_in_a_place_only_the_newest_speaks_where_the_last_word_counts(
+    workshop: Workshop,
+) -> None:
+    queue(workshop, *((run, "run.failed", 0.0) for run in (1, 2, 3, 4)))
+    with workshop.database.write() as connection:
+        for run, commit, place in ((1, "a", "stg"), (2, "a", "prod"), (3, "b", "stg"), (4, "a", "stg")):
+            where = {"commit": commit * 40, "environment": place}
+            connection.execute(runs_table.update().where(runs_table.c.id == run).values(**where))
+    outbox, told = Outbox(workshop.database), []
+    while parcel := outbox.next("ops", latest=True):
+        told.append(parcel.row["run_id"])
+        outbox.sent(parcel, "")
+    assert told == [2, 3, 4]
+    with workshop.database.read() as connection:
+        assert notifications.of_run(connection, 1)[0]["state"] == "merged"
 
 
 class Clock:

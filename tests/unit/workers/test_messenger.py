@@ -24,8 +24,8 @@ class FakeOutbox:
         self.told: tuple[Any, ...] = ()
         self.lost = False
 
-    def next(self, channel: str) -> Parcel | None:
-        assert channel == "ops"
+    def next(self, channel: str, *, latest: bool) -> Parcel | None:
+        assert (channel, latest) == ("ops", False)
         return self.parcel
 
     def sent(self, _parcel: Parcel, reference: str) -> None:

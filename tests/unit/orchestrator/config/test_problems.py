@@ -107,6 +107,17 @@ CLASHES = [
         (8, "notify[0].commit_status", "needs `url`: where the forge is"),
     ),
     (
+        spoiled(
+            "slack: {webhook: ${SLACK_WEBHOOK}}",
+            "commit_status: {forge: gitea, url: 'https://git.example.com/api/v1', token: x}",
+        ),
+        (
+            8,
+            "notify[0].commit_status.url",
+            "is an address of the API or of a group; give that of the forge's pages",
+        ),
+    ),
+    (
         spoiled("slack: {webhook: ${SLACK_WEBHOOK}}", "commit_status: {forge: github, token: x}"),
         (
             8,
@@ -318,6 +329,7 @@ def test_no_problem_repeats_a_value_that_may_be_secret() -> None:
 
 ADVICE = [
     ("password: ${HARBOR_PASSWORD}", "password: literal", (1, "registry.password", "is a secret written into the file; fill it in with `${VAR}` or `${file:...}`")),
+    ("slack: {webhook: ${SLACK_WEBHOOK}}", "commit_status: {forge: gitea, url: 'https://git.example.com', token: '${SLACK_WEBHOOK}', ca_file: /no/such/ca.pem}", (8, "notify[0].commit_status.ca_file", "there is no file /no/such/ca.pem on this machine")),
     ("branch: main, ", "ca_file: /no/such/ca.pem, ", (2, "gitops.ca_file", "there is no file /no/such/ca.pem on this machine")),
     ("repo: https://git.example.com/acme/plate-web.git\n    image: plate/plate-web                      # in the registry above\n    build: {context: ., dockerfile: Dockerfile, paths: [\"web/**\"]}",
      "repo: https://git.example.com/platform/gitops\n    image: plate/plate-web", (12, "apps[0].repo", "is the GitOps repository too; set `build.paths`, or whoever edits a values file starts a run")),
