@@ -58,17 +58,10 @@ class Pushes:
 
         A ref that moves on from where it was last seen makes a new push, even if it has made the same move some
         minutes ago and has been pushed back (or deleted) since. Any other move is late, told twice, or one whose
-        predecessors were lost: then a run for the same move counts, or the poll's run for its commit. One that goes
-        on from the last hook is behind the poll, which has seen the ref further on: then the run of that counts.
+        predecessors were lost: then a run for the same move counts, or the poll's run for its commit.
         """
-        ref, before = repo_ref(app, change), change.before or _NOWHERE
-        head = self._heads.get(ref)
-        if head is not None and before == head.commit:
-            known = None
-        elif head is not None and before == head.told:
-            known = self._ahead(new, head.commit)
-        else:
-            known = self._known.get(new.dedupe) or self._known.get(polled_key(new))
+        ref = repo_ref(app, change)
+        known = self._led_to(change, new, self._heads.get(ref))
         if known is not None:
             self._told_again.add(ref)
             return known
@@ -76,10 +69,14 @@ class Pushes:
         self.fresh.append(made)
         return made
 
-    def _ahead(self, new: runs.NewRun, commit: str) -> Known | None:
-        """Find the run of the commit at which the poll has seen the ref."""
-        run_id = runs.covering(self._connection, replace(new, commit=commit), checked=True)
-        return None if run_id is None else Known(run=run_id)
+    def _led_to(self, change: RefChange, new: runs.NewRun, head: heads.LastSeen | None) -> Known | None:
+        """Find the run that a move has led to before; None: it tells something new."""
+        if head is not None and head.commit == (change.before or _NOWHERE):
+            return None
+        if head is not None and head.by_poll and head.commit == change.after:
+            run_id = runs.covering(self._connection, new, checked=True)
+            return None if run_id is None else Known(run=run_id)
+        return self._known.get(new.dedupe) or self._known.get(polled_key(new))
 
     def seen(
         self,
@@ -106,12 +103,15 @@ class Pushes:
     def _moved(self, ref: RepoRef, change: RefChange, quiet: bool) -> heads.LastSeen | None:
         """Say where a ref is after a move; None: as before.
 
-        Until the poll looks again it stays where the poll has seen it, unless the move begins there.
+        Where the poll has seen a ref, hooks of what came before may still come, so it stays there until a move begins
+        there or the poll sees it elsewhere. But it is doubted: its predecessors may be what is lost.
         """
-        head, before, after = self._heads.get(ref), change.before or _NOWHERE, change.after or _NOWHERE
-        if head is not None and head.is_ahead_of(before) and (head.told == before or not quiet):
-            return head.caught_up(after, self._at, doubted=not quiet)
-        return None if quiet else heads.LastSeen(after, self._at)
+        head = self._heads.get(ref)
+        if quiet:
+            return None
+        if head is not None and head.by_poll and head.commit != (change.before or _NOWHERE):
+            return replace(head, seen_at=self._at, doubted=True)
+        return heads.LastSeen(change.after or _NOWHERE, self._at)
 
     def _hides(self, app: App, change: RefChange) -> bool:
         before, head = change.before or _NOWHERE, self._heads.get(repo_ref(app, change))

@@ -27,6 +27,9 @@ MARGIN = 60.0
 """Seconds by which a time may exceed its maximum before it counts as written by a clock that was set back since."""
 
 
+LAG = 60.0
+"""Seconds for which a forge's servers may show a branch as it was before a push, as in the stage ``check``."""
+
 Look = Callable[[str], RefChange]
 """Finds out how a branch moved from a commit to where it is now."""
 
@@ -137,12 +140,10 @@ class Reconcile:
             if heads.known(connection, *ref) != known:
                 return []
             asked = [] if matched is None else [_polled(one) for one in matched.wanted]
-            if known is not None and known.commit == commit and _are_unchecked(connection, asked):
+            if known is not None and any(_is_premature(connection, one, known) for one in asked):
                 return []
             at = clock()
-            heads.remember(
-                connection, *ref, heads.LastSeen(commit, at) if known is None else known.polled(commit, at)
-            )
+            heads.remember(connection, *ref, heads.LastSeen(commit, at, by_poll=known is not None))
             return _make_runs(connection, asked, at)
 
     def _match(self, app: App, change: RefChange) -> Matched:
@@ -161,9 +162,17 @@ class Reconcile:
         return matched
 
 
-def _are_unchecked(connection: Connection, asked: Iterable[runs.NewRun]) -> bool:
-    """Tell whether a check is under way that will say whether a hook came late, so that doubts are premature."""
-    return any(runs.is_unchecked(connection, one) for one in asked)
+def _is_premature(connection: Connection, new: runs.NewRun, known: heads.LastSeen) -> bool:
+    """Tell whether a later look will know better whether a run is needed.
+
+    A forge's servers may show a branch as it was before the last push; and a check that is under way will say whether
+    a hook came late.
+    """
+    if runs.covering(connection, new) is not None:
+        return False
+    if clock() - LAG < known.seen_at and known.commit != new.commit and runs.had(connection, new):
+        return True
+    return runs.is_unchecked(connection, new) and runs.covering(connection, new, checked=True) is not None
 
 
 def _make_runs(connection: Connection, asked: Iterable[runs.NewRun], at: float) -> list[int]:

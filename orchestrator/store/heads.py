@@ -1,4 +1,4 @@
-"""Where refs were last seen, and how far hooks have told of it."""
+"""Where refs were last seen."""
 
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
@@ -10,7 +10,7 @@ from orchestrator.store.schema import heads
 
 _STEP = 200
 """Refs that one transaction forgets."""
-_HEAD = select(heads.c.commit, heads.c.seen_at, heads.c.told, heads.c.doubted).where(
+_HEAD = select(heads.c.commit, heads.c.seen_at, heads.c.by_poll, heads.c.doubted).where(
     heads.c.repo == bindparam("of_repo"), heads.c.ref == bindparam("of_ref")
 )
 
@@ -19,31 +19,18 @@ _HEAD = select(heads.c.commit, heads.c.seen_at, heads.c.told, heads.c.doubted).w
 class LastSeen:
     """The object at which a ref was last seen ("": it was deleted), and when.
 
-    `told` is where hooks have led it to if the poll has seen it further on; None: they are level.
+    `by_poll`: the poll has seen it there, so that hooks of what came before may still come.
     `doubted`: the last run may be of another commit than what is there, so the poll has to compare them.
     """
 
     commit: str
     seen_at: float
-    told: str | None = None
+    by_poll: bool = False
     doubted: bool = False
 
     def is_at(self, commit: str) -> bool:
         """Tell whether a ref that the poll sees at a commit is known to be there."""
         return self.commit == commit and not self.doubted
-
-    def is_ahead_of(self, before: str) -> bool:
-        """Tell whether the poll has seen more than the hook of a move that begins at a commit."""
-        return self.told is not None and self.commit != before
-
-    def polled(self, commit: str, at: float) -> "LastSeen":
-        """Return what is known once the poll has seen the ref at a commit."""
-        told = self.commit if self.told is None else self.told
-        return LastSeen(commit, at, None if told == commit else told)
-
-    def caught_up(self, commit: str, at: float, *, doubted: bool) -> "LastSeen":
-        """Return what is known once hooks have told of a commit that is, as far as we know, before what is there."""
-        return LastSeen(self.commit, at, None if commit == self.commit else commit, self.doubted or doubted)
 
 
 def known(connection: Connection, repo: str, ref: str) -> LastSeen | None:

@@ -295,7 +295,8 @@ _COUNTS = runs.c.reason.not_in([Reason.OLDER_COMMIT.value, Reason.REWRITTEN.valu
 """Not of a push that came late or was taken back."""
 _TWINS = (
     select(runs.c.dedupe, runs.c.id)
-    .where(runs.c.dedupe.in_(bindparam("texts", expanding=True)), runs.c.created_at >= bindparam("since"), _COUNTS)
+    .where(runs.c.dedupe.in_(bindparam("texts", expanding=True)), runs.c.created_at >= bindparam("since"))
+    .where(runs.c.reason != Reason.REWRITTEN.value)
     .order_by(runs.c.id)
 )
 _OF_ENVIRONMENT = (runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"), _COUNTS)
@@ -317,15 +318,16 @@ def _not_before(last: Select[Any]) -> Select[Any]:
     return of_commit.order_by(runs.c.id.desc()).limit(1)
 
 
-_COVERING = _not_before(_PUSHES)
+_COVERING = _not_before(_PUSHES.where(or_(IS_ACTIVE, _CHECKED)))
 _COVERING_CHECKED = _not_before(_PUSHES.where(_CHECKED))
+_HAD = select(runs.c.id).where(*_OF_ENVIRONMENT, runs.c.commit == bindparam("of_commit")).limit(1)
 _UNCHECKED = _PUSHES.where(IS_ACTIVE, ~_CHECKED)
 
 
 def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) -> dict[str, int]:
     """Find the latest runs made since `since` for the same pushes: dedupe text -> run id.
 
-    One that came late or was taken back does not count: if its commit is pushed again, it is news.
+    One whose branch had lost its commit does not count: if that is pushed again, it is news.
     """
     if not dedupes:
         return {}
@@ -335,13 +337,19 @@ def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) ->
 def covering(connection: Connection, new: NewRun, *, checked: bool = False) -> int | None:
     """Find the run that makes one of the commit at the head of a ref needless: the last push's, or a later one.
 
-    An earlier run of the commit does not count: its branch has been elsewhere since. A push that came late or was
-    taken back is not the last one.
+    An earlier run of the commit does not count: its branch has been elsewhere since. A push that came late, was taken
+    back or did not pass its check is not the last one; else it makes no odds how a run ended.
 
     :param checked: nor is one that may turn out to be such: its check is not over.
     """
     values = {"of_app": new.app, "in_environment": new.environment, "of_ref": new.ref, "of_commit": new.commit}
     return connection.execute(_COVERING_CHECKED if checked else _COVERING, values).scalar_one_or_none()
+
+
+def had(connection: Connection, new: NewRun) -> bool:
+    """Tell whether an environment has had a run of a commit that was not too late."""
+    values = {"of_app": new.app, "in_environment": new.environment, "of_commit": new.commit}
+    return connection.execute(_HAD, values).first() is not None
 
 
 def is_unchecked(connection: Connection, new: NewRun) -> bool:

@@ -226,7 +226,7 @@ heads = Table(
     Column("repo", String(600), primary_key=True),
     Column("ref", String(300), primary_key=True),
     Column("commit", String(64), nullable=False),
-    Column("told", String(64)),  # where hooks have led it to, if the poll has seen it further on
+    Column("by_poll", Boolean, nullable=False, default=False),
     Column("doubted", Boolean, nullable=False, default=False),
     Column("seen_at", Float, nullable=False),
 )

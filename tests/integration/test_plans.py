@@ -50,6 +50,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "runs of deliveries": lambda c: runs.of_deliveries(c, [1, 2, RUNS]),
     "run of a head": lambda c: runs.covering(c, HEAD),
     "run of a head that hooks are behind": lambda c: runs.covering(c, HEAD, checked=True),
+    "commit that was there": lambda c: runs.had(c, HEAD),
     "push whose check is not over": lambda c: runs.is_unchecked(c, HEAD),
     "new run": lambda c: runs.add(c, [(NewRun(app="plate-web", environment="stg", trigger=Trigger.PUSH), None)], NOW),
     # What a run asks on its way.

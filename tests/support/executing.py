@@ -15,8 +15,9 @@ from orchestrator.services.commits import Commits
 from orchestrator.services.control import Control
 from orchestrator.services.execution import Assignment, Execution
 from orchestrator.services.ingest import Ingest
-from orchestrator.services.reconcile import Reconcile
+from orchestrator.services.reconcile import LAG, Reconcile
 from orchestrator.store.database import Database
+from orchestrator.store.schema import heads
 from tests.support.databases import load_run
 from tests.support.factories import make_app, make_environment, make_settings
 from tests.support.ingesting import accept
@@ -60,6 +61,11 @@ class Workshop:
     def polled(self, app: App, branch: str, commit: str, read_at: float | None = None, **about: Any) -> list[int]:
         """Have the poll see a head. :param about: what it finds out about the move, as fields of a `RefChange`."""
         return self.reconcile.head_seen(app, branch, commit, partial(_moved, branch, commit, about), read_at)
+
+    def settle(self) -> None:
+        """Let so much time pass that no server of the forge can show a branch as it was before the last push."""
+        with self.database.write() as connection:
+            connection.execute(heads.update().values(seen_at=heads.c.seen_at - LAG))
 
     def run(self, run_id: int) -> Run:
         return load_run(self.database, run_id)

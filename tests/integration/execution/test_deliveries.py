@@ -122,27 +122,75 @@ def test_a_hook_that_comes_late_leads_to_the_polled_run_whatever_was_queued_mean
     assert workshop.push(2)["runs"] == [1], "the hook of the push before comes last"
 
 
-def test_hooks_that_come_in_order_after_the_poll_has_gone_ahead_lead_to_its_run(workshop: Workshop) -> None:
+def late(workshop: Workshop, run_id: int) -> None:
+    """End a run as its check does whose branch has a newer commit."""
+    passed = Fail(reason=Reason.OLDER_COMMIT, outputs={"left": True})
+    workshop.one.report(workshop.begin(run_id), Reported(stage=StageName.CHECK, outcome=passed), "build")
+
+
+def checked(workshop: Workshop, *numbers: int) -> None:
+    """Push, each with a run that passes its check."""
+    for number in numbers:
+        workshop.done(workshop.begin(workshop.push(number)["runs"][0]))
+
+
+def test_hooks_that_come_in_order_after_the_poll_has_gone_ahead_make_no_second_run(workshop: Workshop) -> None:
     app = workshop.settings.apps[0]
     workshop.push(1)
-    assert workshop.polled(app, "main", f"{4:040x}") == [2]
-    answers = [workshop.push(number) for number in (2, 3, 4)]
-    assert [(answer["duplicate"], answer["runs"]) for answer in answers] == [(True, [2])] * 3
-    assert workshop.push(5)["runs"] == [3]
+    assert workshop.polled(app, "main", f"{3:040x}") == [2]
+    workshop.done(workshop.begin(2))
+    assert workshop.polled(app, "main", f"{5:040x}") == [3]
+    workshop.done(workshop.begin(3))
+    assert [workshop.push(number)["runs"] for number in (2, 3, 4, 5)] == [[4], [2], [5], [3]]
+    assert [workshop.push(number, key=f"copy-{number}")["runs"] for number in (2, 3, 4, 5)] == [[4], [2], [5], [3]]
+    assert workshop.polled(app, "main", f"{5:040x}") == [], "the checks of 4 and 5 are not over"
+    late(workshop, 4)
+    late(workshop, 5)
+    assert workshop.polled(app, "main", f"{5:040x}") == []
+    assert workshop.push(2, key="another copy")["runs"] == [4]
+    assert workshop.push(6)["runs"] == [6]
 
 
 def test_a_hook_that_comes_late_does_not_hide_a_lost_push_back_to_where_it_was(workshop: Workshop) -> None:
     app = workshop.settings.apps[0]
-    for number in (1, 2, 3):
-        workshop.done(workshop.begin(workshop.push(number)["runs"][0]))
+    checked(workshop, 1, 2, 3)
     assert workshop.push(2, key="late", before=1)["runs"] == [2], "told within some minutes, it is known"
-    late = workshop.push(2, key="late and by force", before=9)["runs"][0]
+    by_force = workshop.push(2, key="late and by force", before=9)["runs"][0]
     assert workshop.polled(app, "main", f"{2:040x}") == [], "nobody doubts it yet"
-    passed = Fail(reason=Reason.OLDER_COMMIT, outputs={"left": True})
-    workshop.one.report(workshop.begin(late), Reported(stage=StageName.CHECK, outcome=passed), "build")
+    late(workshop, by_force)
     (found,) = workshop.polled(app, "main", f"{2:040x}")
     assert workshop.run(found).trigger == "poll"
     assert workshop.polled(app, "main", f"{2:040x}") == [], "it has looked"
+
+
+def test_a_hook_that_comes_late_makes_no_second_run_of_the_head(workshop: Workshop) -> None:
+    app = workshop.settings.apps[0]
+    checked(workshop, 1)
+    workshop.done(workshop.begin(workshop.push(3, before=2)["runs"][0]))
+    late_one = workshop.push(2, key="late")["runs"][0]
+    assert workshop.polled(app, "main", f"{3:040x}") == [], "its check is not over"
+    workshop.control.cancel(late_one, "mina")
+    assert workshop.polled(app, "main", f"{3:040x}") == [], "nor was it ever"
+
+
+def test_a_server_that_shows_a_branch_as_it_was_before_the_last_push_is_not_believed_at_once(
+    workshop: Workshop,
+) -> None:
+    app = workshop.settings.apps[0]
+    checked(workshop, 1, 2)
+    assert workshop.polled(app, "main", f"{1:040x}") == []
+    assert workshop.push(3)["runs"] == [3]
+    workshop.settle()
+    assert workshop.polled(app, "main", f"{1:040x}") == [4]
+
+
+def test_a_push_after_one_that_was_lost_does_not_wait_for_the_poll(workshop: Workshop) -> None:
+    app = workshop.settings.apps[0]
+    checked(workshop, 1)
+    workshop.done(workshop.begin(workshop.polled(app, "main", f"{3:040x}")[0]))
+    assert workshop.push(5, before=1)["runs"] == [3], "pushed back by force in between"
+    assert workshop.push(6, before=5, skip="[skip ci]")["ignored"] == "skip"
+    assert workshop.polled(app, "main", f"{6:040x}", skip="[skip ci]") == []
 
 
 def test_a_branch_that_the_poll_saw_leave_a_commit_and_that_is_pushed_back_to_it_is_deployed(
