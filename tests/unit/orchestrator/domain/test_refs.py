@@ -10,11 +10,13 @@ from orchestrator.domain.refs import (
     image_tag,
     is_image_path,
     is_image_tag,
+    is_on,
     is_safe_ref_name,
     is_sha,
     is_zero,
     ref_matches,
     repo_key,
+    repo_path,
     split_ref,
 )
 
@@ -162,3 +164,19 @@ def test_a_reference_has_four_parts(image: str, parts: tuple[str, str, str, str]
 def test_a_digest_goes_before_the_tag(image: str, name: str, version: str) -> None:
     found = Reference.parse(image)
     assert (found.name, found.version, found.engine_tag) == (name, version, version or "latest")
+
+
+@pytest.mark.parametrize(
+    ("repo", "path", "there"),
+    [
+        ("https://git.example.com/acme/Web.git", "acme/Web", True),
+        ("https://Git.Example.com:443/acme/web", "acme/web", True),
+        ("https://git.example.com:8443/acme/web", "acme/web", False),
+        ("git@git.example.com:acme/web.git", "acme/web", True),
+        ("ssh://git@git.example.com:2222/a/b/web", "a/b/web", True),
+        ("https://ssh.git.example.com/acme/web", "acme/web", False),
+    ],
+)
+def test_a_repository_is_on_the_forge_of_its_host_and_port(repo: str, path: str, there: bool) -> None:
+    assert repo_path(repo) == path
+    assert is_on("https://git.example.com", repo) is there
