@@ -126,7 +126,7 @@ class Webhooks(ConfigModel):
     gogs: Hook | None = described("Gogs.", default=None)
 
 
-class Told(ConfigModel):
+class Destination(ConfigModel):
     """What all kinds of notifications have in common."""
 
     name: t.Name | None = described(
@@ -140,8 +140,8 @@ class Told(ConfigModel):
     insecure: bool = described(INSECURE, default=False)
 
 
-class Destination(Told):
-    """What all that goes to addresses of other people has in common."""
+class MessageDestination(Destination):
+    """What all kinds of messages have in common, which may go to strangers."""
 
     on: list[State] = described(
         "Which states are sent: `started`, `waiting` (for approval), `succeeded`, `failed`, `cancelled`. Default: all"
@@ -152,7 +152,7 @@ class Destination(Told):
     allow_private: bool = described("Allow addresses of private networks and of this machine.", default=False)
 
 
-class Slack(Destination):
+class Slack(MessageDestination):
     """A Slack-style channel: an incoming webhook, or a bot token with a channel (one message, edited in place)."""
 
     webhook: t.SecretUrl | None = described(
@@ -162,14 +162,14 @@ class Slack(Destination):
     channel: t.Maybe = described("Channel id, with `token`.", default="", example="C0123456789")
 
 
-class Callback(Destination):
+class Callback(MessageDestination):
     """A signed HTTP callback (Standard Webhooks)."""
 
     url: t.ServiceUrl = described("Address that is posted to.", example="https://ops.example.com/deploys")
     secret: t.SecretText = described("Signing secret.", example="${CALLBACK_SECRET}")
 
 
-class CommitStatus(Told):
+class CommitStatus(Destination):
     """The status of each commit on its forge, one for each app and environment: `pilotage/<app>/<environment>`."""
 
     forge: StatusForge = described("`github`, `gitlab`, `gitea` or `forgejo`.", example="gitlab")

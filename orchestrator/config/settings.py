@@ -135,7 +135,7 @@ def _status(status: models.CommitStatus, number: int, apps: list[app_models.App]
 
 
 def _destination(
-    place: models.Destination, kind: str, name: str, *, secret: domain.Secret, url: str = "", target: str = ""
+    place: models.MessageDestination, kind: str, name: str, *, secret: domain.Secret, url: str = "", target: str = ""
 ) -> domain.Channel:
     return domain.Channel(
         name=place.name or name,

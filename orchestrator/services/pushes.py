@@ -10,7 +10,7 @@ from orchestrator.domain.events import Push, RefChange
 from orchestrator.domain.ownership import is_own_commit
 from orchestrator.domain.refs import repo_key
 from orchestrator.engine.matching import Matched, match
-from orchestrator.store import heads, runs
+from orchestrator.store import heads, pushes, runs
 from orchestrator.store.database import Connection
 
 LOCK = "pushes"
@@ -43,7 +43,7 @@ class Pushes:
         self, connection: Connection, told: Iterable[tuple[App, RefChange]], news: Iterable[runs.NewRun], at: float
     ) -> None:
         keys = {key for new in news for key in (new.dedupe, polled_key(new))}
-        found = runs.recent_twin(connection, sorted(keys), at - TWIN_WINDOW)
+        found = pushes.recent_twin(connection, sorted(keys), at - TWIN_WINDOW)
         self._known = {key: Known(run=run_id) for key, run_id in found.items()}
         refs = {repo_ref(app, change) for app, change in told}
         self._connection = connection
@@ -74,7 +74,7 @@ class Pushes:
         if head is not None and head.commit == (change.before or _NOWHERE):
             return None
         if head is not None and head.by_poll and head.commit == change.after:
-            run_id = runs.covering(self._connection, new, checked=True)
+            run_id = pushes.covering(self._connection, new, checked=True)
             return None if run_id is None else Known(run=run_id)
         return self._known.get(new.dedupe) or self._known.get(polled_key(new))
 

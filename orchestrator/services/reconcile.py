@@ -17,7 +17,7 @@ from orchestrator.engine.matching import Matched, Wanted
 from orchestrator.services import ledger, story
 from orchestrator.services.execution import timeout_of
 from orchestrator.services.pushes import LOCK, judge, polled_key
-from orchestrator.store import claims, heads, processes, runs, tallies, wakes
+from orchestrator.store import claims, heads, processes, pushes, runs, tallies, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.dialect import alone
@@ -168,11 +168,11 @@ def _is_premature(connection: Connection, new: runs.NewRun, known: heads.LastSee
     A forge's servers may show a branch as it was before the last push; and a check that is under way will say whether
     a hook came late.
     """
-    if runs.covering(connection, new) is not None:
+    if pushes.covering(connection, new) is not None:
         return False
-    if clock() - LAG < known.seen_at and known.commit != new.commit and runs.had(connection, new):
+    if clock() - LAG < known.seen_at and known.commit != new.commit and pushes.has_run(connection, new):
         return True
-    return runs.is_unchecked(connection, new) and runs.covering(connection, new, checked=True) is not None
+    return pushes.covering(connection, new, checked=True) is not None
 
 
 def _make_runs(connection: Connection, asked: Iterable[runs.NewRun], at: float) -> list[int]:
@@ -180,7 +180,7 @@ def _make_runs(connection: Connection, asked: Iterable[runs.NewRun], at: float) 
 
     A run of another environment does not count: the commit may have come to that branch first, to this one later.
     """
-    new = [one for one in asked if runs.covering(connection, one) is None]
+    new = [one for one in asked if pushes.covering(connection, one) is None]
     made = runs.add(connection, [(one, None) for one in new], at)
     wakes.add(connection, made, at, "deploy")
     for run_id, one in zip(made, new, strict=True):

@@ -3,7 +3,6 @@
 import itertools
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
@@ -11,32 +10,16 @@ from sqlalchemy import select, update
 from orchestrator.domain.refs import repo_key
 from orchestrator.store import heads
 from orchestrator.store.schema import metadata, runs, stages
-from tests.support.databases import sqlite_database
 from tests.support.executing import REPO, Workshop
+from tests.support.moves import Move, branches, workshop
 
-Move = tuple[int, int]
-"""From a commit to another one; commits are numbers, each the parent of the next."""
+__all__ = ["workshop"]
+
 Step = tuple[str, int]
 """A push, the hook of it, a look of the poll, or the checks of the runs that wait for theirs."""
 
 
 _END: tuple[Step, ...] = (("check", 0), ("poll", 0), ("check", 0))
-
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    database = sqlite_database(tmp_path)
-    yield Workshop(database, tmp_path)
-    database.close()
-
-
-def branches(length: int, at: int = 1) -> Iterator[tuple[Move, ...]]:
-    """List the ways of a branch over three commits, pushes back included."""
-    if not length:
-        yield ()
-        return
-    for to in sorted({1, 2, 3} - {at}):
-        yield from (((at, to), *rest) for rest in branches(length - 1, to))
 
 
 def orders(pushes: int, hooks: tuple[int, ...]) -> Iterator[tuple[Step, ...]]:

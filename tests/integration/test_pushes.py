@@ -3,35 +3,18 @@
 import itertools
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind
 from orchestrator.services.ingest import _write_batch
 from orchestrator.store.schema import metadata
-from tests.support.databases import sqlite_database
 from tests.support.executing import REPO, Workshop
+from tests.support.moves import Move, branches, workshop
 
-Move = tuple[int, int]
-"""From a commit to another one; commits are numbers."""
+__all__ = ["workshop"]
 
 CHANGE = RefChange(ref="refs/heads/main", kind=RefKind.BRANCH, name="main")
-
-
-@pytest.fixture
-def workshop(tmp_path: Path) -> Iterator[Workshop]:
-    database = sqlite_database(tmp_path)
-    yield Workshop(database, tmp_path)
-    database.close()
-
-
-def branches(length: int, at: int = 1) -> Iterator[tuple[Move, ...]]:
-    """List the ways of a branch over three commits, pushes back included."""
-    if not length:
-        yield ()
-    for to in sorted({1, 2, 3} - {at}) if length else ():
-        yield from (((at, to), *rest) for rest in branches(length - 1, to))
 
 
 def orders(length: int) -> Iterator[list[tuple[str, int]]]:

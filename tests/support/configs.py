@@ -53,3 +53,8 @@ def spoiled(old: str, new: str) -> str:
     """Return the valid file with one change; the text to change must be there once."""
     assert VALID.count(old) == 1, old
     return VALID.replace(old, new)
+
+
+def found(text: str, environ: dict[str, str] | None = None) -> list[tuple[int, str, str]]:
+    """Look at a file; return its problems as line, path and message."""
+    return [(problem.line, problem.path, problem.message) for problem in look(text, environ).problems]

@@ -4,7 +4,7 @@
 
 import pytest
 
-from tests.support.configs import VALID, look, spoiled
+from tests.support.configs import VALID, found, look, spoiled
 
 STG = "        branch: main                            # pushes to it deploy here\n"
 PROD = "        promote_from: stg                       # the same digest, after approval\n"
@@ -12,10 +12,6 @@ REPO = "    repo: https://git.example.com/acme/plate-web.git\n"
 SSH = "    repo: git@git.example.com:acme/plate-web.git\n"
 APP = VALID[VALID.index("  - name: plate-web") :]
 SECOND = APP.replace("name: plate-web", "name: plate-api").replace("values-", "api-values-")
-
-
-def found(text: str, environ: dict[str, str] | None = None) -> list[tuple[int, str, str]]:
-    return [(problem.line, problem.path, problem.message) for problem in look(text, environ).problems]
 
 
 CLASHES = [
@@ -249,66 +245,6 @@ def test_what_the_server_keys_refuse(server: str, path: str, message: str) -> No
     assert found(f"{VALID}server:\n  {server}\n") == [(27, path, message)]
 
 
-PASSWORDS = ("a/tail", "a#tail", "a?tail", "a@tail", "7/tail", "7?tail")
-
-
-@pytest.mark.parametrize("password", PASSWORDS)
-@pytest.mark.parametrize(("key", "address"), [("broker", "redis://:{}@r:1/0"), ("database", "postgresql://u:{}@d/p")])
-def test_a_password_that_ends_too_early_is_told_without_it(key: str, address: str, password: str) -> None:
-    ((line, path, message),) = found(f"{VALID}server:\n  {key}: '{address.format(password)}'\n")
-    assert (line, path) == (27, f"server.{key}")
-    assert message.startswith("cannot be read; in its password write `%`, `/`")
-    assert "tail" not in message
-
-
-@pytest.mark.parametrize(
-    ("key", "address"),
-    [
-        ("broker", "redis://:a%2F%23%3F%40%25@r:1/0"),
-        ("broker", "redis+socket:///run/redis@main/redis.sock"),
-        ("database", "postgresql:///pilotage?host=/run/postgresql"),
-        ("database", "postgresql+psycopg://pilotage@/pilotage?host=/run/postgresql"),
-        ("database", "sqlite:////var/lib/a#b/pilotage.db"),
-    ],
-)
-def test_addresses_that_can_be_read(key: str, address: str) -> None:
-    assert found(f"{VALID}server:\n  {key}: '{address}'\n") == []
-
-
-REPOS = [
-    ("ext::sh -c touch% /tmp/x", "uses a remote helper (`helper::address`), which is refused: it could run any program"),
-    ("fd::17", "uses a remote helper (`helper::address`), which is refused: it could run any program"),
-    ("file:///etc", "is not a repository address that begins with `https://` or `http://` or `ssh://`"),
-    ("/srv/repo.git", "is not a repository address that begins with `https://` or `http://` or `ssh://`"),
-    ("git://git.example.com/a", "is not a repository address that begins with `https://` or `http://` or `ssh://`"),
-    ("https://user:pw@git.example.com/a", "holds credentials; use the keys for them (`username`, `token`, `password`), which stay secret"),
-    ("https://token@git.example.com/a", "holds credentials; use the keys for them (`username`, `token`, `password`), which stay secret"),
-    ("ssh://git:pw@git.example.com/a", "holds credentials; use the keys for them (`username`, `token`, `password`), which stay secret"),
-    ("ssh://-oProxyCommand=x/a", "has a host or user that begins with a dash"),
-    ("https://git.example.com/", "names no repository"),
-    ("https://git.example.com/a/../b", "names no repository"),
-    ("https://git.example.com/a?b", "must not have a query (`?`) or a fragment (`#`)"),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("repo", "message"), REPOS)
-def test_repository_addresses_that_are_refused(repo: str, message: str) -> None:
-    assert found(spoiled("https://git.example.com/platform/gitops.git", f'"{repo}"')) == [(2, "gitops.repo", message)]
-
-
-@pytest.mark.parametrize(
-    "repo",
-    [
-        "http://127.0.0.1:8080/a/b.git",
-        "http://[::1]/a",
-        "http://localhost/a",
-        "https://git.example.com:8443/group/sub/project.git",
-    ],
-)
-def test_repository_addresses_that_are_accepted(repo: str) -> None:
-    assert found(spoiled("https://git.example.com/platform/gitops.git", f'"{repo}"')) == []
-
-
 def test_plain_http_is_accepted_when_it_is_asked_for() -> None:
     text = spoiled("url: https://argocd.example.com", "url: http://argocd.internal, insecure: yes")
 
@@ -325,37 +261,3 @@ def test_no_problem_repeats_a_value_that_may_be_secret() -> None:
 
     assert len(checked.problems) == 5
     assert not [problem for problem in checked.problems if secret in str(problem)]
-
-
-ADVICE = [
-    ("password: ${HARBOR_PASSWORD}", "password: literal", (1, "registry.password", "is a secret written into the file; fill it in with `${VAR}` or `${file:...}`")),
-    ("slack: {webhook: ${SLACK_WEBHOOK}}", "commit_status: {forge: gitea, url: 'https://git.example.com', token: '${SLACK_WEBHOOK}', ca_file: /no/such/ca.pem}", (8, "notify[0].commit_status.ca_file", "there is no file /no/such/ca.pem on this machine")),
-    ("branch: main, ", "ca_file: /no/such/ca.pem, ", (2, "gitops.ca_file", "there is no file /no/such/ca.pem on this machine")),
-    ("repo: https://git.example.com/acme/plate-web.git\n    image: plate/plate-web                      # in the registry above\n    build: {context: ., dockerfile: Dockerfile, paths: [\"web/**\"]}",
-     "repo: https://git.example.com/platform/gitops\n    image: plate/plate-web", (12, "apps[0].repo", "is the GitOps repository too; set `build.paths`, or whoever edits a values file starts a run")),
-    ("key: image.tag  ", "health_timeout: 5m  ", (19, "apps[0].environments[0].health_timeout", "is shorter than Kubernetes' default progressDeadlineSeconds (600 s): a rollout that hangs is then reported as timed out, without Kubernetes' reason")),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("old", "new", "expected"), ADVICE)
-def test_what_is_only_warned_about(old: str, new: str, expected: tuple[int, str, str]) -> None:
-    checked = look(spoiled(old, new))
-
-    assert checked.problems == ()
-    assert [(warning.line, warning.path, warning.message) for warning in checked.warnings] == [expected]
-
-
-def test_a_short_webhook_secret_is_warned_about() -> None:
-    checked = look(VALID, {"GITHUB_SECRET": "s3cret"})
-
-    assert [str(warning) for warning in checked.warnings] == [
-        "5: webhooks.github.secret: is short; a secret of 16 or more random characters keeps strangers out"
-    ]
-
-
-def test_a_grace_that_outlasts_the_wait_is_warned_about() -> None:
-    checked = look(spoiled("key: image.tag  ", "health_timeout: 15m\n        degraded_grace: 15m #"))
-
-    assert [warning.message for warning in checked.warnings] == [
-        "is not longer than `degraded_grace`: a degraded application is then reported as timed out"
-    ]
