@@ -152,20 +152,19 @@ def test_the_old_pods_stay_until_all_new_ones_are_ready(deployment, containers):
     until(lambda: list(containers.running.values()) == ["api:v2"], "the end of the old ones")
 
 
-def test_an_image_that_cannot_be_pulled(deployment, containers):
+def test_an_image_that_cannot_be_pulled(containers):
+    told: list[str] = []
+    deployment = SandboxDeployment(
+        APP, containers, lambda: told.extend(pod.state.reason for pod in deployment.pods()), deadline=0.4
+    )
     containers.missing.add("api:v1")
     deployment.apply(GOOD)
-    seen = set()
-
-    def degraded() -> bool:
-        seen.update(pod.state.reason for pod in deployment.pods())
-        return deployment.rollout().health == "Degraded"
-
-    until(degraded, "a degraded one")
-    assert seen >= {"ErrImagePull", "ImagePullBackOff"}
+    until(lambda: deployment.rollout().health == "Degraded" and "ImagePullBackOff" in told, "a degraded one")
+    assert [one for one in dict.fromkeys(told) if one != "ContainerCreating"] == ["ErrImagePull", "ImagePullBackOff"]
     assert deployment.pods()[0].state.health == "Degraded"
     containers.missing.clear()
     until_healthy(deployment, "api:v1")
+    deployment.stop()
 
 
 def test_a_container_that_ends_is_started_again_and_again(deployment, containers):
