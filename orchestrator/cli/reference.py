@@ -269,7 +269,7 @@ def _type(annotation: Any, metadata: list[Any]) -> str:
     if origin is list:
         return f"list of {_type(inner[0], [])}"
     if origin is dict:
-        return "mapping of texts"
+        return f"mapping of {_type(inner[1], [])}s"
     return {bool: "`true` or `false`", int: "number", str: "text"}.get(annotation, "mapping")
 
 

@@ -26,6 +26,12 @@ class Build(ConfigModel):
         default={},
         example={"VERSION": "1"},
     )
+    secrets: dict[t.SecretId, t.BuildSecret] = described(
+        "Secrets that steps may mount, by the id in `RUN --mount=type=secret,id=...`. They are in no layer, in no"
+        " history and in no cache. With `builder: buildkit` only.",
+        default={},
+        example={"npm_token": "${NPM_TOKEN}"},
+    )
     platform: t.Maybe = described("Platform of the image.", default="", example="linux/amd64")
     network: t.Maybe = described("Network mode of the RUN steps.", default="", example="none")
     builder: Literal["buildkit", "classic"] = described("Which of the engine's builders is used.", default="buildkit")

@@ -98,6 +98,7 @@ def _app(document: Document, app: Section, registry: Section) -> None:
     environments = list(app.items("environments"))
     _git_access(document, app)
     _image(document, app, registry)
+    _build(document, app.inner("build"))
     _unique(document, environments, "environment")
     _promotions(document, environments)
     for environment in environments:
@@ -111,6 +112,11 @@ def _image(document: Document, app: Section, registry: Section) -> None:
         document.add(app.at("image"), "begins with the registry's host; leave it out")
     elif image and "/" not in image and registry.text("harbor", "true").lower() in TRUE:
         document.add(app.at("image"), "needs a Harbor project in front, as in `project/name`")
+
+
+def _build(document: Document, build: Section) -> None:
+    if build.text("builder") == "classic" and build.values.get("secrets"):
+        document.add(build.at("secrets"), "only BuildKit mounts secrets; leave `builder: classic` out")
 
 
 def _environment(document: Document, environment: Section) -> None:

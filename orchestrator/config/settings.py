@@ -173,6 +173,7 @@ def _build(build: app_models.Build) -> domain.Build:
         paths=tuple(build.paths),
         timeout=build.timeout,
         pull=build.pull,
+        secrets=tuple(build.secrets.items()),
     )
 
 

@@ -19,9 +19,12 @@ from orchestrator.domain.refs import is_image_path, is_safe_ref_name
 MESSAGE_FIELDS = ("app", "environment", "tag", "commit", "run")
 """What a commit message template may name."""
 
+MAX_BUILD_SECRET = 500 * 1024
+"""Bytes of a secret of a build (buildkit, session/secrets/secretsprovider/store.go)."""
 MIN_SESSION_KEY = 32
 """Characters; 32 hexadecimal ones are 128 bits."""
 
+_SECRET_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 _SIZE = re.compile(r"(?P<number>\d+)\s*(?P<unit>B|[kKMG]i?B?)?\Z")
 _POWERS = {"B": 0, "K": 1, "M": 2, "G": 3}
 _NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\Z")
@@ -108,6 +111,19 @@ def _bare(text: str) -> str:
 def _credential(value: object) -> Secret:
     secret = _secret(value)
     _bare(secret.reveal())
+    return secret
+
+
+def _secret_id(text: str) -> str:
+    if not _SECRET_ID.fullmatch(text):
+        raise wrong("is no id; write up to 128 letters, digits, `_`, `.` and `-`")
+    return text
+
+
+def _build_secret(value: object) -> Secret:
+    secret = _secret(value)
+    if len(secret.reveal().encode()) > MAX_BUILD_SECRET:
+        raise wrong(f"is larger than the {MAX_BUILD_SECRET} bytes that BuildKit takes")
     return secret
 
 
@@ -292,6 +308,8 @@ UserName = Annotated[Text, AfterValidator(_bare)]
 MaybeUserName = Annotated[Maybe, AfterValidator(_bare)]
 SecretText = Annotated[Secret, PlainValidator(_secret), ValueType("secret")]
 """Taken as it is: both sides sign with what was entered, white space included."""
+SecretId = Annotated[str, AfterValidator(_secret_id)]
+BuildSecret = Annotated[Secret, PlainValidator(_build_secret), ValueType("secret")]
 Credential = Annotated[Secret, PlainValidator(_credential), ValueType("secret")]
 BearerToken = Annotated[Secret, PlainValidator(_bearer), ValueType("secret")]
 SessionKey = Annotated[Secret, PlainValidator(_session_key), ValueType("secret")]

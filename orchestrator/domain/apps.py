@@ -157,6 +157,7 @@ class Build:
     :param paths: shell patterns of changed files that matter; empty: all.
     :param builder: ``buildkit`` or ``classic``.
     :param timeout: seconds for the whole build.
+    :param secrets: what steps may mount, by id; they change no image, so that a new token gives none.
     """
 
     context: str = "."
@@ -169,6 +170,7 @@ class Build:
     paths: tuple[str, ...] = ()
     timeout: float = 1800.0
     pull: bool = False
+    secrets: tuple[tuple[str, Secret], ...] = ()
 
     @property
     def inputs(self) -> str:

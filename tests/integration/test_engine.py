@@ -1,5 +1,7 @@
 """The engine client against the real Docker engine and a real registry."""
 
+import contextlib
+import hashlib
 import threading
 import time
 import uuid
@@ -7,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import docker
 import pytest
 
 from orchestrator.domain.apps import Build, Registry, Secret
@@ -74,6 +77,12 @@ class Yard:
 
     def push(self, tag: str = "1") -> str:
         return self.engine.push(f"{self.name}:{tag}", registry=self.registry, control=Journal().control)
+
+    def saved(self, image: str) -> bytes:
+        """All that the engine has of an image: its layers, its configuration and its history."""
+        api = docker.from_env().api
+        with contextlib.closing(api):
+            return b"".join(api.get_image(image))
 
     def close(self) -> None:
         for reference in self.made:
@@ -257,11 +266,48 @@ def test_a_broken_context_is_told_as_what_it_is(yard: Yard) -> None:
         yard.send(refusing())
 
 
-def test_secrets_are_refused_before_anything_is_sent(yard: Yard) -> None:
-    text = "FROM scratch\n\nRUN --mount=type=secret,id=npm npm ci\n"
-    with pytest.raises(Refused, match="line 3") as caught:
-        yard.build({"Dockerfile": text}, network("buildkit"))
-    assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
+MOUNTED = "RUN --mount=type=secret,id=npm,required=true "
+
+
+def test_a_step_reads_a_secret_that_is_in_no_layer_and_in_no_history(yard: Yard, own_base: str) -> None:
+    """The base is private, so the session may not come between the engine and our login."""
+    word, journal = f"s3cr3t$ {uuid.uuid4().hex}", Journal()
+    digest = f"{MOUNTED}sha256sum /run/secrets/npm | cut -c1-64 > /digest; cat /digest\nRUN ls -A /run\n"
+    build = network("buildkit", secrets=(("npm", Secret(word)), ("other", Secret("x"))))
+    image = yard.build({"Dockerfile": f"FROM {own_base}\n{digest}"}, build, journal)
+    assert any(hashlib.sha256(word.encode()).hexdigest() in line for line in journal.lines)
+    assert not any("npm" in line for line in journal.lines if "secrets" not in line)
+    saved = yard.saved(image)
+    assert b"digest" in saved
+    assert word.encode() not in saved
+
+
+def test_a_large_secret_with_many_lines_arrives_whole(yard: Yard, base: str) -> None:
+    word, journal = f"{uuid.uuid4().hex}\n" + "x" * 400_000 + "\n", Journal()
+    text = f"FROM {base}\n{MOUNTED}sha256sum /run/secrets/npm\n"
+    yard.build({"Dockerfile": text}, network("buildkit", secrets=(("npm", Secret(word)),)), journal)
+    assert any(hashlib.sha256(word.encode()).hexdigest() in line for line in journal.lines)
+
+
+def test_a_secret_that_nobody_configured_is_named_before_or_in_the_build(yard: Yard, base: str) -> None:
+    with pytest.raises(Refused, match="line 2 needs the secret `npm`") as caught:
+        yard.build({"Dockerfile": f"FROM {base}\n{MOUNTED}npm ci\n"}, network("buildkit"))
+    assert caught.value.reason is Reason.CONFIG_INVALID
+    journal, optional = Journal(), MOUNTED.replace(",required=true", "")
+    text = f"FROM {base}\n{optional}test ! -e /run/secrets/npm && echo {uuid.uuid4()}\n"
+    yard.build({"Dockerfile": text}, network("buildkit"), journal)
+    assert any("`npm` is not in the app's `build.secrets`" in line for line in journal.lines)
+
+
+def test_a_build_that_is_cancelled_ends_its_session(yard: Yard, base: str) -> None:
+    def sessions() -> list[str]:
+        return [one.name for one in threading.enumerate() if one.name == "build-session"]
+
+    text = f"FROM {base}\n{MOUNTED}echo begun; sleep 301\n"
+    build = network("buildkit", secrets=(("npm", Secret("s3cr3t")),))
+    with pytest.raises(Refused, match="not complete"):
+        yard.build({"Dockerfile": text}, build, Journal(deadline=3))
+    assert sessions() == []
 
 
 def test_a_push_gives_the_digest_and_can_be_repeated(yard: Yard, base: str, registry: Running) -> None:

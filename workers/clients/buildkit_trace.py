@@ -2,8 +2,7 @@
 
 The engine sends each message of a BuildKit build as ``{"id": "moby.buildkit.trace", "aux": <base64>}`` whose
 content is a ``moby.buildkit.v1.StatusResponse`` (api/services/control/control.proto of moby/buildkit): field 1
-vertexes, 2 statuses, 3 logs, 4 warnings. Only the fields that we show are read; unknown ones are stepped over, as
-protobuf wants it, so that a newer engine does no harm.
+vertexes, 2 statuses, 3 logs, 4 warnings. Only the fields that we show are read.
 """
 
 import base64
@@ -11,13 +10,14 @@ import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from workers.clients.protobuf import Fields, ProtobufError, fields
+
 MAX_MESSAGE = 16 * 1024 * 1024
 """Bytes of one decoded message that are looked at; BuildKit itself limits gRPC messages to this."""
 MAX_LINE = 16 * 1024
 """Bytes of output without a line break after which a line is written anyway."""
 MAX_VERTEXES = 10_000
 """Steps of one build that are told apart; later ones are not shown."""
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 class TraceError(ValueError):
@@ -75,20 +75,27 @@ def decode(text: str) -> StatusResponse:
         raw = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError) as error:
         raise TraceError(f"not base64: {error}") from error
+    try:
+        return _response(raw)
+    except ProtobufError as error:
+        raise TraceError(str(error)) from error
+
+
+def _response(raw: bytes) -> StatusResponse:
     parts: dict[int, list[bytes]] = {1: [], 2: [], 3: [], 4: []}
-    for number, value in _fields(raw):
+    for number, value in fields(raw):
         if number in parts and isinstance(value, bytes):
             parts[number].append(value)
     return StatusResponse(
         vertexes=tuple(_vertex(part) for part in parts[1]),
         statuses=tuple(_status(part) for part in parts[2]),
         outputs=tuple(_output(part) for part in parts[3]),
-        warnings=tuple(_text(_Message(part).bytes(3)) for part in parts[4]),
+        warnings=tuple(_text(Fields(part).bytes(3)) for part in parts[4]),
     )
 
 
 def _vertex(raw: bytes) -> Vertex:
-    message = _Message(raw)
+    message = Fields(raw)
     return Vertex(
         digest=_text(message.bytes(1)),
         name=_text(message.bytes(3)),
@@ -100,73 +107,24 @@ def _vertex(raw: bytes) -> Vertex:
 
 
 def _status(raw: bytes) -> Status:
-    message = _Message(raw)
+    message = Fields(raw)
     return Status(
         id=_text(message.bytes(1)), vertex=_text(message.bytes(2)), completed=_seconds(message.bytes(8)) > 0
     )
 
 
 def _output(raw: bytes) -> StepOutput:
-    message = _Message(raw)
+    message = Fields(raw)
     return StepOutput(vertex=_text(message.bytes(1)), stream=message.number(3), data=message.bytes(4))
 
 
 def _seconds(raw: bytes) -> float:
-    message = _Message(raw)
+    message = Fields(raw)
     return message.number(1) + message.number(2) / 1e9
 
 
 def _text(raw: bytes) -> str:
     return raw.decode("utf-8", "replace")
-
-
-class _Message:
-    """The last value of each field of one protobuf message (what protobuf says about repeated scalars)."""
-
-    def __init__(self, raw: bytes) -> None:
-        self._values = dict(_fields(raw))
-
-    def bytes(self, number: int) -> bytes:
-        value = self._values.get(number, b"")
-        return value if isinstance(value, bytes) else b""
-
-    def number(self, number: int) -> int:
-        value = self._values.get(number, 0)
-        return value if isinstance(value, int) else 0
-
-
-def _fields(raw: bytes) -> Iterator[tuple[int, int | bytes]]:
-    at = 0
-    while at < len(raw):
-        key, at = _varint(raw, at)
-        wire = key & 7
-        if wire == _VARINT:
-            number, at = _varint(raw, at)
-            yield key >> 3, number
-            continue
-        if wire == _BYTES:
-            length, at = _varint(raw, at)
-        elif wire in (_FIXED64, _FIXED32):
-            length = 8 if wire == _FIXED64 else 4
-        else:
-            raise TraceError(f"wire type {wire} is not in use")
-        if at + length > len(raw):
-            raise TraceError("message is cut off")
-        yield key >> 3, raw[at : at + length]
-        at += length
-
-
-def _varint(raw: bytes, at: int) -> tuple[int, int]:
-    result = 0
-    for shift in range(0, 70, 7):
-        if at >= len(raw):
-            raise TraceError("message is cut off")
-        byte = raw[at]
-        at += 1
-        result |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return result, at
-    raise TraceError("number longer than ten bytes")
 
 
 @dataclass(slots=True)

@@ -1,24 +1,12 @@
-"""The Docker engine: builds, pushes and pulls through its REST API, with live output, deadlines and our errors.
+"""The Docker engine: builds, pushes and pulls through its REST API, with live output, deadlines and our errors."""
 
-The one place that imports the Docker SDK. Its low-level client is used for the transport (socket, TLS, version) only:
-its `build` takes any timeout for a pause between two bytes, its `push` and `pull` report no error, and all three look
-into the ``~/.docker/config.json`` of whoever runs us when they are not given credentials.
-"""
-
-import os
 import time
 import uuid
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import replace
-from functools import cached_property
+from functools import partial
 from typing import Any
-
-from docker import APIClient
-from docker.auth import AuthConfig
-from docker.constants import DEFAULT_DOCKER_API_VERSION
-from docker.errors import APIError, DockerException
-from docker.utils import kwargs_from_env
 
 from orchestrator.domain.apps import Build, Registry
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
@@ -26,7 +14,8 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import Reference
 from workers.clients.build_output import BuildOutput
 from workers.clients.dockerfile import Recipe, read_recipe
-from workers.clients.engine_errors import build_error, cause_of, one_line, pull_error, push_error
+from workers.clients.engine_connection import EngineConnection
+from workers.clients.engine_errors import build_error, one_line, pull_error, push_error
 from workers.clients.engine_requests import (
     APP_LABEL,
     CallControl,
@@ -36,14 +25,14 @@ from workers.clients.engine_requests import (
     build_params,
     error_text,
     log_transfer,
+    missing_secrets,
+    needs_session,
     platform_of,
     pushed_digest,
     refuse_unsupported,
 )
-from workers.clients.engine_stream import BrokenStream, DeadlinePassed, EngineResponse, Exchange, StoppableBody, knock
+from workers.clients.engine_stream import BrokenStream, DeadlinePassed, EngineResponse, Exchange, StoppableBody
 
-CALL_TIMEOUT = 15.0
-"""Seconds for a short call: version, inspect, tag, remove."""
 STALL_TIMEOUT = 60.0
 """Seconds that the engine may leave a part of the build context untaken."""
 PULL_TIMEOUT = 900.0
@@ -58,22 +47,21 @@ class Engine:
     """
 
     def __init__(self, host: str = "") -> None:
-        self.host = host
+        self._connection = EngineConnection(host)
         self._tidied: dict[str, float] = {}
 
     def ping(self) -> str:
         """Return the engine's version."""
-        with _ours(Reason.ENGINE_REFUSED):
-            return str(self._api.version()["Version"])
+        return self._connection.version()
 
     def image_id(self, reference: str) -> str | None:
         """Return the id of a local image (``sha256:…``), or None when it is not there."""
-        found = self._inspect(reference)
+        found = self._connection.inspect(reference)
         return str(found["Id"]) if found else None
 
     def labels(self, reference: str) -> dict[str, str] | None:
         """Return the labels of a local image, or None when it is not there."""
-        found = self._inspect(reference)
+        found = self._connection.inspect(reference)
         return None if found is None else dict((found.get("Config") or {}).get("Labels") or {})
 
     def remove(self, reference: str) -> bool:
@@ -81,14 +69,7 @@ class Engine:
 
         :return: False when there is no such image or a container uses it.
         """
-        try:
-            with _ours(Reason.ENGINE_REFUSED):
-                self._api.remove_image(reference)
-        except _Said as said:
-            if said.status in (404, 409):
-                return False
-            raise
-        return True
+        return self._connection.remove(reference)
 
     def tidy(self, repository: str, app: str, keep: int, every: float = 0.0) -> list[str]:
         """Remove the older local images of an app, so that the engine's disk does not fill up.
@@ -102,11 +83,8 @@ class Engine:
         if now - self._tidied.get(app, -every) < every:
             return []
         self._tidied[app] = now
-        label = f"{APP_LABEL}={app}"
-        with _ours(Reason.ENGINE_REFUSED):
-            self._api.prune_images(filters={"dangling": True, "label": label})
-            ids = [str(image["Id"]) for image in self._api.images(filters={"label": label})]
-        found = [image for image in (self._inspect(one) for one in ids) if image is not None]
+        ids = self._connection.tidied(f"{APP_LABEL}={app}")
+        found = [image for image in (self._connection.inspect(one) for one in ids) if image is not None]
         # not by "Created": a build that is all cache keeps the date of the older image
         found.sort(key=lambda image: str((image.get("Metadata") or {}).get("LastTagTime", "")), reverse=True)
         names = (name for image in found for name in image.get("RepoTags") or ())
@@ -169,9 +147,9 @@ class Engine:
     ) -> str:
         """Build an image and return its id (``sha256:…``).
 
-        Base images that the engine does not have are pulled first, those of `registry` with its credentials: BuildKit
-        over the REST API has no session in which it could ask for a token, not even an anonymous one. Leaving this
-        method in any way ends the build in the engine.
+        Base images that the engine does not have are pulled first, those of `registry` with its credentials: without
+        a session BuildKit cannot ask for a token, not even an anonymous one. A session is opened for secrets alone.
+        Leaving this method in any way ends the build in the engine.
 
         :param context: the tar stream; read in another thread. :param dockerfile: its content, read for its needs.
         :param control: its deadline counts for everything together; `build.timeout` is not looked at.
@@ -183,23 +161,46 @@ class Engine:
         refuse_unsupported(recipe, build)
         too_slow = Refused(Reason.BUILD_TIMEOUT, f"not complete after {control.deadline:.0f} s")
         self._pull_bases(recipe, build, registry, control, ends)
-        number = uuid.uuid4().hex
-        params = build_params(build, tag=tag, labels=labels, number=number)
-        headers = {
-            "Content-Type": "application/x-tar",
-            "X-Registry-Config": auths_header(registry),
-        }
+        for note in missing_secrets(recipe, build):
+            control.on_line(note)
         left = max(1.0, ends - time.monotonic())
-        send = self._sender("/build", params, headers, left, build_error, context)
+        with self._session(recipe, build) as session:
+            params = build_params(build, tag=tag, labels=labels, session=session)
+            return self._build(params, context, registry, replace(control, deadline=left), too_slow)
+
+    def _build(
+        self,
+        params: Mapping[str, str],
+        context: Iterable[bytes],
+        registry: Registry,
+        control: CallControl,
+        too_slow: PilotageError,
+    ) -> str:
+        number = uuid.uuid4().hex
+        headers = {"Content-Type": "application/x-tar", "X-Registry-Config": auths_header(registry)}
+        numbered = {**params, "buildid": number}
+        send = self._sender("/build", numbered, headers, control.deadline, build_error, context)
         output = BuildOutput(control.on_line)
         try:
-            with closing(_follow(send, replace(control, deadline=left), too_slow)) as messages:
+            with closing(_follow(send, control, too_slow)) as messages:
                 for message in messages:
                     output.take(message)
         except PilotageError:
             self._cancel_build(number)
             raise
         return output.finish()
+
+    @contextmanager
+    def _session(self, recipe: Recipe, build: Build) -> Iterator[str]:
+        """Open a session for a build that needs one; its id, "" = none."""
+        if not needs_session(recipe, build):
+            yield ""
+            return
+        from workers.clients.build_session import BuildSession  # with HTTP/2, which nothing else here needs
+
+        secrets = {name: secret.reveal().encode() for name, secret in build.secrets}
+        with BuildSession(partial(self._connection.upgrade, "/session"), secrets) as session:
+            yield session.id
 
     def _pull_bases(
         self, recipe: Recipe, build: Build, registry: Registry, control: CallControl, ends: float
@@ -224,7 +225,7 @@ class Engine:
 
     def _has(self, image: str, platform: str) -> bool:
         """Tell whether the engine has the image, for this platform where one is asked for."""
-        found = self._inspect(image)
+        found = self._connection.inspect(image)
         if found is None or not platform:
             return found is not None
         return platform.split("/")[:2] == [found.get("Os"), found.get("Architecture")]
@@ -233,9 +234,9 @@ class Engine:
         """Tell BuildKit to stop; the classic builder stops when its connection ends, which has happened by now."""
         for _ in range(2):  # the connection that has just been cut off may be handed out once more
             try:
-                self._api.post(self._url("/build/cancel"), params={"id": number}, timeout=5).close()
+                self._connection.post("/build/cancel", {"id": number}, {}, None, (5, 5)).close()
                 return
-            except (OSError, DockerException, PilotageError):  # its end is enough for every engine so far
+            except PilotageError:  # its end is enough for every engine so far
                 continue
 
     def _sender(
@@ -248,18 +249,10 @@ class Engine:
         body: Iterable[bytes] | None = None,
     ) -> Callable[[StoppableBody], EngineResponse]:
         """Return a function that sends one request; `refusal` makes the error from the text of a refusal."""
-        api = self._api
 
         def send(guard: StoppableBody) -> EngineResponse:
-            with _ours(Reason.ENGINE_REFUSED):
-                answer: EngineResponse = api.post(
-                    self._url(path),
-                    params=dict(params),
-                    headers=dict(headers),
-                    data=None if body is None else guard(iter(body)),
-                    stream=True,
-                    timeout=(STALL_TIMEOUT, seconds + STALL_TIMEOUT),
-                )
+            data = None if body is None else guard(iter(body))
+            answer = self._connection.post(path, params, headers, data, (STALL_TIMEOUT, seconds + STALL_TIMEOUT))
             if answer.status_code < 400:
                 return answer
             try:
@@ -268,71 +261,6 @@ class Engine:
                 answer.close()
 
         return send
-
-    def _inspect(self, reference: str) -> dict[str, Any] | None:
-        try:
-            with _ours(Reason.ENGINE_REFUSED):
-                found: dict[str, Any] = self._api.inspect_image(reference)
-        except _Said as said:
-            if said.status == 404:
-                return None
-            raise
-        return found
-
-    def _url(self, path: str) -> str:
-        return f"{self._api.base_url}/v{self._api.api_version}{path}"
-
-    @cached_property
-    def _api(self) -> Any:
-        environment = {**os.environ, **({"DOCKER_HOST": self.host} if self.host else {})}
-        where = environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
-        with _ours(Reason.ENGINE_REFUSED, where):
-            options = kwargs_from_env(environment)
-            knock(str(options.get("base_url", "")), CALL_TIMEOUT)
-            api = APIClient(version=DEFAULT_DOCKER_API_VERSION, timeout=int(CALL_TIMEOUT), **options)
-        vars(api).update(_auth_configs=AuthConfig({"auths": {}}), _general_configs={})
-        api.trust_env = False  # else a ~/.netrc entry or a proxy could come between us and the engine
-        try:
-            with _ours(Reason.ENGINE_REFUSED, where):
-                # what version="auto" does, but there a failure leaves the connection open
-                vars(api)["_version"] = str(api.version(api_version=False)["ApiVersion"])
-        except PilotageError:
-            api.close()
-            raise
-        return api
-
-
-class _Said(Refused):
-    """The engine's answer to a short call: its text and HTTP status."""
-
-    def __init__(self, reason: Reason, evidence: str, status: int) -> None:
-        super().__init__(reason, evidence)
-        self.status = status
-
-
-class _ours:  # noqa: N801  # reads as a phrase where it is used
-    """Turn the SDK's and the network's errors into ours: no answer or 5xx is Unavailable, 4xx is Refused.
-
-    :param where: the engine's address, named where nobody answers there.
-    """
-
-    def __init__(self, refused: Reason, where: str = "") -> None:
-        self._refused = refused
-        self._where = where
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, APIError):
-            status = int(error.status_code or 500)
-            text = one_line(str(error.explanation or error))
-            if status < 500:
-                raise _Said(self._refused, text, status) from error
-            raise Unavailable(Reason.ENGINE_UNAVAILABLE, text) from error
-        if isinstance(error, (DockerException, OSError)) and not isinstance(error, PilotageError):
-            named = f"{self._where}: " if self._where else ""
-            raise Unavailable(Reason.ENGINE_UNAVAILABLE, named + cause_of(error)) from error
 
 
 def _follow(

@@ -4,6 +4,7 @@ Follows docs.docker.com/reference/dockerfile: parser directives, line continuati
 ``FROM --platform``, names of stages, ``COPY --from`` and ``RUN --mount``.
 """
 
+import posixpath
 import re
 from bisect import bisect_left
 from collections import defaultdict
@@ -31,11 +32,16 @@ _VARIABLE = re.compile(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mount:
-    """One ``RUN --mount``: its kind (bind, cache, tmpfs, secret, ssh), the line of its RUN, its ``from``."""
+    """One ``RUN --mount``: its kind (bind, cache, tmpfs, secret, ssh), the line of its RUN, its ``from``.
+
+    ``name``: the id of a secret, without one the last part of its target; ``required``: no build without it.
+    """
 
     kind: str
     line: int
     source: str = ""
+    name: str = ""
+    required: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -234,8 +240,16 @@ def _flags(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _mount(value: str, line: int) -> Mount:
-    options = {name.lower(): text for name, _, text in (part.partition("=") for part in value.split(","))}
-    return Mount(kind=options.get("type", "bind").strip("\"'"), line=line, source=options.get("from", ""))
+    parts = (part.strip("\"'").partition("=") for part in value.split(","))
+    options = {name.lower(): text.strip("\"'") for name, _, text in parts}
+    targets = (options.get(name, "") for name in ("target", "dst", "destination"))
+    return Mount(
+        kind=options.get("type", "bind"),
+        line=line,
+        source=options.get("from", ""),
+        name=options.get("id") or posixpath.basename(next(filter(None, targets), "")),
+        required=options.get("required", "false").lower() != "false",
+    )
 
 
 def _fill(text: str, known: Mapping[str, str]) -> str:

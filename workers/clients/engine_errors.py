@@ -54,6 +54,8 @@ _BASE = re.compile(
 )
 _FETCHED = re.compile(r"failed to solve with frontend gateway|/v2/", re.IGNORECASE)
 _SESSION = re.compile(r"no active session", re.IGNORECASE)
+_LOST = re.compile(r"no active session for \w|code = Unavailable desc = ", re.IGNORECASE)
+"""Our session with the engine is over before the build is."""
 _CLASSIC = re.compile(r"requires BuildKit", re.IGNORECASE)
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _LEAD = re.compile(r"\A(?:failed to solve(?: with frontend [\w.]+)?: |failed to create LLB definition: )+")
@@ -71,11 +73,13 @@ def build_error(message: str, step: str = "", tail: Sequence[str] = ()) -> Pilot
     if _RUN.search(message):
         code = _CODE.search(message)
         return _bad_step(f"exit code: {code[1]}" if code and step else text, step, tail)
+    if _LOST.search(message):
+        return Unavailable(Reason.ENGINE_UNAVAILABLE, f"{step or 'a step'} could not be given its secrets: {text}")
     if _SESSION.search(message):
         return Refused(
             Reason.SOURCE_UNSUPPORTED,
-            f"{step or 'a step'} needs secrets, ssh keys or a login that only the docker command can hand over; use"
-            " build arguments or a base image in the configured registry",
+            f"{step or 'a step'} needs secrets, ssh keys or a login; put secrets in the app's `build.secrets`, and"
+            " base images in the configured registry",
         )
     if _CLASSIC.search(message):
         return Refused(Reason.SOURCE_UNSUPPORTED, f"{text}; set `build.builder: buildkit`")

@@ -3,7 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from orchestrator.domain.apps import Build, Registry
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from workers.clients.build_context import dockerfile_path
-from workers.clients.dockerfile import Recipe
+from workers.clients.dockerfile import Mount, Recipe
 from workers.clients.engine_errors import one_line
 
 APP_LABEL = "dev.pilotage.app"
@@ -36,9 +36,9 @@ class CallControl:
 
 
 def refuse_unsupported(recipe: Recipe, build: Build) -> None:
-    """Refuse before the build what the REST API has no way to pass on.
+    """Refuse before the build what it could not be given.
 
-    :raises Refused: SOURCE_UNSUPPORTED with the line of the Dockerfile.
+    :raises Refused: SOURCE_UNSUPPORTED or CONFIG_INVALID, with the line of the Dockerfile.
     """
     for mount in recipe.mounts(build.target):
         if build.builder == "classic":
@@ -46,16 +46,42 @@ def refuse_unsupported(recipe: Recipe, build: Build) -> None:
                 Reason.SOURCE_UNSUPPORTED,
                 f"Dockerfile line {mount.line}: RUN --mount needs BuildKit; set `build.builder: buildkit`",
             )
-        if mount.kind in ("secret", "ssh"):
+        if mount.kind == "ssh":
             raise Refused(
                 Reason.SOURCE_UNSUPPORTED,
-                f"Dockerfile line {mount.line}: RUN --mount=type={mount.kind} needs a build session, which the"
-                " engine's REST API does not have; fetch what it guards before the build, or from a base image",
+                f"Dockerfile line {mount.line}: RUN --mount=type=ssh: keys are not handed over; use an https address"
+                " and a token in `build.secrets`",
+            )
+        if mount.required and _is_missing(mount, build):
+            raise Refused(
+                Reason.CONFIG_INVALID,
+                f"Dockerfile line {mount.line} needs the secret `{mount.name}`; add it to the app's `build.secrets`",
             )
 
 
-def build_params(build: Build, *, tag: str, labels: Mapping[str, str], number: str) -> dict[str, str]:
-    """Return the query of ``POST /build``.
+def missing_secrets(recipe: Recipe, build: Build) -> Iterator[str]:
+    """Yield a line for each secret that a step mounts and nobody configured: BuildKit leaves it out silently."""
+    for mount in recipe.mounts(build.target):
+        if _is_missing(mount, build):
+            yield (
+                f"Dockerfile line {mount.line}: the secret `{mount.name}` is not in the app's `build.secrets`;"
+                " the step runs without it"
+            )
+
+
+def needs_session(recipe: Recipe, build: Build) -> bool:
+    """Tell whether BuildKit may ask for secrets; a step of a base image (ONBUILD) may do so, too."""
+    if build.builder == "classic":
+        return False
+    return bool(build.secrets) or any(mount.kind == "secret" for mount in recipe.mounts(build.target))
+
+
+def _is_missing(mount: Mount, build: Build) -> bool:
+    return mount.kind == "secret" and mount.name not in dict(build.secrets)
+
+
+def build_params(build: Build, *, tag: str, labels: Mapping[str, str], session: str = "") -> dict[str, str]:
+    """Return the query of ``POST /build``. :param session: the id of an open session; "" = none.
 
     ``pull`` is never set: we have pulled ourselves, with credentials, what must be fresh.
     """
@@ -66,11 +92,10 @@ def build_params(build: Build, *, tag: str, labels: Mapping[str, str], number: s
         "labels": json.dumps(dict(labels)),
         "rm": "1",
         "forcerm": "1",
-        "buildid": number,
     }
     if build.args:
         params["buildargs"] = json.dumps(dict(build.args))
-    optional = {"target": build.target, "platform": build.platform, "networkmode": build.network}
+    optional = {"target": build.target, "platform": build.platform, "networkmode": build.network, "session": session}
     return params | {name: value for name, value in optional.items() if value}
 
 

@@ -230,3 +230,22 @@ def test_older_images_are_looked_for_now_and_then_for_each_app() -> None:
         assert sum(asked.path.endswith("/images/prune") for asked in server.asked) == 2
         client.tidy("h.io/shop/api", "api", 3)
         assert sum(asked.path.endswith("/images/prune") for asked in server.asked) == 3
+
+
+def test_an_engine_that_opens_no_session_is_named() -> None:
+    def answer(asked: Asked) -> Reply:
+        return Reply(404, "page not found") if asked.path.endswith("/session") else stream()
+
+    build = Build(secrets=(("npm", Secret("s3cr3t")),))
+    with loopback(answering(answer)) as server, pytest.raises(Refused, match="/session: HTTP 404") as caught:
+        engine(server).build(
+            iter([b"tar"]),
+            dockerfile=b"FROM scratch\n",
+            tag=IMAGE,
+            build=build,
+            labels={},
+            registry=REGISTRY,
+            control=control(),
+        )
+    assert caught.value.reason is Reason.ENGINE_REFUSED
+    assert not any(asked.path.endswith("/build") for asked in server.asked)

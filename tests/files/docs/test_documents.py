@@ -5,6 +5,7 @@ import shlex
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import indent
 from typing import Any
 
 import pytest
@@ -24,6 +25,8 @@ SECRETS = {
     "FORGE_TOKEN": "t",
     "SLACK_TOKEN": "xoxb-1",
     "HOOK_SECRET": "0123456789abcdef",
+    "NPM_TOKEN": "npm_0123456789",
+    "PIP_CONF": "[global]\nindex-url = https://packages.example.com/simple\n",
 }
 KINDS = {
     "tutorial": "*Tutorial.",
@@ -37,6 +40,7 @@ KINDS = {
 }
 TRANSLATED = sorted([*(ROOT / "docs/tutorial").glob("*.md"), *(ROOT / "docs/runbook").glob("*.md")])
 SECTION = re.compile(r"^notify:.*?(?=^apps:)", re.MULTILINE | re.DOTALL)
+BUILD = re.compile(r"^    build:.*?\n", re.MULTILINE)
 GITOPS = re.compile(r"^gitops:.*?\n", re.MULTILINE)
 
 
@@ -75,6 +79,13 @@ def test_a_destination_passes_the_check(block: str) -> None:
 @pytest.mark.parametrize("block", checked("gitops"))
 def test_a_gitops_section_passes_the_check(block: str) -> None:
     result = look(GITOPS.sub(lambda _: block, VALID), SECRETS)
+
+    assert [str(problem) for problem in result.problems] == []
+
+
+@pytest.mark.parametrize("block", checked("build"))
+def test_the_build_of_an_app_passes_the_check(block: str) -> None:
+    result = look(BUILD.sub(lambda _: indent(block, "    "), VALID), SECRETS)
 
     assert [str(problem) for problem in result.problems] == []
 

@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.config import ConfigInvalid, ConfigProblem, default_path, load
 from orchestrator.domain.apps import App, Build, Environment, GitAccess, Gitops, Registry, Scan, Secret, Settings
+from orchestrator.domain.secrets import secrets_in
 from tests.support.configs import ENVIRON, VALID, look, spoiled
 
 
@@ -148,6 +149,14 @@ def test_every_key_of_a_build_reaches_the_settings() -> None:
         pull=True,
     )
     assert app.scan == Scan(fail_on="high", timeout=1200.0)
+
+
+def test_secrets_of_a_build_reach_the_settings_as_they_are_and_are_masked() -> None:
+    given = spoiled("context: .", "context: ., secrets: {npm: ${GITLAB_TOKEN}, pip.conf: 'p$$word'}")
+    made = settings(given)
+    assert made.apps[0].build.secrets == (("npm", Secret(ENVIRON["GITLAB_TOKEN"])), ("pip.conf", Secret("p$word")))
+    assert "p$word" in secrets_in(made)
+    assert "p$word" not in repr(made)
 
 
 def test_every_key_of_an_environment_reaches_the_settings() -> None:

@@ -137,3 +137,20 @@ def test_a_tangled_dockerfile_does_not_take_forever(tangle: str) -> None:
 
 def test_a_value_is_cut_where_no_name_of_an_image_is_as_long() -> None:
     assert images("ARG A=" + "a" * 2000 + "\nFROM $A:1\n") == ["a" * 1024]
+
+
+@pytest.mark.parametrize(
+    ("mount", "name", "required"),
+    [
+        ("type=secret,id=npm", "npm", False),
+        ("type=secret,id=npm,target=/root/.npmrc,required=true", "npm", True),
+        ("type=secret,target=/root/.npmrc,required", ".npmrc", True),
+        ("type=secret,dst=/run/pip.conf,required=false", "pip.conf", False),
+        ('type=secret,"id=npm",required=TRUE', "npm", True),
+        ("type=secret,id=npm,env=NPM_TOKEN", "npm", False),
+        ("type=secret", "", False),
+    ],
+)
+def test_a_secret_has_an_id_and_may_be_required(mount: str, name: str, required: bool) -> None:
+    (found,) = read_recipe(f"FROM a\nRUN --mount={mount} make\n".encode()).mounts()
+    assert (found.kind, found.name, found.required) == ("secret", name, required)

@@ -15,6 +15,8 @@ from workers.clients.engine_requests import (
     build_params,
     error_text,
     log_transfer,
+    missing_secrets,
+    needs_session,
     platform_of,
     refuse_unsupported,
 )
@@ -35,7 +37,7 @@ def test_credentials_are_always_explicit() -> None:
 
 
 def params(build: Build) -> dict[str, str]:
-    return build_params(build, tag="h.io/a:1", labels={"x": "y"}, number="n")
+    return build_params(build, tag="h.io/a:1", labels={"x": "y"})
 
 
 def test_a_plain_build_asks_for_buildkit_and_never_pulls_by_itself() -> None:
@@ -47,8 +49,11 @@ def test_a_plain_build_asks_for_buildkit_and_never_pulls_by_itself() -> None:
         "labels": '{"x": "y"}',
         "rm": "1",
         "forcerm": "1",
-        "buildid": "n",
     }
+
+
+def test_a_session_is_named_where_there_is_one() -> None:
+    assert build_params(Build(), tag="h.io/a:1", labels={}, session="5e55")["session"] == "5e55"
 
 
 def test_every_option_is_asked_for() -> None:
@@ -60,19 +65,54 @@ def test_every_option_is_asked_for() -> None:
     assert (asked["networkmode"], asked["buildargs"], asked["dockerfile"]) == ("none", '{"A": "1"}', "d/F")
 
 
+UNSUPPORTED, INVALID = Reason.SOURCE_UNSUPPORTED, Reason.CONFIG_INVALID
+
+
 @pytest.mark.parametrize(
-    ("line", "builder", "words"),
+    ("line", "builder", "reason", "words"),
     [
-        ("RUN --mount=type=secret,id=a x", "buildkit", "type=secret"),
-        ("RUN --mount=type=ssh x", "buildkit", "type=ssh"),
-        ("RUN --mount=type=cache,target=/x x", "classic", "builder: buildkit"),
+        ("RUN --mount=type=ssh x", "buildkit", UNSUPPORTED, "a token in `build.secrets`"),
+        ("RUN --mount=type=cache,target=/x x", "classic", UNSUPPORTED, "builder: buildkit"),
+        ("RUN --mount=type=secret,id=a,required=true x", "buildkit", INVALID, "needs the secret `a`"),
+        ("RUN --mount=type=secret,required,target=/root/.npmrc x", "buildkit", INVALID, "needs the secret `.npmrc`"),
     ],
 )
-def test_what_cannot_be_handed_over_is_refused_with_its_line(line: str, builder: str, words: str) -> None:
+def test_what_cannot_be_handed_over_is_refused_with_its_line(
+    line: str, builder: str, reason: Reason, words: str
+) -> None:
     with pytest.raises(Refused, match="line 2") as caught:
         refuse_unsupported(read_recipe(f"FROM a\n{line}\n".encode()), Build(builder=builder))
-    assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
+    assert caught.value.reason is reason
     assert words in caught.value.evidence
+
+
+SECRETS = (("a", Secret("s3cr3t")),)
+
+
+@pytest.mark.parametrize(
+    ("line", "secrets", "session", "notes"),
+    [
+        ("RUN --mount=type=secret,id=a,required=true x", SECRETS, True, []),
+        ("RUN --mount=type=secret,id=b x", SECRETS, True, ["`b`"]),
+        ("RUN --mount=type=secret,id=b x", (), True, ["`b`"]),
+        ("RUN x", SECRETS, True, []),
+        ("RUN x", (), False, []),
+    ],
+    ids=["given", "another is given", "none is given", "of a base image, perhaps", "not needed"],
+)
+def test_a_session_is_opened_for_secrets_and_a_missing_one_is_noted(
+    line: str, secrets: tuple[tuple[str, Secret], ...], session: bool, notes: list[str]
+) -> None:
+    recipe, build = read_recipe(f"FROM a\n{line}\n".encode()), Build(secrets=secrets)
+    refuse_unsupported(recipe, build)
+    assert needs_session(recipe, build) is session
+    assert [
+        word for note in missing_secrets(recipe, build) for word in note.split() if word in ("`a`", "`b`")
+    ] == notes
+
+
+def test_the_classic_builder_has_no_session() -> None:
+    assert not needs_session(read_recipe(b"FROM a\n"), Build(builder="classic", secrets=SECRETS))
 
 
 @pytest.mark.parametrize("line", ["RUN --mount=type=cache,target=/x x", "RUN --mount=from=b,target=/x x", "RUN x"])
@@ -81,8 +121,9 @@ def test_other_mounts_are_fine_with_buildkit(line: str) -> None:
 
 
 def test_secrets_of_stages_that_the_target_does_not_need_do_no_harm() -> None:
-    text = b"FROM a AS wanted\nFROM a\nRUN --mount=type=secret,id=a x\n"
-    refuse_unsupported(read_recipe(text), Build(target="wanted"))
+    recipe = read_recipe(b"FROM a AS wanted\nFROM a\nRUN --mount=type=secret,id=a,required=true x\n")
+    refuse_unsupported(recipe, Build(target="wanted"))
+    assert not needs_session(recipe, Build(target="wanted"))
 
 
 def test_progress_bars_are_not_logged() -> None:

@@ -1,0 +1,183 @@
+"""The connection to a Docker engine, and where its errors become ours: the one place that imports the Docker SDK.
+
+The SDK's low-level client is used for the transport (socket, TLS, version) and for short calls only: its `build`
+takes any timeout for a pause between two bytes, its `push` and `pull` report no error, and all three look into the
+``~/.docker/config.json`` of whoever runs us when they are not given credentials.
+"""
+
+import contextlib
+import os
+import socket
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import Any
+
+from docker import APIClient
+from docker.auth import AuthConfig
+from docker.constants import DEFAULT_DOCKER_API_VERSION
+from docker.errors import APIError, DockerException
+from docker.utils import kwargs_from_env
+
+from orchestrator.domain.errors import PilotageError, Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from workers.clients.engine_errors import cause_of, one_line
+from workers.clients.engine_stream import EngineResponse, knock
+
+CALL_TIMEOUT = 15.0
+"""Seconds for a short call: version, inspect, tag, remove."""
+
+
+class EngineConnection:
+    """Connects on first use; every method raises `Unavailable` when the engine does not answer.
+
+    :param host: see `workers.clients.docker.Engine`.
+    """
+
+    def __init__(self, host: str) -> None:
+        self._host = host
+
+    def version(self) -> str:
+        """Return the engine's version."""
+        with _ours():
+            return str(self._api.version()["Version"])
+
+    def inspect(self, reference: str) -> dict[str, Any] | None:
+        """Return what the engine says about a local image, or None when it is not there."""
+        try:
+            with _ours():
+                found: dict[str, Any] = self._api.inspect_image(reference)
+        except _Said as said:
+            if said.status == 404:
+                return None
+            raise
+        return found
+
+    def remove(self, reference: str) -> bool:
+        """Remove the name of a local image; False when there is none, or a container uses it."""
+        try:
+            with _ours():
+                self._api.remove_image(reference)
+        except _Said as said:
+            if said.status in (404, 409):
+                return False
+            raise
+        return True
+
+    def tidied(self, label: str) -> list[str]:
+        """Remove the images with a label and without a name, and return the ids of all that then have it."""
+        with _ours():
+            self._api.prune_images(filters={"dangling": True, "label": label})
+            return [str(image["Id"]) for image in self._api.images(filters={"label": label})]
+
+    def post(
+        self,
+        path: str,
+        params: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: Iterable[bytes] | None,
+        timeout: tuple[float, float],
+    ) -> EngineResponse:
+        """Send one request and return its answer, of whatever status, unread.
+
+        :param timeout: seconds to connect and send a part, and seconds of silence while the answer is read.
+        """
+        with _ours():
+            answer: EngineResponse = self._api.post(
+                f"{self._api.base_url}/v{self._api.api_version}{path}",
+                params=dict(params),
+                headers=dict(headers),
+                data=body,
+                stream=True,
+                timeout=timeout,
+            )
+        return answer
+
+    def upgrade(self, path: str, headers: Mapping[str, str]) -> "Upgraded":
+        """Have the engine turn the connection of a request into one of HTTP/2.
+
+        :raises Refused: ENGINE_REFUSED, it does not; a proxy in between may be the reason.
+        """
+        wanted = {"Connection": "Upgrade", "Upgrade": "h2c", **headers}
+        answer = self.post(path, {}, wanted, None, (CALL_TIMEOUT, CALL_TIMEOUT))
+        if answer.status_code != 101:
+            answer.close()
+            raise Refused(
+                Reason.ENGINE_REFUSED,
+                f"{path}: HTTP {answer.status_code} in place of 101 (is a proxy between us and the engine?)",
+            )
+        return Upgraded(answer)
+
+    @cached_property
+    def _api(self) -> Any:
+        environment = {**os.environ, **({"DOCKER_HOST": self._host} if self._host else {})}
+        where = environment.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+        with _ours(where):
+            options = kwargs_from_env(environment)
+            knock(str(options.get("base_url", "")), CALL_TIMEOUT)
+            api = APIClient(version=DEFAULT_DOCKER_API_VERSION, timeout=int(CALL_TIMEOUT), **options)
+        vars(api).update(_auth_configs=AuthConfig({"auths": {}}), _general_configs={})
+        api.trust_env = False  # else a ~/.netrc entry or a proxy could come between us and the engine
+        try:
+            with _ours(where):
+                # what version="auto" does, but there a failure leaves the connection open
+                vars(api)["_version"] = str(api.version(api_version=False)["ApiVersion"])
+        except PilotageError:
+            api.close()
+            raise
+        return api
+
+
+class Upgraded:
+    """A `workers.clients.build_session.Wire`."""
+
+    def __init__(self, answer: EngineResponse) -> None:
+        self._answer = answer
+        self._reader = answer.raw._fp.fp  # as the SDK does it; bytes behind the headers are in there
+        self._socket: socket.socket = self._reader.raw._sock
+        self._socket.settimeout(None)  # it is closed when the build ends
+
+    def receive(self, size: int) -> bytes:
+        """Wait for bytes."""
+        return bytes(self._reader.read1(size))
+
+    def send(self, data: bytes) -> None:
+        """Send all of `data`."""
+        self._socket.sendall(data)
+
+    def close(self) -> None:
+        """Shut the socket, which wakes whoever reads, and give it up."""
+        with contextlib.suppress(OSError):  # it is closed already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._answer.close()
+
+
+class _Said(Refused):
+    """The engine's answer to a short call: its text and HTTP status."""
+
+    def __init__(self, evidence: str, status: int) -> None:
+        super().__init__(Reason.ENGINE_REFUSED, evidence)
+        self.status = status
+
+
+class _ours:  # noqa: N801  # reads as a phrase where it is used
+    """Turn the SDK's and the network's errors into ours: no answer or 5xx is Unavailable, 4xx is Refused.
+
+    :param where: the engine's address, named where nobody answers there.
+    """
+
+    def __init__(self, where: str = "") -> None:
+        self._where = where
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, APIError):
+            status = int(error.status_code or 500)
+            text = one_line(str(error.explanation or error))
+            if status < 500:
+                raise _Said(text, status) from error
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, text) from error
+        if isinstance(error, (DockerException, OSError)) and not isinstance(error, PilotageError):
+            named = f"{self._where}: " if self._where else ""
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, named + cause_of(error)) from error
