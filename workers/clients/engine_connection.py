@@ -65,8 +65,13 @@ class EngineConnection:
 
     def tidied(self, label: str) -> list[str]:
         """Remove the images with a label and without a name, and return the ids of all that then have it."""
+        try:
+            with _ours():
+                self._api.prune_images(filters={"dangling": True, "label": label})
+        except _Said as said:
+            if said.status != 409:  # another worker's, or a person's, is at work; the engine runs one at a time
+                raise
         with _ours():
-            self._api.prune_images(filters={"dangling": True, "label": label})
             return [str(image["Id"]) for image in self._api.images(filters={"label": label})]
 
     def post(

@@ -232,6 +232,19 @@ def test_older_images_are_looked_for_now_and_then_for_each_app() -> None:
         assert sum(asked.path.endswith("/images/prune") for asked in server.asked) == 3
 
 
+def test_images_are_tidied_while_another_worker_removes_those_without_a_name() -> None:
+    """The engine runs one such removal at a time and answers 409 to a second (moby, daemon/images/image_prune.go)."""
+
+    def answer(asked: Asked) -> Reply:
+        if asked.path.endswith("/images/prune"):
+            return Reply(409, {"message": "a prune operation is already running"})
+        return Reply(body="[]", headers={"Content-Type": "application/json"})
+
+    with loopback(answering(answer)) as server:
+        assert engine(server).tidy("h.io/shop/api", "api", keep=3) == []
+    assert server.asked[-1].path.endswith("/images/json")
+
+
 def test_an_engine_that_opens_no_session_is_named() -> None:
     def answer(asked: Asked) -> Reply:
         return Reply(404, "page not found") if asked.path.endswith("/session") else stream()
