@@ -196,4 +196,5 @@ def _environment(environment: app_models.Environment) -> domain.Environment:
         sync_timeout=environment.sync_timeout,
         health_timeout=environment.health_timeout,
         degraded_grace=environment.degraded_grace,
+        rollback=environment.rollback == "auto",
     )

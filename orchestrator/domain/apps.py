@@ -206,6 +206,7 @@ class Environment:
         meanwhile, so larger than progressDeadlineSeconds (600) too.
     :param health_timeout: seconds until healthy; larger than progressDeadlineSeconds (600).
     :param degraded_grace: seconds that "Degraded" must last to count.
+    :param rollback: bring back what was proven before when a deploy fails, and hold the environment.
     """
 
     name: str
@@ -225,6 +226,7 @@ class Environment:
     sync_timeout: float = 900.0
     health_timeout: float = 900.0
     degraded_grace: float = 60.0
+    rollback: bool = False
 
     def fault_of(self, image: str) -> str:
         """Say why an image cannot be written where `key` leads; "" if it can.

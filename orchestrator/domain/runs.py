@@ -246,6 +246,11 @@ class Run:
         return str(self.outputs.get("cancelled_by", ""))
 
     @property
+    def taken_back_by(self) -> int | None:
+        """The run that goes back to what was proven before this one failed; None: nobody does so by itself."""
+        return self.outputs.get("taken_back_by")
+
+    @property
     def committed(self) -> bool:
         """Tell whether this run's change is in the GitOps repo."""
         return self.stage(StageName.COMMIT).state is StageState.SUCCEEDED

@@ -41,6 +41,9 @@ def sentence(reason: Reason, detail: str) -> str:
 
 def next_step(run: Run) -> str:
     """Return what to do about the reason of `run`; a command in it names the run, or its app and environment."""
+    if run.taken_back_by is not None:
+        release = f"`pilotage app release {run.app} {run.environment}`"
+        return f"Run {run.taken_back_by} goes back. Correct and push; the environment is on hold until {release}."
     step = explain(run.reason).next_step.replace(" RUN`", f" {run.id}`")
     return step.replace(" APP ENVIRONMENT`", f" {run.app} {run.environment}`")
 

@@ -183,7 +183,7 @@ class Control:
                     f"run {to} has not been proven in {app}/{environment}" if to else "nothing else was proven yet"
                 )
                 raise NotPossible("conflict", f"there is nothing to go back to: {which}")
-            return self._add(connection, _rollback_to(target, actor), once)
+            return self._add(connection, ledger.rollback_to(target, actor), once)
 
     @contextmanager
     def _asked(self, once: Once | None) -> Iterator[Connection]:
@@ -261,10 +261,4 @@ def _again(old: Run, first: Run, actor: str, from_stage: str) -> runs.NewRun:
         actor=actor,
         rerun_of=first.id,
         from_stage=from_stage,
-    )
-
-
-def _rollback_to(target: Run, actor: str) -> runs.NewRun:
-    return replace(
-        ledger.promotion_of(target, target.environment, approved=True, actor=actor), trigger=Trigger.ROLLBACK
     )

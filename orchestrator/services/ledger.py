@@ -14,6 +14,7 @@ from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.domain.wording import next_step, sentence
 from orchestrator.engine.decision import Decision
 from orchestrator.engine.facts import Fact, Superseded
+from orchestrator.engine.taking_back import is_to_blame, taken_back
 from orchestrator.engine.transitions import advance
 from orchestrator.services import accounting, story, targets
 from orchestrator.store import changes, claims, environments, heads, images, notifications, runs, wakes
@@ -64,6 +65,8 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
     followers = _followers(settings, run) if proven else ()
     if followers and targets.goes_back(connection, run):
         run, followers = _kept_here(run, followers), ()
+    if run.state is RunState.FAILED and not before.state.final:
+        run = _take_back(connection, settings, run, now)
     if run != before:
         runs.save(connection, before, run)
         accounting.count(connection, before, run)
@@ -133,6 +136,34 @@ def promotion_of(proven: Run, environment: str, *, approved: bool, actor: str = 
         actor=actor or f"run {proven.id}",
         approved=approved,
     )
+
+
+def rollback_to(target: Run, actor: str) -> runs.NewRun:
+    """Make the run that brings a proven image back to its environment, for a person or for the run that failed."""
+    return replace(promotion_of(target, target.environment, approved=True, actor=actor), trigger=Trigger.ROLLBACK)
+
+
+def _take_back(connection: Connection, settings: Settings, run: Run, now: float) -> Run:
+    """Bring back what was proven before a run that has failed, where its environment wants that; return the run.
+
+    The environment is held, so that neither the same image nor one that is queued already comes over it: a person
+    decides when to go on. The run that goes back is not taken back itself.
+    """
+    app = settings.app(run.app)
+    environment = app.environment(run.environment) if app else None
+    if environment is None or not environment.rollback or not is_to_blame(run) or runs.is_rollback(connection, run):
+        return run
+    proven = targets.before(connection, run)
+    if proven is None:
+        return run
+    new = rollback_to(proven, f"run {run.id}")
+    run_id = runs.add(connection, [(new, None)], now)[0]
+    wakes.add(connection, [run_id], now, "deploy")
+    story.queued(connection, run_id, new, now)
+    if not environments.lock(connection, run.app, run.environment)["hold"]:
+        why = f"run {run.id} failed here, and run {run_id} brings back what run {proven.id} had proven"
+        environments.set_hold(connection, run.app, run.environment, why, "pilotage", now)
+    return taken_back(run, run_id)
 
 
 def _followers(settings: Settings, run: Run) -> tuple[Environment, ...]:

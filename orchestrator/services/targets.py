@@ -28,6 +28,15 @@ def of_promotion(connection: Connection, app: str, source: str, of: int | None =
     return next(iter(runs.page(connection, app=app, environment=source, state="succeeded", limit=1)), None)
 
 
+def before(connection: Connection, run: Run) -> Run | None:
+    """Return the run whose image was proven last where `run` has failed; None: nothing was, or the same image was.
+
+    An image that was healthy there before is not what makes the application unhealthy now.
+    """
+    newest = runs.page(connection, app=run.app, environment=run.environment, state="succeeded", limit=1)
+    return next((one for one in newest if one.digest and one.digest != run.digest), None)
+
+
 def goes_back(connection: Connection, run: Run) -> bool:
     """Tell whether a run that has succeeded went back to something older, as somebody wanted for its environment.
 

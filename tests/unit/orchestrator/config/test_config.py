@@ -117,6 +117,7 @@ apps:
         app_namespace: team
         argocd: api
         sync_timeout: 90s
+        rollback: auto
 server:
   bind: "[::]:80"
   external_url: https://pilotage.example.com/
@@ -178,6 +179,7 @@ def test_every_key_of_an_environment_reaches_the_settings() -> None:
             sync_timeout=90.0,
             health_timeout=3600.0,
             degraded_grace=90.0,
+            rollback=True,
         ),
     )
 
