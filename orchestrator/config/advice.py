@@ -8,6 +8,7 @@ from orchestrator.config.document import Document
 from orchestrator.config.problems import ConfigProblem, Path
 from orchestrator.config.shape import secrets
 from orchestrator.config.types import is_padded
+from orchestrator.domain.masking import SHORTEST
 from orchestrator.domain.refs import repo_key
 
 MIN_SECRET = 16
@@ -41,6 +42,8 @@ def _secrets(document: Document, config: models.Config) -> Iterator[tuple[Path, 
     for path, secret in secrets(config):
         if path not in document.filled:
             yield path, "is a secret written into the file; fill it in with `${VAR}` or `${file:...}`"
+        if "build" in path and len(secret.reveal().strip()) < SHORTEST:
+            yield path, f"is shorter than {SHORTEST} characters, and so is not masked where a build prints it"
         if path[0] == "webhooks" and len(secret.reveal()) < MIN_SECRET:
             yield path, f"is short; a secret of {MIN_SECRET} or more random characters keeps strangers out"
         if path[0] == "webhooks" and is_padded(secret.reveal()):

@@ -91,6 +91,9 @@ def secrets(value: Any, path: Path = ()) -> Iterator[tuple[Path, Secret]]:
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from secrets(item, (*path, number))
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from secrets(item, (*path, key))
     elif isinstance(value, BaseModel):
         for name, field in type(value).model_fields.items():
             yield from secrets(getattr(value, name), (*path, field.alias or name))

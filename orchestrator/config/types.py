@@ -19,8 +19,8 @@ from orchestrator.domain.refs import is_image_path, is_safe_ref_name
 MESSAGE_FIELDS = ("app", "environment", "tag", "commit", "run")
 """What a commit message template may name."""
 
-MAX_BUILD_SECRET = 500 * 1024
-"""Bytes of a secret of a build (buildkit, session/secrets/secretsprovider/store.go)."""
+MAX_BUILD_SECRET = 64 * 1024
+"""Bytes of a secret of a build: each line of each secret is looked for in each line of every log."""
 MIN_SESSION_KEY = 32
 """Characters; 32 hexadecimal ones are 128 bits."""
 
@@ -122,8 +122,12 @@ def _secret_id(text: str) -> str:
 
 def _build_secret(value: object) -> Secret:
     secret = _secret(value)
-    if len(secret.reveal().encode()) > MAX_BUILD_SECRET:
-        raise wrong(f"is larger than the {MAX_BUILD_SECRET} bytes that BuildKit takes")
+    try:
+        size = len(secret.reveal().encode())
+    except UnicodeEncodeError:
+        raise wrong("is not text in UTF-8; look where the value comes from") from None
+    if size > MAX_BUILD_SECRET:
+        raise wrong(f"is larger than {MAX_BUILD_SECRET // 1024} KiB; put what is that large into a base image")
     return secret
 
 

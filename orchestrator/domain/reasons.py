@@ -56,6 +56,7 @@ class Reason(StrEnum):
     SOURCE_UNAVAILABLE = "source_unavailable"
     SOURCE_UNSUPPORTED = "source_unsupported"
     DOCKERFILE_MISSING = "dockerfile_missing"
+    SECRET_MISSING = "secret_missing"  # noqa: S105  # the name of a reason
     BUILD_FAILED = "build_failed"
     BUILD_TIMEOUT = "build_timeout"
     BASE_IMAGE_UNAVAILABLE = "base_image_unavailable"
@@ -206,6 +207,10 @@ CATALOGUE: dict[Reason, Explanation] = {
     ),
     R.DOCKERFILE_MISSING: _developer(
         "The Dockerfile is not in the commit at the configured path.", "Add it or correct `build.dockerfile`."
+    ),
+    R.SECRET_MISSING: _operator(
+        "The build needs a secret that the app does not have.",
+        "Add it to the app's `build.secrets`, or correct its id in the Dockerfile.",
     ),
     R.BUILD_FAILED: _developer("The image build failed.", "Read the end of the build log."),
     R.BUILD_TIMEOUT: _developer(

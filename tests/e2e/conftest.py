@@ -25,15 +25,18 @@ ENVIRONMENTS = (
     "cli",
     "watched",
     "scan",
+    "back",
 )
 
 
 def _configure(config: dict[str, Any], _platform: Platform) -> None:
     app = config["apps"][0]
-    app["build"]["args"] = {"LEAK": "${HARBOR_PASSWORD}"}
+    app["build"] |= {"args": {"LEAK": "${HARBOR_PASSWORD}"}, "secrets": {"leak": "${GITOPS_TOKEN}"}}
     for environment in app["environments"]:
         if environment["name"] == "korea":
             environment["branch"] = KOREAN_BRANCH
+        if environment["name"] == "back":
+            environment["rollback"] = "auto"
 
 
 @pytest.fixture(scope="session")

@@ -58,6 +58,22 @@ def test_a_container_that_cannot_start_fails_the_run_with_its_own_words(loop: Lo
     assert "\n" not in run["sentence"]
 
 
+def test_a_failed_deploy_is_taken_back_where_its_environment_wants_it(loop: Loop) -> None:
+    good = succeeded(loop.deploy(branch="deploy/back"))
+    bad = loop.deploy(loop.broken(), branch="deploy/back")
+    assert bad["reason"] == "degraded"
+    back = loop.runs(environment="back")[0]
+    assert (back["trigger"], back["actor"]) == ("rollback", f"run {bad['id']}")
+    assert f"Run {back['id']} goes back." in bad["next_step"]
+    receipt = succeeded(loop.end(back["id"]))["receipt"]
+    assert (receipt["image"], receipt["digest"]) == (good["receipt"]["image"], good["receipt"]["digest"])
+    assert loop.gitops_commits(back["id"]) == [receipt["gitops_commit"]]
+    waits = loop.run_of(loop.push(branch="deploy/back"))
+    loop.until_run(waits, lambda run: run["reason"] == "on_hold", "on hold")
+    loop.api.post(f"/apps/{samples.APP}/environments/back/release")
+    succeeded(loop.end(waits))
+
+
 def test_a_fix_does_not_wait_for_the_broken_deploy_before_it(loop: Loop) -> None:
     broken = loop.run_of(loop.push(loop.broken(), branch="deploy/fix"))
     loop.waiting_at(broken, "health")
@@ -186,6 +202,7 @@ def test_a_secret_is_nowhere_to_be_read(loop: Loop) -> None:
         "RUN echo plain $LEAK",
         f"RUN printf 'parts {plain[:half]}'; sleep 0.3; echo {plain[half:]}",
         "RUN printf %s $LEAK | base64",
+        "RUN --mount=type=secret,id=leak,mode=0444 cat /run/secrets/leak && echo of a mount",
         f"RUN echo literal {plain} {encoded}",
     )
     run = succeeded(loop.deploy(files, branch="deploy/leak", message=f"Use {plain}"))
@@ -200,6 +217,7 @@ def test_a_secret_is_nowhere_to_be_read(loop: Loop) -> None:
         "chat": "".join(f"{one.body!r}" for one in loop.platform.chat.arrived),
     }
     assert "parts" in places["log"]
+    assert "***of a mount" in places["log"]
     found = [(place, secret[:4]) for place, text in places.items() for secret in secrets if secret in text]
     assert found == []
 

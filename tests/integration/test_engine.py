@@ -1,129 +1,27 @@
 """The engine client against the real Docker engine and a real registry."""
 
-import contextlib
-import hashlib
 import threading
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
-import docker
 import pytest
 
-from orchestrator.domain.apps import Build, Registry, Secret
+from orchestrator.domain.apps import Registry, Secret
 from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from tests.support.engine import BUSYBOX, TEST_LABEL, Journal, require_engine, tar_of
-from tests.support.registry import Running, real_registry
+from tests.support.engine import Journal, tar_of
+from tests.support.registry import Running
 from tests.support.waiting import until
+from tests.support.yard import Yard, base, engine, network, own_base, registry, yard
 from workers.clients.docker import Engine
-from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL
+from workers.clients.engine_requests import REVISION_LABEL
 
+__all__ = ["base", "engine", "own_base", "registry", "yard"]
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
 
-BASE = 'FROM scratch\nCOPY bin/busybox /bin/busybox\nRUN ["/bin/busybox", "--install", "-s", "/bin"]\nENV PATH=/bin\n'
 BUILDERS = ("buildkit", "classic")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Engine:
-    return require_engine()
-
-
-@pytest.fixture(scope="module")
-def registry(tmp_path_factory: pytest.TempPathFactory, engine: Engine) -> Iterator[Running]:
-    with real_registry(tmp_path_factory.mktemp("registry")) as running:
-        yield running
-
-
-class Yard:
-    """Builds images under names of its own and takes them away afterwards."""
-
-    def __init__(self, engine: Engine, registry: Registry) -> None:
-        self.engine, self.registry = engine, registry
-        self.name = f"{registry.host}/plate/{uuid.uuid4().hex[:12]}"
-        self.app = f"test-{uuid.uuid4().hex[:8]}"
-        self.made: set[str] = set()
-
-    def build(
-        self, files: dict[str, bytes | str], build: Build, journal: Journal | None = None, tag: str = "1"
-    ) -> str:
-        dockerfile = files[build.dockerfile]
-        reference = f"{self.name}:{tag}"
-        self.made.add(reference)
-        return self.engine.build(
-            iter([tar_of(files)]),
-            dockerfile=dockerfile if isinstance(dockerfile, bytes) else dockerfile.encode(),
-            tag=reference,
-            build=build,
-            labels={TEST_LABEL: "1", APP_LABEL: self.app, REVISION_LABEL: "c" * 40},
-            registry=self.registry,
-            control=(journal or Journal()).control,
-        )
-
-    def send(self, context: Iterator[bytes], journal: Journal | None = None) -> str:
-        """Build from the bytes of a context, whatever they are."""
-        return self.engine.build(
-            context,
-            dockerfile=b"FROM scratch\n",
-            tag=f"{self.name}:1",
-            build=Build(),
-            labels={},
-            registry=self.registry,
-            control=(journal or Journal()).control,
-        )
-
-    def push(self, tag: str = "1") -> str:
-        return self.engine.push(f"{self.name}:{tag}", registry=self.registry, control=Journal().control)
-
-    def saved(self, image: str) -> bytes:
-        """All that the engine has of an image: its layers, its configuration and its history."""
-        api = docker.from_env().api
-        with contextlib.closing(api):
-            return b"".join(api.get_image(image))
-
-    def close(self) -> None:
-        for reference in self.made:
-            self.engine.remove(reference)
-        self.engine.tidy(self.name, self.app, 0)
-
-
-@pytest.fixture
-def yard(engine: Engine, registry: Running) -> Iterator[Yard]:
-    made = Yard(engine, registry.settings)
-    yield made
-    made.close()
-
-
-@contextmanager
-def base_image(engine: Engine, registry: Registry) -> Iterator[str]:
-    """An image that is in the private registry and not in the engine."""
-    made = Yard(engine, registry)
-    made.build({"Dockerfile": BASE, "bin/busybox": BUSYBOX.read_bytes()}, Build(network="none"))
-    made.push()
-    reference = f"{made.name}:1"
-    assert engine.remove(reference)
-    yield reference
-    made.close()
-
-
-@pytest.fixture(scope="module")
-def base(engine: Engine, registry: Running) -> Iterator[str]:
-    with base_image(engine, registry.settings) as reference:
-        yield reference
-
-
-@pytest.fixture
-def own_base(engine: Engine, registry: Running) -> Iterator[str]:
-    """A name that no other test has used: a step that was ended a moment ago still holds its image in the engine."""
-    with base_image(engine, registry.settings) as reference:
-        yield reference
-
-
-def network(builder: str, **options: object) -> Build:
-    return Build(builder=builder, network="none", **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
@@ -264,50 +162,6 @@ def test_a_broken_context_is_told_as_what_it_is(yard: Yard) -> None:
 
     with pytest.raises(Refused, match=r"model\.bin"):
         yard.send(refusing())
-
-
-MOUNTED = "RUN --mount=type=secret,id=npm,required=true "
-
-
-def test_a_step_reads_a_secret_that_is_in_no_layer_and_in_no_history(yard: Yard, own_base: str) -> None:
-    """The base is private, so the session may not come between the engine and our login."""
-    word, journal = f"s3cr3t$ {uuid.uuid4().hex}", Journal()
-    digest = f"{MOUNTED}sha256sum /run/secrets/npm | cut -c1-64 > /digest; cat /digest\nRUN ls -A /run\n"
-    build = network("buildkit", secrets=(("npm", Secret(word)), ("other", Secret("x"))))
-    image = yard.build({"Dockerfile": f"FROM {own_base}\n{digest}"}, build, journal)
-    assert any(hashlib.sha256(word.encode()).hexdigest() in line for line in journal.lines)
-    assert not any("npm" in line for line in journal.lines if "secrets" not in line)
-    saved = yard.saved(image)
-    assert b"digest" in saved
-    assert word.encode() not in saved
-
-
-def test_a_large_secret_with_many_lines_arrives_whole(yard: Yard, base: str) -> None:
-    word, journal = f"{uuid.uuid4().hex}\n" + "x" * 400_000 + "\n", Journal()
-    text = f"FROM {base}\n{MOUNTED}sha256sum /run/secrets/npm\n"
-    yard.build({"Dockerfile": text}, network("buildkit", secrets=(("npm", Secret(word)),)), journal)
-    assert any(hashlib.sha256(word.encode()).hexdigest() in line for line in journal.lines)
-
-
-def test_a_secret_that_nobody_configured_is_named_before_or_in_the_build(yard: Yard, base: str) -> None:
-    with pytest.raises(Refused, match="line 2 needs the secret `npm`") as caught:
-        yard.build({"Dockerfile": f"FROM {base}\n{MOUNTED}npm ci\n"}, network("buildkit"))
-    assert caught.value.reason is Reason.CONFIG_INVALID
-    journal, optional = Journal(), MOUNTED.replace(",required=true", "")
-    text = f"FROM {base}\n{optional}test ! -e /run/secrets/npm && echo {uuid.uuid4()}\n"
-    yard.build({"Dockerfile": text}, network("buildkit"), journal)
-    assert any("`npm` is not in the app's `build.secrets`" in line for line in journal.lines)
-
-
-def test_a_build_that_is_cancelled_ends_its_session(yard: Yard, base: str) -> None:
-    def sessions() -> list[str]:
-        return [one.name for one in threading.enumerate() if one.name == "build-session"]
-
-    text = f"FROM {base}\n{MOUNTED}echo begun; sleep 301\n"
-    build = network("buildkit", secrets=(("npm", Secret("s3cr3t")),))
-    with pytest.raises(Refused, match="not complete"):
-        yard.build({"Dockerfile": text}, build, Journal(deadline=3))
-    assert sessions() == []
 
 
 def test_a_push_gives_the_digest_and_can_be_repeated(yard: Yard, base: str, registry: Running) -> None:

@@ -144,6 +144,7 @@ class Engine:
         labels: Mapping[str, str],
         registry: Registry,
         control: CallControl,
+        anew: bool = False,
     ) -> str:
         """Build an image and return its id (``sha256:…``).
 
@@ -152,12 +153,15 @@ class Engine:
         Leaving this method in any way ends the build in the engine.
 
         :param context: the tar stream; read in another thread. :param dockerfile: its content, read for its needs.
+        :param anew: look for newer base images and run every step, whatever the engine has.
         :param control: its deadline counts for everything together; `build.timeout` is not looked at.
-        :raises Refused: BUILD_FAILED, BUILD_TIMEOUT, BASE_IMAGE_UNAVAILABLE, SOURCE_UNSUPPORTED, CONFIG_INVALID.
+        :raises Refused: BUILD_FAILED, BUILD_TIMEOUT, BASE_IMAGE_UNAVAILABLE, SOURCE_UNSUPPORTED, SECRET_MISSING;
+            ENGINE_REFUSED, it opens no session.
         :raises Unavailable: ENGINE_UNAVAILABLE; BASE_IMAGE_UNAVAILABLE when a retry may help.
         """
         ends = time.monotonic() + control.deadline
         recipe = read_recipe(dockerfile, dict(build.args))
+        build = replace(build, pull=build.pull or anew)
         refuse_unsupported(recipe, build)
         too_slow = Refused(Reason.BUILD_TIMEOUT, f"not complete after {control.deadline:.0f} s")
         self._pull_bases(recipe, build, registry, control, ends)
@@ -165,7 +169,7 @@ class Engine:
             control.on_line(note)
         left = max(1.0, ends - time.monotonic())
         with self._session(recipe, build) as session:
-            params = build_params(build, tag=tag, labels=labels, session=session)
+            params = build_params(build, tag=tag, labels=labels, anew=anew, session=session)
             return self._build(params, context, registry, replace(control, deadline=left), too_slow)
 
     def _build(

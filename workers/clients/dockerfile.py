@@ -18,6 +18,8 @@ MAX_VALUE = 1024
 """Characters of a filled-in word; no name of an image is as long."""
 MAX_ARGUMENTS = 1000
 """Build arguments in front of the first ``FROM`` that count."""
+_FALSE = ("0", "f", "F", "false", "False", "FALSE")
+"""What Go's ``strconv.ParseBool`` reads as false; ``required`` without a value is true."""
 _MAX_NUMBER = 9
 """Digits of a stage's number."""
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>.*)\Z")
@@ -34,7 +36,8 @@ _VARIABLE = re.compile(
 class Mount:
     """One ``RUN --mount``: its kind (bind, cache, tmpfs, secret, ssh), the line of its RUN, its ``from``.
 
-    ``name``: the id of a secret, without one the last part of its target; ``required``: no build without it.
+    ``name``: the id of a secret, without one the last part of its target ("" = not said); ``required``: no build
+    without it.
     """
 
     kind: str
@@ -242,14 +245,18 @@ def _flags(text: str) -> Iterator[tuple[str, str]]:
 def _mount(value: str, line: int) -> Mount:
     parts = (part.strip("\"'").partition("=") for part in value.split(","))
     options = {name.lower(): text.strip("\"'") for name, _, text in parts}
-    targets = (options.get(name, "") for name in ("target", "dst", "destination"))
+    target = _first(options, "target", "dst", "destination")
     return Mount(
-        kind=options.get("type", "bind"),
+        kind=options.get("type", "bind").lower(),
         line=line,
         source=options.get("from", ""),
-        name=options.get("id") or posixpath.basename(next(filter(None, targets), "")),
-        required=options.get("required", "false").lower() != "false",
+        name=_first(options, "id", "source", "src") or posixpath.basename(target),
+        required=options.get("required", "0") not in _FALSE,
     )
+
+
+def _first(options: Mapping[str, str], *names: str) -> str:
+    return next((options[name] for name in names if options.get(name)), "")
 
 
 def _fill(text: str, known: Mapping[str, str]) -> str:

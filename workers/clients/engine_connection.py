@@ -21,6 +21,7 @@ from docker.utils import kwargs_from_env
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.engine_errors import cause_of, one_line
+from workers.clients.engine_requests import answer_text
 from workers.clients.engine_stream import EngineResponse, knock
 
 CALL_TIMEOUT = 15.0
@@ -100,17 +101,18 @@ class EngineConnection:
     def upgrade(self, path: str, headers: Mapping[str, str]) -> "Upgraded":
         """Have the engine turn the connection of a request into one of HTTP/2.
 
-        :raises Refused: ENGINE_REFUSED, it does not; a proxy in between may be the reason.
+        :raises Refused: ENGINE_REFUSED, it does not. :raises Unavailable: it cannot at the moment.
         """
         wanted = {"Connection": "Upgrade", "Upgrade": "h2c", **headers}
         answer = self.post(path, {}, wanted, None, (CALL_TIMEOUT, CALL_TIMEOUT))
-        if answer.status_code != 101:
-            answer.close()
-            raise Refused(
-                Reason.ENGINE_REFUSED,
-                f"{path}: HTTP {answer.status_code} in place of 101 (is a proxy between us and the engine?)",
-            )
-        return Upgraded(answer)
+        if answer.status_code == 101:
+            return Upgraded(answer)
+        with contextlib.closing(answer):
+            said = f"{path}: {answer.status_code}, {one_line(answer_text(answer))}"
+        if answer.status_code >= 500:
+            raise Unavailable(Reason.ENGINE_UNAVAILABLE, said)
+        hint = "a proxy between us and the engine has to pass `Upgrade: h2c` on"
+        raise Refused(Reason.ENGINE_REFUSED, f"{said}; {hint}")
 
     @cached_property
     def _api(self) -> Any:

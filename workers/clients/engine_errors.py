@@ -54,8 +54,9 @@ _BASE = re.compile(
 )
 _FETCHED = re.compile(r"failed to solve with frontend gateway|/v2/", re.IGNORECASE)
 _SESSION = re.compile(r"no active session", re.IGNORECASE)
-_LOST = re.compile(r"no active session for \w|code = Unavailable desc = ", re.IGNORECASE)
+_LOST = re.compile(r"no active session for \w|type=secret.*code = Unavailable desc = ", re.IGNORECASE | re.DOTALL)
 """Our session with the engine is over before the build is."""
+_NO_SECRET = re.compile(r"secret (\S+)(?: not found)?: not found", re.IGNORECASE)
 _CLASSIC = re.compile(r"requires BuildKit", re.IGNORECASE)
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
 _LEAD = re.compile(r"\A(?:failed to solve(?: with frontend [\w.]+)?: |failed to create LLB definition: )+")
@@ -73,7 +74,9 @@ def build_error(message: str, step: str = "", tail: Sequence[str] = ()) -> Pilot
     if _RUN.search(message):
         code = _CODE.search(message)
         return _bad_step(f"exit code: {code[1]}" if code and step else text, step, tail)
-    if _LOST.search(message):
+    if missing := _NO_SECRET.search(message):
+        return Refused(Reason.SECRET_MISSING, f"{step or 'a step'} mounts `{missing[1]}`")
+    if _LOST.search(f"{step} {message}"):
         return Unavailable(Reason.ENGINE_UNAVAILABLE, f"{step or 'a step'} could not be given its secrets: {text}")
     if _SESSION.search(message):
         return Refused(

@@ -38,25 +38,18 @@ class CallControl:
 def refuse_unsupported(recipe: Recipe, build: Build) -> None:
     """Refuse before the build what it could not be given.
 
-    :raises Refused: SOURCE_UNSUPPORTED or CONFIG_INVALID, with the line of the Dockerfile.
+    :raises Refused: SOURCE_UNSUPPORTED or SECRET_MISSING, with the line of the Dockerfile.
     """
     for mount in recipe.mounts(build.target):
+        here = f"Dockerfile line {mount.line}"
         if build.builder == "classic":
-            raise Refused(
-                Reason.SOURCE_UNSUPPORTED,
-                f"Dockerfile line {mount.line}: RUN --mount needs BuildKit; set `build.builder: buildkit`",
-            )
+            said = f"{here}: RUN --mount needs BuildKit; set `build.builder: buildkit`"
+            raise Refused(Reason.SOURCE_UNSUPPORTED, said)
         if mount.kind == "ssh":
-            raise Refused(
-                Reason.SOURCE_UNSUPPORTED,
-                f"Dockerfile line {mount.line}: RUN --mount=type=ssh: keys are not handed over; use an https address"
-                " and a token in `build.secrets`",
-            )
+            said = f"{here}: SSH keys are not handed over; use an https address and a token in `build.secrets`"
+            raise Refused(Reason.SOURCE_UNSUPPORTED, said)
         if mount.required and _is_missing(mount, build):
-            raise Refused(
-                Reason.CONFIG_INVALID,
-                f"Dockerfile line {mount.line} needs the secret `{mount.name}`; add it to the app's `build.secrets`",
-            )
+            raise Refused(Reason.SECRET_MISSING, f"{here} mounts `{mount.name}`")
 
 
 def missing_secrets(recipe: Recipe, build: Build) -> Iterator[str]:
@@ -77,11 +70,17 @@ def needs_session(recipe: Recipe, build: Build) -> bool:
 
 
 def _is_missing(mount: Mount, build: Build) -> bool:
-    return mount.kind == "secret" and mount.name not in dict(build.secrets)
+    """Tell whether a secret is not there; whether one without a plain name is, BuildKit finds out."""
+    named = mount.kind == "secret" and bool(mount.name) and "$" not in mount.name
+    return named and mount.name not in dict(build.secrets)
 
 
-def build_params(build: Build, *, tag: str, labels: Mapping[str, str], session: str = "") -> dict[str, str]:
-    """Return the query of ``POST /build``. :param session: the id of an open session; "" = none.
+def build_params(
+    build: Build, *, tag: str, labels: Mapping[str, str], anew: bool = False, session: str = ""
+) -> dict[str, str]:
+    """Return the query of ``POST /build``.
+
+    :param anew: every step runs, whatever the engine's cache holds. :param session: id of an open one; "" = none.
 
     ``pull`` is never set: we have pulled ourselves, with credentials, what must be fresh.
     """
@@ -93,6 +92,8 @@ def build_params(build: Build, *, tag: str, labels: Mapping[str, str], session: 
         "rm": "1",
         "forcerm": "1",
     }
+    if anew:
+        params["nocache"] = "1"
     if build.args:
         params["buildargs"] = json.dumps(dict(build.args))
     optional = {"target": build.target, "platform": build.platform, "networkmode": build.network, "session": session}

@@ -76,8 +76,13 @@ class GrpcServer:
         :raises BrokenConnection: it is not HTTP/2.
         """
         try:
-            for event in self._http.receive_data(received):
-                self._on(event)
+            events = self._http.receive_data(received)
+            given_up = {event.stream_id for event in events if isinstance(event, StreamReset)}
+            for event in events:
+                if getattr(event, "stream_id", None) not in given_up:
+                    self._on(event)
+            for stream in given_up:
+                self._calls.pop(stream, None)
             for stream in [number for number, call in self._calls.items() if call.answer is not None]:
                 self._send(stream)
         except H2Error as error:
@@ -87,8 +92,6 @@ class GrpcServer:
     def _on(self, event: Event) -> None:
         if isinstance(event, RequestReceived):
             self._calls[event.stream_id] = _Call(dict(event.headers)[b":path"].decode("ascii", "replace"))
-        elif isinstance(event, StreamReset):
-            self._calls.pop(event.stream_id, None)
         elif isinstance(event, DataReceived):
             self._http.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             if event.stream_id in self._calls:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import Reference
+from orchestrator.domain.runs import StageName
 from workers.clients.build_context import dockerfile_path, ignore_files, left_out, pieces
 from workers.clients.dockerfile import MAX_DOCKERFILE
 from workers.clients.dockerignore import MAX_DOCKERIGNORE
@@ -131,6 +132,7 @@ def build_image(order: Order, tools: Tools) -> str:
             labels=labels_of(order, files.date),
             registry=order.settings.registry,
             control=CallControl(on_line=tools.log, checkpoint=tools.checkpoint, deadline=build.timeout),
+            anew=order.run.from_stage == StageName.BUILD,
         )
 
 

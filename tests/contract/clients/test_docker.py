@@ -245,12 +245,21 @@ def test_images_are_tidied_while_another_worker_removes_those_without_a_name() -
     assert server.asked[-1].path.endswith("/images/json")
 
 
-def test_an_engine_that_opens_no_session_is_named() -> None:
+@pytest.mark.parametrize(
+    ("status", "kind", "reason", "words"),
+    [
+        (404, Refused, Reason.ENGINE_REFUSED, "/session: 404, page not found; a proxy between us"),
+        (503, Unavailable, Reason.ENGINE_UNAVAILABLE, "/session: 503, page not found"),
+    ],
+)
+def test_an_engine_that_opens_no_session_is_named(
+    status: int, kind: type[PilotageError], reason: Reason, words: str
+) -> None:
     def answer(asked: Asked) -> Reply:
-        return Reply(404, "page not found") if asked.path.endswith("/session") else stream()
+        return Reply(status, {"message": "page not found"}) if asked.path.endswith("/session") else stream()
 
     build = Build(secrets=(("npm", Secret("s3cr3t")),))
-    with loopback(answering(answer)) as server, pytest.raises(Refused, match="/session: HTTP 404") as caught:
+    with loopback(answering(answer)) as server, pytest.raises(kind, match=words) as caught:
         engine(server).build(
             iter([b"tar"]),
             dockerfile=b"FROM scratch\n",
@@ -260,5 +269,11 @@ def test_an_engine_that_opens_no_session_is_named() -> None:
             registry=REGISTRY,
             control=control(),
         )
-    assert caught.value.reason is Reason.ENGINE_REFUSED
+    assert caught.value.reason is reason
     assert not any(asked.path.endswith("/build") for asked in server.asked)
+
+
+@pytest.mark.parametrize("status", [403, 500])
+def test_other_trouble_with_tidying_is_not_hidden(status: int) -> None:
+    with loopback(answering(lambda _: Reply(status, {"message": "no"}))) as server, pytest.raises(PilotageError):
+        engine(server).tidy("h.io/shop/api", "api", keep=3)

@@ -13,6 +13,7 @@ ADVICE = [
     ("repo: https://git.example.com/acme/plate-web.git\n    image: plate/plate-web                      # in the registry above\n    build: {context: ., dockerfile: Dockerfile, paths: [\"web/**\"]}",
      "repo: https://git.example.com/platform/gitops\n    image: plate/plate-web", (12, "apps[0].repo", "is the GitOps repository too; set `build.paths`, or whoever edits a values file starts a run")),
     ("key: image.tag  ", "health_timeout: 5m  ", (19, "apps[0].environments[0].health_timeout", "is shorter than Kubernetes' default progressDeadlineSeconds (600 s): a rollout that hangs is then reported as timed out, without Kubernetes' reason")),
+    ("context: .", "context: ., secrets: {npm: literal}", (14, "apps[0].build.secrets.npm", "is a secret written into the file; fill it in with `${VAR}` or `${file:...}`")),
 ]  # fmt: skip
 
 
@@ -29,6 +30,14 @@ def test_a_short_webhook_secret_is_warned_about() -> None:
 
     assert [str(warning) for warning in checked.warnings] == [
         "5: webhooks.github.secret: is short; a secret of 16 or more random characters keeps strangers out"
+    ]
+
+
+def test_a_secret_of_a_build_that_is_too_short_to_be_masked_is_warned_about() -> None:
+    checked = look(spoiled("context: .", "context: ., secrets: {pin: '${PIN}'}"), {"PIN": "x7q2 "})
+
+    assert "is shorter than 6 characters, and so is not masked where a build prints it" in [
+        warning.message for warning in checked.warnings if warning.path.startswith("apps")
     ]
 
 

@@ -203,7 +203,7 @@ VALUES = [
     ("context: .", 'secrets: {"a/b": x}', "apps[0].build.secrets.a/b", "is no id; write up to 128 letters, digits, `_`, `.` and `-`"),
     ("context: .", 'secrets: {npm: ""}', "apps[0].build.secrets.npm", "is empty; an empty secret is never accepted (leave the key out if none is needed)"),
     ("context: .", "builder: classic, secrets: {npm: x}", "apps[0].build.secrets", "only BuildKit mounts secrets; leave `builder: classic` out"),
-    ("context: .", f"secrets: {{npm: {'x' * 512_001}}}", "apps[0].build.secrets.npm", "is larger than the 512000 bytes that BuildKit takes"),
+    ("context: .", f"secrets: {{npm: {'한' * 21_846}}}", "apps[0].build.secrets.npm", "is larger than 64 KiB; put what is that large into a base image"),
     ("context: .", "args: [A=b]", "apps[0].build.args", "must be a mapping (`key: value`)"),
     ("context: .", "builder: kaniko", "apps[0].build.builder", "must be `buildkit` or `classic`"),
     ("values: charts/applications/plate-web/values-stg.yaml", "values: ../x.yaml", ENVIRONMENT + "values", "must stay inside the repository: `..` is refused"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.domain.apps import Channel, GitAccess, Secret
+from orchestrator.domain.apps import Build, Channel, GitAccess, Secret
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.secrets import secrets_in
 from tests.support.factories import make_app, make_settings
@@ -69,3 +69,24 @@ def test_the_lines_of_a_key_are_masked_one_by_one() -> None:
     mask = Mask(["\r\n".join([begin, *body, end, ""])])
     shown = [mask(f"+ {line}") for line in (begin, *body, end)]
     assert shown == [f"+ {begin}", "+ ***", "+ ***", "+ short==", f"+ {end}"]
+
+
+FILES = {
+    "netrc": "machine git.example.org\nlogin ci\npassword hunter-two\n",
+    "one line": "machine git.example.org login ci password hunter-two",
+    "npmrc": "registry=https://npm.example.org/\n//npm.example.org/:_authToken=hunter-two\n",
+    "pip.conf": "[global]\nindex-url = https://ci:hunter-two@pypi.example.org/simple\n",
+    "json": '{"auths": {"h.io": {"password": "hunter-two"}}}',
+    "environment": "NPM_TOKEN='hunter-two'",
+    "a word": "npm hunter-two-2 x",
+}
+
+
+@pytest.mark.parametrize("text", FILES.values(), ids=FILES)
+def test_what_a_program_shows_of_a_file_that_is_a_secret_of_a_build_is_masked(text: str) -> None:
+    """As pip does: "Looking in indexes: https://ci:TOKEN@pypi.example.org/simple"."""
+    mask = Mask(secrets_in(make_app(build=Build(secrets=(("file", Secret(text)),)))))
+    word = "hunter-two-2" if "two-2" in text else "hunter-two"
+    shown = mask(f"fatal: https://ci:{word}@git.example.org/acme/lib.git/")
+    assert shown == "fatal: https://ci:***@git.example.org/acme/lib.git/"
+    assert mask("ci machine login npm.example.org registry") == "ci machine login npm.example.org registry"

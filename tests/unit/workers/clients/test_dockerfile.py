@@ -148,7 +148,11 @@ def test_a_value_is_cut_where_no_name_of_an_image_is_as_long() -> None:
         ("type=secret,dst=/run/pip.conf,required=false", "pip.conf", False),
         ('type=secret,"id=npm",required=TRUE', "npm", True),
         ("type=secret,id=npm,env=NPM_TOKEN", "npm", False),
-        ("type=secret", "", False),
+        ("type=SECRET", "", False),
+        ("type=secret,source=npm,target=/tmp/x", "npm", False),
+        ("type=secret,src=npm,destination=/tmp/x,required=1", "npm", True),
+        ("type=secret,destination=/etc/pip.conf,required=0", "pip.conf", False),
+        ("type=secret,id=npm,required=f", "npm", False),
     ],
 )
 def test_a_secret_has_an_id_and_may_be_required(mount: str, name: str, required: bool) -> None:

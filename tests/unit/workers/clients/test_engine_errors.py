@@ -33,8 +33,9 @@ BUILDS = [
     ),
     ("no active sessions", Refused, Reason.SOURCE_UNSUPPORTED),
     ("no active session for 5e55: context deadline exceeded", Unavailable, Reason.ENGINE_UNAVAILABLE),
-    ("rpc error: code = Unavailable desc = transport is closing", Unavailable, Reason.ENGINE_UNAVAILABLE),
-    ("secret npm not found: not found", Refused, Reason.BUILD_FAILED),
+    ("secret npm not found: not found", Refused, Reason.SECRET_MISSING),
+    ("secret npm: not found", Refused, Reason.SECRET_MISSING),
+    (LLB + "rpc error: code = Unavailable desc = connection error", Refused, Reason.BASE_IMAGE_UNAVAILABLE),
     ("the --mount option requires BuildKit. Refer to", Refused, Reason.SOURCE_UNSUPPORTED),
     ("write /x: no space left on device", Refused, Reason.ENGINE_REFUSED),
     ("something new", Refused, Reason.BUILD_FAILED),
@@ -198,3 +199,11 @@ def test_an_endless_message_is_looked_at_in_part() -> None:
     error = build_error("target stage " * 100_000 + "could not be found")
     assert error.reason is Reason.BUILD_FAILED
     assert error.evidence.endswith("could not be found")
+
+
+def test_a_session_that_ends_too_early_is_tried_again_and_named_where_a_secret_was_mounted() -> None:
+    closed = "rpc error: code = Unavailable desc = transport is closing"
+    error = build_error(closed, step="[2/2] RUN --mount=type=secret,id=npm npm ci")
+    assert (type(error), error.reason) == (Unavailable, Reason.ENGINE_UNAVAILABLE)
+    assert "could not be given its secrets" in error.evidence
+    assert "secrets" not in build_error(closed, step="[2/2] RUN make").evidence

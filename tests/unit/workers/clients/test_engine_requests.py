@@ -56,6 +56,10 @@ def test_a_session_is_named_where_there_is_one() -> None:
     assert build_params(Build(), tag="h.io/a:1", labels={}, session="5e55")["session"] == "5e55"
 
 
+def test_an_image_that_is_made_anew_takes_nothing_from_the_cache() -> None:
+    assert build_params(Build(), tag="h.io/a:1", labels={}, anew=True)["nocache"] == "1"
+
+
 def test_every_option_is_asked_for() -> None:
     build = Build(
         builder="classic", target="t", platform="linux/arm64", network="none", args=(("A", "1"),), dockerfile="./d/F"
@@ -65,7 +69,7 @@ def test_every_option_is_asked_for() -> None:
     assert (asked["networkmode"], asked["buildargs"], asked["dockerfile"]) == ("none", '{"A": "1"}', "d/F")
 
 
-UNSUPPORTED, INVALID = Reason.SOURCE_UNSUPPORTED, Reason.CONFIG_INVALID
+UNSUPPORTED, MISSING = Reason.SOURCE_UNSUPPORTED, Reason.SECRET_MISSING
 
 
 @pytest.mark.parametrize(
@@ -73,8 +77,8 @@ UNSUPPORTED, INVALID = Reason.SOURCE_UNSUPPORTED, Reason.CONFIG_INVALID
     [
         ("RUN --mount=type=ssh x", "buildkit", UNSUPPORTED, "a token in `build.secrets`"),
         ("RUN --mount=type=cache,target=/x x", "classic", UNSUPPORTED, "builder: buildkit"),
-        ("RUN --mount=type=secret,id=a,required=true x", "buildkit", INVALID, "needs the secret `a`"),
-        ("RUN --mount=type=secret,required,target=/root/.npmrc x", "buildkit", INVALID, "needs the secret `.npmrc`"),
+        ("RUN --mount=type=secret,id=a,required=true x", "buildkit", MISSING, "mounts `a`"),
+        ("RUN --mount=type=secret,required,target=/root/.npmrc x", "buildkit", MISSING, "mounts `.npmrc`"),
     ],
 )
 def test_what_cannot_be_handed_over_is_refused_with_its_line(
@@ -95,10 +99,20 @@ SECRETS = (("a", Secret("s3cr3t")),)
         ("RUN --mount=type=secret,id=a,required=true x", SECRETS, True, []),
         ("RUN --mount=type=secret,id=b x", SECRETS, True, ["`b`"]),
         ("RUN --mount=type=secret,id=b x", (), True, ["`b`"]),
+        ("RUN --mount=type=secret,id=${ID},required=true x", SECRETS, True, []),
+        ("RUN --mount=type=secret,required=true x", SECRETS, True, []),
         ("RUN x", SECRETS, True, []),
         ("RUN x", (), False, []),
     ],
-    ids=["given", "another is given", "none is given", "of a base image, perhaps", "not needed"],
+    ids=[
+        "given",
+        "another is given",
+        "none is given",
+        "by a variable",
+        "without a name",
+        "of a base image, perhaps",
+        "not needed",
+    ],
 )
 def test_a_session_is_opened_for_secrets_and_a_missing_one_is_noted(
     line: str, secrets: tuple[tuple[str, Secret], ...], session: bool, notes: list[str]

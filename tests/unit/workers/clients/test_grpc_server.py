@@ -92,6 +92,17 @@ def test_a_call_that_is_given_up_harms_no_other() -> None:
     assert client.calls[other].message == b"still here"
 
 
+def test_a_call_that_is_given_up_before_it_is_answered_harms_no_other() -> None:
+    client, server = GrpcClient(), GrpcServer(METHODS)
+    client.take(server.begin())
+    given_up = client.ask(ECHO, b"never mind")
+    asked = client.to_send()
+    client.http.reset_stream(given_up)
+    other = client.ask(ECHO, b"still here")
+    client.take(server.take(asked + client.to_send()))
+    assert client.calls[other].message == b"still here"
+
+
 def test_bytes_may_arrive_one_by_one() -> None:
     client, server = GrpcClient(), GrpcServer(METHODS)
     client.take(server.begin())

@@ -19,6 +19,13 @@ def test_a_new_commit_is_built() -> None:
     assert services.engine.sent == b"tar of Dockerfile"
 
 
+@pytest.mark.parametrize(("stage", "anew"), [("build", True), ("failed", False), ("", False)])
+def test_the_engines_cache_counts_unless_a_person_wants_the_image_anew(stage: str, anew: bool) -> None:
+    services = ImageServices()
+    build.run(order(from_stage=stage), services.tools())
+    assert services.engine.builds[0]["anew"] is anew
+
+
 def test_the_labels_say_where_the_image_is_from_without_a_password() -> None:
     services = ImageServices()
     build.run(order(), services.tools())
