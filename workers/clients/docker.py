@@ -153,7 +153,7 @@ class Engine:
         Leaving this method in any way ends the build in the engine.
 
         :param context: the tar stream; read in another thread. :param dockerfile: its content, read for its needs.
-        :param anew: look for newer base images and run every step, whatever the engine has.
+        :param anew: run every step, whatever the cache holds, on newer base images where they can be pulled.
         :param control: its deadline counts for everything together; `build.timeout` is not looked at.
         :raises Refused: BUILD_FAILED, BUILD_TIMEOUT, BASE_IMAGE_UNAVAILABLE, SOURCE_UNSUPPORTED, SECRET_MISSING;
             ENGINE_REFUSED, it opens no session.
@@ -161,10 +161,9 @@ class Engine:
         """
         ends = time.monotonic() + control.deadline
         recipe = read_recipe(dockerfile, dict(build.args))
-        build = replace(build, pull=build.pull or anew)
         refuse_unsupported(recipe, build)
         too_slow = Refused(Reason.BUILD_TIMEOUT, f"not complete after {control.deadline:.0f} s")
-        self._pull_bases(recipe, build, registry, control, ends)
+        self._pull_bases(recipe, build, registry, control, ends, anew=anew)
         for note in missing_secrets(recipe, build):
             control.on_line(note)
         left = max(1.0, ends - time.monotonic())
@@ -207,7 +206,7 @@ class Engine:
             yield session.id
 
     def _pull_bases(
-        self, recipe: Recipe, build: Build, registry: Registry, control: CallControl, ends: float
+        self, recipe: Recipe, build: Build, registry: Registry, control: CallControl, ends: float, *, anew: bool
     ) -> None:
         classic = build.builder == "classic"
         images = recipe.images(build.target, all_before=classic)
@@ -215,17 +214,19 @@ class Engine:
             images = ((recipe.syntax, "$BUILDPLATFORM"), *images)
         for image, written in images:
             platform = platform_of(written, build)
-            if not build.pull and self._has(image, platform):
+            enough = not build.pull and self._has(image, platform)
+            if enough and not anew:
                 continue
             ours = image.startswith(f"{registry.host}/")
             left = ends - time.monotonic()
+            within = replace(control, deadline=max(1.0, min(left, PULL_TIMEOUT)))
             control.on_line(f"pull {image}")
-            self.pull(
-                image,
-                registry=registry if ours else None,
-                control=replace(control, deadline=max(1.0, min(left, PULL_TIMEOUT))),
-                platform=platform,
-            )
+            try:
+                self.pull(image, registry=registry if ours else None, control=within, platform=platform)
+            except (Refused, Unavailable) as error:
+                if not enough or error.reason is not Reason.BASE_IMAGE_UNAVAILABLE:
+                    raise
+                control.on_line(f"{image} is taken as the engine has it: {error.evidence}")
 
     def _has(self, image: str, platform: str) -> bool:
         """Tell whether the engine has the image, for this platform where one is asked for."""

@@ -4,6 +4,7 @@ import itertools
 import json
 import threading
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -181,6 +182,36 @@ def test_bases_that_are_not_there_are_pulled_with_our_login_only_when_they_are_o
     assert set(pulls) == pulled
     logins = {name: asked.headers["x-registry-auth"] != "e30=" for name, asked in pulls.items()}
     assert logins == {name: name.startswith("h.io/") for name in pulls}
+
+
+@pytest.mark.parametrize(("there", "pull"), [(True, False), (True, True), (False, False)])
+def test_an_image_that_is_made_anew_needs_no_newer_base(there: bool, pull: bool) -> None:
+    def answer(asked: Asked) -> Reply:
+        if asked.path.endswith("/json"):
+            return Reply(body=AMD64) if there else Reply(404, {"message": "No such image"})
+        if asked.path.endswith("/images/create"):
+            return Reply(404, {"message": "manifest unknown"})
+        return stream({"aux": {"ID": "sha256:1"}})
+
+    lines: list[str] = []
+    with loopback(answering(answer)) as server:
+        build = partial(
+            engine(server).build,
+            iter([b"tar"]),
+            dockerfile=b"FROM made-here:1\n",
+            tag=IMAGE,
+            build=Build(pull=pull),
+            labels={},
+            registry=REGISTRY,
+            control=CallControl(on_line=lines.append, checkpoint=lambda: None, deadline=10),
+            anew=True,
+        )
+        if there and not pull:
+            assert build() == "sha256:1"
+            assert "made-here:1 is taken as the engine has it: made-here:1: manifest unknown" in lines
+        else:
+            with pytest.raises(Refused, match="manifest unknown"):
+                build()
 
 
 def test_a_build_that_ends_without_an_image_is_tried_again() -> None:
