@@ -119,8 +119,8 @@ class Environment(ConfigModel):
         "How long `Degraded` must last to count as failed.", default=60.0, example="60s"
     )
     rollback: Literal["auto", "none"] = described(
-        "With `auto`, a deploy that Argo CD cannot apply or that does not become healthy is taken back: the image"
-        " that was proven here before is committed again, and the environment is held until somebody releases it.",
+        "With `auto`, a deploy with which the application is degraded is taken back: the image that was proven here"
+        " before is committed again, and the environment is held until somebody releases it.",
         default="none",
     )
 

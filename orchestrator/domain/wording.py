@@ -3,7 +3,7 @@
 import re
 
 from orchestrator.domain.reasons import Reason, explain
-from orchestrator.domain.runs import Run
+from orchestrator.domain.runs import Run, Trigger
 
 MAX_LENGTH = 600
 """Characters of a sentence; evidence beyond that belongs into the log."""
@@ -42,10 +42,16 @@ def sentence(reason: Reason, detail: str) -> str:
 def next_step(run: Run) -> str:
     """Return what to do about the reason of `run`; a command in it names the run, or its app and environment."""
     if run.taken_back_by is not None:
-        release = f"`pilotage app release {run.app} {run.environment}`"
+        release = _release(run)
         return f"Run {run.taken_back_by} goes back. Correct and push; the environment is on hold until {release}."
+    if run.trigger is Trigger.ROLLBACK and run.state.final and run.actor.startswith("run "):  # nobody asked for it
+        return f"Correct what {run.actor} brought and push; the environment is on hold until {_release(run)}."
     step = explain(run.reason).next_step.replace(" RUN`", f" {run.id}`")
     return step.replace(" APP ENVIRONMENT`", f" {run.app} {run.environment}`")
+
+
+def _release(run: Run) -> str:
+    return f"`pilotage app release {run.app} {run.environment}`"
 
 
 def shorten(text: str, limit: int) -> str:

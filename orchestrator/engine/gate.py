@@ -35,12 +35,16 @@ class Holder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occupancy:
-    """Who holds the two places of an environment, its hold, and which run makes the same image now."""
+    """Who holds the two places of an environment, its hold, and which run makes the same image now.
+
+    ``through``: the environment is on hold, which does not stop the run that asks: it goes back.
+    """
 
     making: Holder | None = None
     proving: Holder | None = None
     hold: str = ""
     maker: int | None = None
+    through: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +77,8 @@ def gate(run: Run, stage: StageName, occupancy: Occupancy) -> Go | Stay:
     if stage is StageName.BUILD and occupancy.maker is not None:
         return _same_image(occupancy.maker)
     proving, making = _other(run, occupancy.proving), _other(run, occupancy.making)
+    if occupancy.through and making and not making.committing:
+        making = None  # the hold stops that one before its commit, and neither may wait for the other
     if stage is StageName.COMMIT and proving and not _may_cut(run, proving):
         return _behind(proving)
     if making is None:

@@ -1,19 +1,18 @@
-"""When a deploy that failed is taken back: going back helps only where what it brought is to blame."""
+"""When a deploy that failed is taken back: going back helps only where what it brought is to blame.
+
+That is so where the application is ``Degraded`` with its commit. A time that is over may be Argo CD's fault, and a
+chart that does not render or a sync that fails that of a later commit of somebody else.
+"""
 
 from dataclasses import replace
 
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Run, RunState, Stage, StageName, StageState
-
-_REFUSED = frozenset({Reason.MANIFESTS_INVALID, Reason.SYNC_FAILED, Reason.DEGRADED})
-_BLAMED = {StageName.SYNC: _REFUSED, StageName.HEALTH: _REFUSED | {Reason.TIMED_OUT}}
-"""By the stage that failed. A `sync` that took too long says nothing about what was to be synced."""
+from orchestrator.domain.runs import Run, RunState, Stage, StageState
 
 
 def is_to_blame(run: Run) -> bool:
-    """Tell whether a run has failed, behind its commit, by what it brought to its environment."""
-    failed = _failed(run)
-    return run.state is RunState.FAILED and failed is not None and run.reason in _BLAMED.get(failed.name, ())
+    """Tell whether a run has failed by what it brought to its environment."""
+    return run.state is RunState.FAILED and run.reason is Reason.DEGRADED and _failed(run) is not None
 
 
 def taken_back(run: Run, by: int) -> Run:

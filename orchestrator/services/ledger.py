@@ -147,23 +147,39 @@ def _take_back(connection: Connection, settings: Settings, run: Run, now: float)
     """Bring back what was proven before a run that has failed, where its environment wants that; return the run.
 
     The environment is held, so that neither the same image nor one that is queued already comes over it: a person
-    decides when to go on. The run that goes back is not taken back itself.
+    decides when to go on. Where somebody goes back already, that is enough.
     """
-    app = settings.app(run.app)
-    environment = app.environment(run.environment) if app else None
-    if environment is None or not environment.rollback or not is_to_blame(run) or runs.is_rollback(connection, run):
+    if not _is_taken_back(connection, settings, run):
         return run
     proven = targets.before(connection, run)
     if proven is None:
         return run
+    by = runs.going_back(connection, run.app, run.environment) or _go_back(connection, run, proven, now)
+    if not environments.lock(connection, run.app, run.environment)["hold"]:
+        why = f"run {run.id} failed here, and run {by} goes back"
+        environments.set_hold(connection, run.app, run.environment, why, "pilotage", now)
+    return taken_back(run, by)
+
+
+def _is_taken_back(connection: Connection, settings: Settings, run: Run) -> bool:
+    """Tell whether to take a failed run back: what it brought is to blame, and is what Git has and will have."""
+    app = settings.app(run.app)
+    environment = app.environment(run.environment) if app else None
+    if environment is None or not environment.rollback or not is_to_blame(run) or run.is_unwanted:
+        return False
+    newest = runs.landed(connection, run.app, run.environment)
+    if newest is None or newest.id != run.id or runs.is_rollback(connection, run):
+        return False
+    making = environments.occupancy(connection, run).making
+    return making is None or not making.committing
+
+
+def _go_back(connection: Connection, run: Run, proven: Run, now: float) -> int:
     new = rollback_to(proven, f"run {run.id}")
     run_id = runs.add(connection, [(new, None)], now)[0]
     wakes.add(connection, [run_id], now, "deploy")
     story.queued(connection, run_id, new, now)
-    if not environments.lock(connection, run.app, run.environment)["hold"]:
-        why = f"run {run.id} failed here, and run {run_id} brings back what run {proven.id} had proven"
-        environments.set_hold(connection, run.app, run.environment, why, "pilotage", now)
-    return taken_back(run, run_id)
+    return run_id
 
 
 def _followers(settings: Settings, run: Run) -> tuple[Environment, ...]:

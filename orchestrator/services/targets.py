@@ -1,8 +1,13 @@
 """Which proven run a rollback or a promotion takes: the same for a preview as for the action."""
 
+from datetime import datetime
+
 from orchestrator.domain.runs import Run, RunState, StageName, Trigger
 from orchestrator.store import runs
 from orchestrator.store.database import Connection
+
+_LATE = 20
+"""Runs of an environment among which the last one to be committed is looked for; they go on nearly in order."""
 
 
 def of_rollback(connection: Connection, app: str, environment: str, to: int | None = None) -> Run | None:
@@ -33,8 +38,14 @@ def before(connection: Connection, run: Run) -> Run | None:
 
     An image that was healthy there before is not what makes the application unhealthy now.
     """
-    newest = runs.page(connection, app=run.app, environment=run.environment, state="succeeded", limit=1)
-    return next((one for one in newest if one.digest and one.digest != run.digest), None)
+    newest = runs.page(connection, app=run.app, environment=run.environment, state="succeeded", limit=_LATE)
+    proven = max((one for one in newest if one.digest), key=_committed_at, default=None)
+    return proven if proven is not None and proven.digest != run.digest else None
+
+
+def _committed_at(run: Run) -> datetime:
+    """Return when its change came to Git: a run that waited for approval comes after newer ones."""
+    return run.stage(StageName.COMMIT).finished_at or run.created_at
 
 
 def goes_back(connection: Connection, run: Run) -> bool:

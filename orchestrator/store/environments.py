@@ -37,6 +37,7 @@ def occupancy(connection: Connection, run: Run) -> Occupancy:
         making=_holder(connection, row["making"], run),
         proving=_holder(connection, row["proving"], run),
         hold=_hold(connection, row, run),
+        through=bool(row["hold"]) and is_rollback(connection, run),
     )
 
 

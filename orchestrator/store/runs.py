@@ -258,6 +258,21 @@ def landed(connection: Connection, app: str, environment: str) -> Run | None:
     return _first(connection, _LANDED, {"of_app": app, "in_environment": environment})
 
 
+_GOING_BACK = (
+    select(runs.c.id)
+    .where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
+    .where(IS_ACTIVE, IS_ROLLBACK)
+    .order_by(runs.c.id.desc())
+    .limit(1)
+)
+
+
+def going_back(connection: Connection, app: str, environment: str) -> int | None:
+    """Return the newest rollback in this environment that is not over."""
+    values = {"of_app": app, "in_environment": environment}
+    return connection.execute(_GOING_BACK, values).scalar_one_or_none()
+
+
 def _first(connection: Connection, ids: Any, values: dict[str, Any]) -> Run | None:
     found = connection.execute(ids, values).scalar_one_or_none()
     return None if found is None else load(connection, found)

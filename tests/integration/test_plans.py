@@ -62,6 +62,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "number of a landing": lambda c: landings.number(c, make_run(id=77)),
     "another image proven since": lambda c: runs.is_other_proven(c, AGAIN, 77),
     "last in Git": lambda c: runs.landed(c, *STG),
+    "rollback under way": lambda c: runs.going_back(c, *STG),
     "runs that wait for a place": lambda c: runs.waiting_in(c, *STG),
     "older promotions": lambda c: runs.older_promotions(c, NEXT),
     "runs of older commits": lambda c: runs.overtaken(c, NEXT),

@@ -10,6 +10,8 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Run, RunState, StageName
 from orchestrator.domain.wording import next_step
 from orchestrator.engine.facts import Reported
+from orchestrator.services.control import ManualRun
+from orchestrator.services.execution import Assignment
 from orchestrator.store import environments, notifications
 from tests.support.executing import Workshop
 from tests.support.factories import make_app, make_environment, make_settings
@@ -34,8 +36,12 @@ def deploy(shop: Workshop, run_id: int, image: Mapping[str, str]) -> Run:
 
 def fail(shop: Workshop, run_id: int, image: Mapping[str, str], outcome: Fail = DEGRADED) -> Run:
     health = shop.until(run_id, StageName.HEALTH, **image)
-    assert shop.one.report(health, Reported(stage=StageName.HEALTH, outcome=outcome), "build") is None
+    report(shop, health, outcome)
     return shop.run(run_id)
+
+
+def report(shop: Workshop, at: Assignment, outcome: Fail = DEGRADED) -> None:
+    assert shop.one.report(at, Reported(stage=at.stage, outcome=outcome), "build") is None
 
 
 def hold(shop: Workshop) -> Mapping[str, Any]:
@@ -54,8 +60,10 @@ def test_the_image_before_comes_back_and_the_environment_is_held(shop: Workshop)
     assert "`pilotage app release plate-web stg`" in next_step(failed)
     back = shop.run(3)
     assert (back.trigger, back.image, back.commit, back.actor) == ("rollback", "h/p:1", f"{1:040x}", "run 2")
-    assert hold(shop)["hold"] == "run 2 failed here, and run 3 brings back what run 1 had proven"
-    assert deploy(shop, 3, {}).state is RunState.SUCCEEDED
+    assert hold(shop)["hold"] == "run 2 failed here, and run 3 goes back"
+    done = deploy(shop, 3, {})
+    assert done.state is RunState.SUCCEEDED
+    assert "Correct what run 2 brought" in next_step(done)
 
 
 def test_what_is_pushed_meanwhile_waits_until_somebody_releases_the_environment(shop: Workshop) -> None:
@@ -64,7 +72,7 @@ def test_what_is_pushed_meanwhile_waits_until_somebody_releases_the_environment(
     shop.push(2)
     health = shop.until(2, StageName.HEALTH, **IMAGES[2])
     shop.push(3)
-    assert shop.one.report(health, Reported(stage=StageName.HEALTH, outcome=DEGRADED), "build") is None
+    report(shop, health)
     deploy(shop, 4, {})
 
     check = shop.begin(3)
@@ -121,7 +129,7 @@ def test_the_reason_that_a_person_gave_for_a_hold_stays(shop: Workshop) -> None:
     shop.push(2)
     health = shop.until(2, StageName.HEALTH, **IMAGES[2])
     shop.control.hold("plate-web", "stg", "freeze", "mina")
-    assert shop.one.report(health, Reported(stage=StageName.HEALTH, outcome=DEGRADED), "build") is None
+    report(shop, health)
     assert (hold(shop)["hold"], hold(shop)["held_by"]) == ("freeze", "mina")
     assert deploy(shop, 3, {}).state is RunState.SUCCEEDED
 
@@ -134,3 +142,79 @@ def test_channels_are_told_of_both_runs(shop: Workshop) -> None:
     with shop.database.read() as connection:
         told = [row["message"] for row in notifications.of_run(connection, 2)]
     assert any("Run 3 goes back." in message["next_step"] for message in told)
+
+
+def test_a_run_that_was_overtaken_or_cancelled_while_it_was_looked_at_is_not_taken_back(shop: Workshop) -> None:
+    shop.push(1)
+    deploy(shop, 1, IMAGES[1])
+    shop.push(2)
+    overtaken = shop.until(2, StageName.HEALTH, **IMAGES[2])
+    shop.push(3)
+    sync = shop.until(3, StageName.SYNC, **IMAGES[3])
+    report(shop, overtaken)
+    assert (shop.run(2).taken_back_by, hold(shop)["hold"]) == (None, "")
+    shop.finish(sync)
+
+    shop.push(4)
+    unwanted = shop.until(4, StageName.HEALTH, **IMAGES[0])
+    shop.control.cancel(4, "mina")
+    report(shop, unwanted)
+    assert (shop.run(4).taken_back_by, hold(shop)["hold"]) == (None, "")
+
+
+def test_a_deploy_that_is_being_committed_is_left_to_it(shop: Workshop) -> None:
+    shop.push(1)
+    deploy(shop, 1, IMAGES[1])
+    shop.push(2)
+    health = shop.until(2, StageName.HEALTH, **IMAGES[2])
+    shop.push(3)
+    commit = shop.until(3, StageName.COMMIT, **IMAGES[3])
+    report(shop, health)
+    assert shop.run(2).taken_back_by is None
+    shop.finish(shop.done(commit))
+    assert shop.run(3).state is RunState.SUCCEEDED
+
+
+def test_a_correction_that_is_being_built_waits_for_the_release_and_not_the_rollback_for_it(shop: Workshop) -> None:
+    """Also one that has cut off another: nobody may cut that off."""
+    shop.push(1)
+    deploy(shop, 1, IMAGES[1])
+    shop.push(2)
+    health = shop.until(2, StageName.HEALTH, **IMAGES[2])
+    shop.push(3)
+    shop.until(3, StageName.BUILD)
+    shop.push(4)
+    build = shop.until(4, StageName.BUILD)
+    assert shop.run(4).cut_off == 3
+    report(shop, health)
+
+    assert deploy(shop, 5, {}).state is RunState.SUCCEEDED
+    after: Assignment | None = build
+    while after is not None:
+        after = shop.done(after, **IMAGES[3])
+    assert shop.run(4).reason is Reason.ON_HOLD
+    shop.control.release("plate-web", "stg")
+    assert deploy(shop, 4, IMAGES[3]).state is RunState.SUCCEEDED
+
+
+def test_where_a_person_goes_back_already_that_is_enough(shop: Workshop) -> None:
+    for number in (1, 2):
+        shop.push(number)
+        deploy(shop, number, IMAGES[number])
+    shop.push(3)
+    health = shop.until(3, StageName.HEALTH, **IMAGES[3])
+    mina = shop.control.rollback("plate-web", "stg", "mina", 1)
+    report(shop, health)
+    assert shop.run(3).taken_back_by == mina
+    assert hold(shop)["hold"] == f"run 3 failed here, and run {mina} goes back"
+
+
+def test_what_was_committed_last_is_what_was_there_before(shop: Workshop) -> None:
+    """Run 1 was approved late and came after run 2."""
+    late = shop.control.start(ManualRun(app="plate-web", environment="stg", commit="1" * 40))
+    shop.push(2)
+    deploy(shop, 2, IMAGES[2])
+    deploy(shop, late, IMAGES[1])
+    shop.push(3)
+    fail(shop, 3, IMAGES[3])
+    assert shop.run(4).digest == "sha256:1"

@@ -1,11 +1,15 @@
 """The one sentence why: text, evidence, and nothing twice."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestrator.domain.reasons import CATALOGUE, Reason
+from orchestrator.domain.runs import RunState, StageName, StageState, Trigger
 from orchestrator.domain.wording import MAX_LENGTH, next_step, plainly, sentence, shorten
+from orchestrator.engine.taking_back import taken_back
 from tests.support.factories import make_run
 
 
@@ -53,6 +57,16 @@ def test_part_of_a_word_is_not_a_repetition() -> None:
 )
 def test_what_to_do_next_can_be_typed_as_it_is(reason: Reason, expected: str) -> None:
     assert next_step(make_run(reason=reason)) == expected
+
+
+def test_a_deploy_that_is_taken_back_names_the_run_that_goes_back_and_the_hold() -> None:
+    failed = make_run(StageName.HEALTH, StageState.FAILED, state=RunState.FAILED, reason=Reason.DEGRADED)
+    release = "the environment is on hold until `pilotage app release plate-web stg`."
+    assert next_step(taken_back(failed, 8)) == f"Run 8 goes back. Correct and push; {release}"
+    back = make_run(trigger=Trigger.ROLLBACK, actor="run 7", state=RunState.SUCCEEDED, reason=Reason.HEALTHY)
+    assert next_step(back) == f"Correct what run 7 brought and push; {release}"
+    assert next_step(replace(back, actor="mina")) == "Nothing to do."
+    assert next_step(replace(back, state=RunState.RUNNING, reason=Reason.RUNNING)) == "Nothing to do."
 
 
 def test_a_sentence_is_bounded() -> None:

@@ -50,6 +50,23 @@ def test_a_hold_stops_what_is_not_committed_yet() -> None:
         )
 
 
+@pytest.mark.parametrize(
+    ("making", "answer"),
+    [
+        (None, Go()),
+        (Holder(run=3), Go()),
+        (Holder(run=3, has_cut_off=True), Go()),
+        (Holder(run=9), Go()),
+        (Holder(run=3, committing=True), Stay(reason=BEHIND, detail="behind run 3", by=3)),
+    ],
+)
+def test_who_goes_back_through_a_hold_waits_for_nobody_whom_the_hold_stops(
+    making: Holder | None, answer: Go | Stay
+) -> None:
+    for stage in (StageName.BUILD, StageName.COMMIT):
+        assert gate(RUN, stage, Occupancy(making=making, through=True)) == answer
+
+
 @pytest.mark.parametrize("making", [None, Holder(run=3), Holder(run=4)])
 def test_an_image_has_one_maker_who_is_never_cut_off_for_the_same_image(making: Holder | None) -> None:
     stay = gate(RUN, StageName.BUILD, Occupancy(making=making, maker=3))
