@@ -206,7 +206,7 @@ class Environment:
         meanwhile, so larger than progressDeadlineSeconds (600) too.
     :param health_timeout: seconds until healthy; larger than progressDeadlineSeconds (600).
     :param degraded_grace: seconds that "Degraded" must last to count.
-    :param rollback: bring back what was proven before when a deploy fails, and hold the environment.
+    :param rollback: bring back what was proven before when a deploy is degraded, and hold the environment.
     """
 
     name: str

@@ -1,5 +1,6 @@
 """What a run is: its states, its stages, what a stage answers, and why a run exists."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -142,6 +143,9 @@ class Stage:
         return None if self.started_at is None else _seconds(self.started_at, self.finished_at)
 
 
+_A_RUN = re.compile(r"run \d+")
+
+
 def _seconds(start: datetime, end: datetime | None) -> float | None:
     return None if end is None else round((end - start).total_seconds(), 3)
 
@@ -228,6 +232,11 @@ class Run:
         """Whether it makes its image, from `build` until the registry has it: no other run may push it meanwhile."""
         begun = self.stage(StageName.BUILD).started_at is not None and not self.stage(StageName.PUSH).state.final
         return begun and self.makes_image
+
+    @property
+    def follows_a_run(self) -> bool:
+        """Whether another run led to it and no person did: a promotion or a rollback by itself. That is its actor."""
+        return _A_RUN.fullmatch(self.actor) is not None
 
     @property
     def approved_by(self) -> str:

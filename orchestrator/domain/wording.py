@@ -44,7 +44,7 @@ def next_step(run: Run) -> str:
     if run.taken_back_by is not None:
         release = _release(run)
         return f"Run {run.taken_back_by} goes back. Correct and push; the environment is on hold until {release}."
-    if run.trigger is Trigger.ROLLBACK and run.state.final and run.actor.startswith("run "):  # nobody asked for it
+    if run.trigger is Trigger.ROLLBACK and run.state.final and run.follows_a_run:
         return f"Correct what {run.actor} brought and push; the environment is on hold until {_release(run)}."
     step = explain(run.reason).next_step.replace(" RUN`", f" {run.id}`")
     return step.replace(" APP ENVIRONMENT`", f" {run.app} {run.environment}`")

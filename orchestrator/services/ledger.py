@@ -1,6 +1,5 @@
 """Writing a decision down: run, stages, wake-ups, places and notifications change together or not at all."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from datetime import datetime
@@ -29,8 +28,6 @@ _BEGINNINGS = {
     Trigger.ROLLBACK: "rolled back",
 }
 """What a person did who caused a run, by its trigger."""
-_A_RUN = re.compile(r"run \d+")
-"""The actor of an automatic promotion: the run that proved the image."""
 
 
 def queue_of(run: Run) -> str:
@@ -147,31 +144,28 @@ def _take_back(connection: Connection, settings: Settings, run: Run, now: float)
     """Bring back what was proven before a run that has failed, where its environment wants that; return the run.
 
     The environment is held, so that neither the same image nor one that is queued already comes over it: a person
-    decides when to go on. Where somebody goes back already, that is enough.
+    decides when to go on. Where somebody goes back already, or a newer change is being committed, that is enough.
     """
     if not _is_taken_back(connection, settings, run):
         return run
-    proven = targets.before(connection, run)
-    if proven is None:
+    place, proven = environments.occupancy(connection, run), targets.before(connection, run)
+    if proven is None or (place.making and place.making.committing):
         return run
     by = runs.going_back(connection, run.app, run.environment) or _go_back(connection, run, proven, now)
-    if not environments.lock(connection, run.app, run.environment)["hold"]:
+    if not place.hold:
         why = f"run {run.id} failed here, and run {by} goes back"
         environments.set_hold(connection, run.app, run.environment, why, "pilotage", now)
     return taken_back(run, by)
 
 
 def _is_taken_back(connection: Connection, settings: Settings, run: Run) -> bool:
-    """Tell whether to take a failed run back: what it brought is to blame, and is what Git has and will have."""
+    """Tell whether to take a failed run back: what it brought is to blame, and is what Git has."""
     app = settings.app(run.app)
     environment = app.environment(run.environment) if app else None
     if environment is None or not environment.rollback or not is_to_blame(run) or run.is_unwanted:
         return False
     newest = runs.landed(connection, run.app, run.environment)
-    if newest is None or newest.id != run.id or runs.is_rollback(connection, run):
-        return False
-    making = environments.occupancy(connection, run).making
-    return making is None or not making.committing
+    return newest is not None and newest.id == run.id and not runs.is_rollback(connection, run)
 
 
 def _go_back(connection: Connection, run: Run, proven: Run, now: float) -> int:
@@ -322,7 +316,7 @@ def acted(run: Run) -> tuple[str, str]:
     if run.approved_by:
         return run.approved_by, "approved"
     begun = _BEGINNINGS.get(run.trigger, "")
-    return (run.actor, begun) if begun and run.actor and not _A_RUN.fullmatch(run.actor) else ("", "")
+    return (run.actor, begun) if begun and run.actor and not run.follows_a_run else ("", "")
 
 
 def _state_id(run: Run, type_: str) -> str:

@@ -44,6 +44,14 @@ def report(shop: Workshop, at: Assignment, outcome: Fail = DEGRADED) -> None:
     assert shop.one.report(at, Reported(stage=at.stage, outcome=outcome), "build") is None
 
 
+def second_at_health(shop: Workshop) -> Assignment:
+    """Have one push deployed, and a worker look at the health of the next."""
+    shop.push(1)
+    deploy(shop, 1, IMAGES[1])
+    shop.push(2)
+    return shop.until(2, StageName.HEALTH, **IMAGES[2])
+
+
 def hold(shop: Workshop) -> Mapping[str, Any]:
     with shop.database.write() as connection:
         return dict(environments.lock(connection, "plate-web", "stg"))
@@ -67,10 +75,7 @@ def test_the_image_before_comes_back_and_the_environment_is_held(shop: Workshop)
 
 
 def test_what_is_pushed_meanwhile_waits_until_somebody_releases_the_environment(shop: Workshop) -> None:
-    shop.push(1)
-    deploy(shop, 1, IMAGES[1])
-    shop.push(2)
-    health = shop.until(2, StageName.HEALTH, **IMAGES[2])
+    health = second_at_health(shop)
     shop.push(3)
     report(shop, health)
     deploy(shop, 4, {})
@@ -114,20 +119,14 @@ def test_an_environment_that_does_not_want_it_stays_as_it_is(workshop: Workshop)
 
 
 def test_a_rollback_that_fails_is_not_taken_back_again_nor_is_its_re_run(shop: Workshop) -> None:
-    shop.push(1)
-    deploy(shop, 1, IMAGES[1])
-    shop.push(2)
-    fail(shop, 2, IMAGES[2])
+    report(shop, second_at_health(shop))
     assert fail(shop, 3, {}).taken_back_by is None
     again = shop.control.rerun(3, "mina")
     assert fail(shop, again, {}).taken_back_by is None
 
 
 def test_the_reason_that_a_person_gave_for_a_hold_stays(shop: Workshop) -> None:
-    shop.push(1)
-    deploy(shop, 1, IMAGES[1])
-    shop.push(2)
-    health = shop.until(2, StageName.HEALTH, **IMAGES[2])
+    health = second_at_health(shop)
     shop.control.hold("plate-web", "stg", "freeze", "mina")
     report(shop, health)
     assert (hold(shop)["hold"], hold(shop)["held_by"]) == ("freeze", "mina")
@@ -135,20 +134,14 @@ def test_the_reason_that_a_person_gave_for_a_hold_stays(shop: Workshop) -> None:
 
 
 def test_channels_are_told_of_both_runs(shop: Workshop) -> None:
-    shop.push(1)
-    deploy(shop, 1, IMAGES[1])
-    shop.push(2)
-    fail(shop, 2, IMAGES[2])
+    report(shop, second_at_health(shop))
     with shop.database.read() as connection:
         told = [row["message"] for row in notifications.of_run(connection, 2)]
     assert any("Run 3 goes back." in message["next_step"] for message in told)
 
 
 def test_a_run_that_was_overtaken_or_cancelled_while_it_was_looked_at_is_not_taken_back(shop: Workshop) -> None:
-    shop.push(1)
-    deploy(shop, 1, IMAGES[1])
-    shop.push(2)
-    overtaken = shop.until(2, StageName.HEALTH, **IMAGES[2])
+    overtaken = second_at_health(shop)
     shop.push(3)
     sync = shop.until(3, StageName.SYNC, **IMAGES[3])
     report(shop, overtaken)
@@ -163,10 +156,7 @@ def test_a_run_that_was_overtaken_or_cancelled_while_it_was_looked_at_is_not_tak
 
 
 def test_a_deploy_that_is_being_committed_is_left_to_it(shop: Workshop) -> None:
-    shop.push(1)
-    deploy(shop, 1, IMAGES[1])
-    shop.push(2)
-    health = shop.until(2, StageName.HEALTH, **IMAGES[2])
+    health = second_at_health(shop)
     shop.push(3)
     commit = shop.until(3, StageName.COMMIT, **IMAGES[3])
     report(shop, health)
@@ -177,10 +167,7 @@ def test_a_deploy_that_is_being_committed_is_left_to_it(shop: Workshop) -> None:
 
 def test_a_correction_that_is_being_built_waits_for_the_release_and_not_the_rollback_for_it(shop: Workshop) -> None:
     """Also one that has cut off another: nobody may cut that off."""
-    shop.push(1)
-    deploy(shop, 1, IMAGES[1])
-    shop.push(2)
-    health = shop.until(2, StageName.HEALTH, **IMAGES[2])
+    health = second_at_health(shop)
     shop.push(3)
     shop.until(3, StageName.BUILD)
     shop.push(4)
