@@ -5,7 +5,8 @@ Measured on GitHub's push of 16 KB: ``json.loads`` alone 60 us, with the look fo
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from types import NoneType
 from typing import Any, NoReturn, Self
 from urllib.parse import unquote_to_bytes
 
@@ -96,26 +97,21 @@ class Record:
         found = self.record(name)
         return self._fail(name, "is missing") if found is None else found
 
-    def records(self, name: str) -> tuple[Self, ...]:
+    def records(self, name: str) -> "Records":
         """Return a list of objects; empty when it is absent or null."""
         values = self._list(name)
-        if not all(isinstance(value, dict) for value in values):
+        if set(map(type, values)) - {dict}:
             self._fail(name, "is not a list of objects")
-        return tuple(type(self)(value, name, self, at) for at, value in enumerate(values))
+        return Records(values, name, self)
 
     def texts(self, name: str) -> tuple[str, ...]:
         """Return a list of texts; empty when it is absent or null."""
         values = self._list(name)
-        if not values:
-            return ()
-        try:
-            whole = "".join(values)
-        except TypeError:
-            self._fail(name, "is not a list of texts")
-        # One look at all of them: a push can list thousands of files, and hardly ever one that needs cleaning.
-        if len(whole) <= MAX_TEXT and _storable(whole):
+        if _is_plain(values):
             return tuple(values)
-        return tuple(_clean(value) for value in values)
+        if set(map(type, values)) != {str}:
+            self._fail(name, "is not a list of texts")
+        return tuple(map(_clean, values))
 
     def _list(self, name: str) -> list[Any]:
         value = self._data.get(name)
@@ -136,6 +132,36 @@ class Record:
         if name not in self._data:
             what = "is missing"
         raise Malformed(f"field {self._path()}{name} {what}")
+
+
+class Records:
+    """The objects of a list, each a record when its turn comes: a push lists many commits, of which one counts.
+
+    :param values: the decoded objects. :param name: of the field that holds the list. :param inside: the record with
+        that field.
+    """
+
+    __slots__ = ("_inside", "_name", "_values")
+
+    def __init__(self, values: list[dict[str, Any]], name: str, inside: Record) -> None:
+        self._values = values
+        self._name = name
+        self._inside = inside
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __iter__(self) -> Iterator[Record]:
+        return (Record(value, self._name, self._inside, at) for at, value in enumerate(self._values))
+
+    def texts(self, *names: str) -> list[list[str]]:
+        """Return for each object the texts of its lists with these names, as `Record.texts` returns those of one."""
+        found = [[value.get(name) for name in names] for value in self._values]
+        if {type(one) for lists in found for one in lists} <= {list, NoneType}:
+            plain = [[text for one in lists if one for text in one] for lists in found]
+            if _is_plain([text for texts in plain for text in texts]):
+                return plain
+        return [[text for name in names for text in record.texts(name)] for record in self]
 
 
 def read(headers: Mapping[str, str], body: bytes) -> Record:
@@ -213,6 +239,18 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
 def _storable(text: str) -> bool:
     # PostgreSQL stores neither NUL nor a lone surrogate, both of which JSON can spell.
     return "\x00" not in text and (text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text))
+
+
+def _is_plain(values: list[Any]) -> bool:
+    """Tell whether all are texts that need no cleaning.
+
+    One look at all of them: a push can list thousands of files, and hardly ever one that needs it.
+    """
+    try:
+        whole = "".join(values)
+    except TypeError:
+        return False
+    return len(whole) <= MAX_TEXT and _storable(whole)
 
 
 def _clean(text: str) -> str:

@@ -1,11 +1,12 @@
 """What the forges' pushes have in common: from object ids to a RefChange, from changes to a Push."""
 
 from collections.abc import Iterable, Mapping
+from itertools import chain
 
 from orchestrator.domain.events import Ignored, Malformed, Push, RefChange, RefKind, RepoNames
 from orchestrator.domain.markers import skip_marker
 from orchestrator.domain.refs import is_safe_ref_name, repo_key, split_ref
-from webhooks.payload import MAX_NAME, Record
+from webhooks.payload import MAX_NAME, Record, Records
 
 MAX_EVENT = 100
 """Characters of an event's name."""
@@ -111,7 +112,7 @@ def find_commit(commits: Iterable[Record | None], sha: str | None) -> Record | N
     return next((commit for commit in commits if commit and sha and commit.note("id") == sha), None)
 
 
-def changed_paths(commits: tuple[Record, ...], *, most: int, most_files: int) -> frozenset[str] | None:
+def changed_paths(commits: Records, *, most: int, most_files: int) -> frozenset[str] | None:
     """Return the union of the commits' file lists, or None when it may be incomplete.
 
     A commit without any file (a merge, or lists that the forge left out) makes the whole unknown.
@@ -120,13 +121,10 @@ def changed_paths(commits: tuple[Record, ...], *, most: int, most_files: int) ->
     """
     if not 0 < len(commits) < most:
         return None
-    paths: set[str] = set()
-    for commit in commits:
-        files = commit.texts("added") + commit.texts("modified") + commit.texts("removed")
-        if not 0 < len(files) < most_files:
-            return None
-        paths.update(files)
-    return frozenset(paths)
+    files = commits.texts("added", "modified", "removed")
+    if not all(0 < len(of_commit) < most_files for of_commit in files):
+        return None
+    return frozenset(chain.from_iterable(files))
 
 
 def _is_address(text: str) -> bool:

@@ -39,6 +39,8 @@ def readings(text: str) -> Iterator[str]:
 
 
 def _taken_back(text: str) -> str:
+    if "\b" not in text:
+        return text
     kept: list[str] = []
     for char in text:
         if char == "\b":

@@ -27,7 +27,7 @@ def is_sha(text: str) -> bool:
 
 def is_zero(text: str) -> bool:
     """Tell whether `text` is the "no object" id: only zeros, of either length."""
-    return is_sha(text) and not text.strip("0")
+    return not text.strip("0") and is_sha(text)
 
 
 def split_ref(ref: str) -> tuple[RefKind, str] | None:

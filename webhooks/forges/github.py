@@ -5,6 +5,7 @@ Source: docs.github.com, "Webhook events and payloads" and "Validating webhook d
 
 from collections.abc import Mapping
 from datetime import datetime
+from itertools import chain
 
 from orchestrator.domain.events import Ignored, Parsed, Ping, Push, RepoNames
 from webhooks.payload import Record, read
@@ -66,7 +67,7 @@ def _push(event: str, payload: Record) -> Push | Ignored:
     forced = payload.flag("forced")
     # For an annotated tag `after` is the tag object and head_commit the commit behind it.
     is_tag = payload.text("ref").startswith("refs/tags/")
-    head = named if is_tag else find_commit((named, *commits), after)
+    head = named if is_tag else find_commit(chain((named,), commits), after)
     whole = before is not None and after is not None and forced is False and not is_tag
     change = ref_change(
         payload,

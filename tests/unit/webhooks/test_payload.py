@@ -34,7 +34,7 @@ def test_each_kind_of_field_is_read() -> None:
     assert RECORD.sha("sha") == "a" * 40
     assert RECORD.sha("zero") is None
     assert RECORD.texts("texts") == ("a", "b")
-    assert RECORD.records("objects")[1].text("n") == "x"
+    assert list(RECORD.records("objects"))[1].text("n") == "x"
 
 
 @pytest.mark.parametrize("name", ["absent", "null"])
@@ -43,7 +43,7 @@ def test_an_absent_field_and_null_are_the_same(name: str) -> None:
     assert RECORD.flag(name) is None
     assert RECORD.optional_sha(name) is None
     assert RECORD.record(name) is None
-    assert RECORD.records(name) == ()
+    assert list(RECORD.records(name)) == []
     assert RECORD.texts(name) == ()
 
 
@@ -61,12 +61,36 @@ def test_an_absent_field_and_null_are_the_same(name: str) -> None:
         (lambda: RECORD.texts("mixed"), "field top.mixed is not a list of texts"),
         (lambda: RECORD.texts("text"), "field top.text is not a list"),
         (lambda: RECORD.need("object").need("inner").text("deep"), "field top.object.inner.deep is not a text"),
-        (lambda: RECORD.records("objects")[0].text("n"), r"field top.objects\[0\].n is not a text"),
+        (lambda: next(iter(RECORD.records("objects"))).text("n"), r"field top.objects\[0\].n is not a text"),
     ],
 )
 def test_a_wrong_field_is_named(read: object, said: str) -> None:
     with pytest.raises(Malformed, match=said):
         read()  # type: ignore[operator]
+
+
+def test_the_texts_of_many_objects_are_read_at_once() -> None:
+    commits = Record({"commits": [{"added": ["a", "b"], "removed": ["c"]}, {"added": None}, {}]}).records("commits")
+    assert commits.texts("added", "removed") == [["a", "b", "c"], [], []]
+
+
+@pytest.mark.parametrize("odd", ["a\x00b", "a\ud800b", "a" + "x" * MAX_TEXT])
+def test_the_texts_of_many_objects_are_cleaned_like_those_of_one(odd: str) -> None:
+    record = Record({"commits": [{"added": ["a", odd]}]})
+    assert record.records("commits").texts("added") == [["a", *Record({"added": [odd]}).texts("added")]]
+
+
+@pytest.mark.parametrize(
+    ("commit", "said"),
+    [
+        ({"added": ["a", 1]}, "is not a list of texts"),
+        ({"added": "a"}, "is not a list"),
+        ({"added": False}, "is not a list"),
+    ],
+)
+def test_among_many_objects_the_wrong_one_is_named(commit: dict[str, object], said: str) -> None:
+    with pytest.raises(Malformed, match=rf"field commits\[1\].added {said}\Z"):
+        Record({"commits": [{"added": ["b"]}, commit]}).records("commits").texts("removed", "added")
 
 
 @pytest.mark.parametrize(
