@@ -1,9 +1,13 @@
 """A payload is read strictly, and what is wrong is named."""
 
+import json
 import tracemalloc
+from typing import Any
 from urllib.parse import quote_plus
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from orchestrator.domain.events import Malformed
 from webhooks.headers import Headers
@@ -119,6 +123,51 @@ def test_a_long_free_text_keeps_its_beginning_and_its_end() -> None:
     assert len(message) <= MAX_TEXT + 5
     assert message.startswith("title\n")
     assert message.endswith("\nPilotage-Run: 1")
+
+
+WORDS = st.sampled_from([*"ab", "é", "\\", "/", "\n", "\x7f", "\ud800"]) | st.text(max_size=3)
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | WORDS
+
+
+@st.composite
+def documents(draw: st.DrawFn) -> bytes:
+    """JSON of any shape in one of the ways of writing it, in which an object may have a key twice."""
+    ascii_only, colon, comma = (
+        draw(st.booleans()),
+        draw(st.sampled_from([":", ": "])),
+        draw(st.sampled_from([",", ", "])),
+    )
+    texts = SCALARS.map(lambda value: json.dumps(value, ensure_ascii=ascii_only))
+    keys = WORDS.map(lambda value: json.dumps(value, ensure_ascii=ascii_only))
+
+    def written(pairs: list[tuple[str, str]]) -> str:
+        return "{" + comma.join(f"{key}{colon}{value}" for key, value in pairs) + "}"
+
+    def larger(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        many = st.lists(inner, max_size=3).map(lambda values: "[" + comma.join(values) + "]")
+        return many | st.lists(st.tuples(keys, inner), max_size=3).map(written)
+
+    values = st.recursive(texts, larger, max_leaves=8)
+    return written(draw(st.lists(st.tuples(keys, values), max_size=3))).encode("utf-8", "surrogatepass")
+
+
+def distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    assert len(dict(pairs)) == len(pairs), "the same key twice"
+    return dict(pairs)
+
+
+@given(documents())
+def test_json_is_read_as_the_standard_library_does_however_it_is_written(document: bytes) -> None:
+    try:
+        expected = json.loads(document.decode(), object_pairs_hook=distinct)
+    except AssertionError:
+        with pytest.raises(Malformed, match="the same key twice"):
+            decode(document)
+    except UnicodeDecodeError:
+        with pytest.raises(Malformed, match="not UTF-8"):
+            decode(document)
+    else:
+        assert repr(decode(document)) == repr(expected)
 
 
 def test_an_error_names_the_place_and_not_the_content() -> None:
