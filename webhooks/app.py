@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 
 from flask import Blueprint, Flask, request
-from werkzeug import Request as PlainRequest
 from werkzeug import Response
 
 from orchestrator import access
@@ -81,7 +80,7 @@ def _mount(app: Flask, handler: WebhookHandler) -> WebhookHandler:
     # All methods and both spellings of the path come here: a forge does not follow a redirect with its POST.
     routes.add_url_rule(
         "/webhooks/<forge>",
-        view_func=lambda forge: handler.answer(request, forge),
+        view_func=lambda forge: handler.answer(request.environ, forge),
         endpoint="receive",
         methods=_METHODS,
         strict_slashes=False,
@@ -106,11 +105,11 @@ class _Front:
         if environ.get("PATH_INFO", "") not in self.paths:
             return self._flask(environ, start_response)
         forge = self.paths[environ["PATH_INFO"]]
-        return self._handler.answer(PlainRequest(environ), forge)(environ, start_response)
+        return self._handler.answer(environ, forge)(environ, start_response)
 
     def begin(self, environ: dict[str, Any]) -> Pending:
         """Judge a request for one of the paths."""
-        return self._handler.begin(PlainRequest(environ), self.paths[environ["PATH_INFO"]])
+        return self._handler.begin(environ, self.paths[environ["PATH_INFO"]])
 
     def flush(self) -> None:
         """Record the requests that were judged so far."""

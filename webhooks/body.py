@@ -5,8 +5,7 @@ import io
 import threading
 from collections.abc import Iterator
 
-from werkzeug import Request
-
+from webhooks.hook_request import HookRequest
 from webhooks.problems import RETRY_AFTER, TurnedAway
 
 CHUNK = 64 * 1024
@@ -63,13 +62,13 @@ class Reservation:
         self.taken += more
 
 
-def check_size(asked: Request, most: int) -> None:
+def check_size(asked: HookRequest, most: int) -> None:
     """Check the announced length, if there is one. :raises TurnedAway: it is more than `most` bytes."""
     if (asked.content_length or 0) > most:
         raise _too_large(most)
 
 
-def read_body(asked: Request, most: int, reservation: Reservation) -> bytes:
+def read_body(asked: HookRequest, most: int, reservation: Reservation) -> bytes:
     """Read the body, with or without a length, and never more than `most` bytes and one.
 
     :raises TurnedAway: there is more, it ends early, it comes too slowly for the server, or there is no room for it.

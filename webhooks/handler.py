@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NoReturn
 
-from werkzeug import Request, Response
+from werkzeug import Response
 
 from orchestrator import access, journal
 from orchestrator.at_once import Pending, nothing_to_write
@@ -19,7 +19,7 @@ from orchestrator.domain.events import Delivery
 from orchestrator.domain.inbox import Answer, Inbox
 from webhooks.body import LARGE, Reservation, Room, check_size, read_body
 from webhooks.forges import FORGES, Forge
-from webhooks.headers import Headers
+from webhooks.hook_request import HookRequest
 from webhooks.payload import FORM
 from webhooks.problems import RETRY_AFTER, TurnedAway, problem
 from webhooks.receive import RefusedDelivery, VerifiedDelivery, announced, receive, unproven
@@ -53,9 +53,9 @@ class WebhookHandler:
         self._observe = observe
         self._room = Room(LARGE * max_body)
 
-    def answer(self, asked: Request, forge: str) -> Response:
-        """Answer one request, after it is recorded."""
-        _, word = self._begin(asked, forge)
+    def answer(self, environ: dict[str, Any], forge: str) -> Response:
+        """Answer one WSGI request, after it is recorded."""
+        _, word = self._begin(HookRequest(environ), forge)
         self.flush()
         return word()
 
@@ -63,11 +63,11 @@ class WebhookHandler:
         """Record the requests that were judged so far."""
         self._inbox.flush()
 
-    def begin(self, asked: Request, forge: str) -> Pending:
-        """Judge one request, and note what is to be recorded."""
-        return Pending(*self._begin(asked, forge))
+    def begin(self, environ: dict[str, Any], forge: str) -> Pending:
+        """Judge one WSGI request, and note what is to be recorded."""
+        return Pending(*self._begin(HookRequest(environ), forge))
 
-    def _begin(self, asked: Request, forge: str) -> tuple[Future[Any], Callable[[], Response]]:
+    def _begin(self, asked: HookRequest, forge: str) -> tuple[Future[Any], Callable[[], Response]]:
         begun = time.monotonic()
         request_id = access.begin(asked.environ)
         try:
@@ -88,27 +88,25 @@ class WebhookHandler:
         self._observe(forge if forge in FORGES else "unknown", answer.status_code, time.monotonic() - begun)
         return answer
 
-    def _take(self, asked: Request, name: str) -> _Told:
-        row, headers = _known(name), Headers(asked.headers)
+    def _take(self, asked: HookRequest, name: str) -> _Told:
+        row = _known(name)
         try:
             with self._room.reserve() as reservation:
-                result = self._judge(row, headers, asked, reservation)
+                result = self._judge(row, asked, reservation)
         except TurnedAway as turned:
             if asked.method != "POST":  # what else comes is no delivery
                 raise
-            delivery = announced(row, headers, asked.content_length or 0, asked.remote_addr or "")
+            delivery = announced(row, asked.headers, asked.content_length or 0, asked.remote)
             return self._refuse(delivery, turned, turned.detail)
         if isinstance(result, RefusedDelivery):
             return self._refuse(result.delivery, _refusal(row, result), result.detail)
         return self._accept(result)
 
-    def _judge(
-        self, row: Forge, headers: Headers, asked: Request, reservation: Reservation
-    ) -> VerifiedDelivery | RefusedDelivery:
-        hook, now, remote = self._hook(row.name), self._now(), asked.remote_addr or ""
+    def _judge(self, row: Forge, asked: HookRequest, reservation: Reservation) -> VerifiedDelivery | RefusedDelivery:
+        hook, headers, remote = self._hook(row.name), asked.headers, asked.remote
         _check_form(asked)
         check_size(asked, self._max_body)
-        refused = unproven(row, hook, headers, now, asked.content_length or 0, remote)
+        refused = unproven(row, hook, headers, self._now(), asked.content_length or 0, remote)
         if refused is not None:
             return refused
         body = read_body(asked, self._max_body, reservation)
@@ -175,13 +173,14 @@ def _known(name: str) -> Forge:
     return row
 
 
-def _check_form(asked: Request) -> None:
+def _check_form(asked: HookRequest) -> None:
     if asked.method != "POST":
         raise TurnedAway(405, "method", "A webhook is delivered with POST.", {"Allow": "POST"})
-    charset = asked.mimetype_params.get("charset", "utf-8").lower()
-    if asked.mimetype not in _CONTENT_TYPES or charset not in ("utf-8", "utf8"):
+    media_type, parameters = asked.content_type()
+    charset = parameters.get("charset", "utf-8").lower()
+    if media_type not in _CONTENT_TYPES or charset not in ("utf-8", "utf8"):
         raise TurnedAway(415, "content_type", "Set the hook's content type to application/json (UTF-8).")
-    if asked.headers.get("Content-Encoding", "identity") != "identity":
+    if asked.headers.get("content-encoding", "identity") != "identity":
         raise TurnedAway(415, "content_encoding", "Deliver the body without compression.")
 
 

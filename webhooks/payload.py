@@ -1,7 +1,7 @@
 """Reading a payload strictly: one JSON object in UTF-8, and typed access that names the field that is wrong.
 
-Measured on GitHub's push of 16 KB: ``json.loads`` with a look for equal keys 81 us; read with ``orjson``, written again
-and compared 31 us.
+Measured on GitHub's push of 16 KB: ``json.loads`` with a look for equal keys 81 us; ``orjson``, which writes it again
+to look for them, 31 us.
 """
 
 import io
