@@ -4,17 +4,19 @@ The fields are those of `orchestrator.log_fields`. Whatever a library logs, warn
 form; a traceback is one text in one line.
 """
 
-import json
 import logging
 import sys
 import threading
 import traceback
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any
+
+import orjson
 
 from orchestrator.lean import without
 from orchestrator.log_fields import FIELDS, LIBRARY_EVENT, fit
@@ -27,7 +29,8 @@ _HEAD = frozenset({"ts", "level", "service", "logger", "event"})
 """Fields of every line, whose values are never anybody else's words."""
 _BEHIND = tuple(name for name in FIELDS if name not in _HEAD)
 _LEVELS = {name: logging.getLevelName(name.upper()) for name in ("debug", "info", "warning", "error", "critical")}
-_encode = json.JSONEncoder(ensure_ascii=False).encode
+_bound: ContextVar[Mapping[str, Any]] = ContextVar("pilotage.bound", default=MappingProxyType({}))
+"""What the lines of this thread, or of this request, carry."""
 
 
 @dataclass(slots=True)
@@ -54,7 +57,7 @@ def configure(service: str, mask: Callable[[str], str] = str, level: str = "info
     _process.service, _process.mask, _process.least = service, mask, _LEVELS[level]
     _process.writer = Writer(sys.stdout)
     structlog.configure(
-        processors=[_loud_enough, structlog.contextvars.merge_contextvars, _word],
+        processors=[_loud_enough, with_bound, _word],
         logger_factory=_Voice,
         cache_logger_on_first_use=True,
     )
@@ -77,25 +80,34 @@ def get(name: str) -> Any:
     return structlog.get_logger(name)
 
 
-def about(**ids: Any) -> AbstractContextManager[Any]:
+@contextmanager
+def about(**ids: Any) -> Iterator[None]:
     """Have every line of this thread inside the block carry these fields."""
-    return structlog.contextvars.bound_contextvars(**ids)
+    before = _bound.set({**_bound.get(), **ids})
+    try:
+        yield
+    finally:
+        _bound.reset(before)
 
 
 def bind_only(**ids: Any) -> None:
     """Have the lines of this thread carry these fields from now on, and none that it had before."""
-    structlog.contextvars.clear_contextvars()
-    structlog.contextvars.bind_contextvars(**ids)
+    _bound.set(ids)
 
 
 def bind(**ids: Any) -> None:
     """Have the lines of this thread carry these fields as well from now on."""
-    structlog.contextvars.bind_contextvars(**ids)
+    _bound.set({**_bound.get(), **ids})
 
 
 def bound(name: str) -> Any:
     """Return what the lines of this thread carry under a name, or None."""
-    return structlog.contextvars.get_contextvars().get(name)
+    return _bound.get().get(name)
+
+
+def with_bound(_voice: Any, _level: str, event: Any) -> Any:
+    """Add what the lines of this thread carry; a step of structlog's."""
+    return {**_bound.get(), **event}
 
 
 def flush() -> None:
@@ -104,7 +116,7 @@ def flush() -> None:
         _process.writer.flush()
 
 
-def _write(line: str) -> None:
+def _write(line: bytes) -> None:
     if _process.writer is not None:
         _process.writer.write(line)
 
@@ -115,7 +127,7 @@ class _Voice:
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def msg(self, line: str) -> None:
+    def msg(self, line: bytes) -> None:
         """Write a line."""
         _write(line)
 
@@ -143,7 +155,7 @@ class _Libraries(logging.Handler):
         except (TypeError, ValueError):  # its words and its arguments do not go together
             detail = f"{record.msg} {record.args}"
         error = record.exc_info[1] if record.exc_info else None
-        event = {**structlog.contextvars.get_contextvars(), "event": LIBRARY_EVENT, "detail": detail}
+        event = with_bound(None, "", {"event": LIBRARY_EVENT, "detail": detail})
         _write(_line(event, record.name, record.levelname.lower(), error))
 
     def flush(self) -> None:
@@ -157,7 +169,7 @@ def _loud_enough(_voice: _Voice, level: str, event: Any) -> Any:
     return event
 
 
-def _word(voice: _Voice, level: str, event: Any) -> str:
+def _word(voice: _Voice, level: str, event: Any) -> bytes:
     error = event.pop("exc_info", None)
     return _line(event, voice.name, level, sys.exc_info()[1] if error is True else error)
 
@@ -170,12 +182,12 @@ def describe(error: BaseException) -> dict[str, str]:
     return {"err_type": name, "err_msg": str(error), "err_stack": stack}
 
 
-def _line(event: Mapping[str, Any], logger: str, level: str, error: BaseException | None) -> str:
+def _line(event: Mapping[str, Any], logger: str, level: str, error: BaseException | None) -> bytes:
     """Format a line: known fields only, each of its type, without secrets."""
     head = {"ts": _now(), "level": level, "service": _process.service, "logger": logger, "event": event["event"]}
     more = {**event, **describe(error)} if error else event
     fields = {name: _plain(name, more[name]) for name in _BEHIND if more.get(name) is not None}
-    return _encode({**head, **{name: fit(name, value) for name, value in _masked(fields).items()}})
+    return orjson.dumps({**head, **{name: fit(name, value) for name, value in _masked(fields).items()}})
 
 
 def _now() -> str:

@@ -16,6 +16,9 @@ MAX_TEXT = 2000
 MAX_STACK = 8000
 """Characters of ``err_stack``, the last ones: with them a line stays below 16 KiB, where container runtimes cut."""
 
+_LONG = 2**63 - 1
+"""The largest number of type ``long``; a line with a larger one would be taken by nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class LogField:
@@ -81,7 +84,7 @@ FIELDS: dict[str, LogField] = {
 def fit(name: str, value: Any) -> Any:
     """Return a value as the field's type wants it; what does not fit becomes text."""
     if FIELDS[name].kind == "long" and isinstance(value, int):
-        return int(value)
+        return max(-_LONG, min(int(value), _LONG))
     text = value if isinstance(value, str) else str(value)
     cut = text[-MAX_STACK:] if name == "err_stack" else text[:MAX_TEXT]
     return cut if cut.isascii() else cut.encode("utf-8", "replace").decode()

@@ -41,9 +41,9 @@ class Writer:
         self._more = threading.Event()
         self._helper: threading.Thread | None = None
 
-    def write(self, line: str) -> None:
+    def write(self, line: bytes) -> None:
         """Write a line, now or by the thread that is writing, or by a helper where this thread must not wait."""
-        self._waiting.append(f"{line}\n".encode())
+        self._waiting.append(line + b"\n")
         if getattr(_hurried, "yes", False):
             self._have_written()
         else:

@@ -4,10 +4,10 @@ import gc
 from collections.abc import Iterator
 
 import pytest
-import structlog
 from _pytest import runner
 from hypothesis import HealthCheck, settings
 
+from orchestrator import journal
 from tests.support import journals
 
 
@@ -45,7 +45,7 @@ def _only_loopback(request: pytest.FixtureRequest) -> None:
 @pytest.fixture(autouse=True)
 def logged() -> Iterator[journals.Logged]:
     """What the test had logged; the test fails when a field of it is not in the table or has another type."""
-    structlog.contextvars.clear_contextvars()
+    journal.bind_only()
     journals.logged.clear()
     yield journals.logged
     assert not journals.logged.faults

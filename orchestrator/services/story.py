@@ -21,8 +21,15 @@ def queued(connection: Connection, run_id: int, new: NewRun, at: float) -> None:
 def began(run_id: int, new: NewRun, at: float) -> None:
     """Log and trace a new run."""
     trace_id = tracing.shown(trace_of(run_id, at))
-    with journal.about(run=run_id, app=new.app, env=new.environment, trace_id=trace_id):
-        log.info("run queued", trigger=new.trigger.value, commit=new.commit or None)
+    log.info(
+        "run queued",
+        run=run_id,
+        app=new.app,
+        env=new.environment,
+        trace_id=trace_id,
+        trigger=new.trigger.value,
+        commit=new.commit or None,
+    )
 
 
 def delivered(run_id: int, at: float, received_at: float) -> None:

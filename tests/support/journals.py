@@ -8,12 +8,13 @@ from typing import Any
 
 import structlog
 
+from orchestrator import journal
 from orchestrator.log_fields import FIELDS, faults
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("orchestrator", "workers", "webhooks")
 LEVELS = frozenset({"debug", "info", "warning", "error", "exception", "critical"})
-_BINDERS = frozenset({"bind", "about", "bind_only", "bound_contextvars", "bind_contextvars"})
+_BINDERS = frozenset({"bind", "about", "bind_only"})
 _OURS = frozenset({"exc_info", "stack_info"})
 """What the log takes beside fields."""
 
@@ -50,7 +51,7 @@ logged = Logged()
 def install() -> None:
     """Send the log of this test process through `logged`."""
     structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, structlog.stdlib.add_log_level, logged.take],
+        processors=[journal.with_bound, structlog.stdlib.add_log_level, logged.take],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
     )

@@ -11,6 +11,8 @@ from orchestrator.log_fields import FIELDS, MAX_STACK, MAX_TEXT, as_json, faults
     ("name", "value", "fitting"),
     [
         ("run", 7, 7),
+        ("run", 2**64, 2**63 - 1),
+        ("run", -(2**64), 1 - 2**63),
         ("status", True, 1),
         ("app", "plate-web", "plate-web"),
         ("detail", ValueError("no"), "no"),
