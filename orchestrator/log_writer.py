@@ -8,12 +8,16 @@ import io
 import os
 import select
 import threading
+import time
 from collections import deque
 from contextlib import suppress
 from typing import Any
 
 _LAST_WORDS = 1.0
 """Seconds that the end of a process waits for a thread that is writing lines."""
+
+_LINGER = 0.005
+"""Seconds for which the helper lets lines gather."""
 
 _hurried = threading.local()
 
@@ -60,10 +64,12 @@ class Writer:
             helper = threading.Thread(target=self._help, name="journal", daemon=True)
             helper.start()
             self._helper = helper
-        self._more.set()
+        if not self._more.is_set():
+            self._more.set()
 
     def _help(self) -> None:
         while self._more.wait():
+            time.sleep(_LINGER)  # others follow: woken for each line it would take the interpreter from who hurries
             self._more.clear()
             self._write_waiting()
 
