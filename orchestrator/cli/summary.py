@@ -86,6 +86,7 @@ def details(run: Json, url: str) -> list[str]:
         ("digest", run.get("digest")),
         ("attempt", _attempt(run)),
         ("behind", run.get("blocked_by") and f"run {run['blocked_by']}"),
+        ("taken back", run.get("taken_back_by") and f"by run {run['taken_back_by']}"),
         ("created", _time(run, "created_at")),
         ("started", _time(run, "started_at")),
         ("finished", _time(run, "finished_at")),

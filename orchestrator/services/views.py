@@ -177,6 +177,7 @@ def _origin(run: Run) -> View:
         "rerun_of": run.rerun_of,
         "superseded_by": run.superseded_by,
         "blocked_by": run.blocked_by,
+        "taken_back_by": run.taken_back_by,
         "delivery": run.delivery_id,
     }
 

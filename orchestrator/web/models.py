@@ -161,6 +161,9 @@ class RunView(ApiModel):
     rerun_of: int | None
     superseded_by: int | None
     blocked_by: int | None
+    taken_back_by: int | None = Field(
+        description="The run that goes back to what was proven before this one failed (`rollback: auto`)."
+    )
     delivery: int | None
     gitops_commit: str
     argocd_url: str

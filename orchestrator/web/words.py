@@ -83,7 +83,7 @@ def ref_name(ref: str) -> str:
 
 
 def run_number(actor: str) -> str:
-    """Return the number of the run that promoted by itself, "" where a person did."""
+    """Return the number of the run that led to another one by itself, "" where a person did."""
     found = re.fullmatch(r"run (\d+)", actor)
     return found[1] if found else ""
 

@@ -64,7 +64,7 @@ def test_a_failed_deploy_is_taken_back_where_its_environment_wants_it(loop: Loop
     assert bad["reason"] == "degraded"
     back = loop.runs(environment="back")[0]
     assert (back["trigger"], back["actor"]) == ("rollback", f"run {bad['id']}")
-    assert f"Run {back['id']} goes back." in bad["next_step"]
+    assert (bad["taken_back_by"], f"Run {back['id']} goes back." in bad["next_step"]) == (back["id"], True)
     receipt = succeeded(loop.end(back["id"]))["receipt"]
     assert (receipt["image"], receipt["digest"]) == (good["receipt"]["image"], good["receipt"]["digest"])
     assert loop.gitops_commits(back["id"]) == [receipt["gitops_commit"]]

@@ -16,6 +16,7 @@ from werkzeug.serving import make_server
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Run, RunState, StageName, StageState, Trigger
+from orchestrator.engine.taking_back import taken_back
 from orchestrator.services import tokens
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control
@@ -81,6 +82,13 @@ class Web:
             before = runs.load(connection, run_id)
             assert before is not None
             runs.save(connection, before, in_state(before, state, **fields))
+
+    def note_taken_back(self, run_id: int, by: int) -> None:
+        """Note in a failed run which one goes back."""
+        with self.database.write() as connection:
+            before = runs.load(connection, run_id)
+            assert before is not None
+            runs.save(connection, before, taken_back(before, by))
 
     def log(self, run_id: int, *lines: str, stage: str = "build") -> None:
         """Append lines to the log of a run."""

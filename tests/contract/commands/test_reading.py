@@ -79,6 +79,11 @@ def test_a_run_is_shown_with_its_proof(pilotage: Pilotage, api: FakeApi) -> None
     assert said.lines[-1] == RUN_URL
 
 
+def test_a_run_that_was_taken_back_names_the_one_that_goes_back(pilotage: Pilotage, api: FakeApi) -> None:
+    api.runs[42] = run(ending="failed", taken_back_by=43)
+    assert "taken back  by run 43" in pilotage("run", "show", "42", "--url", api.url).lines
+
+
 @pytest.mark.parametrize("command", [("rerun", "42", "--from"), ("logs", "42", "--stage")])
 def test_an_unknown_stage_is_named_before_anything_is_asked(
     pilotage: Pilotage, api: FakeApi, command: tuple[str, ...]

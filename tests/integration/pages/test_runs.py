@@ -32,6 +32,14 @@ def test_a_superseded_run_leads_to_its_successor(web: Web) -> None:
     assert {"href": f"/runs/{later}"} in page(web, f"/runs/{run}").all("a")
 
 
+def test_a_run_that_was_taken_back_leads_to_the_one_that_goes_back(web: Web) -> None:
+    run = web.run(RunState.FAILED, reason=Reason.DEGRADED)
+    back = web.run(trigger=Trigger.ROLLBACK, actor=f"run {run}")
+    web.note_taken_back(run, back)
+    assert {"href": f"/runs/{back}"} in page(web, f"/runs/{run}").all("a")
+    assert web.browser().get(f"/api/v1/runs/{run}").json["taken_back_by"] == back
+
+
 @pytest.mark.parametrize(
     ("state", "reason", "word"),
     [
@@ -80,11 +88,12 @@ def test_a_run_says_why_and_what_is_next(web: Web) -> None:
     assert "Next, for the developer: Read the end of the build log." in text
 
 
+@pytest.mark.parametrize("trigger", [Trigger.PROMOTION, Trigger.ROLLBACK])
 @pytest.mark.parametrize(("actor", "led_to"), [("run 7", ["/runs/7"]), ("mina", []), ("run x", [])])
-def test_a_promotion_leads_to_the_run_that_caused_it(web: Web, actor: str, led_to: list[str]) -> None:
-    run = web.run(trigger=Trigger.PROMOTION, actor=actor)
+def test_a_run_leads_to_the_one_that_caused_it(web: Web, trigger: Trigger, actor: str, led_to: list[str]) -> None:
+    run = web.run(trigger=trigger, actor=actor)
     shown = page(web, f"/runs/{run}")
-    assert f"promotion by {actor}" in shown.text
+    assert f"{trigger.value} by {actor}" in shown.text
     assert [one["href"] for one in shown.all("a") if one["href"].startswith("/runs/")] == led_to
 
 
