@@ -24,6 +24,7 @@ from tests.support.counting import Story, faults
 from tests.support.databases import postgres_url
 from tests.support.engine import require_engine
 from tests.support.people import (
+    AUTO,
     BACK,
     ENVIRONMENTS,
     FORCED,
@@ -84,6 +85,7 @@ def storm(installation: Installation, platform: Platform) -> Story:
     def calm() -> bool:
         installation.mend()  # what found its port taken by a process that was still ending
         operators.approve()
+        operators.release()
         return _is_calm(installation.api, platform)
 
     until(calm, "the first runs", PATIENCE)
@@ -99,7 +101,9 @@ def storm(installation: Installation, platform: Platform) -> Story:
         print(f"{times:4}  {what}")
     developers.end()
     until(calm, "calm", PATIENCE)
-    return _told(installation.api, platform, developers, operators)
+    story = _told(installation.api, platform, developers, operators)
+    print(f"{sum(run['taken_back_by'] is not None for run in story.runs.values()):4}  taken back")
+    return story
 
 
 def _are_home(threads: Sequence[threading.Thread], installation: Installation) -> bool:
@@ -174,7 +178,9 @@ def _told(api: Api, platform: Platform, developers: Developers, operators: Opera
         pushed=_pushed(platform, developers.forced),
         started={**developers.started, **operators.started},
         held={HELD: operators.held},
-        disordered=(BACK,),
+        disordered=(BACK, AUTO),
+        spoilt=(AUTO,),
+        released=operators.released,
         answers=[answer for answer in answers if WORK not in answer.get("detail", "")],
         told=[(number, one.text.splitlines()[0]) for one in shown for number in runs if _is_about(one, number)],
     )

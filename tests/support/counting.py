@@ -12,6 +12,9 @@ PUSHED = ("push", "poll")
 """Triggers of a run that a push leads to, whoever told of it."""
 FOLLOWS = "promotion"
 """The trigger of a run that another run's success leads to."""
+GOES_BACK = "rollback"
+LATE = 1.0
+"""Seconds after the end of a run in which what was about to begin may still begin."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +25,8 @@ class Story:
     commits of each environment's branch, oldest first. ``started``: idempotency key to run id, of manual runs.
     ``foreign_lost``: commits of others to the GitOps repository that are not in it any more.
     ``held``: from when to when (seconds since 1970) nothing may have been committed to an environment.
-    ``disordered``: environments to which people bring older commits back.
+    ``disordered``: environments to which people bring older commits back. ``spoilt``: those in which deploys fail and
+    are taken back, and ``released``: when people let deploys go on there.
     ``answers``: what accepted deliveries were answered. ``told``: run id and first line of each message in the chat.
     """
 
@@ -33,6 +37,8 @@ class Story:
     foreign_lost: Sequence[str]
     held: Mapping[str, Sequence[tuple[float, float]]]
     disordered: Sequence[str]
+    spoilt: Sequence[str]
+    released: Sequence[float]
     answers: Sequence[Mapping[str, Any]]
     told: Sequence[tuple[int, str]]
 
@@ -44,7 +50,8 @@ def faults(story: Story) -> list[str]:
 
 def _over(story: Story) -> Iterator[str]:
     for number, run in story.runs.items():
-        if run["state"] not in FINAL or run["state"] == "failed":
+        spoilt = run["environment"] in story.spoilt and run["reason"] == "degraded"
+        if run["state"] not in FINAL or (run["state"] == "failed" and not spoilt):
             yield f"run {number} {summary(run)}"
 
 
@@ -70,7 +77,8 @@ def _one_run_a_push(story: Story) -> Iterator[str]:
         if len(several) > 1:
             told = "; ".join(f"{run['id']} by {run['trigger']} {summary(run)}" for run in several)
             yield f"several runs of {commit} in {environment}: {told}"
-    manual = [number for number, run in story.runs.items() if run["trigger"] not in (*PUSHED, FOLLOWS)]
+    others = {number: run for number, run in story.runs.items() if run["trigger"] not in (*PUSHED, FOLLOWS)}
+    manual = [number for number, run in others.items() if not _by_itself(run)]
     if sorted(manual) != sorted(story.started.values()):
         yield f"manual runs {manual}, started were {sorted(story.started.values())}"
 
@@ -109,11 +117,54 @@ def _the_newest_is_there(story: Story) -> Iterator[str]:
 
 def _nothing_while_held(story: Story) -> Iterator[str]:
     for number, run in story.runs.items():
-        begun = stage_of(run, "commit")["started_at"]
-        at = datetime.fromisoformat(begun).timestamp() if begun else 0.0
+        at = _at(stage_of(run, "commit")["started_at"])
         for since, until in story.held.get(run["environment"], ()):
             if since < at < until:
                 yield f"run {number} began to commit {at - since:.1f} s after {run['environment']} was held"
+
+
+def _taken_back(story: Story) -> Iterator[str]:
+    """What is degraded is taken back by one run, unless something newer was on its way to Git; and until people let
+    deploys go on, only runs that go back are committed there.
+    """
+    for number, run in story.runs.items():
+        by = run["taken_back_by"]
+        if by is not None and story.runs.get(by, run)["trigger"] != GOES_BACK:
+            yield f"run {number} is said to be taken back by {by}"
+        if by is not None:
+            yield from _nothing_before_release(story, run)
+        if by is None and run["reason"] == "degraded" and run["trigger"] != GOES_BACK and _is_newest(story, run):
+            yield f"run {number} is degraded and was not taken back: {summary(run)}"
+    for number, run in story.runs.items():
+        if _by_itself(run) and story.runs[int(run["actor"].split()[1])]["taken_back_by"] != number:
+            yield f"run {number} goes back for {run['actor']}, which does not know"
+
+
+def _nothing_before_release(story: Story, run: Json) -> Iterator[str]:
+    over = _at(run["finished_at"])
+    until = next((at for at in story.released if at > over), float("inf"))
+    here = [one for one in story.runs.values() if one["environment"] == run["environment"]]
+    for other in here:
+        begun = _at(stage_of(other, "commit")["started_at"])
+        if other["trigger"] != GOES_BACK and over + LATE < begun < until:
+            yield f"run {other['id']} began to commit though run {run['id']} was taken back"
+
+
+def _is_newest(story: Story, run: Json) -> bool:
+    """Tell whether nothing newer was on its way to Git when a run ended, and something older to go back to."""
+    here = [number for number in story.commits if story.runs[number]["environment"] == run["environment"]]
+    place = here.index(run["id"])
+    later = (_at(stage_of(story.runs[number], "commit")["started_at"]) for number in here[place + 1 :])
+    proven = any(story.runs[number]["state"] == "succeeded" for number in here[:place])
+    return proven and all(begun > _at(run["finished_at"]) for begun in later)
+
+
+def _by_itself(run: Json) -> bool:
+    return bool(run["trigger"] == GOES_BACK and run["actor"].startswith("run "))
+
+
+def _at(time: str | None) -> float:
+    return datetime.fromisoformat(time).timestamp() if time else 0.0
 
 
 def _foreign_commits_stay(story: Story) -> Iterator[str]:
@@ -141,6 +192,7 @@ _LOOKS = (
     _never_an_older_commit,
     _the_newest_is_there,
     _nothing_while_held,
+    _taken_back,
     _foreign_commits_stay,
     _told_once,
 )

@@ -14,6 +14,7 @@ import yaml
 from orchestrator.cli.api import Api
 from orchestrator.cli.errors import CliError, Code
 from orchestrator.sandbox import samples
+from orchestrator.sandbox.argocd_faults import FaultName
 from orchestrator.sandbox.platform import GITOPS, SOURCE, Platform
 from tests.support.waiting import until
 from tests.support.whole_loop import FINAL, Json
@@ -22,15 +23,17 @@ PATIENCE = 300.0
 """Seconds until a request is answered, sent again and again, and until all is over once it is calm."""
 PLAIN = tuple(f"e{number}" for number in range(5))
 """Environments to which people only push, and start runs by hand. The first has ``main``."""
-TWIN, HELD, NEXT, AGAIN, BACK, FORCED = "twin", "held", "next", "again", "back", "forced"
+TWIN, HELD, NEXT, AGAIN, BACK, FORCED, AUTO = "twin", "held", "next", "again", "back", "forced", "auto"
 """Environments of a second app of the same repository: ``main`` as well; one that is held now and then; one to which
 that is promoted after approval; one whose runs are cancelled and repeated; one that is rolled back; one whose branch
-is rewritten.
+is rewritten; one that takes back what does not run there.
 """
-OPS = (TWIN, HELD, NEXT, AGAIN, BACK, FORCED)
+OPS = (TWIN, HELD, NEXT, AGAIN, BACK, FORCED, AUTO)
 ENVIRONMENTS = (*PLAIN, *OPS)
 PUSHED_TO = tuple(one for one in ENVIRONMENTS if one not in (TWIN, NEXT))
 OPS_APP = "plate-ops"
+_SPOILT = f"{samples.APP}-{AUTO}"
+"""The application whose deploys are spoilt now and then."""
 WORK = "work/"
 """Branches that deploy nowhere begin so."""
 
@@ -45,6 +48,7 @@ class TwoApps(Platform):
         places[TWIN]["branch"] = "main"
         del places[NEXT]["branch"]
         places[NEXT] |= {"promote_from": HELD, "approval": "required"}
+        places[AUTO]["rollback"] = "auto"
         app["environments"] = [places[name] for name in PLAIN]
         values["apps"].append({**app, "name": OPS_APP, "environments": [places[name] for name in OPS]})
         text: str = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
@@ -70,7 +74,7 @@ class Developers:
     @property
     def doing(self) -> tuple[Callable[[], None], ...]:
         """What they do at the same time."""
-        return self.push, self.start, self.write
+        return self.push, self.start, self.write, self.spoil
 
     def push_to(self, environment: str, text: str) -> None:
         files = samples.source_files(self._platform.base_image, text)
@@ -96,8 +100,17 @@ class Developers:
             with suppress(CalledProcessError):  # the server has a fault
                 self.push_to(chance.choice(PUSHED_TO), str(chance.random()))
 
+    def spoil(self) -> None:
+        """Push what does not run: for some seconds nothing does that comes to one environment."""
+        chance = Random(self._seed + 5)
+        while not self._over.wait(chance.expovariate(1 / 8)):
+            self._platform.argocd.faults.set(FaultName.DEGRADED, _SPOILT, seconds=chance.uniform(4, 12))
+            with suppress(CalledProcessError):  # the server has a fault
+                self.push_to(AUTO, f"Spoilt {chance.random()}")
+
     def end(self) -> None:
         """Push once more to every branch: whatever people have cancelled or rolled back, these have to arrive."""
+        self._platform.argocd.faults.lift(FaultName.DEGRADED, _SPOILT)
         for environment in PUSHED_TO:
 
             def pushed(environment: str = environment) -> bool:
@@ -131,6 +144,8 @@ class Operators:
     over: threading.Event
     seed: int
     held: list[tuple[float, float]] = field(default_factory=list)
+    released: list[float] = field(default_factory=list)
+    """When they were about to release the environment that is held by itself."""
 
     def __post_init__(self) -> None:
         self._asking = Asking(self.api)
@@ -154,12 +169,17 @@ class Operators:
     def look_after(self) -> None:
         chance = Random(self.seed + 4)
         while not self.over.wait(chance.expovariate(1 / 3)):
-            chance.choice((self.approve, self._cancel, self._repeat, self._roll_back))(chance)
+            chance.choice((self.approve, self.release, self._cancel, self._repeat, self._roll_back))(chance)
 
     def approve(self, _chance: Random | None = None) -> None:
         for run in self._runs(NEXT):
             if run["reason"] == "awaiting_approval":
                 self._asking.once(f"/runs/{run['id']}/approve")
+
+    def release(self, _chance: Random | None = None) -> None:
+        """Let deploys go on where one was taken back."""
+        self.released.append(time.time())
+        self._asking.once(_place(AUTO, "release"))
 
     def _cancel(self, chance: Random) -> None:
         going = [run for run in self._runs(AGAIN) if run["state"] not in FINAL]
@@ -172,8 +192,8 @@ class Operators:
             body = {"from": chance.choice(["failed", "start", "build", "commit"])}
             self._asking.for_run(f"/runs/{chance.choice(over)['id']}/rerun", body)
 
-    def _roll_back(self, _chance: Random) -> None:
-        self._asking.for_run(_place(BACK, "rollback"), {})
+    def _roll_back(self, chance: Random) -> None:
+        self._asking.for_run(_place(chance.choice([BACK, AUTO]), "rollback"), {})
 
     def _runs(self, environment: str) -> list[Json]:
         with suppress(CliError):
