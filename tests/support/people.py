@@ -103,7 +103,7 @@ class Developers:
     def spoil(self) -> None:
         """Push what does not run: for some seconds nothing does that comes to one environment."""
         chance = Random(self._seed + 5)
-        while not self._over.wait(chance.expovariate(1 / 8)):
+        while not self._over.wait(chance.expovariate(1 / 4)):
             self._platform.argocd.faults.set(FaultName.DEGRADED, _SPOILT, seconds=chance.uniform(4, 12))
             with suppress(CalledProcessError):  # the server has a fault
                 self.push_to(AUTO, f"Spoilt {chance.random()}")
@@ -169,7 +169,8 @@ class Operators:
     def look_after(self) -> None:
         chance = Random(self.seed + 4)
         while not self.over.wait(chance.expovariate(1 / 3)):
-            chance.choice((self.approve, self.release, self._cancel, self._repeat, self._roll_back))(chance)
+            often = (self.approve, self.release, self.release)
+            chance.choice((*often, self._cancel, self._repeat, self._roll_back))(chance)
 
     def approve(self, _chance: Random | None = None) -> None:
         for run in self._runs(NEXT):
