@@ -17,7 +17,7 @@ _LAST_WORDS = 1.0
 """Seconds that the end of a process waits for a thread that is writing lines."""
 
 _LINGER = 0.005
-"""Seconds for which the helper lets lines gather."""
+"""Seconds for which the helper lets lines gather; a process that is killed meanwhile (SIGKILL) loses them."""
 
 _hurried = threading.local()
 
@@ -55,9 +55,15 @@ class Writer:
 
     def flush(self) -> None:
         """Write what is left, after the thread that is writing; one that finds no reader is not waited for."""
-        if self._writing.acquire(timeout=_LAST_WORDS):
-            self._writing.release()
-        self._write_waiting()
+        end = time.monotonic() + _LAST_WORDS
+        while self._writing.acquire(timeout=max(0.0, end - time.monotonic())):
+            try:
+                if not self._waiting or time.monotonic() >= end:
+                    return
+                with suppress(OSError):
+                    self._put_by(end, self._next())
+            finally:
+                self._writing.release()
 
     def _have_written(self) -> None:
         if self._helper is None:
@@ -87,6 +93,13 @@ class Writer:
         while self._waiting and len(taken) + len(self._waiting[0]) <= select.PIPE_BUF:
             taken += self._waiting.popleft()
         return taken
+
+    def _put_by(self, end: float, rest: bytes) -> None:
+        """Write while there is a reader; what it has not taken by `end` is lost."""
+        ready = select.poll()
+        ready.register(self._file, select.POLLOUT)
+        while rest and ready.poll(max(0.0, end - time.monotonic()) * 1000):
+            rest = rest[self._file.write(rest[: select.PIPE_BUF]) :]
 
     def _put(self, rest: bytes) -> None:
         while rest:

@@ -117,6 +117,7 @@ def changed_paths(commits: Records, *, most: int, most_files: int) -> frozenset[
 
     A commit without any file (a merge, or lists that the forge left out) makes the whole unknown.
 
+    :raises Malformed: one of the lists is none, or holds something else than texts.
     :param most: number of commits, and :param most_files: number of files of a commit, from which on the forge cuts.
     """
     if not 0 < len(commits) < most:

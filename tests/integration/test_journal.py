@@ -1,9 +1,13 @@
 """Whatever a process says, it says in lines of the table: each scenario is a process of its own."""
 
 import json
+import os
+import re
+import select
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -201,3 +205,71 @@ writer._waiting.clear()
     )
 
     assert [line["run"] for line in lines] == [1]
+
+
+@pytest.mark.parametrize("pause", [0, 0.003, 0.02])
+def test_the_end_of_a_process_does_not_wait_for_a_reader(pause: float) -> None:
+    """What a thread that must not wait has said is with its helper, or on the way to it."""
+    script = f"""
+import time
+from orchestrator import log_writer
+log_writer.never_wait()
+log.info("duty failed")
+time.sleep({pause})
+journal.flush()
+"""
+    unread, its = os.pipe()
+    os.set_blocking(its, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(its, b"x" * select.PIPE_BUF)
+    os.set_blocking(its, True)
+    try:
+        command = [sys.executable, "-c", f"LEVEL = 'info'\n{BEGIN}\n{script}"]
+        assert subprocess.run(command, cwd=ROOT, stdout=its, timeout=20, check=False).returncode == 0
+    finally:
+        os.close(its)
+        os.close(unread)
+
+
+def test_the_end_of_a_process_leaves_no_line_to_its_helper() -> None:
+    """The helper may take the next piece as soon as who ends has looked for one that it is writing."""
+    lines = said(
+        """
+import os, time
+from orchestrator import log_writer
+writer = journal._process.writer
+lock, put = writer._writing, writer._put
+
+class Yielding:
+    def acquire(self, *args, **kwargs):
+        return lock.acquire(*args, **kwargs)
+
+    def release(self):
+        lock.release()
+        if threading.current_thread() is threading.main_thread():
+            time.sleep(0.03)
+
+def slow(chunk):
+    time.sleep(0.02)
+    put(chunk)
+
+writer._writing, writer._put = Yielding(), slow
+log_writer.never_wait()
+for number in range(20):
+    log.info("stage looked at", run=number, detail="x" * 1500)
+journal.flush()
+os._exit(0)
+"""
+    )
+
+    assert [line["run"] for line in lines] == list(range(20))
+
+
+def test_the_lines_of_a_run_are_found_as_the_documents_say() -> None:
+    (pattern,) = re.findall(r"grep -E '(.+)'", (ROOT / "docs/how-to/troubleshoot.md").read_text())
+    found = [line for line in ('{"run":42,"app":"a"}', '{"run": 42}', '{"run":421}') if re.search(pattern, line)]
+    assert len(found) == 2
+    script = f"LEVEL = 'info'\n{BEGIN}\nlog.info('stage looked at', run=42)"
+    ended = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert re.search(pattern, ended.stdout)

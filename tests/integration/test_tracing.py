@@ -94,7 +94,7 @@ def test_a_run_is_one_trace_of_what_all_processes_tell(tmp_path: Path, found: Co
     assert {line.get("trace_id") for line in logged.of("notification postponed") + logged.of("run queued")} == {
         root.trace
     }
-    assert f'"trace_id": "{root.trace}"' in (tmp_path / "worker.log").read_text()
+    assert f'"trace_id":"{root.trace}"' in (tmp_path / "worker.log").read_text()
 
 
 def test_what_failed_and_what_is_inside_another(found: Collector) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.events import Malformed
 from webhooks.headers import Headers
-from webhooks.payload import FORM, MAX_FIELDS, MAX_TEXT, PIECE, Record, decode, json_bytes
+from webhooks.payload import FORM, MAX_FIELDS, MAX_PLAIN, MAX_TEXT, PIECE, Record, decode, json_bytes
 
 RECORD = Record(
     {
@@ -168,6 +168,17 @@ def test_json_is_read_as_the_standard_library_does_however_it_is_written(documen
             decode(document)
     else:
         assert repr(decode(document)) == repr(expected)
+
+
+@pytest.mark.parametrize("levels", [252, 253, 254, 255, 500])
+def test_what_is_nested_is_read_even_where_orjson_would_not_write_it(levels: int) -> None:
+    document = b'{"a":' + b"[" * levels + b"]" * levels + b"}"
+    assert decode(document) == json.loads(document)
+
+
+def test_in_a_large_document_no_key_is_twice_either() -> None:
+    with pytest.raises(Malformed, match="the same key twice"):
+        decode(b'{"a":1,"b":"' + b"x" * MAX_PLAIN + b'","a":1}')
 
 
 def test_an_error_names_the_place_and_not_the_content() -> None:
