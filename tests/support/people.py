@@ -103,10 +103,12 @@ class Developers:
     def spoil(self) -> None:
         """Push what does not run: for some seconds nothing does that comes to one environment."""
         chance = Random(self._seed + 5)
-        while not self._over.wait(chance.expovariate(1 / 4)):
-            self._platform.argocd.faults.set(FaultName.DEGRADED, _SPOILT, seconds=chance.uniform(4, 12))
+        while not self._over.wait(chance.expovariate(1 / 3)):
+            seconds = chance.uniform(10, 20)
+            self._platform.argocd.faults.set(FaultName.DEGRADED, _SPOILT, seconds=seconds)
             with suppress(CalledProcessError):  # the server has a fault
                 self.push_to(AUTO, f"Spoilt {chance.random()}")
+            self._over.wait(seconds)
 
     def end(self) -> None:
         """Push once more to every branch: whatever people have cancelled or rolled back, these have to arrive."""
