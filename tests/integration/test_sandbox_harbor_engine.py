@@ -153,6 +153,14 @@ def test_each_rule_of_harbor_has_its_reason_at_our_end(yard: Yard) -> None:
     assert "'team-a/api:v1' configured as immutable" in error.evidence
 
 
+def test_a_registry_that_is_away_for_a_moment_is_taken_for_one_that_refuses(yard: Yard) -> None:
+    """The engine goes on without a login, so the stage asks what our account may do before it believes that."""
+    yard.build()
+    yard.harbor.sandbox.faults.add(HttpFault(where="/v2/", status=503, times=1))
+    assert refusal(yard).reason is Reason.REGISTRY_UNAUTHORIZED
+    assert yard.push()
+
+
 def test_a_project_that_is_not_there_cannot_be_pushed_to(yard: Yard) -> None:
     yard.name = f"{yard.harbor.host}/nosuch/api"
     yard.build()

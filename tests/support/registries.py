@@ -20,7 +20,7 @@ class FakeRegistry:
     blocked: str = ""
     error: PilotageError | None = None
 
-    def check_push(self, _: str) -> None:
+    def check_push(self, _: str, *, anew: bool = False) -> None:
         if self.error is not None:
             raise self.error
 

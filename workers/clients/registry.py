@@ -68,16 +68,19 @@ class RegistryClient:
         """
         self._ask("GET", "/v2/", "")
 
-    def check_push(self, repository: str) -> None:
+    def check_push(self, repository: str, *, anew: bool = False) -> None:
         """Prove that our account may push to `repository`, before twenty minutes of build are spent.
 
         Harbor answers a wrong password with 200 and a token that allows less, so the token's ``access`` is read. When
         the token is not readable (or there is none), an upload is begun and given up at once.
 
+        :param anew: what was allowed a while ago does not count.
         :raises Refused: REGISTRY_UNAUTHORIZED, REGISTRY_PROJECT_MISSING, REGISTRY_READ_ONLY, REGISTRY_REFUSED.
         :raises Unavailable: REGISTRY_UNAVAILABLE.
         """
         scope = _scope(repository, "pull,push")
+        if anew:
+            self._forget(scope)
         if self._how().scheme == "bearer":
             granted = granted_actions(self._token(scope), repository)
             if granted is not None and not granted & _MAY_PUSH:

@@ -45,6 +45,8 @@ def _push(order: Order, tools: Tools) -> Outcome:
     try:
         pushed = tools.clients.engine.push(order.run.image, registry=order.settings.registry, control=control)
     except Refused as error:
+        if error.reason is Reason.REGISTRY_UNAUTHORIZED:
+            _doubt_refusal(order, tools, error)
         other = find_own(order, tools) if error.reason is Reason.TAG_IMMUTABLE else None
         if other is None:
             raise
@@ -53,6 +55,20 @@ def _push(order: Order, tools: Tools) -> Outcome:
     tools.log(f"pushed {order.run.image} ({found.digest})")
     _tidy(order, tools)
     return _done(order, found)
+
+
+def _doubt_refusal(order: Order, tools: Tools, error: Refused) -> None:
+    """Look whether our account may push after all.
+
+    An engine learns from the answer to ``GET /v2/`` how to log in. Where that is a 503, as while a registry restarts,
+    it goes on without a login and is refused (seen with Docker 20.10).
+
+    :raises Unavailable: it may, so the next try will tell; or the registry does not answer.
+    :raises Refused: it may not.
+    """
+    tools.clients.registry.check_push(order.app.image, anew=True)
+    said = f"it refused the engine, though our account may push; it may have been restarting: {error.evidence}"
+    raise Unavailable(Reason.REGISTRY_UNAVAILABLE, said) from error
 
 
 def _read_back(order: Order, tools: Tools, pushed: str) -> FoundImage:

@@ -155,6 +155,15 @@ def test_a_right_that_was_granted_meanwhile_counts_at_once() -> None:
     assert script.tokens == asked, "a token that allows it is kept"
 
 
+def test_a_right_that_was_withdrawn_meanwhile_counts_where_it_is_asked_for_anew() -> None:
+    with loopback(script := Harbor(head())) as server:
+        registry = client(server)
+        registry.check_push("a/b")
+        script.actions = ("pull",)
+        with pytest.raises(Refused, match="allows pull on a/b"):
+            registry.check_push("a/b", anew=True)
+
+
 def test_enough_rights_need_no_upload() -> None:
     with loopback(Harbor(head())) as server:
         client(server).check_push("a/b")

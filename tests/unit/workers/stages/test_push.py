@@ -1,5 +1,6 @@
 """The stage `push`."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -62,6 +63,33 @@ def test_the_image_of_another_commit_is_never_overwritten() -> None:
         push.run(order(), services.tools())
     assert caught.value.reason is Reason.TAG_IMMUTABLE
     assert services.engine.asked == []
+
+
+NO_LOGIN = Refused(Reason.REGISTRY_UNAUTHORIZED, "unauthorized to access repository")
+
+
+def test_an_engine_that_was_refused_though_our_account_may_push_tries_again() -> None:
+    """It goes on without a login where the registry's first answer is a 503."""
+    services = built()
+    services.engine.before_push = refusal(NO_LOGIN)
+    with pytest.raises(Unavailable, match="unauthorized to access repository") as caught:
+        push.run(order(), services.tools())
+    assert caught.value.reason is Reason.REGISTRY_UNAVAILABLE
+
+
+def test_an_account_that_may_not_push_is_told() -> None:
+    services = built()
+    services.engine.before_push = refusal(NO_LOGIN)
+    services.registry.error = Refused(Reason.REGISTRY_UNAUTHORIZED, "the token allows pull, not push")
+    with pytest.raises(Refused, match="the token allows pull"):
+        push.run(order(), services.tools())
+
+
+def refusal(error: Refused) -> Callable[[], None]:
+    def refuse() -> None:
+        raise error
+
+    return refuse
 
 
 def test_an_immutable_tag_that_came_meanwhile_from_the_same_commit_is_as_good() -> None:
