@@ -11,19 +11,18 @@ from orchestrator.services.control import ManualRun
 from orchestrator.services.queries import Page
 from orchestrator.services.tokens import Role
 from orchestrator.services.views import accepted_view
-from orchestrator.web import dora, health, logs, metrics
-from orchestrator.web import models as m
+from orchestrator.web import answers, dora, health, inputs, logs, metrics, models
 from orchestrator.web.calls import Asked, Call, carry_out, to_json
 from orchestrator.web.problems import Problem
 
 V1 = "/api/v1"
-RUN = f"{V1}/runs/<int(max={m.MAX_ID}):run_id>"
+RUN = f"{V1}/runs/<int(max={models.MAX_ID}):run_id>"
 ENVIRONMENT = f"{V1}/apps/<app>/environments/<environment>"
 
 
 def list_runs(asked: Asked) -> Response:
     """Answer with runs, newest first."""
-    query: m.RunsQuery = asked.query
+    query: inputs.RunsQuery = asked.query
     page = asked.site.queries.runs(
         app=query.app or "",
         environment=query.environment or "",
@@ -46,7 +45,7 @@ def get_run(asked: Asked, run_id: int) -> Response:
 
 def start_run(asked: Asked) -> Response:
     """Start a manual run."""
-    body: m.StartRun = asked.body
+    body: inputs.StartRun = asked.body
     manual = ManualRun(
         app=body.app,
         environment=body.environment,
@@ -129,7 +128,7 @@ def roll_back_environment(asked: Asked, app: str, environment: str) -> Response:
 
 def list_deliveries(asked: Asked) -> Response:
     """Answer with deliveries, newest first."""
-    query: m.DeliveriesQuery = asked.query
+    query: inputs.DeliveriesQuery = asked.query
     page = asked.site.queries.deliveries(
         hook=query.hook or "", outcome=query.outcome or "", limit=query.limit, before=query.cursor
     )
@@ -171,45 +170,45 @@ GET, POST = "GET", "POST"
 # method, rule, view, role and what it is; the roles of all calls can be read down one column.
 CALLS: tuple[Call, ...] = (
     Call(method=GET, rule=f"{V1}/runs", view=list_runs, role=VIEWER, tag="runs",
-         summary="List runs, newest first", query=m.RunsQuery, answer=m.RunPage),
+         summary="List runs, newest first", query=inputs.RunsQuery, answer=answers.RunPage),
     Call(method=POST, rule=f"{V1}/runs", view=start_run, role=DEPLOYER, tag="runs",
-         summary="Start a manual run", body=m.StartRun, answer=m.Accepted, status=202, problems=(404,)),
+         summary="Start a manual run", body=inputs.StartRun, answer=answers.Accepted, status=202, problems=(404,)),
     Call(method=GET, rule=RUN, view=get_run, role=VIEWER, tag="runs",
-         summary="Show a run", answer=m.RunDetail),
+         summary="Show a run", answer=answers.RunDetail),
     Call(method=POST, rule=f"{RUN}/rerun", view=rerun, role=DEPLOYER, tag="runs",
-         summary="Repeat a run that is over", body=m.Rerun, answer=m.Accepted, status=202),
+         summary="Repeat a run that is over", body=inputs.Rerun, answer=answers.Accepted, status=202),
     Call(method=POST, rule=f"{RUN}/cancel", view=cancel_run, role=DEPLOYER, tag="runs",
-         summary="Ask a run to stop", body=m.Nothing, answer=m.Accepted, status=202),
+         summary="Ask a run to stop", body=inputs.Nothing, answer=answers.Accepted, status=202),
     Call(method=POST, rule=f"{RUN}/approve", view=approve_run, role=DEPLOYER, tag="runs",
-         summary="Approve a run that waits for it", body=m.Nothing, answer=m.Accepted, status=202),
+         summary="Approve a run that waits for it", body=inputs.Nothing, answer=answers.Accepted, status=202),
     Call(method=GET, rule=f"{RUN}/logs", view=logs.get_log, role=VIEWER, tag="runs",
-         summary="Read or follow the log of a run", query=m.LogQuery, media=logs.MEDIA, problems=(406,)),
+         summary="Read or follow the log of a run", query=inputs.LogQuery, media=logs.MEDIA, problems=(406,)),
     Call(method=GET, rule=f"{V1}/apps", view=list_apps, role=VIEWER, tag="apps",
-         summary="List apps with what runs where", answer=m.AppList),
+         summary="List apps with what runs where", answer=answers.AppList),
     Call(method=GET, rule=f"{V1}/apps/<app>", view=get_app, role=VIEWER, tag="apps",
-         summary="Show an app with what runs where", answer=m.AppView),
+         summary="Show an app with what runs where", answer=answers.AppView),
     Call(method=POST, rule=f"{ENVIRONMENT}/hold", view=hold_environment, role=DEPLOYER, tag="apps",
-         summary="Stop deploys to an environment", body=m.Hold, answer=m.HoldState, status=202),
+         summary="Stop deploys to an environment", body=inputs.Hold, answer=answers.HoldState, status=202),
     Call(method=POST, rule=f"{ENVIRONMENT}/release", view=release_environment, role=DEPLOYER, tag="apps",
-         summary="Let deploys go on", body=m.Nothing, answer=m.HoldState, status=202),
+         summary="Let deploys go on", body=inputs.Nothing, answer=answers.HoldState, status=202),
     Call(method=POST, rule=f"{ENVIRONMENT}/promote", view=promote_environment, role=DEPLOYER, tag="apps",
          summary="Bring what is proven in the environment before to this one",
-         body=m.Nothing, answer=m.Accepted, status=202),
+         body=inputs.Nothing, answer=answers.Accepted, status=202),
     Call(method=POST, rule=f"{ENVIRONMENT}/rollback", view=roll_back_environment, role=DEPLOYER, tag="apps",
          summary="Bring back what an earlier run has proven, by a new commit",
-         body=m.Rollback, answer=m.Accepted, status=202),
+         body=inputs.Rollback, answer=answers.Accepted, status=202),
     Call(method=GET, rule=f"{V1}/deliveries", view=list_deliveries, role=VIEWER, tag="deliveries",
-         summary="List deliveries, newest first", query=m.DeliveriesQuery, answer=m.DeliveryPage),
-    Call(method=GET, rule=f"{V1}/deliveries/<int(max={m.MAX_ID}):delivery_id>", view=get_delivery, role=VIEWER,
-         tag="deliveries", summary="Show a delivery", answer=m.DeliveryView),
+         summary="List deliveries, newest first", query=inputs.DeliveriesQuery, answer=answers.DeliveryPage),
+    Call(method=GET, rule=f"{V1}/deliveries/<int(max={models.MAX_ID}):delivery_id>", view=get_delivery, role=VIEWER,
+         tag="deliveries", summary="Show a delivery", answer=answers.DeliveryView),
     Call(method=GET, rule=f"{V1}/dora", view=dora.get_dora, role=VIEWER, tag="apps",
          summary="Show how often, how fast and how safely changes are deployed",
          query=dora.DoraQuery, answer=dora.Dora),
     Call(method=GET, rule="/healthz", view=health.get_health, role=None, tag="health",
-         summary="Tell that the process answers", answer=m.Health),
+         summary="Tell that the process answers", answer=answers.Health),
     Call(method=GET, rule="/readyz", view=health.get_readiness, role=None, tag="health",
          summary="Tell whether anything that we need is missing", query=health.ReadyQuery,
-         answer=m.Ready, problems=(503,)),
+         answer=answers.Ready, problems=(503,)),
     Call(method=GET, rule="/metrics", view=metrics.get_metrics, role=None, tag="health",
          summary="Figures for Prometheus", media=(metrics.METRICS_TYPE,), problems=(503,)),
 )  # fmt: skip

@@ -11,8 +11,8 @@ from orchestrator.services.control import ManualRun
 from orchestrator.services.once import Once, Repeated
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import View, accepted_view
-from orchestrator.web import models as m
 from orchestrator.web.calls import Site
+from orchestrator.web.models import MAX_ID
 from orchestrator.web.problems import Problem
 
 Answer = str | Response | WerkzeugResponse
@@ -135,6 +135,6 @@ def _reason() -> str:
 def _shown_run() -> int:
     """Read which run's image was shown to the person who asks. :raises Problem: 422, the form names none."""
     text = request.form.get("run", "")
-    if text.isascii() and text.isdigit() and len(text) <= len(str(m.MAX_ID)) and 0 < int(text) <= m.MAX_ID:
+    if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_ID)) and 0 < int(text) <= MAX_ID:
         return int(text)
     raise Problem(422, "invalid", "The form names no run; open the page again.")

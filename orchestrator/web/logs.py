@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from flask import Response, request
 
 from orchestrator.web.calls import Asked
-from orchestrator.web.models import MAX_ID, LogQuery
+from orchestrator.web.inputs import LogQuery
+from orchestrator.web.models import MAX_ID
 from orchestrator.web.problems import Problem
 from orchestrator.web.streams import EVENTS, JSON_LINES, TEXT, LogReader, Pen
 

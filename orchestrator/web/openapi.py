@@ -6,9 +6,10 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from orchestrator.web.answers import ProblemView
 from orchestrator.web.api import CALLS
 from orchestrator.web.calls import KEY_HEADER, Call
-from orchestrator.web.models import MAX_ID, ProblemView
+from orchestrator.web.models import MAX_ID
 from orchestrator.web.problems import MEDIA_TYPE
 
 VERSION = "1"

@@ -12,12 +12,12 @@ from orchestrator.domain.runs import RunState, StageName
 from orchestrator.services.queries import Excerpt
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import commit_url, rfc3339
-from orchestrator.web import models as m
 from orchestrator.web import words
 from orchestrator.web.auth import log_in, log_out
 from orchestrator.web.calls import Site
 from orchestrator.web.environment_actions import ACTIONS as ENVIRONMENT_ACTIONS
 from orchestrator.web.environment_actions import Answer, EnvironmentActions, possible
+from orchestrator.web.models import MAX_ID
 from orchestrator.web.problems import Problem
 
 TAIL = 200
@@ -33,7 +33,7 @@ def install(app: Flask, site: Site) -> None:
     """Add the pages to `app`."""
     pages, actions = _Pages(site), EnvironmentActions(site)
     action_rule = f"/apps/<app>/<environment>/<any({','.join(ENVIRONMENT_ACTIONS)}):action>"
-    run_rule = f"/runs/<int(max={m.MAX_ID}):run_id>"
+    run_rule = f"/runs/<int(max={MAX_ID}):run_id>"
     for rule, name, view, method in (
         ("/", "home", lambda: redirect(url_for("pages.runs")), "GET"),
         ("/runs", "runs", pages.runs, "GET"),
@@ -224,7 +224,7 @@ def _cursor() -> int | None:
 
 def _number(name: str) -> int | None:
     text = request.args.get(name, "")
-    return min(int(text), m.MAX_ID) if text.isascii() and text.isdigit() and len(text) < 12 else None
+    return min(int(text), MAX_ID) if text.isascii() and text.isdigit() and len(text) < 12 else None
 
 
 def _older(cursor: int | None, wanted: dict[str, str]) -> str:

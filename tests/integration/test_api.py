@@ -9,7 +9,7 @@ from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.store import deliveries, notifications
-from orchestrator.web.models import AppList, DeliveryPage, HoldState, RunDetail, RunPage
+from orchestrator.web.answers import AppList, DeliveryPage, HoldState, RunDetail, RunPage
 from tests.support.databases import sqlite_database
 from tests.support.factories import make_app, make_environment
 from tests.support.web import AT, Web, make_web, problem

@@ -15,7 +15,7 @@ from orchestrator.services import tokens
 from orchestrator.store import logs
 from orchestrator.store.database import Database
 from orchestrator.web import streams
-from orchestrator.web.models import RunView
+from orchestrator.web.answers import RunView
 from orchestrator.web.streams import Streams
 from tests.support.databases import database, postgres_url, sqlite_database
 from tests.support.waiting import until

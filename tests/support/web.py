@@ -22,8 +22,8 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control
 from orchestrator.store import logs, runs
 from orchestrator.store.database import Database
+from orchestrator.web.answers import ProblemView
 from orchestrator.web.app import create_app
-from orchestrator.web.models import ProblemView
 from orchestrator.web.streams import Streams
 from tests.support.factories import make_app, make_environment, make_settings
 

@@ -11,7 +11,7 @@ from flask import Flask
 from orchestrator import access
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.web.models import ProblemView
+from orchestrator.web.answers import ProblemView
 from tests.support.hooks import NOW, SECRET, FakeInbox, fill, hooks, make_app, own_case
 from tests.support.journals import Logged
 from webhooks import handler

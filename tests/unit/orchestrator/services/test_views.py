@@ -21,7 +21,7 @@ from orchestrator.services.views import (
     rfc3339,
     run_view,
 )
-from orchestrator.web.models import Accepted, AppView, RunDetail, RunView
+from orchestrator.web.answers import Accepted, AppView, RunDetail, RunView
 from tests.support.factories import NOW, later, make_app, make_environment, make_run, make_settings
 from tests.support.web import with_receipt
 
