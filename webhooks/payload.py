@@ -191,11 +191,13 @@ def decode(document: bytes) -> dict[str, Any]:
 
     :raises Malformed: see `read`.
     """
-    return (_plainly(document) if len(document) <= MAX_PLAIN else None) or _strictly(document)
+    return _plainly(document) or _strictly(document)
 
 
 def _plainly(document: bytes) -> dict[str, Any] | None:
     """Decode what comes out the same when it is written again, as most of GitHub's does: it holds no key twice."""
+    if len(document) > MAX_PLAIN:
+        return None
     try:
         value = orjson.loads(document)
         return value if isinstance(value, dict) and orjson.dumps(value) == document else None

@@ -143,9 +143,6 @@ class Stage:
         return None if self.started_at is None else _seconds(self.started_at, self.finished_at)
 
 
-_A_RUN = re.compile(r"run \d+")
-
-
 def _seconds(start: datetime, end: datetime | None) -> float | None:
     return None if end is None else round((end - start).total_seconds(), 3)
 
@@ -236,7 +233,7 @@ class Run:
     @property
     def follows_a_run(self) -> bool:
         """Whether another run led to it and no person did: a promotion or a rollback by itself. That is its actor."""
-        return _A_RUN.fullmatch(self.actor) is not None
+        return run_named(self.actor) is not None
 
     @property
     def approved_by(self) -> str:
@@ -263,6 +260,12 @@ class Run:
     def committed(self) -> bool:
         """Tell whether this run's change is in the GitOps repo."""
         return self.stage(StageName.COMMIT).state is StageState.SUCCEEDED
+
+
+def run_named(actor: str) -> int | None:
+    """Return the number of the run that an actor is; None where it is a person's name."""
+    found = re.fullmatch(r"run (\d+)", actor)
+    return int(found[1]) if found else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

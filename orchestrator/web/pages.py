@@ -8,7 +8,7 @@ from flask import Flask, Response, redirect, render_template, request, url_for
 
 from orchestrator.domain.ansi import plain
 from orchestrator.domain.events import DeliveryOutcome
-from orchestrator.domain.runs import RunState, StageName
+from orchestrator.domain.runs import RunState, StageName, run_named
 from orchestrator.services.queries import Excerpt
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import commit_url, rfc3339
@@ -58,7 +58,7 @@ def install(app: Flask, site: Site) -> None:
         short=words.short,
         ref_name=words.ref_name,
         coded=words.coded,
-        run_number=words.run_number,
+        run_named=run_named,
     )
     app.jinja_env.globals["now"] = lambda: rfc3339(site.now())
     app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}

@@ -82,12 +82,6 @@ def ref_name(ref: str) -> str:
     return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
 
 
-def run_number(actor: str) -> str:
-    """Return the number of the run that led to another one by itself, "" where a person did."""
-    found = re.fullmatch(r"run (\d+)", actor)
-    return found[1] if found else ""
-
-
 _TICKED = re.compile(r"`([^`]+)`")
 
 
