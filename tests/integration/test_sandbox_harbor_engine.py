@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.domain.apps import Build, Registry
-from orchestrator.domain.errors import PilotageError, Unavailable
+from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.harbor import HttpFault, Immutable
 from tests.support.engine import BUSYBOX, TEST_LABEL, Journal, require_engine, tar_of
@@ -17,6 +17,7 @@ from tests.support.harbor import ADMIN, REPOSITORY, ROBOT, SECRETS, RunningHarbo
 from tests.support.needs import require_program
 from workers.clients.docker import Engine
 from workers.clients.engine_requests import REVISION_LABEL
+from workers.clients.registry import RegistryClient
 
 pytestmark = pytest.mark.engine
 
@@ -159,6 +160,33 @@ def test_a_registry_that_is_away_for_a_moment_is_taken_for_one_that_refuses(yard
     yard.harbor.sandbox.faults.add(HttpFault(where="/v2/", status=503, times=1))
     assert refusal(yard).reason is Reason.REGISTRY_UNAUTHORIZED
     assert yard.push()
+
+
+def test_a_private_base_image_of_such_a_registry_is_tried_again_if_our_account_may_pull_it(yard: Yard) -> None:
+    base = f"{yard.name}:v1"
+    yard.build()
+    yard.push()
+
+    def build_on_it(registry: Registry) -> None:
+        yard.engine.remove(base)
+        yard.harbor.sandbox.faults.add(HttpFault(where="/v2/", status=503, times=1))
+        yard.made.add(f"{yard.name}:next")
+        yard.engine.build(
+            iter([tar_of({"Dockerfile": f"FROM {base}\n"})]),
+            dockerfile=f"FROM {base}\n".encode(),
+            tag=f"{yard.name}:next",
+            build=Build(network="none"),
+            labels={TEST_LABEL: "1"},
+            registry=registry,
+            control=Journal().control,
+            may_pull=RegistryClient(registry).may_pull,
+        )
+
+    with pytest.raises(Unavailable, match="though our account may pull") as caught:
+        build_on_it(yard.harbor.settings())
+    assert caught.value.reason is Reason.BASE_IMAGE_UNAVAILABLE
+    with pytest.raises(Refused, match="unauthorized"):
+        build_on_it(yard.harbor.settings(password="wrong"))
 
 
 def test_a_project_that_is_not_there_cannot_be_pushed_to(yard: Yard) -> None:

@@ -34,6 +34,9 @@ class FakeRegistry:
         found = self.tags.get(reference)
         return found[0] if found else None
 
+    def may_pull(self, _: str, reference: str) -> bool:
+        return reference in self.tags
+
     def labels(self, _: str, reference: str) -> dict[str, str] | None:
         found = self.tags.get(reference)
         return found[1] if found else None

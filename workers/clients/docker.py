@@ -15,7 +15,7 @@ from orchestrator.domain.refs import Reference
 from workers.clients.build_output import BuildOutput
 from workers.clients.dockerfile import Recipe, read_recipe
 from workers.clients.engine_connection import EngineConnection
-from workers.clients.engine_errors import build_error, one_line, pull_error, push_error
+from workers.clients.engine_errors import build_error, one_line, pull_error, push_error, refuses_login
 from workers.clients.engine_requests import (
     APP_LABEL,
     CallControl,
@@ -145,6 +145,7 @@ class Engine:
         registry: Registry,
         control: CallControl,
         anew: bool = False,
+        may_pull: Callable[[str, str], bool] = lambda *_: False,
     ) -> str:
         """Build an image and return its id (``sha256:…``).
 
@@ -155,6 +156,8 @@ class Engine:
         :param context: the tar stream; read in another thread. :param dockerfile: its content, read for its needs.
         :param anew: run every step, whatever the cache holds, on newer base images where they can be pulled.
         :param control: its deadline counts for everything together; `build.timeout` is not looked at.
+        :param may_pull: asked, when the registry refuses the engine, whether our account may pull an image: its
+            repository in `registry`, and its tag or digest.
         :raises Refused: BUILD_FAILED, BUILD_TIMEOUT, BASE_IMAGE_UNAVAILABLE, SOURCE_UNSUPPORTED, SECRET_MISSING;
             ENGINE_REFUSED, it opens no session.
         :raises Unavailable: ENGINE_UNAVAILABLE; BASE_IMAGE_UNAVAILABLE when a retry may help.
@@ -163,7 +166,17 @@ class Engine:
         recipe = read_recipe(dockerfile, dict(build.args))
         refuse_unsupported(recipe, build)
         too_slow = Refused(Reason.BUILD_TIMEOUT, f"not complete after {control.deadline:.0f} s")
-        self._pull_bases(recipe, build, registry, control, ends, anew=anew)
+        for image, platform in _bases(recipe, build):
+            enough = not build.pull and self._has(image, platform)
+            if enough and not anew:
+                continue
+            within = replace(control, deadline=max(1.0, min(ends - time.monotonic(), PULL_TIMEOUT)))
+            try:
+                self._pull_base(image, platform, registry, within, may_pull)
+            except (Refused, Unavailable) as error:
+                if not enough or error.reason is not Reason.BASE_IMAGE_UNAVAILABLE:
+                    raise
+                control.on_line(f"{image} is taken as the engine has it: {error.evidence}")
         for note in missing_secrets(recipe, build):
             control.on_line(note)
         left = max(1.0, ends - time.monotonic())
@@ -205,28 +218,29 @@ class Engine:
         with BuildSession(partial(self._connection.upgrade, "/session"), secrets) as session:
             yield session.id
 
-    def _pull_bases(
-        self, recipe: Recipe, build: Build, registry: Registry, control: CallControl, ends: float, *, anew: bool
+    def _pull_base(
+        self,
+        image: str,
+        platform: str,
+        registry: Registry,
+        control: CallControl,
+        may_pull: Callable[[str, str], bool],
     ) -> None:
-        classic = build.builder == "classic"
-        images = recipe.images(build.target, all_before=classic)
-        if recipe.syntax and not classic:
-            images = ((recipe.syntax, "$BUILDPLATFORM"), *images)
-        for image, written in images:
-            platform = platform_of(written, build)
-            enough = not build.pull and self._has(image, platform)
-            if enough and not anew:
-                continue
-            ours = image.startswith(f"{registry.host}/")
-            left = ends - time.monotonic()
-            within = replace(control, deadline=max(1.0, min(left, PULL_TIMEOUT)))
-            control.on_line(f"pull {image}")
-            try:
-                self.pull(image, registry=registry if ours else None, control=within, platform=platform)
-            except (Refused, Unavailable) as error:
-                if not enough or error.reason is not Reason.BASE_IMAGE_UNAVAILABLE:
-                    raise
-                control.on_line(f"{image} is taken as the engine has it: {error.evidence}")
+        """Pull an image of a build; what is in `registry` with our login.
+
+        An engine learns from the answer to ``GET /v2/`` how to log in. Where that is a 503, as while a registry
+        restarts, it goes on without a login and is refused (seen with Docker 20.10).
+        """
+        ours = image.startswith(f"{registry.host}/")
+        control.on_line(f"pull {image}")
+        try:
+            self.pull(image, registry=registry if ours else None, control=control, platform=platform)
+        except Refused as error:
+            named = Reference.parse(image)
+            if not (ours and refuses_login(error) and may_pull(named.path, named.engine_tag)):
+                raise
+            said = "refused the engine, though our account may pull; it may have been restarting"
+            raise Unavailable(Reason.BASE_IMAGE_UNAVAILABLE, f"the registry {said}: {error.evidence}") from error
 
     def _has(self, image: str, platform: str) -> bool:
         """Tell whether the engine has the image, for this platform where one is asked for."""
@@ -266,6 +280,15 @@ class Engine:
                 answer.close()
 
         return send
+
+
+def _bases(recipe: Recipe, build: Build) -> Iterator[tuple[str, str]]:
+    """Yield the images that a build begins from, each with its platform; "" = the engine's own."""
+    classic = build.builder == "classic"
+    if recipe.syntax and not classic:
+        yield recipe.syntax, platform_of("$BUILDPLATFORM", build)
+    for image, written in recipe.images(build.target, all_before=classic):
+        yield image, platform_of(written, build)
 
 
 def _follow(

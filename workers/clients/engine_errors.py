@@ -100,6 +100,8 @@ def pull_error(message: str, image: str = "") -> PilotageError:
     return kind(Reason.BASE_IMAGE_UNAVAILABLE, text)
 
 
+_LOGIN = r"unauthorized|denied|insufficient_scope|authentication required|no basic auth|forbidden|authorization"
+
 _PUSH: tuple[tuple[str, type[Refused] | type[Unavailable], Reason, str], ...] = (
     # the first, as nothing else has the bare name of a project, which may be a word of the rows below
     (r"project \S+ not found", Refused, Reason.REGISTRY_PROJECT_MISSING, ""),
@@ -127,12 +129,7 @@ _PUSH: tuple[tuple[str, type[Refused] | type[Unavailable], Reason, str], ...] = 
         Reason.REGISTRY_REFUSED,
         "use https, or add the registry to `insecure-registries` of the engine",
     ),
-    (
-        r"unauthorized|denied|insufficient_scope|authentication required|no basic auth|forbidden|authorization",
-        Refused,
-        Reason.REGISTRY_UNAUTHORIZED,
-        "",
-    ),
+    (_LOGIN, Refused, Reason.REGISTRY_UNAUTHORIZED, ""),
 )
 
 
@@ -145,6 +142,12 @@ def push_error(message: str) -> PilotageError:
     if _TRANSIENT.search(said):
         return Unavailable(Reason.REGISTRY_UNAVAILABLE, text)
     return Refused(Reason.REGISTRY_REFUSED, text)
+
+
+def refuses_login(error: PilotageError) -> bool:
+    """Tell whether a pull or push failed since the registry wants another login than the engine's."""
+    said = _without_names(error.evidence)
+    return isinstance(error, Refused) and re.search(_LOGIN, said, re.IGNORECASE) is not None
 
 
 def _without_names(text: str) -> str:

@@ -106,6 +106,17 @@ class RegistryClient:
             digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}" if answer is not None else ""
         return digest or None
 
+    def may_pull(self, repository: str, reference: str) -> bool:
+        """Tell whether our account may pull an image that is there; what was allowed a while ago does not count.
+
+        :raises Unavailable: REGISTRY_UNAVAILABLE.
+        """
+        self._forget(_scope(repository, "pull"))
+        try:
+            return self._manifest("HEAD", repository, reference) is not None
+        except Refused:
+            return False
+
     def labels(self, repository: str, reference: str) -> dict[str, str] | None:
         """Return the labels of an image, read from its config in the registry; None when it is not there.
 

@@ -133,6 +133,7 @@ def build_image(order: Order, tools: Tools) -> str:
             registry=order.settings.registry,
             control=CallControl(on_line=tools.log, checkpoint=tools.checkpoint, deadline=build.timeout),
             anew=order.run.from_stage == StageName.BUILD,
+            may_pull=tools.clients.registry.may_pull,
         )
 
 

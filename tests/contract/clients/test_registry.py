@@ -164,6 +164,20 @@ def test_a_right_that_was_withdrawn_meanwhile_counts_where_it_is_asked_for_anew(
             registry.check_push("a/b", anew=True)
 
 
+def test_whether_we_may_pull_is_asked_anew() -> None:
+    with loopback(script := Harbor(head())) as server:
+        registry = client(server)
+        assert registry.may_pull("a/b", "v1")
+        assert registry.may_pull("a/b", "v1")
+        assert script.tokens == 2
+
+
+def test_a_refusal_and_a_missing_image_are_answers_to_whether_we_may_pull() -> None:
+    for status in (401, 403, 404, 412):
+        with loopback(Harbor(lambda _, status=status: Reply(status))) as server:
+            assert not client(server).may_pull("a/b", "v1")
+
+
 def test_enough_rights_need_no_upload() -> None:
     with loopback(Harbor(head())) as server:
         client(server).check_push("a/b")

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason
-from workers.clients.engine_errors import MAX_EVIDENCE, build_error, one_line, pull_error, push_error
+from workers.clients.engine_errors import MAX_EVIDENCE, build_error, one_line, pull_error, push_error, refuses_login
 
 LLB = "failed to solve with frontend dockerfile.v0: failed to create LLB definition: "
 NO_HOST = 'Head "https://nosuch.invalid/v2/x/manifests/1": dial tcp: lookup nosuch.invalid: no such host'
@@ -173,6 +173,20 @@ def test_a_failed_step_is_told_with_its_last_lines() -> None:
 
 def test_the_image_is_named_when_the_text_does_not() -> None:
     assert pull_error("manifest unknown", "reg.io/a:1").evidence == "reg.io/a:1: manifest unknown"
+
+
+@pytest.mark.parametrize(
+    ("text", "refused"),
+    [
+        ("Head https://reg.io/v2/a/manifests/1: unauthorized: authentication required", True),
+        ("pull access denied for reg.io/a, repository does not exist or may require 'docker login'", True),
+        ("Head https://reg.io/v2/a/manifests/1: no basic auth credentials", True),
+        ("manifest for reg.io/unauthorized-denied:1 not found: manifest unknown", False),
+        ("x509: certificate signed by unknown authority", False),
+    ],
+)
+def test_a_registry_that_wants_another_login_is_told_from_other_refusals(text: str, refused: bool) -> None:
+    assert refuses_login(pull_error(text)) is refused
 
 
 def test_evidence_is_one_bounded_line() -> None:

@@ -26,6 +26,15 @@ def test_the_engines_cache_counts_unless_a_person_wants_the_image_anew(stage: st
     assert services.engine.builds[0]["anew"] is anew
 
 
+def test_a_refused_base_image_is_held_against_what_our_account_may_pull() -> None:
+    services = ImageServices()
+    services.registry.hold(COMMIT, tag="1")
+    build.run(order(), services.tools())
+    may_pull = services.engine.builds[0]["may_pull"]
+    assert may_pull("plate/base", "1")
+    assert not may_pull("plate/base", "2")
+
+
 def test_the_labels_say_where_the_image_is_from_without_a_password() -> None:
     services = ImageServices()
     build.run(order(), services.tools())
