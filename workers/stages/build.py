@@ -3,6 +3,7 @@
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome
 from workers.stages.images import build_image, find, find_local, find_own, reference, repository
+from workers.stages.naming import as_configured
 from workers.stages.order import Order, Tools
 
 
@@ -12,6 +13,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     :return: outputs ``image`` (host, path and tag) and ``digest`` when the registry has it, else ``image_id``.
     :raises Refused, Unavailable: what the registry, the source or the engine said.
     """
+    order = as_configured(order)
     if order.prebuilt:
         return _given(order, tools)
     found = find_own(order, tools)

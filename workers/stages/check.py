@@ -4,21 +4,20 @@ The source commit exists, no newer one is deployed; the values file and key can 
 exists and reads that file from our branch; the registry accepts our login for this image.
 """
 
-import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.refs import image_tag, is_image_tag
-from orchestrator.domain.runs import Done, Fail, Outcome, Rival, StageName, Trigger, Wait
+from orchestrator.domain.runs import Done, Fail, Outcome, Rival, Trigger, Wait
 from orchestrator.domain.wording import shorten
 from workers.clients.git import Mirror
 from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import tracks
 from workers.shapes import mapping, text
 from workers.stages.ancestry import holds, is_older
+from workers.stages.naming import image_of
 from workers.stages.order import Order, Tools
 
 _NEWS = frozenset({Trigger.PUSH, Trigger.POLL})
@@ -209,21 +208,3 @@ def _registry(order: Order, tools: Tools) -> dict[str, Any]:
     if not order.prebuilt:
         tools.clients.registry.check_push(order.app.image)
     return {}
-
-
-def image_of(order: Order, commit: str) -> str:
-    """Name the image of the run with host and tag (or digest).
-
-    A re-run from ``build`` gets a name of its own; one from elsewhere goes on with the image of the run that it
-    repeats, unless images of the commit are named otherwise by now (other build options).
-    """
-    base = f"{order.settings.registry.host}/{order.app.image}"
-    given = order.run.image
-    if given.startswith("sha256:"):
-        return f"{base}@{given}"
-    if given and is_image_tag(given):
-        return f"{base}:{given}"
-    own = f"{base}:{image_tag(commit, order.app.build.inputs)}"
-    if given and (order.prebuilt or re.fullmatch(f"{re.escape(own)}(-r[0-9]+)?", given)):
-        return given
-    return f"{own}-r{order.run.id}" if order.run.from_stage == StageName.BUILD else own

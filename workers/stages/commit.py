@@ -10,6 +10,7 @@ from workers.gitops.commit import InDoubt, land
 from workers.stages.ancestry import is_older
 from workers.stages.images import find, reference, repository
 from workers.stages.lost_runs import newer_in_git
+from workers.stages.naming import as_configured
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of
 
@@ -81,6 +82,7 @@ def _gone(order: Order, tools: Tools) -> Fail | None:
     if pushed is None or (order.now - pushed).total_seconds() < _FRESH:
         return None
     by_digest = order.environment.digest_key or order.environment.value == "digest"
+    order = as_configured(order)
     wanted = order.run.digest if by_digest else reference(order)
     if find(order, tools, wanted) is not None:
         return None

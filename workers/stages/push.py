@@ -5,6 +5,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Outcome
 from workers.clients.engine_requests import CallControl
 from workers.stages.images import FoundImage, build_image, find, find_local, find_own, reference, repository
+from workers.stages.naming import as_configured
 from workers.stages.order import Order, Tools
 
 PUSH_TIMEOUT = 1800.0
@@ -25,6 +26,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     :raises Refused: REGISTRY_*, TAG_IMMUTABLE when the tag holds an image of another commit.
     :raises Unavailable: the registry or the engine did not answer.
     """
+    order = as_configured(order)
     known = str(order.outputs.get("digest") or order.run.digest)
     given = find(order, tools, known) if known else None
     if given is not None:

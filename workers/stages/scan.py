@@ -4,6 +4,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait
 from workers.clients.harbor import ScanState, ScanVerdict, judge_scan
 from workers.stages.images import project_and_repository, reference, repository
+from workers.stages.naming import as_configured
 from workers.stages.order import Order, Tools
 
 FIRST_LOOK = 3.0
@@ -27,7 +28,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     :raises Refused: IMAGE_BLOCKED, Harbor lets nobody pull what it has scanned; SCAN_UNAVAILABLE, no scanner or no
         right to start it; REGISTRY_*. :raises Unavailable: Harbor did not answer.
     """
-    gate = order.app.scan.fail_on
+    order, gate = as_configured(order), order.app.scan.fail_on
     if not gate and not order.outputs.get("blocked"):
         return Done(reason=Reason.NOT_CONFIGURED, detail="`scan.fail_on` is not set")
     if not order.settings.registry.harbor:

@@ -227,5 +227,5 @@ def test_an_image_called_after_vulnerabilities_that_is_not_signed_is_refused() -
     services.registry.blocked = "shop/vulnerability-api:sha-1: The image is not signed by cosign."
     services.harbor.artifacts = [shown()]
     with pytest.raises(Refused, match="not signed") as caught:
-        push.run(order(image=image), services.tools())
+        push.run(order(image=image, digest=DIGEST), services.tools())
     assert caught.value.reason is Reason.IMAGE_BLOCKED
