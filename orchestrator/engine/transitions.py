@@ -40,6 +40,8 @@ _LIFTED = ("commit", "image", "digest", "title", "author", "ref")
 _OVERTIME = "overtime"
 """Output of a stage that may look once more after its deadline, to confirm what it found: when that look is due, in
 seconds since the epoch. A look before then, caused by an event, decides nothing."""
+_ASKED = "approval_asked"
+"""Output of a stage that waits, or has waited, for approval: people were told of that once."""
 
 
 def advance(run: Run, fact: Fact, now: datetime, *, committing: bool = False) -> Decision:
@@ -234,6 +236,8 @@ def _lease_expired(run: Run, current: Stage, policy: RetryPolicy, now: datetime)
 
 def _blocked(run: Run, current: Stage, fact: Blocked, now: datetime) -> Decision:
     wake_at = _bounded(now, fact.after, None)
+    asks = fact.reason is Reason.AWAITING_APPROVAL
+    outputs = {**current.outputs, **fact.outputs, **({_ASKED: True} if asks else {})}
     begun = replace(current, attempt=0, started_at=None, deadline_at=None) if fact.anew else current
     stage = replace(
         begun,
@@ -241,10 +245,10 @@ def _blocked(run: Run, current: Stage, fact: Blocked, now: datetime) -> Decision
         reason=fact.reason,
         detail=fact.detail,
         wake_at=wake_at,
-        outputs={**current.outputs, **fact.outputs},
+        outputs=outputs,
     )
     moved = _with(run, stage, RunState.WAITING, fact.reason, fact.detail)
-    begins = fact.reason is Reason.AWAITING_APPROVAL and run.reason is not Reason.AWAITING_APPROVAL
+    begins = asks and run.reason is not Reason.AWAITING_APPROVAL and _ASKED not in current.outputs
     tell = ("run.waiting",) if begins else ()
     return Decision(run=replace(moved, blocked_by=fact.by), wake_at=wake_at, tell=tell)
 

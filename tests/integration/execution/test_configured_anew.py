@@ -1,0 +1,36 @@
+"""What becomes of runs, and of what people ask for, when the configuration is not the one of before any more."""
+
+from orchestrator.domain.apps import Channel, Environment, Secret, Settings
+from orchestrator.domain.reasons import Reason
+from orchestrator.services.execution import Execution
+from orchestrator.store import notifications
+from tests.support.executing import QUIET, Workshop
+from tests.support.factories import make_app, make_environment, make_settings
+
+CALLBACK = Channel(name="ops", kind="webhook", secret=Secret("x"), url="https://ops.example.com")
+
+
+def configured(workshop: Workshop, *environments: Environment) -> Settings:
+    """Make settings with an app in these environments, or without it where there are none."""
+    apps = (make_app(environments=environments),) if environments else ()
+    return make_settings(workshop.settings.state_dir, apps=apps, channels=(CALLBACK,))
+
+
+def told(workshop: Workshop, run: int) -> list[str]:
+    with workshop.database.read() as connection:
+        return [row["type"] for row in notifications.of_run(connection, run)]
+
+
+def needs_approval(workshop: Workshop) -> None:
+    workshop.use(configured(workshop, make_environment(approval=True)))
+
+
+def test_people_are_asked_once_though_a_worker_without_the_environment_comes_in_between(workshop: Workshop) -> None:
+    needs_approval(workshop)
+    workshop.push(1)
+    workshop.done(workshop.begin(1))
+    assert Execution(workshop.database, configured(workshop), QUIET, "other").begin(1, "build") is None
+    assert workshop.run(1).reason is Reason.APP_REMOVED
+    assert workshop.one.begin(1, "build") is None
+    assert workshop.run(1).reason is Reason.AWAITING_APPROVAL
+    assert told(workshop, 1) == ["run.started", "run.waiting"]
