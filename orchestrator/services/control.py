@@ -82,7 +82,8 @@ class Control:
         :param from_stage: a stage name, ``failed``, ``start`` or "" (the same as ``failed``). From ``build`` the
             image is made anew and gets a tag of its own, because a pushed image is never replaced; a tag that a
             person named is looked up again.
-        :raises NotPossible: no such run, it or a later attempt is still active, or an unknown stage.
+        :raises NotPossible: no such run, its environment is not configured (any more), it or a later attempt is still
+            active, or an unknown stage.
         """
         if from_stage not in ("", "failed", "start", *StageName):
             raise NotPossible("invalid", f"there is no stage {from_stage!r}")
@@ -90,6 +91,7 @@ class Control:
             old = ledger.lock(connection, run_id)
             if old is None:
                 raise NotPossible("missing", f"there is no run {run_id}")
+            self._require(old.app, old.environment)  # else nobody here knows whether it needs approval
             if old.rerun_of is not None:
                 ledger.lock(connection, old.rerun_of)
             attempts = runs.attempts_of(connection, old)

@@ -1,7 +1,10 @@
 """What becomes of runs, and of what people ask for, when the configuration is not the one of before any more."""
 
+import pytest
+
 from orchestrator.domain.apps import Channel, Environment, Secret, Settings
 from orchestrator.domain.reasons import Reason
+from orchestrator.services.control import NotPossible
 from orchestrator.services.execution import Execution
 from orchestrator.store import notifications
 from tests.support.executing import QUIET, Workshop
@@ -34,3 +37,13 @@ def test_people_are_asked_once_though_a_worker_without_the_environment_comes_in_
     assert workshop.one.begin(1, "build") is None
     assert workshop.run(1).reason is Reason.AWAITING_APPROVAL
     assert told(workshop, 1) == ["run.started", "run.waiting"]
+
+
+def test_a_run_is_not_repeated_where_its_environment_is_gone(workshop: Workshop) -> None:
+    """Nobody can tell there whether it needs approval."""
+    needs_approval(workshop)
+    workshop.push(1)
+    workshop.control.cancel(1, "mina")
+    workshop.use(configured(workshop, make_environment("prod")))
+    with pytest.raises(NotPossible, match="the app `plate-web` has no environment `stg`; known are prod"):
+        workshop.control.rerun(1, "mina")
