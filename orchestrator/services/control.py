@@ -139,9 +139,10 @@ class Control:
             _settle(once, connection, None)
 
     def release(self, app: str, environment: str, *, once: Once | None = None) -> None:
-        """Let deploys go on. :raises NotPossible: unknown environment."""
-        self._require(app, environment)
+        """Let deploys go on. :raises NotPossible: the environment is neither configured nor on hold."""
         with self._asked(once) as connection:
+            if not environments.is_held(connection, app, environment):
+                self._require(app, environment)
             environments.set_hold(connection, app, environment, "", "", None)
             ledger.wake_waiting(connection, app, environment, clock())
             _settle(once, connection, None)

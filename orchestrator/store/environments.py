@@ -18,6 +18,7 @@ def _without(column: Any) -> Any:
 
 _HERE = (environments.c.app == bindparam("of_app")) & (environments.c.name == bindparam("named"))
 _LOCK = select(environments).where(_HERE).with_for_update()
+_HELD = select(environments.c.hold).where(_HERE)
 _TAKE_MAKING = update(environments).where(_HERE).values(making=bindparam("run"))
 _MOVE = update(environments).where(_HERE).values(making=_without(environments.c.making), proving=bindparam("run"))
 _LEAVE = (
@@ -60,6 +61,12 @@ def hold_of(connection: Connection, run: Run) -> str:
 def _hold(connection: Connection, row: RowMapping, run: Run) -> str:
     """Return the hold, if it stops the run: it does not stop a rollback."""
     return "" if row["hold"] and is_rollback(connection, run) else str(row["hold"])
+
+
+def is_held(connection: Connection, app: str, environment: str) -> bool:
+    """Tell whether an environment is on hold."""
+    found = connection.execute(_HELD, {"of_app": app, "named": environment}).scalar_one_or_none()
+    return bool(found)
 
 
 def take_making(connection: Connection, run: Run) -> None:

@@ -6,7 +6,7 @@ from orchestrator.domain.apps import Channel, Environment, Secret, Settings
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.control import NotPossible
 from orchestrator.services.execution import Execution
-from orchestrator.store import notifications
+from orchestrator.store import figures, notifications
 from tests.support.executing import QUIET, Workshop
 from tests.support.factories import make_app, make_environment, make_settings
 
@@ -47,3 +47,13 @@ def test_a_run_is_not_repeated_where_its_environment_is_gone(workshop: Workshop)
     workshop.use(configured(workshop, make_environment("prod")))
     with pytest.raises(NotPossible, match="the app `plate-web` has no environment `stg`; known are prod"):
         workshop.control.rerun(1, "mina")
+
+
+def test_an_environment_that_left_the_configuration_on_hold_can_be_released(workshop: Workshop) -> None:
+    workshop.control.hold("plate-web", "stg", "freeze", "mina")
+    workshop.use(configured(workshop))
+    workshop.control.release("plate-web", "stg")
+    with workshop.database.read() as connection:
+        assert figures.holds(connection) == {}
+    with pytest.raises(NotPossible, match="there is no app `plate-web`"):
+        workshop.control.release("plate-web", "stg")
