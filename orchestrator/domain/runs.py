@@ -247,6 +247,13 @@ class Run:
         return datetime.fromisoformat(at) if at else None
 
     @property
+    def was_let_through(self) -> bool:
+        """Whether it needed no approval when it was made: nobody has approved it, and no person brought its image."""
+        made = self.trigger in (Trigger.PUSH, Trigger.POLL, Trigger.MANUAL)
+        promoted = self.trigger is Trigger.PROMOTION and self.follows_a_run
+        return self.approved and self.approved_at is None and (made or promoted)
+
+    @property
     def cancelled_by(self) -> str:
         """Who asked for it to stop; "" when nobody did."""
         return str(self.outputs.get("cancelled_by", ""))

@@ -100,7 +100,9 @@ class Control:
                 text = f"run {last.id} is still {last.state}; cancel it first or wait for its end"
                 raise NotPossible("conflict", text)
             new = _again(old, runs.repeated(connection, old), actor, from_stage)
-            approved = old.approved or not self._needs_approval(old.app, old.environment)
+            approved = not self._needs_approval(old.app, old.environment) or (
+                old.approved and not old.was_let_through
+            )
             return self._add(connection, replace(new, attempt=len(attempts) + 1, approved=approved), once)
 
     def cancel(self, run_id: int, actor: str, *, once: Once | None = None) -> Run:

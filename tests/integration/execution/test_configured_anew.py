@@ -4,10 +4,11 @@ import pytest
 
 from orchestrator.domain.apps import Channel, Environment, Secret, Settings
 from orchestrator.domain.reasons import Reason
-from orchestrator.services.control import NotPossible
+from orchestrator.domain.runs import RunState, StageName
+from orchestrator.services.control import ManualRun, NotPossible
 from orchestrator.services.execution import Execution
 from orchestrator.store import figures, notifications
-from tests.support.executing import QUIET, Workshop
+from tests.support.executing import QUIET, Workshop, two_environments
 from tests.support.factories import make_app, make_environment, make_settings
 
 CALLBACK = Channel(name="ops", kind="webhook", secret=Secret("x"), url="https://ops.example.com")
@@ -37,6 +38,48 @@ def test_people_are_asked_once_though_a_worker_without_the_environment_comes_in_
     assert workshop.one.begin(1, "build") is None
     assert workshop.run(1).reason is Reason.AWAITING_APPROVAL
     assert told(workshop, 1) == ["run.started", "run.waiting"]
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_run_that_has_not_begun_waits_for_the_approval_that_its_environment_needs_by_now(
+    workshop: Workshop, by_hand: bool
+) -> None:
+    workshop.control.hold("plate-web", "stg", "freeze", "mina")
+    if by_hand:
+        workshop.control.start(ManualRun(app="plate-web", environment="stg", ref="main"))
+    else:
+        workshop.push(1)
+    workshop.done(workshop.begin(1), commit=f"{1:040x}")
+    needs_approval(workshop)
+    workshop.control.release("plate-web", "stg")
+    assert workshop.one.begin(1, "build") is None
+    assert workshop.run(1).reason is Reason.AWAITING_APPROVAL
+    workshop.control.approve(1, "mina")
+    assert workshop.begin(1).stage is StageName.BUILD
+
+
+def test_what_a_person_has_let_go_on_is_not_asked_for_again(workshop: Workshop) -> None:
+    needs_approval(workshop)
+    workshop.push(1)
+    workshop.control.approve(1, "mina")
+    two_environments(workshop, approval=True)
+    workshop.finish(workshop.begin(1))
+    promoted = workshop.control.promote("plate-web", "prod", "mina")
+    workshop.finish(workshop.begin(promoted))
+    assert [workshop.run(run).state for run in (1, promoted)] == [RunState.SUCCEEDED] * 2
+
+
+def test_the_re_run_of_a_run_that_needed_no_approval_then_needs_one_now(workshop: Workshop) -> None:
+    workshop.push(1)
+    workshop.finish(workshop.begin(1))
+    needs_approval(workshop)
+    again = workshop.control.rerun(1, "mina")
+    workshop.done(workshop.begin(again))
+    assert workshop.run(again).reason is Reason.AWAITING_APPROVAL
+    workshop.control.approve(again, "mina")
+    workshop.finish(workshop.begin(again))
+    once_more = workshop.control.rerun(again, "mina")
+    assert workshop.run(once_more).approved, "that one was approved"
 
 
 def test_a_run_is_not_repeated_where_its_environment_is_gone(workshop: Workshop) -> None:
