@@ -1,6 +1,6 @@
 """Writing a decision down: run, stages, wake-ups, places and notifications change together or not at all."""
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import asdict, replace
 from datetime import datetime
 from typing import Any
@@ -244,27 +244,39 @@ def supersede(connection: Connection, settings: Settings, run_id: int, by: int, 
 
 
 def _notify(connection: Connection, settings: Settings, run: Run, types: tuple[str, ...], now: float) -> None:
+    known = _repo_told(connection, settings, run) if types else {}
     for type_ in types:
         for channel in settings.channels:
-            if _is_told(channel, run, type_):
+            if _is_told(channel, run, type_, known):
                 if KINDS[channel.kind].merge:
                     notifications.merge_older(connection, run.id, channel.name)
-                notifications.add(connection, [_row(settings, channel, run, type_, now)])
+                message = message_of(settings, run, type_, channel.name, now)
+                message = replace(message, repo=message.repo or known.get(channel.name, ""))
+                notifications.add(connection, [_row(message, channel, now)])
 
 
-def _is_told(channel: Channel, run: Run, type_: str) -> bool:
-    if channel.apps and run.app not in channel.apps:
+def _repo_told(connection: Connection, settings: Settings, run: Run) -> dict[str, str]:
+    """Return which channels were told of a run whose app has left the configuration, and of which repository.
+
+    They are told of its end, too: else it would look for ever as if it went on.
+    """
+    if settings.app(run.app) is not None:
+        return {}
+    return {row["channel"]: str(row["message"].get("repo", "")) for row in notifications.of_run(connection, run.id)}
+
+
+def _is_told(channel: Channel, run: Run, type_: str, known: Container[str]) -> bool:
+    if channel.apps and run.app not in channel.apps and channel.name not in known:
         return False
     wanted = {f"run.{state}" for state in channel.on} or KINDS[channel.kind].types
     return type_ in wanted
 
 
-def _row(settings: Settings, channel: Channel, run: Run, type_: str, now: float) -> dict[str, Any]:
-    message = message_of(settings, run, type_, channel.name, now)
+def _row(message: Message, channel: Channel, now: float) -> dict[str, Any]:
     return {
-        "run_id": run.id,
+        "run_id": message.run,
         "channel": channel.name,
-        "type": type_,
+        "type": message.type,
         "message": asdict(message),
         "state": "pending",
         "due_at": now,

@@ -1,16 +1,19 @@
 """What becomes of runs, and of what people ask for, when the configuration is not the one of before any more."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.domain.apps import Channel, Environment, Secret, Settings
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName
 from orchestrator.services.control import ManualRun, NotPossible
-from orchestrator.services.execution import Execution
+from orchestrator.services.execution import ROLLOUT, Execution
 from orchestrator.store import figures, notifications
-from tests.support.executing import QUIET, Workshop, two_environments
+from tests.support.executing import QUIET, REPO, SetClocks, Workshop, two_environments
 from tests.support.factories import make_app, make_environment, make_settings
 
+STATUS = Channel(name="forge", kind="github-status", secret=Secret("x"), apps=frozenset(["plate-web"]))
 CALLBACK = Channel(name="ops", kind="webhook", secret=Secret("x"), url="https://ops.example.com")
 
 
@@ -100,3 +103,22 @@ def test_an_environment_that_left_the_configuration_on_hold_can_be_released(work
         assert figures.holds(connection) == {}
     with pytest.raises(NotPossible, match="there is no app `plate-web`"):
         workshop.control.release("plate-web", "stg")
+
+
+def test_a_forge_that_was_told_of_a_run_is_told_of_its_end_though_the_app_has_left_the_configuration(
+    workshop: Workshop, set_clocks: SetClocks
+) -> None:
+    """Else the commit's status would be `pending` for ever."""
+    folder = workshop.settings.state_dir
+    workshop.use(make_settings(folder, channels=(STATUS, CALLBACK)))
+    workshop.push(1)
+    workshop.wait(workshop.begin(1))
+    others = replace(STATUS, apps=frozenset(["other"]))
+    workshop.use(make_settings(folder, apps=(make_app("other"),), channels=(others, CALLBACK)))
+    for later in (0, ROLLOUT + 1):
+        set_clocks(later)
+        assert workshop.one.begin(1, "build") is None
+    with workshop.database.read() as connection:
+        rows = notifications.of_run(connection, 1)
+    failed = [(row["channel"], row["message"]["repo"]) for row in rows if row["type"] == "run.failed"]
+    assert failed == [("forge", REPO.urls[0]), ("ops", REPO.urls[0])]
