@@ -179,6 +179,8 @@ class Repairs:
             too_far = self._reconcile.too_far()
             for run_id in too_far:
                 log.warning("wake-up was too far ahead", run=run_id)
+            for channel in self._reconcile.give_up_messages():
+                log.warning("messages given up", channel=channel, detail="it is not configured any more")
             taken = taken + stranded + too_far
         if taken:
             self._bell.ring()

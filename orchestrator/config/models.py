@@ -130,7 +130,8 @@ class Destination(ConfigModel):
     """What all kinds of notifications have in common."""
 
     name: t.Name | None = described(
-        "Name of this destination in the API and the logs. Default: the kind and its place in the list.",
+        "Name of this destination in the API and the logs; messages that wait are kept for it. Default: the kind and"
+        " its place in the list, so name it if the list may change.",
         default=None,
         example="team-plate",
     )

@@ -17,7 +17,7 @@ from orchestrator.engine.matching import Matched, Wanted
 from orchestrator.services import ledger, story
 from orchestrator.services.execution import timeout_of
 from orchestrator.services.pushes import LOCK, judge, polled_key
-from orchestrator.store import claims, heads, processes, pushes, runs, tallies, wakes
+from orchestrator.store import claims, heads, notifications, processes, pushes, runs, tallies, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.dialect import alone
@@ -27,6 +27,8 @@ MARGIN = 60.0
 """Seconds by which a time may exceed its maximum before it counts as written by a clock that was set back since."""
 
 
+UNKNOWN_FOR = 24 * 3600.0
+"""Seconds for which a message waits for a channel that this process does not know: its configuration may be older."""
 LAG = 60.0
 """Seconds for which a forge's servers may show a branch as it was before a push, as in the stage ``check``."""
 
@@ -102,6 +104,13 @@ class Reconcile:
             found = wakes.too_far(connection, now, self._longest + MARGIN)
             wakes.nudge(connection, found, now)
         return found
+
+    def give_up_messages(self) -> list[str]:
+        """Give up messages to channels that have left the configuration; return the names of those."""
+        names = [channel.name for channel in self._settings.channels]
+        detail = "the configuration has no channel of this name any more"
+        with self._database.write() as connection:
+            return sorted(notifications.give_up_others(connection, names, clock() - UNKNOWN_FOR, detail))
 
     @cached_property
     def _longest(self) -> float:

@@ -1,6 +1,6 @@
 """What is to be told to people, apart from the runs themselves: one row per run, state and channel."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, literal_column, or_, select, update
@@ -108,6 +108,13 @@ def give_up(connection: Connection, notification_id: int, detail: str) -> None:
     """Record that the channel refuses; the run is not touched."""
     values = {"state": "failed", "lease_until": None, "detail": detail[:500]}
     connection.execute(update(notifications).where(notifications.c.id == notification_id).values(**values))
+
+
+def give_up_others(connection: Connection, channels: Collection[str], before: float, detail: str) -> set[str]:
+    """Record that messages from before a time will never go to channels other than these; return their names."""
+    others = update(notifications).where(_pending, notifications.c.channel.not_in(channels))
+    others = others.where(notifications.c.created_at < before).values(state="failed", lease_until=None, detail=detail)
+    return set(connection.execute(others.returning(notifications.c.channel)).scalars())
 
 
 def reference(connection: Connection, run_id: int, channel: str) -> str:

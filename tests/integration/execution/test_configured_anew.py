@@ -9,6 +9,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName
 from orchestrator.services.control import ManualRun, NotPossible
 from orchestrator.services.execution import ROLLOUT, Execution
+from orchestrator.services.reconcile import UNKNOWN_FOR
 from orchestrator.store import figures, notifications
 from tests.support.executing import QUIET, REPO, SetClocks, Workshop, two_environments
 from tests.support.factories import make_app, make_environment, make_settings
@@ -122,3 +123,21 @@ def test_a_forge_that_was_told_of_a_run_is_told_of_its_end_though_the_app_has_le
         rows = notifications.of_run(connection, 1)
     failed = [(row["channel"], row["message"]["repo"]) for row in rows if row["type"] == "run.failed"]
     assert failed == [("forge", REPO.urls[0]), ("ops", REPO.urls[0])]
+
+
+def test_messages_to_a_channel_that_left_the_configuration_are_given_up_after_a_day(
+    workshop: Workshop, set_clocks: SetClocks
+) -> None:
+    """The relay may be the last process to get a configuration with a new channel."""
+    workshop.use(make_settings(workshop.settings.state_dir, channels=(CALLBACK, replace(CALLBACK, name="left"))))
+    workshop.push(1)
+    workshop.wait(workshop.begin(1))
+    workshop.use(configured(workshop, make_environment()))
+    assert workshop.reconcile.give_up_messages() == []
+    set_clocks(UNKNOWN_FOR + 1)
+    assert workshop.reconcile.give_up_messages() == ["left"]
+    assert workshop.reconcile.give_up_messages() == []
+    with workshop.database.read() as connection:
+        states = {row["channel"]: (row["state"], row["detail"]) for row in notifications.of_run(connection, 1)}
+    gone = "the configuration has no channel of this name any more"
+    assert states == {"ops": ("pending", ""), "left": ("failed", gone)}
