@@ -43,7 +43,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     ``older_than``: ids of runs that have a newer commit, as far as is known here, where a person or a branch
     that was set back wants this one;
     ``dropped``: ids of runs whose newer commits the branch has lost, so that this one goes over them;
-    ``argocd_project``: the project of the application, see `Order.where`.
+    ``argocd_project``: the project of the application ``argocd_application``, see `Order.where`.
     """
     checks: tuple[Callable[[Order, Tools], dict[str, Any]], ...] = (_source, _values, _application, _registry)
     with ThreadPoolExecutor(max_workers=len(checks)) as pool:
@@ -196,7 +196,7 @@ def _application(order: Order, tools: Tools) -> dict[str, Any]:
     if problem:
         raise Refused(Reason.APPLICATION_MISMATCH, problem)
     project = text(mapping(application.get("spec")).get("project"))
-    return {"argocd_project": project} if project else {}
+    return {"argocd_project": project, "argocd_application": environment.argocd} if project else {}
 
 
 def _registry(order: Order, tools: Tools) -> dict[str, Any]:

@@ -45,9 +45,11 @@ class Order:
         """Say where Argo CD has the application, as the methods of its client want it beside the name.
 
         Without a project Argo CD gives the same answer for missing, forbidden and unreadable at the moment; so if the
-        configuration names none, the one that ``check`` saw is used.
+        configuration names none, the one that ``check`` saw is used, unless it names another application by now.
         """
-        project = self.environment.project or str(self.outputs.get("argocd_project", ""))
+        name = self.environment.argocd
+        seen = self.outputs.get("argocd_project", "") if self.outputs.get("argocd_application", name) == name else ""
+        project = self.environment.project or str(seen)
         return {"project": project, "app_namespace": self.environment.app_namespace}
 
     @property

@@ -1,9 +1,11 @@
 """What becomes of a run whose image was named by another configuration than that of now."""
 
+import pytest
+
 from orchestrator.domain.apps import Build, Registry
 from orchestrator.domain.runs import Done, Fail, Outcome, StageName, Trigger
+from tests.support.deploying import FakeArgo, application, tools
 from tests.support.deploying import order as order_to_deploy
-from tests.support.deploying import tools
 from tests.support.factories import later
 from tests.support.imaging import COMMIT, ImageServices, order
 from tests.support.registries import DIGEST, TAG
@@ -59,3 +61,12 @@ def test_an_image_that_is_not_in_the_registry_of_now_is_not_committed() -> None:
     outcome = commit.run(waited, tools())
     assert isinstance(outcome, Fail)
     assert outcome.detail.startswith(f"plate/plate-web has no {TAG} any more")
+
+
+@pytest.mark.parametrize(("now_named", "asked"), [("plate-web-stg", "plate"), ("plate-web-eu", "")])
+def test_the_project_of_an_application_is_not_that_of_another_one(now_named: str, asked: str) -> None:
+    seen = application()
+    seen["spec"]["project"] = "plate"
+    outputs = check.run(order_to_deploy(StageName.CHECK), tools(argocd=FakeArgo([seen]))).outputs
+    follows = order_to_deploy(StageName.SYNC, outputs=outputs, environment_argocd=now_named)
+    assert follows.where["project"] == asked
