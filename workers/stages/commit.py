@@ -30,7 +30,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     :raises Refused: IMAGE_BLOCKED, REGISTRY_*; those of the GitOps repository. :raises Unavailable: no answer.
     """
     queue = tools.clients.commits
-    obstacle = None if queue.has(order.run.id) else _newer(order, tools) or _gone(order, tools)
+    obstacle = None if queue.has(order.run.id) else _misfit(order) or _newer(order, tools) or _gone(order, tools)
     if obstacle is not None:
         return obstacle
     answer = queue.submit(change_of(order))
@@ -74,6 +74,12 @@ def _stay_writer(queue: Commits) -> None:
     """Renew the right to write. Cancelling this run does not stop a batch that others wait for."""
     if not queue.renew():
         raise Unavailable(Reason.GITOPS_CONTENDED, "another worker took the branch over")
+
+
+def _misfit(order: Order) -> Fail | None:
+    """Fail a run whose image cannot be written where `key` leads by now."""
+    fault = order.environment.fault_of(order.run.image)
+    return Fail(reason=Reason.VALUES_KEY_REFUSED, detail=fault) if fault else None
 
 
 def _gone(order: Order, tools: Tools) -> Fail | None:

@@ -3,8 +3,9 @@
 import pytest
 
 from orchestrator.domain.apps import Build, Registry
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, StageName, Trigger
-from tests.support.deploying import FakeArgo, application, tools
+from tests.support.deploying import FakeArgo, FakeCommits, application, tools
 from tests.support.deploying import order as order_to_deploy
 from tests.support.factories import later
 from tests.support.imaging import COMMIT, ImageServices, order
@@ -70,3 +71,12 @@ def test_the_project_of_an_application_is_not_that_of_another_one(now_named: str
     outputs = check.run(order_to_deploy(StageName.CHECK), tools(argocd=FakeArgo([seen]))).outputs
     follows = order_to_deploy(StageName.SYNC, outputs=outputs, environment_argocd=now_named)
     assert follows.where["project"] == asked
+
+
+def test_a_digest_is_not_committed_where_a_tag_belongs_by_now() -> None:
+    named = f"harbor.example.com/plate/plate-web@{DIGEST}"
+    queue = FakeCommits()
+    outcome = commit.run(order_to_deploy(StageName.COMMIT, image=named), tools(commits=queue))
+    assert isinstance(outcome, Fail)
+    assert (outcome.reason, queue.submitted) == (Reason.VALUES_KEY_REFUSED, [])
+    assert outcome.detail.startswith("`image.tag` of stg gets a tag, and the image is named by its digest")
