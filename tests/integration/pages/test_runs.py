@@ -205,3 +205,10 @@ def test_a_run_leads_to_its_delivery(web: Web) -> None:
     path, _, anchor = link.partition("#")
     rows = [one["id"] for one in page(web, path).all("tr") if "id" in one]
     assert (anchor, rows) == ("delivery-1", ["delivery-1"])
+
+
+@pytest.mark.parametrize("known", ["plate-web", "plate-old"])
+def test_a_list_that_is_narrowed_says_to_what_though_the_app_has_left_the_configuration(web: Web, known: str) -> None:
+    web.run(app=known)
+    shown = web.browser().get(f"/runs?app={known}").text
+    assert shown.count(f"<option selected>{known}</option>") == 1
