@@ -1,6 +1,7 @@
 """Slack's Web API with a bot token: one message per run, edited in place; a failure is told again in its thread."""
 
 import json
+from collections.abc import Set
 from typing import Any
 
 from orchestrator.domain.apps import Channel
@@ -17,6 +18,8 @@ TRANSIENT = frozenset(
 )
 """Codes after which the same call may succeed; every other one is final."""
 _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_closed", "thread_not_found"})
+_ELSEWHERE = frozenset({"channel_not_found", "not_in_channel", "is_archived"})
+"""What Slack says of a channel out of reach: the message may be in another one than that of now."""
 _TOO_FANCY = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
@@ -46,14 +49,20 @@ def send(message: Message, channel: Channel, previous: str, tools: NotifierTools
 
 
 def _edit(place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools) -> None:
+    gone = _GONE if place["channel"] == channel.target else _GONE | _ELSEWHERE
     try:
-        _deliver("chat.update", place, message, channel, tools)
+        _deliver("chat.update", place, message, channel, tools, gone)
     except Unanswered as error:  # an edit that is made twice shows once
         raise Unavailable(error.reason, error.evidence, error.retry_after) from error
 
 
 def _deliver(
-    method: str, place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools
+    method: str,
+    place: dict[str, str],
+    message: Message,
+    channel: Channel,
+    tools: NotifierTools,
+    gone: Set[str] = _GONE,
 ) -> dict[str, Any]:
     """Call with blocks; once more without them when Slack does not like them. Returns Slack's answer."""
     body = place | {"text": wording.text(message)}
@@ -61,7 +70,7 @@ def _deliver(
     answer = _call(method, body | fancy, channel, tools)
     if answer.get("error") in _TOO_FANCY:
         answer = _call(method, body | {"blocks": []}, channel, tools)
-    return _checked(answer, channel)
+    return _checked(answer, channel, gone)
 
 
 def _shout(place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools) -> None:
@@ -81,11 +90,11 @@ def _call(method: str, body: dict[str, Any], channel: Channel, tools: NotifierTo
     return said | {"retry_after": answer.retry_after}
 
 
-def _checked(answer: dict[str, Any], channel: Channel) -> dict[str, Any]:
+def _checked(answer: dict[str, Any], channel: Channel, gone: Set[str] = _GONE) -> dict[str, Any]:
     if answer.get("ok") is True:
         return answer
     code = wording.plain(str(answer.get("error")), 100)
-    if code in _GONE:
+    if code in gone:
         raise _Gone
     if code in TRANSIENT:
         raise Unavailable(Reason.NOTIFY_UNAVAILABLE, f"{channel.name}: {code}", answer.get("retry_after"))

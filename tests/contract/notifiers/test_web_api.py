@@ -1,6 +1,7 @@
 """Slack's Web API: one message per run, edited in place."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -70,6 +71,21 @@ def test_a_message_that_somebody_deleted_is_posted_anew(chat: SandboxChat) -> No
 
     assert renewed != reference
     assert [one.ts for one in chat.slack.shown] == [json.loads(renewed)["ts"]]
+
+
+def test_what_was_told_in_a_channel_that_is_out_of_reach_since_another_one_is_configured_is_told_there(
+    chat: SandboxChat,
+) -> None:
+    chat.slack.channels["C2"] = "elsewhere"
+    moved = replace(channel_to(chat, "slack-api"), target="C2")
+    before = json.dumps({"channel": "C-of-another-workspace", "ts": "1.2"})
+    assert json.loads(tell(FAILED, moved, before).reference)["channel"] == "C2"
+
+
+def test_a_channel_that_is_configured_and_out_of_reach_is_not_asked_twice(chat: SandboxChat) -> None:
+    gone = replace(channel_to(chat, "slack-api"), target="C-gone")
+    with pytest.raises(Refused, match="channel_not_found"):
+        tell(FAILED, gone, json.dumps({"channel": "C-gone", "ts": "1.2"}))
 
 
 @pytest.mark.parametrize("code", ["message_not_found", "cant_update_message", "edit_window_closed"])
