@@ -26,7 +26,11 @@ class Waits:
             self._apps.setdefault(one.argocd, set()).add(app)
 
     def waiting(self) -> dict[str, list[int]]:
-        """Return application name -> ids of runs whose ``sync`` or ``health`` waits."""
+        """Return application name -> ids of runs whose ``sync`` or ``health`` waits.
+
+        Those of environments that are not configured here have the name "": other workers may know them, and if none
+        does, the run has to be told.
+        """
         with self._database.read() as connection:
             rows = waiting_at(connection, _STAGES)
         return self._by_application(rows)
@@ -54,7 +58,5 @@ class Waits:
     def _by_application(self, rows: Iterable[tuple[int, str, str]]) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for run_id, app, environment in rows:
-            application = self._application.get((app, environment))
-            if application is not None:
-                found.setdefault(application, []).append(run_id)
+            found.setdefault(self._application.get((app, environment), ""), []).append(run_id)
         return found

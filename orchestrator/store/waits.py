@@ -11,8 +11,9 @@ _WAITING_AT = (
     select(runs.c.id, runs.c.app, runs.c.environment)
     .join(stages, stages.c.run_id == runs.c.id)
     .where(IS_ACTIVE, runs.c.state == "waiting", stages.c.state == "waiting")
-    .where(stages.c.name.in_(bindparam("names", expanding=True)))
+    .where(stages.c.name.in_(bindparam("names", expanding=True)), runs.c.reason != "app_removed")
 )
+"""A run that waits for a worker with its app looks every few seconds by itself."""
 
 
 def waiting_at(connection: Connection, names: Sequence[str]) -> list[tuple[int, str, str]]:

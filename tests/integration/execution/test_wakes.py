@@ -11,11 +11,13 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import StageName, Wait
 from orchestrator.engine.facts import Reported
 from orchestrator.services.bell import Bell
+from orchestrator.services.execution import Execution
 from orchestrator.services.waits import Waits
 from orchestrator.store import wakes
 from orchestrator.store.database import now
 from orchestrator.store.wakes import REPEAT, REPEAT_MOST
 from tests.support.executing import Workshop
+from tests.support.factories import make_settings
 from tests.support.journals import Logged
 from workers.relay import IDLE, Publisher
 
@@ -129,3 +131,18 @@ def test_a_broker_that_is_away_is_asked_once_a_round(workshop: Workshop, celery:
     assert relay.once(STOP) == 0.0
     assert sorted(celery.sent) == list(range(1, 21)), "at once, none has to wait for its repetition"
     assert workshop.due() == set()
+
+
+def test_a_run_whose_environment_the_watch_does_not_know_is_woken_like_a_new_one(workshop: Workshop) -> None:
+    """Else it would not be told before its time is over that the environment has left the configuration."""
+    workshop.push(1)
+    workshop.wait(workshop.until(1, StageName.HEALTH))
+    nowhere = make_settings(workshop.settings.state_dir, apps=())
+    watch = Waits(workshop.database, nowhere, Bell(""))
+    assert watch.waiting() == {"": [1]}
+    watch.wake_application("plate-web-stg")
+    assert workshop.due() == set()
+    watch.wake([1])
+    assert workshop.due() == {1}
+    assert Execution(workshop.database, nowhere, Bell(""), "other").begin(1, "build") is None
+    assert watch.waiting() == {}, "it looks by itself from now on"
