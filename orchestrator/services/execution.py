@@ -232,14 +232,26 @@ def _configured(run: Run, stage: Stage, environment: Environment) -> Run:
 def _unconfigured(connection: Connection, run: Run, stage: Stage, now: float) -> Decision:
     """Wait for a worker that has the app, as not all have it while a new configuration is rolled out; then fail."""
     detail, at = f"{run.app}/{run.environment}", utc(now)
+    landed = _taken_back(connection, run, stage)
     since = float(stage.outputs.get(_MISSED, now))
     if now - since < ROLLOUT:
         hope = f"{detail}; waiting up to {ROLLOUT / 60:.0f} minutes for a worker that has it"
         fact = Blocked(reason=Reason.APP_REMOVED, detail=hope, after=_MISSED_AGAIN, outputs={_MISSED: since})
         return advance(run, fact, at)
     claimed = advance(run, Claimed(stage=stage.name, timeout=0), at).run
-    fact_of_end = Reported(stage=stage.name, outcome=Fail(reason=Reason.APP_REMOVED, detail=detail))
-    return ledger.advanced(connection, claimed, fact_of_end, at)
+    fail = Fail(reason=Reason.APP_REMOVED, detail=detail + landed)
+    fact_of_end = Reported(stage=stage.name, outcome=fail)
+    return advance(claimed, fact_of_end, at) if landed else ledger.advanced(connection, claimed, fact_of_end, at)
+
+
+def _taken_back(connection: Connection, run: Run, stage: Stage) -> str:
+    """Take the change of a run that nobody here may deploy out of the queue of its branch; say if it is in Git."""
+    if stage.name is not StageName.COMMIT or changes.take_back(connection, run.id):
+        return ""
+    change = changes.load(connection, run.id)
+    if change is None or change["state"] != "landed":
+        return ""
+    return f"; its change was committed as {change['result']['commit'][:12]}"
 
 
 def _log_approval(connection: Connection, run: Run, now: float) -> None:

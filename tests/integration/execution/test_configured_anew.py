@@ -1,17 +1,20 @@
 """What becomes of runs, and of what people ask for, when the configuration is not the one of before any more."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
 from orchestrator.domain.apps import Channel, Environment, Secret, Settings
+from orchestrator.domain.changes import Batch, Change, Landed
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import RunState, StageName
+from orchestrator.domain.runs import RunState, StageName, Wait
+from orchestrator.engine.facts import Reported
 from orchestrator.services.control import ManualRun, NotPossible
 from orchestrator.services.execution import ROLLOUT, Execution
 from orchestrator.services.reconcile import UNKNOWN_FOR
-from orchestrator.store import figures, notifications
-from tests.support.executing import QUIET, REPO, SetClocks, Workshop, two_environments
+from orchestrator.store import changes, figures, notifications
+from orchestrator.store.database import now
+from tests.support.executing import QUIET, REPO, SetClocks, Workshop, push_to_both, queue, two_environments
 from tests.support.factories import make_app, make_environment, make_settings
 
 STATUS = Channel(name="forge", kind="github-status", secret=Secret("x"), apps=frozenset(["plate-web"]))
@@ -141,3 +144,36 @@ def test_messages_to_a_channel_that_left_the_configuration_are_given_up_after_a_
         states = {row["channel"]: (row["state"], row["detail"]) for row in notifications.of_run(connection, 1)}
     gone = "the configuration has no channel of this name any more"
     assert states == {"ops": ("pending", ""), "left": ("failed", gone)}
+
+
+def committing(workshop: Workshop) -> Execution:
+    """Queue the change of run 1, beside which there is run 2; return a worker that does not have its environment."""
+    push_to_both(workshop)
+    commit = workshop.until(1, StageName.COMMIT)
+    with workshop.database.write() as connection:
+        changes.submit(connection, 1, "gitops#main", asdict(change(1)), now())
+    queued = Wait(reason=Reason.COMMIT_QUEUED, after=5)
+    workshop.one.report(commit, Reported(stage=StageName.COMMIT, outcome=queued), "build")
+    return Execution(workshop.database, configured(workshop), QUIET, "other")
+
+
+def change(run: int) -> Change:
+    return Change(run=run, file="values.yaml", edits=(), message="deploy", trailers=(), date=1)
+
+
+def test_nobody_commits_the_change_of_a_run_whose_environment_is_gone(workshop: Workshop) -> None:
+    assert committing(workshop).begin(1, "build") is None
+    assert queue(workshop, "other").submit(change(2)) == Batch(changes=[change(2)])
+
+
+def test_a_run_whose_environment_is_gone_says_that_its_change_was_committed(
+    workshop: Workshop, set_clocks: SetClocks
+) -> None:
+    other, writer = committing(workshop), queue(workshop, "writer")
+    writer.submit(change(2))
+    writer.finish([Landed(run=1, commit="c" * 40, created=True)])
+    for later in (0, ROLLOUT + 1):
+        set_clocks(later)
+        assert other.begin(1, "build") is None
+    run = workshop.run(1)
+    assert (run.state, run.detail) == (RunState.FAILED, "plate-web/stg; its change was committed as cccccccccccc")
