@@ -17,7 +17,7 @@ from orchestrator.engine.matching import Matched, Wanted
 from orchestrator.services import ledger, story
 from orchestrator.services.execution import timeout_of
 from orchestrator.services.pushes import LOCK, judge, polled_key
-from orchestrator.store import claims, heads, notifications, processes, pushes, runs, tallies, wakes
+from orchestrator.store import claims, heads, notifications, processes, pushes, runs, tallies, waits, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.dialect import alone
@@ -101,7 +101,8 @@ class Reconcile:
         """Wake runs whose wake-up is later than any can be, because a clock was set back; return their ids."""
         now = clock()
         with self._database.write() as connection:
-            found = wakes.too_far(connection, now, self._longest + MARGIN)
+            longest = max(self._longest, waits.longest(connection))  # it may have begun when it had more time
+            found = wakes.too_far(connection, now, longest + MARGIN)
             wakes.nudge(connection, found, now)
         return found
 

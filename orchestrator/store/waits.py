@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, bindparam, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from orchestrator.store.runs import IS_ACTIVE
 from orchestrator.store.schema import runs, stages
@@ -33,3 +33,15 @@ def at_now(connection: Connection, names: Sequence[str], apps: Sequence[str]) ->
     """As `waiting_at`, of some apps only; also the runs that a worker is looking at right now."""
     values = {"names": list(names), "apps": list(apps)}
     return [(row.id, row.app, row.environment) for row in connection.execute(_AT_NOW, values)]
+
+
+_LONGEST = (
+    select(func.max(stages.c.deadline_at - stages.c.started_at))
+    .join(runs, runs.c.id == stages.c.run_id)
+    .where(IS_ACTIVE, stages.c.state == "waiting")
+)
+
+
+def longest(connection: Connection) -> float:
+    """Return the seconds of the longest time that a stage has which waits now."""
+    return float(connection.execute(_LONGEST).scalar_one() or 0.0)

@@ -177,3 +177,12 @@ def test_a_run_whose_environment_is_gone_says_that_its_change_was_committed(
         assert other.begin(1, "build") is None
     run = workshop.run(1)
     assert (run.state, run.detail) == (RunState.FAILED, "plate-web/stg; its change was committed as cccccccccccc")
+
+
+def test_a_run_that_began_when_its_time_was_longer_is_not_taken_for_one_of_a_wrong_clock(workshop: Workshop) -> None:
+    patient = make_environment(health_timeout=7200)
+    workshop.use(configured(workshop, patient))
+    workshop.push(1)
+    workshop.wait(workshop.until(1, StageName.HEALTH))
+    workshop.use(configured(workshop, make_environment()))
+    assert workshop.reconcile.too_far() == []
