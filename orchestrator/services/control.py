@@ -238,7 +238,7 @@ class Control:
 
 
 def _names(known: Sequence[App] | Sequence[Environment]) -> str:
-    return ", ".join(one.name for one in known)
+    return ", ".join(one.name for one in known) or "none"
 
 
 def _settle(once: Once | None, connection: Connection, run: Run | None) -> None:

@@ -105,7 +105,7 @@ def test_an_environment_that_left_the_configuration_on_hold_can_be_released(work
     workshop.control.release("plate-web", "stg")
     with workshop.database.read() as connection:
         assert figures.holds(connection) == {}
-    with pytest.raises(NotPossible, match="there is no app `plate-web`"):
+    with pytest.raises(NotPossible, match="there is no app `plate-web`; known are none"):
         workshop.control.release("plate-web", "stg")
 
 
