@@ -131,7 +131,7 @@ class Destination(ConfigModel):
 
     name: t.Name | None = described(
         "Name of this destination in the API and the logs; messages that wait are kept for it. Default: the kind and"
-        " its place in the list, so name it if the list may change.",
+        " its number among those of the kind; name it where there are several.",
         default=None,
         example="team-plate",
     )

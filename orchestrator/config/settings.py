@@ -1,6 +1,8 @@
 """From the validated file to the frozen values that the rest of Pilotage speaks about."""
 
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import count
 from pathlib import Path
 
 from orchestrator.config import app_models, base, models
@@ -104,27 +106,34 @@ def _hooks(webhooks: models.Webhooks) -> list[domain.Hook]:
 
 
 def _channels(config: models.Config) -> list[domain.Channel]:
-    return [_channel(entry, number, config.apps) for number, entry in enumerate(config.notify, start=1)]
+    """Make the channels; one without a name is called by its kind, whatever stands before it in the list."""
+    unnamed = [_channel(entry, config.apps) for entry in config.notify]
+    names = {channel.name for channel in unnamed}
+    channels: list[domain.Channel] = []
+    for channel in unnamed:
+        numbered = (f"{channel.kind.removesuffix('-api')}-{number}" for number in count(1))
+        channels.append(replace(channel, name=channel.name or next(name for name in numbered if name not in names)))
+        names.add(channels[-1].name)
+    return channels
 
 
-def _channel(entry: models.Notify, number: int, apps: list[app_models.App]) -> domain.Channel:
+def _channel(entry: models.Notify, apps: list[app_models.App]) -> domain.Channel:
     if entry.commit_status is not None:
-        return _status(entry.commit_status, number, apps)
+        return _status(entry.commit_status, apps)
     if entry.webhook is not None:
-        callback = entry.webhook
-        return _destination(callback, "webhook", f"webhook-{number}", secret=callback.secret, url=callback.url)
+        return _destination(entry.webhook, "webhook", secret=entry.webhook.secret, url=entry.webhook.url)
     slack = entry.slack or models.Slack()
     if slack.webhook is not None:
-        return _destination(slack, "slack", f"slack-{number}", secret=slack.webhook)
-    return _destination(slack, "slack-api", f"slack-{number}", secret=_secret(slack.token), target=slack.channel)
+        return _destination(slack, "slack", secret=slack.webhook)
+    return _destination(slack, "slack-api", secret=_secret(slack.token), target=slack.channel)
 
 
-def _status(status: models.CommitStatus, number: int, apps: list[app_models.App]) -> domain.Channel:
+def _status(status: models.CommitStatus, apps: list[app_models.App]) -> domain.Channel:
     """Make the channel of a forge. It is no stranger: like a repository's, its address may be a private one."""
     url = status.url or models.FORGES[status.forge]
     there = [app.name for app in apps if any(is_on(url, repo) for repo in (app.repo, *app.aliases))]
     return domain.Channel(
-        name=status.name or f"{status.forge}-status-{number}",
+        name=status.name or "",
         kind=f"{status.forge}-status",
         secret=status.token,
         url=url,
@@ -135,10 +144,10 @@ def _status(status: models.CommitStatus, number: int, apps: list[app_models.App]
 
 
 def _destination(
-    place: models.MessageDestination, kind: str, name: str, *, secret: domain.Secret, url: str = "", target: str = ""
+    place: models.MessageDestination, kind: str, *, secret: domain.Secret, url: str = "", target: str = ""
 ) -> domain.Channel:
     return domain.Channel(
-        name=place.name or name,
+        name=place.name or "",
         kind=kind,
         secret=secret,
         url=url,

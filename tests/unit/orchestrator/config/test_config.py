@@ -32,7 +32,7 @@ def test_credentials_come_from_the_environment_and_never_show() -> None:
     assert [hook.forge for hook in found.hooks] == ["github", "gitlab"]
     assert [(channel.name, channel.kind) for channel in found.channels] == [
         ("slack-1", "slack"),
-        ("webhook-2", "webhook"),
+        ("webhook-1", "webhook"),
     ]
     assert not [value for value in ENVIRON.values() if value in repr(found)]
 
@@ -201,7 +201,7 @@ def test_every_hook_and_channel_reaches_the_settings() -> None:
     assert found.hooks[1].secrets == ()
     assert [(c.name, c.kind, c.target, c.on, c.apps) for c in found.channels] == [
         ("team", "slack-api", "C01", frozenset({"failed", "succeeded"}), frozenset({"api"})),
-        ("webhook-2", "webhook", "", frozenset(), frozenset()),
+        ("webhook-1", "webhook", "", frozenset(), frozenset()),
     ]
 
 
