@@ -80,6 +80,11 @@ def _count_rollback(connection: Connection, counts: Counts, run: Run) -> None:
 
 
 def _commit_time(run: Run) -> float | None:
-    """Read when the source commit was made, which ``check`` wrote down where it had the source."""
-    text = run.outputs.get("commit_date")
-    return datetime.fromisoformat(text).timestamp() if text else None
+    """Read when the source commit was made, which ``check`` wrote down where it had the source.
+
+    None: nobody knows, or its author wrote a time that no calendar has. That must not keep the run from its end.
+    """
+    try:
+        return datetime.fromisoformat(run.outputs.get("commit_date") or "").timestamp()
+    except ValueError:
+        return None

@@ -93,6 +93,15 @@ def test_a_promotion_knows_the_time_of_its_commit_from_the_environment_before(si
     assert told['pilotage_lead_time_seconds_count{app="plate-web",env="prod"}'] == 1
 
 
+@pytest.mark.parametrize("dated", ["2023-11-15T23:13:20+25:00", "3170843-11-07T09:46:39+00:00", "no time"])
+def test_a_run_ends_whatever_time_its_commit_says(site: Site, dated: str) -> None:
+    site.deploy(1, dated=dated)
+    told = site.metrics()
+    place = 'app="plate-web",env="stg"'
+    assert told[f'pilotage_deployments_total{{{place},result="succeeded"}}'] == 1
+    assert told[f"pilotage_lead_time_seconds_count{{{place}}}"] == 0
+
+
 def test_deliveries_are_counted_by_what_became_of_them(site: Site) -> None:
     ingest = Ingest(site.database, site.settings, QUIET)
     for key in ("one", "two", "two"):
