@@ -8,6 +8,7 @@ effect either. Two processes of Git do all of it: one lists, one hands over cont
 
 import io
 import posixpath
+import re
 import tarfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,9 @@ from workers.clients.git_read import MAX_FILE, Repository, TreeEntry, folders_ab
 
 SNAPSHOT_TIMEOUT = 1800.0
 """Seconds in which everything has to be read."""
+_COMMITTER = re.compile(rb"^committer .*> (-?[0-9]{1,20}) ", re.MULTILINE)
+_LAST_DATE = 253_402_300_799
+"""The last second of the year 9999."""
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LFS_SIZE = 1024
 """Bytes below which a file can be a Git LFS pointer (git-lfs docs/spec.md)."""
@@ -156,10 +160,9 @@ def _listing(repository: Repository, commit: str, folder: str) -> list[TreeEntry
 
 
 def _date_of(commit: bytes) -> int:
-    """Read the committer's time out of a commit object: the last line of its header with a name and a time."""
-    head = commit.partition(b"\n\n")[0].split(b"\n")
-    committer = next(line for line in head if line.startswith(b"committer "))
-    return int(committer.split()[-2])
+    """Read the committer's time out of a commit object; the nearest that a calendar has, as anybody may write any."""
+    found = _COMMITTER.search(commit.partition(b"\n\n")[0])
+    return min(max(0, int(found[1])), _LAST_DATE) if found else 0
 
 
 class _Objects:

@@ -280,3 +280,26 @@ def test_a_commit_with_a_signature_and_odd_names_has_its_date(server: Forge, mir
     mirror.fetch_branch("main")
     with mirror.snapshot(commit) as files:
         assert files.date == 1_700_000_007
+
+
+@pytest.mark.parametrize(
+    ("committer", "date"),
+    [
+        ("committer Mina <m@example.com> 99999999999999 +0000", 253_402_300_799),
+        ("committer Mina <m@example.com> -5 +2500", 0),
+        ("committer Mina <m@example.com>", 0),
+        ("author Mina <m@example.com> 7 +0000", 0),
+    ],
+)
+def test_a_commit_with_a_time_that_no_calendar_has_can_be_built(
+    server: Forge, mirror: Mirror, committer: str, date: int
+) -> None:
+    tree = git(server.repo, "rev-parse", "main^{tree}").strip()
+    odd = f"tree {tree}\nauthor Mina <m@example.com> 1700000007 +0900\n{committer}\n\nodd\n"
+    literally = ("hash-object", "-t", "commit", "-w", "--literally", "--stdin")
+    commit = git(server.repo, *literally, stdin=odd.encode()).strip()
+    git(server.repo, "update-ref", "refs/heads/main", commit)
+    mirror.fetch_branch("main")
+    with mirror.snapshot(commit) as files:
+        assert files.date == date
+        assert members(files.tar().read())["Dockerfile"].mtime == date
