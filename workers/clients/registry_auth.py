@@ -13,7 +13,7 @@ from orchestrator.domain.reasons import Reason
 _CHALLENGE = re.compile(r"(?:^|,)\s*(?P<scheme>[A-Za-z]+)\s+(?=[A-Za-z]+=)")
 _HARBOR = "/service/token"
 """Path of Harbor's token service, which is where its registry is."""
-_PARAMETER = re.compile(r'([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
+_PARAMETER = re.compile(r'(?<![A-Za-z])([A-Za-z]+)=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
