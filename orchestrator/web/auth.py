@@ -4,7 +4,7 @@ import os
 import secrets
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from flask import Flask, Response, request, session
 from flask.sessions import SecureCookieSessionInterface
@@ -85,7 +85,7 @@ class Guard:
             return
         site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
         ours = {request.host, urlsplit(self.external_url).netloc} - {""}  # the origin "null" has no host
-        if site == "same-origin" or (site is None and origin is not None and urlsplit(origin).netloc in ours):
+        if site == "same-origin" or (site is None and origin is not None and _split(origin).netloc in ours):
             return
         raise Problem(403, "cross-site", "The request comes from another site; open the page here and try again.")
 
@@ -105,7 +105,7 @@ def is_plain() -> bool:
     """
     origin = request.headers.get("Origin")
     if origin is not None:
-        return urlsplit(origin).scheme == "http"
+        return _split(origin).scheme == "http"
     forwarded = request.headers.get("X-Forwarded-Proto", "").partition(",")[0].strip().lower()
     return "Sec-Fetch-Site" not in request.headers and forwarded != "https" and not request.is_secure
 
@@ -113,7 +113,15 @@ def is_plain() -> bool:
 def _is_at_home() -> bool:
     """Tell whether the browser reaches us as localhost, for instance through a tunnel."""
     address = request.headers.get("Origin") or request.host_url
-    return urlsplit(address).hostname in _LOOPBACK
+    return _split(address).hostname in _LOOPBACK
+
+
+def _split(address: str) -> SplitResult:
+    """Split an address that anybody may have sent; what is none has no parts."""
+    try:
+        return urlsplit(address)
+    except ValueError:
+        return urlsplit("")
 
 
 def log_in(database: Database, plain: str) -> Principal | None:

@@ -152,6 +152,7 @@ ELSEWHERE: list[dict[str, str]] = [
     {"Sec-Fetch-Site": "none"},
     {"Origin": "https://evil.example.com"},
     {"Origin": "null"},
+    {"Origin": "http://["},
     {},
 ]
 
@@ -163,6 +164,15 @@ def test_another_site_changes_nothing_with_somebodys_session(web: Web, headers: 
     for path in (f"/runs/{run}/cancel", f"/api/v1/runs/{run}/cancel", "/login", "/logout"):
         assert client.post(path, headers=headers).status_code == 403
     assert client.get(f"/api/v1/runs/{run}").json["state"] == "queued"
+
+
+@pytest.mark.parametrize("external", ["", EXTERNAL])
+def test_an_origin_that_is_no_address_is_no_mistake_of_ours(tmp_path: Path, external: str) -> None:
+    client = make_web(sqlite_database(tmp_path), tmp_path, external_url=external).client("")
+    for origin in ("http://[", "https://[::1", "//["):
+        assert client.get("/login", headers={"Origin": origin}).status_code == 200
+        assert client.post("/login", headers={"Origin": origin}).status_code == 403
+        assert client.post("/login", headers={**OURS, "Origin": origin}).status_code == 401
 
 
 def test_a_browser_that_sends_only_an_origin_is_known_by_it(tmp_path: Path) -> None:
