@@ -16,7 +16,7 @@ from tests.support.registry import Running
 from tests.support.waiting import until
 from tests.support.yard import Yard, base, engine, network, own_base, registry, yard
 from workers.clients.docker import Engine
-from workers.clients.engine_requests import REVISION_LABEL
+from workers.clients.engine_requests import CACHE_NAMESPACE, REVISION_LABEL
 
 __all__ = ["base", "engine", "own_base", "registry", "yard"]
 pytestmark = [pytest.mark.engine, pytest.mark.slow]
@@ -51,6 +51,21 @@ def test_stages_target_and_arguments_count(yard: Yard, base: str, builder: str) 
     yard.build({"Dockerfile": dockerfile}, build, journal)
     assert build.args[1][1] in journal.text
     assert "wanted here" in journal.text
+
+
+def test_what_an_app_keeps_in_a_cache_mount_no_other_app_sees(yard: Yard, base: str) -> None:
+    """It could put its own there: packages that the other one's build would take for those of their registry."""
+    kept = f"FROM {base}\nRUN --mount=type=cache,id={uuid.uuid4().hex},target=/c "
+    other, journal = Yard(yard.engine, yard.registry), Journal()
+    yard.build({"Dockerfile": f"{kept}echo mine > /c/x\n"}, network("buildkit"))
+    yard.build({"Dockerfile": f"{kept}echo again $(cat /c/x)\n"}, network("buildkit"), journal, "2")
+    assert "again mine" in journal.text
+    try:
+        other.build({"Dockerfile": f"{kept}test ! -e /c/x\n"}, network("buildkit"))
+        shared = network("buildkit", args=((CACHE_NAMESPACE, yard.app),))
+        other.build({"Dockerfile": f"{kept}grep mine /c/x\n"}, shared)
+    finally:
+        other.close()
 
 
 @pytest.mark.parametrize("builder", BUILDERS)

@@ -18,6 +18,8 @@ APP_LABEL = "dev.pilotage.app"
 RUN_LABEL = "dev.pilotage.run"
 REVISION_LABEL = "org.opencontainers.image.revision"
 SOURCE_LABEL = "org.opencontainers.image.source"
+CACHE_NAMESPACE = "BUILDKIT_CACHE_MOUNT_NS"
+"""Build argument that BuildKit's frontend for Dockerfiles takes for itself: whose cache mounts a build shares."""
 _PUSHED = re.compile(r"\bdigest: (sha256:[0-9a-f]{64})\b")
 
 
@@ -94,10 +96,17 @@ def build_params(
     }
     if anew:
         params["nocache"] = "1"
-    if build.args:
-        params["buildargs"] = json.dumps(dict(build.args))
+    args = _own_caches(build, labels) | dict(build.args)
+    if args:
+        params["buildargs"] = json.dumps(args)
     optional = {"target": build.target, "platform": build.platform, "networkmode": build.network, "session": session}
     return params | {name: value for name, value in optional.items() if value}
+
+
+def _own_caches(build: Build, labels: Mapping[str, str]) -> dict[str, str]:
+    """Keep cache mounts to one app: what it leaves there, another one's build would use."""
+    app = labels.get(APP_LABEL)
+    return {CACHE_NAMESPACE: app} if app and build.builder != "classic" else {}
 
 
 def auth_header(registry: Registry | None) -> str:

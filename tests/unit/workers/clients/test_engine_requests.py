@@ -10,6 +10,8 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from workers.clients.dockerfile import read_recipe
 from workers.clients.engine_requests import (
+    APP_LABEL,
+    CACHE_NAMESPACE,
     auth_header,
     auths_header,
     build_params,
@@ -50,6 +52,19 @@ def test_a_plain_build_asks_for_buildkit_and_never_pulls_by_itself() -> None:
         "rm": "1",
         "forcerm": "1",
     }
+
+
+@pytest.mark.parametrize(
+    ("build", "asked"),
+    [
+        (Build(), {CACHE_NAMESPACE: "api"}),
+        (Build(args=(("A", "1"),)), {CACHE_NAMESPACE: "api", "A": "1"}),
+        (Build(args=((CACHE_NAMESPACE, "common"),)), {CACHE_NAMESPACE: "common"}),
+        (Build(builder="classic", args=(("A", "1"),)), {"A": "1"}),
+    ],
+)
+def test_cache_mounts_are_an_apps_own_unless_it_is_said_otherwise(build: Build, asked: dict[str, str]) -> None:
+    assert json.loads(build_params(build, tag="h.io/a:1", labels={APP_LABEL: "api"})["buildargs"]) == asked
 
 
 def test_a_session_is_named_where_there_is_one() -> None:
