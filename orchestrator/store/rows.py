@@ -41,6 +41,11 @@ def seconds(at: datetime | None) -> float | None:
     return None if at is None else at.timestamp()
 
 
+def storable(text: str) -> str:
+    """Return a text as a database takes it: PostgreSQL stores no NUL, and none stores half a pair of surrogates."""
+    return text if text.isprintable() else text.replace("\0", "?").encode("utf-8", "replace").decode()
+
+
 def to_stage(row: Mapping[str, Any] | RowMapping) -> Stage:
     """Make a stage from its row."""
     return Stage(
@@ -65,7 +70,7 @@ def from_stage(run_id: int, stage: Stage) -> dict[str, Any]:
         "name": stage.name.value,
         "state": stage.state.value,
         "reason": stage.reason.value,
-        "detail": stage.detail,
+        "detail": storable(stage.detail),
         "attempt": stage.attempt,
         "reused": stage.reused,
         "started_at": seconds(stage.started_at),
@@ -98,7 +103,8 @@ def to_run(row: Mapping[str, Any] | RowMapping, stages: Mapping[str, Stage]) -> 
 def from_run(run: Run) -> dict[str, Any]:
     """Make the columns of a run that change in its life (its id, origin and lease have writers of their own)."""
     return {
-        **{key: getattr(run, key) for key in (*_TEXTS, *_NUMBERS)},
+        **{key: storable(getattr(run, key)) for key in _TEXTS},
+        **{key: getattr(run, key) for key in _NUMBERS},
         "state": run.state.value,
         "reason": run.reason.value,
         "cancel_requested": run.cancel_requested,

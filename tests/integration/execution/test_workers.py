@@ -9,7 +9,7 @@ import pytest
 from orchestrator.domain.changes import Batch, Change
 from orchestrator.domain.errors import LeaseLost
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, RunState, StageName
+from orchestrator.domain.runs import Done, Fail, RunState, StageName
 from orchestrator.engine.facts import Reported
 from orchestrator.services.commits import Commits
 from orchestrator.services.execution import ROLLOUT, Execution
@@ -51,6 +51,20 @@ def test_a_worker_whose_run_another_one_has_writes_no_more_of_its_log(
 
     with workshop.database.read() as connection:
         assert [line.text for line in logs.read(connection, 1)] == ["in time"]
+
+
+@pytest.mark.parametrize("sign", ["\0", "\ud800"])
+def test_what_no_database_takes_keeps_no_run_from_its_end(workshop: Workshop, sign: str) -> None:
+    """The words of a service may hold half a pair of surrogates, which JSON can spell, or a NUL."""
+    workshop.push(1)
+    title = Reported(stage=StageName.CHECK, outcome=Done(outputs={"title": f"a{sign}b"}))
+    build = workshop.one.report(workshop.begin(1), title, "build")
+    assert build is not None
+    said = Fail(reason=Reason.BUILD_FAILED, detail=f"c{sign}d")
+    workshop.one.report(build, Reported(stage=build.stage, outcome=said), "build")
+    run = workshop.run(1)
+    assert (run.state, run.title, run.detail) == (RunState.FAILED, "a?b", "c?d")
+    assert run.stage(StageName.BUILD).detail == "c?d"
 
 
 def test_a_deploy_worker_leaves_image_work_to_the_build_pool(workshop: Workshop) -> None:
