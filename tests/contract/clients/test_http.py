@@ -8,7 +8,7 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.loopback import Reply, loopback
 from workers.clients.http import Authorization, Http
-from workers.clients.http_pause import retry_after
+from workers.clients.http_pause import LONGEST, retry_after
 
 
 @pytest.fixture
@@ -57,6 +57,10 @@ WAITS: list[tuple[dict[str, str], float | None]] = [
     ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1000000001"}, 0.0),
     ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "later"}, None),
     ({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": "45"}, None),
+    ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "²"}, None),
+    ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "9" * 5000}, None),
+    *[({"Retry-After": text}, None) for text in ("inf", "nan", "9" * 400)],
+    *[({"Retry-After": text}, LONGEST) for text in ("1e300", "9" * 20, "Fri, 31 Dec 9999 23:59:59 GMT")],
 ]
 
 
