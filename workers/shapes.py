@@ -1,14 +1,23 @@
 """Read JSON that somebody else made, whatever shape it has.
 
 Any field may be absent, null or of another type: servers differ, lists are trimmed, people push odd images, and
-proxies answer for services. Nothing here raises.
+proxies answer for services. Of what is read, nothing here raises.
 """
 
+import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 Json = Mapping[str, Any]
+
+
+def read_json(content: bytes | str) -> Any:
+    """Read JSON. :raises ValueError: it is none, or it is nested more deeply than can be read."""
+    try:
+        return json.loads(content)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def mapping(value: object) -> Json:

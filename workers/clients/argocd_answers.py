@@ -1,6 +1,5 @@
 """What the Argo CD API answers, and how its errors become ours; a 400 is told apart by gRPC code and message."""
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +8,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
 from workers.clients.http import Response
 from workers.clients.http_pause import retry_after
+from workers.shapes import read_json
 
 JSON = "application/json"
 _MAX_WORDS = 300
@@ -29,7 +29,7 @@ def _body(answer: Response) -> dict[str, Any]:
     if content_type(answer) != JSON:
         return {}
     try:
-        body = json.loads(answer.content)
+        body = read_json(answer.content)
     except ValueError:
         return {}
     return body if isinstance(body, dict) else {}
@@ -82,7 +82,7 @@ def no_json(what: str) -> Unavailable:
 def json_object(text: bytes) -> dict[str, Any]:
     """Read a JSON object. :raises Unavailable: it is none."""
     try:
-        body = json.loads(text)
+        body = read_json(text)
     except ValueError as error:
         raise Unavailable(Reason.ARGOCD_UNAVAILABLE, f"the answer is not valid JSON: {error}"[:200]) from error
     if not isinstance(body, dict):

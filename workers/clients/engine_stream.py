@@ -1,6 +1,5 @@
 """Reads a long answer of the Docker engine in a thread of its own, so that the worker can check every second."""
 
-import json
 import queue
 import socket
 import threading
@@ -10,6 +9,7 @@ from tarfile import TarError
 from typing import Any, Protocol
 
 from orchestrator.domain.errors import PilotageError
+from workers.shapes import read_json
 
 LOOK_UP = 1.0
 """Seconds between two calls of the checkpoint."""
@@ -169,7 +169,7 @@ def _decode(chunks: Iterator[bytes]) -> Iterator[dict[str, Any]]:
 
 def _objects(lines: list[bytes]) -> Iterator[dict[str, Any]]:
     for line in lines:
-        message = json.loads(line) if line.strip() else None
+        message = read_json(line) if line.strip() else None
         if isinstance(message, dict):
             yield message
 

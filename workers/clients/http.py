@@ -1,6 +1,5 @@
 """One HTTP session factory: deadlines, bounds, no cookies, no redirects, typed errors."""
 
-import json
 import threading
 import time
 import warnings
@@ -15,6 +14,7 @@ from orchestrator.domain.wording import shorten
 from orchestrator.lean import without
 from workers.clients import http_deadline
 from workers.clients.http_pause import retry_after
+from workers.shapes import read_json
 
 # It guesses how a text is encoded that does not say so: 1 MB, to be wrong at times where UTF-8 is right.
 with without("charset_normalizer"), warnings.catch_warnings():
@@ -274,7 +274,7 @@ def _was_sent(error: requests.RequestException) -> bool:
 def _message(text: bytes) -> str:
     """Return the ``message`` of a JSON error body as one short line; "" where there is none."""
     try:
-        body = json.loads(text)
+        body = read_json(text)
     except ValueError:
         return ""
     said = body.get("message") if isinstance(body, dict) else None

@@ -6,7 +6,6 @@ distribution/distribution; OCI distribution spec 1.1).
 
 import base64
 import hashlib
-import json
 import re
 import threading
 import time
@@ -21,7 +20,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
 from workers.clients.http import Authorization, Http, Observe
 from workers.clients.registry_auth import Challenge, granted_actions, read_challenge, safe_realm
-from workers.shapes import mapping, mappings
+from workers.shapes import mapping, mappings, read_json
 
 INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
 MANIFEST_TYPES = (
@@ -38,6 +37,8 @@ _EARLY = 30.0
 """Seconds before its end at which a token is not used any more."""
 _DEFAULT_LIFE = 60.0
 """Seconds that a token lives when the service does not say (docs/spec/auth/token)."""
+_LONGEST_LIFE = 86_400.0
+"""Seconds after which a token is not used any more, whatever the service says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +165,17 @@ class RegistryClient:
 
     def _elsewhere(self, location: str) -> Any:
         """Fetch what the registry keeps in an object store, without credentials: the address is signed."""
-        url = urljoin(self._registry.url + "/", location)
+        url = self._led_to(location)
         same = urlsplit(url).netloc == urlsplit(self._registry.url).netloc
         http = self._http if same else Http(url, Reason.REGISTRY_UNAVAILABLE, ca_file=self._registry.ca_file)
         return http.request("GET", url, auth=Authorization(""))
+
+    def _led_to(self, location: str) -> str:
+        """Return the whole address of a ``Location``."""
+        try:
+            return urljoin(self._registry.url + "/", location)
+        except ValueError:
+            raise Refused(Reason.REGISTRY_REFUSED, "the registry names an address that cannot be read") from None
 
     def _try_upload(self, repository: str, scope: str) -> None:
         answer = self._ask("POST", f"/v2/{repository}/blobs/uploads/", scope, headers={"Content-Length": "0"})
@@ -176,7 +184,7 @@ class RegistryClient:
         if answer.status_code == 404:
             raise Refused(Reason.REGISTRY_PROJECT_MISSING, f"{repository}: {first_error(answer.content)}")
         self._expect(answer, 202, f"upload to {repository}")
-        url = urljoin(self._registry.url + "/", answer.headers.get("Location", ""))
+        url = self._led_to(answer.headers.get("Location", ""))
         if urlsplit(url).hostname == urlsplit(self._registry.url).hostname:
             self._ask("DELETE", urlsplit(url)._replace(scheme="", netloc="").geturl(), scope)
 
@@ -271,7 +279,7 @@ class RegistryClient:
         if not text or not text.isascii() or not text.isprintable():
             raise Refused(Reason.REGISTRY_REFUSED, "the token service answers without a token")
         life = body.get("expires_in")
-        seconds = float(life) if isinstance(life, (int, float)) and life > 0 else _DEFAULT_LIFE
+        seconds = min(life, _LONGEST_LIFE) if isinstance(life, (int, float)) and life > 0 else _DEFAULT_LIFE
         return _Token(text, time.monotonic() + max(seconds - _EARLY, seconds / 2))
 
 
@@ -293,7 +301,7 @@ def pick_platform(index: Mapping[str, Any]) -> str:
 def first_error(body: bytes) -> str:
     """Return ``CODE message`` of a registry's error answer, one bounded line; "" when it has none."""
     try:
-        errors = json.loads(body).get("errors")
+        errors = read_json(body).get("errors")
         first = errors[0]
         text = f"{first.get('code', '')} {first.get('message', '')}"
     except (ValueError, AttributeError, LookupError, TypeError):
@@ -308,7 +316,7 @@ def _scope(repository: str, actions: str) -> str:
 def json_object(content: bytes, who: str = "the registry") -> dict[str, Any]:
     """Read a JSON object; {} when it is another value. :raises Unavailable: REGISTRY_UNAVAILABLE, it is not JSON."""
     try:
-        value = json.loads(content)
+        value = read_json(content)
     except ValueError as error:
         raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{who}'s answer is not JSON") from error
     return value if isinstance(value, dict) else {}

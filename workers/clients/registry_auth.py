@@ -2,13 +2,13 @@
 
 import base64
 import binascii
-import json
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
+from workers.shapes import read_json, texts
 
 _CHALLENGE = re.compile(r"(?:^|,)\s*(?P<scheme>[A-Za-z]+)\s+(?=[A-Za-z]+=)")
 _HARBOR = "/service/token"
@@ -52,14 +52,17 @@ def safe_realm(realm: str, registry_url: str) -> str:
 
     :raises Refused: REGISTRY_REFUSED, it is on another host.
     """
-    home, away = urlsplit(registry_url), urlsplit(realm)
+    try:
+        home, away = urlsplit(registry_url), urlsplit(realm)
+        own_port_left_out = away.path == _HARBOR and away.port is None
+    except ValueError:
+        raise Refused(Reason.REGISTRY_REFUSED, "the registry's token service has no readable address") from None
     if away.hostname != home.hostname or away.scheme not in ("http", "https") or "@" in away.netloc:
         raise Refused(
             Reason.REGISTRY_REFUSED,
             f"the registry wants our login to be sent to {away.hostname or 'an unknown host'}; set"
             " `registry.token_url` if that is its token service",
         )
-    own_port_left_out = away.path == _HARBOR and away.port is None
     if (home.scheme, away.scheme) == ("https", "http") or own_port_left_out:
         away = away._replace(scheme=home.scheme, netloc=home.netloc)
     return away._replace(fragment="").geturl()
@@ -74,11 +77,11 @@ def granted_actions(token: str, repository: str) -> frozenset[str] | None:
     if len(parts) != 3:
         return None
     try:
-        claims = json.loads(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
+        claims = read_json(base64.urlsafe_b64decode(parts[1] + "=" * (-len(parts[1]) % 4)))
     except (binascii.Error, ValueError):
         return None
     access = claims.get("access") if isinstance(claims, dict) else None
     if not isinstance(access, list):
         return frozenset() if isinstance(claims, dict) and "access" in claims else None
     entries = [one for one in access if isinstance(one, dict) and one.get("name") == repository]
-    return frozenset(str(action) for one in entries for action in one.get("actions") or ())
+    return frozenset(action for one in entries for action in texts(one.get("actions")))

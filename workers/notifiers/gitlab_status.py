@@ -1,6 +1,5 @@
 """Statuses of commits on GitLab (REST API v4, "set commit pipeline status"): each is a job of a pipeline."""
 
-import json
 from urllib.parse import quote
 
 from orchestrator.domain.apps import Channel
@@ -10,6 +9,7 @@ from workers.clients.outbound import Posted
 from workers.notifiers import statuses
 from workers.notifiers.statuses import Place
 from workers.notifiers.tools import NotifierTools
+from workers.shapes import read_json
 
 _STATES = {"run.succeeded": "success", "run.failed": "failed", "run.cancelled": "canceled"}
 """By type of message; any other one says that it is running."""
@@ -64,7 +64,7 @@ def _is_there(answer: Posted) -> bool:
 def _pipeline(answer: Posted) -> str:
     """Return the id of the pipeline; "" where the server does not tell (old versions)."""
     try:
-        found = json.loads(answer.body).get("pipeline_id")
+        found = read_json(answer.body).get("pipeline_id")
     except (ValueError, AttributeError):
         return ""
     return str(found) if isinstance(found, int) else ""

@@ -13,6 +13,7 @@ from orchestrator.domain.reasons import Reason
 from workers.clients.outbound import Posted
 from workers.notifiers import wording
 from workers.notifiers.tools import NotifierTools
+from workers.shapes import read_json
 
 _HEADERS = {"Content-Type": "application/json; charset=utf-8"}
 _TOO_FANCY = frozenset({"invalid_blocks", "invalid_payload"})
@@ -55,7 +56,7 @@ def _code(answer: Posted) -> str:
 
 def _denies(answer: Posted) -> bool:
     try:
-        body = json.loads(answer.body)
+        body = read_json(answer.body)
     except ValueError:
         return False
     return isinstance(body, dict) and False in (body.get("success"), body.get("ok"))

@@ -10,6 +10,7 @@ from orchestrator.domain.messages import Message, Sent
 from orchestrator.domain.reasons import Reason
 from workers.notifiers import wording
 from workers.notifiers.tools import NotifierTools
+from workers.shapes import read_json
 
 API = "https://slack.com/api"
 """Where Slack is, unless the channel's `url` names another place (GovSlack, a stand-in)."""
@@ -110,7 +111,7 @@ def _place(previous: str) -> dict[str, str]:
 
 def _object(text: str | bytes) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = read_json(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}

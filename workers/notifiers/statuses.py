@@ -17,6 +17,7 @@ from workers.clients import outbound
 from workers.clients.outbound import Posted
 from workers.notifiers.tools import NotifierTools
 from workers.notifiers.wording import plain
+from workers.shapes import read_json
 
 LONGEST = 140
 """Characters of a description: GitHub's limit, the least of all."""
@@ -120,7 +121,7 @@ def _limit(answer: Posted) -> float | None:
 def said_by(answer: Posted) -> str:
     """Return what the forge says, as one short line."""
     try:
-        body = json.loads(answer.body)
+        body = read_json(answer.body)
     except ValueError:
         return "no answer of its API"
     said = (body.get("message") or body.get("error") or "") if isinstance(body, dict) else ""
