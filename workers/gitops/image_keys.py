@@ -11,10 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import yaml
-
 from orchestrator.domain.paths import MAX_STEPS, Index, Key, Step, parse_path
 from orchestrator.domain.refs import Reference
+from workers.gitops.loading import load
 from workers.shapes import mapping, text
 
 _NAMES = ("repository", "name")
@@ -35,10 +34,7 @@ class ImageKey:
 
 def read_values(raw: bytes) -> Mapping[str, Any]:
     """Read a values file; what is no YAML, no map, or more than one document counts as empty."""
-    try:
-        return mapping(yaml.load(raw, yaml.CSafeLoader))
-    except (yaml.YAMLError, ValueError, RecursionError):  # ValueError: a date that no calendar has
-        return {}
+    return mapping(load(raw))
 
 
 def merged(files: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -10,12 +10,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
-import yaml
-
 from orchestrator.domain.apps import Environment, Gitops
 from orchestrator.domain.refs import Reference, repo_key
+from workers.gitops.loading import load
 from workers.gitops.sources import branch_of, reads
-from workers.shapes import Json, mapping, mappings, texts
+from workers.shapes import Json, mapping, mappings, text, texts
 
 _DIGEST_KEYS = ("digest", "sha")
 """How charts call the digest beside a tag."""
@@ -176,7 +175,7 @@ def _override(source: Json, key: str) -> str:
             return f"the parameter {name} of the application"
     if _holds(helm.get("valuesObject"), key):
         return "`helm.valuesObject` of the application"
-    return "`helm.values` of the application" if _holds(_parsed(helm.get("values")), key) else ""
+    return "`helm.values` of the application" if _holds(load(text(helm.get("values"))), key) else ""
 
 
 def _digest_beside(source: Json, key: str) -> str:
@@ -204,13 +203,6 @@ def _pinned(source: Json, image: str) -> str:
 def _plain(name: str) -> str:
     """Write a name of Helm's ``--set`` (``images[0].tag``) as our key path (``images.0.tag``)."""
     return _INDEX.sub(r".\1", name).replace("\\.", ".")
-
-
-def _parsed(text: object) -> object:
-    try:
-        return yaml.safe_load(text) if isinstance(text, str) else None
-    except yaml.YAMLError:
-        return None
 
 
 def _holds(values: object, key: str) -> bool:

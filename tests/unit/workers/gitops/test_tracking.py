@@ -67,6 +67,7 @@ TRACKED = {
     "beside a source whose address is none": application({"repoURL": "https://h:abc/x", "path": "."}, HELM),
     "with other inline values": application(helm(values="image: {pullPolicy: Always}", valuesObject={"image": {}})),
     "with inline values that are no YAML": application(helm(values="{")),
+    "with inline values that nest too deeply": application(helm(values="[" * 5000 + "]" * 5000)),
 }
 
 
