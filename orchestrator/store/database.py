@@ -1,9 +1,10 @@
 """The connection to SQLite or PostgreSQL: short write transactions that never deadlock by upgrading a read lock."""
 
+import os
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +138,11 @@ _UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR_WRITE")
 
 def _sqlite_engine(url: str) -> Engine:
     engine = create_engine(url, connect_args={"timeout": LOCK_TIMEOUT, "check_same_thread": False}, pool_size=16)
+
+    @event.listens_for(engine, "do_connect")
+    def keep_private(_dialect: Any, _record: Any, arguments: Any, _options: Any) -> None:
+        with suppress(OSError):  # SQLite itself says better what is wrong with the file or its folder
+            os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT, 0o600))  # what SQLite puts beside it is the same
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:

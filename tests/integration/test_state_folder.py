@@ -12,7 +12,9 @@ import pytest
 from orchestrator.cli.broker import embedded
 from orchestrator.cli.errors import CliError, Code
 from orchestrator.services.bell import Bell
+from orchestrator.store.database import Database, sqlite_url
 from tests.support.databases import sqlite_database
+from tests.support.githttp import forge
 from tests.support.offline import product
 
 NAMES = ("a#b", "a%20b", "a?b=c", "a b", "a;b", "u:p@h", "한글", "a+b%2Fc&d")
@@ -91,6 +93,21 @@ def test_a_folder_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytes
     with pytest.raises(CliError, match=rf"\(uid {nobody}\)") as caught, embedded(tmp_path / ("x" * 100)):
         pass
     Path(str(caught.value).split()[0]).rmdir()
+
+
+def test_in_a_folder_that_others_may_read_the_database_and_the_sources_are_ours(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    database = Database(sqlite_url(str(tmp_path)))
+    with database.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x)")
+        modes = {file.stat().st_mode & 0o777 for file in tmp_path.glob("pilotage.db*")}
+    assert modes == {0o600}
+    assert len(list(tmp_path.glob("pilotage.db*"))) == 3, "with what SQLite puts beside it"
+    database.close()
+    with forge(tmp_path / "server") as running:
+        running.commit({"a": "b"})
+        running.mirror(tmp_path).fetch_branch("main")
+    assert (tmp_path / "mirrors").stat().st_mode & 0o777 == 0o700
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -91,7 +91,7 @@ class KeptCopy(Repository):
         """
         try:
             with writing(self.folder):
-                self.folder.parent.mkdir(parents=True, exist_ok=True)
+                self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 with exclusive(self._beside(f".{digest(branch)}.land"), timeout, checkpoint):
                     yield
                     self._gather()
@@ -109,7 +109,7 @@ class KeptCopy(Repository):
         """Do work that changes the copy, alone; make the copy first, and once again if it proves damaged."""
         try:
             with writing(self.folder):
-                self.folder.parent.mkdir(parents=True, exist_ok=True)
+                self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 with exclusive(self._beside(".lock"), timeout, checkpoint):
                     return self._healed(work)
         except LockBusy as error:
