@@ -9,12 +9,15 @@ _ESCAPE = (
     r"|\x1b[ -/]*[0-~]"  # two characters, with intermediates: character sets
 )
 _ESCAPES = re.compile(_ESCAPE)
-_SEQUENCE = re.compile(rf"{_ESCAPE}|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-"""Also what is left of control characters, except tab and newline."""
+_SEQUENCE = re.compile(rf"{_ESCAPE}|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+"""Also what is left of control characters, except tab and newline, and what turns the direction of writing."""
 
 
 def visible(text: str) -> str:
-    """Return `text` without escape sequences and control characters; tabs and newlines stay."""
+    """Return `text` without escape sequences and control characters; tabs and newlines stay.
+
+    Nor with what turns the direction of writing: it makes a text, and what stands behind it, read as another one.
+    """
     return _SEQUENCE.sub("", text)
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator import log_writer
+from orchestrator.domain.ansi import visible
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.events import Delivery, DeliveryOutcome, Ignored, Parsed, Ping, Push, RefChange
 from orchestrator.domain.inbox import Answer
@@ -284,8 +285,8 @@ def _new_run(item: _Item, wanted: Wanted) -> runs.NewRun:
         trigger=Trigger.PUSH,
         ref=change.ref,
         commit=change.commit or "",
-        title=change.message.split("\n", 1)[0][:200],
-        author=change.author_name[:200],
+        title=visible(change.message.split("\n", 1)[0])[:200],
+        author=visible(change.author_name)[:200],
         actor=actor[:200],
         approved=not wanted.environment.approval,
         dedupe=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from orchestrator.domain.ansi import visible
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Rival, Trigger, Wait
@@ -82,8 +83,8 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
     tools.log(f"source {commit[:12]} {info.subject}")
     found = {
         "commit": commit,
-        "title": shorten(info.subject, _MAX_TITLE),
-        "author": shorten(info.author_name, _MAX_TITLE),
+        "title": shorten(visible(info.subject), _MAX_TITLE),
+        "author": shorten(visible(info.author_name), _MAX_TITLE),
         "commit_date": info.date,
     }
     of_branch = new and run.ref != "" and not run.ref.startswith("refs/tags/")

@@ -21,6 +21,11 @@ def test_a_push_becomes_a_queued_run_that_is_due_at_once(workshop: Workshop) -> 
     assert workshop.due() == set(), "published once, until a worker takes it or it counts as lost"
 
 
+def test_what_an_author_wrote_reads_as_it_is_from_the_first_moment(workshop: Workshop) -> None:
+    workshop.push(1, message="Fix \u202egnihton \x1b[31mat all\n\nmore", author_name="Mi\u202ena\x9b")
+    assert (workshop.run(1).title, workshop.run(1).author) == ("Fix gnihton at all", "Mina")
+
+
 def test_a_delivery_is_kept_with_what_it_told_of(workshop: Workshop) -> None:
     workshop.push(1)
     (kept,) = Queries(workshop.database, workshop.settings).deliveries().items

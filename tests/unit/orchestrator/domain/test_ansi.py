@@ -21,6 +21,7 @@ from orchestrator.domain.ansi import plain, readings
         ("한국어 \x1b[32m완료\x1b[0m", "한국어 완료"),
         ("an end \x1b", "an end "),
         ("a\x85b\x9bc\xa0d", "abc\xa0d"),
+        ("a \u202egnorts\u202c b \u2067c\u2069", "a gnorts b c"),
     ],
 )
 def test_escape_sequences_are_taken_out(line: str, expected: str) -> None:

@@ -28,6 +28,12 @@ def test_all_is_well_and_the_run_learns_its_image() -> None:
     assert (outputs["commit"], outputs["title"], outputs["author"]) == (COMMIT, "Change the greeting", "Mina")
 
 
+def test_what_an_author_wrote_reads_as_it_is_everywhere() -> None:
+    source = FakeMirror(subject="Fix \u202egnihton \x1b[31mat all\x07", author="Mi\u202ena\x9b")
+    outputs = done(check.run(order(CHECK), tools(source=source))).outputs
+    assert (outputs["title"], outputs["author"]) == ("Fix gnihton at all", "Mina")
+
+
 def test_a_title_is_cut_between_words() -> None:
     """Half a secret would not be known as one when the rest is masked."""
     source = FakeMirror(subject="x" * 190 + " glpat-Ab12Cd34Ef56", author="M" * 201)
