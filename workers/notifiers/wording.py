@@ -16,7 +16,8 @@ SHORT, LONG = 200, 1000
 HEADER_LIMIT = 150
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
-_PINGS = re.compile(r"@(?=(?:all|channel|everyone|here)\b)", re.IGNORECASE)
+_PINGS = re.compile(r"@(?=(?:all|channel|everyone|here)(?![^\W_]))", re.IGNORECASE)
+"""Mattermost takes signs off the end of a word, underscores too, until it is one of these."""
 _STATES = {
     "queued": ("○", "Queued"),
     "running": ("▶", "Deploying"),
