@@ -12,7 +12,7 @@ from orchestrator.web.problems import Problem
 from orchestrator.web.streams import EVENTS, JSON_LINES, TEXT, LogReader, Pen
 
 MEDIA = (TEXT, JSON_LINES, EVENTS)
-_STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-cache"}
+_STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

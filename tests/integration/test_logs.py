@@ -163,7 +163,7 @@ def test_a_log_is_followed_from_the_start_to_the_end_of_the_run(web: Web) -> Non
     with served(web.app) as url, stream(url, web, run) as answer:
         assert answer.headers["Content-Type"] == "text/event-stream; charset=utf-8"
         assert answer.headers["X-Accel-Buffering"] == "no"
-        assert answer.headers["Cache-Control"] == "no-cache"
+        assert answer.headers["Cache-Control"] == "no-store"
         reader = Reader(answer)
         first = reader.until("state")
         assert [(one.id, one.data.get("text")) for one in first[:2]] == [("1", "one"), ("2", "ok 한국어")]
