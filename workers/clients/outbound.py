@@ -22,6 +22,8 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Resolve = Callable[[str, int], list[str]]
 """Host and port to IP addresses, best first. Raises OSError."""
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+_SITE_LOCAL = ipaddress.ip_network("fec0::/10")
+"""What was private before RFC 3879, and routers may still take for it; Python does not."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ def may_post(address: str, *, allow_private: bool) -> bool:
     ip = _inner(ipaddress.ip_address(address.split("%", 1)[0]))
     if ip.is_link_local or ip.is_multicast or ip.is_unspecified:
         return False
-    return allow_private or (ip.is_global and not ip.is_reserved)
+    return allow_private or (ip.is_global and not ip.is_reserved and ip not in _SITE_LOCAL)
 
 
 def _ask(
