@@ -11,7 +11,9 @@ INTERVAL = 0.25
 MAX_LINE = 4096
 """Characters of one line; the rest is cut."""
 MAX_LINES = 200_000
-"""Lines of one stage; more are counted, not kept."""
+"""Lines of one stage; more are not kept."""
+MAX_SIZE = 64 * 1024 * 1024
+"""Characters of one stage: so many lines of full length would take a dozen times as much of the disk."""
 MAX_BATCH = 2000
 
 Append = Callable[[list[str]], None]
@@ -28,7 +30,7 @@ class RunLog:
         self._append = append
         self._mask = mask
         self._lines: list[str] = []
-        self._count = 0
+        self._count = self._size = 0
         self._lock = threading.Lock()
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -51,15 +53,20 @@ class RunLog:
 
     def _take(self, text: str) -> None:
         with self._lock:
-            self._count += 1
-            if self._count > MAX_LINES:
+            if self._is_full():
                 return
-            self._lines.append(_fit(text))
-            if self._count == MAX_LINES:
-                self._lines.append(f"[log ends here: more than {MAX_LINES} lines]")
+            fitting = _fit(text)
+            self._lines.append(fitting)
+            self._count += 1
+            self._size += len(fitting)
+            if self._is_full():
+                self._lines.append(f"[log ends here: more than {MAX_LINES} lines or {MAX_SIZE} characters]")
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="runlog", daemon=True)
                 self._thread.start()
+
+    def _is_full(self) -> bool:
+        return self._count >= MAX_LINES or self._size >= MAX_SIZE
 
     def _run(self) -> None:
         while not self._stop.wait(INTERVAL):

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.domain.ansi import plain
 from orchestrator.domain.masking import MASK, Mask
-from workers.runlog import MAX_LINE, RunLog
+from workers.runlog import MAX_LINE, MAX_LINES, MAX_SIZE, RunLog
 
 SECRET = "hunter2-and-more"
 
@@ -23,6 +23,14 @@ def test_a_secret_is_masked_wherever_the_line_is_cut(before: int) -> None:
     assert line.removesuffix(" [cut]").strip(".") in MASK
     assert line.endswith(" [cut]")
     assert len(line) == MAX_LINE + len(" [cut]")
+
+
+@pytest.mark.parametrize(("line", "kept"), [("x" * MAX_LINE, MAX_SIZE // MAX_LINE), ("x", MAX_LINES)])
+def test_a_stage_that_never_stops_talking_is_kept_to_a_bound(line: str, kept: int) -> None:
+    lines = stored(*[line] * (kept + 5))
+    assert lines[:kept] == [line] * kept
+    assert len(lines) == kept + 1
+    assert lines[-1].startswith("[log ends here")
 
 
 def test_a_secret_with_a_character_that_is_not_kept_is_masked() -> None:
