@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, wait
 from typing import Generic, TypeVar
 
+from orchestrator import journal
 from orchestrator.domain.errors import PilotageError, Unavailable
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.services.bell import Bell
@@ -21,6 +22,9 @@ AGAIN = 15.0
 hours where another one would not."""
 MOST = 3
 """Questions that are out at a time: each holds a thread and a connection."""
+
+_log = journal.get(__name__)
+
 T = TypeVar("T")
 
 
@@ -73,7 +77,7 @@ class Question(Generic[T]):
 
 
 class Readiness:
-    """Tells what is missing: part -> one sentence; empty when nothing is.
+    """Tells anybody what is missing: part -> one sentence; empty when nothing is.
 
     :param patience: seconds in which each of the services that we ask has to answer.
     """
@@ -117,6 +121,6 @@ def _missing(part: str, look: Callable[[], dict[str, str]]) -> dict[str, str]:
     try:
         return look()
     except PilotageError as error:
-        evidence = f" ({error.evidence})" if error.evidence else ""
+        _log.warning("not ready", reason=error.reason.value, detail=error.evidence)  # it may name machines and users
         said = explain(error.reason)
-        return {part: f"{said.text.rstrip('.')}{evidence}. {said.next_step}"}
+        return {part: f"{said.text} {said.next_step}"}

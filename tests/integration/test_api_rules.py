@@ -183,6 +183,21 @@ def test_who_asks_for_the_database_alone_hears_of_nothing_else(web: Web, monkeyp
     assert client.get("/healthz").status_code == 200
 
 
+def test_readiness_tells_strangers_nothing_of_where_our_services_are(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise Unavailable(Reason.DATABASE_UNAVAILABLE, 'server at "10.1.2.3", user "pilotage-prod"')
+
+    monkeypatch.setattr(web.database, "ping", refused)
+    monkeypatch.setattr(web.database, "read", refused)
+    for path in ("/readyz", "/readyz?only=database"):
+        text = web.client("").get(path).text
+        assert "did not answer" in text
+        assert "10.1.2.3" not in text
+        assert "pilotage-prod" not in text
+
+
 def test_metrics_are_counted_from_the_tables(web: Web) -> None:
     web.client().post("/api/v1/runs", json=START)
     web.run(RunState.FAILED)

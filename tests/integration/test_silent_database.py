@@ -60,7 +60,7 @@ def test_a_connection_that_hangs_is_told_until_it_goes_on(
         ready = Readiness(database, Bell(""), patience=0.2)
         with stopped(_backend(database)):
             for _ in range(5):
-                assert "did not answer (no answer in 0.2 s)" in look(ready)["database"]
+                assert "did not answer" in look(ready)["database"]
             assert database.engine.pool.status().endswith("Current Checked out connections: 1")
         until(lambda: "database" not in look(ready), "the answer over the connection that went on")
 
