@@ -25,6 +25,8 @@ SNAPSHOT_TIMEOUT = 1800.0
 _COMMITTER = re.compile(rb"^committer .*> (-?[0-9]{1,20}) ", re.MULTILINE)
 _LAST_DATE = 253_402_300_799
 """The last second of the year 9999."""
+_MAX_LINK = 4096
+"""Bytes of a link's target (PATH_MAX)."""
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 _LFS_SIZE = 1024
 """Bytes below which a file can be a Git LFS pointer (git-lfs docs/spec.md)."""
@@ -95,10 +97,11 @@ class Snapshot:
         Executable bits and links are kept, the owner is 0:0, the time is the commit's.
 
         :param leave_out: paths for which it says True are neither read nor judged.
-        :raises Refused: a submodule or a Git LFS pointer is among the files.
+        :raises Refused: a submodule, a Git LFS pointer or a link that leads nowhere is among the files.
         """
         entries = [entry for entry in self._entries.values() if not leave_out(entry.path)]
         self._refuse_submodules(entries)
+        self._refuse_long_links(entries)
         if self._uses_lfs():
             self._refuse_lfs([entry for entry in entries if entry.is_file and entry.size < _LFS_SIZE])
         return io.BufferedReader(_Stream(_tar(self._objects, entries, self.date)), _CHUNK)
@@ -109,6 +112,12 @@ class Snapshot:
                 raise self._unusable(
                     f"{entry.path} is a submodule, which is not fetched: vendor its files or name it in .dockerignore"
                 )
+
+    def _refuse_long_links(self, entries: Sequence[TreeEntry]) -> None:
+        """Keep out of memory what only calls itself a link: all else goes through it piece by piece."""
+        for entry in entries:
+            if entry.mode == "120000" and entry.size > _MAX_LINK:
+                raise self._unusable(f"{entry.path} is a symbolic link of {entry.size} bytes; no path is as long")
 
     def _uses_lfs(self) -> bool:
         """Tell whether the repository uses Git LFS; only then files are checked for its pointers."""

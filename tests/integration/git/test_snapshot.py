@@ -282,6 +282,18 @@ def test_a_commit_with_a_signature_and_odd_names_has_its_date(server: Forge, mir
         assert files.date == 1_700_000_007
 
 
+def test_a_link_that_is_longer_than_any_path_is_refused(server: Forge, mirror: Mirror) -> None:
+    server.commit({"web/link": "x" * 4096}, modes={"web/link": "120000"})
+    with mirror.snapshot(mirror.fetch_branch("main")) as files:
+        assert members(files.tar().read())["web/link"].linkname == "x" * 4096
+    server.commit({"web/link": "x" * 4097}, modes={"web/link": "120000"})
+    with mirror.snapshot(mirror.fetch_branch("main")) as files:
+        with pytest.raises(Refused, match="web/link is a symbolic link of 4097 bytes") as caught:
+            files.tar()
+        assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
+        assert files.tar(lambda path: path == "web/link").read()
+
+
 @pytest.mark.parametrize(
     ("committer", "date"),
     [
