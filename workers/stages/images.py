@@ -1,7 +1,8 @@
 """What the stages of an image share: its names, the proof that a tag is of our commit, and how it is built."""
 
 import posixpath
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -122,7 +123,7 @@ def build_image(order: Order, tools: Tools) -> str:
             path = posixpath.normpath(posixpath.join(build.context or ".", dockerfile))
             raise Refused(Reason.DOCKERFILE_MISSING, f"{path} is not in {commit}")
         rules = _dockerignore(files, ignore_files(dockerfile, build.builder))
-        leave_out = left_out(rules, dockerfile, tools.checkpoint)
+        leave_out = left_out(rules, dockerfile, _until(time.monotonic() + build.timeout, tools.checkpoint))
         tools.log(f"build {order.run.image} from {_public(order.app.source.url)} at {commit}")
         return tools.clients.engine.build(
             pieces(files.tar(leave_out)),
@@ -135,6 +136,17 @@ def build_image(order: Order, tools: Tools) -> str:
             anew=order.run.from_stage == StageName.BUILD,
             may_pull=tools.clients.registry.may_pull,
         )
+
+
+def _until(deadline: float, checkpoint: Callable[[], None]) -> Callable[[], None]:
+    """Let no checkpoint pass after a time: large rules for many files are the work of hours."""
+
+    def passed() -> None:
+        checkpoint()
+        if time.monotonic() >= deadline:
+            raise Refused(Reason.BUILD_TIMEOUT, "the rules of .dockerignore were not applied to all files in time")
+
+    return passed
 
 
 def labels_of(order: Order, date: int) -> dict[str, str]:

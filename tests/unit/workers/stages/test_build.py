@@ -26,6 +26,13 @@ def test_the_engines_cache_counts_unless_a_person_wants_the_image_anew(stage: st
     assert services.engine.builds[0]["anew"] is anew
 
 
+def test_choosing_the_files_of_a_build_has_the_time_of_the_build() -> None:
+    services = ImageServices()
+    with pytest.raises(Refused, match=r"rules of \.dockerignore were not applied to all files in time") as caught:
+        build.run(order(build=Build(timeout=0.000001)), services.tools())
+    assert caught.value.reason is Reason.BUILD_TIMEOUT
+
+
 def test_a_refused_base_image_is_held_against_what_our_account_may_pull() -> None:
     services = ImageServices()
     services.registry.hold(COMMIT, tag="1")
