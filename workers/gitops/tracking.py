@@ -51,10 +51,11 @@ def files_read(application: Json, gitops: Gitops) -> tuple[str, ...]:
     Those that a pattern names are left out.
     """
     found: list[str] = []
+    refs = _refs(application, gitops)
     for source in _sources(application):
         if _reads(source, gitops) and _is_helm(source, application):
             found.append(_join(str(source.get("path") or ""), "values.yaml"))
-        found += _value_files(source, application, gitops)
+        found += _value_files(source, application, gitops, refs)
     return tuple(file for file in dict.fromkeys(found) if "*" not in file)
 
 
@@ -71,8 +72,8 @@ def _sync_problem(application: Json, environment: Environment) -> str | None:
 
 
 def _file_problem(application: Json, gitops: Gitops, environment: Environment, image: str) -> str | None:
-    wanted = _join("", environment.values)
-    readers = [source for source in _sources(application) if _uses(source, application, gitops, wanted)]
+    wanted, refs = _join("", environment.values), _refs(application, gitops)
+    readers = [source for source in _sources(application) if _uses(source, application, gitops, wanted, refs)]
     if not readers:
         files = sorted({name for source in _sources(application) for name in _named_files(source)})
         listed = f"its value files are {', '.join(files)}" if files else f"it reads {_paths(application)}"
@@ -107,9 +108,14 @@ def _reads(source: Json, gitops: Gitops) -> bool:
     return not source.get("chart") and reads(source, {repo_key(address) for address in gitops.addresses})
 
 
-def _uses(source: Json, application: Json, gitops: Gitops, values: str) -> bool:
-    """Tell whether `source` renders with the file `values` of the GitOps repo."""
-    if any(_same(found, values) for found in _value_files(source, application, gitops)):
+def _refs(application: Json, gitops: Gitops) -> frozenset[str]:
+    """Name the sources that are the GitOps repo, as others refer to them. Made once: there may be thousands."""
+    return frozenset(str(s["ref"]) for s in _sources(application) if s.get("ref") and _reads(s, gitops))
+
+
+def _uses(source: Json, application: Json, gitops: Gitops, values: str, refs: frozenset[str]) -> bool:
+    """Tell whether `source` renders with the file `values` of the GitOps repo. :param refs: see `_refs`."""
+    if any(_same(found, values) for found in _value_files(source, application, gitops, refs)):
         return True
     if not _reads(source, gitops):
         return False
@@ -120,9 +126,8 @@ def _uses(source: Json, application: Json, gitops: Gitops, values: str) -> bool:
     return _kind(application) != "Directory" or not folder or values.startswith(f"{folder}/")
 
 
-def _value_files(source: Json, application: Json, gitops: Gitops) -> Iterator[str]:
+def _value_files(source: Json, application: Json, gitops: Gitops, refs: frozenset[str]) -> Iterator[str]:
     """Resolve the value files that lie in the GitOps repo to paths in it; they may hold shell patterns."""
-    refs = {str(s["ref"]) for s in _sources(application) if s.get("ref") and _reads(s, gitops)}
     for name in _named_files(source):
         text = _filled_in(name, application, source)
         ref, _, rest = text.removeprefix("$").partition("/")

@@ -222,6 +222,14 @@ def test_automated(policy, expected):
     assert automated(application(HELM, policy=policy)) is expected
 
 
+@pytest.mark.timeout(10)
+def test_thousands_of_sources_are_no_work_for_minutes():
+    chart = CHART | {"helm": {"valueFiles": [f"$values/{VALUES}"]}}
+    refs = [VALUES_REF | {"ref": f"other-{number}"} for number in range(3_000)]
+    others = [CHART | {"helm": {"valueFiles": ["$no/x.yaml"]}}] * 3_000
+    assert tracks(application(*others, *refs, VALUES_REF, chart), GITOPS, ENV, IMAGE) is None
+
+
 @pytest.mark.parametrize("path", contract_files("argocd/samples/*new-revision.json"), ids=lambda path: path.name)
 def test_the_sample_of_the_contract_is_tracked(path):
     assert tracks(json.loads(path.read_text()), GITOPS, ENV, IMAGE) is None
