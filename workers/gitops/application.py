@@ -42,7 +42,8 @@ class Operation:
     """The last (or running) sync.
 
     ``revisions`` are those that it applied from our repository; ``partial`` marks a dry run or a sync of single
-    resources, which proves nothing about the whole; ``prune_skipped`` that it left what Git no longer has.
+    resources, which proves nothing about the whole; ``dry_run`` that it changed nothing; ``prune_skipped`` that it
+    left what Git no longer has.
     """
 
     phase: str
@@ -51,6 +52,7 @@ class Operation:
     finished_at: datetime | None
     retries: int
     partial: bool
+    dry_run: bool
     prune_skipped: bool
     images: tuple[str, ...]
     jobs: tuple[str, ...]
@@ -184,6 +186,7 @@ def _operation(status: Json, ours: _Chooser) -> Operation | None:
         finished_at=moment(state.get("finishedAt")),
         retries=retries if isinstance(retries, int) else 0,
         partial=bool(asked.get("dryRun") or asked.get("resources")),
+        dry_run=bool(asked.get("dryRun")),
         prune_skipped=any(one.get("status") == "PruneSkipped" for one in resources),
         images=tuple(image for one in resources for image in texts(one.get("images"))),
         jobs=tuple(_name(one) for one in resources if _makes_pods_later(one)),

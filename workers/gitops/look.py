@@ -106,6 +106,8 @@ class Look:
     hydrating: bool  # the source hydrator is at our commit
     ours: Operation | None  # the last operation when it applied our commit, all of it
     applied: bool  # it succeeded and the comparison is newer
+    ended: datetime | None  # when the last operation ended, whosesoever; Argo CD compares anew after it
+    newer: bool  # the comparison is newer than that
     foreign: bool  # the last operation is known not to apply our commit, or not all of it
 
     @property
@@ -177,7 +179,8 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
     last = app.operation
     holding = holds.all_of(last.revisions) if last and not last.partial else False
     ours = last if last and holding is True else None
-    newer = bool(ours and ours.finished_at and app.reconciled_at and app.reconciled_at > ours.finished_at)
+    ended = last.finished_at if last and not last.dry_run else None
+    newer = ended is None or bool(app.reconciled_at and app.reconciled_at > ended)
     named = [one for one in app.revisions if is_sha(one)]
     return Look(
         app=app,
@@ -189,7 +192,9 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
         contained=holds.all_of(app.revisions),
         hydrating=bool(app.hydration and holds.one(app.hydration.current)),
         ours=ours,
-        applied=bool(ours and ours.phase == "Succeeded" and newer),
+        applied=bool(ours and ours.phase == "Succeeded" and ended and newer),
+        ended=ended,
+        newer=newer,
         foreign=bool(last and holding is False),
     )
 

@@ -183,11 +183,12 @@ def _unapplied(look: Look) -> Verdict | None:
 
 
 def _stale(look: Look) -> Verdict | None:
-    """Health from before the end of the operation is that of the old pods."""
-    ended = look.ours.finished_at if look.ours else None
-    compared = look.app.reconciled_at
+    """What was compared before the end of the operation, ours or another, is the state that the operation changed."""
+    ended, compared = look.ended, look.app.reconciled_at
     if ended is None or (compared is not None and compared >= ended):
         return None
+    if look.ours is None:
+        return look.wait(Reason.SYNC_PENDING, "Argo CD has not compared again since another sync ended", after=SOON)
     detail = f"{look.here} is applied; its health has not been looked at since"
     return look.wait(Reason.PROGRESSING, detail, after=SOON, synced=True)
 
@@ -202,15 +203,16 @@ def _unhealthy(look: Look) -> Verdict | None:
         named = f"{look.here} is Suspended because of {names(held)}" if held else detail
         return look.human(Reason.SUSPENDED, named, synced=True, unready=not held)
     if health == "Degraded":
-        ended = look.ours.finished_at if look.ours else None
-        what = f"Degraded {look.revision} {ended}"  # another operation begins another rollout
+        what = f"Degraded {look.revision} {look.ours and look.ended}"  # another operation begins another rollout
         return look.lasting(
             what, look.expected.degraded_grace, Reason.PROGRESSING, Reason.DEGRADED, detail, synced=True, unready=True
         )
-    memory = (
-        {**look.memory, "rolling": look.revision} if look.ours and look.ours.phase == "Succeeded" else look.memory
-    )
-    return look.wait(Reason.PROGRESSING, detail, synced=True, unready=True, memory=dict(memory))
+    rolling = {"rolling": _rollout(look)} if look.ours and look.ours.phase == "Succeeded" else {}
+    return look.wait(Reason.PROGRESSING, detail, synced=True, unready=True, memory={**look.memory, **rolling})
+
+
+def _rollout(look: Look) -> str:
+    return f"{look.revision} {look.ended}"
 
 
 def _leftover(look: Look) -> Verdict | None:
@@ -254,7 +256,7 @@ def _live(look: Look) -> Verdict:
     if seen:
         # Argo CD's times are whole seconds, which leave open what came first; a rollout that was seen under way after
         # the operation, and has ended since, does not.
-        strong = look.applied or look.ours is None or look.memory.get("rolling") == look.revision
+        strong = look.newer or look.memory.get("rolling") == _rollout(look)
         return _success(look, f"{here} is synced and healthy and {_told(seen)} is live", strong)
     unseen = _unseen(look)
     if unseen and expected.noop:  # nothing has just been applied that the list of live images could lag behind

@@ -130,6 +130,35 @@ def test_a_rollout_seen_under_way_before_the_operation_ended_proves_nothing():
     assert (verdict.kind, verdict.strong) == (VerdictKind.SUCCESS, False)
 
 
+ROLLED_BACK = {
+    "status.operationState.operation.sync": {"revision": OLD},
+    "status.operationState.syncResult": {"revision": OLD},
+}
+"""Somebody has set the application back in Argo CD while our commit was still rolling out."""
+
+
+@pytest.mark.parametrize(("ended", "kind"), [("02", "wait"), ("01", "success"), ("00", "success")])
+def test_what_was_compared_before_another_sync_ended_is_what_that_sync_changed(ended, kind):
+    """Argo CD writes the end of an operation first, then compares: in between the state of before stands there."""
+    verdict = judge(
+        healthy({**ROLLED_BACK, "status.operationState.finishedAt": f"2026-08-22T03:12:{ended}Z"}), expected(), NOW
+    )
+    assert (verdict.kind, verdict.strong) == (kind, ended == "00")
+
+
+def test_a_dry_run_changes_nothing_and_no_comparison_follows():
+    asked = {"status.operationState.operation.sync": {"revision": OLD, "dryRun": True}}
+    verdict = judge(healthy({**asked, "status.operationState.finishedAt": "2026-08-22T03:13:00Z"}), expected(), NOW)
+    assert (verdict.kind, verdict.strong) == (VerdictKind.SUCCESS, True)
+
+
+def test_a_rollout_of_ours_proves_nothing_after_another_sync():
+    before = judge(healthy({**SAME_SECOND, "status.health.status": "Progressing"}), expected(), NOW)
+    ended = {"status.operationState.finishedAt": "2026-08-22T03:12:01Z"}
+    verdict = judge(healthy({**ROLLED_BACK, **ended}), expected(), NOW, before.memory)
+    assert (verdict.kind, verdict.strong) == (VerdictKind.SUCCESS, False)
+
+
 def test_a_registry_that_a_webhook_rewrote_is_accepted_and_told():
     verdict = judge(healthy({"status.summary.images": ["mirror.local/shop/api:sha-2"]}), expected(), NOW)
     assert verdict.kind is VerdictKind.SUCCESS
