@@ -13,6 +13,7 @@ What can pass by itself (Degraded, an error of one comparison) must last: the ve
 caller hands back with the next look.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -32,6 +33,7 @@ ERROR_GRACE = 20.0
 """Seconds that an error of a comparison must last: a refresh reports passing ones at once."""
 SLOW_ERROR_GRACE = 180.0
 """The same for errors older than our push and for an unreachable repository; Argo CD holds those back as long."""
+_REVISION = re.compile(r"\b[0-9a-f]{40,64}\b")
 IMAGE_GRACE = 30.0
 """Seconds for the list of live images to catch up with the rest of the object."""
 
@@ -167,19 +169,20 @@ def _unapplied(look: Look) -> Verdict | None:
     if look.ours and look.ours.phase == "Succeeded":
         return look.wait(Reason.SYNC_PENDING, f"{here} is applied; Argo CD has not compared again since")
     error = next((one for one in look.app.conditions if one.type == "SyncError"), None)
-    if error and _since_push(look, error):
-        return look.lasting(
-            "SyncError",
-            ERROR_GRACE,
-            Reason.SYNC_PENDING,
-            Reason.SYNC_FAILED,
-            f"SyncError: {error.message}",
-            synced=False,
-        )
+    said = f"SyncError: {error.message}" if error else ""
+    if error and _since_push(look, error) and _is_about_us(look, error):
+        return look.lasting("SyncError", ERROR_GRACE, Reason.SYNC_PENDING, Reason.SYNC_FAILED, said, synced=False)
     if not look.automated and not look.expected.sync:
         return look.human(Reason.NOT_AUTOMATED, f"{here} is out of sync, and nobody syncs this application")
-    detail = f"{here} is out of sync; its sync has not begun"
+    detail = f"{here} is out of sync; its sync has not begun" + (f" ({said})" if said else "")
     return look.wait(Reason.SYNC_PENDING, detail, unbegun=look.automated)
+
+
+def _is_about_us(look: Look, error: Condition) -> bool:
+    """Tell whether a ``SyncError`` is about our commit, as its first words say: it outlasts a shut window."""
+    named = set(_REVISION.findall(error.message.partition(":")[0])) if look.app.hydration is None else set()
+    ours = {look.expected.commit, *look.app.revisions, *(look.ours.revisions if look.ours else ())}
+    return not named or not named.isdisjoint(ours)
 
 
 def _stale(look: Look) -> Verdict | None:

@@ -140,6 +140,38 @@ def test_an_error_from_before_the_push_does_not_stop_a_sync():
     assert watched(application, expected(), 3600)[1].kind is VerdictKind.WAIT
 
 
+OLD_FAILED = {"status.operationState.phase": "Failed", "status.operationState.syncResult": {"revision": OLD}}
+
+
+@pytest.mark.parametrize(
+    ("message", "kind"),
+    [
+        (f"Failed last sync attempt to [{OLD}]: one or more objects failed to apply", "wait"),
+        (f"Failed sync attempt to {OLD}: one or more objects failed to apply", "wait"),
+        (f"Failed last sync attempt to [1.8.2 {OLD}]: {OURS} is not theirs", "wait"),
+        (f"Failed last sync attempt to [1.8.2 {OURS}]: one or more objects failed to apply", "failed"),
+        ("Failed last sync attempt to []: failed to load the project", "failed"),
+        (f"Skipping sync attempt to [{OURS}]: auto-sync will wipe out all resources", "failed"),
+    ],
+)
+def test_a_failed_sync_of_another_commit_does_not_fail_ours_while_a_window_is_shut(message, kind):
+    """Argo CD neither syncs then nor takes back what it said of the sync before (``processAppRefreshQueueItem``)."""
+    error = condition("SyncError", message, at=BEFORE)
+    first, later = watched(healthy({**OUT_OF_SYNC, **OLD_FAILED, "status.conditions": [error]}), expected(), 60)
+    assert (first.kind, later.kind) == (VerdictKind.WAIT, kind)
+    if kind == "wait":
+        assert later.unbegun, "the windows have to be asked for"
+        assert f"its sync has not begun (SyncError: {message})" in later.detail
+
+
+def test_with_the_source_hydrator_a_sync_error_names_the_hydrated_commit():
+    error = condition("SyncError", f"Failed last sync attempt to [{'95' * 20}]: no")
+    changes = {**OUT_OF_SYNC, **NO_OPERATION, "status.conditions": [error], "status.sync.revision": "95" * 20}
+    done = {"lastSuccessfulOperation": {"drySHA": OURS, "hydratedSHA": "95" * 20}}
+    changes |= {"spec.sourceHydrator": {"drySource": {}}, "status.sourceHydrator": done}
+    assert watched(healthy(changes), expected(), ERROR_GRACE)[1].reason is Reason.SYNC_FAILED
+
+
 def test_degraded_that_passes_begins_anew():
     degraded, progressing = (
         healthy({"status.health.status": "Degraded"}),
