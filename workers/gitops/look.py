@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
@@ -186,7 +186,7 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
         app=app,
         expected=expected,
         now=now,
-        memory=memory,
+        memory=_without_pauses(memory, app.health, expected.degraded_grace, now),
         automated=automated(application),
         revision=next((one for one in named if holds.one(one)), named[0] if named else ""),
         contained=holds.all_of(app.revisions),
@@ -197,6 +197,21 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
         newer=newer,
         foreign=bool(last and holding is False),
     )
+
+
+def _without_pauses(memory: Mapping[str, Any], health: str, grace: float, now: datetime) -> Mapping[str, Any]:
+    """Count only the time that is Degraded: a pause moves its begin, one as long as the grace begins it anew.
+
+    An autoscaler is Degraded for seconds whenever pods are too new to be measured, so at both ends of a rollout.
+    """
+    since, well = moment(memory.get("since")), moment(memory.get("well"))
+    if since is None or not str(memory.get("what")).startswith("Degraded"):
+        return memory
+    if health != "Degraded":
+        return {**memory, "well": (well or now).isoformat()}
+    pause = now - well if well else timedelta()
+    since = now if pause.total_seconds() >= grace else since + max(pause, timedelta())
+    return {name: value for name, value in memory.items() if name != "well"} | {"since": since.isoformat()}
 
 
 class _Holds:

@@ -182,7 +182,29 @@ def test_degraded_that_passes_begins_anew():
     other = healthy({"status.health.status": "Degraded", "status.operationState.finishedAt": "2026-08-22T03:11:30Z"})
     assert judge(other, expected(), NOW + seconds(100), first.memory).kind is VerdictKind.WAIT
     between = judge(progressing, expected(), NOW + seconds(50), first.memory)
-    assert judge(degraded, expected(), NOW + seconds(61), between.memory).kind is VerdictKind.FAILED
+    again = judge(degraded, expected(), NOW + seconds(61), between.memory)
+    assert (again.kind, again.recheck_after) == (VerdictKind.WAIT, 10.0), "50 s so far"
+    assert judge(degraded, expected(), NOW + seconds(71), again.memory).kind is VerdictKind.FAILED
+
+
+def test_a_blink_at_each_end_of_a_rollout_is_not_degraded_all_the_time():
+    """``FailedGetResourceMetric``: an autoscaler is Degraded while the pods are too new to be measured."""
+    looks = (("Degraded", 0), ("Degraded", 10), ("Progressing", 15), ("Progressing", 200), ("Degraded", 280))
+    memory = {}
+    for health, at in looks:
+        verdict = judge(healthy({"status.health.status": health}), expected(), NOW + seconds(at), memory)
+        memory = verdict.memory
+        assert verdict.kind is VerdictKind.WAIT
+    degraded = healthy({"status.health.status": "Degraded"})
+    assert judge(degraded, expected(), NOW + seconds(339), memory).kind is VerdictKind.WAIT
+    assert judge(degraded, expected(), NOW + seconds(340), memory).kind is VerdictKind.FAILED
+
+
+def test_a_clock_that_goes_back_in_a_pause_does_not_lengthen_it():
+    degraded, memory = healthy({"status.health.status": "Degraded"}), {}
+    for health, at in (("Degraded", 0), ("Progressing", 90), ("Degraded", 50)):
+        memory = judge(healthy({"status.health.status": health}), expected(), NOW + seconds(at), memory).memory
+    assert judge(degraded, expected(), NOW + seconds(60), memory).kind is VerdictKind.FAILED
 
 
 def test_degraded_without_an_operation_of_ours_counts_too():
