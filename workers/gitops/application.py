@@ -43,7 +43,7 @@ class Operation:
 
     ``revisions`` are those that it applied from our repository; ``partial`` marks a dry run or a sync of single
     resources, which proves nothing about the whole; ``dry_run`` that it changed nothing; ``prune_skipped`` that it
-    left what Git no longer has.
+    left what Git no longer has. ``images`` are those of what it applied, ``hook_images`` of its hooks (since 3.1).
     """
 
     phase: str
@@ -55,6 +55,7 @@ class Operation:
     dry_run: bool
     prune_skipped: bool
     images: tuple[str, ...]
+    hook_images: tuple[str, ...]
     jobs: tuple[str, ...]
 
 
@@ -188,7 +189,8 @@ def _operation(status: Json, ours: _Chooser) -> Operation | None:
         partial=bool(asked.get("dryRun") or asked.get("resources")),
         dry_run=bool(asked.get("dryRun")),
         prune_skipped=any(one.get("status") == "PruneSkipped" for one in resources),
-        images=tuple(image for one in resources for image in texts(one.get("images"))),
+        images=tuple(image for one in resources if not one.get("hookType") for image in texts(one.get("images"))),
+        hook_images=tuple(image for one in resources if one.get("hookType") for image in texts(one.get("images"))),
         jobs=tuple(_name(one) for one in resources if _makes_pods_later(one)),
     )
 

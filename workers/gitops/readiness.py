@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.domain.reasons import Reason
-from workers.gitops.application import Condition, names
+from workers.gitops.application import Condition, Operation, names
 from workers.gitops.comparison import ERRORS, is_passing, reason_of
 from workers.gitops.fingerprint import LIST_FIELDS, fingerprint
 from workers.gitops.images import Sighting, another, sighting
@@ -255,7 +255,8 @@ _RULES: tuple[Callable[[Look], Verdict | None], ...] = (
 def _live(look: Look) -> Verdict:
     """All the rest is as it should be; does our image run?"""
     expected, here = look.expected, look.here
-    seen = sighting(look.app.images, expected.image, expected.digest)
+    only_hooks = _in_hooks_only(look.ours, expected)
+    seen = None if only_hooks else sighting(look.app.images, expected.image, expected.digest)
     if seen:
         # Argo CD's times are whole seconds, which leave open what came first; a rollout that was seen under way after
         # the operation, and has ended since, does not.
@@ -267,8 +268,10 @@ def _live(look: Look) -> Verdict:
     if look.app.app_of_apps:
         detail = f"{here} is synced, but this is an app of apps: its health says nothing about its children"
         return look.wait(Reason.PROGRESSING, detail, synced=True)
-    live = ", ".join(look.app.images[:3]) or "none"
-    detail = f"{here} is synced and healthy, but {expected.image} is not among the live images: {live}"
+    images = look.ours.images if look.ours and only_hooks else look.app.images
+    missed = "in hooks only, not among the applied" if only_hooks else "not among the live"
+    named = ", ".join(images[:3]) or "none"
+    detail = f"{here} is synced and healthy, but {expected.image} is {missed} images: {named}"
     what, final = f"image {look.revision}", Reason.IMAGE_NOT_DEPLOYED
     verdict = look.lasting(what, IMAGE_GRACE, Reason.PROGRESSING, final, detail, synced=True)
     if unseen and verdict.kind is VerdictKind.FAILED:
@@ -279,7 +282,8 @@ def _live(look: Look) -> Verdict:
 def _unseen(look: Look) -> str:
     """Say why our image need not be live although it is deployed; "" when it must be."""
     last, ours, image, digest = look.app.operation, look.ours, look.expected.image, look.expected.digest
-    if last and last.phase == "Succeeded" and sighting(last.images, image, digest):
+    applied = () if last is None or _in_hooks_only(last, look.expected) else (*last.images, *last.hook_images)
+    if last and last.phase == "Succeeded" and sighting(applied, image, digest):
         return f"it applied {image}, which no pod runs at present"
     if (ours or look.expected.noop) and not look.app.images:
         return "no pod runs at present"
@@ -288,6 +292,17 @@ def _unseen(look: Look) -> str:
     if look.expected.noop and look.app.jobs and not (last and another(last.images, image, digest)):
         return f"the pods of {', '.join(look.app.jobs[:3])} run only at times"
     return ""
+
+
+def _in_hooks_only(sync: Operation | None, expected: Expected) -> bool:
+    """Tell whether a sync gave our image to hooks alone and another of our repository to the rest.
+
+    The pods of its hooks stay among the live ones, and prove nothing about the workload.
+    """
+    image, digest = expected.image, expected.digest
+    if sync is None or sighting(sync.images, image, digest):
+        return False
+    return sighting(sync.hook_images, image, digest) is not None and another(sync.images, image, digest)
 
 
 def _success(look: Look, detail: str, strong: bool = False) -> Verdict:

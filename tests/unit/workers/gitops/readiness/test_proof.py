@@ -69,6 +69,33 @@ def test_a_failed_operation_of_another_commit_is_no_excuse_either():
     assert watched(application, expected(), IMAGE_GRACE)[1].reason is Reason.IMAGE_NOT_DEPLOYED
 
 
+HOOK = {"kind": "Job", "namespace": "p", "name": "migrate", "hookType": "PreSync", "hookPhase": "Succeeded"}
+API = {"kind": "Deployment", "namespace": "p", "name": "api", "status": "Synced", "syncPhase": "Sync"}
+
+
+@pytest.mark.parametrize(
+    "live", [[OLD_IMAGE], [OLD_IMAGE, IMAGE]], ids=["its pod is deleted", "its pod has completed"]
+)
+def test_the_image_of_a_hook_proves_nothing_about_the_workload(live):
+    """The Job that migrates reads our key, the Deployment another one: Argo CD 3.1 tells what each was given."""
+    results = [{**HOOK, "images": [IMAGE]}, {**API, "images": [OLD_IMAGE]}]
+    first, later = watched(healthy({RESULT: results, "status.summary.images": live}), expected(), IMAGE_GRACE)
+    assert (first.kind, later.reason) == (VerdictKind.WAIT, Reason.IMAGE_NOT_DEPLOYED)
+    assert later.detail.endswith(f"but {IMAGE} is in hooks only, not among the applied images: {OLD_IMAGE}")
+
+
+@pytest.mark.parametrize(
+    "others",
+    [[], [{**API, "images": ["nginx:1.27"]}], [{**API, "images": [IMAGE]}], [API]],
+    ids=["a hook alone", "with what is not ours", "both", "an older server"],
+)
+def test_the_image_of_a_hook_counts_where_nothing_else_should_have_it(others):
+    changes = {RESULT: [{**HOOK, "images": [IMAGE]}, *others]}
+    assert judge(healthy(changes), expected(), NOW).kind is VerdictKind.SUCCESS
+    gone = healthy({**changes, "status.summary.images": ["nginx:1.27"]})
+    assert watched(gone, expected(), IMAGE_GRACE)[1].kind is VerdictKind.SUCCESS
+
+
 NOT_OURS = {"status.operationState.syncResult.revision": OLD}
 OF_CRON = {"status.resources": [CRON], "status.summary.images": [OLD_IMAGE]}
 
