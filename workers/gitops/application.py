@@ -41,9 +41,10 @@ class Resource:
 class Operation:
     """The last (or running) sync.
 
-    ``revisions`` are those that it applied from our repository; ``partial`` marks a dry run or a sync of single
-    resources, which proves nothing about the whole; ``dry_run`` that it changed nothing; ``prune_skipped`` that it
-    left what Git no longer has. ``images`` are those of what it applied, ``hook_images`` of its hooks (since 3.1).
+    ``revisions`` are those that it applied from our repository; ``partial`` marks a dry run, a sync of single
+    resources (as Argo CD heals) or of local manifests, which proves nothing about the whole; ``dry_run`` that it
+    changed nothing; ``prune_skipped`` that it left what Git no longer has. ``images`` are those of what it applied,
+    ``hook_images`` of its hooks (since 3.1).
     """
 
     phase: str
@@ -77,6 +78,7 @@ class Application:
     ``revisions`` are the compared revisions of our repository (several when several sources read it); a name such as
     ``main`` stands there while manifests cannot be made. ``guessed`` tells that no source has our repository's
     address, so that all Git sources were taken. ``jobs`` are the managed resources whose pods run only at times.
+    ``deployed`` are the revisions of our repository that the last whole sync which succeeded has applied.
     """
 
     deleting: bool
@@ -88,6 +90,7 @@ class Application:
     health: str
     health_message: str
     operation: Operation | None
+    deployed: tuple[str, ...]
     conditions: tuple[Condition, ...]
     reconciled_at: datetime | None
     images: tuple[str, ...]
@@ -119,6 +122,7 @@ def read(application: Json, addresses: Collection[str], branch: str) -> Applicat
         health=text(health.get("status")),
         health_message=text(health.get("message")),
         operation=_operation(status, ours),
+        deployed=next((ours(one, one) for one in reversed(mappings(status.get("history")))), ()),
         conditions=tuple(_condition(one) for one in mappings(status.get("conditions"))),
         reconciled_at=moment(status.get("reconciledAt")),
         images=texts(summary.get("images")),
@@ -186,7 +190,7 @@ def _operation(status: Json, ours: _Chooser) -> Operation | None:
         revisions=ours(result, result) or ours(asked, asked),
         finished_at=moment(state.get("finishedAt")),
         retries=retries if isinstance(retries, int) else 0,
-        partial=bool(asked.get("dryRun") or asked.get("resources")),
+        partial=any(asked.get(key) for key in ("dryRun", "resources", "manifests")),
         dry_run=bool(asked.get("dryRun")),
         prune_skipped=any(one.get("status") == "PruneSkipped" for one in resources),
         images=tuple(image for one in resources if not one.get("hookType") for image in texts(one.get("images"))),

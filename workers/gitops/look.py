@@ -104,7 +104,7 @@ class Look:
     revision: str
     contained: bool | None
     hydrating: bool  # the source hydrator is at our commit
-    ours: Operation | None  # the last operation when it applied our commit, all of it
+    ours: Operation | None  # the last operation when it applied our commit, all of it, or healed what had it
     applied: bool  # it succeeded and the comparison is newer
     ended: datetime | None  # when the last operation ended, whosesoever; Argo CD compares anew after it
     newer: bool  # the comparison is newer than that
@@ -178,7 +178,7 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
     holds = _Holds(expected, app.guessed)
     last = app.operation
     holding = holds.all_of(last.revisions) if last and not last.partial else False
-    ours = last if last and holding is True else None
+    ours = last if last and (holding is True or _heals(last, app, holds)) else None
     ended = last.finished_at if last and not last.dry_run else None
     newer = ended is None or bool(app.reconciled_at and app.reconciled_at > ended)
     named = [one for one in app.revisions if is_sha(one)]
@@ -197,6 +197,12 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
         newer=newer,
         foreign=bool(last and holding is False),
     )
+
+
+def _heals(last: Operation, app: Application, holds: "_Holds") -> bool:
+    """Tell whether it synced single resources again of our commit, which a sync before it had applied as a whole."""
+    some = last.partial and not last.dry_run and last.phase == "Succeeded"
+    return some and holds.all_of(last.revisions) is True and holds.all_of(app.deployed) is True
 
 
 def _without_pauses(memory: Mapping[str, Any], health: str, grace: float, now: datetime) -> Mapping[str, Any]:

@@ -287,7 +287,7 @@ def _unseen(look: Look) -> str:
         return f"it applied {image}, which no pod runs at present"
     if (ours or look.expected.noop) and not look.app.images:
         return "no pod runs at present"
-    if ours and ours.jobs and not ours.images:
+    if ours and ours.jobs and not ours.images and not ours.partial:
         return f"{', '.join(ours.jobs[:3])} was applied, whose pods run only at times"
     if look.expected.noop and look.app.jobs and not (last and another(last.images, image, digest)):
         return f"the pods of {', '.join(look.app.jobs[:3])} run only at times"

@@ -39,6 +39,7 @@ def test_what_is_final_fails_at_once(changes, reason, said):
         {**FAILED, "operation": {"sync": {}}},
         {**FAILED, **OUT_OF_SYNC, "status.operationState.operation.sync": {"revision": OURS, "dryRun": True}},
         {**FAILED, **OUT_OF_SYNC, "status.operationState.operation.sync": {"resources": [{"kind": "Job"}]}},
+        {**FAILED, **OUT_OF_SYNC, "status.operationState.operation.sync": {"manifests": ["kind: Job"]}},
     ],
 )
 def test_a_failure_of_something_else_is_not_ours(changes):

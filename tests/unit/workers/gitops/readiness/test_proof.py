@@ -63,6 +63,13 @@ def test_a_job_that_has_nothing_to_do_with_it_is_no_excuse(resources):
     assert watched(healthy(changes), expected(), IMAGE_GRACE)[1].reason is Reason.IMAGE_NOT_DEPLOYED
 
 
+def test_a_job_that_was_only_healed_is_no_excuse():
+    asked = {"revision": OURS, "resources": [{"kind": "CronJob", "name": "nightly"}]}
+    changes = {"status.operationState.operation.sync": asked, "status.history": [{"revision": OURS}], RESULT: [CRON]}
+    application = healthy({**changes, "status.summary.images": ["a/b:1"]})
+    assert watched(application, expected(), IMAGE_GRACE)[1].reason is Reason.IMAGE_NOT_DEPLOYED
+
+
 def test_a_failed_operation_of_another_commit_is_no_excuse_either():
     changes = {**FAILED, "status.operationState.syncResult": {"revision": OLD, "resources": [{"images": [IMAGE]}]}}
     application = healthy({**changes, "status.summary.images": ["a/b:1"]})

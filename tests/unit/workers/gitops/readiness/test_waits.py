@@ -110,6 +110,36 @@ def test_a_commit_on_top_of_ours_is_not_said_to_be_applied(changes, sync, reason
     )
 
 
+HEALED = {
+    **OUT_OF_SYNC,
+    "spec.syncPolicy.automated": {"selfHeal": True},
+    "status.resources": DIFFERS,
+    "status.operationState.operation": {
+        "initiatedBy": {"automated": True},
+        "sync": {"revision": OURS, "resources": [{"kind": "ConfigMap", "name": "old"}], "selfHealAttemptsCount": 3},
+    },
+    "status.history": [{"id": 6, "revision": OLD}, {"id": 7, "revision": OURS}],
+}
+"""Our commit is applied; something in the cluster undoes a part of it, and Argo CD heals that again and again."""
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason", "said"),
+    [
+        ({}, "out_of_sync", f"{OURS[:12]} is applied; still different: ConfigMap/p/old"),
+        ({"status.conditions": [condition("SharedResourceWarning", "of two")]}, "shared_resource", "of two"),
+        ({"status.history": [{"id": 7, "revision": OLD}]}, "sync_pending", "its sync has not begun"),
+        ({"status.history": None}, "sync_pending", "its sync has not begun"),
+        ({"status.operationState.syncResult.revision": OLD}, "sync_pending", "its sync has not begun"),
+    ],
+)
+def test_what_argo_cd_heals_in_vain_was_applied_before(changes, reason, said):
+    """A sync that heals names the resources that differ (``autoSync``), and takes the place of the whole one."""
+    _, verdict = watched(healthy({**HEALED, **changes}), expected(), 3600)
+    assert verdict.reason == reason
+    assert said in verdict.detail
+
+
 def test_missing_automation_is_no_problem_where_we_sync_ourselves():
     application = healthy({**OUT_OF_SYNC, **NO_OPERATION, "spec.syncPolicy": None})
     assert judge(application, expected(sync=True), NOW).reason is Reason.SYNC_PENDING
