@@ -29,6 +29,11 @@ ERRORS = {
 """The conditions that are errors of a comparison, and what each is where its words do not say more."""
 
 
+def is_remembered(message: str) -> bool:
+    """Tell whether Argo CD did not try again: after three failures it repeats the last one for an hour."""
+    return "generation error (cached)" in message
+
+
 def is_passing(message: str) -> bool:
     """Tell whether it is a network or a server in trouble, which may end by itself."""
     return _PASSING.search(message) is not None and _OF_CHART.search(message) is None

@@ -21,13 +21,22 @@ from typing import Any
 
 from orchestrator.domain.reasons import Reason
 from workers.gitops.application import Condition, Operation, names
-from workers.gitops.comparison import ERRORS, is_passing, reason_of
+from workers.gitops.comparison import ERRORS, is_passing, is_remembered, reason_of
 from workers.gitops.fingerprint import LIST_FIELDS, fingerprint
 from workers.gitops.images import Sighting, another, sighting
 from workers.gitops.look import LATER, SOON, STEADY, Expected, Look, Verdict, VerdictKind, look_at
 from workers.gitops.words import LIMIT, one_line
 
-__all__ = ["LIST_FIELDS", "Expected", "Verdict", "VerdictKind", "compared_badly", "fingerprint", "judge"]
+__all__ = [
+    "LIST_FIELDS",
+    "Expected",
+    "Verdict",
+    "VerdictKind",
+    "compared_badly",
+    "fingerprint",
+    "judge",
+    "remembered",
+]
 
 ERROR_GRACE = 20.0
 """Seconds that an error of a comparison must last: a refresh reports passing ones at once."""
@@ -59,6 +68,11 @@ def judge(
 def compared_badly(memory: Mapping[str, Any]) -> bool:
     """Tell whether the looks before ended with an error of a comparison, which another comparison may not have."""
     return memory.get("what") in ERRORS
+
+
+def remembered(memory: Mapping[str, Any]) -> bool:
+    """Tell whether that error is one of before, which Argo CD repeats without a try until a hard refresh."""
+    return memory.get("remembered") is True
 
 
 def _deleting(look: Look) -> Verdict | None:
@@ -93,7 +107,7 @@ def _broken(look: Look) -> Verdict | None:
     verdict = look.lasting(error.type, grace, Reason.SYNC_PENDING, reason, detail, synced=False)
     if verdict.kind is VerdictKind.FAILED and look.app.refreshing:  # another comparison is on its way
         return look.wait(Reason.SYNC_PENDING, detail, after=SOON)
-    return verdict
+    return replace(verdict, memory={**verdict.memory, "remembered": is_remembered(error.message)})
 
 
 def _error(look: Look) -> Condition | None:

@@ -9,8 +9,9 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, StageName, Wait
+from workers.clients.argocd import Refresh
 from workers.clients.git_errors import Missing
-from workers.gitops.readiness import Expected, Verdict, VerdictKind, compared_badly, judge
+from workers.gitops.readiness import Expected, Verdict, VerdictKind, compared_badly, judge, remembered
 from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of, values_in
@@ -31,7 +32,7 @@ def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[
     """Read the application once and judge it.
 
     After a comparison that failed another one is requested, as Argo CD makes the next one only minutes later: a short
-    outage of its Git server must not count as an error that lasts.
+    outage of its Git server must not count as an error that lasts. Nor must one that Argo CD only remembers.
 
     :raises Refused: Argo CD does not let us see it. :raises Unavailable: it does not answer.
     :raises Cancelled: (or ``LeaseLost``) the work is to stop.
@@ -39,9 +40,8 @@ def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[
     before = order.outputs.get("memory") or {}
     memory = {name: value for name, value in before.items() if name != _MISSING_SINCE}
     again = compared_badly(memory) and _is_due(order, memory)
-    application = tools.clients.argocd.get(
-        order.environment.argocd, **order.where, refresh="normal" if refresh or again else ""
-    )
+    kind: Refresh = "hard" if again and remembered(memory) else "normal" if refresh or again else ""
+    application = tools.clients.argocd.get(order.environment.argocd, **order.where, refresh=kind)
     verdict = judge(application, expected(order, tools), order.now, memory)
     if compared_badly(verdict.memory):
         asked = order.now.isoformat() if again else memory.get("again", "")

@@ -83,6 +83,21 @@ def test_a_comparison_that_went_wrong_is_made_again_before_it_counts(stage: Any)
     assert isinstance(look(stage, argo, outputs=outputs, now=later(30)), Fail)
 
 
+@pytest.mark.parametrize("stage", [sync, health])
+def test_an_error_that_argo_cd_only_remembers_is_tried_anew(stage: Any) -> None:
+    """A normal refresh gives the error of an hour ago, though a chart that it depends on may be there by now."""
+    words = (
+        "failed to generate manifest for source 1 of 1: rpc error: code = Unknown desc = Manifest generation error"
+    )
+    argo = FakeArgo([broken(f"{words} (cached): `helm dependency build` failed: 404 Not Found"), live()])
+    outputs: dict[str, Any] = {"refreshed_at": NOW.isoformat()}
+    for seconds in (10, 20):
+        outcome = look(stage, argo, outputs=outputs, now=later(seconds))
+        outputs |= outcome.outputs
+    assert argo.asked == ["plain", "hard"]
+    assert isinstance(outcome, Done)
+
+
 def test_comparisons_are_asked_for_now_and_then_while_git_is_in_trouble() -> None:
     argo = FakeArgo([broken("failed to list refs: i/o timeout")])
     outputs: dict[str, Any] = {"sync_asked": NOW.isoformat(), "refreshed_at": NOW.isoformat()}

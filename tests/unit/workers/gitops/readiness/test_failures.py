@@ -5,7 +5,7 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from tests.support.applications import LATER, NOW, OLD, OLD_IMAGE, OURS, condition, expected, healthy
 from tests.support.situations import FAILED, NO_OPERATION, OUT_OF_SYNC, seconds, watched
-from workers.gitops.readiness import ERROR_GRACE, IMAGE_GRACE, SLOW_ERROR_GRACE, VerdictKind, judge
+from workers.gitops.readiness import ERROR_GRACE, IMAGE_GRACE, SLOW_ERROR_GRACE, VerdictKind, judge, remembered
 
 ERROR = {"status.operationState.phase": "Error", "status.operationState.message": "ComparisonError: no such chart"}
 
@@ -232,6 +232,16 @@ def test_an_error_that_has_passed_does_not_count_with_the_next_one():
     assert "what" not in clean.memory
     again = judge(wrong, expected(), NOW + seconds(300), clean.memory)
     assert again.kind is VerdictKind.WAIT
+
+
+@pytest.mark.parametrize(
+    ("words", "so"), [("Manifest generation error (cached): no such chart", True), ("no", False)]
+)
+def test_an_error_that_argo_cd_only_remembers_is_noted(words, so):
+    wrong = healthy(
+        {"status.conditions": [condition("ComparisonError", f"rpc error: code = Unknown desc = {words}")]}
+    )
+    assert remembered(judge(wrong, expected(), NOW).memory) is so
 
 
 def test_an_error_does_not_count_while_another_comparison_is_on_its_way():
