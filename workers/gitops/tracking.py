@@ -18,6 +18,8 @@ from workers.shapes import Json, mapping, mappings, text, texts
 
 _DIGEST_KEYS = ("digest", "sha")
 """How charts call the digest beside a tag."""
+_ROLLING = "applicationset-controller"
+"""Who begins the syncs of an ApplicationSet's RollingSync."""
 _INDEX = re.compile(r"\[(\d+)\]")
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
@@ -60,9 +62,23 @@ def files_read(application: Json, gitops: Gitops) -> tuple[str, ...]:
 
 
 def automated(application: Json) -> bool:
-    """Tell whether Argo CD syncs the application by itself (``enabled`` came with 3.1; absent means yes)."""
+    """Tell whether Argo CD syncs the application by itself (``enabled`` came with 3.1; absent means yes).
+
+    Where an ApplicationSet has the strategy RollingSync it does so, and takes ``automated`` out of its applications.
+    """
     policy = mapping(mapping(application.get("spec")).get("syncPolicy")).get("automated")
-    return isinstance(policy, Mapping) and policy.get("enabled", True) is not False
+    on = isinstance(policy, Mapping) and policy.get("enabled", True) is not False
+    return on or _rolled(application)
+
+
+def _rolled(application: Json) -> bool:
+    owners = mappings(mapping(application.get("metadata")).get("ownerReferences"))
+    if not any(owner.get("kind") == "ApplicationSet" for owner in owners):
+        return False
+    status = mapping(application.get("status"))
+    last = mapping(mapping(status.get("operationState")).get("operation"))
+    syncs = (last, *mappings(status.get("history")))
+    return any(mapping(one.get("initiatedBy")).get("username") == _ROLLING for one in syncs)
 
 
 def _sync_problem(application: Json, environment: Environment) -> str | None:

@@ -230,6 +230,30 @@ def test_thousands_of_sources_are_no_work_for_minutes():
     assert tracks(application(*others, *refs, VALUES_REF, chart), GITOPS, ENV, IMAGE) is None
 
 
+OF_SET = {"ownerReferences": [{"kind": "ApplicationSet", "name": "shop"}]}
+BY_SET = {"initiatedBy": {"username": "applicationset-controller", "automated": True}}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "status", "expected"),
+    [
+        (OF_SET, {"operationState": {"operation": BY_SET}}, True),
+        (OF_SET, {"operationState": {"operation": {"initiatedBy": {"username": "mina"}}}, "history": [BY_SET]}, True),
+        (OF_SET, {"operationState": {"operation": {"initiatedBy": {"username": "mina"}}}}, False),
+        (OF_SET, {}, False),
+        ({"ownerReferences": [{"kind": "Other"}]}, {"operationState": {"operation": BY_SET}}, False),
+        ({}, {"operationState": {"operation": BY_SET}}, False),
+    ],
+)
+@pytest.mark.parametrize("policy", [{"syncOptions": []}, {"automated": {"prune": True, "enabled": False}}])
+def test_an_application_set_that_syncs_step_by_step_takes_the_automation_out(policy, metadata, status, expected):
+    found = application(HELM, policy=policy)
+    found["metadata"] |= metadata
+    found["status"] |= status
+    assert automated(found) is expected
+    assert (tracks(found, GITOPS, ENV, IMAGE) is None) is expected
+
+
 @pytest.mark.parametrize("path", contract_files("argocd/samples/*new-revision.json"), ids=lambda path: path.name)
 def test_the_sample_of_the_contract_is_tracked(path):
     assert tracks(json.loads(path.read_text()), GITOPS, ENV, IMAGE) is None

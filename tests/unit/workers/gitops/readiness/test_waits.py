@@ -110,6 +110,14 @@ def test_a_commit_on_top_of_ours_is_not_said_to_be_applied(changes, sync, reason
     )
 
 
+def test_an_application_set_with_a_rolling_sync_needs_no_person():
+    operation = {"initiatedBy": {"username": "applicationset-controller"}, "sync": {"revision": OLD}}
+    changes = {"spec.syncPolicy": None, "metadata.ownerReferences": [{"kind": "ApplicationSet", "name": "shop"}]}
+    changes |= {"status.operationState.operation": operation, "status.operationState.syncResult.revision": OLD}
+    verdict = judge(healthy({**OUT_OF_SYNC, **changes}), expected(), NOW)
+    assert (verdict.kind, verdict.reason) == (VerdictKind.WAIT, Reason.SYNC_PENDING)
+
+
 HEALED = {
     **OUT_OF_SYNC,
     "spec.syncPolicy.automated": {"selfHeal": True},
