@@ -14,6 +14,10 @@ from workers.shapes import Json, mapping, mappings, moment, text, texts
 REFRESH_ANNOTATIONS = ("argocd.argoproj.io/refresh", "argocd.argoproj.io/hydrate")
 """Present while Argo CD has been asked to compare (or hydrate) and has not done it yet."""
 
+SKIP_ANNOTATION = "argocd.argoproj.io/skip-reconcile"
+"""With this Argo CD looks at the application no more, until it is taken away; who else keeps its state may go on."""
+_TRUE = ("1", "t", "true")
+"""How Go writes that something is so."""
 _JOBS = ("CronJob", "CronWorkflow", "WorkflowTemplate", "ScaledJob", "Job")
 """Kinds whose pods run only at times."""
 _NAMED = 3
@@ -78,10 +82,12 @@ class Application:
     ``revisions`` are the compared revisions of our repository (several when several sources read it); a name such as
     ``main`` stands there while manifests cannot be made. ``guessed`` tells that no source has our repository's
     address, so that all Git sources were taken. ``jobs`` are the managed resources whose pods run only at times.
+    ``skipped`` tells that Argo CD is told to leave it alone: a request to refresh stands there for ever then.
     ``deployed`` are the revisions of our repository that the last whole sync which succeeded has applied.
     """
 
     deleting: bool
+    skipped: bool
     refreshing: bool
     requested: bool
     sync: str
@@ -109,12 +115,14 @@ def read(application: Json, addresses: Collection[str], branch: str) -> Applicat
     meta, status = mapping(application.get("metadata")), mapping(application.get("status"))
     sync, health = mapping(status.get("sync")), mapping(status.get("health"))
     summary, annotations = mapping(status.get("summary")), mapping(meta.get("annotations"))
+    skipped = text(annotations.get(SKIP_ANNOTATION)).lower() in _TRUE
     hydration = _hydration(application, status)
     spec, repos = mapping(application.get("spec")), frozenset(map(repo_key, addresses))
     ours = _chooser(spec, repos, branch, hydration)
     return Application(
         deleting=bool(meta.get("deletionTimestamp")),
-        refreshing=any(name in annotations for name in REFRESH_ANNOTATIONS),
+        skipped=skipped,
+        refreshing=not skipped and any(name in annotations for name in REFRESH_ANNOTATIONS),
         requested=bool(application.get("operation")),
         sync=text(sync.get("status")),
         revisions=ours(sync, mapping(sync.get("comparedTo"))),

@@ -11,7 +11,7 @@ from orchestrator.domain.refs import is_sha
 from workers.gitops import application as shape
 from workers.gitops.application import Application, Operation
 from workers.gitops.tracking import automated
-from workers.gitops.words import one_line
+from workers.gitops.words import LIMIT, one_line
 from workers.shapes import moment
 
 SOON, STEADY, LATER = 3.0, 10.0, 30.0
@@ -144,6 +144,9 @@ class Look:
 
     def wait(self, reason: Reason, detail: str, after: float | None = None, **more: Any) -> Verdict:
         """Look again when a list shows a change, and in `after` seconds where none would."""
+        if self.app.skipped:
+            hint = f"Argo CD leaves this application alone: it has the annotation {shape.SKIP_ANNOTATION}"
+            detail = f"{one_line(detail, LIMIT - len(hint) - 2)}; {hint}"
         return self.verdict(VerdictKind.WAIT, reason, detail, after, **more)
 
     def human(self, reason: Reason, detail: str, **more: Any) -> Verdict:

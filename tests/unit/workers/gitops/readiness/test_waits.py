@@ -148,6 +148,22 @@ def test_what_argo_cd_heals_in_vain_was_applied_before(changes, reason, said):
     assert said in verdict.detail
 
 
+@pytest.mark.parametrize(("value", "so"), [("true", True), ("1", True), ("false", False), ("", False), (None, False)])
+def test_an_application_that_argo_cd_is_told_to_leave_alone_is_named_as_such(value, so):
+    """Its controller does not even answer a request to refresh (``canProcessApp``)."""
+    annotations = {f"{ARGO}/refresh": "normal", f"{ARGO}/skip-reconcile": value}
+    verdict = judge(healthy({"metadata.annotations": annotations, "status.sync.revision": OLD}), expected(), NOW)
+    assert verdict.kind is VerdictKind.WAIT
+    assert (f"it has the annotation {ARGO}/skip-reconcile" in verdict.detail) is so
+    assert ("asked to refresh" in verdict.detail) is not so
+
+
+def test_who_else_keeps_the_state_of_an_application_may_prove_it():
+    """Open Cluster Management does so, for applications of other clusters."""
+    annotations = {f"{ARGO}/refresh": "normal", f"{ARGO}/skip-reconcile": "true"}
+    assert judge(healthy({"metadata.annotations": annotations}), expected(), NOW).kind is VerdictKind.SUCCESS
+
+
 def test_missing_automation_is_no_problem_where_we_sync_ourselves():
     application = healthy({**OUT_OF_SYNC, **NO_OPERATION, "spec.syncPolicy": None})
     assert judge(application, expected(sync=True), NOW).reason is Reason.SYNC_PENDING
