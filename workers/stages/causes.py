@@ -5,11 +5,12 @@ from typing import Any
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Fail, StageName
+from orchestrator.domain.runs import Fail, Run, StageName
 from workers.gitops.explain import container_of, crashed, last_words, place, why_unhealthy
+from workers.gitops.images import another, sighting
 from workers.gitops.readiness import Verdict, VerdictKind
 from workers.gitops.words import LIMIT, one_line
-from workers.shapes import mapping, mappings
+from workers.shapes import Json, mapping, mappings, texts
 from workers.stages.order import Order, Tools
 
 _PODS = 3
@@ -47,16 +48,25 @@ def _cause(order: Order, tools: Tools, application: Mapping[str, Any]) -> str:
     """Say in one sentence what is wrong, from the resource tree, events and logs; "" where they cannot be read."""
     name, where = order.environment.argocd, order.where
     try:
-        tree = tools.clients.argocd.resource_tree(name, **where)
-        pods = _troubled_pods(tree)
+        tree = _without_old(tools.clients.argocd.resource_tree(name, **where), order.run)
+        pods = _troubled(tree)[:_PODS]
         events = tools.clients.argocd.events(name, **where)
         for pod in pods:
-            events += tools.clients.argocd.events(name, **where, resource=pod)
+            events += _events(order, tools, pod)
     except (Refused, Unavailable) as error:
         tools.log(f"no details from Argo CD: {error}")
         return ""
     words = {place(pod): _words(order, tools, pod, container_of(pod, events)) for pod in pods if crashed(pod)}
     return why_unhealthy(application, tree, events, words)
+
+
+def _events(order: Order, tools: Tools, pod: Mapping[str, Any]) -> list[Json]:
+    """Return the events of one pod; none where it has been replaced since the tree was read."""
+    try:
+        return tools.clients.argocd.events(order.environment.argocd, **order.where, resource=pod)
+    except Refused as error:
+        tools.log(f"no events of pod {place(pod)}: {error}")
+        return []
 
 
 def _words(order: Order, tools: Tools, pod: Mapping[str, Any], container: str) -> str:
@@ -82,8 +92,19 @@ def _words(order: Order, tools: Tools, pod: Mapping[str, Any], container: str) -
     return ""
 
 
-def _troubled_pods(tree: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+def _without_old(tree: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
+    """Leave out the unhealthy pods of the images before ours, if pods of ours are unhealthy too.
+
+    Pods that were evicted weeks ago stay, as failed, until somebody deletes them.
+    """
+    seen = [(pod, texts(pod.get("images"))) for pod in _troubled(tree)]
+    ours = [pod for pod, images in seen if sighting(images, run.image, run.digest)]
+    old = [pod for pod, images in seen if pod not in ours and another(images, run.image, run.digest)]
+    return {"nodes": [node for node in mappings(tree.get("nodes")) if node not in old]} if ours else tree
+
+
+def _troubled(tree: Mapping[str, Any]) -> list[Json]:
     """Choose the pods whose events may tell the cause: the application's events do not include theirs."""
     pods = [node for node in mappings(tree.get("nodes")) if node.get("kind") == "Pod"]
     healthy = ("Healthy", "Suspended")
-    return [pod for pod in pods if mapping(pod.get("health")).get("status") not in healthy][:_PODS]
+    return [pod for pod in pods if mapping(pod.get("health")).get("status") not in healthy]

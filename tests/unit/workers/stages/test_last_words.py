@@ -7,7 +7,7 @@ import pytest
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, StageName
-from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, live, order, tools
+from tests.support.deploying import GITOPS_COMMIT, IMAGE, FakeArgo, FakeMirror, live, order, tools
 from tests.support.factories import NOW, later
 from workers.gitops.words import LIMIT
 from workers.stages import health
@@ -39,13 +39,18 @@ class Crashing(FakeArgo):
 def fail(*said: list[str] | PilotageError, reason: str = "CrashLoopBackOff") -> tuple[Fail, Crashing, list[str]]:
     argo = Crashing([live(health="Degraded")])
     argo.reason, argo.said, argo.wanted = reason, list(said), []
-    outputs = {"gitops_commit": GITOPS_COMMIT, "committed_at": NOW.isoformat(), "memory": SINCE}
     logged: list[str] = []
+    return ended(argo, logged), argo, logged
+
+
+def ended(argo: FakeArgo, logged: list[str] | None = None) -> Fail:
+    logged = [] if logged is None else logged
+    outputs = {"gitops_commit": GITOPS_COMMIT, "committed_at": NOW.isoformat(), "memory": SINCE}
     given = order(StageName.HEALTH, outputs=outputs, now=later(200), environment_project="plate")
     outcome = health.run(given, tools(logged.append, argocd=argo, gitops=FakeMirror(line=(GITOPS_COMMIT,))))
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.DEGRADED
-    return outcome, argo, logged
+    return outcome
 
 
 def test_the_log_of_the_container_that_ended_is_quoted() -> None:
@@ -85,6 +90,68 @@ def test_the_present_container_is_asked_where_there_is_none_before_it() -> None:
 )
 def test_without_a_log_the_sentence_stays_as_it_is(said: Any) -> None:
     assert fail(*said)[0].detail == f"Pod plate/web-1 is in CrashLoopBackOff: {BACK_OFF}"
+
+
+EVICTED = {
+    "kind": "Pod",
+    "namespace": "plate",
+    "name": "web-0",
+    "uid": "o",
+    "images": [f"{IMAGE.rpartition(':')[0]}:sha-000000000000"],
+    "info": [{"name": "Status Reason", "value": "Evicted"}],
+    "health": {"status": "Degraded", "message": "The node was low on resource: memory"},
+}
+PENDING = {
+    "kind": "Pod",
+    "namespace": "plate",
+    "name": "web-1",
+    "uid": "u",
+    "images": [IMAGE],
+    "health": {"status": "Progressing"},
+}
+TOO_FEW = {
+    "type": "Warning",
+    "reason": "FailedScheduling",
+    "message": "0/3 nodes are available",
+    "involvedObject": {"kind": "Pod", "uid": "u", "namespace": "plate", "name": "web-1"},
+}
+
+
+class Several(Crashing):
+    """A few pods; the events of `lost` cannot be had."""
+
+    pods: tuple[dict[str, Any], ...] = ()
+    lost = ""
+
+    def resource_tree(self, name: str, **_: Any) -> dict[str, Any]:
+        return {"nodes": list(self.pods)}
+
+    def events(self, name: str, *, resource: Any = None, **_: Any) -> list[dict[str, Any]]:
+        if resource and resource["name"] == self.lost:
+            raise Refused(Reason.ARGOCD_REFUSED, "HTTP 400: web-1 not found as part of application")
+        return [TOO_FEW] if resource and resource["name"] == "web-1" else []
+
+
+def cause(*pods: dict[str, Any], lost: str = "") -> str:
+    argo = Several([live(health="Degraded")])
+    argo.pods, argo.lost = pods, lost
+    return ended(argo).detail
+
+
+def test_a_pod_of_the_image_before_is_not_the_cause_while_one_of_ours_is_unwell() -> None:
+    """What the kubelet evicted weeks ago is still there, as failed."""
+    old = [{**EVICTED, "name": f"web-{number}", "uid": f"o{number}"} for number in range(10, 14)]
+    assert cause(*old, PENDING) == "Pod plate/web-1: FailedScheduling: 0/3 nodes are available"
+    assert cause(EVICTED) == "Pod plate/web-0 is in Evicted: The node was low on resource: memory"
+
+
+def test_a_pod_of_something_else_may_be_the_cause() -> None:
+    db = {**EVICTED, "name": "db-0", "images": ["postgres:17"]}
+    assert cause(db, PENDING) == "Pod plate/db-0 is in Evicted: The node was low on resource: memory"
+
+
+def test_a_pod_that_was_replaced_meanwhile_does_not_hide_the_cause() -> None:
+    assert cause(EVICTED, lost="web-0") == "Pod plate/web-0 is in Evicted: The node was low on resource: memory"
 
 
 def test_a_pod_that_never_ran_is_not_asked_for_its_log() -> None:
