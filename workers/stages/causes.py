@@ -13,6 +13,8 @@ from workers.gitops.words import LIMIT, one_line
 from workers.shapes import Json, mapping, mappings, texts
 from workers.stages.order import Order, Tools
 
+_IN_RESOURCES = frozenset({Reason.SYNC_FAILED, Reason.DEGRADED})
+"""The reasons that what the resource tree and the events tell may explain."""
 _PODS = 3
 """Unhealthy pods whose events and logs are read for the one sentence."""
 _LINES = 10
@@ -20,8 +22,12 @@ _LINES = 10
 
 
 def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict) -> Fail:
-    """Fail with the verdict's own reason, and with the cause if it can be found."""
-    return _end(tools, verdict.reason, _cause(order, tools, application) or verdict.detail, verdict)
+    """Fail with the verdict's own reason, and with the cause if that lies in the resources and can be found.
+
+    What else a verdict says, such as that the value was changed again, no pod in trouble explains.
+    """
+    cause = _cause(order, tools, application, verdict) if verdict.reason in _IN_RESOURCES else ""
+    return _end(tools, verdict.reason, cause or verdict.detail, verdict)
 
 
 def late(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict, stage: StageName) -> Fail:
@@ -32,7 +38,7 @@ def late(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Ve
     known = verdict.kind is VerdictKind.NEEDS_HUMAN or verdict.reason is Reason.SYNC_WINDOW
     reason = verdict.reason if known else Reason.TIMED_OUT
     after = f"{stage} not done after {(order.now - order.started_at).total_seconds():.0f} s"
-    cause = _cause(order, tools, application) if verdict.unready else ""
+    cause = _cause(order, tools, application, verdict) if verdict.unready else ""
     if not cause:
         return _end(tools, reason, f"{after}; last seen: {verdict.detail}", verdict)
     obstacle = f"; {verdict.obstacle}" if verdict.obstacle else ""
@@ -44,7 +50,7 @@ def _end(tools: Tools, reason: Reason, detail: str, verdict: Verdict) -> Fail:
     return Fail(reason=reason, detail=detail, outputs={"argocd_revision": verdict.revision})
 
 
-def _cause(order: Order, tools: Tools, application: Mapping[str, Any]) -> str:
+def _cause(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict) -> str:
     """Say in one sentence what is wrong, from the resource tree, events and logs; "" where they cannot be read."""
     name, where = order.environment.argocd, order.where
     try:
@@ -57,7 +63,14 @@ def _cause(order: Order, tools: Tools, application: Mapping[str, Any]) -> str:
         tools.log(f"no details from Argo CD: {error}")
         return ""
     words = {place(pod): _words(order, tools, pod, container_of(pod, events)) for pod in pods if crashed(pod)}
-    return why_unhealthy(application, tree, events, words)
+    about = application if verdict.reason is Reason.SYNC_FAILED else _without_syncs(application)
+    return why_unhealthy(about, tree, events, words)
+
+
+def _without_syncs(application: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Leave out the last sync and what Argo CD said of it: one that failed though ours succeeded was another."""
+    status = mapping(application.get("status"))
+    return {"status": {key: status[key] for key in status if key not in ("operationState", "conditions")}}
 
 
 def _events(order: Order, tools: Tools, pod: Mapping[str, Any]) -> list[Json]:

@@ -43,13 +43,18 @@ def fail(*said: list[str] | PilotageError, reason: str = "CrashLoopBackOff") -> 
     return ended(argo, logged), argo, logged
 
 
-def ended(argo: FakeArgo, logged: list[str] | None = None) -> Fail:
+def ended(
+    argo: FakeArgo,
+    logged: list[str] | None = None,
+    reason: Reason = Reason.DEGRADED,
+    memory: dict[str, Any] = SINCE,
+) -> Fail:
     logged = [] if logged is None else logged
-    outputs = {"gitops_commit": GITOPS_COMMIT, "committed_at": NOW.isoformat(), "memory": SINCE}
+    outputs = {"gitops_commit": GITOPS_COMMIT, "committed_at": NOW.isoformat(), "memory": memory}
     given = order(StageName.HEALTH, outputs=outputs, now=later(200), environment_project="plate")
     outcome = health.run(given, tools(logged.append, argocd=argo, gitops=FakeMirror(line=(GITOPS_COMMIT,))))
     assert isinstance(outcome, Fail)
-    assert outcome.reason is Reason.DEGRADED
+    assert outcome.reason is reason
     return outcome
 
 
@@ -143,6 +148,26 @@ def test_a_pod_of_the_image_before_is_not_the_cause_while_one_of_ours_is_unwell(
     old = [{**EVICTED, "name": f"web-{number}", "uid": f"o{number}"} for number in range(10, 14)]
     assert cause(*old, PENDING) == "Pod plate/web-1: FailedScheduling: 0/3 nodes are available"
     assert cause(EVICTED) == "Pod plate/web-0 is in Evicted: The node was low on resource: memory"
+
+
+def test_a_pod_in_trouble_does_not_explain_what_has_nothing_to_do_with_it() -> None:
+    argo = Several([live(health="Healthy", image="harbor.example.com/plate/plate-web:sha-000000000000")])
+    argo.pods = (EVICTED,)
+    lasting = {"what": f"image {GITOPS_COMMIT}", "since": NOW.isoformat()}
+    detail = ended(argo, reason=Reason.IMAGE_NOT_DEPLOYED, memory=lasting).detail
+    assert f"{IMAGE} is not among the live images" in detail
+
+
+def test_a_sync_that_failed_and_was_not_ours_is_not_the_cause() -> None:
+    """Somebody tried one resource, or a dry run, after ours."""
+    tried = live(health="Degraded")
+    asked = {"sync": {"revision": GITOPS_COMMIT, "resources": [{"kind": "Job", "name": "x"}]}}
+    tried["status"]["operationState"] |= {"phase": "Failed", "message": "field is immutable", "operation": asked}
+    tried["status"]["conditions"] = [{"type": "SyncError", "message": "Failed last sync attempt"}]
+    argo = Several([tried])
+    argo.pods = (EVICTED,)
+    detail = ended(argo, memory=SINCE | {"what": f"Degraded {GITOPS_COMMIT} None"}).detail
+    assert detail == "Pod plate/web-0 is in Evicted: The node was low on resource: memory"
 
 
 def test_a_pod_of_something_else_may_be_the_cause() -> None:
