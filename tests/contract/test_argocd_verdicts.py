@@ -122,7 +122,7 @@ def test_every_failure_of_the_cluster_has_a_cause(file):
 
 def test_nothing_is_wrong_in_the_cluster_where_another_image_is_healthy_or_the_application_goes():
     assert why_unhealthy(sample("21-no-manifest-change-no-operation.json"), {}, []) == ""
-    assert why_unhealthy(sample("26-deleting.json"), {}, []) == "The application is Progressing"
+    assert why_unhealthy(sample("26-deleting.json"), {}, []) == "Deployment shop-prod/shop-api is Progressing"
 
 
 def test_the_fields_of_the_list_are_those_that_the_server_knows():

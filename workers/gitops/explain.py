@@ -17,7 +17,7 @@ from workers.shapes import Json, mapping, mappings, text, texts
 
 __all__ = ["container_of", "crashed", "last_words", "place", "why_unhealthy"]
 
-_SYNC, _ERROR, _POD, _EVENT, _RESOURCE, _PENDING, _HELD, _OWN = 70, 60, 50, 40, 30, 20, 15, 10
+_SYNC, _ERROR, _POD, _EVENT, _RESOURCE, _PENDING, _HELD, _ROLLING, _OWN = 70, 60, 50, 40, 30, 20, 15, 12, 10
 
 # What a pod says about itself ("Status Reason"), the gravest first: the later ones often only follow from another.
 _POD_REASONS = (
@@ -60,7 +60,9 @@ _EVENTS = 100
 """Newest warnings about one resource that are looked at."""
 _NO_WORDS: Mapping[str, str] = MappingProxyType({})
 _UNWELL = {"Degraded": _RESOURCE, "Missing": _RESOURCE, "Unknown": _RESOURCE, "Suspended": _HELD}
-"""States of resources that say why the application's is not better, and how grave they are."""
+"""States of pods that say why the application's is not better, and how grave they are."""
+_UNREADY = {**_UNWELL, "Progressing": _ROLLING}
+"""The same of other resources: a service may wait for its address where every pod is well."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -83,7 +85,7 @@ def why_unhealthy(
 
     In this order: what the last sync could not apply and hooks that failed; errors of the application itself; pods
     that cannot start or run (with what the events say about them); warnings of events; unhealthy resources; pods that
-    are not up yet; suspended resources; the application's own message.
+    are not up yet; suspended resources; those that are not ready; the application's own message.
 
     :param application: of ``GET /applications/{name}``. :param tree: of ``.../resource-tree``, or {}.
     :param events: of ``.../events``: the list, or the object with ``items``. Odd shapes are passed over.
@@ -156,9 +158,9 @@ def _node_causes(tree: Json, warnings: Sequence[Json], words: Mapping[str, str])
             named = (*told[text(node.get("uid"))][-_EVENTS:], *told[_identity(node)][-_EVENTS:])
             about = [one for one in named if _is_about(one, node)]
             yield from _pod_causes(node, status, message, born, about, words.get(place(node), ""))
-        elif status in _UNWELL:
+        elif status in _UNREADY:
             rank = 1 if message else 0
-            yield _Cause(_UNWELL[status], rank, born, _joined(f"{_name(node)} is {status}", message))
+            yield _Cause(_UNREADY[status], rank, born, _joined(f"{_name(node)} is {status}", message))
 
 
 def _pod_causes(
@@ -205,6 +207,8 @@ def _is_of_readiness(event: Json) -> bool:
 def _event_causes(warnings: Sequence[Json]) -> Iterator[_Cause]:
     for event in warnings:
         reason, about = text(event.get("reason")), mapping(event.get("involvedObject"))
+        if about.get("kind") == "Application":  # of any sync of the last hour; its state tells of the one that counts
+            continue
         known = reason in _EVENT_REASONS
         rank = len(_EVENT_REASONS) - _EVENT_REASONS.index(reason) if known else 0
         sentence = _joined(f"{_name(about)}: {reason}", event.get("message"))
@@ -216,8 +220,8 @@ def _own_causes(application: Json) -> Iterator[_Cause]:
     for resource in mappings(status.get("resources")):
         health = mapping(resource.get("health"))
         state = text(health.get("status"))
-        if state in _UNWELL:
-            yield _Cause(_UNWELL[state], 0, "", _joined(f"{_name(resource)} is {state}", health.get("message")))
+        if state in _UNREADY:
+            yield _Cause(_UNREADY[state], 0, "", _joined(f"{_name(resource)} is {state}", health.get("message")))
     health = mapping(status.get("health"))
     if text(health.get("status")) not in ("", "Healthy"):
         yield _Cause(_OWN, 0, "", _joined(f"The application is {health['status']}", health.get("message")))

@@ -86,6 +86,21 @@ QUOTA = {"kind": "ReplicaSet", "namespace": "p", "name": "api-6d9f"}
         ([node("Service", "web", status="Missing")], [], "Service p/web is Missing"),
         ([], [], "The application is Degraded: apps/Deployment:p/api"),
         (
+            [], [event("OperationCompleted", "Sync operation failed", {"kind": "Application", "name": "api"})],
+            "The application is Degraded: apps/Deployment:p/api",
+        ),
+        ([node("Service", "web", "Progressing")], [], "Service p/web is Progressing"),
+        (
+            [node("Deployment", "api", "Progressing", "1 old replicas are pending termination", born="2026"),
+             node("Service", "web", "Progressing"), node(status="Healthy")], [],
+            "Deployment p/api is Progressing: 1 old replicas are pending termination",
+        ),
+        (
+            [node("Deployment", "api", "Progressing", "0 of 1 updated replicas are available"),
+             node(status="Progressing", reason="Creating")], [],
+            "Pod p/api-1 is not ready (Creating)",
+        ),
+        (
             [node("CronJob", "nightly", "Suspended", "CronJob is Suspended")], [],
             "CronJob p/nightly is Suspended: CronJob is Suspended",
         ),
