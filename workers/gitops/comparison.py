@@ -7,15 +7,20 @@ from orchestrator.domain.reasons import Reason
 _PASSING = re.compile(
     r"connection (?:refused|reset|closed)|(?<![.\w])timeout\b|timed out|deadline exceeded|no such host"
     r"|not resolve host|name resolution|n.t connect to|no route to host|unreachable|code = unavailable|tls handshake"
-    r"|hung up|disconnect|broken pipe|\beof\b|too many requests|(?:status code|returned error): (?:5\d\d|429)",
+    r"|hung up|disconnect|broken pipe|\beof\b|too ?many ?requests|context canceled|signal: killed|index\.lock"
+    r"|invalid revision range|(?:status code|returned error): (?:5\d\d|429)",
     re.IGNORECASE,
 )
-"""How Argo CD tells of a network or a Git server in trouble: its issues 16532, 17609 and 24744, and Git itself."""
+"""How Argo CD tells of a network or a Git server in trouble: its issues 16532, 17609 and 24744, and Git itself.
+
+Or of its own repo-server, which was restarted, ran out of memory or was interrupted: 6106, 7898, 10426 and 21014.
+"""
 _NOT_LET_IN = re.compile(
     r"authentication (?:required|failed)|authorization failed|could not read (?:username|password)"
     r"|unable to authenticate|permission denied \(|knownhosts:|host key|x509:|repository not found"
     r"|unable to resolve '[^']*' to a commit sha|failed to load live state|failed to get cluster"
-    r"|client to provide credentials|(?:status code|returned error): 40[134]",
+    r"|client to provide credentials|no space left on device|failed to initialize git repo|not permitted in project"
+    r"|(?:status code|returned error): 40[134]",
     re.IGNORECASE,
 )
 """The same of a Git server or a cluster that refuses it, or lacks what it looks for: go-git, Git, Kubernetes."""

@@ -63,8 +63,17 @@ PASSING = (
     "ssh: connect to host git.example.com port 22: No route to host",
     "Connection closed by remote host",
     "server answered 429 Too Many Requests",
+    "toomanyrequests: You have reached your pull rate limit",
+    "rpc error: code = Canceled desc = context canceled",
+    "rpc error: code = Unknown desc = `helm dependency build` failed signal: killed",
+    (
+        "rpc error: code = Internal desc = Failed to checkout FETCH_HEAD: fatal: Unable to create"
+        " '<path to cached source>/.git/index.lock': File exists. Another git process seems to be running"
+    ),
+    "failed to diff 481fbe3e687c..85dd68870f5c: failed exit status 128: fatal: Invalid revision range 481fbe..85dd68",
 )
-"""What a Git server or a network in trouble has Argo CD say (issues of argo-cd 16532, 17609, 24744)."""
+"""What a Git server or a network in trouble has Argo CD say (issues of argo-cd 16532, 17609, 24744, and of its own
+repo-server 6106, 7898, 10426, 21014)."""
 OF_CHART = (
     "Error: parse error at (web/templates/deployment.yaml:40): unexpected EOF",
     "template: web/templates/x.yaml:1:2: nil pointer evaluating interface {}.timeout",
@@ -84,6 +93,9 @@ OF_ACCESS = (
     "rpc error: code = Unknown desc = repository not found: Repository not found",
     "ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey]",
     "ssh: handshake failed: knownhosts: key is unknown",
+    "code = Internal desc = Failed to initialize git repo: mkdir /tmp/_argocd-repo: no such file or directory",
+    "failed to write manifest: write /dev/shm/123: no space left on device",
+    "code = PermissionDenied desc = helm repos https://charts.example.com are not permitted in project 'shop'",
     'Get "https://git.example.com/x.git/info/refs": x509: certificate signed by unknown authority',
     (
         'Failed to load live state: failed to get cluster info for "https://10.0.0.1": error synchronizing cache'
