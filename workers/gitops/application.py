@@ -72,6 +72,7 @@ class Hydration:
     hydrated: str
     phase: str
     current: str
+    begun_at: datetime | None
     message: str
 
 
@@ -182,6 +183,7 @@ def _hydration(application: Json, status: Json) -> Hydration | None:
         hydrated=text(done.get("hydratedSHA")),
         phase=text(current.get("phase")),
         current=text(current.get("drySHA")),
+        begun_at=moment(current.get("startedAt")),
         message=text(current.get("message")),
     )
 

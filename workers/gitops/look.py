@@ -9,7 +9,7 @@ from typing import Any
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import is_sha
 from workers.gitops import application as shape
-from workers.gitops.application import Application, Operation
+from workers.gitops.application import Application, Hydration, Operation
 from workers.gitops.tracking import automated
 from workers.gitops.words import LIMIT, one_line
 from workers.shapes import moment
@@ -103,7 +103,7 @@ class Look:
     automated: bool
     revision: str
     contained: bool | None
-    hydrating: bool  # the source hydrator is at our commit
+    hydrating: bool  # the source hydrator is at our commit, and not past it
     ours: Operation | None  # the last operation when it applied our commit, all of it, or healed what had it
     applied: bool  # it succeeded and the comparison is newer
     ended: datetime | None  # when the last operation ended, whosesoever; Argo CD compares anew after it
@@ -193,13 +193,21 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
         automated=automated(application),
         revision=next((one for one in named if holds.one(one)), named[0] if named else ""),
         contained=holds.all_of(app.revisions),
-        hydrating=bool(app.hydration and holds.one(app.hydration.current)),
+        hydrating=bool(app.hydration and _is_of_us(app.hydration, expected, holds)),
         ours=ours,
         applied=bool(ours and ours.phase == "Succeeded" and ended and newer),
         ended=ended,
         newer=newer,
         foreign=bool(last and holding is False),
     )
+
+
+def _is_of_us(at: Hydration, expected: Expected, holds: "_Holds") -> bool:
+    """Tell whether the hydrator works on our commit; it names none where it cannot make the manifests."""
+    if at.current:
+        return holds.one(at.current) is True
+    pushed = expected.pushed_at - timedelta(seconds=1)  # Argo CD's times have no fractions
+    return at.begun_at is not None and at.begun_at >= pushed and holds.one(at.dry) is not True
 
 
 def _heals(last: Operation, app: Application, holds: "_Holds") -> bool:

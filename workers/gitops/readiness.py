@@ -124,9 +124,13 @@ def _hydration_failed(look: Look) -> Verdict | None:
     state = look.app.hydration
     if state is None or state.phase != "Failed" or not look.hydrating:
         return None
-    detail = f"The source hydrator failed at {_short(state.current)}: {state.message}"
-    reason = reason_of("ComparisonError", state.message)
-    return look.lasting("hydration", ERROR_GRACE, Reason.SYNC_PENDING, reason, detail, synced=False)
+    where = f" at {_short(state.current)}" if state.current else ""
+    detail, reason = (
+        f"The source hydrator failed{where}: {state.message}",
+        reason_of("ComparisonError", state.message),
+    )
+    grace = SLOW_ERROR_GRACE if is_passing(state.message) else ERROR_GRACE
+    return look.lasting("hydration", grace, Reason.SYNC_PENDING, reason, detail, synced=False)
 
 
 def _refreshing(look: Look) -> Verdict | None:

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.domain.reasons import Reason
 from tests.support.applications import LATER, NOW, OLD, OURS, REPO, expected, healthy
 from tests.support.situations import watched
-from workers.gitops.readiness import ERROR_GRACE, VerdictKind, judge
+from workers.gitops.readiness import ERROR_GRACE, SLOW_ERROR_GRACE, VerdictKind, judge
 
 
 def test_a_later_commit_that_contains_ours_counts():
@@ -128,3 +128,39 @@ def test_a_hydration_of_our_commit_that_keeps_failing_is_final():
     first, then = watched(hydrated(failing), expected(), ERROR_GRACE)
     assert (first.kind, then.kind, then.reason) == (VerdictKind.WAIT, VerdictKind.FAILED, Reason.MANIFESTS_INVALID)
     assert then.detail == f"The source hydrator failed at {OURS[:12]}: helm: no"
+
+
+NAMELESS = {"phase": "Failed", "startedAt": "2026-08-22T03:10:00Z", "message": "Failed to hydrate: helm: no"}
+"""Where it cannot make the manifests it names no commit (``hydrate``)."""
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "said"),
+    [
+        ({**NOT_DONE, "currentOperation": NAMELESS}, "manifests_invalid", "failed: Failed to hydrate: helm: no"),
+        ({"currentOperation": NAMELESS}, "manifests_invalid", "failed: Failed to hydrate: helm: no"),
+        (
+            {**NOT_DONE, "currentOperation": {**NAMELESS, "startedAt": "2026-08-22T03:09:59Z"}},
+            "sync_pending", f"compares with {OLD[:12]}",
+        ),
+        ({**NOT_DONE, "currentOperation": {"phase": "Failed"}}, "sync_pending", f"compares with {OLD[:12]}"),
+    ],
+)  # fmt: skip
+def test_a_hydration_that_fails_without_naming_its_commit_is_ours_after_our_push(state, reason, said):
+    _, then = watched(hydrated(state), expected(), ERROR_GRACE)
+    assert then.reason == reason
+    assert said in then.detail
+
+
+def test_a_hydration_after_ours_that_fails_is_not_ours():
+    later = {**DONE, "currentOperation": NAMELESS}
+    assert judge(hydrated(later), expected(), NOW).kind is VerdictKind.SUCCESS
+    assert watched(hydrated(later, revision=OLD), expected(), ERROR_GRACE)[1].kind is VerdictKind.WAIT
+
+
+def test_a_hydration_that_a_server_in_trouble_stops_has_time_to_be_tried_again():
+    """The hydrator itself waits two minutes before that."""
+    failing = {**NOT_DONE, "currentOperation": {**NAMELESS, "message": "failed to list refs: i/o timeout"}}
+    assert watched(hydrated(failing), expected(), SLOW_ERROR_GRACE - 1)[1].kind is VerdictKind.WAIT
+    then = watched(hydrated(failing), expected(), SLOW_ERROR_GRACE)[1]
+    assert (then.kind, then.reason) == (VerdictKind.FAILED, Reason.COMPARISON_FAILED)
