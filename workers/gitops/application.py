@@ -54,6 +54,7 @@ class Operation:
     phase: str
     message: str
     revisions: tuple[str, ...]
+    started_at: datetime | None
     finished_at: datetime | None
     retries: int
     partial: bool
@@ -96,6 +97,7 @@ class Application:
     guessed: bool
     health: str
     health_message: str
+    health_since: datetime | None
     operation: Operation | None
     deployed: tuple[str, ...]
     conditions: tuple[Condition, ...]
@@ -130,6 +132,7 @@ def read(application: Json, addresses: Collection[str], branch: str) -> Applicat
         guessed=not any(reads(source, repos) for source in mappings(spec.get("sources"))),
         health=text(health.get("status")),
         health_message=text(health.get("message")),
+        health_since=moment(health.get("lastTransitionTime")),
         operation=_operation(status, ours),
         deployed=next((ours(one, one) for one in reversed(mappings(status.get("history")))), ()),
         conditions=tuple(_condition(one) for one in mappings(status.get("conditions"))),
@@ -198,6 +201,7 @@ def _operation(status: Json, ours: _Chooser) -> Operation | None:
         phase=text(state.get("phase")),
         message=text(state.get("message")),
         revisions=ours(result, result) or ours(asked, asked),
+        started_at=moment(state.get("startedAt")),
         finished_at=moment(state.get("finishedAt")),
         retries=retries if isinstance(retries, int) else 0,
         partial=any(asked.get(key) for key in ("dryRun", "resources", "manifests")),

@@ -223,6 +223,9 @@ def _unhealthy(look: Look) -> Verdict | None:
         held = look.app.suspended
         named = f"{look.here} is Suspended because of {names(held)}" if held else detail
         return look.human(Reason.SUSPENDED, named, synced=True, unready=not held)
+    if health == "Degraded" and _began_before_us(look):
+        before = f"{detail}, and has been so since before our commit: {look.app.health_since:%Y-%m-%d %H:%M} UTC"
+        return look.wait(Reason.PROGRESSING, before, synced=True, unready=True)
     if health == "Degraded":
         what = f"Degraded {look.revision} {look.ours and look.ended}"  # another operation begins another rollout
         return look.lasting(
@@ -230,6 +233,13 @@ def _unhealthy(look: Look) -> Verdict | None:
         )
     rolling = {"rolling": _rollout(look)} if look.ours and look.ours.phase == "Succeeded" else {}
     return look.wait(Reason.PROGRESSING, detail, synced=True, unready=True, memory={**look.memory, **rolling})
+
+
+def _began_before_us(look: Look) -> bool:
+    """Tell whether it has been so all the time since before our sync, which is not to blame then (since 2.14)."""
+    since, sync = look.app.health_since, look.ours.started_at if look.ours else None
+    pushed = look.expected.pushed_at - timedelta(seconds=1)  # Argo CD's times have no fractions
+    return since is not None and sync is not None and since < min(sync, pushed)
 
 
 def _rollout(look: Look) -> str:

@@ -220,6 +220,28 @@ def test_a_clock_that_goes_back_in_a_pause_does_not_lengthen_it():
     assert judge(degraded, expected(), NOW + seconds(60), memory).kind is VerdictKind.FAILED
 
 
+@pytest.mark.parametrize(
+    ("since", "changes", "kind"),
+    [
+        ("2026-08-22T03:10:00Z", {}, "failed"),
+        ("2026-08-22T03:09:59Z", {}, "wait"),
+        ("2026-08-22T03:11:01Z", {}, "failed"),
+        (None, {}, "failed"),
+        (BEFORE, {"status.operationState.startedAt": None}, "failed"),
+        (BEFORE, {"status.operationState.startedAt": BEFORE}, "failed"),
+        (BEFORE, {"status.operationState.syncResult.revision": OLD}, "failed"),
+    ],
+)
+def test_what_was_degraded_all_the_time_before_our_sync_is_not_its_fault(since, changes, kind):
+    """A nightly job that failed (counts since 3.2), or an autoscaler without metrics, is no reason to go back."""
+    health = {"status": "Degraded", "lastTransitionTime": since}
+    verdict = watched(healthy({"status.health": health, **changes}), expected(), 3600)[1]
+    assert (verdict.kind, verdict.synced) == (kind, True)
+    if kind == "wait":
+        assert verdict.unready, "the tree has to tell what"
+        assert "is Degraded, and has been so since before our commit: 2026-08-22 03:09 UTC" in verdict.detail
+
+
 def test_degraded_without_an_operation_of_ours_counts_too():
     changes = {"status.operationState.syncResult.revision": OLD, "status.health.status": "Degraded"}
     assert watched(healthy(changes), expected(), 61)[1].reason is Reason.DEGRADED
