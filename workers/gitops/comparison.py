@@ -20,10 +20,12 @@ _NOT_LET_IN = re.compile(
     r"|unable to authenticate|permission denied \(|knownhosts:|host key|x509:|repository not found"
     r"|unable to resolve '[^']*' to a commit sha|failed to load live state|failed to get cluster"
     r"|client to provide credentials|no space left on device|failed to initialize git repo|not permitted in project"
+    r"|is not signed|signature made with|verify commit signature"
     r"|(?:status code|returned error): 40[134]",
     re.IGNORECASE,
 )
-"""The same of a Git server or a cluster that refuses it, or lacks what it looks for: go-git, Git, Kubernetes."""
+"""The same of a Git server or a cluster that refuses it, or lacks what it looks for: go-git, Git, Kubernetes; and of
+its own project that wants commits signed otherwise (``VerifyGnuPGSignature``)."""
 _OF_CHART = re.compile(r"parse error|template: |error converting yaml", re.IGNORECASE)
 """How Helm tells of a mistake in a chart, whose words may be those of a network ("unexpected EOF")."""
 ERRORS = {

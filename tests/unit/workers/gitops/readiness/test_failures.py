@@ -95,6 +95,9 @@ OF_ACCESS = (
     "ssh: handshake failed: knownhosts: key is unknown",
     "code = Internal desc = Failed to initialize git repo: mkdir /tmp/_argocd-repo: no such file or directory",
     "failed to write manifest: write /dev/shm/123: no space left on device",
+    f"Target revision {OURS} in Git is not signed, but a signature is required",
+    "Found good signature made with RSA key 4AEE18F83AFDEB23, but this key is not allowed in AppProject",
+    f"Could not verify commit signature on revision '{OURS}', check logs for more information.",
     "code = PermissionDenied desc = helm repos https://charts.example.com are not permitted in project 'shop'",
     'Get "https://git.example.com/x.git/info/refs": x509: certificate signed by unknown authority',
     (
