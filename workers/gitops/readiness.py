@@ -153,7 +153,8 @@ def _under_way(look: Look) -> Verdict | None:
         detail = f"{detail} (retry {operation.retries})"
     obstacle = _in_the_way(revision) if look.foreign else ""
     detail = one_line(detail, LIMIT - len(obstacle) - 2) + (f"; {obstacle}" if obstacle else "")
-    return look.wait(Reason.SYNC_PENDING, detail, unready=True, obstacle=obstacle)
+    waits = operation.finished_at is None  # else it says itself why it has failed and is to be tried again
+    return look.wait(Reason.SYNC_PENDING, detail, unready=waits, obstacle=obstacle)
 
 
 def _in_the_way(revision: str) -> str:

@@ -81,6 +81,20 @@ def test_what_waits_for_a_person_says_so_until_the_deadline(changes, reason, syn
         assert (verdict.kind, verdict.reason, verdict.synced) == (VerdictKind.NEEDS_HUMAN, reason, synced)
 
 
+RETRIED = "one or more objects failed to apply, reason: field is immutable. Retrying attempt #3 at 3:14AM."
+
+
+@pytest.mark.parametrize(("finished", "unready"), [(None, True), ("2026-08-22T03:13:00Z", False)])
+def test_a_sync_that_is_to_be_tried_again_says_itself_why(finished, unready):
+    """No pod that is not ready somewhere explains what could not be applied."""
+    changes = {"phase": "Running", "finishedAt": finished, "retryCount": 3, "message": RETRIED}
+    verdict = judge(
+        healthy({f"status.operationState.{key}": value for key, value in changes.items()}), expected(), NOW
+    )
+    assert (verdict.kind, verdict.unready) == (VerdictKind.WAIT, unready)
+    assert "field is immutable" in verdict.detail
+
+
 def test_what_is_suspended_is_named():
     held = [{"kind": "CronJob", "namespace": "p", "name": "nightly", "health": {"status": "Suspended"}}]
     changes = {"status.health.status": "Suspended", "status.resources": held}
