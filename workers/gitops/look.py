@@ -116,6 +116,11 @@ class Look:
         return self.revision[:12]
 
     @property
+    def rollout(self) -> str:
+        """What a rollout that is seen under way belongs to."""
+        return f"{self.revision} {self.ended}"
+
+    @property
     def unsynced(self) -> bool:
         """Whether the compared revision, which has our value, needs a sync and none is under way."""
         operation, compared = self.app.operation, self.app.reconciled_at

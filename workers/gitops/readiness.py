@@ -20,14 +20,15 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.domain.reasons import Reason
-from workers.gitops.application import Condition, Operation, names
+from workers.gitops.application import Condition, names
 from workers.gitops.comparison import ERRORS, is_passing, is_remembered, reason_of
 from workers.gitops.fingerprint import LIST_FIELDS, fingerprint
-from workers.gitops.images import Sighting, another, sighting
+from workers.gitops.live import IMAGE_GRACE, judge_live
 from workers.gitops.look import LATER, SOON, STEADY, Expected, Look, Verdict, VerdictKind, look_at
 from workers.gitops.words import LIMIT, one_line
 
 __all__ = [
+    "IMAGE_GRACE",
     "LIST_FIELDS",
     "Expected",
     "Verdict",
@@ -43,8 +44,7 @@ ERROR_GRACE = 20.0
 SLOW_ERROR_GRACE = 180.0
 """The same for errors older than our push and for an unreachable repository; Argo CD holds those back as long."""
 _REVISION = re.compile(r"\b[0-9a-f]{40,64}\b")
-IMAGE_GRACE = 30.0
-"""Seconds for the list of live images to catch up with the rest of the object."""
+"""A commit in the words of a condition."""
 
 
 def judge(
@@ -62,7 +62,7 @@ def judge(
         verdict = rule(look)
         if verdict is not None:
             return verdict
-    return _live(look)
+    return judge_live(look)
 
 
 def compared_badly(memory: Mapping[str, Any]) -> bool:
@@ -232,7 +232,7 @@ def _unhealthy(look: Look) -> Verdict | None:
         return look.lasting(
             what, look.expected.degraded_grace, Reason.PROGRESSING, Reason.DEGRADED, detail, synced=True, unready=True
         )
-    rolling = {"rolling": _rollout(look)} if look.ours and look.ours.phase == "Succeeded" else {}
+    rolling = {"rolling": look.rollout} if look.ours and look.ours.phase == "Succeeded" else {}
     return look.wait(Reason.PROGRESSING, detail, synced=True, unready=True, memory={**look.memory, **rolling})
 
 
@@ -241,10 +241,6 @@ def _began_before_us(look: Look) -> bool:
     since, sync = look.app.health_since, look.ours.started_at if look.ours else None
     pushed = look.expected.pushed_at - timedelta(seconds=1)  # Argo CD's times have no fractions
     return since is not None and sync is not None and since < min(sync, pushed)
-
-
-def _rollout(look: Look) -> str:
-    return f"{look.revision} {look.ended}"
 
 
 def _leftover(look: Look) -> Verdict | None:
@@ -279,67 +275,6 @@ _RULES: tuple[Callable[[Look], Verdict | None], ...] = (
     _unhealthy,
     _leftover,
 )
-
-
-def _live(look: Look) -> Verdict:
-    """All the rest is as it should be; does our image run?"""
-    expected, here = look.expected, look.here
-    only_hooks = _in_hooks_only(look.ours, expected)
-    seen = None if only_hooks else sighting(look.app.images, expected.image, expected.digest)
-    if seen:
-        # Argo CD's times are whole seconds, which leave open what came first; a rollout that was seen under way after
-        # the operation, and has ended since, does not.
-        strong = look.newer or look.memory.get("rolling") == _rollout(look)
-        return _success(look, f"{here} is synced and healthy and {_told(seen)} is live", strong)
-    unseen = _unseen(look)
-    if unseen and expected.noop:  # nothing has just been applied that the list of live images could lag behind
-        return _success(look, f"{here} is synced and healthy; {unseen}")
-    if look.app.app_of_apps:
-        detail = f"{here} is synced, but this is an app of apps: its health says nothing about its children"
-        return look.wait(Reason.PROGRESSING, detail, synced=True)
-    images = look.ours.images if look.ours and only_hooks else look.app.images
-    missed = "in hooks only, not among the applied" if only_hooks else "not among the live"
-    named = ", ".join(images[:3]) or "none"
-    detail = f"{here} is synced and healthy, but {expected.image} is {missed} images: {named}"
-    what, final = f"image {look.revision}", Reason.IMAGE_NOT_DEPLOYED
-    verdict = look.lasting(what, IMAGE_GRACE, Reason.PROGRESSING, final, detail, synced=True)
-    if unseen and verdict.kind is VerdictKind.FAILED:
-        return _success(look, f"{here} is synced and healthy; {unseen}")
-    return verdict
-
-
-def _unseen(look: Look) -> str:
-    """Say why our image need not be live although it is deployed; "" when it must be."""
-    last, ours, image, digest = look.app.operation, look.ours, look.expected.image, look.expected.digest
-    applied = () if last is None or _in_hooks_only(last, look.expected) else (*last.images, *last.hook_images)
-    if last and last.phase == "Succeeded" and sighting(applied, image, digest):
-        return f"it applied {image}, which no pod runs at present"
-    if (ours or look.expected.noop) and not look.app.images:
-        return "no pod runs at present"
-    if ours and ours.jobs and not ours.images and not ours.partial:
-        return f"{', '.join(ours.jobs[:3])} was applied, whose pods run only at times"
-    if look.expected.noop and look.app.jobs and not (last and another(last.images, image, digest)):
-        return f"the pods of {', '.join(look.app.jobs[:3])} run only at times"
-    return ""
-
-
-def _in_hooks_only(sync: Operation | None, expected: Expected) -> bool:
-    """Tell whether a sync gave our image to hooks alone and another of our repository to the rest.
-
-    The pods of its hooks stay among the live ones, and prove nothing about the workload.
-    """
-    image, digest = expected.image, expected.digest
-    if sync is None or sighting(sync.images, image, digest):
-        return False
-    return sighting(sync.hook_images, image, digest) is not None and another(sync.images, image, digest)
-
-
-def _success(look: Look, detail: str, strong: bool = False) -> Verdict:
-    return look.verdict(VerdictKind.SUCCESS, Reason.HEALTHY, detail, synced=True, strong=strong)
-
-
-def _told(seen: Sighting) -> str:
-    return f"{seen.image} ({seen.note})" if seen.note else seen.image
 
 
 def _short(revision: str) -> str:
