@@ -20,6 +20,8 @@ _TRUE = ("1", "t", "true")
 """How Go writes that something is so."""
 _JOBS = ("CronJob", "CronWorkflow", "WorkflowTemplate", "ScaledJob", "Job")
 """Kinds whose pods run only at times."""
+_STEADY = ("DaemonSet", "Deployment", "ReplicaSet", "Rollout", "StatefulSet")
+"""Kinds whose pods run all the time, unless they are scaled to none."""
 _NAMED = 3
 """Resources that one sentence names."""
 
@@ -48,7 +50,7 @@ class Operation:
     ``revisions`` are those that it applied from our repository; ``partial`` marks a dry run, a sync of single
     resources (as Argo CD heals) or of local manifests, which proves nothing about the whole; ``dry_run`` that it
     changed nothing; ``prune_skipped`` that it left what Git no longer has. ``images`` are those of what it applied,
-    ``hook_images`` of its hooks (since 3.1).
+    ``hook_images`` of its hooks, ``steady_images`` of what has pods all the time (since 3.1).
     """
 
     phase: str
@@ -62,6 +64,7 @@ class Operation:
     prune_skipped: bool
     images: tuple[str, ...]
     hook_images: tuple[str, ...]
+    steady_images: tuple[str, ...]
     jobs: tuple[str, ...]
 
 
@@ -209,6 +212,9 @@ def _operation(status: Json, ours: _Chooser) -> Operation | None:
         prune_skipped=any(one.get("status") == "PruneSkipped" for one in resources),
         images=tuple(image for one in resources if not one.get("hookType") for image in texts(one.get("images"))),
         hook_images=tuple(image for one in resources if one.get("hookType") for image in texts(one.get("images"))),
+        steady_images=tuple(
+            image for one in resources if one.get("kind") in _STEADY for image in texts(one.get("images"))
+        ),
         jobs=tuple(_name(one) for one in resources if _makes_pods_later(one)),
     )
 

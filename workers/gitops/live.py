@@ -40,6 +40,8 @@ def _unseen(look: Look) -> str:
     """Say why our image need not be live although it is deployed; "" when it must be."""
     last, ours, image, digest = look.app.operation, look.ours, look.expected.image, look.expected.digest
     applied = () if last is None or _in_hooks_only(last, look.expected) else (*last.images, *last.hook_images)
+    if last and _keeps_old_pods(last, look):
+        return ""
     if last and last.phase == "Succeeded" and sighting(applied, image, digest):
         return f"it applied {image}, which no pod runs at present"
     if (ours or look.expected.noop) and not look.app.images:
@@ -60,6 +62,16 @@ def _in_hooks_only(sync: Operation | None, expected: Expected) -> bool:
     if sync is None or sighting(sync.images, image, digest):
         return False
     return sighting(sync.hook_images, image, digest) is not None and another(sync.images, image, digest)
+
+
+def _keeps_old_pods(sync: Operation, look: Look) -> bool:
+    """Tell whether a sync gave our image to what has pods all the time, and they run another that it gave to nothing.
+
+    With the update strategy OnDelete, or a partition, Argo CD calls that Healthy at once.
+    """
+    image, digest = look.expected.image, look.expected.digest
+    left = [one for one in look.app.images if one not in sync.images]
+    return sighting(sync.steady_images, image, digest) is not None and another(left, image, digest)
 
 
 def _success(look: Look, detail: str, strong: bool = False) -> Verdict:

@@ -22,6 +22,8 @@ def test_synced_healthy_and_live_is_success():
     assert (verdict.revision, verdict.live_images, verdict.recheck_after) == (OURS, (IMAGE,), None)
 
 
+HOOK = {"kind": "Job", "namespace": "p", "name": "migrate", "hookType": "PreSync", "hookPhase": "Succeeded"}
+API = {"kind": "Deployment", "namespace": "p", "name": "api", "status": "Synced", "syncPhase": "Sync"}
 CRON = {"kind": "CronJob", "namespace": "p", "name": "nightly", "status": "Synced", "message": "cronjob configured"}
 
 
@@ -63,6 +65,25 @@ def test_a_job_that_has_nothing_to_do_with_it_is_no_excuse(resources):
     assert watched(healthy(changes), expected(), IMAGE_GRACE)[1].reason is Reason.IMAGE_NOT_DEPLOYED
 
 
+@pytest.mark.parametrize(
+    ("results", "live", "kind"),
+    [
+        ([{**API, "kind": "StatefulSet", "images": [IMAGE]}], [OLD_IMAGE], "failed"),
+        ([{**API, "kind": "DaemonSet", "images": [IMAGE, "envoy:1"]}], [OLD_IMAGE, "envoy:1"], "failed"),
+        ([{**CRON, "images": [IMAGE]}], [OLD_IMAGE], "success"),
+        ([{**API, "images": [IMAGE]}], ["redis:7"], "success"),
+        ([{**API, "images": [IMAGE]}, {**API, "name": "worker", "images": [OLD_IMAGE]}], [OLD_IMAGE], "success"),
+    ],
+    ids=["on delete", "with another container", "at times", "scaled to none", "another workload keeps its own"],
+)
+def test_pods_that_stay_as_they_are_until_somebody_deletes_them_are_not_ours(results, live, kind):
+    """Argo CD calls OnDelete and a partition Healthy at once (``getAppsv1StatefulSetHealth``)."""
+    first, later = watched(healthy({RESULT: results, "status.summary.images": live}), expected(), IMAGE_GRACE)
+    assert (first.kind, later.kind) == (VerdictKind.WAIT, kind)
+    if kind == "failed":
+        assert later.reason is Reason.IMAGE_NOT_DEPLOYED
+
+
 def test_a_job_that_was_only_healed_is_no_excuse():
     asked = {"revision": OURS, "resources": [{"kind": "CronJob", "name": "nightly"}]}
     changes = {"status.operationState.operation.sync": asked, "status.history": [{"revision": OURS}], RESULT: [CRON]}
@@ -74,10 +95,6 @@ def test_a_failed_operation_of_another_commit_is_no_excuse_either():
     changes = {**FAILED, "status.operationState.syncResult": {"revision": OLD, "resources": [{"images": [IMAGE]}]}}
     application = healthy({**changes, "status.summary.images": ["a/b:1"]})
     assert watched(application, expected(), IMAGE_GRACE)[1].reason is Reason.IMAGE_NOT_DEPLOYED
-
-
-HOOK = {"kind": "Job", "namespace": "p", "name": "migrate", "hookType": "PreSync", "hookPhase": "Succeeded"}
-API = {"kind": "Deployment", "namespace": "p", "name": "api", "status": "Synced", "syncPhase": "Sync"}
 
 
 @pytest.mark.parametrize(
