@@ -73,6 +73,7 @@ class Verdict:
     :param unbegun: Argo CD is to sync our commit by itself and has not begun; a sync window would be why.
     :param obstacle: what is in the way of our commit and what to do about it; "" when nothing is.
     :param unsynced: Argo CD compares with a commit that has our value, differs, and that no operation has applied.
+    :param retry: the sync ended by what may pass, and we have to ask for the next one.
     :param strong: our image was seen live in a comparison newer than the operation: no second look is needed.
     :param memory: JSON values for the next call of `judge`.
     """
@@ -88,6 +89,7 @@ class Verdict:
     unbegun: bool = False
     obstacle: str = ""
     unsynced: bool = False
+    retry: bool = False
     strong: bool = False
     memory: Mapping[str, Any] = field(default_factory=dict)
 

@@ -91,9 +91,11 @@ def _operation_failed(look: Look) -> Verdict | None:
         return None  # a later commit on top of ours, perhaps the cure, is next
     compared = "ComparisonError" in ours.message
     reason = reason_of("ComparisonError", ours.message) if compared else Reason.SYNC_FAILED
-    return look.verdict(
-        VerdictKind.FAILED, reason, f"The sync of {_short(ours.revisions[0])} ended as {ours.phase}: {ours.message}"
-    )
+    detail = f"The sync of {_short(ours.revisions[0])} ended as {ours.phase}: {ours.message}"
+    if compared and look.expected.sync and is_passing(ours.message):  # Argo CD tries only its own syncs again
+        verdict = look.lasting("sync", SLOW_ERROR_GRACE, Reason.SYNC_PENDING, reason, detail, synced=False)
+        return replace(verdict, retry=verdict.kind is VerdictKind.WAIT)
+    return look.verdict(VerdictKind.FAILED, reason, detail)
 
 
 def _broken(look: Look) -> Verdict | None:

@@ -20,6 +20,8 @@ CONFIRM = 2.0
 """Seconds between two looks when the first one's evidence is not the strongest (contracts: second GET)."""
 _SOON, _NOW_AND_THEN = 10.0, 60.0
 """Seconds after which a comparison that went wrong is asked for again, the first time and from then on."""
+_AGAIN = 30.0
+"""Seconds between two requests for a sync of the same commit."""
 _HISTORY = 50
 """Later commits to our file among which one by a run is searched."""
 _MISSING_GRACE = 60.0
@@ -180,9 +182,14 @@ def waiting(verdict: Verdict) -> Wait:
 
 
 def wants_sync(order: Order, verdict: Verdict) -> bool:
-    """Tell whether to ask for a sync of a commit on top of ours, once for each: nobody else asks for it."""
+    """Tell whether to ask for a sync of a commit on top of ours, once for each, or again for one that may do better.
+
+    Nobody else asks for it.
+    """
     if order.is_late or not order.environment.sync:
         return False
+    if verdict.retry:
+        return order.seconds_since(order.outputs.get("sync_asked")) >= _AGAIN
     return verdict.unsynced and order.outputs.get("sync_of") != verdict.revision
 
 
@@ -192,7 +199,8 @@ def ask_for_sync(order: Order, tools: Tools, verdict: Verdict) -> Wait:
     begun = tools.clients.argocd.sync(order.environment.argocd, **order.where)
     wait = waiting(verdict)
     asked = {"sync_asked": order.now.isoformat(), "sync_of": verdict.revision if begun else ""}
-    return replace(wait, after=1.0, outputs={**wait.outputs, **asked, "memory": {}})
+    memory = dict(verdict.memory) if verdict.retry else {}
+    return replace(wait, after=1.0, outputs={**wait.outputs, **asked, "memory": memory})
 
 
 def missing(order: Order, error: Refused) -> Wait | Fail:

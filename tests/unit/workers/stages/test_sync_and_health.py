@@ -280,6 +280,27 @@ def test_a_sync_is_asked_for_once_where_it_is_configured() -> None:
     assert argo.asked == ["normal", "sync", "plain"]
 
 
+def stopped() -> dict[str, Any]:
+    app = failed_sync()
+    said = "ComparisonError: failed to list refs: dial tcp 10.0.0.2:443: i/o timeout"
+    app["status"]["operationState"] |= {"phase": "Error", "message": said}
+    return app
+
+
+def test_a_sync_that_a_network_stopped_is_asked_for_again() -> None:
+    """Argo CD tries its own syncs again, and one that was asked for only where the application says so."""
+    argo = FakeArgo([out_of_sync(), stopped()])
+    outputs: dict[str, Any] = {}
+    for seconds in (10, 20, 39, 40, 60, 70):
+        outcome = look(sync, argo, environment_sync=True, outputs=outputs, now=later(seconds))
+        assert isinstance(outcome, Wait)
+        outputs |= outcome.outputs
+    assert argo.asked.count("sync") == 3, "after 10, 40 and 70 s"
+    last = look(sync, argo, environment_sync=True, outputs=outputs, now=later(200))
+    assert isinstance(last, Fail)
+    assert last.reason is Reason.COMPARISON_FAILED
+
+
 @pytest.mark.parametrize("status", ["x", {"sync": "x"}, {"sync": ["OutOfSync"]}])
 def test_an_application_of_another_shape_is_waited_for_without_a_sync(status: Any) -> None:
     argo = FakeArgo([application() | {"status": status}])

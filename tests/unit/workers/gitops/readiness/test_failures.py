@@ -31,6 +31,14 @@ def test_what_is_final_fails_at_once(changes, reason, said):
     assert said in verdict.detail
 
 
+def test_a_sync_of_ours_that_a_network_stopped_is_to_be_asked_for_again_for_a_while():
+    application = healthy({**ERROR, **OUT_OF_SYNC, "status.operationState.message": f"ComparisonError: {TIMEOUT}"})
+    first, soon = watched(application, expected(sync=True), SLOW_ERROR_GRACE - 1)
+    assert (first.kind, first.retry, soon.retry) == (VerdictKind.WAIT, True, True)
+    then = judge(application, expected(sync=True), NOW + seconds(SLOW_ERROR_GRACE), soon.memory)
+    assert (then.kind, then.reason, then.retry) == (VerdictKind.FAILED, Reason.COMPARISON_FAILED, False)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
