@@ -16,6 +16,8 @@ _MAX_WORDS = 300
 _BUSY = "another operation is already in progress"
 _WINDOW = "blocked by sync window"
 _DELETING = "application is deleting"
+_UNRESOLVED = ("error resolving repo revision", "error getting repo")
+"""How a sync is refused when the Git server or the repo-server does not answer; a 400 all the same."""
 _FAILED_PRECONDITION = 9
 
 
@@ -66,6 +68,8 @@ def refusal(answer: Response, name: str) -> Refused | Unavailable:
         return Refused(Reason.APPLICATION_MISSING, said)
     if status == 400 and _DELETING in said:
         return Refused(Reason.APPLICATION_DELETING, said)
+    if status == 400 and said.startswith(_UNRESOLVED):
+        return Unavailable(Reason.COMPARISON_FAILED, said)
     if status < 400 or status == 404 or status >= 500:
         return no_json(f"HTTP {status}" + (" (a redirect)" if 300 <= status < 400 else ""))
     return Refused(Reason.ARGOCD_REFUSED, f"HTTP {status}: {said}")

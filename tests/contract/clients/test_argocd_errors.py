@@ -13,6 +13,7 @@ from tests.support.loopback import Reply, loopback
 
 DENIED = "permission denied: applications, sync, shop/shop-api, sub: pilotage, iat: 2026-08-01T00:00:00Z"
 HTML = {"Content-Type": "text/html; charset=utf-8"}
+NO_GIT = "rpc error: code = Unknown desc = failed to list refs: dial tcp 10.0.0.2:443: i/o timeout"
 ERRORS = [
     (401, error(16, "no session information"), {}, Refused, Reason.ARGOCD_UNAUTHORIZED),
     (401, error(16, "invalid session: token is expired"), {}, Refused, Reason.ARGOCD_UNAUTHORIZED),
@@ -23,6 +24,8 @@ ERRORS = [
     (404, error(5, "Not Found"), {}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
     (400, error(9, "application is deleting"), {}, Refused, Reason.APPLICATION_DELETING),
     (400, error(9, "Cannot sync to 0a1b2c3: auto-sync currently set to main"), {}, Refused, Reason.ARGOCD_REFUSED),
+    (400, error(9, f"error resolving repo revision: {NO_GIT}"), {}, Unavailable, Reason.COMPARISON_FAILED),
+    (400, error(9, "error getting repo server client: refused"), {}, Unavailable, Reason.COMPARISON_FAILED),
     (400, error(3, "another operation is already in progress"), {}, Refused, Reason.ARGOCD_REFUSED),
     (400, "{not json", {"Content-Type": "application/json"}, Refused, Reason.ARGOCD_REFUSED),
     (400, "[]", {"Content-Type": "application/json"}, Refused, Reason.ARGOCD_REFUSED),
