@@ -4,6 +4,7 @@ from orchestrator.domain.reasons import Reason
 from workers.gitops.application import Operation
 from workers.gitops.images import Sighting, another, sighting
 from workers.gitops.look import Expected, Look, Verdict, VerdictKind
+from workers.gitops.words import ended, one_line
 
 IMAGE_GRACE = 30.0
 """Seconds for the list of live images to catch up with the rest of the object."""
@@ -29,6 +30,8 @@ def judge_live(look: Look) -> Verdict:
     missed = "in hooks only, not among the applied" if only_hooks else "not among the live"
     named = ", ".join(images[:3]) or "none"
     detail = f"{here} is synced and healthy, but {expected.image} is {missed} images: {named}"
+    paths = f"Argo CD makes manifests anew only for changes in {look.left_out} (manifest-generate-paths)"
+    detail = ended(detail, one_line(paths, 150) if look.left_out else "")
     what, final = f"image {look.revision}", Reason.IMAGE_NOT_DEPLOYED
     verdict = look.lasting(what, IMAGE_GRACE, Reason.PROGRESSING, final, detail, synced=True)
     if unseen and verdict.kind is VerdictKind.FAILED:

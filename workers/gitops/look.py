@@ -10,8 +10,8 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import is_sha
 from workers.gitops import application as shape
 from workers.gitops.application import Application, Hydration, Operation
-from workers.gitops.tracking import automated
-from workers.gitops.words import LIMIT, one_line
+from workers.gitops.tracking import automated, left_out
+from workers.gitops.words import ended, one_line
 from workers.shapes import moment
 
 SOON, STEADY, LATER = 3.0, 10.0, 30.0
@@ -41,6 +41,7 @@ class Expected:
     :param obscured: says why it is not known, where `contains` just said None; "" where it had no trouble.
     :param reverted: says, where `contains` says no, what the revision has instead of our value; "" when it does not
         contain our commit.
+    :param values: the file that we edited.
     :param degraded_grace: seconds that "Degraded" must last to count.
     :param sync: Pilotage asks for syncs itself, so that missing automation is no problem.
     :param noop: our value was in Git already, so that no operation of ours need be seen; our image all the same.
@@ -55,6 +56,7 @@ class Expected:
     digest: str = ""
     addresses: tuple[str, ...] = ()
     branch: str = ""
+    values: str = ""
     degraded_grace: float = 60.0
     sync: bool = False
     noop: bool = False
@@ -103,6 +105,7 @@ class Look:
     now: datetime
     memory: Mapping[str, Any]
     automated: bool
+    left_out: str  # the paths that Argo CD looks at, where our file is in none of them
     revision: str
     contained: bool | None
     hydrating: bool  # the source hydrator is at our commit, and not past it
@@ -153,7 +156,7 @@ class Look:
         """Look again when a list shows a change, and in `after` seconds where none would."""
         if self.app.skipped:
             hint = f"Argo CD leaves this application alone: it has the annotation {shape.SKIP_ANNOTATION}"
-            detail = f"{one_line(detail, LIMIT - len(hint) - 2)}; {hint}"
+            detail = ended(detail, hint)
         return self.verdict(VerdictKind.WAIT, reason, detail, after, **more)
 
     def human(self, reason: Reason, detail: str, **more: Any) -> Verdict:
@@ -198,6 +201,7 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
         now=now,
         memory=_without_pauses(memory, app.health, expected.degraded_grace, now),
         automated=automated(application),
+        left_out=left_out(application, expected.values) if expected.values else "",
         revision=next((one for one in named if holds.one(one)), named[0] if named else ""),
         contained=holds.all_of(app.revisions),
         hydrating=bool(app.hydration and _is_of_us(app.hydration, expected, holds)),

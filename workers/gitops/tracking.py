@@ -18,6 +18,7 @@ from workers.shapes import Json, mapping, mappings, text, texts
 
 _DIGEST_KEYS = ("digest", "sha")
 """How charts call the digest beside a tag."""
+_GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 _ROLLING = "applicationset-controller"
 """Who begins the syncs of an ApplicationSet's RollingSync."""
 _INDEX = re.compile(r"\[(\d+)\]")
@@ -69,6 +70,24 @@ def automated(application: Json) -> bool:
     policy = mapping(mapping(application.get("spec")).get("syncPolicy")).get("automated")
     on = isinstance(policy, Mapping) and policy.get("enabled", True) is not False
     return on or _rolled(application)
+
+
+def left_out(application: Json, file: str) -> str:
+    """Name the paths that alone have Argo CD make manifests anew, where no source's hold the file; "" else.
+
+    The rule is that of Argo CD (``AppFilesHaveChanged``). From 2.11 on it takes the manifests of the commit before
+    if nothing in these paths has changed, even when it is asked to refresh.
+    """
+    annotations = mapping(mapping(application.get("metadata")).get("annotations"))
+    given = text(annotations.get(_GENERATE_PATHS))
+    named = [one.strip() for one in given.split(";") if one.strip()]
+    folders = [str(source.get("path") or "") for source in _sources(application)]
+    paths = {_join("" if one.startswith("/") else folder, one) for one in named for folder in folders}
+    return given if paths and not any(_is_in(file, path) for path in paths) else ""
+
+
+def _is_in(file: str, path: str) -> bool:
+    return path in ("", file) or file.startswith(f"{path}/") or fnmatchcase(file, path)
 
 
 def _rolled(application: Json) -> bool:
@@ -145,12 +164,12 @@ def _uses(source: Json, application: Json, gitops: Gitops, values: str, refs: fr
 def _value_files(source: Json, application: Json, gitops: Gitops, refs: frozenset[str]) -> Iterator[str]:
     """Resolve the value files that lie in the GitOps repo to paths in it; they may hold shell patterns."""
     for name in _named_files(source):
-        text = _filled_in(name, application, source)
-        ref, _, rest = text.removeprefix("$").partition("/")
+        filled = _filled_in(name, application, source)
+        ref, _, rest = filled.removeprefix("$").partition("/")
         if name.startswith("$") and ref in refs:
             yield _join("", rest)
-        elif _reads(source, gitops) and "://" not in text:
-            yield _join("", text) if text.startswith("/") else _join(str(source.get("path") or ""), text)
+        elif _reads(source, gitops) and "://" not in filled:
+            yield _join("", filled) if filled.startswith("/") else _join(str(source.get("path") or ""), filled)
 
 
 def _named_files(source: Json) -> list[str]:

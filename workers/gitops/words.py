@@ -24,5 +24,10 @@ def one_line(text: object, limit: int = LIMIT) -> str:
     return shorten("".join(c for c in shorten(text, MAX_READ) if _harmless(c)), limit)
 
 
+def ended(said: str, end: str) -> str:
+    """Return one line of at most `LIMIT` characters that has all of `end`, if there is any."""
+    return f"{one_line(said, LIMIT - len(end) - 2)}; {end}" if end else one_line(said)
+
+
 def _harmless(char: str) -> bool:
     return char.isspace() or (unicodedata.category(char) not in ("Cc", "Cs") and ord(char) not in _BIDI)

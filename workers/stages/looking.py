@@ -75,6 +75,7 @@ def expected(order: Order, tools: Tools) -> Expected:
         pushed_at=datetime.fromisoformat(order.outputs["committed_at"]),
         addresses=order.settings.gitops.addresses,
         branch=order.settings.gitops.branch,
+        values=environment.values,
         degraded_grace=environment.degraded_grace,
         sync=environment.sync,
         noop=bool(order.outputs.get("noop")),

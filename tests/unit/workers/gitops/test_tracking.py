@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.domain.apps import Environment, GitAccess, Gitops
 from tests.support.contracts import contract_files
-from workers.gitops.tracking import automated, tracks
+from workers.gitops.tracking import automated, left_out, tracks
 
 REPO = "https://git.example.com/platform/gitops.git"
 GITOPS = Gitops(access=GitAccess(url=REPO))
@@ -228,6 +228,29 @@ def test_thousands_of_sources_are_no_work_for_minutes():
     refs = [VALUES_REF | {"ref": f"other-{number}"} for number in range(3_000)]
     others = [CHART | {"helm": {"valueFiles": ["$no/x.yaml"]}}] * 3_000
     assert tracks(application(*others, *refs, VALUES_REF, chart), GITOPS, ENV, IMAGE) is None
+
+
+@pytest.mark.parametrize(
+    ("paths", "sources", "out"),
+    [
+        (".", [FOLDER], False),
+        ("/helm", [FOLDER], False),
+        (" ; /other ;/helm/shop-api/values-prod.yaml", [FOLDER], False),
+        ("/helm/*/values-*.yaml", [FOLDER], False),
+        ("/", [FOLDER], False),
+        ("", [FOLDER], False),
+        (None, [FOLDER], False),
+        ("../shop-api", [FOLDER | {"path": "helm/other"}], False),
+        (".", [FOLDER | {"path": "helm/other"}, FOLDER], False),
+        (".", [FOLDER | {"path": "helm/shop"}], True),
+        ("/helm/shop-api/templates;.", [FOLDER | {"path": "charts/api"}], True),
+        ("/helm/shop-api/values-prod.yml", [FOLDER], True),
+    ],
+)
+def test_a_file_may_be_left_out_of_the_paths_that_count(paths, sources, out):
+    found = application(*sources)
+    found["metadata"]["annotations"] = {"argocd.argoproj.io/manifest-generate-paths": paths}
+    assert left_out(found, VALUES) == (paths if out else "")
 
 
 OF_SET = {"ownerReferences": [{"kind": "ApplicationSet", "name": "shop"}]}

@@ -24,6 +24,18 @@ def test_synced_healthy_and_live_is_success():
 
 HOOK = {"kind": "Job", "namespace": "p", "name": "migrate", "hookType": "PreSync", "hookPhase": "Succeeded"}
 API = {"kind": "Deployment", "namespace": "p", "name": "api", "status": "Synced", "syncPhase": "Sync"}
+
+
+def test_a_file_whose_changes_argo_cd_does_not_look_at_is_told():
+    annotated = {"metadata.annotations": {"argocd.argoproj.io/manifest-generate-paths": "."}}
+    application = healthy({**annotated, "status.summary.images": [OLD_IMAGE]})
+    hint = "; Argo CD makes manifests anew only for changes in . (manifest-generate-paths)"
+    for values, told in (("helm/values-prod.yaml", True), ("helm/shop-api/values.yaml", False), ("", False)):
+        verdict = watched(application, expected(values=values), IMAGE_GRACE)[1]
+        assert verdict.reason is Reason.IMAGE_NOT_DEPLOYED
+        assert verdict.detail.endswith(hint) is told
+
+
 CRON = {"kind": "CronJob", "namespace": "p", "name": "nightly", "status": "Synced", "message": "cronjob configured"}
 
 
