@@ -111,7 +111,9 @@ def _file_problem(application: Json, gitops: Gitops, environment: Environment, i
     readers = [source for source in _sources(application) if _uses(source, application, gitops, wanted, refs)]
     if not readers:
         files = sorted({name for source in _sources(application) for name in _named_files(source)})
-        listed = f"its value files are {', '.join(files)}" if files else f"it reads {_paths(application)}"
+        flat = _kind(application) == "Directory" and not any(map(_is_deep, _sources(application)))
+        below = ", not the folders below" if flat else ""
+        listed = f"its value files are {', '.join(files)}" if files else f"it reads {_paths(application)}{below}"
         return f"{environment.argocd} does not read {environment.values}: {listed}"
     found = next((found for source in readers if (found := _winner(source, environment, image))), None)
     return f"{environment.argocd} sets {found}, which wins over {environment.values}" if found else None
@@ -157,8 +159,18 @@ def _uses(source: Json, application: Json, gitops: Gitops, values: str, refs: fr
     folder = _join(str(source.get("path") or ""), "")
     if _is_helm(source, application):
         return _join(folder, "values.yaml") == values
-    # plain folders are read whole; Kustomize and plugins may reach out of theirs, so only a folder can be judged
-    return _kind(application) != "Directory" or not folder or values.startswith(f"{folder}/")
+    # Kustomize and plugins may reach out of their folder, so only a plain one can be judged
+    return _kind(application) != "Directory" or _is_read(source, folder, values)
+
+
+def _is_read(source: Json, folder: str, values: str) -> bool:
+    """Tell whether a plain folder is read with this file: what lies deeper only where it is told to."""
+    within = values if not folder else values.removeprefix(f"{folder}/")
+    return (not folder or within != values) and (_is_deep(source) or "/" not in within)
+
+
+def _is_deep(source: Json) -> bool:
+    return mapping(source.get("directory")).get("recurse") is True
 
 
 def _value_files(source: Json, application: Json, gitops: Gitops, refs: frozenset[str]) -> Iterator[str]:
@@ -199,6 +211,9 @@ def _is_helm(source: Json, application: Json) -> bool:
 
 
 def _kind(application: Json) -> str:
+    """Return how Argo CD renders the source; "" where it does not tell, as of what the source hydrator renders."""
+    if mapping(application.get("spec")).get("sourceHydrator"):
+        return ""  # what stands there is how it reads the outcome: as a plain folder
     return str(mapping(application.get("status")).get("sourceType") or "")
 
 

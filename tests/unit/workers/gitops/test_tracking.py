@@ -57,11 +57,21 @@ TRACKED = {
         FOLDER | {"helm": {"valueFiles": ["https://git.example.com/x.yaml", "values-prod.yaml"]}}
     ),
     "as a plain folder": application(FOLDER, kind="Directory"),
-    "as the whole repository": application({"repoURL": REPO, "path": "."}, kind="Directory"),
+    "as the whole repository": application(
+        {"repoURL": REPO, "path": ".", "directory": {"recurse": True}}, kind="Directory"
+    ),
+    "as a folder with those below": application(
+        FOLDER | {"path": "helm", "directory": {"recurse": True}}, kind="Directory"
+    ),
     "by a Kustomization that may reach anywhere": application(FOLDER | {"path": "overlays/prod"}, kind="Kustomize"),
     "through the source hydrator": application(
         {},
         sourceHydrator={"drySource": HELM, "syncSource": {"targetBranch": "env/prod", "path": "shop-api"}},
+    ),
+    "by a Kustomization through the source hydrator": application(
+        {},
+        kind="Directory",
+        sourceHydrator={"drySource": FOLDER | {"path": "overlays/prod"}, "syncSource": {"path": "shop-api"}},
     ),
     "with other parameters": application(helm(parameters=[{"name": "replicaCount", "value": "2"}])),
     "beside a source whose address is none": application({"repoURL": "https://h:abc/x", "path": "."}, HELM),
@@ -105,7 +115,19 @@ PROBLEMS = {
     "no value file": (application(FOLDER), f"shop-api does not read {VALUES}: it reads helm/shop-api"),
     "another folder": (
         application(FOLDER | {"path": "helm/shop"}, kind="Directory"),
+        f"shop-api does not read {VALUES}: it reads helm/shop, not the folders below",
+    ),
+    "another folder with those below": (
+        application(FOLDER | {"path": "helm/shop", "directory": {"recurse": True}}, kind="Directory"),
         f"shop-api does not read {VALUES}: it reads helm/shop",
+    ),
+    "a folder above": (
+        application(FOLDER | {"path": "helm"}, kind="Directory"),
+        f"shop-api does not read {VALUES}: it reads helm, not the folders below",
+    ),
+    "the whole repository without its folders": (
+        application(FOLDER | {"path": "."}, kind="Directory"),
+        f"shop-api does not read {VALUES}: it reads ., not the folders below",
     ),
     "a reference to another source": (
         application(CHART | {"helm": {"valueFiles": [f"$other/{VALUES}"]}}, VALUES_REF, FOLDER),
