@@ -194,7 +194,7 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
     ours = last if last and (holding is True or _heals(last, app, holds)) else None
     ended = last.finished_at if last and not last.dry_run else None
     newer = ended is None or bool(app.reconciled_at and app.reconciled_at > ended)
-    named = [one for one in app.revisions if is_sha(one)]
+    named, contained = [one for one in app.revisions if is_sha(one)], holds.all_of(app.revisions)
     return Look(
         app=app,
         expected=expected,
@@ -202,8 +202,8 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
         memory=_without_pauses(memory, app.health, expected.degraded_grace, now),
         automated=automated(application),
         left_out=left_out(application, expected.values) if expected.values else "",
-        revision=next((one for one in named if holds.one(one)), named[0] if named else ""),
-        contained=holds.all_of(app.revisions),
+        revision=next((one for one in named if holds.one(one) is contained), named[0] if named else ""),
+        contained=contained,
         hydrating=bool(app.hydration and _is_of_us(app.hydration, expected, holds)),
         ours=ours,
         applied=bool(ours and ours.phase == "Succeeded" and ended and newer),

@@ -80,6 +80,19 @@ def test_of_several_sources_ours_counts(revisions, sources, kind):
     assert judge(multi(revisions, sources), expected(), NOW).kind == kind
 
 
+@pytest.mark.parametrize(
+    ("contains", "said"),
+    [
+        (False, f"Argo CD compares with {OLD[:12]}, where the change of {OURS[:12]} is not in force"),
+        (None, f"Git cannot tell yet whether {OLD[:12]} contains {OURS[:12]}"),
+    ],
+)
+def test_of_several_revisions_the_one_that_lacks_our_commit_is_named(contains, said):
+    """Argo CD finds out the revision of each source by itself, and a push may come in between."""
+    application = multi([OURS, OLD], [VALUES, {**VALUES, "targetRevision": "HEAD"}])
+    assert judge(application, expected(contains=lambda _: contains), NOW).detail == said
+
+
 def test_the_sources_of_the_comparison_count_when_the_spec_has_changed_since():
     application = multi(["1.8.2", OURS], [VALUES, CHART], **{"status.sync": {
         "status": "Synced", "revisions": ["1.8.2", OURS], "comparedTo": {"sources": [CHART, VALUES]},
