@@ -157,7 +157,8 @@ def test_a_sync_window_may_let_manual_syncs_through(argocd):
 
 def test_a_second_sync_finds_an_operation_in_progress(argocd):
     argocd.sandbox.faults.set("sync_window", "shop-manual")
-    revision = argocd.client.get("shop-manual")["status"]["sync"]["revision"]
+    compared = argocd.wait(lambda app: bool(app["status"]["sync"].get("revision")), "shop-manual")
+    revision = compared["status"]["sync"]["revision"]
     asked_before = objects.operation(
         declared(argocd.repo, name="shop-manual"), revision, {"username": "pilotage"}, {}
     )
