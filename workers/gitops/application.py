@@ -70,7 +70,11 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hydration:
-    """The source hydrator: which commit of ours (dry) became which commit that is synced (hydrated)."""
+    """The source hydrator: which commit of ours (dry) became which commit that is synced (hydrated).
+
+    ``compared`` is the hydrated commit that Argo CD compares with, of ``branch``; where hydrated commits come to
+    another branch first, for somebody to merge, that is ``staged``.
+    """
 
     dry: str
     hydrated: str
@@ -78,6 +82,9 @@ class Hydration:
     current: str
     begun_at: datetime | None
     message: str
+    compared: str
+    staged: str
+    branch: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +187,8 @@ def _ours(sources: Sequence[Json], revisions: Sequence[str], repos: Collection[s
 
 
 def _hydration(application: Json, status: Json) -> Hydration | None:
-    if not mapping(mapping(application.get("spec")).get("sourceHydrator")):
+    spec = mapping(mapping(application.get("spec")).get("sourceHydrator"))
+    if not spec:
         return None
     state = mapping(status.get("sourceHydrator"))
     done, current = mapping(state.get("lastSuccessfulOperation")), mapping(state.get("currentOperation"))
@@ -191,6 +199,9 @@ def _hydration(application: Json, status: Json) -> Hydration | None:
         current=text(current.get("drySHA")),
         begun_at=moment(current.get("startedAt")),
         message=text(current.get("message")),
+        compared=text(mapping(status.get("sync")).get("revision")),
+        staged=text(mapping(spec.get("hydrateTo")).get("targetBranch")),
+        branch=text(mapping(spec.get("syncSource")).get("targetBranch")),
     )
 
 

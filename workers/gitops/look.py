@@ -108,6 +108,7 @@ class Look:
     left_out: str  # the paths that Argo CD looks at, where our file is in none of them
     revision: str
     contained: bool | None
+    hydrated: bool  # the source hydrator has made a commit of what has our commit
     hydrating: bool  # the source hydrator is at our commit, and not past it
     ours: Operation | None  # the last operation when it applied our commit, all of it, or healed what had it
     applied: bool  # it succeeded and the comparison is newer
@@ -204,6 +205,7 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
         left_out=left_out(application, expected.values) if expected.values else "",
         revision=next((one for one in named if holds.one(one) is contained), named[0] if named else ""),
         contained=contained,
+        hydrated=bool(app.hydration and holds.one(app.hydration.dry)),
         hydrating=bool(app.hydration and _is_of_us(app.hydration, expected, holds)),
         ours=ours,
         applied=bool(ours and ours.phase == "Succeeded" and ended and newer),

@@ -20,7 +20,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from orchestrator.domain.reasons import Reason
-from workers.gitops.application import Condition, names
+from workers.gitops.application import Condition, Hydration, names
 from workers.gitops.comparison import ERRORS, is_passing, is_remembered, reason_of
 from workers.gitops.fingerprint import LIST_FIELDS, fingerprint
 from workers.gitops.live import IMAGE_GRACE, judge_live
@@ -168,6 +168,8 @@ def _behind(look: Look) -> Verdict | None:
     if look.contained is True:
         return None
     commit, here = _short(look.expected.commit), look.here
+    if look.app.hydration and look.hydrated:
+        return look.wait(Reason.SYNC_PENDING, _unmerged(look, look.app.hydration), after=LATER)
     if not look.revision:
         return look.wait(Reason.SYNC_PENDING, f"Argo CD has not compared with {commit} yet")
     if look.contained is None:
@@ -178,6 +180,12 @@ def _behind(look: Look) -> Verdict | None:
         return look.verdict(VerdictKind.FAILED, Reason.CHANGE_REVERTED, f"{here} contains {commit}, but {instead}")
     detail = f"Argo CD compares with {here}, where the change of {commit} is not in force"
     return look.wait(Reason.SYNC_PENDING, detail, after=LATER)
+
+
+def _unmerged(look: Look, at: Hydration) -> str:
+    merge = f"; somebody has to merge {at.staged} into it" if at.staged else ""
+    commits = f"{_short(look.expected.commit)} is hydrated as {_short(at.hydrated)}"
+    return f"{commits}, but Argo CD compares with {_short(at.compared)} of {at.branch or 'its branch'}{merge}"
 
 
 def _unapplied(look: Look) -> Verdict | None:

@@ -136,6 +136,19 @@ def test_with_the_source_hydrator_our_commit_is_the_dry_one(application, kind):
     assert judge(application, expected(), NOW).kind == kind
 
 
+def test_a_hydrated_commit_that_nobody_has_merged_is_named():
+    """With ``hydrateTo`` it comes to another branch first."""
+    state = f"{OURS[:12]} is hydrated as {HYDRATED[:12]}, but Argo CD compares with {OLD[:12]} of "
+    verdict = judge(hydrated(DONE, revision=OLD), expected(), NOW)
+    assert (verdict.kind, verdict.detail) == (VerdictKind.WAIT, f"{state}its branch")
+    staged = {
+        "spec.sourceHydrator.syncSource": {"targetBranch": "env/prod"},
+        "spec.sourceHydrator.hydrateTo": {"targetBranch": "env/prod-next"},
+    }
+    verdict = judge(hydrated(DONE, revision=OLD, **staged), expected(), NOW)
+    assert verdict.detail == f"{state}env/prod; somebody has to merge env/prod-next into it"
+
+
 def test_a_hydration_of_our_commit_that_keeps_failing_is_final():
     failing = {**NOT_DONE, "currentOperation": {"phase": "Failed", "drySHA": OURS, "message": "helm: no"}}
     first, then = watched(hydrated(failing), expected(), ERROR_GRACE)
