@@ -197,14 +197,28 @@ def _unapplied(look: Look) -> Verdict | None:
         return None
     if look.ours and look.ours.phase == "Succeeded":
         return look.wait(Reason.SYNC_PENDING, f"{here} is applied; Argo CD has not compared again since")
-    error = next((one for one in look.app.conditions if one.type == "SyncError"), None)
-    said = f"SyncError: {error.message}" if error else ""
-    if error and _since_push(look, error) and _is_about_us(look, error):
-        return look.lasting("SyncError", ERROR_GRACE, Reason.SYNC_PENDING, Reason.SYNC_FAILED, said, synced=False)
+    if refused := _refused(look):
+        return refused
     if not look.automated and not look.expected.sync:
         return look.human(Reason.NOT_AUTOMATED, f"{here} is out of sync, and nobody syncs this application")
-    detail = f"{here} is out of sync; its sync has not begun" + (f" ({said})" if said else "")
-    return look.wait(Reason.SYNC_PENDING, detail, unbegun=look.automated)
+    return look.wait(Reason.SYNC_PENDING, _unbegun(look), unbegun=look.automated)
+
+
+def _unbegun(look: Look) -> str:
+    return f"{look.here} is out of sync; its sync has not begun"
+
+
+def _refused(look: Look) -> Verdict | None:
+    """Argo CD says that it does not sync. If it names another commit only, a shut window may keep that condition."""
+    error = next((one for one in look.app.conditions if one.type == "SyncError"), None)
+    if error is None or not _since_push(look, error):
+        return None
+    said, to, end = f"SyncError: {error.message}", Reason.SYNC_PENDING, Reason.SYNC_FAILED
+    if _is_about_us(look, error):
+        return look.lasting("SyncError", ERROR_GRACE, to, end, said, synced=False)
+    detail = f"{_unbegun(look)} ({said})"
+    verdict = look.lasting("SyncError of another", SLOW_ERROR_GRACE, to, end, detail, synced=False)
+    return replace(verdict, unbegun=look.automated)
 
 
 def _is_about_us(look: Look, error: Condition) -> bool:

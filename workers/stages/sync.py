@@ -40,9 +40,9 @@ def run(order: Order, tools: Tools) -> Outcome:
     if _wants_sync(order, application, verdict):
         wait = ask_for_sync(order, tools, verdict)
         return replace(wait, outputs={**wait.outputs, **asked})
+    verdict, seen = _through_window(order, tools, verdict)
     if verdict.kind is VerdictKind.FAILED:
         return failed(order, tools, application, verdict)
-    verdict, seen = _through_window(order, tools, verdict)
     if order.is_late:
         return late(order, tools, application, verdict, StageName.SYNC)
     wait = waiting(verdict)
@@ -66,7 +66,8 @@ def _through_window(order: Order, tools: Tools, verdict: Verdict) -> tuple[Verdi
         seen |= {"window": _window(order, tools), "window_asked": order.now.isoformat()}
     if seen["window"]:
         detail = f"{verdict.revision[:12]} is out of sync: {seen['window']}"
-        verdict = replace(verdict, reason=Reason.SYNC_WINDOW, detail=detail)
+        waits = replace(verdict, kind=VerdictKind.WAIT, recheck_after=None, memory={})  # what must last begins anew
+        verdict = replace(waits, reason=Reason.SYNC_WINDOW, detail=detail)
     return verdict, seen
 
 

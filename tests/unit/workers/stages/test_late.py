@@ -169,6 +169,25 @@ def test_the_windows_are_asked_for_although_nothing_else_wakes_the_run() -> None
     assert argo.asked.count("windows") == 1
 
 
+def test_a_failed_sync_of_another_commit_counts_when_no_window_is_shut() -> None:
+    """While one is, Argo CD does not take back what it said of the sync before ours."""
+    app = automated()
+    app["status"] |= {"reconciledAt": later(5).isoformat()}
+    app["status"]["conditions"] = [{"type": "SyncError", "message": f"Failed last sync attempt to [{OLD}]: no"}]
+    argo, outputs = FakeArgo([app], windows={"activeWindows": DENY}), dict[str, Any]()
+    for seconds in (10, 25, 100, 250, 400):
+        outcome = look(sync, argo, seconds, **outputs)
+        assert isinstance(outcome, Wait)
+        outputs |= outcome.outputs
+    assert (outcome.reason, outcome.after) == (Reason.SYNC_WINDOW, None)
+    argo.windows = {}
+    for seconds in (460, 470, 639):
+        outcome = look(sync, argo, seconds, **outputs)
+        assert (type(outcome), outcome.reason) == (Wait, Reason.SYNC_PENDING)
+        outputs |= outcome.outputs
+    assert look(sync, argo, 640, **outputs).reason is Reason.SYNC_FAILED
+
+
 def test_a_window_that_has_ended_is_forgotten() -> None:
     argo = FakeArgo([automated()], windows={"activeWindows": DENY})
     outputs = dict(look(sync, argo, 10).outputs)

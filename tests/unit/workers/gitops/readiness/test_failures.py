@@ -188,6 +188,14 @@ def test_a_failed_sync_of_another_commit_does_not_fail_ours_while_a_window_is_sh
         assert f"its sync has not begun (SyncError: {message})" in later.detail
 
 
+def test_a_failed_sync_of_another_commit_ends_the_wait_when_nothing_follows():
+    """With manifest-generate-paths Argo CD may say so for good: our commit came while the other one was retried."""
+    error = condition("SyncError", f"Failed last sync attempt to [{OLD}]: no", at=BEFORE)
+    application = healthy({**OUT_OF_SYNC, **OLD_FAILED, "status.conditions": [error]})
+    then = watched(application, expected(), SLOW_ERROR_GRACE)[1]
+    assert (then.kind, then.reason, then.unbegun) == (VerdictKind.FAILED, Reason.SYNC_FAILED, True)
+
+
 def test_with_the_source_hydrator_a_sync_error_names_the_hydrated_commit():
     error = condition("SyncError", f"Failed last sync attempt to [{'95' * 20}]: no")
     changes = {**OUT_OF_SYNC, **NO_OPERATION, "status.conditions": [error], "status.sync.revision": "95" * 20}
