@@ -197,11 +197,22 @@ def _unapplied(look: Look) -> Verdict | None:
         return None
     if look.ours and look.ours.phase == "Succeeded":
         return look.wait(Reason.SYNC_PENDING, f"{here} is applied; Argo CD has not compared again since")
+    if _unpruned(look):
+        return None
     if refused := _refused(look):
         return refused
     if not look.automated and not look.expected.sync:
         return look.human(Reason.NOT_AUTOMATED, f"{here} is out of sync, and nobody syncs this application")
     return look.wait(Reason.SYNC_PENDING, _unbegun(look), unbegun=look.automated)
+
+
+def _unpruned(look: Look) -> Verdict | None:
+    """Argo CD begins no sync by itself that would only prune, where it is not to (``autoSync``)."""
+    differing = look.app.out_of_sync
+    if not look.automated or look.prunes or not differing or not all(one.prune for one in differing):
+        return None
+    detail = f"{look.here} is applied; to be pruned: {names(differing)}"
+    return look.human(Reason.PRUNE_REQUIRED, detail, synced=True)
 
 
 def _unbegun(look: Look) -> str:
@@ -275,6 +286,8 @@ def _leftover(look: Look) -> Verdict | None:
     shared = next((one for one in look.app.conditions if one.type == "SharedResourceWarning"), None)
     if shared:
         return look.human(Reason.SHARED_RESOURCE, shared.message, synced=True)
+    if kept := _unpruned(look):
+        return kept
     if ours and look.revision not in ours.revisions:
         detail = f"{_short(ours.revisions[0])} is applied, but Argo CD compares with {here}, whose sync has not begun"
         if look.automated or look.expected.sync:

@@ -72,6 +72,12 @@ def automated(application: Json) -> bool:
     return on or _rolled(application)
 
 
+def prunes(application: Json) -> bool:
+    """Tell whether the syncs that Argo CD begins by itself delete what Git no longer has."""
+    policy = mapping(mapping(application.get("spec")).get("syncPolicy")).get("automated")
+    return mapping(policy).get("prune") is True
+
+
 def left_out(application: Json, file: str) -> str:
     """Name the paths that alone have Argo CD make manifests anew, where no source's hold the file; "" else.
 

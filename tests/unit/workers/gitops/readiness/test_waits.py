@@ -178,6 +178,27 @@ def test_who_else_keeps_the_state_of_an_application_may_prove_it():
     assert judge(healthy({"metadata.annotations": annotations}), expected(), NOW).kind is VerdictKind.SUCCESS
 
 
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({}, "prune_required"),
+        ({"spec.syncPolicy.automated": {"prune": True}}, "sync_pending"),
+        ({"status.resources": PRUNE + DIFFERS}, "sync_pending"),
+        ({"status.resources": None}, "sync_pending"),
+    ],
+)
+@pytest.mark.parametrize("base", [{**OUT_OF_SYNC, **NO_OPERATION}, ON_TOP], ids=["nothing applied", "on top of ours"])
+def test_what_only_is_to_be_pruned_begins_no_sync_by_itself(base, changes, reason):
+    """A later commit takes a resource out of Git, and automated syncs do not prune."""
+    shown = {"status.resources": PRUNE, "spec.syncPolicy.automated": {}}
+    verdict = judge(healthy({**base, **shown, **changes}), expected(), NOW)
+    assert verdict.reason == reason
+    degraded = healthy({**base, **shown, **changes, "status.health.status": "Degraded"})
+    assert ("is Degraded" in judge(degraded, expected(), NOW).detail) is (
+        base is ON_TOP or reason == "prune_required"
+    )
+
+
 def test_missing_automation_is_no_problem_where_we_sync_ourselves():
     application = healthy({**OUT_OF_SYNC, **NO_OPERATION, "spec.syncPolicy": None})
     assert judge(application, expected(sync=True), NOW).reason is Reason.SYNC_PENDING
