@@ -26,7 +26,8 @@ def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: 
 
     What else a verdict says, such as that the value was changed again, no pod in trouble explains.
     """
-    cause = _cause(order, tools, application, verdict) if verdict.reason in _IN_RESOURCES else ""
+    in_resources = verdict.reason in _IN_RESOURCES and not verdict.unbegun
+    cause = _cause(order, tools, application, verdict) if in_resources else ""
     return _end(tools, verdict.reason, cause or verdict.detail, verdict)
 
 

@@ -22,6 +22,8 @@ _UNBEGUN = 15.0
 """Seconds without an automated sync after which Argo CD is asked for its sync windows: it tells of none by itself."""
 _WINDOW = 60.0
 """Seconds until it is asked again; a window that has ended shows in the sync that begins."""
+_GIVEN_UP = 300.0
+"""Seconds without a sync, after several comparisons and without a window: it will not begin (its issue 27875)."""
 _NO_WINDOW = {"unbegun": "", "window": "", "window_asked": ""}
 
 
@@ -68,6 +70,10 @@ def _through_window(order: Order, tools: Tools, verdict: Verdict) -> tuple[Verdi
         detail = f"{verdict.revision[:12]} is out of sync: {seen['window']}"
         waits = replace(verdict, kind=VerdictKind.WAIT, recheck_after=None, memory={})  # what must last begins anew
         verdict = replace(waits, reason=Reason.SYNC_WINDOW, detail=detail)
+        seen["unbegun"] = order.now.isoformat()
+    elif order.seconds_since(seen["unbegun"]) >= _GIVEN_UP and not order.is_late:
+        detail = f"{verdict.detail}, for {_GIVEN_UP:.0f} s, though Argo CD syncs by itself; a re-run asks it to"
+        verdict = replace(verdict, kind=VerdictKind.FAILED, reason=Reason.SYNC_FAILED, detail=detail)
     return verdict, seen
 
 
@@ -106,13 +112,16 @@ def _wants_refresh(order: Order) -> bool:
 def _wants_sync(order: Order, application: Mapping[str, Any], verdict: Verdict) -> bool:
     """Tell whether to ask for a sync, once: if configured, or if a re-run finds that Argo CD gave this commit up.
 
-    Automated sync tries one revision once; after a failure only a sync request (or a new commit) helps.
+    Automated sync tries one revision once; after a failure only a sync request (or a new commit) helps. One that came
+    during another sync it may not try at all.
     """
     if order.outputs.get("sync_asked"):
         return wants_sync(order, verdict)
     if order.environment.sync:
         return _is_out_of_sync(application)
-    return order.run.trigger is Trigger.RERUN and verdict.kind is VerdictKind.FAILED
+    outputs = order.outputs
+    unbegun = verdict.unbegun and outputs.get("window_asked") and not outputs.get("window")
+    return order.run.trigger is Trigger.RERUN and bool(verdict.kind is VerdictKind.FAILED or unbegun)
 
 
 def _is_out_of_sync(application: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Fail, StageName, Wait
+from orchestrator.domain.runs import Done, Fail, StageName, Trigger, Wait
 from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, application, live, order, tools
 from tests.support.factories import NOW, later
 from workers.gitops.words import LIMIT
@@ -186,6 +186,39 @@ def test_a_failed_sync_of_another_commit_counts_when_no_window_is_shut() -> None
         assert (type(outcome), outcome.reason) == (Wait, Reason.SYNC_PENDING)
         outputs |= outcome.outputs
     assert look(sync, argo, 640, **outputs).reason is Reason.SYNC_FAILED
+
+
+def test_a_sync_that_argo_cd_does_not_begin_is_not_waited_for_until_the_end() -> None:
+    """With manifest-generate-paths it takes a commit that came during another sync for synced, and tells nobody."""
+    argo, outputs = Telling([automated()], windows={}), dict[str, Any]()
+    for seconds in (10, 25, 309):
+        outcome = look(sync, argo, seconds, **outputs)
+        assert isinstance(outcome, Wait)
+        outputs |= outcome.outputs
+    ended = look(sync, argo, 310, **outputs)
+    assert (type(ended), ended.reason) == (Fail, Reason.SYNC_FAILED)
+    assert "its sync has not begun, for 300 s, though Argo CD syncs by itself; a re-run asks it to" in ended.detail
+
+
+def test_the_time_of_a_window_is_none_in_which_argo_cd_gave_a_sync_up() -> None:
+    argo, outputs = FakeArgo([automated()], windows={"activeWindows": DENY}), dict[str, Any]()
+    for seconds in (10, 25, 400):
+        outputs |= look(sync, argo, seconds, **outputs).outputs
+    argo.windows = {}
+    for seconds in (465, 699):
+        outcome = look(sync, argo, seconds, **outputs)
+        assert (type(outcome), outcome.reason) == (Wait, Reason.SYNC_PENDING)
+        outputs |= outcome.outputs
+    assert look(sync, argo, 700, **outputs).reason is Reason.SYNC_FAILED
+
+
+@pytest.mark.parametrize(("windows", "asked"), [({}, 1), ({"activeWindows": DENY}, 0)])
+def test_a_re_run_asks_for_a_sync_that_has_not_begun(windows: Any, asked: int) -> None:
+    argo, outputs = FakeArgo([automated()], windows=windows), dict[str, Any]()
+    for seconds in (10, 25, 40):
+        given = order(StageName.SYNC, outputs=OUTPUTS | outputs, now=later(seconds), trigger=Trigger.RERUN)
+        outputs |= sync.run(given, tools(argocd=argo, gitops=FakeMirror(line=(OLD, GITOPS_COMMIT)))).outputs
+    assert argo.asked.count("sync") == asked
 
 
 def test_a_window_that_has_ended_is_forgotten() -> None:
