@@ -83,21 +83,6 @@ def test_a_comparison_that_went_wrong_is_made_again_before_it_counts(stage: Any)
     assert isinstance(look(stage, argo, outputs=outputs, now=later(30)), Fail)
 
 
-@pytest.mark.parametrize("stage", [sync, health])
-def test_an_error_that_argo_cd_only_remembers_is_tried_anew(stage: Any) -> None:
-    """A normal refresh gives the error of an hour ago, though a chart that it depends on may be there by now."""
-    words = (
-        "failed to generate manifest for source 1 of 1: rpc error: code = Unknown desc = Manifest generation error"
-    )
-    argo = FakeArgo([broken(f"{words} (cached): `helm dependency build` failed: 404 Not Found"), live()])
-    outputs: dict[str, Any] = {"refreshed_at": NOW.isoformat()}
-    for seconds in (10, 20):
-        outcome = look(stage, argo, outputs=outputs, now=later(seconds))
-        outputs |= outcome.outputs
-    assert argo.asked == ["plain", "hard"]
-    assert isinstance(outcome, Done)
-
-
 def test_comparisons_are_asked_for_now_and_then_while_git_is_in_trouble() -> None:
     argo = FakeArgo([broken("failed to list refs: i/o timeout")])
     outputs: dict[str, Any] = {"sync_asked": NOW.isoformat(), "refreshed_at": NOW.isoformat()}
@@ -278,27 +263,6 @@ def test_a_sync_is_asked_for_once_where_it_is_configured() -> None:
     assert argo.asked == ["normal", "sync"]
     look(sync, argo, environment_sync=True, outputs=dict(first.outputs), now=later(12))
     assert argo.asked == ["normal", "sync", "plain"]
-
-
-def stopped() -> dict[str, Any]:
-    app = failed_sync()
-    said = "ComparisonError: failed to list refs: dial tcp 10.0.0.2:443: i/o timeout"
-    app["status"]["operationState"] |= {"phase": "Error", "message": said}
-    return app
-
-
-def test_a_sync_that_a_network_stopped_is_asked_for_again() -> None:
-    """Argo CD tries its own syncs again, and one that was asked for only where the application says so."""
-    argo = FakeArgo([out_of_sync(), stopped()])
-    outputs: dict[str, Any] = {}
-    for seconds in (10, 20, 39, 40, 60, 70):
-        outcome = look(sync, argo, environment_sync=True, outputs=outputs, now=later(seconds))
-        assert isinstance(outcome, Wait)
-        outputs |= outcome.outputs
-    assert argo.asked.count("sync") == 3, "after 10, 40 and 70 s"
-    last = look(sync, argo, environment_sync=True, outputs=outputs, now=later(200))
-    assert isinstance(last, Fail)
-    assert last.reason is Reason.COMPARISON_FAILED
 
 
 @pytest.mark.parametrize("status", ["x", {"sync": "x"}, {"sync": ["OutOfSync"]}])
