@@ -19,6 +19,7 @@ MAX_LINE = 1024 * 1024
 """Bytes of one line of a stream; a log line is cut long before."""
 SILENCE = 45.0
 """Seconds without a byte after which a stream counts as lost; the server sends a heartbeat every 15 s."""
+_MADE = "set PILOTAGE_TOKEN to one made with `pilotage token create`"
 
 Json = dict[str, Any]
 
@@ -30,14 +31,12 @@ class Api:
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise CliError(f"`{one_line(url)}` is not an address; write it as in {URL}.", Code.USAGE)
+        host = _host(url)
         self.url = url.rstrip("/")
         self._has_token = bool(token)
         self._http = Http(self.url, Reason.INTERNAL)
         self._options: Json = {"auth": Authorization(f"Bearer {token}" if token else "")}
-        if parts.hostname in ("127.0.0.1", "::1", "localhost"):
+        if host in ("127.0.0.1", "::1", "localhost"):
             self._options["proxies"] = {"http": None, "https": None, "all": None}
 
     def get(self, path: str, params: Mapping[str, object] | None = None) -> Json:
@@ -108,10 +107,9 @@ class Api:
         said = _problem(answer)
         answer.close()
         if status == 401:
-            made = "set PILOTAGE_TOKEN to one made with `pilotage token create`"
-            text = f"Pilotage does not accept the token; {made}."
+            text = f"Pilotage does not accept the token; {_MADE}."
             if not self._has_token:
-                text = f"No token was given; {made}, or name its file with --token-file."
+                text = f"No token was given; {_MADE}, or name its file with --token-file."
             raise CliError(text, Code.UNREACHABLE)
         if status == 403:
             raise CliError(f"The token's role does not allow this{_colon(said)}.", Code.UNREACHABLE)
@@ -122,7 +120,12 @@ class Api:
 
 def connect(url: str, token_file: Path | None) -> Api:
     """Make the API client of a command, with the token from ``PILOTAGE_TOKEN`` or from a file."""
-    return Api(url, os.environ.get("PILOTAGE_TOKEN", "").strip() or _token(token_file))
+    token = os.environ.get("PILOTAGE_TOKEN", "").strip() or _token(token_file)
+    if not (token.isascii() and token.isprintable()):  # no header could carry it
+        raise CliError(
+            f"This is not a token: it holds a line break or a letter that none has; {_MADE}.", Code.UNREACHABLE
+        )
+    return Api(url, token)
 
 
 def token_path(environ: Mapping[str, str]) -> Path:
@@ -144,6 +147,18 @@ def unreachable(url: str, error: Unavailable) -> CliError:
     evidence = one_line(error.evidence.rpartition(f"{url}: ")[2], 300)
     text = f"Pilotage does not answer at {url} ({evidence}); start it with `pilotage up`, or name it with --url."
     return CliError(text, Code.UNREACHABLE)
+
+
+def _host(url: str) -> str:
+    """Return the host of the address of a server. :raises CliError: it is not an address."""
+    try:
+        parts = urlsplit(url)
+        well = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:  # half an IPv6 address, or a port that is no number
+        well = False
+    if not well or not parts.hostname:
+        raise CliError(f"`{one_line(url)}` is not an address; write it as in {URL}.", Code.USAGE)
+    return parts.hostname
 
 
 def _token(given: Path | None) -> str:

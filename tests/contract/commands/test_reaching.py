@@ -147,9 +147,22 @@ def test_a_token_file_that_is_named_must_be_there(pilotage: Pilotage, api: FakeA
     assert (said.code, said.err) == (2, "pilotage: There is no token file /no/such/token.\n")
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:8480", "ftp://x", "http://"])
+@pytest.mark.parametrize("url", ["127.0.0.1:8480", "ftp://x", "http://", "http://[::1", "http://127.0.0.1:abc"])
 def test_an_address_that_is_none_exits_2(pilotage: Pilotage, url: str) -> None:
     said = pilotage("run", "list", "--url", url)
 
     assert said.code == 2
     assert said.err.endswith("is not an address; write it as in http://127.0.0.1:8480.\n")
+
+
+@pytest.mark.parametrize("token", ["pt_\ud55c", "pt_one\npt_two"])
+def test_what_no_header_could_carry_is_not_sent_as_a_token(
+    pilotage: Pilotage, api: FakeApi, monkeypatch: pytest.MonkeyPatch, token: str
+) -> None:
+    monkeypatch.setenv("PILOTAGE_TOKEN", token)
+
+    said = pilotage("run", "list", "--url", api.url)
+
+    assert (said.code, said.err.partition(":")[0], len(said.err.splitlines())) == (3, "pilotage", 1)
+    assert "This is not a token" in said.err
+    assert "`pilotage token create`" in said.err
