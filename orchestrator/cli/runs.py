@@ -108,16 +108,16 @@ def start(
         typer.Argument(metavar="ENVIRONMENT", help="Name of the environment; not needed when there is only one."),
     ] = "",
     ref: Annotated[
-        str, typer.Option("--ref", help="Branch or tag to deploy. Default: the environment's branch.")
-    ] = "",
-    commit: Annotated[str, typer.Option("--commit", help="Commit to deploy: the full id.")] = "",
+        str | None, typer.Option("--ref", help="Branch or tag to deploy. Default: the environment's branch.")
+    ] = None,
+    commit: Annotated[str | None, typer.Option("--commit", help="Commit to deploy: the full id.")] = None,
     image: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--image",
             help="Tag of an image in the registry, or its digest where `value` is `digest` or `image`.",
         ),
-    ] = "",
+    ] = None,
     key: Annotated[
         str, typer.Option("--idempotency-key", help="Starting again with the same key gives the same run.")
     ] = "",
@@ -136,30 +136,44 @@ def start(
       pilotage run start plate-web stg --ref main --wait --timeout 20m
       pilotage run start plate-web prod --image sha-0123456789ab
     """
-    if len([source for source in (ref, commit, image) if source]) > 1:
-        raise CliError("Give only one of --ref, --commit and --image.", Code.USAGE)
-    commit = commit.lower()
-    if commit and not is_sha(commit):
-        raise CliError("Give --commit the full 40 digits of the commit; `git rev-parse` prints them.", Code.USAGE)
+    source = _source({"ref": ref, "commit": commit, "image": image})
     api = connect(url, token_file)
-    if not environment or not (ref or commit or image):
-        environment, ref = _defaults(api, app_name, environment, ref, commit or image)
-    body = {"app": app_name, "environment": environment, "ref": ref, "commit": commit, "image": image}
+    if not environment or not source:
+        environment, source = _defaults(api, app_name, environment, source)
+    body = {"app": app_name, "environment": environment, **source}
     answer = api.post("/runs", body, key or str(uuid.uuid4()))
     options = WatchOptions(timeout=timeout, output=output, compact=compact, colour=not no_color)
     finish(api, answer, wait=wait, options=options)
 
 
-def _defaults(api: Api, app_name: str, environment: str, ref: str, source: str) -> tuple[str, str]:
+def _source(named: dict[str, str | None]) -> dict[str, str]:
+    """Return what is to be deployed as the API takes it; nothing where the command does not say.
+
+    :raises CliError: it says more than one thing, an empty one (a variable that is not set), or no whole commit.
+    """
+    given = {name: text for name, text in named.items() if text is not None}
+    if len(given) > 1:
+        raise CliError("Give only one of --ref, --commit and --image.", Code.USAGE)
+    for name, text in given.items():
+        if not text.strip():
+            raise CliError(f"--{name} is empty; give it a value, or leave it out.", Code.USAGE)
+    if "commit" in given and not is_sha(given["commit"].lower()):
+        raise CliError("Give --commit the full 40 digits of the commit; `git rev-parse` prints them.", Code.USAGE)
+    return {name: text.lower() if name == "commit" else text for name, text in given.items()}
+
+
+def _defaults(api: Api, app_name: str, environment: str, source: dict[str, str]) -> tuple[str, dict[str, str]]:
     """Fill in what follows from the app's configuration: its only environment, and the branch of that."""
     known = _environments(api, app_name)
     chosen = environment or (next(iter(known)) if len(known) == 1 else "")
-    if chosen not in known:
+    if not chosen:
         raise CliError(f"Name an environment of `{app_name}`: {', '.join(known)}.", Code.USAGE)
+    if chosen not in known:
+        raise _unknown("environment", chosen, known)
     branch = str(known[chosen].get("branch") or "")
-    if not ref and not source and (not branch or set(branch) & set("*?[")):
+    if not source and (not branch or set(branch) & set("*?[")):
         raise CliError(f"`{chosen}` follows no single branch; give --ref, --commit or --image.", Code.USAGE)
-    return chosen, ref if ref or source else branch
+    return chosen, source or {"ref": branch}
 
 
 def _environments(api: Api, app_name: str) -> dict[str, Json]:

@@ -73,8 +73,12 @@ def test_starting_fills_in_what_the_configuration_makes_clear(
     [
         (("three",), "There is no app `three`; known are one, two."),
         (("two",), "Name an environment of `two`: stg, prod."),
+        (("two", "stage"), "There is no environment `stage`; known are prod, stg."),
         (("two", "stg"), "`stg` follows no single branch; give --ref, --commit or --image."),
         (("one", "stg", "--ref", "a", "--image", "b"), "Give only one of --ref, --commit and --image."),
+        (("one", "stg", "--ref", ""), "--ref is empty; give it a value, or leave it out."),
+        (("one", "stg", "--commit", ""), "--commit is empty; give it a value, or leave it out."),
+        (("one", "stg", "--image", " "), "--image is empty; give it a value, or leave it out."),
         (
             ("one", "stg", "--commit", "a1b2c3d"),
             "Give --commit the full 40 digits of the commit; `git rev-parse` prints them.",
