@@ -144,7 +144,8 @@ def unreachable(url: str, error: Unavailable) -> CliError:
     said = _said(error.problem) if isinstance(error, Busy) else ""
     if said:
         return CliError(f"Pilotage at {url} cannot answer now: {said}.", Code.UNREACHABLE)
-    evidence = one_line(error.evidence.rpartition(f"{url}: ")[2], 300)
+    evidence = error.evidence.rpartition(f"{url}: ")[2].replace("set ca_file", "set REQUESTS_CA_BUNDLE")
+    evidence = one_line(evidence, 300)  # a command has no configuration with a ca_file
     text = f"Pilotage does not answer at {url} ({evidence}); start it with `pilotage up`, or name it with --url."
     return CliError(text, Code.UNREACHABLE)
 

@@ -1,5 +1,6 @@
 """What the one session factory takes from the surroundings of the process, and what it must not take."""
 
+import ssl
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,19 @@ from orchestrator.domain.reasons import Reason
 from tests.support.loopback import Reply, loopback
 from workers.clients.http import Authorization, Http
 from workers.clients.http_pause import LONGEST, retry_after
+from workers.clients.http_words import UNTRUSTED, tls_words
+
+
+def refused_certificate(code: int, message: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, "verify failed")
+    error.verify_code, error.verify_message = code, message
+    return error
+
+
+def broken_off(reason: str) -> ssl.SSLError:
+    error = ssl.SSLError(1, "broken off")
+    error.reason = reason
+    return error
 
 
 @pytest.fixture
@@ -46,6 +60,40 @@ def test_the_proxy_of_the_environment_is_used_and_alone_gets_its_password(monkey
 def test_a_ca_file_that_is_not_there_is_a_trouble_of_ours_that_is_named() -> None:
     with pytest.raises(Unavailable, match=r"GET https://127\.0\.0\.1:9: .*/no/such/ca\.pem"):
         Http("https://127.0.0.1:9", Reason.ARGOCD_UNAVAILABLE, ca_file="/no/such/ca.pem").request("GET", "/")
+
+
+def tls_trouble(url: str, ca_file: str = "") -> str:
+    with pytest.raises(Unavailable) as caught:
+        Http(url, Reason.ARGOCD_UNAVAILABLE, ca_file=ca_file).request("GET", "/")
+    return caught.value.evidence.partition(f"{url}: ")[2]
+
+
+def test_what_is_wrong_with_tls_is_told_apart(tmp_path: Path) -> None:
+    with loopback(lambda _: Reply(), tls=tmp_path) as server:
+        signed = str(tmp_path / "cert.pem")
+        assert tls_trouble(server.url).startswith("the TLS certificate is not trusted (set ca_file to")
+        other = tls_trouble(server.url.replace("localhost", "127.0.0.1"), signed)
+        assert other.startswith("the TLS certificate is refused: ")
+        assert "not valid for '127.0.0.1'" in other
+        assert Http(server.url, Reason.ARGOCD_UNAVAILABLE, ca_file=signed).request("GET", "/").status_code == 200
+    with loopback(lambda _: Reply()) as server:
+        assert "does not speak TLS" in tls_trouble(server.url.replace("http:", "https:"))
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        (
+            refused_certificate(10, "certificate has expired"),
+            "the TLS certificate is refused: certificate has expired",
+        ),
+        (refused_certificate(20, "unable to get local issuer certificate"), UNTRUSTED),
+        (broken_off("TLSV1_ALERT_PROTOCOL_VERSION"), "no TLS connection came about: tlsv1 alert protocol version"),
+        (ValueError("of another kind"), UNTRUSTED),
+    ],
+)
+def test_tls_that_no_ca_file_would_mend_does_not_ask_for_one(cause: BaseException, words: str) -> None:
+    assert tls_words(cause) == words
 
 
 WAITS: list[tuple[dict[str, str], float | None]] = [

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.commands import Pilotage
 from tests.support.fake_api import FakeApi, problem, run
-from tests.support.loopback import Reply
+from tests.support.loopback import Reply, loopback
 
 
 @pytest.mark.parametrize(
@@ -139,6 +139,18 @@ def test_the_token_comes_from_the_environment_or_a_private_file(
     monkeypatch.setenv("PILOTAGE_TOKEN", "pt_secret")
     assert pilotage(*show).code == 0
     assert pilotage(*show, "--token-file", "/no/such").code == 0
+
+
+def test_whose_certificate_is_not_trusted_is_told_what_a_command_reads(
+    pilotage: Pilotage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with loopback(lambda _: Reply(body={"items": []}), tls=tmp_path) as server:
+        said = pilotage("run", "list", "--url", server.url)
+        monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "cert.pem"))
+        assert pilotage("run", "list", "--url", server.url).code == 0
+
+    assert said.code == 3
+    assert "(set REQUESTS_CA_BUNDLE to the CA bundle that signed it)" in said.err
 
 
 def test_a_token_file_that_is_named_must_be_there(pilotage: Pilotage, api: FakeApi) -> None:
