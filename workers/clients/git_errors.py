@@ -73,7 +73,7 @@ class _Kind(StrEnum):
 
 _R, _U, _N, _M = _Kind.REFUSED, _Kind.UNAVAILABLE, _Kind.UNREACHED, _Kind.MISSING
 _READS_ONLY = "the account or SSH key may read but not push: give it write access"
-_UNTRUSTED = "the TLS certificate is not trusted (set ca_file to the CA bundle that signed it)"
+_UNTRUSTED = "the TLS certificate is not trusted (has it expired? else set ca_file to the CA bundle that signed it)"
 _CLOSED = (
     r"repository is (temporarily read-only|currently in read-only mode)"  # GitLab; GitHub
     r"|instance is currently in.* maintenance mode"  # GitLab
@@ -100,11 +100,13 @@ _CAUSES: tuple[tuple[str, _Kind, str], ...] = (
     (r"transport '.*' not allowed|protocol '.*' is not supported", _R, "the kind of address is not allowed"),
     (r"error: 429", _U, "the server limits our requests (HTTP 429)"),
     (r"error: (408|425|5\d\d)", _U, "the server failed"),
-    (r"certificate (problem|verif)|certificate subject name|unable to get local issuer|self.signed certificate", _R,
-     _UNTRUSTED),
+    (r"certificate subject name", _R, "the TLS certificate is one of another host name"),
+    (r"certificate has expired", _R, "the TLS certificate has expired"),
+    (r"certificate (problem|verif)|unable to get local issuer|self.signed certificate", _R, _UNTRUSTED),
     (r"server verification failed", _R, _UNTRUSTED),  # curl 8 with GnuTLS
     (r"error (setting|adding) certificate|certificate verify locations|SSL CA cert|CAfile", _R,
      "the ca_file cannot be used"),
+    (r"unexpected TLS packet|wrong version number", _N, "that port does not speak TLS (is it one of http:// ?)"),
     (r"HOST IDENTIFICATION HAS CHANGED|Host key verification failed|host key is known", _R,
      "the SSH host key is not the one in known_hosts"),
     (r"Permission denied \(|Too many authentication failures", _R, "the SSH key was not accepted"),

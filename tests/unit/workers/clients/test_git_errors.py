@@ -63,7 +63,10 @@ SAID = [
         "not trusted",
     ),
     (HTTP + "Problem with the SSL CA cert (path? access rights?)", Refused, "ca_file cannot be used"),
-    (HTTP + "SSL: no alternative certificate subject name matches target host name", Refused, "ca_file"),
+    (HTTP + "SSL: no alternative certificate subject name matches target host name", Refused, "another host name"),
+    (HTTP + "SSL certificate problem: certificate has expired", Refused, "certificate has expired"),
+    (HTTP + "gnutls_handshake() failed: An unexpected TLS packet was received.", Unreached, "does not speak TLS"),
+    (HTTP + "error:0A00010B:SSL routines::wrong version number", Unreached, "does not speak TLS"),
     (HTTP + "error setting certificate file: /run/ca.pem", Refused, "ca_file"),
     (
         "No ED25519 host key is known for x and you have requested strict checking.\n" + SSH_END,
