@@ -48,11 +48,12 @@ def test_the_apps_are_kept_up_to_date(web: Web, tab: Page) -> None:
 @pytest.mark.parametrize("path", ["/apps", "/runs", "/deliveries"])
 def test_a_phone_shows_all_of_a_list(web: Web, tab: Page, path: str) -> None:
     web.run(RunState.FAILED, title="A title that is as long as people like to make them" * 3, detail="exit 3 " * 30)
+    web.run(RunState.FAILED, title="https://tracker.example.com/browse?id=" + "no_place_to_break" * 6)
     delivery = deliveries.row_of(
         Delivery(hook="github", key="k" * 80), AT, DeliveryOutcome.IGNORED, "no_rule", "nothing fits " * 20
     )
     with web.database.write() as connection:
-        deliveries.add(connection, [delivery | {"repo": "acme/" + "plate-" * 20 + "web"}])
+        deliveries.add(connection, [delivery | {"repo": "acme/" + "plate_" * 20 + "web"}])
     tab.set_viewport_size({"width": 390, "height": 800})
     tab.goto(path)
     assert tab.locator("main td").count()
