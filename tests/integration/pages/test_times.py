@@ -30,12 +30,12 @@ def test_times_of_a_run_go_on(web: Web, tab: Page, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("tests.support.web.AT", utc_now().timestamp() - 42)
     run = web.run(RunState.RUNNING)
     tab.goto(f"/runs/{run}")
-    assert "since just now" in tab.inner_text("#verdict")
+    assert "accepted just now" in tab.inner_text("#verdict")
     taken = tab.locator("#stage-check .took")
     before = taken.inner_text()
     assert re.fullmatch(r"4\d s", before)
     expect(taken).not_to_have_text(before, timeout=20_000)
-    expect(tab.locator("#verdict")).to_contain_text("since 1 min ago", timeout=20_000)
+    expect(tab.locator("#verdict")).to_contain_text("accepted 1 min ago", timeout=20_000)
 
 
 def test_a_running_stage_says_for_how_long_without_a_script(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
