@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,9 +47,11 @@ def serve(
     from orchestrator.sandbox.platform import SOURCE, Platform
     from orchestrator.sandbox.wiring import COMPOSE
 
+    credentials = _credentials()
+    _check_name(COMPOSE.name)
     ended = _until_told()
     try:
-        with Platform(state_dir, apps=samples.APPS, addresses=COMPOSE, credentials=_credentials()) as platform:
+        with Platform(state_dir, apps=samples.APPS, addresses=COMPOSE, credentials=credentials) as platform:
             platform.hook_to(hook)
             say(f"forge {platform.forge.clone_url(SOURCE)}  Harbor {platform.harbor_url}")
             ended.wait()
@@ -99,6 +102,15 @@ def _credentials() -> "Credentials":
     if missing:
         raise CliError(f"Not set: {', '.join(missing)}; `pilotage init --demo` writes them.", Code.USAGE)
     return Credentials(**{field: os.environ[name] for field, name in names.items()})
+
+
+def _check_name(host: str) -> None:
+    """See that the stand-ins can be reached by their name. :raises CliError: there is no such host."""
+    try:
+        socket.getaddrinfo(host, None)
+    except OSError as error:
+        hint = "it is one of docker-compose.yml; without that use `pilotage demo --stay`"
+        raise CliError(f"There is no host `{host}` here: {hint}.", Code.USAGE) from error
 
 
 def _until_told() -> threading.Event:

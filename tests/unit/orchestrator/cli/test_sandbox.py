@@ -20,3 +20,17 @@ def test_a_missing_secret_is_named(missing: str, monkeypatch: pytest.MonkeyPatch
     with pytest.raises(CliError, match=f"Not set: {missing};") as caught:
         run("serve", "--state-dir", str(tmp_path), "--hook", "http://127.0.0.1:1")
     assert "secret-value" not in str(caught.value)
+
+
+def test_where_nobody_finds_the_stand_ins_by_their_name_the_way_without_compose_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: object
+) -> None:
+    def nowhere(host: str, _port: object) -> None:
+        raise OSError(f"{host} is not known")
+
+    for name in NAMES:
+        monkeypatch.setenv(name, "secret-value")
+    monkeypatch.setattr("socket.getaddrinfo", nowhere)
+
+    with pytest.raises(CliError, match=r"no host `sandbox` here: .*`pilotage demo --stay`"):
+        run("serve", "--state-dir", str(tmp_path), "--hook", "http://127.0.0.1:1")
