@@ -49,6 +49,7 @@ class Plain:
     def __init__(self, compact: bool = False) -> None:
         self._compact = compact
         self._told: dict[str, tuple[object, ...]] = {}
+        self._advice = ""
 
     def show(self, run: Json) -> None:
         """Print what is new since the last look; of the run itself only what none of its stages says."""
@@ -57,6 +58,10 @@ class Plain:
             self._change(str(stage.get("name")), stage)
         if run.get("state") != "running" and all(_said(stage) != _said(run) for stage in shown):
             self._change(f"run {run.get('id')}", run)
+        if (advice := _advice(run)) != self._advice:
+            self._advice = advice
+            if advice:
+                say(f"{stamp(datetime.now(UTC))} {advice}")
 
     def beat(self, run: Json) -> None:
         """Print that the run is still at work, and on what."""
@@ -83,6 +88,11 @@ class Plain:
         time = f" in {summary.took(thing)}" if thing.get("finished_at") and summary.took(thing) else ""
         sentence = summary.why(thing) if state in ("waiting", "failed", "cancelled") else ""
         say(f"{stamp(when)} {name} {summary.state_words(thing)}{time}" + (f": {sentence}" if sentence else ""))
+
+
+def _advice(run: Json) -> str:
+    """Return what a person must do so that a run that waits goes on; "" where nobody must do anything."""
+    return summary.next_step(run) if run.get("state") == "waiting" else ""
 
 
 def _said(thing: Json) -> tuple[object, object]:
@@ -132,6 +142,8 @@ class Live:
             text.append(
                 f"{line}  {_age(stage)}  {summary.why(stage) if state in _BUSY else ''}\n", _STYLES.get(state, "")
             )
+        if advice := _advice(run):
+            text.append(f"{advice}\n")
         return text
 
 

@@ -131,3 +131,34 @@ def test_events_are_read_off_a_stream() -> None:
         ("state", {}, -1),
         ("end", {}, -1),
     ]
+
+
+WAITS = run(
+    state="waiting",
+    reason="awaiting_approval",
+    sentence="The run waits for approval.",
+    next_step="Approve it with `pilotage run approve 42`.",
+    who_acts="developer",
+    stages=[stage("build", "waiting", reason="awaiting_approval", sentence="The run waits for approval.")],
+)
+ADVICE = "Next (developer): Approve it with `pilotage run approve 42`."
+
+
+def test_what_waits_for_a_person_says_what_to_do_once(capsys: pytest.CaptureFixture[str]) -> None:
+    view = Plain()
+    for seen in (WAITS, WAITS, run(), {**WAITS, "who_acts": "nobody"}):
+        view.show(seen)
+
+    assert capsys.readouterr().out.count(ADVICE) == 1
+
+
+def test_the_tree_of_what_waits_for_a_person_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    monkeypatch.setenv("COLUMNS", "120")
+
+    view = Live(compact=True, colour=False)
+    view.show(WAITS)
+    view.close()
+
+    assert ADVICE in screen.getvalue()
