@@ -73,6 +73,16 @@ def test_a_list_that_is_asked_for_nonsense_shows_what_it_can(web: Web, query: st
     page(web, f"/deliveries?{query}")
 
 
+@pytest.mark.parametrize(
+    ("query", "wanted"),
+    [("/runs?app=gone", "gone"), ("/runs?environment=stg", "stg"), ("/deliveries?hook=github", "github")],
+)
+def test_a_list_says_by_what_it_is_narrowed_also_if_the_configuration_lost_it(
+    web: Web, query: str, wanted: str
+) -> None:
+    assert web.browser().get(query).text.count(f"<option selected>{wanted}</option>") == 1
+
+
 def test_a_run_shows_its_stages_each_with_an_accessible_state(web: Web) -> None:
     run = web.run(RunState.FAILED, detail="exit 3")
     items = [one for one in page(web, f"/runs/{run}").all("li") if one.get("role") == "listitem"]
