@@ -161,14 +161,15 @@ class _Pages:
     def deliveries(self) -> Answer:
         """Show what arrived at the webhooks."""
         who = self._site.guard.require(Role.VIEWER)
-        wanted = _wanted("hook", "outcome")
+        wanted, settings = _wanted("hook", "outcome"), self._site.settings
         page = self._site.queries.deliveries(**wanted, limit=PAGE, before=_cursor())
         return render_template(
             "deliveries.html",
             who=who,
             deliveries=page.items,
             wanted=wanted,
-            hooks=[hook.forge for hook in self._site.settings.hooks],
+            hooks=[hook.forge for hook in settings.hooks],
+            base=settings.webhook_url or settings.external_url,
             outcomes=[outcome.value for outcome in DeliveryOutcome],
             older=_older(page.next, wanted),
             first=_first(wanted),

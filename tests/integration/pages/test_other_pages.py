@@ -1,14 +1,20 @@
 """Errors, apps and deliveries, and what no page does."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from orchestrator.domain.apps import Hook
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
+from orchestrator.domain.secrets import Secret
+from tests.support.databases import sqlite_database
 from tests.support.pages import OURS, Page, page
-from tests.support.web import Web
+from tests.support.web import Web, make_web
+
+HOOKS = tuple(Hook(forge=forge, secret=Secret("s")) for forge in ("gitea", "github"))
 
 
 def html(answer: Any, status: int) -> str:
@@ -50,6 +56,27 @@ def test_apps_and_deliveries_are_shown(web: Web) -> None:
     assert {"href": f"/runs/{run}"} in shown.all("a")
     assert "on hold by deployer-token: freeze <now>" in shown.text
     assert "No deliveries yet" in page(web, "/deliveries").text
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({}, "No forge is named in webhooks of the configuration."),
+        ({"hooks": HOOKS}, "Point a webhook of your forge at /webhooks/gitea or /webhooks/github."),
+        ({"hooks": HOOKS[:1], "external_url": "https://p.example.com"}, "at https://p.example.com/webhooks/gitea."),
+        (
+            {"hooks": HOOKS[:1], "external_url": "https://p.example.com", "webhook_url": "https://h.example.com"},
+            "at https://h.example.com/webhooks/gitea.",
+        ),
+    ],
+)
+def test_where_nothing_has_arrived_yet_the_address_for_the_forge_is_named(
+    tmp_path: Path, fields: dict[str, Any], said: str
+) -> None:
+    fields = {"external_url": ""} | fields
+    web = make_web(sqlite_database(tmp_path), tmp_path, **fields)
+    web.app.config["SESSION_COOKIE_SECURE"] = False
+    assert said in page(web, "/deliveries").text
 
 
 def test_a_failed_deploy_that_is_in_git_is_not_shown_as_deployed(web: Web) -> None:
