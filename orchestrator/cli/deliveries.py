@@ -45,8 +45,8 @@ def list_deliveries(
         )
         for item in answer.get("items", [])
     ]
-    nothing = "No such deliveries." if hook or outcome or cursor else "No deliveries."
-    tell(("ID", "RECEIVED", "HOOK", "EVENT", "OUTCOME", "WHAT"), rows, nothing)
+    nothing = "No such deliveries." if outcome or cursor else "No deliveries."
+    tell(("ID", "RECEIVED", "HOOK", "EVENT", "OUTCOME", "WHAT"), rows, _none_of(hook) if hook else nothing)
     if answer.get("next"):
         warn(f"More: --cursor {answer['next']}")
 
@@ -71,6 +71,14 @@ def show(
     for name, value in answer.items():
         if value not in (None, "", []):
             say(f"{name:<12} {_WORDS.get(name, one_line)(value)}")
+
+
+def _none_of(hook: str) -> str:
+    """Say that a forge sent nothing, and which forges there are if it is none of them (any path is a delivery)."""
+    from webhooks.forges import FORGES
+
+    known = "" if hook in FORGES else f"; forges are {', '.join(FORGES)}"
+    return f"No such deliveries of `{one_line(hook)}`{known}."
 
 
 def _what(item: Json) -> str:

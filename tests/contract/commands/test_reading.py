@@ -193,7 +193,12 @@ def test_an_empty_list_says_so_and_prints_no_bare_head(pilotage: Pilotage, api: 
         (("run", "list"), "No runs."),
         (("run", "list", "--state", "failed"), "No such runs."),
         (("delivery", "list"), "No deliveries."),
-        (("delivery", "list", "--hook", "x"), "No such deliveries."),
+        (("delivery", "list", "--hook", "github"), "No such deliveries of `github`."),
+        (
+            ("delivery", "list", "--hook", "gihub"),
+            "No such deliveries of `gihub`; forges are github, gitlab, gitea, forgejo, gogs.",
+        ),
+        (("delivery", "list", "--outcome", "refused"), "No such deliveries."),
         (("app", "list"), "No apps are configured."),
     ):
         said = pilotage(*words, *where)
