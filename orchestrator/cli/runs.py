@@ -29,7 +29,7 @@ After = Annotated[
 @app.command("list")
 def list_runs(
     app_name: Annotated[str, typer.Option("--app", help="Only this app.")] = "",
-    environment: Annotated[str, typer.Option("--environment", help="Only this environment.")] = "",
+    environment: Annotated[str, typer.Option("--environment", "--env", help="Only this environment.")] = "",
     state: Annotated[RunState | None, typer.Option("--state", help="Only this state.")] = None,
     commit: Annotated[
         str, typer.Option("--commit", help="Only this source commit: its id, or the beginning of it.")

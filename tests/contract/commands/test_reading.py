@@ -213,7 +213,7 @@ def test_an_unknown_app_is_not_an_empty_list(pilotage: Pilotage, api: FakeApi) -
     assert (said.code, said.err) == (2, "pilotage: There is no app `plate-wbe`; known are plate-web.\n")
     assert pilotage("run", "list", "--app", "plate-web", "--url", api.url).err == "No such runs.\n"
     for only in ((), ("--app", "plate-web")):
-        said = pilotage("run", "list", *only, "--environment", "stag", "--url", api.url)
+        said = pilotage("run", "list", *only, "--env", "stag", "--url", api.url)
         assert (said.code, said.err) == (2, "pilotage: There is no environment `stag`; known are stg.\n")
 
 
