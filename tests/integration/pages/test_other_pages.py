@@ -35,6 +35,16 @@ def test_browsers_get_errors_as_pages_and_programs_as_problems(web: Web) -> None
     assert client.get("/nosuch").content_type == "application/problem+json"
 
 
+def test_an_error_leads_back_to_where_it_was_asked_for(web: Web) -> None:
+    run = web.run(RunState.SUCCEEDED)
+    client, deploy = web.browser(), "/apps/plate-web/stg/deploy"
+    for path, back in ((f"/runs/{run}/cancel", f"/runs/{run}"), (deploy, deploy)):
+        refused = client.post(path, data={"what": "a..b"}, headers={**ACCEPT, **OURS})
+        assert {"href": back} in Page(str(refused.text)).all("a"), (path, refused.status_code)
+    nowhere = client.post("/runs/99/cancel", headers={**ACCEPT, **OURS})
+    assert {"href": "/runs/99"} not in Page(html(nowhere, 404)).all("a")
+
+
 def test_errors_keep_the_menu_of_who_is_logged_in(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     client = web.browser("viewer")
     deliveries = {"href": "/deliveries"}
