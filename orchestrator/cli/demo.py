@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 RUN_TIMEOUT = 120.0
 """Seconds for one run of the demo; on a laptop it takes five."""
+_MODULE = "__main__.py"
+"""What Python calls the program when it runs as a module."""
 
 
 def run(*, stay: bool) -> int:
@@ -196,7 +198,7 @@ def invitation(platform: "Platform", product: Product) -> Iterator[str]:
 
 
 def write_environment(platform: "Platform", product: Product) -> None:
-    """Write the file that a shell reads before any command: address, token, configuration and secrets."""
+    """Write the file that a shell reads before any command: where that is, address, token, configuration, secrets."""
     variables = {
         "PILOTAGE_URL": product.url,
         "PILOTAGE_TOKEN_FILE": str(product.state_dir / "token"),
@@ -205,7 +207,11 @@ def write_environment(platform: "Platform", product: Product) -> None:
     }
     file = _environment(product)
     file.touch(mode=0o600)
-    file.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()))
+    lines = [f"export {name}={shlex.quote(value)}\n" for name, value in variables.items()]
+    program = Path(sys.argv[0]).absolute()
+    if program.name != _MODULE:  # what runs and pages say is to be done begins with `pilotage`
+        lines.append(f'export PATH={shlex.quote(str(program.parent))}:"$PATH"\n')
+    file.write_text("".join(lines))
 
 
 def _environment(product: Product) -> Path:
@@ -213,14 +219,9 @@ def _environment(product: Product) -> Path:
 
 
 def called() -> str:
-    """Return how a shell calls this command: by its name if that leads here, else by its path."""
-    program = Path(sys.argv[0])
-    if program.name == "__main__.py":
-        return f"{shlex.quote(sys.executable)} -m orchestrator.cli"
-    found = shutil.which(program.name)
-    if found and program.exists() and Path(found).samefile(program):
-        return program.name
-    return shlex.quote(str(program.absolute()))
+    """Return how a shell that has read the file of `write_environment` calls this command."""
+    name = Path(sys.argv[0]).name
+    return f"{shlex.quote(sys.executable)} -m orchestrator.cli" if name == _MODULE else name
 
 
 def _step(text: str) -> None:

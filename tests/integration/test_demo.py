@@ -2,8 +2,11 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
+
+import pytest
 
 from orchestrator.cli.demo import invitation, write_environment
 from orchestrator.cli.product import Product
@@ -31,7 +34,13 @@ def test_the_printed_clone_can_be_pushed_to(tmp_path: Path) -> None:
         forge.stop()
 
 
-def test_after_the_printed_file_commands_find_everything(tmp_path: Path) -> None:
+def test_after_the_printed_file_commands_find_everything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = tmp_path / "my tools" / "pilotage"
+    program.parent.mkdir()
+    program.write_text("#!/bin/sh\necho this one\n")
+    program.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["my tools/pilotage", "demo"])
     product = Product(tmp_path / "the demo", "127.0.0.1:1", "", {})
     product.folder.mkdir()
     forge = SimpleNamespace(clone_url=lambda _: "http://127.0.0.1:1/a.git")
@@ -43,6 +52,7 @@ def test_after_the_printed_file_commands_find_everything(tmp_path: Path) -> None
     )
     said = shell(tmp_path, f'{command}; echo "$PILOTAGE_URL $PILOTAGE_CONFIG $HARBOR_PASSWORD"')
     assert said == f"http://127.0.0.1:1 {product.folder}/pilotage.yaml it's $HOME\n"
+    assert shell(tmp_path, f"{command}; cd /; pilotage") == "this one\n"
     assert (product.folder / "environment").stat().st_mode & 0o777 == 0o600
 
 

@@ -5,7 +5,6 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -34,16 +33,8 @@ def test_a_signal_ends_the_demo_also_where_a_shell_had_it_ignored(
     assert capsys.readouterr().out.endswith("Stopped.\n")
 
 
-def test_the_command_is_named_so_that_a_shell_finds_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = tmp_path / "my tools" / "pilotage"
-    program.parent.mkdir()
-    program.touch(mode=0o755)
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PATH", "/nowhere")
-
+def test_the_command_is_named_so_that_a_shell_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["my tools/pilotage", "demo"])
-    assert demo.called() == f"'{program}'"
-    monkeypatch.setenv("PATH", str(program.parent))
     assert demo.called() == "pilotage"
     monkeypatch.setattr(sys, "argv", ["/somewhere/orchestrator/cli/__main__.py", "demo"])
     assert demo.called() == f"{shlex.quote(sys.executable)} -m orchestrator.cli"
