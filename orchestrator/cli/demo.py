@@ -59,6 +59,8 @@ def run(*, stay: bool) -> int:
                 say(f"Done in {words(time.monotonic() - began)}.")
                 if stay:
                     story.stay()
+                else:
+                    say(f"Open its pages and push to it: `{typed()} demo --stay`.")
         return code
     except PilotageError as error:
         raise ending(error) from error
@@ -222,6 +224,11 @@ def called() -> str:
     """Return how a shell that has read the file of `write_environment` calls this command."""
     name = Path(sys.argv[0]).name
     return f"{shlex.quote(sys.executable)} -m orchestrator.cli" if name == _MODULE else name
+
+
+def typed() -> str:
+    """Return how this command was called."""
+    return called() if Path(sys.argv[0]).name == _MODULE else shlex.quote(sys.argv[0])
 
 
 def _step(text: str) -> None:

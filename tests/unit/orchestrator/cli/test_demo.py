@@ -35,6 +35,6 @@ def test_a_signal_ends_the_demo_also_where_a_shell_had_it_ignored(
 
 def test_the_command_is_named_so_that_a_shell_finds_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["my tools/pilotage", "demo"])
-    assert demo.called() == "pilotage"
+    assert (demo.called(), demo.typed()) == ("pilotage", "'my tools/pilotage'")
     monkeypatch.setattr(sys, "argv", ["/somewhere/orchestrator/cli/__main__.py", "demo"])
-    assert demo.called() == f"{shlex.quote(sys.executable)} -m orchestrator.cli"
+    assert demo.called() == demo.typed() == f"{shlex.quote(sys.executable)} -m orchestrator.cli"
