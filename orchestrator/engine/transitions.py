@@ -107,6 +107,7 @@ def _claimed(run: Run, current: Stage, fact: Claimed, now: datetime) -> Decision
         current,
         state=StageState.RUNNING,
         reason=Reason.RUNNING,
+        detail="" if first else current.detail,  # what it waited for before it began is over
         attempt=max(1, current.attempt),
         started_at=current.started_at or now,
         deadline_at=now + timedelta(seconds=fact.timeout) if first else current.deadline_at,

@@ -52,6 +52,17 @@ def test_the_first_claim_starts_the_run_and_sets_the_stage_s_deadline() -> None:
     assert decision.tell == ("run.started",)
 
 
+def test_what_a_stage_waited_for_before_it_began_is_said_no_more() -> None:
+    blocked = Blocked(reason=Reason.BEHIND_RUN, detail="behind run 34", by=34)
+    waiting = advance(make_run(BUILD, state=RunState.RUNNING, started_at=NOW), blocked, NOW).run
+    assert waiting.stage(BUILD).detail == "behind run 34"
+    begun = advance(waiting, Claimed(stage=BUILD, timeout=5), later(1)).run
+    assert begun.stage(BUILD).detail == ""
+    looking = Reported(stage=BUILD, outcome=Wait(reason=Reason.PROGRESSING, detail="2 of 3 pods"))
+    again = advance(advance(begun, looking, later(2)).run, Claimed(stage=BUILD, timeout=5), later(3)).run
+    assert again.stage(BUILD).detail == "2 of 3 pods", "of a stage that looks again and again this is the newest"
+
+
 def test_a_later_claim_keeps_start_and_deadline() -> None:
     waiting = make_run(HEALTH, WAITING, state=RunState.WAITING, started_at=NOW)
     decision = advance(waiting, Claimed(stage=HEALTH, timeout=5), later(50))
