@@ -194,7 +194,8 @@ CATALOGUE: dict[Reason, Explanation] = {
         "Restore it, or start a new run when all workers have it.",
     ),
     R.COMMIT_NOT_FOUND: _developer(
-        "The source repository does not have this commit.", "Push the commit, or start a run for another one."
+        "The source repository does not have this commit, branch or tag.",
+        "Push it, or start a run for another one; a commit is named by its full id.",
     ),
     R.SOURCE_REFUSED: _operator(
         "The source repository refused our access.",
