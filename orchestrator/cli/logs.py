@@ -80,7 +80,7 @@ def _tell(line: Json, output: Format) -> None:
 def _why_empty(run: Json, reading: Reading) -> str:
     more = " after the line named" if reading.after is not None else ""
     if not reading.stage:
-        return f"Run {reading.run} has no log lines{more}; it is {summary.state_words(run)}."
+        return f"Run {reading.run} has no log lines{more}; its state: {summary.state_words(run)}."
     stage = next((stage for stage in summary.stages(run) if stage.get("name") == reading.stage), {})
-    text = f"Stage {reading.stage} has no log lines{more}; it is {summary.state_words(stage)}."
+    text = f"Stage {reading.stage} has no log lines{more}; its state: {summary.state_words(stage)}."
     return f"{text} {summary.why(stage)}".strip()

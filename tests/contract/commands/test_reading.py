@@ -114,9 +114,9 @@ def test_an_empty_log_says_why(pilotage: Pilotage, api: FakeApi) -> None:
     said = pilotage("run", "logs", "42", "--stage", "build", "--url", api.url)
 
     assert (said.code, said.out) == (0, "")
-    assert said.err == "Stage build has no log lines; it is waiting (behind_run). Another run goes first.\n"
+    assert said.err == "Stage build has no log lines; its state: waiting (behind_run). Another run goes first.\n"
     assert pilotage("run", "logs", "42", "--after", "9", "--url", api.url).err == (
-        "Run 42 has no log lines after the line named; it is running.\n"
+        "Run 42 has no log lines after the line named; its state: running.\n"
     )
 
 
