@@ -9,7 +9,7 @@ from orchestrator.cli import options as o
 from orchestrator.cli import summary
 from orchestrator.cli.api import Api, Json, connect, segment
 from orchestrator.cli.errors import CliError
-from orchestrator.cli.output import Format, one_line, say, say_json, tell
+from orchestrator.cli.output import Format, one_line, say, say_json, tell, warn
 from orchestrator.cli.runs import finish
 from orchestrator.cli.watching import WatchOptions
 
@@ -81,12 +81,17 @@ def hold(
     Example:
       pilotage app hold plate-web prod --reason "release freeze"
     """
-    answer = connect(url, token_file).post(_path(app_name, environment, "hold"), {"reason": reason})
+    api = connect(url, token_file)
+    before = _environment(api, app_name, environment).get("hold")
+    answer = api.post(_path(app_name, environment, "hold"), {"reason": reason})
     _tell(
         answer,
         f"{app_name}/{environment} is on hold; let it go on with `pilotage app release {app_name} {environment}`.",
         output,
     )
+    if before:
+        whose, why = one_line(before.get("by")), one_line(before.get("reason"))
+        warn(f"It was already, by {whose}: {why}. This replaces that.")
 
 
 @app.command()

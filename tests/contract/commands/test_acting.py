@@ -84,6 +84,17 @@ def test_hold_and_release_say_what_follows(pilotage: Pilotage, api: FakeApi) -> 
     assert api.asked("POST", f"{base}/hold")[0].json() == {"reason": "freeze"}
 
 
+def test_a_hold_that_takes_the_place_of_another_says_whose(pilotage: Pilotage, api: FakeApi) -> None:
+    held = {"name": "prod", "hold": {"reason": "release freeze", "by": "mina"}}
+    api.answers["GET /apps/plate-web"] = Reply(body={"environments": [held]})
+    api.answers["POST /apps/plate-web/environments/prod/hold"] = Reply(body={"hold": "mine"})
+
+    said = pilotage("app", "hold", "plate-web", "prod", "--reason", "mine", "--url", api.url)
+
+    assert said.code == 0
+    assert said.err == "It was already, by mina: release freeze. This replaces that.\n"
+
+
 @pytest.mark.parametrize(("hold", "said"), [({"reason": "freeze"}, "is released"), (None, "was not on hold")])
 def test_a_release_says_whether_there_was_a_hold(
     pilotage: Pilotage, api: FakeApi, hold: dict[str, str] | None, said: str
