@@ -310,7 +310,8 @@ CATALOGUE: dict[Reason, Explanation] = {
     ),
     R.DEGRADED: _developer(
         "The application is unhealthy with this commit.",
-        "Read the evidence, correct and push; or go back with `pilotage app rollback APP ENVIRONMENT`.",
+        "Read the evidence, correct and push; or go back, if anything was proven there before, with"
+        " `pilotage app rollback APP ENVIRONMENT`.",
     ),
     R.TIMED_OUT: _developer(
         "The stage did not reach its aim before its deadline.", "Read the cause, or the last state, in the evidence."

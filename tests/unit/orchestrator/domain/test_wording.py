@@ -50,7 +50,10 @@ def test_part_of_a_word_is_not_a_repetition() -> None:
         (Reason.ON_HOLD, "Release it with `pilotage app release plate-web stg`."),
         (
             Reason.DEGRADED,
-            "Read the evidence, correct and push; or go back with `pilotage app rollback plate-web stg`.",
+            (
+                "Read the evidence, correct and push; or go back, if anything was proven there before, with"
+                " `pilotage app rollback plate-web stg`."
+            ),
         ),
         (Reason.BUILD_FAILED, "Read the end of the build log."),
     ],
