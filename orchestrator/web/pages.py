@@ -8,6 +8,7 @@ from flask import Flask, Response, redirect, render_template, request, url_for
 
 from orchestrator.domain.ansi import plain
 from orchestrator.domain.events import DeliveryOutcome
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName, run_named
 from orchestrator.services.queries import Excerpt
 from orchestrator.services.tokens import Principal, Role
@@ -125,9 +126,22 @@ class _Pages:
             live=view["finished_at"] is None,
             fixed=bool(asked["line"] or asked["find"]),
             gitops_url=commit_url(settings.gitops.access.url, view["gitops_commit"]),
+            environment_actions=ENVIRONMENT_ACTIONS,
             source_url=commit_url(app.source.url, view["commit"]) if app else "",
             actions=_actions(view, who),
+            way_out=self._way_out(view) if who.role.may(Role.DEPLOYER) else "",
         )
+
+    def _way_out(self, run: dict[str, Any]) -> str:
+        """Name what a person can do with the environment as this run has left it: release it, or roll it back."""
+        held = run["state"] == RunState.WAITING and run["reason"] == Reason.ON_HOLD
+        broken = run["state"] == RunState.FAILED and not run["taken_back_by"]
+        shown = self._site.queries.app(run["app"]) if held or broken else None
+        env = next((one for one in (shown or {}).get("environments", ()) if one["name"] == run["environment"]), None)
+        if env is None or held:
+            return "release" if env else ""
+        newest = env["in_git"] is not None and env["in_git"]["run"] == run["id"]
+        return "rollback" if newest and env["deployed"] else ""
 
     def _log(self, run_id: int) -> tuple[dict[str, Any], Excerpt]:
         """Read the part of the log that is asked for; return what was asked for and the lines."""

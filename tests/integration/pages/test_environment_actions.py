@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from tests.support.pages import OURS, Page, page
 from tests.support.web import Web
@@ -219,3 +220,26 @@ def test_a_form_that_names_no_run_starts_none(web: Web, run: str) -> None:
     answer = web.browser().post(f"{PROD}/promote", data={"run": run}, headers=OURS)
     assert answer.status_code == 422
     assert state_of(web, "prod")["last_run"] is None
+
+
+def test_a_failed_deploy_leads_to_the_page_that_rolls_it_back_while_it_is_the_newest(web: Web) -> None:
+    proven(web, 1)
+    failed = proven(web, 2, state=RunState.FAILED)
+    shown = page(web, f"/runs/{failed}")
+    assert links(shown) == [f"{STG}/rollback"]
+    assert "Roll back stg" in shown.text
+    assert links(page(web, f"/runs/{failed}", "viewer")) == []
+    proven(web, 3)
+    assert links(page(web, f"/runs/{failed}")) == []
+
+
+def test_a_failed_deploy_that_nothing_was_proven_before_leads_nowhere(web: Web) -> None:
+    failed = proven(web, 1, state=RunState.FAILED)
+    assert links(page(web, f"/runs/{failed}")) == []
+
+
+def test_a_run_that_waits_for_a_hold_leads_to_the_page_that_releases_it(web: Web) -> None:
+    held = web.run(RunState.WAITING, reason=Reason.ON_HOLD)
+    assert links(page(web, f"/runs/{held}")) == [f"{STG}/release"]
+    gone = web.run(RunState.WAITING, reason=Reason.ON_HOLD, environment="gone")
+    assert links(page(web, f"/runs/{gone}")) == []
