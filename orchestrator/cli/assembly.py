@@ -5,13 +5,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator import journal
 from orchestrator.cli.broker import Broker
 from orchestrator.cli.claim import make_state_folder
 from orchestrator.cli.errors import CliError, Code
-from orchestrator.config import ConfigInvalid, default_path, load
+from orchestrator.config import ConfigInvalid, StoreSettings, default_path, load, load_store
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from workers.relay import Relay
 
 Wsgi = Callable[..., Any]
+T = TypeVar("T")
 log = journal.get(__name__)
 
 
@@ -48,7 +49,7 @@ class Parts:
         return Bell(self.broker.redis_url)
 
 
-def open_database(settings: Settings) -> Database:
+def open_database(settings: Settings | StoreSettings) -> Database:
     """Open the configured database."""
     return Database(settings.database or sqlite_url(settings.state_dir))
 
@@ -60,10 +61,24 @@ def load_settings(path: Path | None) -> Settings:
     return settings
 
 
+def load_store_settings(path: Path | None) -> StoreSettings:
+    """Read where the database is and make the state folder; for that no secret of another service is needed.
+
+    :raises CliError: with every problem.
+    """
+    settings = _loaded(load_store, path)
+    make_state_folder(Path(settings.state_dir), written=not settings.database)
+    return settings
+
+
 def read_settings(path: Path | None) -> Settings:
     """Read the configuration and touch nothing. :raises CliError: with every problem."""
+    return _loaded(load, path)
+
+
+def _loaded(load_it: Callable[[Path, Mapping[str, str]], T], path: Path | None) -> T:
     try:
-        return load(path or default_path(os.environ), os.environ)
+        return load_it(path or default_path(os.environ), os.environ)
     except ConfigInvalid as error:
         raise CliError(str(error), Code.FAILED) from error
 

@@ -101,6 +101,6 @@ def _when(seconds: float | None) -> str:
 def _database(config: Path | None) -> Iterator["Database"]:
     from orchestrator.cli import assembly
 
-    with closing(assembly.open_database(assembly.load_settings(config))) as database:
+    with closing(assembly.open_database(assembly.load_store_settings(config))) as database:
         assembly.check_schema(database)
         yield database

@@ -7,19 +7,41 @@ from pathlib import Path
 from orchestrator.config.problems import ConfigInvalid, ConfigProblem, dotted
 from orchestrator.domain.apps import Settings
 
-__all__ = ["Checked", "ConfigInvalid", "ConfigProblem", "check", "default_path", "load"]
+__all__ = [
+    "Checked",
+    "ConfigInvalid",
+    "ConfigProblem",
+    "StoreSettings",
+    "check",
+    "default_path",
+    "load",
+    "load_store",
+]
 
 MAX_SIZE = 16 * 1024 * 1024
 """Bytes of a configuration file; ten thousand apps are about 4 MiB."""
+_OF_STORE = ("", "server", "server.database", "server.state_dir")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Where the database is. ``database``: its address, "" = SQLite in ``state_dir``."""
+
+    database: str
+    state_dir: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Checked:
-    """The result of a check: the settings (None when there are problems), problems and warnings."""
+    """The result of a check: the settings (None when there are problems), problems and warnings.
+
+    ``store`` is known, too, where all that is wrong are variables or files that are not there, for other keys.
+    """
 
     settings: Settings | None
     problems: tuple[ConfigProblem, ...]
     warnings: tuple[ConfigProblem, ...]
+    store: StoreSettings | None = None
 
 
 def default_path(environ: Mapping[str, str]) -> Path:
@@ -36,6 +58,17 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     if checked.settings is None:
         raise ConfigInvalid(checked.problems, str(path))
     return checked.settings
+
+
+def load_store(path: Path, environ: Mapping[str, str]) -> StoreSettings:
+    """Read where the database is, for commands that need nothing else, and so none of the service's secrets.
+
+    :raises ConfigInvalid: the file cannot be used; it names every problem with key and line.
+    """
+    checked = check(path, environ)
+    if checked.store is None:
+        raise ConfigInvalid(checked.problems, str(path))
+    return checked.store
 
 
 def check(path: Path, environ: Mapping[str, str]) -> Checked:
@@ -56,7 +89,7 @@ def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
     """Do what `check` does for a text; `folder` is where its relative paths start."""
     from orchestrator.config import advice, checks, shape
     from orchestrator.config.document import read
-    from orchestrator.config.settings import settings
+    from orchestrator.config.settings import settings, state_dir
 
     document = read(text, environ, folder)
     if document.tree is None and not document.problems:
@@ -66,11 +99,17 @@ def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
     checks.check_environment(document, environ)
     warnings = tuple(sorted(advice.warnings(document, config), key=_order)) if config else ()
     problems = tuple(sorted(set(document.problems), key=_order))
+    store = None
+    if not {*problems} - {one for one in document.unfilled if one.path not in _OF_STORE}:
+        server = document.tree.get("server", {})
+        state = state_dir(server.get("state_dir", ""), folder, environ)
+        store = StoreSettings(database=server.get("database", ""), state_dir=state)
     if config is None or problems:
-        return Checked(settings=None, problems=problems, warnings=warnings)
+        return Checked(settings=None, problems=problems, warnings=warnings, store=store)
     words = tuple(str(warning) for warning in warnings)
     origins = {dotted(path): names for path, names in document.filled.items()}
-    return Checked(settings=settings(config, folder, environ, words, origins), problems=(), warnings=warnings)
+    found = settings(config, folder, environ, words, origins)
+    return Checked(settings=found, problems=(), warnings=warnings, store=store)
 
 
 def _order(problem: ConfigProblem) -> tuple[int, str, str]:

@@ -29,6 +29,7 @@ class Document:
     :param tree: mappings, lists and texts. :param lines: line of every key and list item, from 1.
     :param filled: places whose text came (also) from variables or files, and which.
     :param problems: what is wrong with the text itself; the tree is then what could be read.
+    :param unfilled: those of them that are about a variable or file that is not there.
     """
 
     tree: Any = None
@@ -36,6 +37,7 @@ class Document:
     filled: dict[Path, tuple[str, ...]] = field(default_factory=dict)
     problems: list[ConfigProblem] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
+    unfilled: list[ConfigProblem] = field(default_factory=list)
 
     def line(self, path: Path) -> int:
         """Return the line of a key, or of the nearest one around it."""
@@ -136,6 +138,7 @@ class _Reader:
         filled = self._shielded.fill(node.value, self._environ, self._folder)
         for sentence in filled.wrong:
             self._wrong(path, sentence)
+            self._document.unfilled.append(self._document.problems[-1])
         if filled.used:
             self._document.filled[path] = self._shielded.names(node.value)
         return None if filled.wrong else filled.text

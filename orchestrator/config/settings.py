@@ -22,7 +22,6 @@ def settings(
     :param folder: where the file is; a relative ``state_dir`` starts there.
     """
     server = config.server
-    state = server.state_dir or environ.get("PILOTAGE_STATE_DIR") or "state"
     return domain.Settings(
         registry=_registry(config.registry),
         gitops=_gitops(config.gitops),
@@ -30,7 +29,7 @@ def settings(
         hooks=tuple(_hooks(config.webhooks)),
         channels=tuple(_channels(config)),
         apps=tuple(_app(app) for app in config.apps),
-        state_dir=str((folder / Path(state).expanduser()).absolute()),
+        state_dir=state_dir(server.state_dir, folder, environ),
         database=server.database,
         broker=server.broker,
         external_url=server.external_url or "",
@@ -46,6 +45,12 @@ def settings(
         warnings=warnings,
         origins=origins,
     )
+
+
+def state_dir(written: str, folder: Path, environ: Mapping[str, str]) -> str:
+    """Return where the state folder is. :param written: what the file says. :param folder: where the file is."""
+    state = written or environ.get("PILOTAGE_STATE_DIR") or "state"
+    return str((folder / Path(state).expanduser()).absolute())
 
 
 def _secret(value: domain.Secret | None) -> domain.Secret:

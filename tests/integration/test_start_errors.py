@@ -145,3 +145,14 @@ def test_a_child_that_finds_a_service_down_says_so_in_one_line() -> None:
     (line,) = (json.loads(line) for line in done.stdout.splitlines())
     assert (done.returncode, line["event"], "err_stack" in line) == (1, "process broke", False)
     assert line["detail"] == "The broker did not answer (refused). Start Redis or check `server.broker`."
+
+
+def test_tokens_are_made_without_the_secrets_of_the_service(tmp_path: Path) -> None:
+    assert pilotage(tmp_path, "migrate").returncode == Code.SUCCEEDED
+    command = [sys.executable, "-m", "orchestrator.cli", "token", "create", "ci"]
+    environ = {"PILOTAGE_CONFIG": str(tmp_path / "pilotage.yaml"), "PILOTAGE_STATE_DIR": str(tmp_path / "state")}
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (Code.SUCCEEDED, "")
+    assert done.stdout.startswith("plt_")
