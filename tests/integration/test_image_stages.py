@@ -7,13 +7,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
+import docker
 import pytest
 
 from orchestrator.domain.apps import Build, GitAccess
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.refs import image_tag
 from orchestrator.domain.runs import Done
-from tests.support.engine import BUSYBOX, require_engine
+from tests.support.engine import BUSYBOX, Journal, require_engine
 from tests.support.git import git
 from tests.support.imaging import order
 from tests.support.registry import Running, real_registry
@@ -57,15 +59,15 @@ class Site:
         git(self.repository, "commit", "-q", "--allow-empty", "-m", "change")
         return git(self.repository, "rev-parse", "HEAD")
 
-    def order(self, commit: str, tag: str = "") -> Order:
-        image = f"{self.running.host}/plate/{self.name}:{tag or 'sha-' + commit[:12]}"
+    def order(self, commit: str) -> Order:
         made = order(
             registry=self.running.settings,
             source=self.repository.as_uri(),
             app=self.name,
             build=Build(network="none", timeout=60),
+            path=f"plate/{self.name}",
             commit=commit,
-            image=image,
+            image=f"{self.running.host}/plate/{self.name}:{image_tag(commit)}",
         )
         self.orders.append(made)
         return made
@@ -145,15 +147,17 @@ def test_an_engine_that_lost_the_image_builds_it_in_push(site: Site) -> None:
 
 
 def test_a_tag_of_another_commit_is_not_overwritten(site: Site) -> None:
-    first = site.order(site.commit(**{"a.txt": "1"}), tag="fixed")
+    first = site.order(site.commit(**{"a.txt": "1"}))
     build.run(first, site.tools())
-    digest = done(push.run(first, site.tools())).outputs["digest"]
-    second = site.order(site.commit(**{"a.txt": "2"}), tag="fixed")
+    second = site.order(site.commit(**{"a.txt": "2"}))
+    docker.from_env().api.tag(first.run.image, *second.run.image.rsplit(":", 1))
+    taken = site.engine.push(second.run.image, registry=site.running.settings, control=Journal().control)
     for stage in (build.run, push.run):
         with pytest.raises(Refused) as caught:
             stage(second, site.tools())
         assert caught.value.reason is Reason.TAG_IMMUTABLE
-    assert RegistryClient(site.running.settings).digest(f"plate/{site.name}", "fixed") == digest
+    tag = image_tag(second.run.commit)
+    assert RegistryClient(site.running.settings).digest(f"plate/{site.name}", tag) == taken
 
 
 def test_a_push_that_was_cut_off_goes_on_when_the_registry_is_back(site: Site, tmp_path: Path) -> None:

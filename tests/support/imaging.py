@@ -41,15 +41,16 @@ def order(
     registry: Registry | None = None,
     source: str = "https://user:pw@git.example.com/acme/api.git",
     app: str = "api",
+    path: str = "shop/team-a/api",
     **run: Any,
 ) -> Order:
-    """Make an order for one run of one app."""
+    """Make an order for one run of one app. :param path: that of its images in the registry."""
     place = registry or Registry(url="https://harbor.example.com", username="robot$shop", password=Secret("x"))
     environment = Environment(name="stg", values="values.yaml", argocd="api-stg")
     configured = App(
         name=app,
         source=GitAccess(url=source),
-        image="shop/team-a/api",
+        image=path,
         environments=(environment,),
         build=build or Build(),
         scan=scan or Scan(),

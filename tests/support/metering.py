@@ -51,7 +51,7 @@ class Site(Web):
         return {series: float(value) for series, _, value in pairs}
 
 
-def _fact(assignment: Assignment, fails_at: str, dated: str) -> Reported:
+def _fact(assignment: Assignment, fails_at: str, dated: str = "") -> Reported:
     if assignment.stage == fails_at:
         return Reported(stage=assignment.stage, outcome=Fail(reason=Reason.REGISTRY_QUOTA))
     written = {"commit_date": dated or (datetime.now(UTC) - timedelta(hours=1)).isoformat()}
