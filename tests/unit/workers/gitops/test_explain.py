@@ -242,18 +242,18 @@ def test_nothing_wrong_says_nothing():
     assert why_unhealthy(healthy(), tree(node(status="Healthy"), node("Service", "web", status="Healthy")), []) == ""
 
 
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(4)
 @pytest.mark.parametrize("uid", [str, lambda number: ""])
 def test_thousands_of_pods_and_events_are_no_work_for_minutes(uid):
-    nodes = [{**node(reason="CrashLoopBackOff"), "name": f"p-{n}", "uid": uid(n)} for n in range(6_000)]
-    about = [{"kind": "Pod", "namespace": "p", "name": f"p-{n}", "uid": uid(n)} for n in range(6_000)]
+    nodes = [{**node(reason="CrashLoopBackOff"), "name": f"p-{n}", "uid": uid(n)} for n in range(3_000)]
+    about = [{"kind": "Pod", "namespace": "p", "name": f"p-{n}", "uid": uid(n)} for n in range(3_000)]
     events = [
         {"type": "Warning", "reason": "Failed", "message": f"of {n}", "involvedObject": about[n]}
-        for n in range(6_000)
+        for n in range(3_000)
     ]
-    same = [{"type": "Warning", "reason": "Failed", "message": "of it", "involvedObject": about[0]}] * 6_000
+    same = [{"type": "Warning", "reason": "Failed", "message": "of it", "involvedObject": about[0]}] * 3_000
     assert "is in CrashLoopBackOff: of " in why_unhealthy(DEGRADED, tree(*nodes), events)
-    assert "is in CrashLoopBackOff: of it" in why_unhealthy(DEGRADED, tree(*[nodes[0]] * 6_000), same)
+    assert "is in CrashLoopBackOff: of it" in why_unhealthy(DEGRADED, tree(*[nodes[0]] * 3_000), same)
 
 
 def test_long_and_hostile_messages_are_made_fit():
