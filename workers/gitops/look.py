@@ -10,7 +10,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import is_sha
 from workers.gitops import application as shape
 from workers.gitops.application import Application, Hydration, Operation
-from workers.gitops.tracking import automated, left_out, prunes
+from workers.gitops.tracking import automated, in_steps, left_out, prunes
 from workers.gitops.words import ended, one_line
 from workers.shapes import moment
 
@@ -105,6 +105,7 @@ class Look:
     now: datetime
     memory: Mapping[str, Any]
     automated: bool
+    in_steps: bool  # its syncs wait for other applications
     prunes: bool  # the syncs that Argo CD begins by itself delete what Git no longer has
     left_out: str  # the paths that Argo CD looks at, where our file is in none of them
     revision: str
@@ -203,6 +204,7 @@ def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, m
         now=now,
         memory=_without_pauses(memory, app.health, expected.degraded_grace, now),
         automated=automated(application),
+        in_steps=in_steps(application),
         prunes=prunes(application),
         left_out=left_out(application, expected.values) if expected.values else "",
         revision=next((one for one in named if holds.one(one) is contained), named[0] if named else ""),

@@ -203,7 +203,7 @@ def _unapplied(look: Look) -> Verdict | None:
         return refused
     if not look.automated and not look.expected.sync:
         return look.human(Reason.NOT_AUTOMATED, f"{here} is out of sync, and nobody syncs this application")
-    return look.wait(Reason.SYNC_PENDING, _unbegun(look), unbegun=look.automated)
+    return look.wait(Reason.SYNC_PENDING, _unbegun(look), unbegun=_is_overdue(look))
 
 
 def _unpruned(look: Look) -> Verdict | None:
@@ -216,7 +216,13 @@ def _unpruned(look: Look) -> Verdict | None:
 
 
 def _unbegun(look: Look) -> str:
-    return f"{look.here} is out of sync; its sync has not begun"
+    steps = ", which its ApplicationSet does in steps" if look.in_steps else ""
+    return f"{look.here} is out of sync; its sync has not begun{steps}"
+
+
+def _is_overdue(look: Look) -> bool:
+    """Tell whether Argo CD should begin a sync by now, unless a window is shut."""
+    return look.automated and not look.in_steps
 
 
 def _refused(look: Look) -> Verdict | None:
@@ -229,7 +235,7 @@ def _refused(look: Look) -> Verdict | None:
         return look.lasting("SyncError", ERROR_GRACE, to, end, said, synced=False)
     detail = f"{_unbegun(look)} ({said})"
     verdict = look.lasting("SyncError of another", SLOW_ERROR_GRACE, to, end, detail, synced=False)
-    return replace(verdict, unbegun=look.automated)
+    return replace(verdict, unbegun=_is_overdue(look))
 
 
 def _is_about_us(look: Look, error: Condition) -> bool:

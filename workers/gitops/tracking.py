@@ -69,7 +69,7 @@ def automated(application: Json) -> bool:
     """
     policy = mapping(mapping(application.get("spec")).get("syncPolicy")).get("automated")
     on = isinstance(policy, Mapping) and policy.get("enabled", True) is not False
-    return on or _rolled(application)
+    return on or in_steps(application)
 
 
 def prunes(application: Json) -> bool:
@@ -96,7 +96,8 @@ def _is_in(file: str, path: str) -> bool:
     return path in ("", file) or file.startswith(f"{path}/") or fnmatchcase(file, path)
 
 
-def _rolled(application: Json) -> bool:
+def in_steps(application: Json) -> bool:
+    """Tell whether an ApplicationSet begins the syncs, step by step: one may have to wait for other applications."""
     owners = mappings(mapping(application.get("metadata")).get("ownerReferences"))
     if not any(owner.get("kind") == "ApplicationSet" for owner in owners):
         return False

@@ -130,6 +130,8 @@ def test_an_application_set_with_a_rolling_sync_needs_no_person():
     changes |= {"status.operationState.operation": operation, "status.operationState.syncResult.revision": OLD}
     verdict = judge(healthy({**OUT_OF_SYNC, **changes}), expected(), NOW)
     assert (verdict.kind, verdict.reason) == (VerdictKind.WAIT, Reason.SYNC_PENDING)
+    assert verdict.detail.endswith("its sync has not begun, which its ApplicationSet does in steps")
+    assert not verdict.unbegun, "the steps before may take any time, which is neither a window nor a sync given up"
 
 
 HEALED = {
