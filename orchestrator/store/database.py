@@ -2,6 +2,7 @@
 
 import os
 import socket
+import stat
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -141,8 +142,9 @@ def _sqlite_engine(url: str) -> Engine:
 
     @event.listens_for(engine, "do_connect")
     def keep_private(_dialect: Any, _record: Any, arguments: Any, _options: Any) -> None:
-        with suppress(OSError):  # SQLite itself says better what is wrong with the file or its folder
-            os.close(os.open(arguments[0], os.O_RDWR | os.O_CREAT, 0o600))  # what SQLite puts beside it is the same
+        # Never opened here: where a process closes a file, POSIX takes away all locks that it has on it.
+        with suppress(OSError):  # it is there; else SQLite itself says better what is wrong with its folder
+            os.mknod(arguments[0], stat.S_IFREG | 0o600)  # what SQLite puts beside it is the same
 
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -122,3 +124,17 @@ def test_the_database_is_in_its_folder(tmp_path: Path, name: str) -> None:
 def test_everything_comes_up_in_such_a_folder(short: Path) -> None:
     with product(short / "a #b%20c?d;e") as running:
         assert (running.state_dir / "broker" / "broker.sock").is_socket()
+
+
+def test_a_new_connection_leaves_the_locks_of_the_others_alone(tmp_path: Path) -> None:
+    """Without them another process takes itself for the last one, and deletes what we have open."""
+    database = Database(sqlite_url(str(tmp_path)))
+    with database.write() as connection:
+        connection.exec_driver_sql("CREATE TABLE t (x)")
+    file = tmp_path / "pilotage.db"
+    with database.read() as one, database.read() as other:
+        assert one.connection.driver_connection is not other.connection.driver_connection
+        look = f"import sqlite3; c = sqlite3.connect({str(file)!r}); c.execute('SELECT * FROM t'); c.close()"
+        subprocess.run([sys.executable, "-c", look], check=True, timeout=30)
+        assert (tmp_path / "pilotage.db-wal").exists()
+    database.close()
