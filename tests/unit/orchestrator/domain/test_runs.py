@@ -51,3 +51,27 @@ IMAGE = "harbor.example.com/plate/web:sha-1"
 )
 def test_a_run_makes_its_image_until_the_registry_has_it(run: Run, makes: bool, is_making: bool) -> None:
     assert (run.makes_image, run.is_making) == (makes, is_making)
+
+
+@pytest.mark.parametrize(
+    ("trigger", "actor", "approved", "by", "through"),
+    [
+        (Trigger.PUSH, "mina", True, "", True),
+        (Trigger.POLL, "", True, "", True),
+        (Trigger.MANUAL, "mina", True, "", True),
+        (Trigger.PROMOTION, "run 41", True, "", True),
+        (Trigger.PROMOTION, "mina", True, "", False),
+        (Trigger.ROLLBACK, "mina", True, "", False),
+        (Trigger.RERUN, "mina", True, "", False),
+        (Trigger.PUSH, "mina", True, "jun", False),
+        (Trigger.PUSH, "mina", False, "", False),
+    ],
+)
+def test_a_run_was_let_through_where_nobody_gave_a_word_for_it(
+    trigger: Trigger, actor: str, approved: bool, by: str, through: bool
+) -> None:
+    run = make_run(trigger=trigger, actor=actor, approved=approved)
+    if by:
+        noted = replace(run.stages[0], outputs={"approved_by": by, "approved_at": NOW.isoformat()})
+        run = replace(run, stages=(noted, *run.stages[1:]))
+    assert run.was_let_through is through
