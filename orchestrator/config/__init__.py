@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from orchestrator.config.problems import ConfigInvalid, ConfigProblem, dotted
 from orchestrator.domain.apps import Settings
@@ -21,6 +22,8 @@ __all__ = [
 MAX_SIZE = 16 * 1024 * 1024
 """Bytes of a configuration file; ten thousand apps are about 4 MiB."""
 _OF_STORE = ("", "server", "server.database", "server.state_dir")
+"""Places of the file without which nobody knows where the database is."""
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,9 +58,7 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
     :raises ConfigInvalid: the file cannot be used; it names every problem with key and line.
     """
     checked = check(path, environ)
-    if checked.settings is None:
-        raise ConfigInvalid(checked.problems, str(path))
-    return checked.settings
+    return _usable(checked.settings, checked, path)
 
 
 def load_store(path: Path, environ: Mapping[str, str]) -> StoreSettings:
@@ -66,9 +67,7 @@ def load_store(path: Path, environ: Mapping[str, str]) -> StoreSettings:
     :raises ConfigInvalid: the file cannot be used; it names every problem with key and line.
     """
     checked = check(path, environ)
-    if checked.store is None:
-        raise ConfigInvalid(checked.problems, str(path))
-    return checked.store
+    return _usable(checked.store, checked, path)
 
 
 def check(path: Path, environ: Mapping[str, str]) -> Checked:
@@ -99,8 +98,9 @@ def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
     checks.check_environment(document, environ)
     warnings = tuple(sorted(advice.warnings(document, config), key=_order)) if config else ()
     problems = tuple(sorted(set(document.problems), key=_order))
+    elsewhere = {one for one in document.unfilled if one.path not in _OF_STORE}
     store = None
-    if not {*problems} - {one for one in document.unfilled if one.path not in _OF_STORE}:
+    if elsewhere.issuperset(problems):
         server = document.tree.get("server", {})
         state = state_dir(server.get("state_dir", ""), folder, environ)
         store = StoreSettings(database=server.get("database", ""), state_dir=state)
@@ -110,6 +110,12 @@ def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
     origins = {dotted(path): names for path, names in document.filled.items()}
     found = settings(config, folder, environ, words, origins)
     return Checked(settings=found, problems=(), warnings=warnings, store=store)
+
+
+def _usable(found: _T | None, checked: Checked, path: Path) -> _T:
+    if found is None:
+        raise ConfigInvalid(checked.problems, str(path))
+    return found
 
 
 def _order(problem: ConfigProblem) -> tuple[int, str, str]:

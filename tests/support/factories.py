@@ -15,7 +15,7 @@ from orchestrator.domain.apps import (
     Settings,
 )
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import STAGE_ORDER, Run, Stage, StageName, StageState, Trigger
+from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, Stage, StageName, StageState, Trigger
 
 NOW = datetime(2026, 11, 24, 9, 0, tzinfo=UTC)
 COMMIT = "a" * 40
@@ -50,6 +50,11 @@ def make_run(at: StageName = StageName.CHECK, at_state: StageState = StageState.
         "stages": tuple(stages),
     }
     return Run(**(defaults | fields))
+
+
+def working(at: StageName = StageName.BUILD, **fields: Any) -> Run:
+    """Make a run with a worker at the stage `at`."""
+    return make_run(at, StageState.RUNNING, state=RunState.RUNNING, started_at=NOW, **fields)
 
 
 def make_environment(name: str = "stg", **fields: Any) -> Environment:

@@ -1,6 +1,5 @@
 """The registry client against a scripted registry on loopback."""
 
-import base64
 import hashlib
 import json
 from collections.abc import Callable
@@ -10,53 +9,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from orchestrator.domain.apps import Registry, Secret
+from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from tests.support.loopback import Asked, Loopback, Reply, loopback
+from tests.support.loopback import Asked, Reply, loopback
+from tests.support.scripted_registry import DIGEST, PASSWORD, Harbor, client, head
 from workers.clients import registry as registry_module
 from workers.clients.registry import ACCEPT, RegistryClient, first_error, pick_platform
-
-DIGEST = "sha256:" + "4b" * 32
-USER, PASSWORD = "robot$shop+pilotage", "Geheim-12345"
-BASIC = "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode()
-
-
-def client(server: Loopback, **options: str) -> RegistryClient:
-    return RegistryClient(Registry(url=server.url, username=USER, password=Secret(PASSWORD), **options))  # type: ignore[arg-type]
-
-
-def jwt(repository: str, *actions: str) -> str:
-    claims = {"access": [{"type": "repository", "name": repository, "actions": list(actions)}]}
-    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b'=').decode()}.s"
-
-
-class Harbor:
-    """Wants tokens as Harbor does: a Basic challenge once any authorization was sent, no cookie ever."""
-
-    def __init__(self, answer: Callable[[Asked], Reply], *actions: str, life: int = 1800, realm: str = "") -> None:
-        self.answer, self.actions, self.life, self.realm = answer, actions or ("pull", "push"), life, realm
-        self.tokens = 0
-
-    def __call__(self, asked: Asked) -> Reply:
-        if asked.path == "/service/token":
-            assert asked.headers["authorization"] == BASIC
-            self.tokens += 1
-            scope = asked.query.get("scope", ["repository:none:"])[0]
-            return Reply(
-                body={"token": jwt(scope.split(":")[1], *self.actions), "access_token": "", "expires_in": self.life}
-            )
-        if not asked.headers.get("authorization", "").startswith("Bearer "):
-            realm = self.realm or f"http://{asked.headers['host']}/service/token"
-            bearer = f'Bearer realm="{realm}",service="harbor-registry"'
-            return Reply(
-                401, headers={"WWW-Authenticate": bearer if "authorization" not in asked.headers else "Basic realm=x"}
-            )
-        return self.answer(asked)
-
-
-def head(digest: str = DIGEST) -> Callable[[Asked], Reply]:
-    return lambda _: Reply(headers={"Docker-Content-Digest": digest})
 
 
 def test_the_digest_of_a_tag_is_read_with_every_manifest_type() -> None:
@@ -135,93 +94,6 @@ def test_a_digest_that_a_proxy_dropped_is_computed() -> None:
     body = '{"schemaVersion": 2}'
     with loopback(Harbor(lambda asked: Reply(body="" if asked.method == "HEAD" else body))) as server:
         assert client(server).digest("a/b", "1") == f"sha256:{hashlib.sha256(body.encode()).hexdigest()}"
-
-
-def test_too_few_rights_are_found_before_the_build() -> None:
-    with loopback(Harbor(head(), "pull")) as server, pytest.raises(Refused, match="allows pull on a/b") as caught:
-        client(server).check_push("a/b")
-    assert caught.value.reason is Reason.REGISTRY_UNAUTHORIZED
-
-
-def test_a_right_that_was_granted_meanwhile_counts_at_once() -> None:
-    with loopback(script := Harbor(head(), "pull")) as server:
-        registry = client(server)
-        with pytest.raises(Refused, match="allows pull on a/b"):
-            registry.check_push("a/b")
-        script.actions = ("pull", "push")
-        registry.check_push("a/b")
-        asked = script.tokens
-        registry.check_push("a/b")
-    assert script.tokens == asked, "a token that allows it is kept"
-
-
-def test_a_right_that_was_withdrawn_meanwhile_counts_where_it_is_asked_for_anew() -> None:
-    with loopback(script := Harbor(head())) as server:
-        registry = client(server)
-        registry.check_push("a/b")
-        script.actions = ("pull",)
-        with pytest.raises(Refused, match="allows pull on a/b"):
-            registry.check_push("a/b", anew=True)
-
-
-def test_whether_we_may_pull_is_asked_anew() -> None:
-    with loopback(script := Harbor(head())) as server:
-        registry = client(server)
-        assert registry.may_pull("a/b", "v1")
-        assert registry.may_pull("a/b", "v1")
-        assert script.tokens == 2
-
-
-def test_a_refusal_and_a_missing_image_are_answers_to_whether_we_may_pull() -> None:
-    for status in (401, 403, 404, 412):
-        with loopback(Harbor(lambda _, status=status: Reply(status))) as server:
-            assert not client(server).may_pull("a/b", "v1")
-
-
-def test_enough_rights_need_no_upload() -> None:
-    with loopback(Harbor(head())) as server:
-        client(server).check_push("a/b")
-    assert {asked.method for asked in server.asked} == {"GET"}
-
-
-def basic(answer: Callable[[Asked], Reply]) -> Callable[[Asked], Reply]:
-    def script(asked: Asked) -> Reply:
-        if asked.headers.get("authorization") != BASIC:
-            return Reply(401, headers={"WWW-Authenticate": 'Basic realm="plain"'})
-        return answer(asked)
-
-    return script
-
-
-def test_without_tokens_an_upload_is_tried_and_given_up() -> None:
-    def answer(asked: Asked) -> Reply:
-        return (
-            Reply(202, headers={"Location": "/v2/a/b/blobs/uploads/1?_state=x"})
-            if asked.method == "POST"
-            else Reply(204)
-        )
-
-    with loopback(basic(answer)) as server:
-        client(server).check_push("a/b")
-    assert [(asked.method, asked.path) for asked in server.asked[-2:]] == [
-        ("POST", "/v2/a/b/blobs/uploads/"),
-        ("DELETE", "/v2/a/b/blobs/uploads/1"),
-    ]
-
-
-@pytest.mark.parametrize(
-    ("status", "reason"),
-    [
-        (405, Reason.REGISTRY_READ_ONLY),
-        (404, Reason.REGISTRY_PROJECT_MISSING),
-        (403, Reason.REGISTRY_UNAUTHORIZED),
-        (401, Reason.REGISTRY_UNAUTHORIZED),
-    ],
-)
-def test_an_upload_that_is_refused_has_a_reason(status: int, reason: Reason) -> None:
-    with loopback(basic(lambda asked: Reply(status))) as server, pytest.raises(Refused) as caught:
-        client(server).check_push("a/b")
-    assert caught.value.reason is reason
 
 
 def test_the_password_is_not_sent_to_another_host() -> None:

@@ -5,16 +5,12 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Fail, Run, RunState, StageName, StageState, Wait
+from orchestrator.domain.runs import Done, Fail, RunState, StageName, Wait
 from orchestrator.engine.facts import Claimed, Fact, LeaseExpired, Reported, Troubled
 from orchestrator.engine.transitions import advance
-from tests.support.factories import NOW, later, make_run
+from tests.support.factories import NOW, later, working
 
 COMMIT = StageName.COMMIT
-
-
-def working(**fields: Any) -> Run:
-    return make_run(COMMIT, StageState.RUNNING, state=RunState.RUNNING, **fields)
 
 
 COMMITS: dict[str, Fact] = {
@@ -27,7 +23,7 @@ COMMITS: dict[str, Fact] = {
 @pytest.mark.parametrize("fact", COMMITS.values(), ids=COMMITS)
 @pytest.mark.parametrize("wish", [{"cancel_requested": True, "detail": "cancelled by mina"}, {"superseded_by": 9}])
 def test_a_run_that_is_to_stop_while_its_change_is_pushed_finds_out_first(fact: Fact, wish: dict[str, Any]) -> None:
-    asked = working(**wish)
+    asked = working(COMMIT, **wish)
     assert advance(asked, fact, NOW).run.state is RunState.CANCELLED
     run = advance(asked, fact, NOW, committing=True).run
     assert run.state is RunState.WAITING
@@ -40,7 +36,7 @@ def test_a_run_that_is_to_stop_while_its_change_is_pushed_finds_out_first(fact: 
 
 @pytest.mark.parametrize("fact", [COMMITS["waits"], COMMITS["is in trouble"]])
 def test_when_its_time_is_over_it_ends_and_says_what_nobody_knows(fact: Fact) -> None:
-    asked = working(cancel_requested=True, detail="cancelled by mina")
+    asked = working(COMMIT, cancel_requested=True, detail="cancelled by mina")
     decision = advance(asked, fact, later(10_000), committing=True)
     assert (decision.run.state, decision.run.reason) == (RunState.CANCELLED, Reason.CANCELLED)
     assert decision.run.detail == "cancelled by mina; whether its change was committed could not be found out"
@@ -61,8 +57,8 @@ REFUSED = Reported(stage=COMMIT, outcome=Fail(reason=Reason.GITOPS_REFUSED, deta
 def test_a_failure_says_that_the_change_may_be_in_git_all_the_same(
     fact: Fact, seconds: float, reason: Reason
 ) -> None:
-    certain = advance(working(), fact, later(seconds))
-    decision = advance(working(), fact, later(seconds), committing=True)
+    certain = advance(working(COMMIT), fact, later(seconds))
+    decision = advance(working(COMMIT), fact, later(seconds), committing=True)
     assert (decision.run.state, decision.run.reason, decision.tell) == (RunState.FAILED, reason, ("run.failed",))
     assert decision.run.detail == f"{certain.run.detail}; whether its change was committed could not be found out"
     assert decision.run.stage(COMMIT).detail == decision.run.detail
@@ -70,10 +66,10 @@ def test_a_failure_says_that_the_change_may_be_in_git_all_the_same(
 
 def test_a_failure_without_a_word_says_only_that() -> None:
     refused = Reported(stage=COMMIT, outcome=Fail(reason=Reason.GITOPS_REFUSED))
-    said = advance(working(), refused, NOW, committing=True).run.detail
+    said = advance(working(COMMIT), refused, NOW, committing=True).run.detail
     assert said == "whether its change was committed could not be found out"
 
 
 @pytest.mark.parametrize("fact", [*COMMITS.values(), Reported(stage=COMMIT, outcome=Done())])
 def test_a_run_that_goes_on_has_nothing_to_say_about_its_change(fact: Fact) -> None:
-    assert advance(working(), fact, NOW, committing=True) == advance(working(), fact, NOW)
+    assert advance(working(COMMIT), fact, NOW, committing=True) == advance(working(COMMIT), fact, NOW)
