@@ -25,8 +25,6 @@ from orchestrator.store.rows import utc
 
 MARGIN = 60.0
 """Seconds by which a time may exceed its maximum before it counts as written by a clock that was set back since."""
-
-
 UNKNOWN_FOR = 24 * 3600.0
 """Seconds for which a message waits for a channel that this process does not know: its configuration may be older."""
 LAG = 60.0

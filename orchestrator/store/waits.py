@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from orchestrator.domain.reasons import Reason
 from orchestrator.store.runs import IS_ACTIVE
 from orchestrator.store.schema import runs, stages
 
@@ -11,9 +12,9 @@ _WAITING_AT = (
     select(runs.c.id, runs.c.app, runs.c.environment)
     .join(stages, stages.c.run_id == runs.c.id)
     .where(IS_ACTIVE, runs.c.state == "waiting", stages.c.state == "waiting")
-    .where(stages.c.name.in_(bindparam("names", expanding=True)), runs.c.reason != "app_removed")
+    .where(stages.c.name.in_(bindparam("names", expanding=True)), runs.c.reason != Reason.APP_REMOVED.value)
 )
-"""A run that waits for a worker with its app looks every few seconds by itself."""
+"""Those that wait for a worker with their app are not among them: they look every few seconds by themselves."""
 
 
 def waiting_at(connection: Connection, names: Sequence[str]) -> list[tuple[int, str, str]]:

@@ -112,9 +112,9 @@ def _without_old(tree: Mapping[str, Any], run: Run) -> Mapping[str, Any]:
     Pods that were evicted weeks ago stay, as failed, until somebody deletes them.
     """
     seen = [(pod, texts(pod.get("images"))) for pod in _troubled(tree)]
-    ours = [pod for pod, images in seen if sighting(images, run.image, run.digest)]
-    old = [pod for pod, images in seen if pod not in ours and another(images, run.image, run.digest)]
-    return {"nodes": [node for node in mappings(tree.get("nodes")) if node not in old]} if ours else tree
+    ours = {id(pod) for pod, images in seen if sighting(images, run.image, run.digest)}
+    old = {id(pod) for pod, images in seen if id(pod) not in ours and another(images, run.image, run.digest)}
+    return {"nodes": [node for node in mappings(tree.get("nodes")) if id(node) not in old]} if ours else tree
 
 
 def _troubled(tree: Mapping[str, Any]) -> list[Json]:
