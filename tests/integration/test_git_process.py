@@ -52,8 +52,8 @@ def test_input_that_nobody_reads_does_no_harm(repo: Path) -> None:
 def test_the_deadline_ends_a_command(repo: Path, guarded: bool) -> None:
     began = time.monotonic()
     with pytest.raises(GitTimeout):
-        run(repo, ["x"], env=alias("sleep 20"), timeout=0.3, guarded=guarded)
-    assert time.monotonic() - began < 3
+        run(repo, ["x"], env=alias("sleep 60"), timeout=0.3, guarded=guarded)
+    assert time.monotonic() - began < 30
 
 
 def test_the_deadline_ends_a_command_that_has_closed_its_pipes(repo: Path) -> None:
@@ -63,9 +63,9 @@ def test_the_deadline_ends_a_command_that_has_closed_its_pipes(repo: Path) -> No
 
 def test_a_grandchild_that_holds_the_pipes_is_not_waited_for(repo: Path) -> None:
     began = time.monotonic()
-    done = run(repo, ["x"], env=alias("sleep 30 & echo done"), timeout=20)
+    done = run(repo, ["x"], env=alias("sleep 60 & echo done"), timeout=50)
     assert done.text == "done\n"
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_too_much_output_ends_a_command(repo: Path, monkeypatch: pytest.MonkeyPatch) -> None:

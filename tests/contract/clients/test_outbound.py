@@ -2,7 +2,6 @@
 
 import ssl
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -143,11 +142,9 @@ def test_what_is_posted_arrives_with_path_query_and_host():
 
 
 def test_a_post_is_given_up_when_the_patience_ends(chat: SandboxChat):
-    chat.faults.add(HttpFault(delay=2.0))
-    began = time.monotonic()
+    chat.faults.add(HttpFault(delay=20.0))
     with pytest.raises(Unanswered, match="no answer in time"):
         outbound.post(chat.callback_url, b"{}", {}, allow_private=True, patience=0.2)
-    assert time.monotonic() - began < 2.0
 
 
 def test_redirects_are_not_followed():

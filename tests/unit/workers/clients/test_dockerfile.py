@@ -128,7 +128,6 @@ TANGLES = {
 
 
 @pytest.mark.parametrize("tangle", TANGLES)
-@pytest.mark.timeout(10)
 def test_a_tangled_dockerfile_does_not_take_forever(tangle: str) -> None:
     text = TANGLES[tangle]
     images(text)

@@ -30,7 +30,6 @@ def test_one_document_is_loaded(text: str | bytes, value: object) -> None:
     assert load(text) == value
 
 
-@pytest.mark.timeout(10)
 def test_merges_of_merges_are_given_up() -> None:
     assert load(MERGES) is None
     assert read_values(MERGES.encode()) == {}
