@@ -59,9 +59,10 @@ lint: setup ## check style, types and the direction of imports
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 
-docs: setup ## write the reference pages
+docs: setup ## write the reference pages and the languages of the pages
 	.venv/bin/pilotage docs
 	$(PY) .ci/charts.py
+	$(PY) .ci/language.py
 
 demo: setup-demo ## show a whole deploy on this machine, without any service of yours
 	.venv/bin/pilotage demo

@@ -1,14 +1,22 @@
 """The one sentence why, and what to do next: API, pages, command line and messages all say it in the same words."""
 
 import re
+from collections.abc import Callable
 
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.runs import Run, Trigger
+
+Say = Callable[[str], str]
+"""Says a text of ours in the language of who reads it."""
 
 MAX_LENGTH = 600
 """Characters of a sentence; evidence beyond that belongs into the log."""
 _WHOLE = (Reason.DONE, Reason.CANCELLED, Reason.SUPERSEDED)
 """Reasons whose evidence is the whole sentence: "Cancelled by mina"."""
+
+GOES_BACK = "Run {back} goes back. Correct and push; the environment is on hold until {release}."
+WENT_BACK = "Correct what {actor} brought and push; the environment is on hold until {release}."
+"""Next steps that name runs."""
 
 _PLAINLY = (
     (re.compile(r"Input should be a valid integer.*"), "must be a whole number"),
@@ -23,30 +31,37 @@ def plainly(message: str) -> str:
     return next((match.expand(words) for form, words in _PLAINLY if (match := form.fullmatch(message))), message)
 
 
-def sentence(reason: Reason, detail: str) -> str:
+def english(text: str) -> str:
+    """Say a text of ours as it stands in the code."""
+    return text
+
+
+def sentence(reason: Reason, detail: str, say: Say = english) -> str:
     """Join the catalogue's text for `reason` and the evidence in `detail` to one line that ends with a full stop.
 
     What the evidence only repeats is left out: "The environment is on hold." and "on hold: freeze" become
-    "The environment is on hold: freeze." What a stage did, or what ended a run, is a sentence already.
+    "The environment is on hold: freeze." What a stage did, or what ended a run, is a sentence already; but evidence
+    stays English, so that in another language the text still goes in front of what ended a run.
     """
     text = explain(reason).text
+    told = say(text)
     evidence = _news(" ".join(detail.split()), text)
     if not evidence:
-        return text
-    joined = evidence[0].upper() + evidence[1:] if reason in _WHOLE else f"{text.rstrip('.')}: {evidence}"
+        return told
+    whole = reason is Reason.DONE or (reason in _WHOLE and told == text)
+    joined = evidence[0].upper() + evidence[1:] if whole else f"{told.rstrip('.')}: {evidence}"
     if len(joined) > MAX_LENGTH:
         return joined[: MAX_LENGTH - 2].rstrip() + " …"
     return joined if joined.endswith((".", "!", "?", "…")) else f"{joined}."
 
 
-def next_step(run: Run) -> str:
+def next_step(run: Run, say: Say = english) -> str:
     """Return what to do about the reason of `run`; a command in it names the run, or its app and environment."""
     if run.taken_back_by is not None:
-        release = _release(run)
-        return f"Run {run.taken_back_by} goes back. Correct and push; the environment is on hold until {release}."
+        return say(GOES_BACK).format(back=run.taken_back_by, release=_release(run))
     if run.trigger is Trigger.ROLLBACK and run.state.final and run.follows_a_run:
-        return f"Correct what {run.actor} brought and push; the environment is on hold until {_release(run)}."
-    step = explain(run.reason).next_step.replace(" RUN`", f" {run.id}`")
+        return say(WENT_BACK).format(actor=run.actor, release=_release(run))
+    step = say(explain(run.reason).next_step).replace(" RUN`", f" {run.id}`")
     return step.replace(" APP ENVIRONMENT`", f" {run.app} {run.environment}`")
 
 

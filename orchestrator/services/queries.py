@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from orchestrator.domain.ansi import plain
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.runs import Run
+from orchestrator.domain.wording import Say, english
 from orchestrator.services import targets
 from orchestrator.services.dora import dora
 from orchestrator.services.measures import measure
@@ -43,10 +44,14 @@ class Excerpt:
 
 
 class Queries:
-    """Answers questions; changes nothing. Every call :raises Unavailable: the database does not answer."""
+    """Answers questions; changes nothing. Every call :raises Unavailable: the database does not answer.
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    :param say: the language of sentences.
+    """
+
+    def __init__(self, database: Database, settings: Settings, say: Say = english) -> None:
         self._database = database
+        self._say = say
         self._settings = settings
 
     def runs(
@@ -64,7 +69,7 @@ class Queries:
         wanted = {"app": app, "environment": environment, "state": state, "commit": commit}
         with self._database.read() as connection:
             found = runs.page(connection, **wanted, limit=min(limit + 1, runs.MAX_PAGE), before=before)
-        items = [run_view(run, self._settings, base=base) for run in found]
+        items = [run_view(run, self._settings, base=base, say=self._say) for run in found]
         return _page(items, limit)
 
     def run(self, run_id: int, *, base: str | None = None) -> View | None:
@@ -75,7 +80,7 @@ class Queries:
                 return None
             attempts = runs.attempts_of(connection, run)
             told = notifications.of_run(connection, run_id)
-        return run_view(run, self._settings, base=base, attempts=attempts, notifications=told)
+        return run_view(run, self._settings, base=base, attempts=attempts, notifications=told, say=self._say)
 
     def load(self, run_id: int) -> Run | None:
         """Read one run as a value, or None."""
@@ -165,7 +170,9 @@ class Queries:
         with self._database.read() as connection:
             statuses = _statuses(connection, names)
         return [
-            app_view(app, self._settings, {env.name: statuses[app.name, env.name] for env in app.environments})
+            app_view(
+                app, self._settings, {env.name: statuses[app.name, env.name] for env in app.environments}, self._say
+            )
             for app in apps
         ]
 

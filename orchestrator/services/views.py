@@ -13,7 +13,7 @@ from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.reasons import explain
 from orchestrator.domain.refs import Reference, repo_key
 from orchestrator.domain.runs import Run, RunState, Stage, StageName, StageState, closed
-from orchestrator.domain.wording import next_step, sentence
+from orchestrator.domain.wording import Say, english, next_step, sentence
 from orchestrator.store.rows import moment
 
 View = dict[str, Any]
@@ -42,11 +42,13 @@ def run_view(
     base: str | None = None,
     attempts: Sequence[int] | None = None,
     notifications: Sequence[Mapping[str, Any]] | None = None,
+    say: Say = english,
 ) -> View:
     """Show a run.
 
     :param base: address in front of our own links; default: the configured ``external_url``.
     :param attempts: ids of all attempts, and :param notifications: rows of the store; both only in the detail view.
+    :param say: the language of sentences.
     """
     explanation = explain(run.reason)
     base = settings.external_url if base is None else base
@@ -57,13 +59,13 @@ def run_view(
         "state": run.state.value,
         "reason": run.reason.value,
         "detail": run.detail,
-        "sentence": sentence(run.reason, run.detail),
-        "next_step": next_step(run),
+        "sentence": sentence(run.reason, run.detail, say),
+        "next_step": next_step(run, say),
         "who_acts": explanation.actor.value,
         **_origin(run),
         **_links(run, settings, base),
         **_times(run),
-        "stages": [stage_view(stage) for stage in _stages(run)],
+        "stages": [stage_view(stage, say) for stage in _stages(run)],
         "receipt": run.stage(StageName.HEALTH).outputs.get("receipt"),
     }
     if attempts is not None:
@@ -84,14 +86,14 @@ def accepted_view(run: Run, base: str) -> View:
     }
 
 
-def stage_view(stage: Stage) -> View:
+def stage_view(stage: Stage, say: Say = english) -> View:
     """Show one stage of a run."""
     return {
         "name": stage.name.value,
         "state": stage.state.value,
         "reason": stage.reason.value,
         "detail": stage.detail,
-        "sentence": "" if _has_nothing_to_say(stage) else sentence(stage.reason, stage.detail),
+        "sentence": "" if _has_nothing_to_say(stage) else sentence(stage.reason, stage.detail, say),
         "attempt": stage.attempt,
         "reused": stage.reused,
         "started_at": rfc3339(stage.started_at),
@@ -117,14 +119,15 @@ def delivery_view(row: Mapping[str, Any], runs: Sequence[int]) -> View:
     }
 
 
-def app_view(app: App, settings: Settings, statuses: Mapping[str, EnvironmentStatus]) -> View:
-    """Show an app and what is known of its environments. `statuses`: by name."""
+def app_view(app: App, settings: Settings, statuses: Mapping[str, EnvironmentStatus], say: Say = english) -> View:
+    """Show an app and what is known of its environments. `statuses`: by name. `say`: the language of sentences."""
     return {
         "name": app.name,
         "repo": app.source.url,
         "image": f"{settings.registry.host}/{app.image}",
         "environments": [
-            _environment_view(env, settings, statuses.get(env.name, EnvironmentStatus())) for env in app.environments
+            _environment_view(env, settings, statuses.get(env.name, EnvironmentStatus()), say)
+            for env in app.environments
         ],
     }
 
@@ -202,7 +205,7 @@ def _times(run: Run) -> View:
     }
 
 
-def _environment_view(env: Environment, settings: Settings, status: EnvironmentStatus) -> View:
+def _environment_view(env: Environment, settings: Settings, status: EnvironmentStatus, say: Say) -> View:
     hold = status.hold
     return {
         "name": env.name,
@@ -214,30 +217,30 @@ def _environment_view(env: Environment, settings: Settings, status: EnvironmentS
         "argocd_url": argocd_url(settings, env),
         "promote_from": env.promote_from,
         "approval": env.approval,
-        "last_run": None if status.last is None else _summary_view(status.last),
-        "in_git": None if status.landed is None else _in_git_view(status.landed, status.judged),
+        "last_run": None if status.last is None else _summary_view(status.last, say),
+        "in_git": None if status.landed is None else _in_git_view(status.landed, status.judged, say),
         "deployed": None if status.deployed is None else deployed_view(status.deployed),
         "hold": None if hold is None else {"reason": hold[0], "by": hold[1], "since": rfc3339(moment(hold[2]))},
     }
 
 
-def _summary_view(run: Run) -> View:
+def _summary_view(run: Run, say: Say) -> View:
     return {
         "id": run.id,
         "state": run.state.value,
         "reason": run.reason.value,
-        "sentence": sentence(run.reason, run.detail),
+        "sentence": sentence(run.reason, run.detail, say),
     }
 
 
-def _in_git_view(run: Run, judged: Run | None) -> View:
+def _in_git_view(run: Run, judged: Run | None, say: Say) -> View:
     """Show what is in Git, and how the newest run of this very image turned out."""
     verdict = judged if judged is not None and judged.image == run.image else None
     return _brought_view(run) | {
         "gitops_commit": str(run.outputs.get("gitops_commit") or ""),
         "since": rfc3339(run.stage(StageName.COMMIT).finished_at),
         "proven": verdict is not None and verdict.state is RunState.SUCCEEDED,
-        "verdict": None if verdict is None else _summary_view(verdict),
+        "verdict": None if verdict is None else _summary_view(verdict, say),
     }
 
 

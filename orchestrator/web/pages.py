@@ -1,6 +1,8 @@
 """The browser pages: rendered on the server, readable without JavaScript; a script only adds the live log."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,10 +12,10 @@ from orchestrator.domain.ansi import plain
 from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName, run_named
-from orchestrator.services.queries import Excerpt
+from orchestrator.services.queries import Excerpt, Queries
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import commit_url, rfc3339
-from orchestrator.web import words
+from orchestrator.web import language, words
 from orchestrator.web.auth import log_in, log_out
 from orchestrator.web.calls import Site
 from orchestrator.web.environment_actions import ACTIONS as ENVIRONMENT_ACTIONS
@@ -32,6 +34,7 @@ ACTIONS: dict[str, str] = {"rerun": "Re-run", "cancel": "Cancel", "approve": "Ap
 
 def install(app: Flask, site: Site) -> None:
     """Add the pages to `app`."""
+    site = replace(site, queries=Queries(site.guard.database, site.settings, language.said))
     pages, actions = _Pages(site), EnvironmentActions(site)
     action_rule = f"/apps/<app>/<environment>/<any({','.join(ENVIRONMENT_ACTIONS)}):action>"
     run_rule = f"/runs/<int(max={MAX_ID}):run_id>"
@@ -47,10 +50,11 @@ def install(app: Flask, site: Site) -> None:
         ("/login", "login", pages.login, "GET"),
         ("/login", "log_in", pages.log_in, "POST"),
         ("/logout", "log_out", pages.log_out, "POST"),
+        ("/language", "language", pages.speak, "POST"),
     ):
         app.add_url_rule(rule, f"pages.{name}", _on_page(view), methods=[method])
     app.jinja_env.filters.update(
-        ago=lambda at: words.ago(at, site.now()),
+        ago=lambda at: words.ago(at, site.now(), language.said),
         lasts=lambda since: words.lasts(since, site.now()),
         took=words.took,
         moment=words.moment,
@@ -62,7 +66,8 @@ def install(app: Flask, site: Site) -> None:
         run_named=run_named,
     )
     app.jinja_env.globals["now"] = lambda: rfc3339(site.now())
-    app.jinja_options = {"trim_blocks": True, "lstrip_blocks": True}
+    app.jinja_env.globals["headline"] = partial(words.headline, say=language.said)
+    language.install(app)
 
 
 def _on_page(view: Callable[..., Answer]) -> Callable[..., Answer]:
@@ -99,7 +104,7 @@ class _Pages:
             who=who,
             runs=page.items,
             wanted=wanted,
-            states=[state.value for state in RunState],
+            states={state.value: language.said(state.value) for state in RunState},
             apps=[app.name for app in self._site.settings.apps],
             environments=sorted({env.name for app in self._site.settings.apps for env in app.environments}),
             older=_older(page.next, wanted),
@@ -126,7 +131,6 @@ class _Pages:
             live=view["finished_at"] is None,
             fixed=bool(asked["line"] or asked["find"]),
             gitops_url=commit_url(settings.gitops.access.url, view["gitops_commit"]),
-            environment_actions=ENVIRONMENT_ACTIONS,
             source_url=commit_url(app.source.url, view["commit"]) if app else "",
             actions=_actions(view, who),
             way_out=self._way_out(view) if who.role.may(Role.DEPLOYER) else "",
@@ -184,7 +188,7 @@ class _Pages:
             wanted=wanted,
             hooks=[hook.forge for hook in settings.hooks],
             base=settings.webhook_url or settings.external_url,
-            outcomes=[outcome.value for outcome in DeliveryOutcome],
+            outcomes={outcome.value: language.said(outcome.value) for outcome in DeliveryOutcome},
             older=_older(page.next, wanted),
             first=_first(wanted),
         )
@@ -215,6 +219,14 @@ class _Pages:
         self._site.guard.check_site()
         log_out()
         return redirect(url_for("pages.login"), 303)
+
+    def speak(self) -> Answer:
+        """Have the browser remember a language, and show the page anew in it."""
+        self._site.guard.check_site()
+        request.max_content_length = 4096
+        answer = redirect(_next(request.form.get("next")), 303)
+        language.choose(answer, request.form.get("language", ""))
+        return answer
 
 
 def _actions(view: dict[str, Any], who: Principal) -> dict[str, str]:

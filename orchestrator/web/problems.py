@@ -24,6 +24,24 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = 5
 """Seconds after which a client may ask again when a service did not answer."""
 
+TITLES = (
+    "Bad Request",
+    "Unauthorized",
+    "Forbidden",
+    "Not Found",
+    "Method Not Allowed",
+    "Conflict",
+    "Content Too Large",
+    "Request Entity Too Large",
+    "Unsupported Media Type",
+    "Unprocessable Content",
+    "Unprocessable Entity",
+    "Too Many Requests",
+    "Internal Server Error",
+    "Service Unavailable",
+)
+"""What error pages are headed; RFC 9110 renamed two, which Python does since 3.13."""
+
 _KINDS = {"missing": (404, "not-found"), "invalid": (422, "invalid"), "conflict": (409, "conflict")}
 _BARE = {"extra_forbidden": "is not known here", "missing": "is required"}
 """What pydantic says of a name rather than of its value, in words of people who have never seen pydantic."""

@@ -8,6 +8,7 @@ from typing import Any
 from markupsafe import Markup, escape
 
 from orchestrator.domain.durations import words
+from orchestrator.domain.wording import Say, english
 
 _GLYPHS = {
     "queued": "○",
@@ -29,7 +30,7 @@ def glyph(state: str) -> str:
     return _GLYPHS.get(state, "?")
 
 
-_ENDINGS = {
+ENDINGS = {
     "superseded": "superseded",
     "timed_out": "timed out",
     "build_timeout": "timed out",
@@ -40,19 +41,23 @@ _ENDINGS = {
 
 def state(thing: Mapping[str, Any]) -> str:
     """Show the state of a run or a stage: "cancelled", or "superseded" where that is why."""
-    return _ENDINGS.get(thing["reason"], str(thing["state"]))
+    return ENDINGS.get(thing["reason"], str(thing["state"]))
 
 
-def ago(at: str | None, now: datetime) -> str:
+def ago(at: str | None, now: datetime, say: Say = english) -> str:
     """Format how long ago an RFC 3339 time is: "3 min ago"."""
     if at is None:
         return ""
     seconds = (now - datetime.fromisoformat(at)).total_seconds()
     if seconds < 45:
-        return "just now"
-    for limit, size, unit in ((3600, 60, "min"), (86400, 3600, "h"), (14 * 86400, 86400, "d")):
+        return say("just now")
+    for limit, size, text in (
+        (3600, 60, "%(n)s min ago"),
+        (86400, 3600, "%(n)s h ago"),
+        (14 * 86400, 86400, "%(n)s d ago"),
+    ):
         if seconds < limit:
-            return f"{max(1, round(seconds / size))} {unit} ago"
+            return say(text) % {"n": max(1, round(seconds / size))}
     return at[:10]
 
 
@@ -80,6 +85,21 @@ def short(text: str) -> str:
 def ref_name(ref: str) -> str:
     """Return the name of a branch or tag without what Git puts in front."""
     return ref.removeprefix("refs/heads/").removeprefix("refs/tags/")
+
+
+HEADLINES = {
+    "deploy": "Deploy %(app)s to %(environment)s",
+    "hold": "Hold %(app)s in %(environment)s",
+    "release": "Release %(app)s in %(environment)s",
+    "rollback": "Roll back %(app)s in %(environment)s",
+    "promote": "Promote %(app)s to %(environment)s",
+}
+"""What an action does with an environment."""
+
+
+def headline(action: str, app: str, environment: str, say: Say = english) -> str:
+    """Say what an action does: "Roll back web in prod"."""
+    return say(HEADLINES[action]) % {"app": app, "environment": environment}
 
 
 _TICKED = re.compile(r"`([^`]+)`")

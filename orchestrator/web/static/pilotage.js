@@ -37,13 +37,13 @@
     if (!cut) return;
     const first = rows[0].id.slice(1);
     if (!log.firstElementChild.matches(".more")) {
-      log.prepend(Object.assign(document.createElement("a"), { className: "more", textContent: "earlier lines" }));
+      log.prepend(Object.assign(document.createElement("a"), { className: "more", textContent: say("earlier lines") }));
     }
     log.firstElementChild.href = `?line=${first}${inStage}#L${first}`;
   };
 
   const sayMissed = () => {
-    jump.textContent = `${missed} new line${missed > 1 ? "s" : ""}, jump to end`;
+    jump.textContent = say(missed > 1 ? "%(n)s new lines, jump to end" : "%(n)s new line, jump to end", missed);
     jump.hidden = !missed;
   };
 
@@ -103,7 +103,7 @@
   const refresh = async () => {
     const answer = await fetch(location.pathname, { headers: { Accept: "text/html" } });
     if (answer.redirected) {
-      live.textContent = "logged out: reload";
+      live.textContent = say("logged out: reload");
       return undefined;
     }
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
@@ -130,16 +130,16 @@
       if (goesOn && (document.hidden || fixed)) later(document.hidden ? HIDDEN : AGAIN);
       else if (!document.hidden && !fixed && !ended) follow();
     } catch {
-      live.textContent = "reconnecting…";
+      live.textContent = say("reconnecting…");
       later(AGAIN);
     }
   };
   const follow = () => {
     stop(); // two looks may have overlapped: the first one's stream would be followed for ever
     source = new EventSource(`/api/v1/runs/${run}/logs?follow=1&after=${last}${inStage}`);
-    source.onopen = () => { live.textContent = "live"; };
+    source.onopen = () => { live.textContent = say("live"); };
     source.onerror = ({ target }) => {
-      live.textContent = "reconnecting…";
+      live.textContent = say("reconnecting…");
       if (target.readyState === EventSource.CLOSED) later(AGAIN); // an error page of a proxy ends it for good
     };
     source.addEventListener("line", (event) => add(JSON.parse(event.data)));

@@ -37,7 +37,7 @@ const swap = (old, fresh) => {
     return swap(list(), fresh);
   };
   const look = async () => {
-    if (!document.hidden) await renew().catch(() => { live.textContent = "reconnecting…"; });
+    if (!document.hidden) await renew().catch(() => { live.textContent = say("reconnecting…"); });
     clearTimeout(timer);
     timer = setTimeout(look, EVERY);
   };

@@ -1,6 +1,8 @@
 "use strict";
 // Shows times in the zone of the browser and names it, and lets what says how long ago or for how long go on.
 // Without this script times are in UTC, and say so.
+const SAID = JSON.parse(document.documentElement.dataset.words ?? "{}"); // English -> the language of the page
+const say = (text, n) => (SAID[text] ?? text).replace("%(n)s", n);
 const EVERY = 1000; // ms between two looks at the clock
 const ahead = Date.now() - Date.parse(document.documentElement.dataset.now); // of the server; a clock may be wrong
 const format = new Intl.DateTimeFormat("en-GB", {
@@ -14,10 +16,11 @@ const inFull = (at) => {
 };
 
 // Both word as the server does (words.py, durations.py): a test compares them.
+const AGO = [[3600, 60, "%(n)s min ago"], [86400, 3600, "%(n)s h ago"], [14 * 86400, 86400, "%(n)s d ago"]];
 const agoWords = (seconds, day) => {
-  if (seconds < 45) return "just now";
-  for (const [limit, size, unit] of [[3600, 60, "min"], [86400, 3600, "h"], [14 * 86400, 86400, "d"]]) {
-    if (seconds < limit) return `${Math.max(1, Math.round(seconds / size))} ${unit} ago`;
+  if (seconds < 45) return say("just now");
+  for (const [limit, size, text] of AGO) {
+    if (seconds < limit) return say(text, Math.max(1, Math.round(seconds / size)));
   }
   return day;
 };

@@ -197,8 +197,8 @@ def test_on_hold_it_is_said_whether_the_run_will_wait(web: Web, action: str) -> 
         proven(web, number, "prod")
     web.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
     asked = page(web, f"{PROD}/{action}")
-    what = "freeze. Rolling back goes through" if action == "rollback" else "the run waits until it is released."
-    assert f"prod is on hold by deployer-token: {what}" in asked.text
+    what = "Rolling back goes through" if action == "rollback" else "The run waits until it is released."
+    assert f"prod is on hold by deployer-token: freeze. {what}" in asked.text
     assert ("This image is in Git there already." in asked.text) is (action == "promote")
 
 
@@ -227,7 +227,7 @@ def test_a_failed_deploy_leads_to_the_page_that_rolls_it_back_while_it_is_the_ne
     failed = proven(web, 2, state=RunState.FAILED)
     shown = page(web, f"/runs/{failed}")
     assert links(shown) == [f"{STG}/rollback"]
-    assert "Roll back stg" in shown.text
+    assert "Roll back plate-web in stg" in shown.text
     assert links(page(web, f"/runs/{failed}", "viewer")) == []
     proven(web, 3)
     assert links(page(web, f"/runs/{failed}")) == []

@@ -100,7 +100,7 @@ def test_a_fixed_part_of_a_log_says_so_while_the_rest_of_the_page_follows(web: W
     run = web.run(RunState.RUNNING)
     web.log(run, "building")
     tab.goto(f"/runs/{run}?{query}")
-    expect(tab.locator(".find")).to_contain_text("This part stands still; new lines are at the end of the log")
+    expect(tab.locator(".find")).to_contain_text("This part stands still; new lines are at its end: end of the log")
     web.log(run, "still building")
     web.change(run, RunState.WAITING, reason=Reason.AWAITING_APPROVAL)
     expect(tab.locator("#verdict")).to_contain_text("The run waits for approval.")

@@ -72,11 +72,11 @@ def test_apps_and_deliveries_are_shown(web: Web) -> None:
     ("fields", "said"),
     [
         ({}, "No forge is named in webhooks of the configuration."),
-        ({"hooks": HOOKS}, "Point a webhook of your forge at /webhooks/gitea or /webhooks/github."),
-        ({"hooks": HOOKS[:1], "external_url": "https://p.example.com"}, "at https://p.example.com/webhooks/gitea."),
+        ({"hooks": HOOKS}, "Point a webhook of your forge at /webhooks/gitea, /webhooks/github"),
+        ({"hooks": HOOKS[:1], "external_url": "https://p.example.com"}, "at https://p.example.com/webhooks/gitea"),
         (
             {"hooks": HOOKS[:1], "external_url": "https://p.example.com", "webhook_url": "https://h.example.com"},
-            "at https://h.example.com/webhooks/gitea.",
+            "at https://h.example.com/webhooks/gitea",
         ),
     ],
 )

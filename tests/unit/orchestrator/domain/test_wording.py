@@ -121,3 +121,26 @@ def test_what_is_left_of_a_text_are_whole_words_of_its_ends(text: str, limit: in
 )
 def test_what_is_wrong_with_a_number_is_said_plainly(message: str, said: str) -> None:
     assert plainly(message) == said
+
+
+KOREAN = {
+    "The image build failed.": "이미지 빌드가 실패했습니다.",
+    "A person cancelled the run.": "사람이 실행을 취소했습니다.",
+    "The environment is on hold.": "환경이 보류 중입니다.",
+}
+
+
+@pytest.mark.parametrize(
+    ("reason", "detail", "expected"),
+    [
+        (Reason.BUILD_FAILED, "", "이미지 빌드가 실패했습니다."),
+        (Reason.BUILD_FAILED, "exit 3", "이미지 빌드가 실패했습니다: exit 3."),
+        (Reason.ON_HOLD, "on hold: freeze", "환경이 보류 중입니다: freeze."),
+        (Reason.CANCELLED, "cancelled by mina", "사람이 실행을 취소했습니다: cancelled by mina."),
+        (Reason.CANCELLED, "cancelled", "사람이 실행을 취소했습니다."),
+        (Reason.DONE, "committed as 0123456789ab", "Committed as 0123456789ab."),
+        (Reason.SUPERSEDED, "superseded by run 44", "Superseded by run 44."),
+    ],
+)
+def test_in_another_language_the_evidence_stays_as_it_is(reason: Reason, detail: str, expected: str) -> None:
+    assert sentence(reason, detail, lambda text: KOREAN.get(text, text)) == expected
