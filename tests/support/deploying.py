@@ -102,6 +102,7 @@ class FakeArgo:
     asked: list[str] = field(default_factory=list)
     may: frozenset[str] = frozenset({"get", "sync"})
     windows: dict[str, Any] = field(default_factory=lambda: {"canSync": True})
+    nodes: list[dict[str, Any]] = field(default_factory=list)
 
     def can_i(self, action: str, project: str, name: str) -> bool:
         self.asked.append(f"{action} {project}/{name}")
@@ -119,7 +120,7 @@ class FakeArgo:
         return True
 
     def resource_tree(self, name: str, **_: Any) -> dict[str, Any]:
-        return {"nodes": []}
+        return {"nodes": self.nodes}
 
     def events(self, name: str, **_: Any) -> list[dict[str, Any]]:
         return []

@@ -18,7 +18,7 @@ SKIP_ANNOTATION = "argocd.argoproj.io/skip-reconcile"
 """With this Argo CD looks at the application no more, until it is taken away; who else keeps its state may go on."""
 _TRUE = ("1", "t", "true")
 """How Go writes that something is so."""
-_JOBS = ("CronJob", "CronWorkflow", "WorkflowTemplate", "ScaledJob", "Job")
+JOBS = ("CronJob", "CronWorkflow", "WorkflowTemplate", "ScaledJob", "Job")
 """Kinds whose pods run only at times."""
 _STEADY = ("DaemonSet", "Deployment", "ReplicaSet", "Rollout", "StatefulSet")
 """Kinds whose pods run all the time, unless they are scaled to none."""
@@ -236,7 +236,7 @@ def _makes_pods_later(result: Json) -> bool:
 
 
 def _is_job(resource: Json) -> bool:
-    return text(resource.get("kind")) in _JOBS
+    return text(resource.get("kind")) in JOBS
 
 
 def _condition(condition: Json) -> Condition:

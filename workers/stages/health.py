@@ -6,7 +6,10 @@ from datetime import timedelta
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Receipt, StageName, Wait
+from workers.gitops.look import STEADY
+from workers.gitops.pods import not_running
 from workers.gitops.readiness import Verdict
+from workers.gitops.words import one_line
 from workers.stages.causes import failed, late
 from workers.stages.looking import CONFIRM, VerdictKind, ask_for_sync, look, missing, note, waiting, wants_sync
 from workers.stages.order import Order, Tools
@@ -20,6 +23,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     """
     try:
         application, verdict = look(order, tools)
+        verdict = _seen_in_pods(order, tools, verdict)
     except Refused as error:
         return _anew(missing(order, error))
     note(order, tools, StageName.HEALTH, verdict)
@@ -39,6 +43,25 @@ def run(order: Order, tools: Tools) -> Outcome:
     if order.is_late:
         return late(order, tools, application, verdict, StageName.HEALTH)
     return _anew(wait)
+
+
+def _seen_in_pods(order: Order, tools: Tools, verdict: Verdict) -> Verdict:
+    """Wait on where the pods of our image do not run: Argo CD has no health of what many of them belong to."""
+    if verdict.kind is not VerdictKind.SUCCESS:
+        return verdict
+    tree = tools.clients.argocd.resource_tree(order.environment.argocd, **order.where)
+    problem = not_running(tree, order.run.image, order.run.digest)
+    if not problem:
+        return verdict
+    return replace(
+        verdict,
+        kind=VerdictKind.WAIT,
+        reason=Reason.PROGRESSING,
+        detail=one_line(problem),
+        recheck_after=STEADY,
+        unready=True,
+        strong=False,
+    )
 
 
 def _anew(outcome: Wait | Fail) -> Wait | Fail:

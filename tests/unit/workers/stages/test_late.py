@@ -8,7 +8,7 @@ import pytest
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, StageName, Trigger, Wait
-from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, application, live, order, tools
+from tests.support.deploying import GITOPS_COMMIT, IMAGE, FakeArgo, FakeMirror, application, live, order, tools
 from tests.support.factories import NOW, later
 from workers.gitops.words import LIMIT
 from workers.stages import health, sync
@@ -278,3 +278,28 @@ def test_a_success_is_confirmed_after_the_deadline() -> None:
     assert isinstance(first, Wait)
     assert first.confirm
     assert isinstance(look(health, FakeArgo([app]), 902, **first.outputs), Done)
+
+
+UNJUDGED = {"kind": "Cluster", "namespace": "plate", "name": "db", "uid": "c"}
+OURS = POD | {"images": [IMAGE], "parentRefs": [{"kind": "Cluster", "name": "db", "uid": "c"}]}
+UP = OURS | {"health": {"status": "Healthy"}, "info": [{"name": "Status Reason", "value": "Running"}]}
+
+
+@pytest.mark.parametrize("noop", [False, True])
+def test_a_pod_that_cannot_pull_is_not_live_where_argo_cd_has_no_health_of_its_owner(noop: bool) -> None:
+    argo = FakeArgo([live()], nodes=[UNJUDGED, OURS])
+    waits = look(health, argo, 20, noop=noop)
+    assert (type(waits), waits.reason, waits.after) == (Wait, Reason.PROGRESSING, 10.0)
+    assert waits.detail.startswith(
+        "Argo CD has no health of Cluster plate/db, but Pod plate/db-0 with our image is Im"
+    )
+    ends = look(health, argo, 900, noop=noop)
+    assert (type(ends), ends.reason) == (Fail, Reason.TIMED_OUT)
+    assert "Pod plate/db-0 is in ImagePullBackOff: Back-off pulling image x" in ends.detail
+    argo.nodes = [UNJUDGED, UP]
+    assert look(health, argo, 30, noop=noop, confirming=later(20).isoformat()).reason is Reason.HEALTHY
+
+
+def test_pods_that_cannot_be_read_prove_nothing() -> None:
+    with pytest.raises(Unavailable):
+        look(health, Silent([live()]), 20)
