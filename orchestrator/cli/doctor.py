@@ -258,14 +258,12 @@ def _environment(
     settings: Settings, gitops: "Mirror", argocd: "ArgoClient", app: App, environment: Environment
 ) -> str:
     from workers.gitops.keys import look_at_keys
-    from workers.gitops.tracking import tracks
+    from workers.stages.reading import require_reader
 
     raw = gitops.read(gitops.fetch_branch(settings.gitops.branch), environment.values)
     keys = look_at_keys(raw, settings.gitops, environment)
     application = argocd.get(environment.argocd, project=environment.project, app_namespace=environment.app_namespace)
-    problem = tracks(application, settings.gitops, environment, f"{settings.registry.host}/{app.image}")
-    if problem:
-        raise Refused(Reason.APPLICATION_MISMATCH, problem)
+    require_reader(argocd, application, settings, app, environment)
     if environment.sync:
         _may_sync(argocd, application, environment)
     warning = f"; but {keys.warning}" if keys.warning else ""

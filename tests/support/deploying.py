@@ -103,6 +103,7 @@ class FakeArgo:
     may: frozenset[str] = frozenset({"get", "sync"})
     windows: dict[str, Any] = field(default_factory=lambda: {"canSync": True})
     nodes: list[dict[str, Any]] = field(default_factory=list)
+    listed: Any = ()
 
     def can_i(self, action: str, project: str, name: str) -> bool:
         self.asked.append(f"{action} {project}/{name}")
@@ -118,6 +119,12 @@ class FakeArgo:
     def sync(self, name: str, *, project: str = "", app_namespace: str = "") -> bool:
         self.asked.append("sync")
         return True
+
+    def applications(self, fields: Any = ()) -> Any:
+        self.asked.append("list")
+        if isinstance(self.listed, PilotageError):
+            raise self.listed
+        return self.listed
 
     def resource_tree(self, name: str, **_: Any) -> dict[str, Any]:
         return {"nodes": self.nodes}

@@ -11,7 +11,8 @@ from orchestrator.domain.apps import Environment, Gitops
 from orchestrator.domain.errors import Refused
 from workers.gitops.image_keys import ImageKey, holds, image_keys, merged, read_values
 from workers.gitops.keys import look_at_keys
-from workers.gitops.tracking import automated, files_read, tracks
+from workers.gitops.parents import fault_of
+from workers.gitops.tracking import automated, files_read
 from workers.shapes import Json, mapping, text
 
 _ORDER = ("dev", "test", "int", "qa", "stg", "stag", "uat", "pre", "prod", "live")
@@ -113,7 +114,7 @@ def _judged(
         keys = look_at_keys(raw, gitops, environment)
     except Refused as refused:
         return LeftOut(application=name, why=refused.evidence)
-    problem = tracks(application, gitops, environment, image.image.name)
+    problem = fault_of(application, gitops, environment, image.image.name)
     if problem:
         return LeftOut(application=name, why=problem)
     version = image.image.version

@@ -24,7 +24,8 @@ def judge_live(look: Look) -> Verdict:
     if unseen and expected.noop:  # nothing has just been applied that the list of live images could lag behind
         return _success(look, f"{here} is synced and healthy; {unseen}")
     if look.app.app_of_apps:
-        detail = f"{here} is synced, but this is an app of apps: its health says nothing about its children"
+        said = "its health says nothing about its children, one of which is to be named in `argocd`"
+        detail = f"{here} is synced, but this is an app of apps: {said}"
         return look.wait(Reason.PROGRESSING, detail, synced=True)
     images = look.ours.images if look.ours and only_hooks else look.app.images
     missed = "in hooks only, not among the applied" if only_hooks else "not among the live"

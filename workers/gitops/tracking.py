@@ -21,6 +21,8 @@ _DIGEST_KEYS = ("digest", "sha")
 _GENERATE_PATHS = "argocd.argoproj.io/manifest-generate-paths"
 _ROLLING = "applicationset-controller"
 """Who begins the syncs of an ApplicationSet's RollingSync."""
+_READ_BY_ITSELF = ("values.yaml", "kustomization.yaml", "kustomization.yml")
+"""Files of its folder that a source reads without being told, if it reads any."""
 _INDEX = re.compile(r"\[(\d+)\]")
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
@@ -60,6 +62,13 @@ def files_read(application: Json, gitops: Gitops) -> tuple[str, ...]:
             found.append(_join(str(source.get("path") or ""), "values.yaml"))
         found += _value_files(source, application, gitops, refs)
     return tuple(file for file in dict.fromkeys(found) if "*" not in file)
+
+
+def reads_file(application: Json, gitops: Gitops, file: str) -> bool:
+    """Tell whether an application of a list, which does not tell what kind it is, reads this file for certain."""
+    ours = [source for source in _sources(application) if _reads(source, gitops)]
+    by_itself = {_join(str(source.get("path") or ""), name) for source in ours for name in _READ_BY_ITSELF}
+    return file in by_itself or file in files_read(application, gitops)
 
 
 def automated(application: Json) -> bool:

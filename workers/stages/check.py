@@ -15,11 +15,11 @@ from orchestrator.domain.runs import Done, Fail, Outcome, Rival, Trigger, Wait
 from orchestrator.domain.wording import shorten
 from workers.clients.git import Mirror
 from workers.gitops.keys import look_at_keys
-from workers.gitops.tracking import tracks
 from workers.shapes import mapping, text
 from workers.stages.ancestry import holds, is_older
 from workers.stages.naming import image_of
 from workers.stages.order import Order, Tools
+from workers.stages.reading import require_reader
 
 _NEWS = frozenset({Trigger.PUSH, Trigger.POLL})
 """Triggers that tell of a commit which this machine seldom has yet."""
@@ -192,10 +192,7 @@ def _application(order: Order, tools: Tools) -> dict[str, Any]:
         if error.reason is not Reason.APPLICATION_MISSING or _lasts(order, "missing_since", _UNSEEN):
             raise
         return {"missing": error.evidence}
-    image = f"{order.settings.registry.host}/{order.app.image}"
-    problem = tracks(application, order.settings.gitops, environment, image)
-    if problem:
-        raise Refused(Reason.APPLICATION_MISMATCH, problem)
+    require_reader(tools.clients.argocd, application, order.settings, order.app, environment)
     project = text(mapping(application.get("spec")).get("project"))
     return {"argocd_project": project, "argocd_application": environment.argocd} if project else {}
 
