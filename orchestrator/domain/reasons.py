@@ -30,6 +30,7 @@ class Reason(StrEnum):
     COMMIT_QUEUED = "commit_queued"
     SYNC_PENDING = "sync_pending"
     SYNC_WINDOW = "sync_window"
+    MERGE_REQUIRED = "merge_required"
     SUSPENDED = "suspended"
     PRUNE_REQUIRED = "prune_required"
     NOT_AUTOMATED = "not_automated"
@@ -153,6 +154,10 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.SYNC_WINDOW: _operator(
         "A sync window of the Argo CD project blocks the sync.",
         "Wait until it lets syncs through, or change it in the project; re-run what ended meanwhile.",
+    ),
+    R.MERGE_REQUIRED: _developer(
+        "Argo CD's source hydrator has made a commit of the change, and nobody has merged it yet.",
+        "Merge it into the branch that the application syncs; `sync_timeout` says how long a run waits for that.",
     ),
     R.SUSPENDED: _developer(
         "A resource of the application is suspended: a rollout or deployment is paused, or a CronJob.",

@@ -120,10 +120,15 @@ class Application:
     hydration: Hydration | None
 
 
-def read(application: Json, addresses: Collection[str], branch: str) -> Application:
+DryOf = Callable[[str, str], str]
+"""Names the dry commit of which a commit of a branch was hydrated; "" where that is not known."""
+
+
+def read(application: Json, addresses: Collection[str], branch: str, dry_of: DryOf = lambda _, __: "") -> Application:
     """Read the object of ``GET /api/v1/applications/{name}``.
 
     :param addresses: of the GitOps repository, to tell which of several sources is ours. :param branch: the same.
+    :param dry_of: asked where hydrated commits are merged by somebody, as a merge makes another commit of them.
     """
     meta, status = mapping(application.get("metadata")), mapping(application.get("status"))
     sync, health = mapping(status.get("sync")), mapping(status.get("health"))
@@ -131,7 +136,7 @@ def read(application: Json, addresses: Collection[str], branch: str) -> Applicat
     skipped = text(annotations.get(SKIP_ANNOTATION)).lower() in _TRUE
     hydration = _hydration(application, status)
     spec, repos = mapping(application.get("spec")), frozenset(map(repo_key, addresses))
-    ours = _chooser(spec, repos, branch, hydration)
+    ours = _chooser(spec, repos, branch, hydration, dry_of)
     return Application(
         deleting=bool(meta.get("deletionTimestamp")),
         skipped=skipped,
@@ -159,7 +164,7 @@ def read(application: Json, addresses: Collection[str], branch: str) -> Applicat
 _Chooser = Callable[[Json, Json], tuple[str, ...]]
 
 
-def _chooser(spec: Json, repos: Collection[str], branch: str, hydration: Hydration | None) -> _Chooser:
+def _chooser(spec: Json, repos: Collection[str], branch: str, hydration: Hydration | None, dry_of: DryOf) -> _Chooser:
     """Return a function that takes ``{"revision", "revisions"}`` and its sources and gives our revisions."""
 
     def choose(result: Json, sources: Json) -> tuple[str, ...]:
@@ -170,7 +175,9 @@ def _chooser(spec: Json, repos: Collection[str], branch: str, hydration: Hydrati
         revision = text(result.get("revision"))
         if hydration is None or not is_sha(revision):
             return (revision,) if revision else ()
-        return (hydration.dry,) if revision == hydration.hydrated and hydration.dry else ()
+        merged = hydration.staged and revision != hydration.hydrated
+        dry = dry_of(revision, hydration.branch) if merged else hydration.dry
+        return (dry,) if dry and (merged or revision == hydration.hydrated) else ()
 
     return choose
 

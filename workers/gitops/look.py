@@ -27,7 +27,7 @@ class VerdictKind(StrEnum):
     NEEDS_HUMAN = "needs_human"
 
 
-def _never(revision: str) -> str:
+def _never(*revision: str) -> str:
     return ""
 
 
@@ -41,6 +41,7 @@ class Expected:
     :param obscured: says why it is not known, where `contains` just said None; "" where it had no trouble.
     :param reverted: says, where `contains` says no, what the revision has instead of our value; "" when it does not
         contain our commit.
+    :param dry_of: names the commit of which another one, of a branch, was made by the source hydrator; "" = unknown.
     :param values: the file that we edited.
     :param degraded_grace: seconds that "Degraded" must last to count.
     :param sync: Pilotage asks for syncs itself, so that missing automation is no problem.
@@ -53,6 +54,7 @@ class Expected:
     contains: Callable[[str], bool | None]
     reverted: Callable[[str], str] = _never
     obscured: Callable[[], str] = lambda: ""
+    dry_of: shape.DryOf = _never
     digest: str = ""
     addresses: tuple[str, ...] = ()
     branch: str = ""
@@ -190,7 +192,7 @@ class Look:
 
 def look_at(application: Mapping[str, Any], expected: Expected, now: datetime, memory: Mapping[str, Any]) -> Look:
     """Read an application and find out which parts of it are about our commit; parameters as for `judge`."""
-    app = shape.read(application, expected.addresses, expected.branch)
+    app = shape.read(application, expected.addresses, expected.branch, expected.dry_of)
     holds = _Holds(expected, app.guessed)
     last = app.operation
     holding = holds.all_of(last.revisions) if last and not last.partial else False

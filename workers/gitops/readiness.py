@@ -169,7 +169,7 @@ def _behind(look: Look) -> Verdict | None:
         return None
     commit, here = _short(look.expected.commit), look.here
     if look.app.hydration and look.hydrated:
-        return look.wait(Reason.SYNC_PENDING, _unmerged(look, look.app.hydration), after=LATER)
+        return _unmerged(look, look.app.hydration)
     if not look.revision:
         return look.wait(Reason.SYNC_PENDING, f"Argo CD has not compared with {commit} yet")
     if look.contained is None:
@@ -182,10 +182,14 @@ def _behind(look: Look) -> Verdict | None:
     return look.wait(Reason.SYNC_PENDING, detail, after=LATER)
 
 
-def _unmerged(look: Look, at: Hydration) -> str:
-    merge = f"; somebody has to merge {at.staged} into it" if at.staged else ""
+def _unmerged(look: Look, at: Hydration) -> Verdict:
+    """Wait for the hydrated commit to be compared with; where it is for somebody to merge, for that person."""
     commits = f"{_short(look.expected.commit)} is hydrated as {_short(at.hydrated)}"
-    return f"{commits}, but Argo CD compares with {_short(at.compared)} of {at.branch or 'its branch'}{merge}"
+    detail = f"{commits}, but Argo CD compares with {_short(at.compared)} of {at.branch or 'its branch'}"
+    if not at.staged:
+        return look.wait(Reason.SYNC_PENDING, detail, after=LATER)
+    merge = f"{detail}; somebody has to merge {at.staged} into it"
+    return look.human(Reason.MERGE_REQUIRED, merge, after=LATER)
 
 
 def _unapplied(look: Look) -> Verdict | None:

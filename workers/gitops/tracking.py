@@ -71,6 +71,14 @@ def reads_file(application: Json, gitops: Gitops, file: str) -> bool:
     return file in by_itself or file in files_read(application, gitops)
 
 
+def staged(application: Json) -> str:
+    """Say where the source hydrator's commits go first, for somebody to merge; "" where it needs nobody."""
+    hydrator = mapping(mapping(application.get("spec")).get("sourceHydrator"))
+    first = text(mapping(hydrator.get("hydrateTo")).get("targetBranch"))
+    synced = text(mapping(hydrator.get("syncSource")).get("targetBranch"))
+    return f"somebody has to merge {first}, where it is hydrated, into {synced or 'its branch'}" if first else ""
+
+
 def automated(application: Json) -> bool:
     """Tell whether Argo CD syncs the application by itself (``enabled`` came with 3.1; absent means yes).
 

@@ -15,6 +15,7 @@ from orchestrator.domain.runs import Done, Fail, Outcome, Rival, Trigger, Wait
 from orchestrator.domain.wording import shorten
 from workers.clients.git import Mirror
 from workers.gitops.keys import look_at_keys
+from workers.gitops.tracking import staged
 from workers.shapes import mapping, text
 from workers.stages.ancestry import holds, is_older
 from workers.stages.naming import image_of
@@ -64,8 +65,8 @@ def run(order: Order, tools: Tools) -> Outcome:
     if "dropped" in outputs and not _lasts(order, "dropped_since", _BELOW):
         seen = f"run {outputs['dropped'][0]} has a newer commit, which {order.run.ref} does not hold"
         return _look_again(order, Reason.OLDER_COMMIT, seen, "dropped_since")
-    note = outputs.pop("note", "")
-    return Done(detail="Everything that the run needs is there" + (f", but {note}" if note else ""), outputs=outputs)
+    notes = [outputs.pop(name) for name in ("note", "merge") if name in outputs]
+    return Done(detail=", but ".join(["Everything that the run needs is there", *notes]), outputs=outputs)
 
 
 def _source(order: Order, tools: Tools) -> dict[str, Any]:
@@ -194,7 +195,11 @@ def _application(order: Order, tools: Tools) -> dict[str, Any]:
         return {"missing": error.evidence}
     require_reader(tools.clients.argocd, application, order.settings, order.app, environment)
     project = text(mapping(application.get("spec")).get("project"))
-    return {"argocd_project": project, "argocd_application": environment.argocd} if project else {}
+    merge = staged(application)
+    if merge:
+        tools.log(f"note: {environment.argocd}: {merge}")
+    known = {"argocd_project": project, "argocd_application": environment.argocd} if project else {}
+    return known | ({"merge": merge} if merge else {})
 
 
 def _registry(order: Order, tools: Tools) -> dict[str, Any]:

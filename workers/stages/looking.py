@@ -13,6 +13,7 @@ from workers.clients.argocd import Refresh
 from workers.clients.git_errors import Missing
 from workers.gitops.readiness import Expected, Verdict, VerdictKind, compared_badly, judge, remembered
 from workers.gitops.values import EditRefused, inspect
+from workers.shapes import mapping, read_json, text
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import change_of, values_in
 
@@ -24,6 +25,8 @@ _AGAIN = 30.0
 """Seconds between two requests for a sync of the same commit."""
 _HISTORY = 50
 """Later commits to our file among which one by a run is searched."""
+_HYDRATED = "hydrator.metadata"
+"""The file at the top of a hydrated branch (argo-cd, commitserver/commit/hydratorhelper.go)."""
 _MISSING_GRACE = 60.0
 """Seconds in a row for which an application may be missing: ``check`` has seen it, and a 403 has many causes."""
 _MISSING_SINCE = "missing_since"
@@ -81,8 +84,21 @@ def expected(order: Order, tools: Tools) -> Expected:
         noop=bool(order.outputs.get("noop")),
         contains=lambda revision: _contains(order, tools, commit, revision, troubles),
         obscured=lambda: troubles[-1] if troubles else "",
+        dry_of=lambda revision, branch: _dry_of(tools, revision, branch),
         reverted=lambda revision: _reverted(order, tools, commit, revision),
     )
+
+
+def _dry_of(tools: Tools, revision: str, branch: str) -> str:
+    """Read of which commit a hydrated one was made, also through a merge: the source hydrator notes it in a file."""
+    mirror = tools.clients.gitops
+    try:
+        mirror.fetch_commit(revision, branch, checkpoint=tools.checkpoint)
+        noted = read_json(mirror.read(revision, _HYDRATED) or b"{}")
+    except (Refused, Unavailable, ValueError) as error:
+        tools.log(f"cannot read of what {revision[:12]} was hydrated: {error}")
+        return ""
+    return text(mapping(noted).get("drySha"))
 
 
 def _reverted(order: Order, tools: Tools, commit: str, revision: str) -> str:

@@ -147,6 +147,27 @@ def test_a_hydrated_commit_that_nobody_has_merged_is_named():
     }
     verdict = judge(hydrated(DONE, revision=OLD, **staged), expected(), NOW)
     assert verdict.detail == f"{state}env/prod; somebody has to merge env/prod-next into it"
+    assert (verdict.kind, verdict.reason) == (VerdictKind.NEEDS_HUMAN, "merge_required")
+    assert verdict.recheck_after, "no list shows that it was merged"
+
+
+MERGED = "96" * 20
+
+
+@pytest.mark.parametrize(
+    ("dry", "staged", "kind"),
+    [(OURS, True, "success"), (LATER, True, "success"), (OLD, True, "needs_human"), ("", True, "needs_human"),
+     (OURS, False, "wait")],
+)  # fmt: skip
+def test_a_merge_of_what_was_hydrated_is_known_by_what_it_was_made_of(dry, staged, kind):
+    """A merge, or a squash, is another commit than the hydrated one."""
+    changes = {"status.operationState.syncResult.revision": MERGED}
+    changes |= {"spec.sourceHydrator.hydrateTo": {"targetBranch": "env/prod-next"}} if staged else {}
+    known = {(MERGED, "env/prod"): dry}
+    application = hydrated(DONE, revision=MERGED, **changes)
+    application["spec"]["sourceHydrator"]["syncSource"] = {"targetBranch": "env/prod"}
+    wanted = expected(dry_of=lambda revision, branch: known.get((revision, branch), ""))
+    assert judge(application, wanted, NOW).kind == kind
 
 
 def test_a_hydration_of_our_commit_that_keeps_failing_is_final():
