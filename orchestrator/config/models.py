@@ -75,7 +75,8 @@ class Gitops(GitKeys):
     branch: t.Branch = described("Branch that Argo CD follows.", default="main")
     author: Author = described("Who the commits are by.", default=Author)
     message: t.MessageTemplate = described(
-        "First line of the commits. `{app}`, `{environment}`, `{tag}`, `{commit}` and `{run}` are filled in.",
+        "First line of the commits. `{app}`, `{environment}`, `{tag}`, `{commit}` and `{run}` are filled in, and "
+        "act on no issue and no pipeline there.",
         default="deploy({app}): {environment} to {tag}",
     )
     signing: Signing | None = described("Sign the commits. Without it they are not signed.", default=None)

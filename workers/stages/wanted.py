@@ -3,6 +3,7 @@
 from orchestrator.domain.changes import Change, Edit
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.refs import Reference, repo_key
+from workers.gitops.titles import filled_in, inert
 from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order
 
@@ -40,12 +41,12 @@ def values_in(order: Order, raw: bytes | None) -> tuple[str, ...] | None:
 
 def _message(order: Order, tag: str) -> str:
     run, gitops = order.run, order.settings.gitops
-    first = gitops.message.format(
-        app=run.app, environment=run.environment, tag=tag, commit=run.commit[:12], run=run.id
+    first = filled_in(
+        gitops.message, app=run.app, environment=run.environment, tag=tag, commit=run.commit[:12], run=run.id
     )
     lines = [first, ""]
     if run.title:
-        lines.append(run.title)
+        lines.append(inert(run.title))
     if repo_key(gitops.access.url) == repo_key(order.app.source.url):
         lines.append("[skip ci]")  # the app's own pipeline must not start again for our commit
     return "\n".join(lines).rstrip()

@@ -197,3 +197,8 @@ def test_what_the_change_says() -> None:
 @pytest.mark.parametrize(("worth", "value"), [("tag", f"sha-{COMMIT[:12]}"), ("image", IMAGE), ("digest", DIGEST)])
 def test_what_the_key_is_set_to(worth: str, value: str) -> None:
     assert change_of(order(STAGE, environment_value=worth)).edits[0].value == value
+
+
+def test_a_title_does_not_act_in_the_gitops_repository() -> None:
+    change = change_of(order(STAGE, title="Fixes #12 for @mina [skip ci]"))
+    assert change.message.partition("\n\n")[2] == "Fixes #\u206012 for @\u2060mina [\u2060skip ci]"
