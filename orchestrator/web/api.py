@@ -182,7 +182,7 @@ CALLS: tuple[Call, ...] = (
     Call(method=POST, rule=f"{RUN}/approve", view=approve_run, role=DEPLOYER, tag="runs",
          summary="Approve a run that waits for it", body=inputs.Nothing, answer=answers.Accepted, status=202),
     Call(method=GET, rule=f"{RUN}/logs", view=logs.get_log, role=VIEWER, tag="runs",
-         summary="Read or follow the log of a run", query=inputs.LogQuery, media=logs.MEDIA, problems=(406,)),
+         summary="Read or follow the log of a run", query=inputs.LogQuery, media=logs.MEDIA, problems=(406, 429)),
     Call(method=GET, rule=f"{V1}/apps", view=list_apps, role=VIEWER, tag="apps",
          summary="List apps with what runs where", answer=answers.AppList),
     Call(method=GET, rule=f"{V1}/apps/<app>", view=get_app, role=VIEWER, tag="apps",

@@ -9,10 +9,15 @@ from orchestrator.web.calls import Asked
 from orchestrator.web.inputs import LogQuery
 from orchestrator.web.models import MAX_ID
 from orchestrator.web.problems import Problem
-from orchestrator.web.streams import EVENTS, JSON_LINES, TEXT, LogReader, Pen
+from orchestrator.web.streams import EVENTS, JSON_LINES, TEXT, Full, LogReader, Pen
 
 MEDIA = (TEXT, JSON_LINES, EVENTS)
 _STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
+
+_FULL = {
+    Full.OWN: (429, "too-many-streams-of-one", "This token follows as many logs as one may at a time"),
+    Full.ALL: (503, "too-many-streams", "This server follows as many logs as it can"),
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,13 +53,15 @@ def get_log(asked: Asked, run_id: int) -> Response:
 
 def _followed(asked: Asked, feed: LogReader, pen: Pen) -> Response:
     """Answer with a stream, if this process can hold one more."""
-    streams = asked.site.streams
-    if not streams.enter():
-        detail = "This server follows as many logs as it can; ask again, or read the log without `follow`."
-        raise Problem(503, "too-many-streams", detail, headers={"Retry-After": "10"})
+    streams, reader = asked.site.streams, asked.who and asked.who.id
+    full = streams.enter(reader)
+    if full is not None:
+        status, kind, why = _FULL[full]
+        detail = f"{why}; ask again, or read the log without `follow`."
+        raise Problem(status, kind, detail, headers={"Retry-After": "10"})
     body = () if request.method == "HEAD" else _bytes(feed.followed(pen, streams))
     answer = Response(body, headers=_STREAM_HEADERS, content_type=pen.content_type)
-    answer.call_on_close(streams.leave)
+    answer.call_on_close(lambda: streams.leave(reader))
     return answer
 
 

@@ -25,6 +25,7 @@ _TITLES = {
     413: "The body is too large.",
     415: "The body is not JSON by its content type.",
     422: "The input is not what the call takes, or the key was used for another request.",
+    429: "The token follows as many logs as one may at a time.",
     500: "Pilotage made a mistake.",
     503: "A service that we need does not answer.",
 }

@@ -50,8 +50,8 @@ unless `ansi=1`. With `follow=1` the answer goes on until the run is over; `text
 
 Each {streams.HEARTBEAT:.0f} s without an event a comment is sent. After {streams.LIFETIME / 60:.0f} min, and when the
 server stops, a stream ends without `end`: come back with `Last-Event-ID` (browsers do so by themselves) and it
-goes on with the next line. A process follows {streams.MAX_STREAMS} logs at a time; one more is answered with 503 and
-`Retry-After`.
+goes on with the next line. A process follows {streams.MAX_STREAMS} logs at a time, and
+{streams.MAX_OF_ONE} of them for one token; one more is answered with 503, or 429, and `Retry-After`.
 """
 
 

@@ -3,8 +3,10 @@
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 from orchestrator.domain.ansi import plain
@@ -24,6 +26,8 @@ STREAMS = "pilotage.streams"
 """Name in ``app.extensions`` of the `Streams`; whoever serves the app calls its ``close`` before stopping."""
 MAX_STREAMS = 64
 """Logs that one process follows at a time; each takes a thread of the server."""
+MAX_OF_ONE = MAX_STREAMS // 2
+"""Logs that one token follows at a time in one process, so that no one keeps all others from reading."""
 LOOK = 0.2
 """Seconds between two looks at the log."""
 STATE_LOOKS = 5
@@ -38,20 +42,38 @@ RECHECK = 5.0
 """Seconds after which a revoked token no longer reads."""
 
 
-class Streams:
-    """Counts the logs that this process follows, and stops them."""
+class Full(StrEnum):
+    """Why there is no place: the process has none, or the reader has as many as one may have."""
 
-    def __init__(self, limit: int = MAX_STREAMS) -> None:
-        self._places = threading.BoundedSemaphore(limit)
+    ALL = "all"
+    OWN = "own"
+
+
+class Streams:
+    """Counts the logs that this process follows, and stops them. :param each: places that one reader may have."""
+
+    def __init__(self, limit: int = MAX_STREAMS, each: int = MAX_OF_ONE) -> None:
+        self._limit = limit
+        self._each = each
+        self._held: Counter[object] = Counter()
+        self._counting = threading.Lock()
         self._closing = threading.Event()
 
-    def enter(self) -> bool:
-        """Take a place; False when there is none. Each place that was taken is given back with `leave`."""
-        return self._places.acquire(blocking=False)
+    def enter(self, reader: object) -> Full | None:
+        """Take a place for a reader, or say why there is none. Each that was taken is given back with `leave`."""
+        with self._counting:
+            if self._held[reader] >= self._each:
+                return Full.OWN
+            if self._held.total() >= self._limit:
+                return Full.ALL
+            self._held[reader] += 1
+            return None
 
-    def leave(self) -> None:
-        """Give a place back."""
-        self._places.release()
+    def leave(self, reader: object) -> None:
+        """Give a reader's place back."""
+        with self._counting:
+            self._held[reader] -= 1
+            self._held += Counter()  # without those who have none any more
 
     def close(self) -> None:
         """Have all streams end soon: the process is about to stop."""

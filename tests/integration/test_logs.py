@@ -28,7 +28,7 @@ COLOURED = "\x1b[32mok\x1b[0m 한국어"
 
 @pytest.fixture
 def web(tmp_path: Path) -> Web:
-    return make_web(sqlite_database(tmp_path), tmp_path, streams=Streams(limit=3))
+    return make_web(sqlite_database(tmp_path), tmp_path, streams=Streams(limit=3, each=2))
 
 
 @dataclass
@@ -72,9 +72,15 @@ class Reader:
 
 @contextmanager
 def stream(
-    url: str, web: Web, run: int, query: str = "", accept: str = "text/event-stream", **headers: str
+    url: str,
+    web: Web,
+    run: int,
+    query: str = "",
+    accept: str = "text/event-stream",
+    role: str = "viewer",
+    **headers: str,
 ) -> Iterator[requests.Response]:
-    sent = {"Accept": accept, "Authorization": f"Bearer {web.tokens['viewer']}", **headers}
+    sent = {"Accept": accept, "Authorization": f"Bearer {web.tokens[role]}", **headers}
     address = f"{url}/api/v1/runs/{run}/logs?{query}"
     with requests.get(address, headers=sent, stream=True, timeout=20) as answer:
         yield answer
@@ -239,10 +245,12 @@ def test_one_stage_is_followed_alone(web: Web) -> None:
 def test_only_so_many_logs_are_followed_at_a_time(web: Web) -> None:
     run = web.run(RunState.RUNNING)
     with served(web.app) as url:
-        with stream(url, web, run), stream(url, web, run), stream(url, web, run):
-            with stream(url, web, run) as fourth:
-                assert fourth.status_code == 503
-                assert fourth.headers["Retry-After"] == "10"
+        with stream(url, web, run), stream(url, web, run):
+            with stream(url, web, run) as third:
+                assert (third.status_code, third.headers["Retry-After"]) == (429, "10")
+                assert third.json()["type"] == "urn:pilotage:problem:too-many-streams-of-one"
+            with stream(url, web, run, role="admin"), stream(url, web, run, role="deployer") as fourth:
+                assert (fourth.status_code, fourth.headers["Retry-After"]) == (503, "10")
                 assert fourth.json()["type"] == "urn:pilotage:problem:too-many-streams"
             with stream(url, web, run, accept="text/plain") as whole:
                 assert whole.status_code == 200
