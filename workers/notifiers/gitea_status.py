@@ -5,16 +5,19 @@ from urllib.parse import quote
 from orchestrator.domain.apps import Channel
 from orchestrator.domain.messages import Message, Sent
 from workers.notifiers import statuses
-from workers.notifiers.statuses import Place
+from workers.notifiers.statuses import OVERTAKEN, Place
 from workers.notifiers.tools import NotifierTools
 
 
 def send(message: Message, channel: Channel, previous: str, tools: NotifierTools) -> Sent:
-    """Set the status of the run's commit. :raises Refused, Unavailable: see `statuses.judged`."""
+    """Set the status of the run's commit; one that was overtaken is no error here but a ``warning``, which is yellow.
+
+    :raises Refused, Unavailable: see `statuses.judged`.
+    """
     if not statuses.has_commit(message):
         return Sent()
     body = {
-        "state": statuses.state(message),
+        "state": "warning" if statuses.outcome(message) == OVERTAKEN else statuses.state(message),
         "context": statuses.context(message),
         "description": statuses.description(message),
         "target_url": message.url,

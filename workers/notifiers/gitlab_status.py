@@ -7,12 +7,17 @@ from orchestrator.domain.messages import Message, Sent
 from orchestrator.domain.refs import split_ref
 from workers.clients.outbound import Posted
 from workers.notifiers import statuses
-from workers.notifiers.statuses import Place
+from workers.notifiers.statuses import OVERTAKEN, Place
 from workers.notifiers.tools import NotifierTools
 from workers.shapes import read_json
 
-_STATES = {"run.succeeded": "success", "run.failed": "failed", "run.cancelled": "canceled"}
-"""By type of message; any other one says that it is running."""
+_STATES = {
+    "run.succeeded": "success",
+    "run.failed": "failed",
+    "run.cancelled": "canceled",
+    OVERTAKEN: "canceled",
+}
+"""By what became of the run; any other one says that it is running."""
 _LONGEST_URL = 255
 _OTHER_PIPELINE = frozenset({400, 404, 422})
 
@@ -48,7 +53,7 @@ def place(channel: Channel, repo: str) -> Place:
 def _body(message: Message) -> dict[str, str]:
     kind_and_name = split_ref(message.ref)
     return {
-        "state": _STATES.get(message.type, "running"),
+        "state": _STATES.get(statuses.outcome(message), "running"),
         "name": statuses.context(message),
         "description": statuses.description(message),
         "target_url": message.url if len(message.url) <= _LONGEST_URL else "",

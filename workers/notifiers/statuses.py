@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from orchestrator.domain.apps import Channel
 from orchestrator.domain.errors import RateLimited, Refused, Unavailable
 from orchestrator.domain.messages import Message, Sent
-from orchestrator.domain.reasons import Reason
+from orchestrator.domain.reasons import BY_OTHERS, Reason
 from orchestrator.domain.refs import is_sha, repo_path
 from workers.clients import outbound
 from workers.clients.outbound import Posted
@@ -21,9 +21,11 @@ from workers.shapes import read_json
 
 LONGEST = 140
 """Characters of a description: GitHub's limit, the least of all."""
+OVERTAKEN = "overtaken"
+"""What became of a commit that something newer took the place of, or that its branch has lost."""
 MINUTE = 60.0
 """Seconds that GitHub asks for where it names none."""
-_STATES = {"run.succeeded": "success", "run.cancelled": "error"}
+_STATES = {"run.succeeded": "success", "run.cancelled": "error", OVERTAKEN: "pending"}
 _HINTS = {
     401: "the token is not accepted",
     403: "the token may not do that",
@@ -53,14 +55,21 @@ def context(message: Message) -> str:
     return f"pilotage/{message.app}/{message.environment}"
 
 
-def state(message: Message) -> str:
-    """Choose among the four words of GitHub, Gitea and Forgejo, which have none for what is under way or cancelled.
+def outcome(message: Message) -> str:
+    """Return the type of a message, or `OVERTAKEN` where the run ended without anything having gone wrong."""
+    ends = message.type in ("run.failed", "run.cancelled")
+    return OVERTAKEN if ends and message.reason in BY_OTHERS else message.type
 
-    ``failure`` is the developer's to mend, any other failed run an ``error``.
+
+def state(message: Message) -> str:
+    """Choose among the four words of GitHub, which Gitea and Forgejo know, too.
+
+    ``failure`` is the developer's to mend, any other failed run an ``error``. There is none for what is under way,
+    nor for a commit that was overtaken: it did not fail, so it is not red, and was not deployed, so it is not green.
     """
-    if message.type == "run.failed":
+    if outcome(message) == "run.failed":
         return "failure" if message.who_acts == "developer" else "error"
-    return _STATES.get(message.type, "pending")
+    return _STATES.get(outcome(message), "pending")
 
 
 def description(message: Message) -> str:

@@ -33,16 +33,19 @@ from workers.notifiers.tools import NotifierTools
 
 FORGES = ("github", "gitlab", "gitea", "forgejo")
 NAME = "pilotage/plate-web/stg"
-STATES: list[tuple[Message, str, str]] = [
-    (STARTED, "pending", "running"),
-    (PROGRESSED, "pending", "running"),
-    (WAITING, "pending", "running"),
-    (SUCCEEDED, "success", "success"),
-    (FAILED, "failure", "failed"),
-    (replace(FAILED, who_acts="operator"), "error", "failed"),
-    (CANCELLED, "error", "canceled"),
+STATES: list[tuple[Message, str, str, str]] = [
+    (STARTED, "pending", "pending", "running"),
+    (PROGRESSED, "pending", "pending", "running"),
+    (WAITING, "pending", "pending", "running"),
+    (SUCCEEDED, "success", "success", "success"),
+    (FAILED, "failure", "failure", "failed"),
+    (replace(FAILED, who_acts="operator"), "error", "error", "failed"),
+    (replace(FAILED, reason="older_commit"), "pending", "warning", "canceled"),
+    (replace(FAILED, reason="rewritten"), "pending", "warning", "canceled"),
+    (replace(CANCELLED, reason="superseded"), "pending", "warning", "canceled"),
+    (replace(CANCELLED, reason="cancelled"), "error", "error", "canceled"),
 ]
-"""A message, what it is on GitHub, Gitea and Forgejo, and what it is on GitLab."""
+"""A message, what it is on GitHub, what on Gitea and Forgejo, and what on GitLab."""
 
 
 def shown(forge: ToldForge) -> tuple[str, str, str]:
@@ -53,16 +56,16 @@ def shown(forge: ToldForge) -> tuple[str, str, str]:
 
 
 @pytest.mark.parametrize("name", FORGES)
-@pytest.mark.parametrize(("message", "elsewhere", "on_gitlab"), STATES)
+@pytest.mark.parametrize(("message", "on_github", "on_gitea", "on_gitlab"), STATES)
 def test_a_commit_has_one_status_for_an_app_and_environment(
-    forge: ToldForge, name: str, message: Message, elsewhere: str, on_gitlab: str
+    forge: ToldForge, name: str, message: Message, on_github: str, on_gitea: str, on_gitlab: str
 ) -> None:
     channel = channel_of(name, forge.base_url)
     tell(STARTED, channel)
 
     tell(message, channel)
 
-    wanted = on_gitlab if name == "gitlab" else elsewhere
+    wanted = {"github": on_github, "gitlab": on_gitlab}.get(name, on_gitea)
     assert shown(forge) == (wanted, forge.of(REPO, STARTED.commit)[NAME].description, message.url)
     assert shown(forge)[1] in (message.sentence, STARTED.sentence)
 
