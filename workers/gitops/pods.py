@@ -42,8 +42,8 @@ _NEVER_RAN = frozenset(
 def not_running(tree: Mapping[str, Any], image: str, digest: str = "") -> str:
     """Say which pod of our image keeps an application that counts as healthy from being live; "" when none does.
 
-    Below a resource that has a health of its own one pod that is well is enough: Argo CD has judged the rest. Below
-    one that has none all must be well, and one be there.
+    Below a resource that has a health of its own, or a controller between that is healthy, one pod that is well is
+    enough: Argo CD has judged the rest. Below others all must be well, and one be there.
 
     :param tree: of ``.../resource-tree``; what is missing in it is no proof of anything.
     :param image: ``host/path:tag``. :param digest: ``sha256:...``, or "".
@@ -64,7 +64,8 @@ def _problem(owners: Sequence[Json], pods: Sequence[Json]) -> str:
     """Judge the pods of one resource. :param owners: from a pod of it up to the resource itself."""
     top = owners[-1]
     unknown = mappings(top.get("parentRefs"))  # the tree does not have everything
-    judged = bool(_health(top)) and not unknown
+    counts = bool(_health(top)) and not unknown
+    judged = counts or any(_health(owner) == "Healthy" for owner in owners[1:])  # such as an operator's StatefulSet
     runs = any(owner.get("kind") in _RUNS for owner in owners)
     present = [pod for pod in pods if _reason(pod) not in _PAST]
     unwell = [pod for pod in present if not (_may_end(pod) if runs else _is_well(pod))]
@@ -73,7 +74,7 @@ def _problem(owners: Sequence[Json], pods: Sequence[Json]) -> str:
     if not judged and present and not unwell:
         return ""
     whose = (
-        f"{_name(top)} is {_health(top)}" if judged else f"Argo CD has no health of {_name((unknown or [top])[0])}"
+        f"{_name(top)} is {_health(top)}" if counts else f"Argo CD has no health of {_name((unknown or [top])[0])}"
     )
     return f"{whose}, but {_told(unwell or pods)}"
 

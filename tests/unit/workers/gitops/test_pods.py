@@ -28,6 +28,7 @@ def pod(above: Json | None, reason: str = "", ready: str = "", health: str = "",
 
 CUSTOM = node("Cluster", "api")
 SERVED = node("StatefulSet", "api", CUSTOM, "Progressing")
+SETTLED = node("StatefulSet", "api", CUSTOM, "Healthy")
 DEPLOYMENT = node("Deployment", "api", health="Healthy")
 REPLICAS = node("ReplicaSet", "api-1", DEPLOYMENT, "Healthy")
 IGNORED = node("Deployment", "api", health="Progressing")
@@ -44,6 +45,10 @@ PULLS = pod(CUSTOM, "ImagePullBackOff", "0/1", "Degraded")
     [
         pytest.param([], id="no pods"),
         pytest.param([CUSTOM, UP], id="up below a custom resource"),
+        pytest.param(
+            [CUSTOM, SETTLED, pod(SETTLED, "Running", "1/1", "Healthy"), pod(SETTLED, "Running", "0/1", name="b")],
+            id="an operator's standby that is not ready on purpose",
+        ),
         pytest.param([CUSTOM, pod(CUSTOM, "Completed", "0/1", "Healthy")], id="done"),
         pytest.param([CUSTOM, pod(CUSTOM, "Running", "1/1", "Progressing")], id="runs and is to end"),
         pytest.param([CUSTOM, pod(CUSTOM, "Running", "1/1")], id="an old server tells no health"),
@@ -76,6 +81,7 @@ def test_pods_that_run_keep_nothing_up(nodes: list[Json]) -> None:
         ([CUSTOM, PULLS], "Pod shop/api-0 with our image is ImagePullBackOff with 0/1 containers ready"),
         ([CUSTOM, UP, PULLS], "Pod shop/api-0 with our image is ImagePullBackOff"),
         ([CUSTOM, SERVED, pod(SERVED, "ContainerCreating", "0/1", "Progressing")], "is ContainerCreating"),
+        ([CUSTOM, SETTLED, pod(SETTLED, "ErrImagePull", "0/1")], "no health of Cluster shop/api, but Pod shop/api-0"),
         ([CUSTOM, pod(CUSTOM, "Running", "1/2", "Progressing")], "is Running with 1/2 containers ready"),
         ([CUSTOM, pod(CUSTOM, "CrashLoopBackOff", "0/1", "Degraded")], "is CrashLoopBackOff"),
         ([CUSTOM, pod(CUSTOM, "Init:ErrImagePull", "0/1", "Progressing")], "is Init:ErrImagePull"),
