@@ -7,7 +7,7 @@ thousand waiting runs cost the same number of requests per interval as ten.
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from orchestrator import journal
@@ -15,7 +15,7 @@ from orchestrator.domain.errors import PilotageError
 from orchestrator.services.waits import Waits
 from workers.clients.argocd import ArgoClient, OnEvent
 from workers.gitops.readiness import LIST_FIELDS, fingerprint
-from workers.shapes import mapping
+from workers.shapes import Json, mapping
 
 log = journal.get(__name__)
 
@@ -35,11 +35,14 @@ _Key = tuple[str, str]
 
 
 class ArgoWatch:
-    """Watches one Argo CD server for all waiting runs."""
+    """Watches one Argo CD server for all waiting runs. :param listed: is handed every list that it makes."""
 
-    def __init__(self, client: ArgoClient, waits: Waits) -> None:
+    def __init__(
+        self, client: ArgoClient, waits: Waits, listed: Callable[[Sequence[Json]], None] = lambda _: None
+    ) -> None:
         self._client = client
         self._waits = waits
+        self._listed = listed
         self._seen: dict[_Key, str] = {}
         self._known: set[int] = set()
         self._listed_at = 0.0
@@ -94,7 +97,9 @@ class ArgoWatch:
         return set(chosen)
 
     def _prints(self) -> dict[_Key, str]:
-        return {_key(one): fingerprint(one) for one in self._client.applications(LIST_FIELDS)}
+        applications = self._client.applications(LIST_FIELDS)
+        self._listed(applications)
+        return {_key(one): fingerprint(one) for one in applications}
 
     def _on_event(self, application: Mapping[str, Any]) -> None:
         self._waits.wake_application(_key(application)[1])

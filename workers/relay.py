@@ -1,8 +1,8 @@
 """The relay: from the tables to Celery, and the clock of everything that is due.
 
 One process (more do no harm): publishes wake-ups, repairs what crashes left, watches Argo CD for waiting runs,
-sends notifications, and polls branch heads for pushes whose hook was lost. Each is a thread of its own, so that a
-slow foreign service delays nothing else.
+sends notifications, polls branch heads for pushes whose hook was lost, and sees for people what Git and Argo CD say.
+Each is a thread of its own, so that a slow foreign service delays nothing else.
 """
 
 import os

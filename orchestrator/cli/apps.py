@@ -13,7 +13,7 @@ from orchestrator.cli.output import Format, one_line, say, say_json, tell, warn
 from orchestrator.cli.runs import finish
 from orchestrator.cli.watching import WatchOptions
 
-_HEAD = ("APP", "ENVIRONMENT", "COMMITTED", "PROVEN HEALTHY", "LAST RUN", "HOLD", "WHY")
+_HEAD = ("APP", "ENVIRONMENT", "IN GIT NOW", "ARGO CD NOW", "COMMITTED", "PROVEN HEALTHY", "LAST RUN", "HOLD", "WHY")
 _UNHAPPY = ("waiting", "failed", "cancelled")
 
 app = typer.Typer(help="Apps: what runs where; hold, release, roll back and promote.", no_args_is_help=True)
@@ -23,8 +23,8 @@ app = typer.Typer(help="Apps: what runs where; hold, release, roll back and prom
 def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.TokenFile = None) -> None:
     """List apps and their environments with what runs there.
 
-    It shows what Pilotage committed last, what was last proven healthy, and the last run. What the values file holds
-    now is shown by `pilotage doctor`.
+    It shows what the GitOps branch and Argo CD were last seen to say, what Pilotage committed last, what was last
+    proven healthy, and the last run. With `-o json` also when each was seen, and by whom.
 
     \b
     Example:
@@ -44,7 +44,23 @@ def _row(app: Json, env: Json) -> tuple[object, ...]:
     hold = one_line(held.get("reason") or "yes") if isinstance(held, dict) else ""
     doubt = "" if not isinstance(in_git, dict) or in_git.get("proven") else ", not proven"
     names = app.get("name"), env.get("name")
-    return *names, _brought(in_git) + doubt, _brought(env.get("deployed")), run, hold, _why(env)
+    now = _git_now(env.get("git_now")), _argocd_now(env.get("argocd_now"))
+    return *names, *now, _brought(in_git) + doubt, _brought(env.get("deployed")), run, hold, _why(env)
+
+
+def _git_now(git: object) -> str:
+    """Say what Git has: ``sha-0123456789ab``, with what is odd about it."""
+    if not isinstance(git, dict) or not git.get("current"):
+        return "unknown"
+    whose = f", by {one_line(git.get('author'))}, not by Pilotage" if git.get("by_pilotage") is False else ""
+    return one_line(git.get("value"))[:80] + whose
+
+
+def _argocd_now(argo: object) -> str:
+    """Say what Argo CD says: ``Healthy, Synced``."""
+    if not isinstance(argo, dict) or not argo.get("current"):
+        return "unknown"
+    return ", ".join(filter(None, (one_line(argo.get("health")), one_line(argo.get("sync")))))
 
 
 def _brought(thing: object) -> str:

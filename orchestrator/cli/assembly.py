@@ -167,13 +167,16 @@ def worker_app(parts_: Parts, lanes: Mapping[str, int]) -> "Celery":
 
 def relay(parts_: Parts) -> "Relay":
     """Make the relay with all its duties."""
+    from orchestrator.services.glances import Glances
     from orchestrator.services.outbox import Outbox
     from orchestrator.services.reconcile import Reconcile
     from orchestrator.services.retention import Retention
     from orchestrator.services.waits import Waits
     from workers.application import make_celery
+    from workers.argo_glances import ArgoGlances
     from workers.argo_watch import ArgoWatch
     from workers.clients.argocd import ArgoClient
+    from workers.git_glances import GitGlances
     from workers.messenger import Messenger
     from workers.polling import Polling, Tidying
     from workers.relay import Duty, Publisher, Relay, Repairs, Upkeep
@@ -182,8 +185,10 @@ def relay(parts_: Parts) -> "Relay":
     make_state_folder(Path(settings.state_dir), written=True)  # for its mirrors
     reconcile, retention = Reconcile(database, settings), Retention(database, settings.keep, settings.apps)
     argocd = ArgoClient(settings.argocd, database.counts.requests_to("argocd"))
-    watch = ArgoWatch(argocd, Waits(database, settings, bell))
     mask = Mask(secrets_in(settings))
+    glances = Glances(database, settings, mask)
+    argo_glances = ArgoGlances(argocd, glances, settings)
+    watch = ArgoWatch(argocd, Waits(database, settings, bell), argo_glances.listed)
     messengers = [
         Duty(name=f"messenger {channel.name}", once=Messenger(channel, Outbox(database), mask).once)
         for channel in settings.channels
@@ -194,6 +199,8 @@ def relay(parts_: Parts) -> "Relay":
             Duty(name="repairs", once=Repairs(reconcile, bell).once),
             Duty(name="upkeep", once=Upkeep(reconcile).once),
             Duty(name="argo watch", once=watch.once),
+            Duty(name="argo glances", once=argo_glances.once),
+            Duty(name="git glances", once=GitGlances(settings, glances).once, patience=None),
             Duty(name="polling", once=Polling(settings, reconcile, bell).once, patience=None),
             Duty(
                 name="tidying",

@@ -5,16 +5,20 @@ from dataclasses import dataclass
 
 from orchestrator.domain.ansi import plain
 from orchestrator.domain.apps import App, Settings
+from orchestrator.domain.glances import Place, Witness
 from orchestrator.domain.runs import Run
 from orchestrator.domain.wording import Say, english
 from orchestrator.services import targets
+from orchestrator.services.app_views import EnvironmentStatus, app_view, deployed_view
 from orchestrator.services.dora import dora
+from orchestrator.services.glance_views import Seen
 from orchestrator.services.measures import measure
-from orchestrator.services.views import EnvironmentStatus, View, app_view, delivery_view, deployed_view, run_view
-from orchestrator.store import deliveries, figures, logs, notifications, runs
+from orchestrator.services.views import View, delivery_view, run_view
+from orchestrator.store import deliveries, figures, glances, logs, notifications, runs
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
+from orchestrator.store.rows import utc
 from orchestrator.store.tallies import Sums
 
 
@@ -166,30 +170,42 @@ class Queries:
             return dora(connection, clock(), days, app=app, environment=environment)
 
     def _apps(self, apps: Sequence[App]) -> list[View]:
-        names = [(app.name, env.name) for app in apps for env in app.environments]
+        places = [(app.name, env.name) for app in apps for env in app.environments]
         with self._database.read() as connection:
-            statuses = _statuses(connection, names)
+            statuses = _statuses(connection, places)
+        now = utc(clock())
         return [
             app_view(
-                app, self._settings, {env.name: statuses[app.name, env.name] for env in app.environments}, self._say
+                app,
+                self._settings,
+                {env.name: statuses[app.name, env.name] for env in app.environments},
+                now,
+                self._say,
             )
             for app in apps
         ]
 
 
-def _statuses(connection: Connection, names: Sequence[tuple[str, str]]) -> dict[tuple[str, str], EnvironmentStatus]:
-    last, proven = figures.newest(connection, names), figures.newest(connection, names, state="succeeded")
-    landed, judged = figures.landed(connection, names), figures.landed(connection, names, judged=True)
-    holds = figures.holds(connection)
+def _statuses(connection: Connection, places: Sequence[Place]) -> dict[Place, EnvironmentStatus]:
+    last, proven = figures.newest(connection, places), figures.newest(connection, places, state="succeeded")
+    landed, judged = figures.landed(connection, places), figures.landed(connection, places, judged=True)
+    holds, looks = figures.holds(connection), glances.last_looks(connection)
+    facts = glances.of_apps(connection, {app for app, _ in places})
+
+    def seen(witness: Witness, place: Place) -> Seen:
+        return Seen(facts=facts.get((witness, place)), look=looks.get(witness, glances.LastLook()))
+
     return {
-        name: EnvironmentStatus(
-            last=last.get(name),
-            deployed=proven.get(name),
-            landed=landed.get(name),
-            judged=judged.get(name),
-            hold=holds.get(name),
+        place: EnvironmentStatus(
+            last=last.get(place),
+            deployed=proven.get(place),
+            landed=landed.get(place),
+            judged=judged.get(place),
+            hold=holds.get(place),
+            git=seen(Witness.GIT, place),
+            argocd=seen(Witness.ARGOCD, place),
         )
-        for name in names
+        for place in places
     }
 
 

@@ -4,35 +4,18 @@ Pure: domain values in, JSON values out. Times are RFC 3339 in UTC with ``Z``, d
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from orchestrator.domain.apps import App, Environment, Settings
+from orchestrator.domain.apps import Environment, Settings
 from orchestrator.domain.reasons import explain
-from orchestrator.domain.refs import Reference, repo_key
-from orchestrator.domain.runs import Run, RunState, Stage, StageName, StageState, closed
+from orchestrator.domain.refs import repo_key
+from orchestrator.domain.runs import Run, Stage, StageName, StageState, closed
 from orchestrator.domain.wording import Say, english, next_step, sentence
 from orchestrator.store.rows import moment
 
 View = dict[str, Any]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EnvironmentStatus:
-    """What is known of one environment.
-
-    :param last: its newest run. :param deployed: the newest that succeeded.
-    :param landed: the run whose change is the newest in Git. :param judged: the same, among those of which it turned
-        out whether they are healthy. :param hold: why, by whom, since when (seconds).
-    """
-
-    last: Run | None = None
-    deployed: Run | None = None
-    landed: Run | None = None
-    judged: Run | None = None
-    hold: tuple[str, str, float | None] | None = None
 
 
 def run_view(
@@ -119,19 +102,6 @@ def delivery_view(row: Mapping[str, Any], runs: Sequence[int]) -> View:
     }
 
 
-def app_view(app: App, settings: Settings, statuses: Mapping[str, EnvironmentStatus], say: Say = english) -> View:
-    """Show an app and what is known of its environments. `statuses`: by name. `say`: the language of sentences."""
-    return {
-        "name": app.name,
-        "repo": app.source.url,
-        "image": f"{settings.registry.host}/{app.image}",
-        "environments": [
-            _environment_view(env, settings, statuses.get(env.name, EnvironmentStatus()), say)
-            for env in app.environments
-        ],
-    }
-
-
 def argocd_url(settings: Settings, env: Environment) -> str:
     """Return the address of an environment's page in Argo CD."""
     folder = f"{quote(env.app_namespace)}/" if env.app_namespace else ""
@@ -203,54 +173,3 @@ def _times(run: Run) -> View:
         "finished_at": rfc3339(run.finished_at),
         "seconds": run.seconds,
     }
-
-
-def _environment_view(env: Environment, settings: Settings, status: EnvironmentStatus, say: Say) -> View:
-    hold = status.hold
-    return {
-        "name": env.name,
-        "branch": env.branch,
-        "tag": env.tag,
-        "values": env.values,
-        "key": env.key,
-        "argocd": env.argocd,
-        "argocd_url": argocd_url(settings, env),
-        "promote_from": env.promote_from,
-        "approval": env.approval,
-        "last_run": None if status.last is None else _summary_view(status.last, say),
-        "in_git": None if status.landed is None else _in_git_view(status.landed, status.judged, say),
-        "deployed": None if status.deployed is None else deployed_view(status.deployed),
-        "hold": None if hold is None else {"reason": hold[0], "by": hold[1], "since": rfc3339(moment(hold[2]))},
-    }
-
-
-def _summary_view(run: Run, say: Say) -> View:
-    return {
-        "id": run.id,
-        "state": run.state.value,
-        "reason": run.reason.value,
-        "sentence": sentence(run.reason, run.detail, say),
-    }
-
-
-def _in_git_view(run: Run, judged: Run | None, say: Say) -> View:
-    """Show what is in Git, and how the newest run of this very image turned out."""
-    verdict = judged if judged is not None and judged.image == run.image else None
-    return _brought_view(run) | {
-        "gitops_commit": str(run.outputs.get("gitops_commit") or ""),
-        "since": rfc3339(run.stage(StageName.COMMIT).finished_at),
-        "proven": verdict is not None and verdict.state is RunState.SUCCEEDED,
-        "verdict": None if verdict is None else _summary_view(verdict, say),
-    }
-
-
-def deployed_view(run: Run) -> View:
-    """Show what a run that succeeded brought to its environment."""
-    return _brought_view(run) | {"since": rfc3339(run.finished_at)}
-
-
-def _brought_view(run: Run) -> View:
-    """Show what a run brings to its environment."""
-    image = Reference.parse(run.image)
-    tag = "" if image.digest else image.tag
-    return {"run": run.id, "commit": run.commit, "image": run.image, "tag": tag, "digest": run.digest}

@@ -231,6 +231,25 @@ heads = Table(
     Column("seen_at", Float, nullable=False),
 )
 
+# What Git or Argo CD, each a witness, was last seen to say of an environment.
+glances = Table(
+    "glances",
+    metadata,
+    Column("app", String(100), primary_key=True),
+    Column("environment", String(100), primary_key=True),
+    Column("witness", String(20), primary_key=True),
+    Column("facts", JSON, nullable=False),
+)
+
+witnesses = Table(
+    "witnesses",
+    metadata,
+    Column("name", String(20), primary_key=True),
+    Column("seen_at", Float),  # of the last look that came to an answer
+    Column("trouble", Text, nullable=False, default=""),  # why the looks since then did not
+    Column("head", String(64), nullable=False, default=""),  # of the GitOps branch
+)
+
 tokens = Table(
     "tokens",
     metadata,

@@ -116,6 +116,7 @@ class InGit(ApiModel):
 
     run: int
     commit: str
+    by: str = Field(description="The author of the source commit; else who asked for the run.")
     image: str
     tag: str
     digest: str
@@ -130,10 +131,38 @@ class Deployed(ApiModel):
 
     run: int
     commit: str
+    by: str = Field(description="The author of the source commit; else who asked for the run.")
     image: str
     tag: str
     digest: str
     since: Time | None
+
+
+class GitNow(ApiModel):
+    """What the head of the GitOps branch has for an environment, whoever put it there."""
+
+    value: str = Field(description="The value of `key`.")
+    commit: str = Field(description="The commit that gave it its present form; empty: further back than is searched.")
+    commit_url: str
+    author: str
+    since: Time | None = Field(description="When that commit was made, as it says itself.")
+    run: int | None = Field(description="The run that made the commit.")
+    by_pilotage: bool | None = Field(description="Whether a run made it; null where the commit is not known.")
+    seen_at: Time | None
+    current: bool = Field(description="False where it may be otherwise by now; `trouble` says why.")
+    trouble: str
+
+
+class ArgoNow(ApiModel):
+    """What Argo CD says of an environment's application, in its own words. No run depends on it."""
+
+    sync: str
+    health: str
+    syncing: bool = Field(description="A sync is under way.")
+    live: list[str] = Field(description="Tags (or digests) of the app's image that pods run.")
+    seen_at: Time | None
+    current: bool = Field(description="False where it may be otherwise by now; `trouble` says why.")
+    trouble: str
 
 
 class HoldView(ApiModel):
@@ -156,6 +185,8 @@ class EnvironmentView(ApiModel):
     argocd_url: str
     promote_from: str
     approval: bool
+    git_now: GitNow
+    argocd_now: ArgoNow
     last_run: RunSummary | None
     in_git: InGit | None
     deployed: Deployed | None

@@ -59,6 +59,7 @@ def install(app: Flask, site: Site) -> None:
         took=words.took,
         moment=words.moment,
         glyph=words.glyph,
+        argo_state=words.argo_state,
         state_word=words.state,
         short=words.short,
         ref_name=words.ref_name,

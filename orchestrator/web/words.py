@@ -30,6 +30,20 @@ def glyph(state: str) -> str:
     return _GLYPHS.get(state, "?")
 
 
+_ARGO_STATES = {
+    "Healthy": "succeeded",
+    "Synced": "succeeded",
+    "Progressing": "running",
+    "Degraded": "failed",
+    "Missing": "failed",
+}
+
+
+def argo_state(word: str) -> str:
+    """Return the state whose sign and colour go with a word of Argo CD's; what we do not know waits for a person."""
+    return _ARGO_STATES.get(word, "waiting")
+
+
 ENDINGS = {
     "superseded": "superseded",
     "timed_out": "timed out",

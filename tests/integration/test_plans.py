@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection
 
+from orchestrator.domain.glances import Witness
 from orchestrator.domain.runs import Trigger
 from orchestrator.store import (
     changes,
@@ -14,6 +15,7 @@ from orchestrator.store import (
     deployments,
     environments,
     figures,
+    glances,
     idempotency,
     images,
     landings,
@@ -108,6 +110,11 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "newest success of a place": lambda c: figures.newest(c, [STG], "succeeded"),
     "landed in a place": lambda c: figures.landed(c, [STG]),
     "judged in a place": lambda c: figures.landed(c, [STG], judged=True),
+    "last looks": glances.last_looks,
+    "glances at an app": lambda c: glances.of_apps(c, ["plate-web"]),
+    "glances of a witness": lambda c: glances.of_witness(c, Witness.GIT),
+    "new glance": lambda c: glances.write(c, Witness.GIT, {STG: {"value": "sha-2"}}),
+    "look noted": lambda c: glances.looked(c, Witness.GIT, glances.LastLook(seen_at=NOW)),
     "runs that are not over": lambda c: figures.active(c, NOW),
     "messages that wait": figures.pending_notifications,
     "deployments of late": lambda c: deployments.since(c, NOW),

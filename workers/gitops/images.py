@@ -47,6 +47,13 @@ def _same_path(theirs: Reference, ours: Reference) -> bool:
     return theirs.host != ours.host and theirs.path.endswith(f"/{ours.path}")
 
 
+def versions_of(live: Iterable[str], repository: str) -> tuple[str, ...]:
+    """List the tags (else digests) of one repository among live images, sorted. :param repository: ``host/path``."""
+    ours = Reference.parse(repository)
+    found = (theirs for theirs in map(Reference.parse, live) if _same_path(theirs, ours))
+    return tuple(sorted({theirs.tag or theirs.digest for theirs in found} - {""}))
+
+
 def another(images: Iterable[str], image: str, digest: str = "") -> bool:
     """Tell whether one of these is surely another image of our repository; parameters as those of `sighting`."""
     ours = Reference.parse(image)

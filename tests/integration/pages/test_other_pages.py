@@ -1,5 +1,6 @@
 """Errors, apps and deliveries, and what no page does."""
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +8,11 @@ import pytest
 
 from orchestrator.domain.apps import Hook
 from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.glances import Witness
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.domain.secrets import Secret
+from orchestrator.store import glances
 from tests.support.databases import sqlite_database
 from tests.support.pages import OURS, Page, page
 from tests.support.web import Web, make_web
@@ -66,6 +69,43 @@ def test_apps_and_deliveries_are_shown(web: Web) -> None:
     assert {"href": f"/runs/{run}"} in shown.all("a")
     assert "on hold by deployer-token: freeze <now>" in shown.text
     assert "No deliveries yet" in page(web, "/deliveries").text
+
+
+READ = {"values": "web/values-stg.yaml", "key": "image.tag"}
+GIT = READ | {"value": "hotfix", "commit": "c" * 40, "author": "Ann <b>"}
+ARGO = {"argocd": "plate-web-stg", "sync": "Synced", "health": "Progressing", "live": ["sha-7"]}
+
+
+def seen(web: Web, trouble: str = "", age: float = 0.0, **more: Any) -> str:
+    """What the page says of stg when this was seen there."""
+    with web.database.write() as connection:
+        for witness, facts in ((Witness.GIT, GIT | more), (Witness.ARGOCD, ARGO)):
+            glances.write(connection, witness, {("plate-web", "stg"): facts})
+            glances.looked(connection, witness, glances.LastLook(seen_at=time.time() - age, trouble=trouble))
+    shown = page(web, "/apps").text
+    return shown[shown.index("stg") : shown.index("prod")]
+
+
+def test_a_hand_edit_and_the_health_of_now_stand_beside_what_runs_have_proven(web: Web) -> None:
+    web.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-7", landed=10.0)
+    shown = seen(web)
+    for word in ("hotfix", "not by Pilotage", "by Ann <b>", "cccccccccccc", "Progressing", "Synced", "live: sha-7"):
+        assert word in shown
+    assert "succeeded" in shown
+    assert "unknown" not in shown
+    ours = seen(web, run=12)
+    assert ("#12" in ours, "not by Pilotage" in ours, "Ann" in ours) == (True, False, False)
+
+
+@pytest.mark.parametrize(("trouble", "age"), [("It is away.", 0.0), ("", 300.0)])
+def test_what_is_not_known_any_more_is_shown_as_unknown(web: Web, trouble: str, age: float) -> None:
+    shown = seen(web, trouble, age)
+    assert (shown.count("unknown"), "was Progressing" in shown, "not by Pilotage" in shown) == (2, True, False)
+    assert (trouble or "Nobody has looked since then") in shown
+
+
+def test_where_nobody_has_looked_yet_the_page_says_so(web: Web) -> None:
+    assert page(web, "/apps").text.count("Nobody has looked yet") == 4
 
 
 @pytest.mark.parametrize(

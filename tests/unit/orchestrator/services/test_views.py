@@ -11,12 +11,11 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Run, RunState, StageName, StageState
 from orchestrator.engine.facts import Blocked
 from orchestrator.engine.transitions import advance
+from orchestrator.services.app_views import EnvironmentStatus, app_view
 from orchestrator.services.ledger import message_of
 from orchestrator.services.views import (
-    EnvironmentStatus,
     View,
     accepted_view,
-    app_view,
     commit_url,
     rfc3339,
     run_view,
@@ -134,7 +133,7 @@ def unhealthy(**fields: object) -> Run:
 
 
 def environment_with(**known: object) -> View:
-    return app_view(make_app(), SETTINGS, {"stg": EnvironmentStatus(**known)})["environments"][0]  # type: ignore[arg-type]
+    return app_view(make_app(), SETTINGS, {"stg": EnvironmentStatus(**known)}, NOW)["environments"][0]  # type: ignore[arg-type]
 
 
 def test_an_app_shows_what_is_known_of_its_environments_and_never_a_secret() -> None:
@@ -143,7 +142,7 @@ def test_an_app_shows_what_is_known_of_its_environments_and_never_a_secret() -> 
         "stg": EnvironmentStatus(last=failed(), deployed=healthy()),
         "prod": EnvironmentStatus(hold=("freeze", "kim", NOW.timestamp())),
     }
-    shown = app_view(app, SETTINGS, places)
+    shown = app_view(app, SETTINGS, places, NOW)
     AppView.model_validate(shown)
     stg, prod = shown["environments"]
     assert (stg["last_run"]["id"], stg["last_run"]["sentence"]) == (7, "The image build failed: exit 3.")
@@ -198,4 +197,4 @@ def test_without_a_commit_there_is_no_page() -> None:
 def test_a_repository_is_shown_without_credentials(tmp_path: Path) -> None:
     app = make_app(source=GitAccess(url="https://git.example.com/acme/web.git"))
     settings = make_settings(str(tmp_path))
-    assert app_view(app, settings, {})["repo"] == "https://git.example.com/acme/web.git"
+    assert app_view(app, settings, {}, NOW)["repo"] == "https://git.example.com/acme/web.git"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.gitops.images import another, sighting
+from workers.gitops.images import another, sighting, versions_of
 
 OURS = "harbor.example.com/plate/web:sha-1"
 DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -62,3 +62,9 @@ def test_the_plainest_sighting_is_told():
 )
 def test_only_what_surely_differs_is_another_image_of_our_repository(live, digest, differs):
     assert another(["other/image:1", live], OURS, digest) == differs
+
+
+def test_the_versions_of_one_repository_are_listed() -> None:
+    others = ["nginx:1", "harbor.example.com/plate/web", "harbor.example.com/other/plate/web:2"]
+    live = [*others, OURS, f"cache.local/x/plate/web@{DIGEST}", OURS]
+    assert versions_of(live, "harbor.example.com/plate/web") == ("sha-1", DIGEST)
