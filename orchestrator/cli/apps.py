@@ -36,6 +36,10 @@ def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.
         return
     rows = [_row(app, env) for app in answer.get("items", []) for env in app.get("environments", [])]
     tell(_HEAD, rows, "No apps are configured.")
+    for one in answer.get("stray_holds", []):
+        names = f"{one_line(one.get('app'))} {one_line(one.get('environment'))}"
+        said = f"{names} is on hold by {one_line(one.get('by'))}: {one_line(one.get('reason'))}."
+        warn(f"{said} It is no longer configured; `pilotage app release {names}` releases it.")
 
 
 def _row(app: Json, env: Json) -> tuple[object, ...]:

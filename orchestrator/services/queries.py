@@ -9,7 +9,7 @@ from orchestrator.domain.glances import Place, Witness
 from orchestrator.domain.runs import Run
 from orchestrator.domain.wording import Say, english
 from orchestrator.services import targets
-from orchestrator.services.app_views import EnvironmentStatus, app_view, deployed_view
+from orchestrator.services.app_views import EnvironmentStatus, app_view, deployed_view, hold_view
 from orchestrator.services.dora import dora
 from orchestrator.services.glance_views import Seen
 from orchestrator.services.measures import measure
@@ -168,6 +168,17 @@ class Queries:
         """Summarize the deployments of the last `days`."""
         with self._database.read() as connection:
             return dora(connection, clock(), days, app=app, environment=environment)
+
+    def stray_holds(self) -> list[View]:
+        """Show the holds of environments that are no longer configured; they count again if these come back."""
+        with self._database.read() as connection:
+            found = figures.holds(connection)
+        configured = {(app.name, env.name) for app in self._settings.apps for env in app.environments}
+        return [
+            {"app": app, "environment": environment, **hold_view(hold)}
+            for (app, environment), hold in sorted(found.items())
+            if (app, environment) not in configured
+        ]
 
     def _apps(self, apps: Sequence[App]) -> list[View]:
         places = [(app.name, env.name) for app in apps for env in app.environments]

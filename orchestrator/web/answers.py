@@ -202,10 +202,18 @@ class AppView(ApiModel):
     environments: list[EnvironmentView]
 
 
+class StrayHold(HoldView):
+    """A hold of an environment that is no longer configured; it counts again if that comes back."""
+
+    app: str
+    environment: str
+
+
 class AppList(ApiModel):
     """Every configured app, in the order of the configuration."""
 
     items: list[AppView]
+    stray_holds: list[StrayHold]
     next: None = Field(description="Always null: the list is complete.")
 
 

@@ -77,7 +77,8 @@ def approve_run(asked: Asked, run_id: int) -> Response:
 
 def list_apps(asked: Asked) -> Response:
     """Answer with every app and what runs where."""
-    return to_json({"items": asked.site.queries.apps(), "next": None})
+    queries = asked.site.queries
+    return to_json({"items": queries.apps(), "stray_holds": queries.stray_holds(), "next": None})
 
 
 def get_app(asked: Asked, app: str) -> Response:

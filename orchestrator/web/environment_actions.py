@@ -41,7 +41,7 @@ class EnvironmentActions:
     def ask(self, app: str, environment: str, action: str) -> Answer:
         """Say what an action would do, with the one button that does it."""
         who = self._site.guard.require(Role.DEPLOYER)
-        env, others = self._env(app, environment)
+        env, others = (action == "release" and self._stray(app, environment)) or self._env(app, environment)
         target = None
         if action == "rollback":
             target = self._site.queries.rollback_target(app, environment)
@@ -88,6 +88,13 @@ class EnvironmentActions:
         run, control = _shown_run(), self._site.control
         start = control.rollback if action == "rollback" else control.promote
         return _one_run(who, str(run), lambda once: start(app, environment, who.name, run, once=once))
+
+    def _stray(self, app: str, environment: str) -> tuple[View, list[View]] | None:
+        """Read an environment that is on hold and no longer configured: it can be released; None: there is none."""
+        for hold in self._site.queries.stray_holds():
+            if (hold["app"], hold["environment"]) == (app, environment):
+                return {"name": environment, "hold": hold}, []
+        return None
 
     def _env(self, app: str, environment: str) -> tuple[View, list[View]]:
         """Read an environment and all those of its app."""

@@ -174,8 +174,8 @@ class _Pages:
         """Show what runs where."""
         who = self._site.guard.require(Role.VIEWER)
         acts = possible if who.role.may(Role.DEPLOYER) else None
-        apps = self._site.queries.apps()
-        return render_template("apps.html", who=who, apps=apps, acts=acts, labels=ENVIRONMENT_ACTIONS)
+        apps, stray = self._site.queries.apps(), self._site.queries.stray_holds()
+        return render_template("apps.html", who=who, apps=apps, stray=stray, acts=acts, labels=ENVIRONMENT_ACTIONS)
 
     def deliveries(self) -> Answer:
         """Show what arrived at the webhooks."""

@@ -1,5 +1,6 @@
 """Runs, logs, apps and deliveries are read as tables and as JSON."""
 
+# ruff: noqa: E501 - a row of a table stays one line
 import json
 import re
 
@@ -145,7 +146,8 @@ def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> Non
         },
         {"name": "prod", "last_run": None, "in_git": None, "deployed": None, "hold": {"reason": "freeze"}},
     ]
-    apps = {"items": [{"name": "plate-web", "environments": places}]}
+    stray = {"app": "old", "environment": "prod", "by": "kim", "reason": "freeze", "since": "T"}
+    apps = {"items": [{"name": "plate-web", "environments": places}], "stray_holds": [stray]}
     api.answers["GET /apps"] = Reply(body=apps)
     delivery = {
         "id": 7,
@@ -168,6 +170,9 @@ def test_apps_and_deliveries_are_tables(pilotage: Pilotage, api: FakeApi) -> Non
         ["plate-web", "dev", "sha-c", "unknown", "aaaaaaaaaaaaaaaaaaa (run 40)", "43 cancelled", stopped["sentence"]],
         ["plate-web", "prod", "unknown", "unknown", "freeze"],
     ]
+    assert said.err == (
+        "old prod is on hold by kim: freeze. It is no longer configured; `pilotage app release old prod` releases it.\n"
+    )
     assert pilotage("delivery", "list", "--url", api.url).lines == [
         "ID  RECEIVED  HOOK    EVENT  OUTCOME   WHAT",
         "7   T         github  push   accepted  run 42, 43",

@@ -12,7 +12,7 @@ from orchestrator.domain.glances import Witness
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.domain.secrets import Secret
-from orchestrator.store import glances
+from orchestrator.store import environments, glances
 from tests.support.databases import sqlite_database
 from tests.support.pages import OURS, Page, page
 from tests.support.web import Web, make_web
@@ -106,6 +106,25 @@ def test_what_is_not_known_any_more_is_shown_as_unknown(web: Web, trouble: str, 
 
 def test_where_nobody_has_looked_yet_the_page_says_so(web: Web) -> None:
     assert page(web, "/apps").text.count("Nobody has looked yet") == 4
+
+
+def test_a_hold_that_outlives_its_environment_is_seen_and_can_be_released(web: Web) -> None:
+    with web.database.write() as connection:
+        environments.set_hold(connection, "old", "prod", "freeze <now>", "kim", 10.0)
+    assert "old prod ◷ on hold by kim: freeze <now>" in " ".join(page(web, "/apps").text.split())
+    (stray,) = web.client("viewer").get("/api/v1/apps").get_json()["stray_holds"]
+    assert (stray["app"], stray["environment"], stray["by"], stray["reason"]) == (
+        "old",
+        "prod",
+        "kim",
+        "freeze <now>",
+    )
+    assert "Release old in prod" in page(web, "/apps/old/prod/release").text
+    client = web.browser()
+    assert client.get("/apps/old/prod/hold").status_code == 404
+    assert client.post("/apps/old/prod/release", headers=OURS).status_code == 303
+    assert "old prod" not in page(web, "/apps").text
+    assert client.get("/apps/old/prod/release").status_code == 404
 
 
 @pytest.mark.parametrize(
