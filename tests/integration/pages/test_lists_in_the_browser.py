@@ -61,6 +61,8 @@ def test_a_phone_shows_all_of_a_list(web: Web, tab: Page, path: str) -> None:
         "cells => cells.filter(cell => cell.getBoundingClientRect().right > innerWidth).map(cell => cell.outerHTML)"
     )
     assert tab.locator("main td, main td *").evaluate_all(beyond) == []
+    seen = "cells => cells.filter(cell => cell.getBoundingClientRect().right > 0).map(cell => cell.textContent)"
+    assert tab.locator("main th").evaluate_all(seen) == [], "each value has its heading beside it"
 
 
 def test_links_inside_a_text_are_underlined(web: Web, tab: Page) -> None:
