@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from workers.clients.registry import RegistryClient
 
 _CREDENTIALS = ("username", "password", "token", "ssh_key")
+_ANY_PROJECT = "library"
+"""Harbor's first project; whether it is there does not matter where only the login is proven."""
 _DAY = 86400.0
 """Seconds for which a refused delivery is reported."""
 _SKEW = 5.0
@@ -125,6 +127,8 @@ def _checks(settings: Settings) -> Iterator[Check]:
     yield Check("Docker engine", Engine(settings.docker_host).ping)
     yield Check(f"GitOps repository, branch {settings.gitops.branch}", lambda: _branch(gitops, settings), "gitops")
     yield Check("Argo CD", lambda: f"{argocd.version()}, account {argocd.userinfo()}", "argocd")
+    if not settings.apps:  # else each app's right to push is asked for, which proves more
+        yield Check("registry", lambda: _login(settings, registry), "registry")
     for channel in settings.channels:
         yield from _channel(settings, channel)
     for number, app in enumerate(settings.apps):
@@ -234,6 +238,16 @@ def _heads(mirror: "Mirror", app: App) -> str:
     number = "1 branch" if len(heads) == 1 else f"{len(heads)} branches"
     missing = [f"`{branch}`" for branch in watched_branches(app) if branch not in heads]
     return f"{number}; but none is called {' or '.join(missing)}" if missing else number
+
+
+def _login(settings: Settings, registry: "RegistryClient") -> str:
+    """Prove that the registry answers and, where that can be told without an app's image, that it takes our login."""
+    from workers.clients.harbor import Harbor
+
+    registry.ping()
+    if settings.registry.harbor:
+        Harbor(settings.registry).project_exists(_ANY_PROJECT)
+    return f"answers, and takes the login of {settings.registry.username or 'nobody'}"
 
 
 def _push(settings: Settings, registry: "RegistryClient", app: App) -> str:
