@@ -22,6 +22,7 @@ from orchestrator.domain import wording
 from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.reasons import CATALOGUE
 from orchestrator.domain.runs import RunState, StageState, Trigger
+from orchestrator.services import glance_views
 from orchestrator.web import environment_actions, language, pages, problems, words
 
 ROOT = Path(__file__).parents[1]
@@ -51,6 +52,7 @@ def _tables() -> Iterator[tuple[str, str]]:
         yield reason.value, explanation.next_step
     for place, texts in (
         ("wording", (wording.GOES_BACK, wording.WENT_BACK)),
+        ("glances", (glance_views.NOT_YET, glance_views.NO_MORE)),
         ("scripts", language.IN_SCRIPTS),
         ("states", (*RunState, *StageState, *DeliveryOutcome, *words.ENDINGS.values())),
         ("triggers", tuple(Trigger)),
