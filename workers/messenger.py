@@ -57,6 +57,9 @@ class Messenger:
             self._outbox.postpone(parcel, self._mask(error.evidence), error.retry_after, limited=limited, lost=lost)
             return min(error.retry_after or 0.0, HUSH) if limited else 0.0
         else:
-            log.info("notification sent")
-            self._outbox.sent(parcel, sent.reference)
+            if sent.more:
+                self._outbox.goes_on(parcel, sent.reference)
+            else:
+                log.info("notification sent")
+                self._outbox.sent(parcel, sent.reference)
         return 0.0

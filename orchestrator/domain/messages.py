@@ -16,6 +16,7 @@ class Message:
     :param repo: address of the source repository. :param ref: what was pushed, as ``refs/heads/main``, or "".
     :param actor: the person who was the last to act on the run, or "" when none did. :param action: what that person
         did: ``started``, ``repeated``, ``promoted``, ``rolled back``, ``approved`` or ``cancelled`` it.
+    :param tail: of a run that has failed, the last lines of its log, masked; read when the message is sent.
     """
 
     id: str
@@ -44,13 +45,19 @@ class Message:
     action: str = ""
     repo: str = ""
     ref: str = ""
+    tail: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sent:
-    """The channel took the message. ``reference`` is what a later edit needs (JSON text), or ""."""
+    """The channel took the message.
+
+    :param reference: what a later edit needs (JSON text), or "". :param more: the message has a part that is sent on
+        its own; send the same message again, with this reference.
+    """
 
     reference: str = ""
+    more: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,13 +1,14 @@
 """Notifications on their way: leased, sent by a worker's notifier, recorded; never touching the run."""
 
 import random
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orchestrator import tracing
+from orchestrator.domain.ansi import plain
 from orchestrator.domain.messages import Message
 from orchestrator.domain.metrics import NOTIFICATIONS
-from orchestrator.store import notifications, runs, tallies
+from orchestrator.store import logs, notifications, runs, tallies
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.tracing import Trace
@@ -24,7 +25,8 @@ LEAST = 1.0
 """Least seconds to wait for a rate limit."""
 PATIENCE = 24 * 3600.0
 """Seconds after which a rate limit counts as a failed try: a service that never takes a message is given up, too."""
-
+TAIL = 20
+"""Last lines of the stage that failed which go with the message."""
 
 _FACTS = frozenset(one.name for one in fields(Message))
 
@@ -62,14 +64,20 @@ class Outbox:
                 return None
             previous = notifications.reference(connection, row["run_id"], channel)
             run = runs.load(connection, row["run_id"]) if tracing.is_on() else None
+            message = _with_tail(connection, _message(row["message"]))
         trace = Trace(run.id, run.created_at) if run else None
-        return Parcel(row=row, message=_message(row["message"]), previous=previous, trace=trace)
+        return Parcel(row=row, message=message, previous=previous, trace=trace)
 
     def sent(self, parcel: Parcel, reference: str) -> None:
         """Record that it arrived."""
         with self._database.write() as connection:
             notifications.sent(connection, parcel.row, reference, clock())
             _count(connection, parcel, "sent")
+
+    def goes_on(self, parcel: Parcel, reference: str) -> None:
+        """Record that a part of it arrived; it is next again, for the rest."""
+        with self._database.write() as connection:
+            notifications.go_on(connection, parcel.row, reference)
 
     def postpone(
         self, parcel: Parcel, detail: str, retry_after: float | None, *, limited: bool = False, lost: bool = False
@@ -112,3 +120,13 @@ def _message(values: dict[str, Any]) -> Message:
     """Read a message as it is stored; another version may have written more or fewer facts than this one knows."""
     stages = tuple((name, state, seconds) for name, state, seconds in values["stages"])
     return Message(**{name: value for name, value in values.items() if name in _FACTS} | {"stages": stages})
+
+
+def _with_tail(connection: Connection, message: Message) -> Message:
+    """Add the end of the log of the stage that failed: it is masked, and kept in one place only."""
+    stage = next((name for name, state, _ in message.stages if state == "failed"), "")
+    if message.type != "run.failed" or not stage:
+        return message
+    after = logs.before_last(connection, message.run, TAIL, stage)
+    lines = logs.read(connection, message.run, after=after, stage=stage, limit=TAIL)
+    return replace(message, tail=tuple(plain(line.text) for line in lines))

@@ -36,6 +36,7 @@ _DUE = (
 _TAKE = _DUE.with_for_update(skip_locked=True)
 _LEASE = update(notifications).where(_this).values(lease_until=bindparam("until"), attempt=bindparam("attempt"))
 _SENT = update(notifications).where(_this).values(state="sent", sent_at=bindparam("at"), lease_until=None)
+_GO_ON = update(notifications).where(_this).values(lease_until=None)
 _DROP = update(notifications).where(_this).values(state="merged", lease_until=None)
 _this_run, _later = runs.alias("this_run"), runs.alias("later")
 _OF_LATER_RUN = (
@@ -91,6 +92,16 @@ def drop(connection: Connection, row: Mapping[str, Any]) -> None:
 def sent(connection: Connection, row: dict[str, Any], reference: str, at: float) -> None:
     """Write down that a notification arrived, and what a later edit of it needs."""
     connection.execute(_SENT, {"which": row["id"], "at": at})
+    _remember(connection, row, reference)
+
+
+def go_on(connection: Connection, row: dict[str, Any], reference: str) -> None:
+    """Write down that a part of a notification arrived, and what the rest of it needs."""
+    connection.execute(_GO_ON, {"which": row["id"]})
+    _remember(connection, row, reference)
+
+
+def _remember(connection: Connection, row: dict[str, Any], reference: str) -> None:
     if reference:
         thread = {"run_id": row["run_id"], "channel": row["channel"], "reference": reference}
         upsert(connection, threads, thread, key=("run_id", "channel"))

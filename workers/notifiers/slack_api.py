@@ -1,4 +1,4 @@
-"""Slack's Web API with a bot token: one message per run, edited in place; a failure is told again in its thread."""
+"""Slack's Web API with a bot token: one message per run, edited in place; a failure, with its log, in the thread."""
 
 import json
 from collections.abc import Set
@@ -22,6 +22,8 @@ _GONE = frozenset({"message_not_found", "cant_update_message", "edit_window_clos
 _ELSEWHERE = frozenset({"channel_not_found", "not_in_channel", "is_archived"})
 """What Slack says of a channel out of reach: the message may be in another one than that of now."""
 _TOO_FANCY = frozenset({"invalid_blocks", "invalid_blocks_format", "msg_blocks_too_long"})
+_REPLY_IS_DUE = "reply_is_due"
+"""Marks a reference whose message was posted with a failure in it, and has no reply yet."""
 _JSON = {"Content-Type": "application/json; charset=utf-8"}
 
 
@@ -39,14 +41,25 @@ def send(message: Message, channel: Channel, previous: str, tools: NotifierTools
     place = _place(previous)
     if place:
         try:
-            _edit(place, message, channel, tools)
-            if message.state == "failed":
-                _shout(place, message, channel, tools)
-            return Sent(reference=previous)
+            return _go_on(place, message, channel, tools, posted=_REPLY_IS_DUE in _object(previous))
         except _Gone:
             pass
     made = _deliver("chat.postMessage", {"channel": channel.target}, message, channel, tools)
-    return Sent(reference=json.dumps({"channel": str(made.get("channel")), "ts": str(made.get("ts"))}))
+    place = {"channel": str(made.get("channel")), "ts": str(made.get("ts"))}
+    if message.type == "run.failed" and message.tail:
+        # On its own, with the place written down: what is lost now must not lead to a second message.
+        return Sent(reference=json.dumps(place | {_REPLY_IS_DUE: True}), more=True)
+    return Sent(reference=json.dumps(place))
+
+
+def _go_on(place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools, *, posted: bool) -> Sent:
+    """Edit the message, and reply to it with a failure. :param posted: it was posted with this failure in it."""
+    failed = message.type == "run.failed"
+    if not (failed and posted):
+        _edit(place, message, channel, tools)
+    if failed:
+        _reply(place, message, channel, tools, broadcast=not posted)
+    return Sent(reference=json.dumps(place))
 
 
 def _edit(place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools) -> None:
@@ -74,9 +87,16 @@ def _deliver(
     return _checked(answer, channel, gone)
 
 
-def _shout(place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools) -> None:
-    body = {"channel": place["channel"], "thread_ts": place["ts"], "reply_broadcast": True}
-    _checked(_call("chat.postMessage", body | {"text": wording.reply(message)}, channel, tools), channel)
+def _reply(
+    place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools, *, broadcast: bool
+) -> None:
+    """Say in the message's thread what failed and how its log ends: an edit makes no sound, a reply does."""
+    where = {"channel": place["channel"], "thread_ts": place["ts"], "reply_broadcast": broadcast}
+    body = where | {"text": wording.reply(message), "unfurl_links": False, "unfurl_media": False}
+    answer = _call("chat.postMessage", body | {"blocks": wording.reply_blocks(message)}, channel, tools)
+    if answer.get("error") in _TOO_FANCY:
+        answer = _call("chat.postMessage", body, channel, tools)
+    _checked(answer, channel)
 
 
 def _call(method: str, body: dict[str, Any], channel: Channel, tools: NotifierTools) -> dict[str, Any]:

@@ -19,6 +19,8 @@ PATIENCE = 20.0
 """Seconds of silence before a callback is given up; the specification asks for 15 to 30."""
 MAX_BODY = 20_000
 """Bytes of a body; the specification asks for less than 20 kB."""
+_APART = frozenset({"id", "type", "at", "tail"})
+"""What stands elsewhere in a callback, or not in it: the log is for those who may read it."""
 _LIMITS = (4000, 400, 80)
 """Characters that a text may have: the first of these with which the whole body is small enough."""
 
@@ -55,7 +57,7 @@ def body(message: Message) -> bytes:
 
 def _body(message: Message, limit: int) -> bytes:
     """Return the JSON with every text cut to `limit` characters."""
-    data = {name: value for name, value in asdict(message).items() if name not in ("id", "type", "at")}
+    data = {name: value for name, value in asdict(message).items() if name not in _APART}
     data |= {name: plain(value, limit) for name, value in data.items() if isinstance(value, str)}
     stages = [(plain(name, 40), plain(state, 40), took) for name, state, took in message.stages[:12]]
     data["stages"] = [{"name": name, "state": state, "seconds": took} for name, state, took in stages]

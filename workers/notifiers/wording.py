@@ -5,7 +5,7 @@ different ways; every text of a user is shortened on its own so that the frame a
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from orchestrator.domain.durations import words
@@ -14,8 +14,12 @@ from orchestrator.domain.messages import Message
 SHORT, LONG = 200, 1000
 """Characters (after escaping) of a name or title, and of a sentence."""
 HEADER_LIMIT = 150
+LOG, LOG_LINE = 2600, 400
+"""Characters (after escaping) of the end of a log, and of one line of it."""
 _ESCAPES = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}
 _UNSEEN = re.compile(r"[\s\x00-\x1f\x7f\x85\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_FENCE = re.compile(r"`(?=`)")
 _PINGS = re.compile(r"@(?=(?:all|channel|everyone|here)(?![^\W_]))", re.IGNORECASE)
 """Mattermost takes signs off the end of a word, underscores too, until it is one of these."""
 _STATES = {
@@ -77,6 +81,37 @@ def blocks(message: Message) -> list[dict[str, Any]]:
 def reply(message: Message) -> str:
     """Write a failure for the thread of its message: an edit makes no sound, a reply does."""
     return "\n".join([headline(message), *_why(message), _link(message)]).rstrip()
+
+
+def reply_blocks(message: Message) -> list[dict[str, Any]]:
+    """Write a failure for the thread as blocks, with the end of the log as it is: nothing in it is markup."""
+    said = _section(reply(message))
+    return [said, *([_log(message.tail)] if message.tail else [])]
+
+
+def _log(tail: Sequence[str]) -> dict[str, Any]:
+    """Put the last lines, as many as fit, into a code block. ``verbatim``: Slack makes no links and names of it."""
+    kept: list[str] = []
+    left = LOG
+    for line in reversed(tail):
+        shown = _code(line, min(left, LOG_LINE))
+        left -= len(shown) + 1
+        if left < 0:
+            break
+        kept.insert(0, shown)
+    said = "```\n" + "\n".join(kept) + "\n```"
+    return {"type": "section", "text": _mrkdwn(said) | {"verbatim": True}}
+
+
+def _code(line: str, limit: int) -> str:
+    """Return a line for a code block: its blanks stay, and no backticks end the block."""
+    valid = line.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    shown = _CONTROLS.sub(" ", valid.rstrip().expandtabs(4))
+    quiet = _PINGS.sub("@\u200b", _FENCE.sub("`\u200b", shown))
+    escaped = [_ESCAPES.get(char, char) for char in quiet]
+    if sum(map(len, escaped)) <= limit:
+        return "".join(escaped)
+    return "".join(_within(escaped, max(0, limit - 1))) + "…"
 
 
 def _state(message: Message) -> str:

@@ -9,7 +9,17 @@ from orchestrator.domain.apps import Secret
 from orchestrator.domain.errors import Refused, Unanswered, Unavailable
 from orchestrator.sandbox.chat import CHANNEL, SandboxChat
 from orchestrator.sandbox.faults import HttpFault
-from tests.support.messages import FAILED, PROGRESSED, STARTED, SUCCEEDED, WAITING, channel_to
+from tests.support.messages import (
+    FAILED,
+    HUGE,
+    NASTY,
+    PROGRESSED,
+    STARTED,
+    SUCCEEDED,
+    WAITING,
+    channel_to,
+    pings_in,
+)
 from tests.support.telling import API_ERRORS, tell
 
 
@@ -40,6 +50,76 @@ def test_a_failure_that_is_the_first_message_needs_no_thread(chat: SandboxChat) 
     tell(FAILED, channel_to(chat, "slack-api"))
 
     assert len(chat.slack.shown) == 1
+
+
+LOG = ("step 7/9", "  npm ERR! <!channel> <https://evil.example|click> @here ```", "\x1b\u202eexit 1 &")
+"""A log that would ping, link and end its code block."""
+
+
+def test_a_failure_that_is_the_first_message_has_its_log_in_a_thread_and_not_in_the_channel(
+    chat: SandboxChat,
+) -> None:
+    channel, failed = channel_to(chat, "slack-api"), replace(FAILED, tail=LOG)
+    first = tell(failed, channel)
+    assert first.more
+    second = tell(failed, channel, first.reference)
+    assert not second.more
+    tell(replace(failed, type="run.progressed"), channel, second.reference)
+
+    parent, reply = chat.slack.shown
+    assert (parent.edits, reply.thread_ts, reply.broadcast) == (1, parent.ts, False)
+    assert "npm ERR!" not in f"{parent.text}{parent.blocks}"
+    assert "npm ERR!" in f"{reply.blocks}"
+
+
+def test_a_reply_whose_answer_is_lost_leads_to_no_second_message(chat: SandboxChat) -> None:
+    channel, failed = channel_to(chat, "slack-api"), replace(FAILED, tail=LOG)
+    first = tell(failed, channel)
+    chat.faults.add(HttpFault(where="postMessage", drop="before"))
+    with pytest.raises(Unanswered):
+        tell(failed, channel, first.reference)
+    tell(failed, channel, first.reference)
+
+    assert [bool(one.thread_ts) for one in chat.slack.shown] == [False, True]
+
+
+def test_the_log_of_a_failure_is_as_it_was_and_does_nothing(chat: SandboxChat) -> None:
+    channel = channel_to(chat, "slack-api")
+    tell(replace(FAILED, tail=LOG), channel, tell(STARTED, channel).reference)
+
+    _, reply = chat.slack.shown
+    log = reply.blocks[1]["text"]
+    assert log["verbatim"] is True
+    assert log["text"].splitlines() == [
+        "```",
+        "step 7/9",
+        "  npm ERR! &lt;!channel&gt; &lt;https://evil.example|click&gt; @\u200bhere `\u200b`\u200b`",
+        "  exit 1 &amp;",
+        "```",
+    ]
+    assert pings_in(json.dumps(reply.blocks)) == []
+    assert "npm ERR!" not in reply.text
+
+
+@pytest.mark.parametrize("line", ["x" * 4096, HUGE, NASTY * 300, "`" * 4000], ids=["long", "huge", "nasty", "fences"])
+def test_of_a_long_log_the_last_lines_fit(chat: SandboxChat, line: str) -> None:
+    channel = channel_to(chat, "slack-api")
+    tell(replace(FAILED, tail=(*[line] * 19, "the last words")), channel, tell(STARTED, channel).reference)
+
+    text = chat.slack.shown[1].blocks[1]["text"]["text"]
+    assert text.endswith("\nthe last words\n```")
+    assert len(text) <= 3000
+    assert text.count("```") == 2
+
+
+def test_a_reply_whose_blocks_are_not_liked_says_the_rest(chat: SandboxChat) -> None:
+    channel = channel_to(chat, "slack-api")
+    reference = tell(STARTED, channel).reference
+    chat.slack.fussy = True
+    tell(replace(FAILED, tail=LOG), channel, reference)
+
+    assert "ImagePullBackOff" in chat.slack.shown[1].text
+    assert chat.slack.shown[1].blocks == ()
 
 
 def test_an_edit_may_be_made_again_and_a_reply_may_not(chat: SandboxChat) -> None:
