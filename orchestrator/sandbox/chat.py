@@ -13,7 +13,8 @@ from typing import Any
 from flask import Flask, Response, request
 
 from orchestrator.sandbox.chat_callbacks import Callbacks
-from orchestrator.sandbox.chat_slack import SlackReply, SlackWorkspace
+from orchestrator.sandbox.chat_clicks import SlackClicks
+from orchestrator.sandbox.chat_slack import TEAM, SlackReply, SlackWorkspace
 from orchestrator.sandbox.githttp import serve
 from orchestrator.sandbox.posts import Arrived, Posts, headers_of
 
@@ -35,7 +36,8 @@ class SandboxChat:
     :param listen: address to listen on. :param name: host in the addresses that it gives out; "" = `listen`.
     :param limited: answer 429 to a second message within a second and to too many edits, as Slack does.
     :param secrets: what callbacks are signed with.
-    :ivar slack: the workspace. :ivar callbacks: the receiver. :ivar faults: what goes wrong next; ``where`` is part
+    :ivar slack: the workspace. :ivar clicks: its buttons. :ivar callbacks: the receiver.
+    :ivar faults: what goes wrong next; ``where`` is part
         of a path such as ``/services/``, ``/api/chat.update`` or ``/callbacks``.
     """
 
@@ -49,6 +51,7 @@ class SandboxChat:
         secrets: Sequence[str] = (SECRET,),
     ) -> None:
         self.slack = SlackWorkspace(channels={CHANNEL: "deploys"}, token=TOKEN, limited=limited)
+        self.clicks = SlackClicks(self.slack)
         self.callbacks = Callbacks(secrets)
         self._posts = Posts()
         self.faults = self._posts.faults
@@ -59,6 +62,7 @@ class SandboxChat:
     def start(self) -> str:
         """Listen; return the base URL."""
         self.base_url = self._stack.enter_context(serve(self._app(), self._listen, self._port, name=self._name))
+        self.clicks.base_url = self.base_url
         return self.base_url
 
     def stop(self) -> None:
@@ -91,6 +95,7 @@ class SandboxChat:
         app.add_url_rule("/", "page", self._page)
         app.add_url_rule("/services/<path:hook>", "hook", self._take, methods=["POST"])
         app.add_url_rule("/api/<method>", "api", self._take, methods=["POST"])
+        app.add_url_rule(f"/actions/{TEAM}/<key>", "actions", self._take, methods=["POST"])
         app.add_url_rule("/callbacks", "callbacks", self._take, methods=["POST"])
         return app
 
@@ -103,6 +108,8 @@ class SandboxChat:
         if "method" in route:
             authorization = request.headers.get("Authorization", "")
             return _answer(self.slack.call(route["method"], _json(body), authorization, request.mimetype))
+        if "key" in route:
+            return _answer(self.clicks.answer(route["key"], _json(body), request.mimetype))
         status, words = self.callbacks.receive(headers_of(request), body, time.time())
         return Response(words, status, mimetype="text/plain")
 

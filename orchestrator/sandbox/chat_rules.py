@@ -7,7 +7,10 @@ TEXT_HARD = 40_000
 """Characters of ``text`` after which the Web API refuses (``msg_too_long``)."""
 BLOCKS = 50
 _SECTION_TEXT, _FIELDS, _FIELD_TEXT, _HEADER, _ELEMENTS, _ACTIONS, _BUTTON = 3000, 10, 2000, 150, 10, 25, 75
+_ID, _VALUE = 255, 2000
+_CONFIRM = {"title": 100, "text": 300, "confirm": 30, "deny": 30}
 _TEXT_TYPES = frozenset({"mrkdwn", "plain_text"})
+_PLAIN = frozenset({"plain_text"})
 
 
 def block_problems(blocks: Any) -> list[str]:
@@ -21,10 +24,12 @@ def block_problems(blocks: Any) -> list[str]:
 
 def _block(block: Any, at: str) -> Iterator[str]:
     kind = block.get("type") if isinstance(block, dict) else None
+    if kind and not 1 <= len(str(block.get("block_id", "-"))) <= _ID:
+        yield f"[ERROR] must have between 1 and {_ID} characters [json-pointer:{at}/block_id]"
     if kind == "section":
         yield from _section(block, at)
     elif kind == "header":
-        yield from _text(block.get("text"), f"{at}/text", _HEADER, frozenset({"plain_text"}))
+        yield from _text(block.get("text"), f"{at}/text", _HEADER, _PLAIN)
     elif kind == "context":
         yield from _each(block.get("elements"), f"{at}/elements", _ELEMENTS, _SECTION_TEXT)
     elif kind == "actions":
@@ -54,9 +59,27 @@ def _buttons(items: Any, at: str) -> Iterator[str]:
     if not isinstance(items, list) or not 1 <= len(items) <= _ACTIONS:
         yield f"[ERROR] must have between 1 and {_ACTIONS} items [json-pointer:{at}]"
         return
+    named = [item.get("action_id") for item in items if isinstance(item, dict)]
+    if len(set(map(str, named))) < len(named):
+        yield f"[ERROR] action_id must be unique [json-pointer:{at}]"
     for number, item in enumerate(items):
-        text = item.get("text") if isinstance(item, dict) else None
-        yield from _text(text, f"{at}/{number}/text", _BUTTON, frozenset({"plain_text"}))
+        yield from _one_button(item if isinstance(item, dict) else {}, f"{at}/{number}")
+
+
+def _one_button(button: dict[str, Any], at: str) -> Iterator[str]:
+    if button.get("type") != "button":
+        yield f"[ERROR] unsupported type: {button.get('type')} [json-pointer:{at}/type]"
+    yield from _text(button.get("text"), f"{at}/text", _BUTTON, _PLAIN)
+    for name, most in (("action_id", _ID), ("value", _VALUE)):
+        value = button.get(name, "-")
+        if not isinstance(value, str) or not 1 <= len(value) <= most:
+            yield f"[ERROR] must have between 1 and {most} characters [json-pointer:{at}/{name}]"
+    if button.get("style", "primary") not in ("primary", "danger"):
+        yield f"[ERROR] unsupported style [json-pointer:{at}/style]"
+    for name, most in _CONFIRM.items() if "confirm" in button else ():
+        asked = button["confirm"]
+        text = asked.get(name) if isinstance(asked, dict) else None
+        yield from _text(text, f"{at}/confirm/{name}", most, _TEXT_TYPES if name == "text" else _PLAIN)
 
 
 def _text(value: Any, at: str, most: int, types: frozenset[str]) -> Iterator[str]:

@@ -19,6 +19,8 @@ MESSAGES = (1, 1.0)
 UPDATES = (50, 60.0)
 """Edits that the workspace takes, in how many seconds (tier 3)."""
 JSON = "application/json"
+TEAM = "T0SANDBOX"
+"""The workspace's id."""
 _KEPT_TEXT = 4000
 
 
@@ -80,7 +82,7 @@ class SlackWorkspace:
         """
         if kind != JSON or not isinstance(body, dict):
             return SlackReply(status=400, body="invalid_payload")
-        if problem := self._problem(body):
+        if problem := self.problem(body):
             return SlackReply(status=400, body="invalid_blocks" if problem.startswith("invalid_blocks") else problem)
         if wait := self._wait(channel, *MESSAGES):
             return SlackReply(status=429, body="rate_limited", headers=_after(wait))
@@ -93,17 +95,20 @@ class SlackWorkspace:
             "chat.postMessage": self._post,
             "chat.update": self._update,
         }
-        if method not in known:
+        if method not in (*known, "auth.test"):
             return _refusal("unknown_method")
         if not authorization:
             return _refusal("not_authed")
         if authorization != f"Bearer {self.token}":
             return _refusal("invalid_auth")
+        if method == "auth.test":
+            who = {"team": "Sandbox", "team_id": TEAM, "user": "pilotage", "user_id": "U0SANDBOXBOT"}
+            return SlackReply(body={"ok": True, **who, "bot_id": "B0SANDBOX"})
         if kind != JSON:
             return _refusal("invalid_post_type" if kind else "missing_post_type")
         if not isinstance(body, dict):
             return _refusal("invalid_json")
-        if problem := self._problem(body):
+        if problem := self.problem(body):
             code, _, detail = problem.partition("\n")
             return _refusal(code, *detail.splitlines())
         return known[method](body)
@@ -124,17 +129,26 @@ class SlackWorkspace:
             return _refusal("channel_not_found")
         if wait := self._wait("chat.update", *UPDATES):
             return SlackReply(status=429, body=_no("ratelimited"), headers=_after(wait))
-        with self._lock:
-            before = self._shown.get((channel, ts)) if isinstance(ts, str) else None
-            if before is None:
-                return _refusal("message_not_found")
-            after = replace(
-                before, text=str(body["text"]), blocks=tuple(body.get("blocks") or ()), edits=before.edits + 1
-            )
-            self._shown[channel, before.ts] = after
-        return _accepted(after)
+        after = self.edit(channel, ts, body) if isinstance(ts, str) else None
+        return _accepted(after) if after is not None else _refusal("message_not_found")
 
-    def _problem(self, body: dict[str, Any]) -> str:
+    def find(self, channel: str, ts: str) -> Shown | None:
+        """Return a message as it is now; None: there is none."""
+        with self._lock:
+            return self._shown.get((channel, ts))
+
+    def edit(self, channel: str, ts: str, body: Mapping[str, Any]) -> Shown | None:
+        """Give a message another content, and return it; None: there is none."""
+        with self._lock:
+            before = self._shown.get((channel, ts))
+            if before is None:
+                return None
+            text, blocks = str(body.get("text") or ""), tuple(body.get("blocks") or ())
+            after = replace(before, text=text, blocks=blocks, edits=before.edits + 1)
+            self._shown[channel, before.ts] = after
+        return after
+
+    def problem(self, body: dict[str, Any]) -> str:
         """Return the code of what is wrong with a message, details on further lines; "" when nothing is."""
         text, blocks = body.get("text"), body.get("blocks")
         if not text and not blocks and not body.get("attachments"):

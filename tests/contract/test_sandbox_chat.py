@@ -17,6 +17,15 @@ from tests.support.contracts import contract, needs_contract
 from tests.support.messages import pings_in
 
 _JSON = {"content-type": "application/json; charset=utf-8"}
+BUTTON = {
+    "type": "button",
+    "action_id": "rerun",
+    "text": {"type": "plain_text", "text": "Re-run"},
+    "value": '{"run": 42, "to": "team"}',
+}
+_WORD = {"type": "plain_text", "text": "Sure?"}
+CONFIRM = {"title": _WORD, "text": _WORD, "confirm": _WORD, "deny": _WORD}
+TITLE = {"type": "plain_text", "text": "x" * 101}
 SECTION = {"type": "section", "text": {"type": "mrkdwn", "text": "hi"}}
 
 
@@ -163,7 +172,16 @@ def test_blocks_that_are_wrong_are_pointed_at(chat: SandboxChat) -> None:
         {"type": "header", "text": {"type": "plain_text", "text": "x" * 151}},
         {"type": "context", "elements": []},
         {"type": "actions", "elements": []},
-        {"type": "actions", "elements": [{"type": "button", "text": {"type": "plain_text", "text": "x" * 76}}]},
+        {"type": "actions", "elements": [BUTTON | {"text": {"type": "plain_text", "text": "x" * 76}}]},
+        {"type": "actions", "elements": [BUTTON | {"text": {"type": "mrkdwn", "text": "x"}}]},
+        {"type": "actions", "elements": [BUTTON | {"type": "select"}]},
+        {"type": "actions", "elements": [BUTTON | {"action_id": "x" * 256}]},
+        {"type": "actions", "elements": [BUTTON | {"value": "x" * 2001}]},
+        {"type": "actions", "elements": [BUTTON | {"style": "green"}]},
+        {"type": "actions", "elements": [BUTTON | {"confirm": CONFIRM | {"title": TITLE}}]},
+        {"type": "actions", "elements": [BUTTON, BUTTON]},
+        {"type": "actions", "elements": [BUTTON], "block_id": "x" * 256},
+        {"type": "actions", "elements": [BUTTON | {"action_id": str(number)} for number in range(26)]},
         {"type": "unheard of"},
         "not a block",
     ],
