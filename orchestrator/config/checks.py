@@ -280,6 +280,8 @@ def _destination(document: Document, section: Section, apps: list[str]) -> None:
     given = {"webhook", "token", "channel"} & section.values.keys()
     if section.path[-1] == "slack" and given not in ({"webhook"}, {"token", "channel"}):
         document.add(section.path, "needs either `webhook`, or `token` and `channel`")
+    elif "buttons" in section.values and "webhook" in given:
+        document.add(section.at("buttons"), "needs a bot (`token`): what a `webhook` has posted cannot be edited")
     for key in ("webhook", "url"):
         _plain_http(document, section, key)
     names = section.values.get("apps")

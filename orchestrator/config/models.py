@@ -10,6 +10,7 @@ from pydantic import Field
 from orchestrator.config import types as t
 from orchestrator.config.app_models import App
 from orchestrator.config.base import CA_FILE, INSECURE, ConfigModel, GitKeys, described
+from orchestrator.config.slack_models import SlackButtons
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 State = Literal["started", "waiting", "succeeded", "failed", "cancelled"]
@@ -162,6 +163,9 @@ class Slack(MessageDestination):
     )
     token: t.BearerToken | None = described("Bot token (`xoxb-...`).", default=None, example="${SLACK_TOKEN}")
     channel: t.Maybe = described("Channel id, with `token`.", default="", example="C0123456789")
+    buttons: SlackButtons | None = described(
+        "Buttons under the bot's messages. Default: none, and nobody may click.", default=None
+    )
 
 
 class Callback(MessageDestination):

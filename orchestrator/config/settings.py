@@ -5,7 +5,7 @@ from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
-from orchestrator.config import app_models, base, models
+from orchestrator.config import app_models, base, models, slack_models
 from orchestrator.domain import apps as domain
 from orchestrator.domain.refs import is_on
 
@@ -130,7 +130,12 @@ def _channel(entry: models.Notify, apps: list[app_models.App]) -> domain.Channel
     slack = entry.slack or models.Slack()
     if slack.webhook is not None:
         return _destination(slack, "slack", secret=slack.webhook)
-    return _destination(slack, "slack-api", secret=_secret(slack.token), target=slack.channel)
+    channel = _destination(slack, "slack-api", secret=_secret(slack.token), target=slack.channel)
+    return replace(channel, buttons=_buttons(slack.buttons)) if slack.buttons else channel
+
+
+def _buttons(buttons: slack_models.SlackButtons) -> domain.ButtonRules:
+    return domain.ButtonRules(secret=buttons.signing_secret, team=buttons.team, people=frozenset(buttons.people))
 
 
 def _status(status: models.CommitStatus, apps: list[app_models.App]) -> domain.Channel:

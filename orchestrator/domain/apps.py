@@ -124,6 +124,19 @@ class Hook:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ButtonRules:
+    """Who may click the buttons under a channel's messages.
+
+    :param secret: what the chat signs clicks with. :param team: the workspace whose members may click.
+    :param people: ids of those who may, as the chat has them; nobody else may.
+    """
+
+    secret: Secret
+    team: str
+    people: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Channel:
     """One destination of notifications.
 
@@ -135,6 +148,7 @@ class Channel:
     :param target: Slack channel id for ``slack-api``.
     :param on: which states are told: any of started, waiting, succeeded, failed, cancelled; empty: its kind's.
     :param apps: names of apps that are told about; empty: all.
+    :param buttons: None: its messages have no buttons.
     """
 
     name: str
@@ -146,6 +160,7 @@ class Channel:
     apps: frozenset[str] = frozenset()
     allow_private: bool = False
     ca_file: str = ""
+    buttons: ButtonRules | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
