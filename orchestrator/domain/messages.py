@@ -16,6 +16,8 @@ class Message:
     :param repo: address of the source repository. :param ref: what was pushed, as ``refs/heads/main``, or "".
     :param actor: the person who was the last to act on the run, or "" when none did. :param action: what that person
         did: ``started``, ``repeated``, ``promoted``, ``rolled back``, ``approved`` or ``cancelled`` it.
+    :param buttons: what people can do with the run from where they read this, as in `domain.clicks.Button`.
+    :param note: what came of a click, one sentence, or "".
     :param tail: of a run that has failed, the last lines of its log, masked; read when the message is sent.
     """
 
@@ -45,6 +47,8 @@ class Message:
     action: str = ""
     repo: str = ""
     ref: str = ""
+    buttons: tuple[str, ...] = ()
+    note: str = ""
     tail: tuple[str, ...] = ()
 
 

@@ -174,14 +174,28 @@ class Control:
             ledger.give_way(connection, self._settings, run_id, clock())
             return run_id
 
-    def rollback(self, app: str, environment: str, actor: str, to: int | None, *, once: Once | None = None) -> int:
+    def rollback(
+        self,
+        app: str,
+        environment: str,
+        actor: str,
+        to: int | None,
+        *,
+        of: int | None = None,
+        once: Once | None = None,
+    ) -> int:
         """Bring back the image of an earlier run by a new commit (no history is rewritten); return the new run's id.
 
         :param to: the run whose image is wanted; None: the last one proven with another image than the present.
-        :raises NotPossible: unknown environment, or nothing proven to go back to.
+        :param of: the run that is to be undone; None: whichever is there.
+        :raises NotPossible: unknown environment, nothing proven to go back to, or `of` is not there any more.
         """
         self._require(app, environment)
         with self._asked(once) as connection:
+            there = runs.landed(connection, app, environment) if of is not None else None
+            if of is not None and (there is None or there.id != of):
+                now_there = f"run {there.id} is" if there else "nothing is"
+                raise NotPossible("conflict", f"{app}/{environment} has moved on: {now_there} the newest there")
             target = targets.of_rollback(connection, app, environment, to)
             if target is None:
                 which = (

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestrator.domain.apps import Channel, Environment, Settings
+from orchestrator.domain.clicks import possible
 from orchestrator.domain.messages import KINDS, Message
 from orchestrator.domain.reasons import Reason, explain
 from orchestrator.domain.refs import repo_key
@@ -252,7 +253,7 @@ def _notify(connection: Connection, settings: Settings, run: Run, types: tuple[s
                     notifications.merge_older(connection, run.id, channel.name)
                 message = message_of(settings, run, type_, channel.name, now)
                 message = replace(message, repo=message.repo or known.get(channel.name, ""))
-                notifications.add(connection, [_row(message, channel, now)])
+                notifications.add(connection, [row_of(message, channel.name, now)])
 
 
 def _repo_told(connection: Connection, settings: Settings, run: Run) -> dict[str, str]:
@@ -272,10 +273,11 @@ def _is_told(channel: Channel, run: Run, type_: str, known: Container[str]) -> b
     return type_ in wanted
 
 
-def _row(message: Message, channel: Channel, now: float) -> dict[str, Any]:
+def row_of(message: Message, channel: str, now: float) -> dict[str, Any]:
+    """Return a message as it waits to be sent to a channel."""
     return {
         "run_id": message.run,
-        "channel": channel.name,
+        "channel": channel,
         "type": message.type,
         "message": asdict(message),
         "state": "pending",
@@ -315,6 +317,7 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str, now: floa
         action=action,
         repo=app.source.url if app else "",
         ref=run.ref,
+        buttons=possible(run),
     )
 
 

@@ -119,7 +119,8 @@ def _count(connection: Connection, parcel: Parcel, result: str) -> None:
 def _message(values: dict[str, Any]) -> Message:
     """Read a message as it is stored; another version may have written more or fewer facts than this one knows."""
     stages = tuple((name, state, seconds) for name, state, seconds in values["stages"])
-    return Message(**{name: value for name, value in values.items() if name in _FACTS} | {"stages": stages})
+    known = {name: value for name, value in values.items() if name in _FACTS}
+    return Message(**known | {"stages": stages, "buttons": tuple(values.get("buttons", ())), "tail": ()})
 
 
 def _with_tail(connection: Connection, message: Message) -> Message:

@@ -209,6 +209,19 @@ threads = Table(
     Column("reference", Text, nullable=False),
 )
 
+# Clicks on buttons that nobody has dealt with yet.
+clicks = Table(
+    "clicks",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("channel", String(100), nullable=False),
+    Column("click", JSON, nullable=False),
+    Column("attempt", Integer, nullable=False, default=0),
+    Column("lease_until", Float),
+    Column("received_at", Float, nullable=False),
+)
+Index("ix_clicks_channel", clicks.c.channel, clicks.c.id)
+
 logs = Table(
     "logs",
     metadata,

@@ -11,6 +11,7 @@ from orchestrator.domain.runs import Trigger
 from orchestrator.store import (
     changes,
     claims,
+    clicks,
     deliveries,
     deployments,
     environments,
@@ -19,6 +20,7 @@ from orchestrator.store import (
     idempotency,
     images,
     landings,
+    logs,
     notifications,
     pushes,
     retention,
@@ -83,6 +85,11 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "message due": lambda c: notifications.is_due(c, "ops", NOW),
     "next message": lambda c: notifications.take_next(c, "ops", NOW),
     "message of an older run": lambda c: notifications.is_outdated(c, {"run_id": 77, "channel": "ops"}),
+    "new click": lambda c: clicks.add(c, "ops", {}, NOW),
+    "click due": lambda c: clicks.is_due(c, "ops", NOW),
+    "next click": lambda c: clicks.take_next(c, "ops", NOW),
+    "click over": lambda c: clicks.forget(c, 77),
+    "end of a log": lambda c: logs.before_last(c, 77, 20, "build"),
     "messages of a run": lambda c: notifications.of_run(c, 77),
     # What the relay and the reconciler ask.
     "wake-ups due": lambda c: wakes.take_due(c, NOW),

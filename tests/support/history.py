@@ -41,6 +41,7 @@ _FILLED: dict[str, dict[str, str]] = {
         "attempt": "1", "due_at": "i", "detail": "''", "created_at": "i",
     },
     "threads": {"run_id": "i", "channel": "'ops'", "reference": "''"},
+    "clicks": {"id": "i", "channel": "'other'", "click": "'{}'", "attempt": "1", "received_at": "1000000"},
     "logs": {"run_id": "i", "first": "1", "lines": "1", "stage": "'build'", "at": "i", "text": "'x'"},
     "idempotency": {
         "key": "'key-' || i", "request": "''", "status": "202", "answer": "'{}'", "created_at": "i",
@@ -64,7 +65,7 @@ def fill(engine: Engine) -> None:
             landing = {"landing": _LANDING} if name == "commit" else {}
             _insert(connection, "stages", _STAGE | {"name": f"'{name}'"} | landing)
         if engine.dialect.name == "postgresql":
-            for table in ("deliveries", "runs", "notifications"):
+            for table in ("deliveries", "runs", "notifications", "clicks"):
                 ids = f"pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table})"
                 connection.execute(text(f"SELECT setval({ids})"))
             connection.execute(text("ANALYZE"))  # as the server does by itself; SQLite never does

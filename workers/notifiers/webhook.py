@@ -19,8 +19,8 @@ PATIENCE = 20.0
 """Seconds of silence before a callback is given up; the specification asks for 15 to 30."""
 MAX_BODY = 20_000
 """Bytes of a body; the specification asks for less than 20 kB."""
-_APART = frozenset({"id", "type", "at", "tail"})
-"""What stands elsewhere in a callback, or not in it: the log is for those who may read it."""
+_APART = frozenset({"id", "type", "at", "buttons", "note", "tail"})
+"""What stands elsewhere in a callback, or is for people who read a chat."""
 _LIMITS = (4000, 400, 80)
 """Characters that a text may have: the first of these with which the whole body is small enough."""
 

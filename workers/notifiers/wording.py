@@ -61,7 +61,7 @@ def headline(message: Message) -> str:
 
 def text(message: Message) -> str:
     """Write everything as plain lines: what a notification shows, and all that a channel without blocks shows."""
-    lines = [headline(message), _commit(message), *_why(message)]
+    lines = [headline(message), _commit(message), *_why(message), clip(message.note, LONG)]
     return "\n".join(line for line in [*lines, _footer(message)] if line)
 
 
@@ -70,10 +70,11 @@ def blocks(message: Message) -> list[dict[str, Any]]:
     stages = _stages(message)
     context = [_mrkdwn(line) for line in (stages, _footer(message)) if line]
     if message.state != "failed":
-        lines = [f"*{headline(message)}*", _commit(message), *_why(message)]
+        lines = [f"*{headline(message)}*", _commit(message), *_why(message), clip(message.note, LONG)]
         body = [_section("\n".join(line for line in lines if line))]
     else:
         body = [_header(message), _section("\n".join(_why(message)))]
+        body += [_section(note)] if (note := clip(message.note, LONG)) else []
         body += [{"type": "section", "fields": fields}] if (fields := list(_fields(message))) else []
     return [*body, {"type": "context", "elements": context}]
 
@@ -125,7 +126,7 @@ def _why(message: Message) -> list[str]:
         where = f"*{clip(stage)}*: " if stage and message.state == "failed" else ""
         lines = [where + (clip(message.sentence, LONG) or "No cause is known.")]
         return lines + ([_next(message)] if message.next_step and message.state == "failed" else [])
-    if message.state != "waiting" or not message.sentence:
+    if message.state != "waiting" or not message.sentence or message.note:
         return []
     asks = message.next_step and message.who_acts not in ("", "nobody")
     return [clip(message.sentence, LONG), *([_next(message)] if asks else [])]

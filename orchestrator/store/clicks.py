@@ -1,0 +1,59 @@
+"""Clicks on buttons in a chat: written down by whoever faces the chat, dealt with and forgotten by a worker."""
+
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
+
+from orchestrator.store.schema import clicks
+
+LEASE = 60.0
+"""Seconds that dealing with one click may take before another process tries."""
+KEPT = 3600.0
+"""Seconds after which a click that nobody deals with is forgotten: its destination is not configured any more."""
+_PRUNE = 200
+"""Old clicks that one new click takes away at most."""
+
+_this = clicks.c.id == bindparam("which")
+_DUE = (
+    select(clicks)
+    .where(clicks.c.channel == bindparam("to_channel"))
+    .where(or_(clicks.c.lease_until.is_(None), clicks.c.lease_until < bindparam("now")))
+    .order_by(clicks.c.id)
+    .limit(1)
+)
+_TAKE = _DUE.with_for_update(skip_locked=True)
+_LEASE = update(clicks).where(_this).values(lease_until=bindparam("until"), attempt=bindparam("tries"))
+
+
+def add(connection: Connection, channel: str, click: dict[str, Any], at: float) -> None:
+    """Write a click down, and forget some that are too old."""
+    oldest = select(clicks.c.id, clicks.c.received_at).order_by(clicks.c.id).limit(_PRUNE)
+    old = [row.id for row in connection.execute(oldest) if row.received_at < at - KEPT]
+    if old:
+        connection.execute(delete(clicks).where(clicks.c.id.in_(old)))
+    connection.execute(insert(clicks).values(channel=channel, click=click, received_at=at))
+
+
+def is_due(connection: Connection, channel: str, now: float) -> bool:
+    """Tell whether a channel has a click to deal with, without a lock."""
+    return connection.execute(_DUE, {"to_channel": channel, "now": now}).first() is not None
+
+
+def take_next(connection: Connection, channel: str, now: float) -> dict[str, Any] | None:
+    """Lease the oldest click of a channel."""
+    row = connection.execute(_TAKE, {"to_channel": channel, "now": now}).mappings().one_or_none()
+    if row is None:
+        return None
+    attempt = row["attempt"] + 1
+    connection.execute(_LEASE, {"which": row["id"], "until": now + LEASE, "tries": attempt})
+    return {**row, "attempt": attempt}
+
+
+def postpone(connection: Connection, click_id: int, until: float) -> None:
+    """Try again later."""
+    connection.execute(update(clicks).where(clicks.c.id == click_id).values(lease_until=until))
+
+
+def forget(connection: Connection, click_id: int) -> None:
+    """Remove a click that was dealt with, and with it the address for answers."""
+    connection.execute(delete(clicks).where(clicks.c.id == click_id))
