@@ -73,7 +73,7 @@ FIELDS: dict[str, LogField] = {
     "path": LogField("keyword", "The path that was asked for, without the query."),
     "status": LogField("long", "The HTTP status of the answer."),
     "remote": LogField("keyword", "The address that asked."),
-    "actor": LogField("keyword", "Who asked: the name of the API token."),
+    "actor": LogField("keyword", "Who asked: the name of the API token, or of the person who clicked in a chat."),
     "err_type": LogField("keyword", "The class of the exception."),
     "err_msg": LogField("text", "The exception's words."),
     "err_stack": LogField("text", "The traceback, in one text."),

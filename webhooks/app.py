@@ -1,11 +1,11 @@
-"""The endpoint: ``POST /webhooks/<forge>``, as an app of its own or mounted in another Flask app.
+"""The endpoint: ``POST /webhooks/<forge>`` and ``/webhooks/<chat>``, alone or mounted in another Flask app.
 
-Hooks of known forges are answered before Flask routes them, by the same code as behind Flask: routing, the contexts
-and the signals of Flask cost as much as verifying and parsing the delivery.
+Hooks of known forges, and clicks, are answered before Flask routes them: routing, the contexts and the signals of
+Flask cost as much as verifying and parsing the delivery.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -14,10 +14,13 @@ from werkzeug import Response
 
 from orchestrator import access
 from orchestrator.at_once import AT_ONCE, Pending
-from orchestrator.domain.apps import Hook
+from orchestrator.domain.apps import Channel, Hook
+from orchestrator.domain.clicks import ClickBox
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.inbox import Inbox
 from orchestrator.domain.reasons import explain
+from webhooks.chats import CHATS
+from webhooks.clicks import ClickHandler
 from webhooks.forges import FORGES
 from webhooks.handler import Observe, WebhookHandler
 from webhooks.problems import TurnedAway, problem
@@ -33,16 +36,21 @@ def create_app(
     now: Callable[[], datetime],
     observe: Observe | None = None,
     ping: Callable[[], None] | None = None,
+    channels: Sequence[Channel] = (),
+    clicks: ClickBox | None = None,
 ) -> Flask:
     """Make an app that serves the webhooks and nothing else.
 
     :param hooks: the configured hooks by forge. :param inbox: takes what arrives.
     :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
     :param observe: is told of each answer. :param ping: proves that what arrives can be written down, or raises.
+    :param channels: destinations of messages; clicks come from those that have buttons. :param clicks: takes them.
     """
     app = Flask(__name__, static_folder=None)
     handler = _mount(app, WebhookHandler(hooks, inbox, max_body, now, observe or _nobody))
-    app.wsgi_app = app.extensions[AT_ONCE] = _Front(handler, app.wsgi_app)  # type: ignore[method-assign]
+    asking = [channel for channel in channels if channel.buttons is not None]
+    chats = ClickHandler(asking, clicks, now, observe or _nobody) if clicks is not None else None
+    app.wsgi_app = app.extensions[AT_ONCE] = _Front(handler, chats, app.wsgi_app)  # type: ignore[method-assign]
     # For probes. It says that the process answers, and nothing about the database, which is no reason to restart it.
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
     app.add_url_rule("/readyz", "ready", lambda: _ready(ping or _nothing))
@@ -91,26 +99,29 @@ def _mount(app: Flask, handler: WebhookHandler) -> WebhookHandler:
 
 
 class _Front:
-    """A WSGI application: hooks of known forges go to the handler at once, all other requests to Flask.
+    """A WSGI application: hooks of known forges, and clicks, go to their handler at once, all else to Flask.
 
-    It is also the handler's `orchestrator.at_once.AtOnce`.
+    It is also the handlers' `orchestrator.at_once.AtOnce`.
     """
 
-    def __init__(self, handler: WebhookHandler, flask: Callable[..., Any]) -> None:
-        self.paths = {f"/webhooks/{name}{end}": name for name in FORGES for end in ("", "/")}
-        self._handler = handler
+    def __init__(self, hooks: WebhookHandler, clicks: ClickHandler | None, flask: Callable[..., Any]) -> None:
+        rows: list[tuple[str, WebhookHandler | ClickHandler]] = [(name, hooks) for name in FORGES]
+        rows += [(name, clicks) for name in CHATS] if clicks is not None else []
+        self.paths = {f"/webhooks/{name}{end}": (handler, name) for name, handler in rows for end in ("", "/")}
+        self._hooks = hooks
         self._flask = flask
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         if environ.get("PATH_INFO", "") not in self.paths:
             return self._flask(environ, start_response)
-        forge = self.paths[environ["PATH_INFO"]]
-        return self._handler.answer(environ, forge)(environ, start_response)
+        handler, name = self.paths[environ["PATH_INFO"]]
+        return handler.answer(environ, name)(environ, start_response)
 
     def begin(self, environ: dict[str, Any]) -> Pending:
         """Judge a request for one of the paths."""
-        return self._handler.begin(environ, self.paths[environ["PATH_INFO"]])
+        handler, name = self.paths[environ["PATH_INFO"]]
+        return handler.begin(environ, name)
 
     def flush(self) -> None:
-        """Record the requests that were judged so far."""
-        self._handler.flush()
+        """Record the requests that were judged so far; clicks are few, and are recorded one by one."""
+        self._hooks.flush()

@@ -73,6 +73,13 @@ class Record:
             self._fail(name, "is not true or false")
         return value
 
+    def number(self, name: str) -> int:
+        """Return a whole number that must be there."""
+        value = self._data.get(name)
+        if isinstance(value, bool) or not isinstance(value, int):
+            self._fail(name, "is not a whole number")
+        return value
+
     def says(self, name: str) -> bool:
         """Tell whether a field is there and neither empty nor false, whatever its type."""
         return self._data.get(name) not in (None, False, "", "false")

@@ -61,7 +61,7 @@ def verify_standard(headers: Mapping[str, str], body: bytes, secret: str, now: d
     stamp, name = _header(headers, "webhook-timestamp"), "webhook-signature"
     signed = hmac.new(key, f"{_header(headers, 'webhook-id')}.{stamp}.".encode("utf-8", "replace"), "sha256")
     given = _header(headers, name)
-    _check_age(stamp, now)
+    _check_age("webhook-timestamp", stamp, now)
     signed.update(body)
     expected = b"v1," + b64encode(signed.digest())
     matches = [hmac.compare_digest(expected, _raw(one)) for one in given.split(" ")]
@@ -69,11 +69,25 @@ def verify_standard(headers: Mapping[str, str], body: bytes, secret: str, now: d
         raise BadSignature(f"header {name} does not match the body and our signing token")
 
 
-def _check_age(stamp: str, now: datetime) -> None:
+def verify_stamped(
+    headers: Mapping[str, str], names: tuple[str, str], body: bytes, secret: str, now: datetime, *, version: str
+) -> None:
+    """Check an HMAC-SHA256 in hex digits over ``version:timestamp:body``, as Slack makes it, and its age.
+
+    :param names: the headers with signature and timestamp. :param now: our clock, with a time zone.
+    :raises BadSignature, NoProof: as `verify_hex`; NoProof also where the timestamp is too far away.
+    """
+    name, stamp_name = names
+    stamp = _header(headers, stamp_name)
+    _check_age(stamp_name, stamp, now)
+    verify_hex(headers, name, f"{version}:{stamp}:".encode() + body, secret, prefix=f"{version}=")
+
+
+def _check_age(name: str, stamp: str, now: datetime) -> None:
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= _TIMESTAMP_DIGITS):
-        raise NoProof("header webhook-timestamp is not a number of seconds")
+        raise NoProof(f"header {name} is not a number of seconds")
     if abs(now.timestamp() - int(stamp)) > TOLERANCE:
-        raise NoProof(f"header webhook-timestamp is more than {TOLERANCE} s away from our clock")
+        raise NoProof(f"header {name} is more than {TOLERANCE} s away from our clock")
 
 
 def _signing_key(secret: str) -> bytes:

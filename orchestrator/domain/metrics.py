@@ -153,7 +153,7 @@ REQUEST_SECONDS = Metric(
 )
 HTTP_REQUESTS = Metric(
     name="pilotage_http_requests_total", kind=C,
-    text="Requests that web and webhooks answered. The route is the name of the call or page, or the forge.",
+    text="Requests that web and webhooks answered. The route is the name of the call or page, the forge or the chat.",
     labels={"server": (), "route": (), "status": ()},
 )
 HTTP_SECONDS = Metric(
@@ -219,7 +219,7 @@ LABELS: dict[str, str] = {
     "queue": "worker pool",
     "service": "who was asked",
     "server": "`web` or `webhooks`",
-    "route": "call of the API, page, or forge",
+    "route": "call of the API, page, forge or chat",
     "status": "HTTP status",
     "state": "what a run does",
     "outcome": "what became of a delivery",
