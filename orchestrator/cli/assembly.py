@@ -116,6 +116,7 @@ def web_app(parts_: Parts, database: Database | None = None) -> "Flask":
 
 def webhooks_app(parts_: Parts, database: Database | None = None) -> "Flask":
     """Make the WSGI application of the webhook endpoint. `database`: one that is open already."""
+    from orchestrator.services.clicks import ClickWriter
     from orchestrator.services.ingest import Ingest
     from orchestrator.services.readiness import Question
     from webhooks.app import create_app
@@ -130,6 +131,8 @@ def webhooks_app(parts_: Parts, database: Database | None = None) -> "Flask":
         now=lambda: datetime.now(UTC),
         observe=database.counts.answers_of("webhooks"),
         ping=Question(database.ping, Reason.DATABASE_UNAVAILABLE),
+        channels=settings.channels,
+        clicks=ClickWriter(database),
     )
 
 
@@ -167,14 +170,18 @@ def worker_app(parts_: Parts, lanes: Mapping[str, int]) -> "Celery":
 
 def relay(parts_: Parts) -> "Relay":
     """Make the relay with all its duties."""
+    from orchestrator.services.clicks import ClickQueue
+    from orchestrator.services.control import Control
     from orchestrator.services.glances import Glances
     from orchestrator.services.outbox import Outbox
+    from orchestrator.services.pressing import Pressing
     from orchestrator.services.reconcile import Reconcile
     from orchestrator.services.retention import Retention
     from orchestrator.services.waits import Waits
     from workers.application import make_celery
     from workers.argo_glances import ArgoGlances
     from workers.argo_watch import ArgoWatch
+    from workers.clicking import Clicker
     from workers.clients.argocd import ArgoClient
     from workers.git_glances import GitGlances
     from workers.messenger import Messenger
@@ -193,6 +200,12 @@ def relay(parts_: Parts) -> "Relay":
         Duty(name=f"messenger {channel.name}", once=Messenger(channel, Outbox(database), mask).once)
         for channel in settings.channels
     ]
+    pressing, queue = Pressing(database, settings, Control(database, settings, bell)), ClickQueue(database)
+    clickers = [
+        Duty(name=f"clicks {channel.name}", once=Clicker(channel, queue, pressing).once)
+        for channel in settings.channels
+        if channel.buttons is not None
+    ]
     return Relay(
         (
             Duty(name="publisher", once=Publisher(reconcile, make_celery(parts_.broker.celery_url), bell).once),
@@ -208,6 +221,7 @@ def relay(parts_: Parts) -> "Relay":
                 patience=None,
             ),
             *messengers,
+            *clickers,
         ),
         beat=Heartbeat(file_of(settings.state_dir, "relay")),
     )

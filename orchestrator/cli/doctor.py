@@ -94,6 +94,8 @@ def examine(settings: Settings, file: Path) -> Iterator[CheckResult]:
         yield _address(settings, hook.forge)
         if hook.forge in refused:
             yield replace(refused[hook.forge], detail=mask(refused[hook.forge].detail))
+    for chat in _chats(settings):
+        yield _address(settings, chat, "into the app's settings in the chat, as Request URL for interactivity")
 
 
 def _failure(settings: Settings, check: Check, error: PilotageError, mask: Mask) -> CheckResult:
@@ -145,14 +147,21 @@ def _checks(settings: Settings) -> Iterator[Check]:
             )
 
 
-def _address(settings: Settings, forge: str) -> CheckResult:
+def _chats(settings: Settings) -> list[str]:
+    """Name the chats that have a destination with buttons."""
+    from webhooks.chats import CHATS
+
+    kinds = {channel.kind for channel in settings.channels if channel.buttons is not None}
+    return [chat.name for chat in CHATS.values() if chat.kind in kinds]
+
+
+def _address(settings: Settings, name: str, where: str = "into the forge") -> CheckResult:
+    """Say what to enter elsewhere. :param name: of the forge or chat. :param where: where it goes."""
     base = settings.webhook_url or settings.external_url
     listens = f"http://{settings.bind}"
-    unknown = (
-        "That is where Pilotage listens; set `server.external_url` to the address by which the forge reaches it."
-    )
-    said = f"paste this address into the forge: {base or listens}/webhooks/{forge}"
-    return CheckResult("hook", forge, said, () if base else (unknown,))
+    unknown = f"That is where Pilotage listens; set `server.external_url` to the address by which {name} reaches it."
+    said = f"paste this address {where}: {base or listens}/webhooks/{name}"
+    return CheckResult("hook", name, said, () if base else (unknown,))
 
 
 def _refused(settings: Settings) -> dict[str, CheckResult]:
@@ -210,14 +219,18 @@ def _broker(settings: Settings) -> str:
 
 
 def _channel(settings: Settings, channel: Channel) -> Iterator[Check]:
-    from workers.notifiers.statuses import look
-    from workers.notifiers.table import PLACES
+    from workers.notifiers.statuses import look as look_at
+    from workers.notifiers.table import LOOKS, PLACES
+    from workers.notifiers.tools import NotifierTools
 
     if channel.kind in PLACES:
         for app in (one for one in settings.apps if one.name in channel.apps):
             repo = app.source.url
-            see = partial(look, PLACES[channel.kind](channel, repo), channel, repo)
+            see = partial(look_at, PLACES[channel.kind](channel, repo), channel, repo)
             yield Check(f"{app.name}: statuses of commits ({channel.name})", see, "notify")
+    elif channel.kind in LOOKS:
+        look = partial(LOOKS[channel.kind], channel, NotifierTools(now=time.time))
+        yield Check(f"messages to {channel.name}", look, "notify")
     elif channel.url:
         yield Check(f"callback {channel.name}", partial(_callback, channel), "notify")
 

@@ -3,9 +3,11 @@
 from dataclasses import replace
 from typing import Any
 
-from orchestrator.domain.apps import Channel, Secret
+from orchestrator.domain.apps import ButtonRules, Channel, Secret
 from orchestrator.domain.messages import Message
 from orchestrator.sandbox.chat import CHANNEL, SECRET, TOKEN, SandboxChat
+from orchestrator.sandbox.chat_clicks import PERSON, SIGNING_SECRET
+from orchestrator.sandbox.chat_slack import TEAM
 
 STARTED = Message(
     id="run-42-run-started-team",
@@ -99,6 +101,10 @@ def spoiled(message: Message, text: str) -> Message:
     )
     changes: dict[str, Any] = dict.fromkeys(fields, text)
     return replace(message, **changes, stages=tuple((text, state, took) for _, state, took in message.stages))
+
+
+RULES = ButtonRules(secret=Secret(SIGNING_SECRET), team=TEAM, people=frozenset({PERSON}))
+"""Who may click in the stand-in of a chat."""
 
 
 def channel_to(chat: SandboxChat, kind: str, **changes: Any) -> Channel:

@@ -8,7 +8,7 @@ from orchestrator.domain.apps import Channel
 from orchestrator.domain.errors import Refused, Unanswered, Unavailable
 from orchestrator.domain.messages import Message, Sent
 from orchestrator.domain.reasons import Reason
-from workers.notifiers import wording
+from workers.notifiers import slack_buttons, wording
 from workers.notifiers.tools import NotifierTools
 from workers.shapes import read_json
 
@@ -52,6 +52,14 @@ def send(message: Message, channel: Channel, previous: str, tools: NotifierTools
     return Sent(reference=json.dumps(place))
 
 
+def look(channel: Channel, tools: NotifierTools) -> str:
+    """Say whose token a channel has; nothing is posted. :raises Refused, Unavailable: as `send`."""
+    who = _checked(_call("auth.test", {}, channel, tools), channel)
+    team, rules = str(who.get("team_id")), channel.buttons
+    said = f"the token is that of {wording.plain(str(who.get('user')), 80)} in the workspace {team}; nothing was sent"
+    return f"{said}; but `buttons.team` is {rules.team}" if rules and rules.team != team else said
+
+
 def _go_on(place: dict[str, str], message: Message, channel: Channel, tools: NotifierTools, *, posted: bool) -> Sent:
     """Edit the message, and reply to it with a failure. :param posted: it was posted with this failure in it."""
     failed = message.type == "run.failed"
@@ -80,7 +88,8 @@ def _deliver(
 ) -> dict[str, Any]:
     """Call with blocks; once more without them when Slack does not like them. Returns Slack's answer."""
     body = place | {"text": wording.text(message)}
-    fancy = {"blocks": wording.blocks(message), "unfurl_links": False}
+    blocks = [*wording.blocks(message), *slack_buttons.buttons(message, channel)]
+    fancy = {"blocks": blocks, "unfurl_links": False}
     answer = _call(method, body | fancy, channel, tools)
     if answer.get("error") in _TOO_FANCY:
         answer = _call(method, body | {"blocks": []}, channel, tools)

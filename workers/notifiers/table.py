@@ -1,10 +1,12 @@
 """The notifiers by kind of channel. What each kind is told by default: `domain.messages.KINDS`."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from orchestrator.domain.apps import Channel
+from orchestrator.domain.clicks import Click
 from orchestrator.domain.messages import Message, Sent
-from workers.notifiers import gitea_status, github_status, gitlab_status, slack, slack_api, webhook
+from workers.notifiers import gitea_status, github_status, gitlab_status, slack, slack_api, slack_buttons, webhook
 from workers.notifiers.statuses import Place
 from workers.notifiers.tools import NotifierTools
 
@@ -30,3 +32,24 @@ PLACES: Mapping[str, PlaceOf] = {
     "gitea-status": gitea_status.place,
     "forgejo-status": gitea_status.place,
 }
+
+LOOKS: Mapping[str, Callable[[Channel, NotifierTools], str]] = {"slack-api": slack_api.look}
+"""The kinds of channels whose service says without a message whether it knows us. Raise Refused, Unavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClickAnswers:
+    """What a chat whose messages have buttons can do about a click.
+
+    Both raise Refused, Unavailable. ``disarm``: shows a message in place of the one that was clicked, without its
+    buttons. ``whisper``: says something to the one who clicked, and to nobody else.
+    """
+
+    disarm: Callable[[Message, Click, Channel, NotifierTools], None]
+    whisper: Callable[[str, Click, Channel, NotifierTools], None]
+
+
+ANSWERS: Mapping[str, ClickAnswers] = {
+    "slack-api": ClickAnswers(slack_buttons.disarm, slack_buttons.whisper),
+}
+"""The kinds of channels whose messages may have buttons."""

@@ -1,12 +1,15 @@
 """Slack's Web API: one message per run, edited in place."""
 
 import json
+import time
 from dataclasses import replace
 
 import pytest
 
 from orchestrator.domain.apps import Secret
+from orchestrator.domain.clicks import Button
 from orchestrator.domain.errors import Refused, Unanswered, Unavailable
+from orchestrator.domain.messages import Message
 from orchestrator.sandbox.chat import CHANNEL, SandboxChat
 from orchestrator.sandbox.faults import HttpFault
 from tests.support.messages import (
@@ -14,13 +17,17 @@ from tests.support.messages import (
     HUGE,
     NASTY,
     PROGRESSED,
+    RULES,
     STARTED,
     SUCCEEDED,
     WAITING,
     channel_to,
     pings_in,
+    spoiled,
 )
 from tests.support.telling import API_ERRORS, tell
+from workers.notifiers.slack_api import look
+from workers.notifiers.tools import NotifierTools
 
 
 def test_a_run_is_one_message_that_is_edited_in_place(chat: SandboxChat) -> None:
@@ -205,3 +212,31 @@ def test_a_page_instead_of_slacks_answer_is_not_a_no(chat: SandboxChat, status: 
 
     with pytest.raises(Unavailable):
         tell(STARTED, channel_to(chat, "slack-api"))
+
+
+def test_a_token_is_tried_without_a_message(chat: SandboxChat) -> None:
+    channel = channel_to(chat, "slack-api", buttons=RULES)
+    tools = NotifierTools(now=time.time)
+
+    assert look(channel, tools) == "the token is that of pilotage in the workspace T0SANDBOX; nothing was sent"
+    elsewhere = replace(channel, buttons=replace(RULES, team="T0ELSEWHERE"))
+    assert look(elsewhere, tools).endswith("; but `buttons.team` is T0ELSEWHERE")
+    with pytest.raises(Refused, match="invalid_auth"):
+        look(replace(channel, secret=Secret("xoxb-wrong")), tools)
+    assert chat.slack.shown == []
+
+
+@pytest.mark.parametrize("message", [WAITING, FAILED], ids=["waiting", "failed"])
+def test_buttons_keep_to_the_limits_whatever_the_names_are(chat: SandboxChat, message: Message) -> None:
+    asking = replace(spoiled(message, HUGE), buttons=tuple(Button), note=HUGE)
+    tell(asking, channel_to(chat, "slack-api", buttons=RULES))
+
+    [shown] = chat.slack.shown
+    assert [button["action_id"] for button in shown.blocks[-1]["elements"]] == list(Button)
+
+
+@pytest.mark.parametrize("kind", ["slack", "slack-api"])
+def test_there_are_no_buttons_where_nobody_may_click(chat: SandboxChat, kind: str) -> None:
+    tell(replace(WAITING, buttons=tuple(Button)), channel_to(chat, kind))
+
+    assert "actions" not in [block["type"] for block in chat.slack.shown[0].blocks]

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from orchestrator.cli import doctor
-from orchestrator.domain.apps import Hook, Scan, Secret
+from orchestrator.domain.apps import ButtonRules, Channel, Hook, Scan, Secret
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.masking import Mask
@@ -221,3 +221,18 @@ def test_where_nobody_has_named_our_address_the_hook_s_is_doubted(
 def test_before_the_first_start_no_delivery_was_refused(tmp_path: Path) -> None:
     hooks = (Hook(forge="github", secret=Secret("x")),)
     assert doctor._refused(replace(make_settings(str(tmp_path)), hooks=hooks)) == {}
+
+
+def test_a_chat_with_buttons_has_an_address_to_paste(tmp_path: Path) -> None:
+    rules = ButtonRules(secret=Secret("s3cret"), team="T1", people=frozenset({"U1"}))
+    bot = Channel(name="team", kind="slack-api", secret=Secret("x"))
+    settings = replace(make_settings(str(tmp_path)), channels=(bot,), external_url="https://p.example.com")
+    assert doctor._chats(settings) == []
+
+    asking = replace(settings, channels=(bot, replace(bot, name="ops", buttons=rules)))
+    [chat] = doctor._chats(asking)
+    assert doctor._address(asking, chat).detail.endswith("https://p.example.com/webhooks/slack")
+    assert [check.name for channel in asking.channels for check in doctor._channel(asking, channel)] == [
+        "messages to team",
+        "messages to ops",
+    ]
