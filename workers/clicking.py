@@ -47,7 +47,10 @@ class Clicker:
         click = taken.click
         refused = self._pressing.refusal(click, self._channel, taken.age)
         said = refused or self._carry_out(click)
-        log.info("click refused" if refused else "click carried out", detail=said or click.button.value)
+        if refused:
+            log.warning("click refused", detail=refused)
+        else:
+            log.info("click carried out", detail=said or click.button.value)
         if said:
             self._whisper(said, click)
 

@@ -11,6 +11,7 @@ from orchestrator.domain.messages import Message
 from orchestrator.domain.reasons import Reason
 from workers.notifiers import wording
 from workers.notifiers.tools import NotifierTools
+from workers.shapes import read_json
 
 HOST = "hooks.slack.com"
 """Where the addresses for answers are; a click that names another place has none."""
@@ -72,8 +73,17 @@ def _answer(click: Click, channel: Channel, tools: NotifierTools, body: dict[str
     said = f"{channel.name}: HTTP {answer.status} to an answer"
     if answer.status >= 500:
         raise Unavailable(Reason.NOTIFY_UNAVAILABLE, said, answer.retry_after)
-    if not 200 <= answer.status < 300:
+    if not 200 <= answer.status < 300 or _denies(answer.body):
         raise Refused(Reason.NOTIFY_REFUSED, said)
+
+
+def _denies(body: bytes) -> bool:
+    """Tell whether Slack says no in an answer that is a 200, as it may of an address that is used up."""
+    try:
+        said = read_json(body)
+    except ValueError:
+        return False
+    return isinstance(said, dict) and said.get("ok") is False
 
 
 def _is_slacks(address: str, api: str) -> bool:

@@ -24,6 +24,7 @@ SECRETS = {
     "SOURCE_TOKEN": "t",
     "FORGE_TOKEN": "t",
     "SLACK_TOKEN": "xoxb-1",
+    "SLACK_SIGNING_SECRET": "8f742231b10e8888",
     "HOOK_SECRET": "0123456789abcdef",
     "NPM_TOKEN": "npm_0123456789",
     "PIP_CONF": "[global]\nindex-url = https://packages.example.com/simple\n",

@@ -227,6 +227,18 @@ def test_a_chat_that_does_not_answer_does_not_stop_what_was_clicked(desk: Desk) 
     assert desk.workshop.run(run).approved
 
 
+@pytest.mark.parametrize("status", [200, 404])
+def test_an_address_for_answers_that_is_used_up_is_not_tried_again(desk: Desk, status: int) -> None:
+    desk.asking()
+    gone = HttpFault(where="/actions/", status=status, body='{"ok":false,"error":"used_url"}', times=9)
+    desk.chat.faults.add(gone)
+    desk.click("approve", person="U0STRANGER")
+    desk.deal()
+
+    assert (whispers(desk), desk.waiting) == ([], 0)
+    assert [one.path.split("/")[1] for one in desk.chat.arrived].count("actions") == 1
+
+
 @pytest.mark.parametrize(("times", "heard"), [(1, 1), (2, 0)])
 def test_that_a_click_was_refused_is_told_once_more_where_the_chat_was_away(
     desk: Desk, times: int, heard: int
