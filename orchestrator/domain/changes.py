@@ -18,6 +18,7 @@ class Change:
     """What one run wants to have in one file.
 
     ``trailers`` go to the end of the commit message and identify the run; ``date`` is seconds since the epoch.
+    ``form`` stands for the configuration by which it was worded: equal ones write the same to the same place.
     """
 
     run: int
@@ -26,6 +27,7 @@ class Change:
     message: str
     trailers: tuple[tuple[str, str], ...]
     date: int
+    form: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +69,9 @@ Result = Landed | Rejected | Withdrawn
 class Batch:
     """What one writer brings to a branch by one push, in this order.
 
-    ``unwanted`` are runs of the batch that are over or to stop, or whose environment is on hold, but whose change an
-    earlier push may have brought to the branch: it is looked for there and not made.
+    ``unwanted`` are runs of the batch that are over or to stop, whose environment is on hold, or whose change another
+    configuration has worded, but whose change an earlier push may have brought to the branch: it is looked for there
+    and not made.
     """
 
     changes: list[Change]

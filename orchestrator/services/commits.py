@@ -1,6 +1,6 @@
 """The queue of wanted edits: submitted by runs, taken in batches by one writer per GitOps branch."""
 
-from collections.abc import Sequence, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import asdict
 from typing import Any
 
@@ -22,18 +22,28 @@ class Commits:
 
     :param branch_key: names the repository and branch; runs with the same key share commits' pushes.
     :param owner: names this process as the writer.
+    :param form_of: tells the `Change.form` of an app and environment by the configuration of this process. A change
+        of another form was queued by another configuration, and is left to its run, which words it anew.
     """
 
-    def __init__(self, database: Database, bell: Bell, branch_key: str, owner: str) -> None:
+    def __init__(
+        self,
+        database: Database,
+        bell: Bell,
+        branch_key: str,
+        owner: str,
+        form_of: Callable[[str, str], str] = lambda _app, _environment: "",
+    ) -> None:
         self._database = database
         self._bell = bell
         self._key = branch_key
         self._owner = owner
+        self._form_of = form_of
         self._renewed = 0.0
         self._fresh: frozenset[int] = frozenset()
         """Runs whose change no writer had before: nobody can have pushed it."""
-        self._held: frozenset[int] = frozenset()
-        """Runs whose environment is on hold, and whose change is only looked for."""
+        self._put_off: frozenset[int] = frozenset()
+        """Runs whose environment is on hold, or whose change is of another form: it is only looked for, and waits."""
 
     def submit(self, change: Change) -> Result | Batch | None:
         """Queue a run's change, once, however often it is called; become the writer if nobody is.
@@ -50,12 +60,12 @@ class Commits:
             result = _result(row)
             if result is not None or not changes.become_writer(connection, self._key, self._owner, now):
                 return result
-            taken = changes.take_batch(connection, self._key)
+            taken = changes.take_batch(connection, self._key, self._fits)
         self._renewed = now
         self._fresh = frozenset(one["run_id"] for one in taken if one["state"] == "pending")
         unwanted = frozenset(one["run_id"] for one in taken if one["unwanted"])
-        self._held = frozenset(one["run_id"] for one in taken if one["held"]) - unwanted
-        return Batch(changes=[_change(one["payload"]) for one in taken], unwanted=unwanted | self._held)
+        self._put_off = frozenset(one["run_id"] for one in taken if one["held"] or one["misfit"]) - unwanted
+        return Batch(changes=[_change(one["payload"]) for one in taken], unwanted=unwanted | self._put_off)
 
     def has(self, run_id: int) -> bool:
         """Tell whether a run's change is in the queue, or has been."""
@@ -116,7 +126,10 @@ class Commits:
             case Rejected():
                 return "rejected"
             case Withdrawn(run=run):
-                return "pending" if run in self._held else "withdrawn"
+                return "pending" if run in self._put_off else "withdrawn"
+
+    def _fits(self, row: Mapping[str, Any]) -> bool:
+        return bool(row["payload"].get("form") == self._form_of(row["app"], row["environment"]))
 
 
 def _change(payload: dict[str, Any]) -> Change:

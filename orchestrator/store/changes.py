@@ -1,7 +1,7 @@
 """The queue of wanted edits, per GitOps repository and branch, and who may write."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Float, and_, bindparam, delete, func, or_, select, update
@@ -37,6 +37,7 @@ _with_environment = changes.join(runs, runs.c.id == changes.c.run_id).outerjoin(
 )
 _BATCH = (
     select(changes.c.run_id, changes.c.payload, changes.c.state, _unwanted.label("unwanted"), _held.label("held"))
+    .add_columns(runs.c.app, runs.c.environment)
     .select_from(_with_environment)
     .where(_of_branch, changes.c.state.in_(("pending", "taken")), or_(changes.c.state == "taken", ~_held))
     .order_by(changes.c.created_at, changes.c.run_id)
@@ -111,14 +112,20 @@ def stop_writing(connection: Connection, branch_key: str, owner: str) -> bool:
     return connection.execute(_STOP, {"of_branch": branch_key, "by": owner}).rowcount == 1
 
 
-def take_batch(connection: Connection, branch_key: str) -> list[dict[str, Any]]:
+def take_batch(
+    connection: Connection, branch_key: str, fits: Callable[[Mapping[str, Any]], bool] = lambda _: True
+) -> list[dict[str, Any]]:
     """Mark the waiting changes as taken and return them, oldest first, each with the ``state`` that it had.
 
     Changes that an earlier writer took and did not finish are included: Git shows whether they landed.
     ``unwanted``: the run is over or is to stop. ``held``: its environment is on hold (left out if no writer had it).
+
+    :param fits: whether a change, with ``payload`` and its run's ``app`` and ``environment``, is as this process
+        would word it; else it is ``misfit`` (left out if no writer had it).
     """
     found = connection.execute(_BATCH, {"of_branch": branch_key})
-    batch = [dict(row) for row in found.mappings()]
+    rows = [{**row, "misfit": not fits(dict(row))} for row in found.mappings()]
+    batch = [row for row in rows if row["state"] == "taken" or not row["misfit"]]
     _set_state(connection, [row["run_id"] for row in batch], "taken")
     return batch
 

@@ -1,6 +1,7 @@
 """Tables of an earlier time: a run of theirs goes on, and Git knows of newer ones."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tests.support.githttp import Forge, forge
 from workers.clients.git import Mirror
 from workers.clients.git_read import trailers_of
 from workers.stages import commit, lost_runs
+from workers.stages.wanted import form_of
 
 IMAGE = "harbor.example.com/plate/plate-web"
 FILE = "web/values-stg.yaml"
@@ -43,7 +45,8 @@ class Restored:
 
     def goes_on(self, **fields: Any) -> Any:
         at = order(StageName.COMMIT, id=1, commit=self.old, image=f"{IMAGE}:sha-{self.old[:12]}", **fields)
-        queue = Commits(self.workshop.database, QUIET, "gitops#main", "one")
+        form = partial(form_of, at.settings)
+        queue = Commits(self.workshop.database, QUIET, "gitops#main", "one", form)
         return commit.run(at, tools(source=self.source_copy, gitops=self.gitops_copy, commits=queue))
 
     @property

@@ -1,7 +1,7 @@
 """The foreign services of one run's stage, shared where that is safe."""
 
 import uuid
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 from orchestrator.domain.apps import App, Gitops, Settings
@@ -14,6 +14,7 @@ from workers.clients.docker import Engine
 from workers.clients.git import GITOPS, Mirror, Signing, mirror_folder
 from workers.clients.harbor import Harbor
 from workers.clients.registry import RegistryClient
+from workers.stages.wanted import form_of
 
 
 class Shared:
@@ -43,7 +44,8 @@ class Shared:
     def commits(self) -> Commits:
         """The queue of the GitOps branch, for one writer: two runs of one process are two writers."""
         owner = f"{self.owner}/{uuid.uuid4().hex[:8]}"
-        return Commits(self.database, self.bell, branch_key(self.settings.gitops), owner)
+        form = partial(form_of, self.settings)
+        return Commits(self.database, self.bell, branch_key(self.settings.gitops), owner, form)
 
     @property
     def folder(self) -> Path:

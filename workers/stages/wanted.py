@@ -1,5 +1,8 @@
 """What a run wants to have in the GitOps repo, worded as a change."""
 
+import hashlib
+
+from orchestrator.domain.apps import Settings
 from orchestrator.domain.changes import Change, Edit
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.refs import Reference, repo_key
@@ -28,7 +31,18 @@ def change_of(order: Order) -> Change:
         message=_message(order, tag),
         trailers=_trailers(order),
         date=int(order.started_at.timestamp()),
+        form=form_of(order.settings, run.app, environment.name),
     )
+
+
+def form_of(settings: Settings, app: str, environment: str) -> str:
+    """Digest what `change_of` takes from the configuration, for any run of an environment; "" if there is none."""
+    found = settings.app(app)
+    place = found.environment(environment) if found else None
+    if found is None or place is None:
+        return ""
+    keys = (place.values, place.key, place.value, place.digest_key, place.repository_key)
+    return hashlib.sha256(repr((settings.registry.host, found.image, keys)).encode()).hexdigest()[:16]
 
 
 def values_in(order: Order, raw: bytes | None) -> tuple[str, ...] | None:

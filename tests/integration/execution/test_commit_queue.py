@@ -184,3 +184,39 @@ def test_what_nobody_looks_for_any_more_fails_and_says_why(
     assert refused == Rejected(run=1, detail=detail, reason=Reason.GITOPS_MOVED)
     assert states(workshop, 1, 2) == ["taken", "pending"]
     assert queue(workshop, "four").submit(change(2)) == batch(1, 2), "once the configuration is as it was"
+
+
+def worded(run: int, form: str) -> Change:
+    return replace(change(run), form=form)
+
+
+def configured(workshop: Workshop, owner: str, form: str) -> Commits:
+    """A writer whose configuration words the changes of plate-web/stg by this form."""
+    forms = {("plate-web", "stg"): form}
+    return Commits(workshop.database, QUIET, "gitops#main", owner, lambda *place: forms[place])
+
+
+def test_what_another_configuration_has_queued_is_left_to_its_run(workshop: Workshop, runs: list[int]) -> None:
+    before = configured(workshop, "one", "before")
+    before.submit(worded(1, "before"))
+    before.stop([worded(1, "before")])
+    after = configured(workshop, "two", "after")
+    assert after.submit(worded(2, "after")) == Batch(changes=[worded(2, "after")])
+    after.stop()
+    assert 1 in workshop.due(), "its run is to word it anew"
+    assert configured(workshop, "three", "after").submit(worded(1, "after")) == Batch(
+        changes=[worded(1, "after"), worded(2, "after")]
+    )
+
+
+def test_what_a_writer_of_another_configuration_had_is_looked_for_and_not_made(
+    workshop: Workshop, runs: list[int]
+) -> None:
+    before = configured(workshop, "one", "before")
+    before.submit(worded(1, "before"))
+    before.stop()
+    after = configured(workshop, "two", "after")
+    assert after.submit(worded(1, "after")) == Batch(changes=[worded(1, "before")], unwanted=frozenset({1}))
+    after.finish([Withdrawn(run=1)])
+    after.stop()
+    assert configured(workshop, "three", "after").submit(worded(1, "after")) == Batch(changes=[worded(1, "after")])
