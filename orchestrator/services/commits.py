@@ -72,6 +72,12 @@ class Commits:
         with self._database.read() as connection:
             return changes.load(connection, run_id) is not None
 
+    def taken(self, run_id: int) -> Change | None:
+        """Return a run's change as a writer has it, or had it; None while it waits, or is not in the queue."""
+        with self._database.read() as connection:
+            row = changes.load(connection, run_id)
+        return _change(row["payload"]) if row and row["state"] in ("taken", "landed") else None
+
     def unknown(self, told: Set[tuple[int, str]]) -> set[tuple[int, str]]:
         """Return which of some runs, each given with its source commit, are not in the tables."""
         with self._database.read() as connection:

@@ -147,6 +147,7 @@ class FakeCommits:
     result: Any = None
     free: bool = True
     queued: bool = False
+    written: Change | None = None
     others: tuple[Change, ...] = ()
     submitted: list[Change] = field(default_factory=list)
     finished: list[Any] = field(default_factory=list)
@@ -160,6 +161,9 @@ class FakeCommits:
 
     def has(self, run_id: int) -> bool:
         return self.queued
+
+    def taken(self, run_id: int) -> Change | None:
+        return self.written or (self.submitted[-1] if self.submitted else None)
 
     def renew(self) -> bool:
         return True

@@ -1,18 +1,21 @@
 """Has the change committed to the GitOps repo: by this worker for all that wait, or by one that writes already."""
 
+from dataclasses import replace
+
 from orchestrator import tracing
 from orchestrator.domain.changes import Batch, Rejected, Result, Withdrawn
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.refs import Reference
 from orchestrator.domain.runs import Done, Fail, Outcome, StageName, Trigger, Wait
 from orchestrator.services.commits import Commits
 from workers.gitops.commit import InDoubt, land
 from workers.stages.ancestry import is_older
 from workers.stages.images import find, reference, repository
 from workers.stages.lost_runs import newer_in_git
-from workers.stages.naming import as_configured
+from workers.stages.naming import as_configured, in_registry_of_now
 from workers.stages.order import Order, Tools
-from workers.stages.wanted import change_of
+from workers.stages.wanted import change_of, image_in
 
 _FRESH = 300.0
 """Seconds after its push for which an image counts as still in the registry: most runs need not ask again."""
@@ -25,7 +28,8 @@ DEADLINE = 120.0
 def run(order: Order, tools: Tools) -> Outcome:
     """Queue the change; then write what waits, if nobody else does.
 
-    Outputs: ``gitops_commit``, ``previous`` (the values that were replaced) and ``committed_at``.
+    Outputs: ``gitops_commit``, ``previous`` (the values that were replaced) and ``committed_at``; ``image``, where
+    the registry has another address than when it was pushed.
 
     :raises Refused: IMAGE_BLOCKED, REGISTRY_*; those of the GitOps repository. :raises Unavailable: no answer.
     """
@@ -33,6 +37,14 @@ def run(order: Order, tools: Tools) -> Outcome:
     obstacle = None if queue.has(order.run.id) else _misfit(order) or _newer(order, tools) or _gone(order, tools)
     if obstacle is not None:
         return obstacle
+    here = in_registry_of_now(order)
+    if here.run.image == order.run.image:
+        return _commit(order, tools, queue)
+    left = None if queue.taken(order.run.id) else _left_behind(order, here, tools)
+    return left or _named_as_written(_commit(here, tools, queue), order, queue)
+
+
+def _commit(order: Order, tools: Tools, queue: Commits) -> Outcome:
     answer = queue.submit(change_of(order))
     if answer is None:
         return Wait(reason=Reason.COMMIT_QUEUED, detail="another worker writes to the branch", after=_LOOK_AGAIN)
@@ -87,13 +99,41 @@ def _gone(order: Order, tools: Tools) -> Fail | None:
     pushed = order.run.stage(StageName.PUSH).finished_at
     if pushed is None or (order.now - pushed).total_seconds() < _FRESH:
         return None
-    by_digest = order.environment.digest_key or order.environment.value == "digest"
     order = as_configured(order)
-    wanted = order.run.digest if by_digest else reference(order)
+    wanted = _wanted(order)
     if find(order, tools, wanted) is not None:
         return None
     detail = f"{repository(order)} has no {wanted} any more; a retention rule may have deleted it"
     return Fail(reason=Reason.IMAGE_MISSING, detail=detail)
+
+
+def _left_behind(order: Order, here: Order, tools: Tools) -> Fail | None:
+    """Fail a run whose image is not in the registry of now: it has another address since, or is another one.
+
+    :param here: the order with the image under the registry's address of now.
+    """
+    wanted = _wanted(here)
+    found = find(here, tools, wanted)
+    if found is not None and found.digest == order.run.digest:
+        return None
+    what = f"has no {wanted}" if found is None else f"has another image as {wanted}"
+    old = Reference.parse(order.run.image).host
+    detail = f"{Reference.parse(here.run.image).name} {what}; the run has pushed its image to {old}"
+    return Fail(reason=Reason.IMAGE_MISSING, detail=detail)
+
+
+def _named_as_written(outcome: Outcome, order: Order, queue: Commits) -> Outcome:
+    """Note under which address the image is in Git: a writer may have had the change before the registry moved."""
+    change = queue.taken(order.run.id) if isinstance(outcome, Done) else None
+    if change is None:
+        return outcome
+    return replace(outcome, outputs={**outcome.outputs, "image": image_in(change)})
+
+
+def _wanted(order: Order) -> str:
+    """Return by what pods will pull the image: its digest or its tag."""
+    by_digest = order.environment.digest_key or order.environment.value == "digest"
+    return order.run.digest if by_digest else reference(order)
 
 
 def _newer(order: Order, tools: Tools) -> Fail | None:

@@ -33,6 +33,15 @@ def as_configured(order: Order) -> Order:
     return replace(order, run=replace(order.run, image=image_of(order, order.run.commit)))
 
 
+def in_registry_of_now(order: Order) -> Order:
+    """Name a pushed image under the address that the registry has by now; what follows the host stays as it was."""
+    given, host = order.run.image, order.settings.registry.host
+    if given.startswith(f"{host}/"):
+        return order
+    named = given.removeprefix(f"{Reference.parse(given).host}/")
+    return replace(order, run=replace(order.run, image=f"{host}/{named}"))
+
+
 def _in_our_registry(order: Order, given: str) -> str:
     """Look for what was proven in the registry of now, which may have another address: a digest stays what it is."""
     host = Reference.parse(given).host

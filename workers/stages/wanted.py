@@ -6,6 +6,7 @@ from orchestrator.domain.apps import Settings
 from orchestrator.domain.changes import Change, Edit
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.refs import Reference, repo_key
+from orchestrator.domain.runs import Run
 from workers.gitops.titles import filled_in, inert
 from workers.gitops.values import EditRefused, inspect
 from workers.stages.order import Order
@@ -45,6 +46,12 @@ def form_of(settings: Settings, app: str, environment: str) -> str:
     return hashlib.sha256(repr((settings.registry.host, found.image, keys)).encode()).hexdigest()[:16]
 
 
+def image_in(change: Change) -> str:
+    """Return the image that a change of `change_of` brings: host, path and tag or digest."""
+    named = Reference.parse(dict(change.trailers).get(IMAGE_TRAILER, ""))
+    return f"{named.name}:{named.tag}" if named.tag else f"{named.name}@{named.digest}"
+
+
 def values_in(order: Order, raw: bytes | None) -> tuple[str, ...] | None:
     """Read what stands where we edit; None when it cannot be read there (any more)."""
     try:
@@ -66,9 +73,13 @@ def _message(order: Order, tag: str) -> str:
     return "\n".join(lines).rstrip()
 
 
+def _with_digest(run: Run) -> str:
+    return run.image if "@" in run.image else f"{run.image}@{run.digest}"
+
+
 def _trailers(order: Order) -> tuple[tuple[str, str], ...]:
     run = order.run
-    trailers = [(RUN_TRAILER, str(run.id)), (IMAGE_TRAILER, f"{run.image}@{run.digest}".replace("@@", "@"))]
+    trailers = [(RUN_TRAILER, str(run.id)), (IMAGE_TRAILER, _with_digest(run))]
     if run.commit:
         trailers.insert(1, (SOURCE_TRAILER, run.commit))
     if order.settings.external_url:

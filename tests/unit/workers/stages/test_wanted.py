@@ -5,8 +5,11 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.domain.apps import Registry, Settings
+from orchestrator.domain.runs import StageName
+from tests.support.deploying import order
 from tests.support.factories import make_app, make_environment, make_settings
-from workers.stages.wanted import form_of
+from tests.support.registries import DIGEST, TAG
+from workers.stages.wanted import IMAGE_TRAILER, change_of, form_of, image_in
 
 
 def configured(image: str = "plate/plate-web", registry: str = "https://harbor.example.com", **keys: str) -> Settings:
@@ -34,6 +37,14 @@ def test_every_key_that_a_change_is_made_of_tells_two_configurations_apart(other
 def test_what_a_change_is_not_made_of_makes_no_odds() -> None:
     other = configured(argocd="plate-web-eu", branch="release")
     assert form_of(other, "plate-web", "stg") == form_of(configured(), "plate-web", "stg")
+
+
+@pytest.mark.parametrize("version", [f":{TAG}", f"@{DIGEST}"])
+def test_the_image_of_a_change_is_told_from_its_trailer(version: str) -> None:
+    image = f"harbor.example.com/plate/plate-web{version}"
+    change = change_of(order(StageName.COMMIT, image=image, environment_value="image"))
+    assert image_in(change) == image
+    assert dict(change.trailers)[IMAGE_TRAILER].endswith(f"{version.partition('@')[0]}@{DIGEST}")
 
 
 @pytest.mark.parametrize(("app", "environment"), [("gone", "stg"), ("plate-web", "gone")])
