@@ -104,6 +104,13 @@ def check_schema(database: Database) -> None:
         )
 
 
+def adopt_names(settings: Settings, database: Database) -> None:
+    """Take along what the tables know under former names of apps and environments."""
+    from orchestrator.services import names
+
+    names.adopt(database, settings)
+
+
 def web_app(parts_: Parts, database: Database | None = None) -> "Flask":
     """Make the WSGI application of the API and the pages. `database`: one that is open already."""
     from orchestrator.services.control import Control

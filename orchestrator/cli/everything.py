@@ -62,6 +62,7 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
         parts = Parts(settings, broker)
         database = parts.database()
         _migrate(database)
+        assembly.adopt_names(settings, database)
         _bootstrap_token(parts)
         database.close()
         _preload()

@@ -167,7 +167,9 @@ def _start(service: str, config: Path | None) -> "Parts":
         settings = assembly.load_settings(config)
         assembly.log_as(service, settings)
         parts = assembly.parts(settings)
-        assembly.check_schema(parts.database())
+        with contextlib.closing(parts.database()) as database:
+            assembly.check_schema(database)
+            assembly.adopt_names(settings, database)
     return parts
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from pydantic import Field, StringConstraints
 
 from orchestrator.config import types as t
-from orchestrator.config.base import ConfigModel, GitKeys, described
+from orchestrator.config.base import FORMER_NAMES, ConfigModel, GitKeys, described
 
 Severity = Literal["negligible", "low", "medium", "high", "critical"]
 Seconds = Annotated[float, t.Duration(10, 86400)]
@@ -62,6 +62,7 @@ class Environment(ConfigModel):
     """Where an app runs."""
 
     name: t.Name = described("Name, unique in the app.", example="stg")
+    former_names: list[t.Name] = described(FORMER_NAMES.format(it="environment"), default=[], example=["staging"])
     values: t.RepoFile = described(
         "Path of the values file in the GitOps repository.", example="charts/applications/plate-web/values-stg.yaml"
     )
@@ -129,6 +130,7 @@ class App(GitKeys):
     """One deployable service."""
 
     name: t.Name = described("Name, unique in the file.", example="plate-web")
+    former_names: list[t.Name] = described(FORMER_NAMES.format(it="app"), default=[], example=["web"])
     repo: t.RepoUrl = described(
         "Address of the source repository, without credentials.", example="https://git.example.com/acme/plate-web.git"
     )

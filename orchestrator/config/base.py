@@ -24,6 +24,12 @@ def described(meaning: str, *, default: Any = ..., example: Any = None) -> Any:
     return Field(default=default, description=meaning, examples=examples)
 
 
+FORMER_NAMES = (
+    "Names that it had before. What the tables know under them (order of commits, what was proven, holds, runs under"
+    " way) is taken along to the present name at the next start. None of them may be the name of another {it}."
+)
+
+
 class GitKeys(ConfigModel):
     """How a Git repository is reached."""
 

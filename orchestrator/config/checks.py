@@ -58,6 +58,7 @@ def check(document: Document) -> None:
     top = Section((), document.tree if isinstance(document.tree, dict) else {})
     apps = list(top.items("apps"))
     _unique(document, apps, "app")
+    _former_names(document, apps, "app")
     for app in apps:
         _app(document, app, top.inner("registry"))
     _writers(document, apps)
@@ -94,12 +95,32 @@ def _unique(document: Document, sections: list[Section], what: str) -> None:
         first.setdefault(name, section)
 
 
+def _former_names(document: Document, sections: list[Section], what: str) -> None:
+    """Find former names that do not lead to one present name."""
+    present = {section.text("name"): section for section in sections}
+    first: dict[str, Section] = {}
+    for section in sections:
+        names = section.values.get("former_names")
+        for number, name in enumerate(names if isinstance(names, list) else []):
+            path = (*section.at("former_names"), number)
+            if not isinstance(name, str):
+                continue
+            if name in present:
+                line = document.line(present[name].at("name"))
+                document.add(path, f"`{name}` is the name of the {what} on line {line}; its history stays there")
+            elif name in first:
+                line = document.line(first[name].at("former_names"))
+                document.add(path, f"a second {what} that was called `{name}`; the first is on line {line}")
+            first.setdefault(name, section)
+
+
 def _app(document: Document, app: Section, registry: Section) -> None:
     environments = list(app.items("environments"))
     _git_access(document, app)
     _image(document, app, registry)
     _build(document, app.inner("build"))
     _unique(document, environments, "environment")
+    _former_names(document, environments, "environment")
     _promotions(document, environments)
     for environment in environments:
         _environment(document, environment)

@@ -171,6 +171,7 @@ def _destination(
 def _app(app: app_models.App) -> domain.App:
     return domain.App(
         name=app.name,
+        former_names=tuple(app.former_names),
         source=_access(app, app.repo),
         image=app.image,
         environments=tuple(_environment(environment) for environment in app.environments),
@@ -199,6 +200,7 @@ def _build(build: app_models.Build) -> domain.Build:
 def _environment(environment: app_models.Environment) -> domain.Environment:
     return domain.Environment(
         name=environment.name,
+        former_names=tuple(environment.former_names),
         values=environment.values,
         argocd=environment.argocd,
         branch=environment.branch or "",

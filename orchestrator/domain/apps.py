@@ -236,6 +236,7 @@ class Environment:
     project: str = ""
     app_namespace: str = ""
     promote_from: str = ""
+    former_names: tuple[str, ...] = ()
     approval: bool = False
     sync: bool = False
     sync_timeout: float = 900.0
@@ -258,7 +259,11 @@ class Environment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """One deployable service. ``aliases`` are other addresses under which forges name the same repository."""
+    """One deployable service.
+
+    :param aliases: other addresses under which forges name the same repository.
+    :param former_names: names that it had before; those of an environment are its own.
+    """
 
     name: str
     source: GitAccess
@@ -267,10 +272,15 @@ class App:
     build: Build = field(default_factory=Build)
     scan: Scan = field(default_factory=Scan)
     aliases: tuple[str, ...] = ()
+    former_names: tuple[str, ...] = ()
 
     def environment(self, name: str) -> Environment | None:
         """Return the environment called `name`, or None."""
         return next((env for env in self.environments if env.name == name), None)
+
+    def name_of(self, environment: str) -> str:
+        """Return the present name of an environment that may be given by a former one."""
+        return next((env.name for env in self.environments if environment in env.former_names), environment)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -311,3 +321,13 @@ class Settings:
     def app(self, name: str) -> App | None:
         """Return the app called `name`, or None."""
         return next((app for app in self.apps if app.name == name), None)
+
+    def has(self, app: str, environment: str) -> bool:
+        """Tell whether an environment is configured under this name."""
+        found = self.app(app)
+        return found is not None and found.environment(environment) is not None
+
+    def name_of(self, app: str, environment: str) -> tuple[str, str]:
+        """Return the present names of an app and environment that may be given by former ones."""
+        found = next((one for one in self.apps if app == one.name or app in one.former_names), None)
+        return (found.name, found.name_of(environment)) if found else (app, environment)

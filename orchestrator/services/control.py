@@ -12,7 +12,7 @@ from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger, story, targets
 from orchestrator.services.bell import Bell
 from orchestrator.services.once import Once
-from orchestrator.store import environments, runs, wakes
+from orchestrator.store import environments, names, runs, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.rows import utc
@@ -137,14 +137,16 @@ class Control:
         """Stop deploys to an environment until it is released. :raises NotPossible: unknown environment."""
         self._require(app, environment)
         with self._asked(once) as connection:
+            app, environment = names.home(connection, (app, environment))
             environments.set_hold(connection, app, environment, why or "no reason given", actor, clock())
             _settle(once, connection, None)
 
     def release(self, app: str, environment: str, *, once: Once | None = None) -> None:
         """Let deploys go on. :raises NotPossible: the environment is neither configured nor on hold."""
         with self._asked(once) as connection:
+            given, (app, environment) = (app, environment), names.home(connection, (app, environment))
             if not environments.is_held(connection, app, environment):
-                self._require(app, environment)
+                self._require(*given)
             environments.set_hold(connection, app, environment, "", "", None)
             ledger.wake_waiting(connection, app, environment, clock())
             _settle(once, connection, None)
@@ -165,11 +167,13 @@ class Control:
                 "invalid", f"the environment {app}/{environment} has no promote_from in the configuration"
             )
         with self._asked(once) as connection:
-            proven = targets.of_promotion(connection, app, target.promote_from, of)
+            source = names.home(connection, (app, target.promote_from))
+            proven = targets.of_promotion(connection, *source, of)
             if proven is None:
                 what = f"run {of} has not" if of else "nothing has"
                 raise NotPossible("conflict", f"{what} succeeded in {app}/{target.promote_from} yet")
-            new = ledger.promotion_of(proven, environment, approved=True, actor=actor)
+            home = names.home(connection, (app, environment))
+            new = ledger.promotion_of(proven, home[1], approved=True, actor=actor)
             run_id = self._add(connection, new, once)
             ledger.give_way(connection, self._settings, run_id, clock())
             return run_id
@@ -192,11 +196,12 @@ class Control:
         """
         self._require(app, environment)
         with self._asked(once) as connection:
-            there = runs.landed(connection, app, environment) if of is not None else None
+            home = names.home(connection, (app, environment))
+            there = runs.landed(connection, *home) if of is not None else None
             if of is not None and (there is None or there.id != of):
                 now_there = f"run {there.id} is" if there else "nothing is"
                 raise NotPossible("conflict", f"{app}/{environment} has moved on: {now_there} the newest there")
-            target = targets.of_rollback(connection, app, environment, to)
+            target = targets.of_rollback(connection, *home, to)
             if target is None:
                 which = (
                     f"run {to} has not been proven in {app}/{environment}" if to else "nothing else was proven yet"

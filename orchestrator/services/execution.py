@@ -12,7 +12,7 @@ from orchestrator.engine.facts import Blocked, Claimed, Fact, Reported
 from orchestrator.engine.gate import Stay, commit_cuts_off, gate, held
 from orchestrator.engine.policy import TIMEOUTS
 from orchestrator.engine.transitions import advance
-from orchestrator.services import ledger
+from orchestrator.services import ledger, names
 from orchestrator.services.bell import Bell
 from orchestrator.store import changes, claims, environments, images, landings, logs, runs, wakes
 from orchestrator.store.database import Connection, Database
@@ -75,6 +75,7 @@ class Execution:
         """
         now, serves = clock(), _serves(queue, build_here)
         with self._database.write() as connection:
+            names.settle(connection, self._settings, run_id)
             run = ledger.lock(connection, run_id)
             if run is None or run.state.final:
                 wakes.drop(connection, run_id)
@@ -110,6 +111,11 @@ class Execution:
             before = ledger.lock(connection, assignment.run.id, assignment.fence)
             if before is None:
                 raise LeaseLost(f"run {assignment.run.id}, fence {assignment.fence}")
+            if (before.app, before.environment) != (assignment.run.app, assignment.run.environment):
+                # Renamed meanwhile: what follows from the end of the stage, only the new configuration says.
+                claims.release(connection, before.id)
+                wakes.set_due(connection, before.id, now, ledger.queue_of(before))
+                return None
             decision = ledger.advanced(connection, _overtaken(connection, before, fact), fact, at)
             if not before.cancel_requested:  # else nothing would be deployed: neither this run nor those it found
                 ledger.overtake(connection, self._settings, before, _found(fact, "obsolete"), now)

@@ -278,7 +278,7 @@ def _new_run(item: _Item, wanted: Wanted) -> runs.NewRun:
     change = wanted.change
     actor = item.parsed.actor if isinstance(item.parsed, Push) else ""
     move = (repo_key(wanted.app.source.url), change.ref, change.before, change.after)
-    text = repr((*move, change.commit, wanted.app.name, wanted.environment.name))
+    text = repr((*move, change.commit))
     return runs.NewRun(
         app=wanted.app.name,
         environment=wanted.environment.name,

@@ -48,12 +48,18 @@ def lock(connection: Connection, run_id: int, fence: int | None = None) -> Run |
     The environment is locked before the run, always, so that two transactions cannot wait for each other.
     """
     if connection.dialect.name != "sqlite":  # there, a write transaction keeps everybody out anyway
-        where = runs.where_is(connection, run_id)
-        if where is not None:
-            environments.lock(connection, *where)
+        _lock_environment(connection, run_id)
     if fence is None:
         return runs.load(connection, run_id, lock=True)
     return runs.load_claimed(connection, run_id, fence)
+
+
+def _lock_environment(connection: Connection, run_id: int) -> None:
+    """Lock the environment of a run, and that to which the run has been moved while we waited for the lock."""
+    locked, where = None, runs.where_is(connection, run_id)
+    while where is not None and where != locked:
+        moved = environments.lock(connection, *where)["moved_app"]
+        locked, where = where, runs.where_is(connection, run_id) if moved else where
 
 
 def record(connection: Connection, settings: Settings, before: Run, decision: Decision, now: float) -> Run:

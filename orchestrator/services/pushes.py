@@ -65,7 +65,7 @@ class Pushes:
         if known is not None:
             self._told_again.add(ref)
             return known
-        made = self._known[new.dedupe] = Known(new=new, delivery=delivery)
+        made = self._known[_twin(new)] = Known(new=new, delivery=delivery)
         self.fresh.append(made)
         return made
 
@@ -76,7 +76,7 @@ class Pushes:
         if head is not None and head.by_poll and head.commit == change.after:
             run_id = pushes.covering(self._connection, new, checked=True)
             return None if run_id is None else Known(run=run_id)
-        return self._known.get(new.dedupe) or self._known.get(polled_key(new))
+        return self._known.get(_twin(new)) or self._known.get(_twin(new, polled_key(new)))
 
     def seen(
         self,
@@ -137,5 +137,10 @@ def repo_ref(app: App, change: RefChange) -> RepoRef:
 
 
 def polled_key(new: runs.NewRun) -> str:
-    """Return the key of a run that the poll makes for a branch's head: it does not know the push."""
-    return hashlib.sha256(repr(("poll", new.app, new.environment, new.ref, new.commit)).encode()).hexdigest()
+    """Return the dedupe text of a run that the poll makes for a branch's head: it does not know the push."""
+    return hashlib.sha256(repr(("poll", new.ref, new.commit)).encode()).hexdigest()
+
+
+def _twin(new: runs.NewRun, text: str = "") -> pushes.Twin:
+    """Say what is equal of two runs for the same push. Names are no part of the text, as they may change between."""
+    return new.app, new.environment, text or new.dedupe

@@ -13,7 +13,7 @@ from orchestrator.store.schema import runs, stages
 _COUNTS = runs.c.reason.not_in([Reason.OLDER_COMMIT.value, Reason.REWRITTEN.value])
 """Not of a push that came late or was taken back."""
 _TWINS = (
-    select(runs.c.dedupe, runs.c.id)
+    select(runs.c.app, runs.c.environment, runs.c.dedupe, runs.c.id)
     .where(runs.c.dedupe.in_(bindparam("texts", expanding=True)), runs.c.created_at >= bindparam("since"))
     .where(runs.c.reason != Reason.REWRITTEN.value)
     .order_by(runs.c.id)
@@ -42,14 +42,19 @@ _COVERING_CHECKED = _not_before(_PUSHES.where(_CHECKED))
 _WITH_COMMIT = select(runs.c.id).where(*_OF_ENVIRONMENT, runs.c.commit == bindparam("of_commit")).limit(1)
 
 
-def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) -> dict[str, int]:
-    """Find the latest runs made since `since` for the same pushes: dedupe text -> run id.
+Twin = tuple[str, str, str]
+"""The app, the environment and the dedupe text of a run: equal ones mean the same push."""
+
+
+def recent_twin(connection: Connection, dedupes: Sequence[str], since: float) -> dict[Twin, int]:
+    """Find the latest runs made since `since` for the same pushes.
 
     One whose branch had lost its commit does not count: if that is pushed again, it is news.
     """
     if not dedupes:
         return {}
-    return {row.dedupe: row.id for row in connection.execute(_TWINS, {"texts": list(dedupes), "since": since})}
+    found = connection.execute(_TWINS, {"texts": list(dedupes), "since": since})
+    return {(row.app, row.environment, row.dedupe): row.id for row in found}
 
 
 def covering(connection: Connection, new: NewRun, *, checked: bool = False) -> int | None:

@@ -34,7 +34,8 @@ _SAVE_RUN = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewRun:
-    """A run to be: what is known when it is accepted. ``dedupe``: equal texts mean the same push; "" never equal."""
+    """A run to be: what is known when it is accepted. ``dedupe``: equal texts in one environment mean the
+    same push; "" never equal."""
 
     app: str
     environment: str

@@ -150,6 +150,9 @@ environments = Table(
     Column("hold", Text, nullable=False, default=""),
     Column("held_by", String(200), nullable=False, default=""),
     Column("held_at", Float),
+    # Where the history of these names is by now, if app or environment have others since; "" = here.
+    Column("moved_app", String(100), nullable=False, default="", server_default=""),
+    Column("moved_name", String(100), nullable=False, default="", server_default=""),
 )
 
 changes = Table(

@@ -102,8 +102,8 @@ def _labels(order: Order, tools: Tools, found: FoundImage) -> Mapping[str, str] 
 def find_local(order: Order, tools: Tools) -> str | None:
     """Return the id of the image that an earlier attempt left in the engine; None when it is not of our commit."""
     labels = tools.clients.engine.labels(order.run.image)
-    ours = {REVISION_LABEL: order.run.commit, APP_LABEL: order.app.name}
-    if labels is None or any(labels.get(name) != value for name, value in ours.items()):
+    names = (order.app.name, *order.app.former_names)
+    if labels is None or labels.get(REVISION_LABEL) != order.run.commit or labels.get(APP_LABEL) not in names:
         return None
     return tools.clients.engine.image_id(order.run.image)
 

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import event, select
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName, Wait
 from orchestrator.engine.facts import Reported
+from orchestrator.services import names
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control, NotPossible
 from orchestrator.services.waits import Waits
@@ -19,6 +20,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.schema import wakes as wakes_table
 from tests.support.databases import postgres_database
 from tests.support.executing import Workshop, two_environments
+from tests.support.factories import make_app, make_settings
 from tests.support.meanwhile import meanwhile
 
 Meanwhile = Callable[[Callable[[str, Any], bool], Callable[[], Any]], Callable[[], Any]]
@@ -97,3 +99,24 @@ def test_a_promotion_that_is_cancelled_while_a_newer_one_takes_its_place(
         cancelled()
     assert [workshop.run(run_id).state for run_id in (2, 3)] == [RunState.CANCELLED, RunState.SUCCEEDED]
     assert workshop.run(2).superseded_by == 4
+
+
+def test_a_run_that_is_renamed_while_somebody_waits_for_its_environment(
+    workshop: Workshop, elsewhere: Database, between: Meanwhile
+) -> None:
+    """Whoever holds a run holds its environment, by the name that this has."""
+    workshop.push(1)
+    workshop.until(1, StageName.BUILD)
+    settings = make_settings("/s", apps=(make_app("web", former_names=("plate-web",)),))
+    locked = list[Any]()
+
+    def note(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
+        if "FROM environments" in statement and statement.endswith("FOR UPDATE"):
+            locked.append((values["of_app"], values["named"]))
+
+    event.listen(workshop.database.engine, "before_cursor_execute", note)
+    renamed = between(lambda statement, _: statement.endswith("FOR UPDATE"), lambda: names.adopt(elsewhere, settings))
+    workshop.control.cancel(1, "mina")
+    renamed()
+    assert locked == [("plate-web", "stg"), ("web", "stg")]
+    assert (workshop.run(1).app, workshop.run(1).cancel_requested) == ("web", True)

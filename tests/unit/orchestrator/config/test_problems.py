@@ -138,6 +138,23 @@ CLASHES = [
         ),
         (9, "notify[1].webhook.name", "a second destination called `webhook-2`; the first is on line 8"),
     ),
+    (
+        spoiled("- name: plate-web\n", "- name: plate-web\n    former_names: [web, plate-web]\n"),
+        (12, "apps[0].former_names[1]", "`plate-web` is the name of the app on line 11; its history stays there"),
+    ),
+    (
+        spoiled("- name: plate-web\n", "- name: plate-web\n    former_names: [web]\n")
+        + SECOND.replace("plate-api\n", "plate-api\n    former_names: [web]\n"),
+        (28, "apps[1].former_names[0]", "a second app that was called `web`; the first is on line 12"),
+    ),
+    (
+        spoiled("- name: prod\n", "- name: prod\n        former_names: [stg]\n"),
+        (
+            22,
+            "apps[0].environments[1].former_names[0]",
+            "`stg` is the name of the environment on line 16; its history stays there",
+        ),
+    ),
 ]
 
 

@@ -57,3 +57,29 @@ def test_errors_carry_their_reason_and_evidence() -> None:
     assert (str(error), error.retry_after) == ("registry_unavailable: HTTP 503", 5)
     assert str(Cancelled()) == "cancelled"
     assert LeaseLost("run 7").reason is Reason.LEASE_LOST
+
+
+RENAMED = make_settings(
+    "/state",
+    apps=(
+        make_app(
+            "web", former_names=("plate-web",), environments=(make_environment("live", former_names=("prod",)),)
+        ),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "present"),
+    [
+        (("web", "live"), ("web", "live")),
+        (("plate-web", "live"), ("web", "live")),
+        (("web", "prod"), ("web", "live")),
+        (("plate-web", "prod"), ("web", "live")),
+        (("plate-web", "gone"), ("web", "gone")),
+        (("other", "prod"), ("other", "prod")),
+    ],
+)
+def test_former_names_lead_to_the_present_ones(given: tuple[str, str], present: tuple[str, str]) -> None:
+    assert RENAMED.name_of(*given) == present
+    assert RENAMED.has(*given) == (given == ("web", "live"))

@@ -1,5 +1,7 @@
 """The stage `build`."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.domain.apps import Build
@@ -88,6 +90,14 @@ def test_what_an_earlier_attempt_left_in_the_engine_is_used() -> None:
     outcome = build.run(order(), services.tools())
     assert isinstance(outcome, Done)
     assert (outcome.reused, outcome.outputs["image_id"]) == (True, "sha256:local")
+    assert services.engine.asked == []
+
+
+def test_what_was_built_before_the_app_got_another_name_is_used() -> None:
+    services = ImageServices()
+    services.engine.images[IMAGE] = {REVISION_LABEL: COMMIT, APP_LABEL: "old-api"}
+    renamed = order()
+    build.run(replace(renamed, app=replace(renamed.app, former_names=("old-api",))), services.tools())
     assert services.engine.asked == []
 
 
