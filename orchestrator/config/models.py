@@ -133,7 +133,7 @@ class Destination(ConfigModel):
 
     name: t.Name | None = described(
         "Name of this destination in the API and the logs; messages that wait are kept for it. Default: the kind and"
-        " its number among those of the kind; name it where there are several.",
+        " a digest of its address or channel; name it where that may change.",
         default=None,
         example="team-plate",
     )

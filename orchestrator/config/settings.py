@@ -1,8 +1,9 @@
 """From the validated file to the frozen values that the rest of Pilotage speaks about."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import replace
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 
 from orchestrator.config import app_models, base, models, slack_models
@@ -111,15 +112,28 @@ def _hooks(webhooks: models.Webhooks) -> list[domain.Hook]:
 
 
 def _channels(config: models.Config) -> list[domain.Channel]:
-    """Make the channels; one without a name is called by its kind, whatever stands before it in the list."""
-    unnamed = [_channel(entry, config.apps) for entry in config.notify]
-    names = {channel.name for channel in unnamed}
-    channels: list[domain.Channel] = []
-    for channel in unnamed:
-        numbered = (f"{channel.kind.removesuffix('-api')}-{number}" for number in count(1))
-        channels.append(replace(channel, name=channel.name or next(name for name in numbered if name not in names)))
-        names.add(channels[-1].name)
-    return channels
+    """Make the channels; one without a name is called by its kind and address, whatever else is in the list."""
+    given = [_channel(entry, config.apps) for entry in config.notify]
+    names = [channel.name for channel in given]
+    numbers, digests = list(names), list(names)
+    for at, channel in enumerate(given):
+        kind = channel.kind.removesuffix("-api")
+        digest = f"{kind}-{_address_digest(channel)}"
+        numbers[at] = names[at] or _free((f"{kind}-{number}" for number in count(1)), numbers)
+        digests[at] = names[at] or _free(chain([digest], (f"{digest}-{number}" for number in count(2))), digests)
+        former = digest if names[at] else numbers[at]
+        given[at] = replace(channel, name=digests[at], former_names=(former,))
+    return given
+
+
+def _free(wanted: Iterable[str], taken: Container[str]) -> str:
+    return next(name for name in wanted if name not in taken)
+
+
+def _address_digest(channel: domain.Channel) -> str:
+    """Digest where a channel leads; the address may be a secret itself, so that little of the digest is shown."""
+    address = channel.url or channel.target or channel.secret.reveal()
+    return hashlib.sha256(f"{channel.kind} {address}".encode()).hexdigest()[:8]
 
 
 def _channel(entry: models.Notify, apps: list[app_models.App]) -> domain.Channel:

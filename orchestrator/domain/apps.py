@@ -149,6 +149,7 @@ class Channel:
     :param on: which states are told: any of started, waiting, succeeded, failed, cancelled; empty: its kind's.
     :param apps: names of apps that are told about; empty: all.
     :param buttons: None: its messages have no buttons.
+    :param former_names: under which messages to it may wait, from before it had this name.
     """
 
     name: str
@@ -158,6 +159,7 @@ class Channel:
     target: str = ""
     on: frozenset[str] = frozenset()
     apps: frozenset[str] = frozenset()
+    former_names: tuple[str, ...] = ()
     allow_private: bool = False
     ca_file: str = ""
     buttons: ButtonRules | None = None

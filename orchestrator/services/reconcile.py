@@ -105,10 +105,16 @@ class Reconcile:
         return found
 
     def give_up_messages(self) -> list[str]:
-        """Give up messages to channels that have left the configuration; return the names of those."""
+        """Give up messages to channels that have left the configuration; return the names of those.
+
+        What waits for a channel under a former name is kept for its present one.
+        """
         names = [channel.name for channel in self._settings.channels]
+        former = [(old, one.name) for one in self._settings.channels for old in one.former_names if old not in names]
         detail = "the configuration has no channel of this name any more"
         with self._database.write() as connection:
+            for old, new in former:
+                notifications.readdress(connection, old, new)
             return sorted(notifications.give_up_others(connection, names, clock() - UNKNOWN_FOR, detail))
 
     @cached_property

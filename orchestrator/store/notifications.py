@@ -6,6 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, literal_column, or_, select, update
 
 from orchestrator.store.dialect import upsert
+from orchestrator.store.runs import IS_ACTIVE
 from orchestrator.store.schema import notifications, runs, threads
 
 LEASE = 100.0
@@ -46,6 +47,28 @@ _OF_LATER_RUN = (
     .where(_this_run.c.id == bindparam("of_run"), _this_run.c.environment == _later.c.environment)
     .where(_later.c.id > _this_run.c.id, _later.c.commit != "", notifications.c.channel == bindparam("to_channel"))
     .limit(1)
+)
+_READDRESS = (
+    update(notifications)
+    .where(_pending, notifications.c.channel == bindparam("from_channel"))
+    .values(channel=bindparam("new_channel"))
+)
+_has_unsent = notifications.alias("has_unsent")
+_is_known = threads.alias("is_known")
+_OF_THEM = (
+    select(runs.c.id)
+    .where(IS_ACTIVE)
+    .union(
+        select(_has_unsent.c.run_id).where(
+            _has_unsent.c.state == _PENDING, _has_unsent.c.channel == bindparam("new_channel")
+        )
+    )
+)
+_FOLLOW = (
+    update(threads)
+    .where(threads.c.channel == bindparam("from_channel"), threads.c.run_id.in_(_OF_THEM))
+    .where(~exists().where(_is_known.c.run_id == threads.c.run_id, _is_known.c.channel == bindparam("new_channel")))
+    .values(channel=bindparam("new_channel"))
 )
 _REFERENCE = select(threads.c.reference).where(
     threads.c.run_id == bindparam("of_run"), threads.c.channel == bindparam("to_channel")
@@ -126,6 +149,12 @@ def give_up_others(connection: Connection, channels: Collection[str], before: fl
     others = update(notifications).where(_pending, notifications.c.channel.not_in(channels))
     others = others.where(notifications.c.created_at < before).values(state="failed", lease_until=None, detail=detail)
     return set(connection.execute(others.returning(notifications.c.channel)).scalars())
+
+
+def readdress(connection: Connection, old: str, new: str) -> None:
+    """Keep unsent messages for another name of their channel, and what edits of earlier ones need."""
+    connection.execute(_READDRESS, {"from_channel": old, "new_channel": new})
+    connection.execute(_FOLLOW, {"from_channel": old, "new_channel": new})
 
 
 def reference(connection: Connection, run_id: int, channel: str) -> str:

@@ -94,6 +94,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "next click": lambda c: clicks.take_next(c, "ops", NOW),
     "click over": lambda c: clicks.forget(c, 77),
     "end of a log": lambda c: logs.before_last(c, 77, 20, "build"),
+    "messages of a channel with another name": lambda c: notifications.readdress(c, "ops", "team"),
     "messages of a run": lambda c: notifications.of_run(c, 77),
     # What the relay and the reconciler ask.
     "wake-ups due": lambda c: wakes.take_due(c, NOW),

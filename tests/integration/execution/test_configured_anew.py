@@ -11,6 +11,7 @@ from orchestrator.domain.runs import RunState, StageName, Wait
 from orchestrator.engine.facts import Reported
 from orchestrator.services.control import ManualRun, NotPossible
 from orchestrator.services.execution import ROLLOUT, Execution
+from orchestrator.services.outbox import Outbox
 from orchestrator.services.reconcile import UNKNOWN_FOR
 from orchestrator.store import changes, figures, notifications
 from orchestrator.store.database import now
@@ -186,3 +187,33 @@ def test_a_run_that_began_when_its_time_was_longer_is_not_taken_for_one_of_a_wro
     workshop.wait(workshop.until(1, StageName.HEALTH))
     workshop.use(configured(workshop, make_environment()))
     assert workshop.reconcile.too_far() == []
+
+
+def test_what_waits_for_a_channel_goes_to_it_under_another_name(workshop: Workshop) -> None:
+    """So does what is needed to edit the message that is there already."""
+    bot = Channel(name="slack-1", kind="slack-api", target="C1")
+    workshop.use(make_settings(workshop.settings.state_dir, channels=(bot,)))
+    workshop.push(1)
+    workshop.wait(workshop.begin(1))
+    outbox = Outbox(workshop.database)
+    parcel = outbox.next("slack-1")
+    assert parcel is not None
+    outbox.sent(parcel, "ts-1")
+    workshop.until(1, StageName.BUILD)
+    workshop.use(
+        make_settings(workshop.settings.state_dir, channels=(replace(bot, name="t", former_names=("slack-1",)),))
+    )
+    assert workshop.reconcile.give_up_messages() == []
+    again = outbox.next("t")
+    assert again is not None
+    assert (again.row["run_id"], again.previous) == (1, "ts-1")
+
+
+def test_what_waits_for_a_channel_that_is_there_is_left_to_it(workshop: Workshop) -> None:
+    first, second = replace(CALLBACK, name="webhook-1"), replace(CALLBACK, name="new", former_names=("webhook-1",))
+    workshop.use(make_settings(workshop.settings.state_dir, channels=(first, second)))
+    workshop.push(1)
+    workshop.wait(workshop.begin(1))
+    workshop.reconcile.give_up_messages()
+    with workshop.database.read() as connection:
+        assert {row["channel"] for row in notifications.of_run(connection, 1)} == {"webhook-1", "new"}

@@ -31,8 +31,8 @@ def test_credentials_come_from_the_environment_and_never_show() -> None:
     assert found.registry.password.reveal() == "harbor-password"
     assert [hook.forge for hook in found.hooks] == ["github", "gitlab"]
     assert [(channel.name, channel.kind) for channel in found.channels] == [
-        ("slack-1", "slack"),
-        ("webhook-1", "webhook"),
+        ("slack-2a14bc55", "slack"),
+        ("webhook-2cb91843", "webhook"),
     ]
     assert not [value for value in ENVIRON.values() if value in repr(found)]
 
@@ -201,14 +201,14 @@ def test_every_hook_and_channel_reaches_the_settings() -> None:
     assert found.hooks[1].secrets == ()
     assert [(c.name, c.kind, c.target, c.on, c.apps) for c in found.channels] == [
         ("team", "slack-api", "C01", frozenset({"failed", "succeeded"}), frozenset({"api"})),
-        ("webhook-1", "webhook", "", frozenset(), frozenset()),
+        ("webhook-277ae49f", "webhook", "", frozenset(), frozenset()),
     ]
 
 
 STATUSES: dict[str, tuple[str, tuple[str, str, str, frozenset[str]]]] = {
     "on a server of our own": (
         "{forge: gitlab, url: 'https://git.example.com', token: x}",
-        ("gitlab-status-1", "gitlab-status", "https://git.example.com", frozenset({"plate-web"})),
+        ("gitlab-status-12186835", "gitlab-status", "https://git.example.com", frozenset({"plate-web"})),
     ),
     "by name": (
         "{forge: github, token: x, apps: [plate-web], name: hub}",
