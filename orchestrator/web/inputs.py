@@ -39,6 +39,9 @@ class LogQuery(ApiModel):
     after: int = Field(default=0, ge=0, le=MAX_ID, description="Only lines with a larger number.")
     follow: Literal["0", "1"] = Field(default="0", description="Go on until the run is over.")
     ansi: Literal["0", "1"] = Field(default="0", description="Keep terminal escape sequences.")
+    format: Literal["text", "ndjson"] | None = Field(
+        default=None, description="As text or as JSON lines, whatever `Accept` says."
+    )
 
 
 class StartRun(ApiModel):

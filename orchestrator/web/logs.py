@@ -12,6 +12,8 @@ from orchestrator.web.problems import Problem
 from orchestrator.web.streams import EVENTS, JSON_LINES, TEXT, Full, LogReader, Pen
 
 MEDIA = (TEXT, JSON_LINES, EVENTS)
+_FORMATS = {"text": TEXT, "ndjson": JSON_LINES}
+"""What an address can name: a link and a plain ``curl`` set no header."""
 _STREAM_HEADERS = {"X-Accel-Buffering": "no", "Cache-Control": "no-store"}
 
 _FULL = {
@@ -66,12 +68,17 @@ def _followed(asked: Asked, feed: LogReader, pen: Pen) -> Response:
 
 
 def _wanted(query: LogQuery) -> _Wanted:
-    media = request.accept_mimetypes.best_match(MEDIA) if request.accept_mimetypes else TEXT
+    media = _FORMATS[query.format] if query.format else _accepted()
     if media is None:
         raise Problem(406, "not-acceptable", f"A log can be had as {', '.join(MEDIA)}.")
     last = request.headers.get("Last-Event-ID", "")
     after = int(last) if last.isascii() and last.isdigit() and len(last) <= len(str(MAX_ID)) else query.after
     return _Wanted(media=media, follow=query.follow == "1" or media == EVENTS, after=min(after, MAX_ID))
+
+
+def _accepted() -> str | None:
+    """Return the form that the header asks for; None: one that a log has not."""
+    return request.accept_mimetypes.best_match(MEDIA) if request.accept_mimetypes else TEXT
 
 
 def _bytes(parts: Iterator[str]) -> Iterator[bytes]:

@@ -39,8 +39,9 @@ The exact form of every input and answer is in [openapi.json](openapi.json), whi
 ## Logs
 
 `GET /api/v1/runs/{{run_id}}/logs` answers by `Accept`: `text/plain` (also without `Accept`), `application/x-ndjson`
-(one object per line: `n`, `stage`, `at`, `text`) or `text/event-stream`. Terminal escape sequences are taken out
-unless `ansi=1`. With `follow=1` the answer goes on until the run is over; `text/event-stream` always does.
+(one object per line: `n`, `stage`, `at`, `text`) or `text/event-stream`. `format=text` and `format=ndjson` say so in
+the address. Terminal escape sequences are taken out unless `ansi=1`. With `follow=1` the answer goes on until the
+run is over; `text/event-stream` always does.
 
 | event | data |
 | --- | --- |

@@ -117,8 +117,27 @@ def test_the_log_is_json_lines(web: Web) -> None:
 
 
 @pytest.mark.parametrize(
+    ("form", "accept", "media"),
+    [
+        ("text", "*/*", "text/plain; charset=utf-8"),
+        ("text", "application/json", "text/plain; charset=utf-8"),
+        ("text", "text/event-stream", "text/plain; charset=utf-8"),
+        ("ndjson", "*/*", "application/x-ndjson"),
+        ("ndjson", "text/html", "application/x-ndjson"),
+    ],
+)
+def test_an_address_can_name_the_form(web: Web, form: str, accept: str, media: str) -> None:
+    run = web.run(RunState.SUCCEEDED)
+    web.log(run, "one", "two")
+    answer = get(web, run, f"format={form}", accept)
+    assert answer.content_type == media
+    assert len(answer.text.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
     ("query", "accept", "status"),
     [
+        ("format=html", "*/*", 422),
         ("", "application/json", 406),
         ("", "text/html,application/xhtml+xml,*/*;q=0.8", 200),
         ("stage=nosuch", "*/*", 422),
