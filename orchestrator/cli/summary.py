@@ -1,11 +1,12 @@
 """A run in words: one line per stage, and the summary that ends every look at it."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 from orchestrator.cli.api import Json
 from orchestrator.cli.errors import Code
 from orchestrator.cli.output import instant, one_line, stamp, table
-from orchestrator.domain.durations import words
+from orchestrator.domain.durations import NOTED, apart, words
 
 SIGNS = {
     "queued": "·",
@@ -45,6 +46,17 @@ def took(thing: Json) -> str:
     return words(float(seconds)) if isinstance(seconds, int | float) else ""
 
 
+def _lasted(run: Json) -> str:
+    """Write how long a run took, or has waited, apart; "" when there is nothing to tell."""
+    total, waited = run.get("seconds"), run.get("waited_seconds")
+    waits = float(waited) if isinstance(waited, int | float) else 0.0
+    if isinstance(total, int | float):
+        return f" after {apart(float(total), waits)}"
+    if since := instant(run.get("waiting_since")):
+        return f" for {words(max(0.0, (datetime.now(UTC) - since).total_seconds()))}"
+    return f", waited {words(waits)}" if waits >= NOTED else ""
+
+
 def stages(run: Json) -> list[Json]:
     """List the stages of a run, in their order."""
     found = run.get("stages")
@@ -59,7 +71,7 @@ def stage_table(run: Json) -> list[str]:
 
 def ending(run: Json, url: str) -> list[str]:
     """Write the summary of a run; the last line is its address."""
-    head = f"run {run.get('id')} {state_words(run)}" + (f" after {took(run)}" if took(run) else "")
+    head = f"run {run.get('id')} {state_words(run)}{_lasted(run)}"
     lines = ["", *stage_table(run), "", head]
     lines += [line for line in (why(run), next_step(run)) if line]
     return [*lines, url]

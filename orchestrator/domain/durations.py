@@ -3,6 +3,8 @@
 import re
 
 _DURATION = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[smhd]?)\s*\Z")
+NOTED = 5.0
+"""Seconds of waiting that are told apart from work; any run waits a little between its stages."""
 _SECONDS = {"": 1.0, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -25,6 +27,17 @@ def words(length: float) -> str:
         return f"{minutes}m{rest:02d}s"
     hours, minutes = divmod(minutes, 60)
     return f"{hours}h{minutes:02d}m"
+
+
+def parted(length: float, waited: float) -> tuple[float, float]:
+    """Part a length of time into work and a wait that is worth telling; a shorter one is left with the work."""
+    return (length - waited, waited) if waited >= NOTED else (length, 0.0)
+
+
+def apart(length: float, waited: float) -> str:
+    """Write work and waiting apart: ``2m10s, waited 31m42s``; only the length where there is no wait to tell."""
+    work, wait = parted(length, waited)
+    return f"{words(work)}, waited {words(wait)}" if wait else words(work)
 
 
 def short(length: float) -> str:

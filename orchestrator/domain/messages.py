@@ -12,7 +12,8 @@ class Message:
         ``run.failed`` or ``run.cancelled``.
     :param stages: (name, state, seconds or None) in order. :param sentence: the one sentence why, or "".
     :param next_step: what to do, with who must act in `who_acts`. :param url: page of the run, or "".
-    :param at: RFC 3339 time of the state. :param seconds: duration so far.
+    :param at: RFC 3339 time of the state. :param seconds: how long it took, once it is over.
+    :param waited_seconds: in how many of them none of its stages was at work.
     :param repo: address of the source repository. :param ref: what was pushed, as ``refs/heads/main``, or "".
     :param actor: the person who was the last to act on the run, or "" when none did. :param action: what that person
         did: ``started``, ``repeated``, ``promoted``, ``rolled back``, ``approved`` or ``cancelled`` it.
@@ -50,6 +51,7 @@ class Message:
     buttons: tuple[str, ...] = ()
     note: str = ""
     tail: tuple[str, ...] = ()
+    waited_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

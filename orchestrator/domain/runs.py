@@ -207,6 +207,28 @@ class Run:
         return _seconds(self.created_at, self.finished_at)
 
     @property
+    def worked_seconds(self) -> float:
+        """How long its stages took that are over."""
+        return round(sum(stage.seconds or 0.0 for stage in self.stages), 3)
+
+    @property
+    def waits_since(self) -> datetime | None:
+        """Since when none of its stages is at work: it waits for a worker, an approval, a hold, or another run."""
+        if self.finished_at or self.current is None or self.current.started_at:
+            return None
+        return max((stage.finished_at for stage in self.stages if stage.finished_at), default=self.created_at)
+
+    @property
+    def waited_seconds(self) -> float:
+        """How long none of its stages was at work, without the wait that goes on; never less than nothing.
+
+        What a stage waits for, such as Argo CD, is part of the stage: its work is to see that come.
+        """
+        begun = self.current.started_at if self.current else None
+        until = self.finished_at or self.waits_since or begun or self.created_at
+        return round(max(0.0, (until - self.created_at).total_seconds() - self.worked_seconds), 3)
+
+    @property
     def is_unwanted(self) -> bool:
         """Whether a person or a newer run wants it to stop."""
         return self.cancel_requested or self.superseded_by is not None

@@ -324,6 +324,7 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str, now: floa
         repo=app.source.url if app else "",
         ref=run.ref,
         buttons=possible(run),
+        waited_seconds=run.waited_seconds,
     )
 
 

@@ -172,4 +172,7 @@ def _times(run: Run) -> View:
         "started_at": rfc3339(run.started_at),
         "finished_at": rfc3339(run.finished_at),
         "seconds": run.seconds,
+        "worked_seconds": run.worked_seconds,
+        "waited_seconds": run.waited_seconds,
+        "waiting_since": rfc3339(run.waits_since),
     }

@@ -74,6 +74,11 @@ class RunView(ApiModel):
     started_at: Time | None
     finished_at: Time | None
     seconds: float | None = Field(description="From acceptance to the end.")
+    worked_seconds: float = Field(description="In its stages that are over.")
+    waited_seconds: float = Field(
+        description="Between its stages, where that is over: for a worker, an approval, a hold or another run."
+    )
+    waiting_since: Time | None = Field(description="Since when no stage is at work; null: one is, or it is over.")
     stages: list[StageView]
     receipt: dict[str, Any] | None = Field(description="The proof of the deploy, once it is healthy.")
 

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from markupsafe import Markup, escape
 
-from orchestrator.domain.durations import words
+from orchestrator.domain.durations import parted, words
 from orchestrator.domain.wording import Say, english
+from orchestrator.services.views import rfc3339
 
 _GLYPHS = {
     "queued": "○",
@@ -84,6 +85,23 @@ def lasts(since: str, now: datetime) -> str:
 def took(seconds: float | None) -> str:
     """Format a duration: "4.2 s", "2m10s"; "" for None."""
     return "" if seconds is None else words(seconds)
+
+
+def worked(run: Mapping[str, Any]) -> float:
+    """Return the seconds of work of a run that is over."""
+    return parted(run["seconds"], run["waited_seconds"])[0]
+
+
+def waited(run: Mapping[str, Any]) -> float:
+    """Return the seconds for which a run has waited between its stages; 0 where that is not worth telling."""
+    return parted(run["waited_seconds"], run["waited_seconds"])[1]
+
+
+def works_since(run: Mapping[str, Any]) -> str | None:
+    """Return since when a run that is at work would be if it had never waited; None: it is over or waits."""
+    if run["finished_at"] or run["waiting_since"]:
+        return None
+    return rfc3339(datetime.fromisoformat(run["created_at"]) + timedelta(seconds=waited(run)))
 
 
 def moment(at: str | None) -> str:

@@ -97,16 +97,19 @@ class Web:
 
 
 def in_state(run: Run, state: RunState, **fields: Any) -> Run:
-    """Return the run in a state, with a first stage that fits. `landed`: seconds until its change was in Git."""
-    landed = fields.pop("landed", None)
+    """Return the run in a state, with a first stage that fits.
+
+    :param landed: seconds until its change was in Git. :param waited: until a worker began.
+    """
+    landed, waited = fields.pop("landed", None), fields.pop("waited", 1)
     reasons = {
         RunState.SUCCEEDED: Reason.HEALTHY,
         RunState.FAILED: Reason.BUILD_FAILED,
         RunState.CANCELLED: Reason.CANCELLED,
     }
     reason = fields.pop("reason", reasons.get(state, Reason.RUNNING if state is RunState.RUNNING else Reason.QUEUED))
-    started = None if state is RunState.QUEUED else datetime.fromtimestamp(AT + 1, UTC)
-    finished = datetime.fromtimestamp(AT + 60, UTC) if state.final else None
+    started = None if state is RunState.QUEUED else datetime.fromtimestamp(AT + waited, UTC)
+    finished = datetime.fromtimestamp(AT + waited + 59, UTC) if state.final else None
     first = replace(
         run.stages[0], state=StageState(state.value), reason=reason, started_at=started, finished_at=finished
     )

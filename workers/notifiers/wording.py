@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from orchestrator.domain.durations import words
+from orchestrator.domain.durations import apart, words
 from orchestrator.domain.messages import Message
 
 SHORT, LONG = 200, 1000
@@ -144,7 +144,7 @@ def _commit(message: Message) -> str:
 
 
 def _footer(message: Message) -> str:
-    facts = [f"took {words(message.seconds)}" if message.seconds is not None else ""]
+    facts = [f"took {apart(message.seconds, message.waited_seconds)}" if message.seconds is not None else ""]
     facts += [f"trigger {clip(message.trigger, 40)}" if message.trigger else ""]
     facts += [_act(message)]
     facts += [f"attempt {message.attempt}" if message.attempt > 1 else ""]

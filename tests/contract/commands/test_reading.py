@@ -80,6 +80,26 @@ def test_a_run_is_shown_with_its_proof(pilotage: Pilotage, api: FakeApi) -> None
     assert said.lines[-1] == RUN_URL
 
 
+@pytest.mark.parametrize(
+    ("ending", "times", "head"),
+    [
+        ("succeeded", {"seconds": 2032.0, "waited_seconds": 1902.0}, r"run 42 succeeded after 2m10s, waited 31m42s"),
+        ("succeeded", {"seconds": 130.0, "waited_seconds": 0.2}, r"run 42 succeeded after 2m10s"),
+        ("succeeded", {"seconds": 130.0}, r"run 42 succeeded after 2m10s"),
+        ("running", {"waited_seconds": 1902.0}, r"run 42 running, waited 31m42s"),
+        ("running", {"waited_seconds": 0.2}, r"run 42 running"),
+        ("running", {"waiting_since": "2026-11-24T03:11:02Z", "state": "waiting"}, r"run 42 waiting.* for \d.*"),
+    ],
+    ids=["waited", "hardly waited", "an older server", "has waited", "is at work", "waits"],
+)
+def test_work_and_waiting_are_told_apart(
+    pilotage: Pilotage, api: FakeApi, ending: str, times: dict[str, object], head: str
+) -> None:
+    api.runs[42] = run(ending=ending, **{"seconds": None, **times})
+    said = pilotage("run", "show", "42", "--url", api.url)
+    assert any(re.fullmatch(head, line) for line in said.lines), said.lines
+
+
 def test_a_run_that_was_taken_back_names_the_one_that_goes_back(pilotage: Pilotage, api: FakeApi) -> None:
     api.runs[42] = run(ending="failed", taken_back_by=43)
     assert "taken back  by run 43" in pilotage("run", "show", "42", "--url", api.url).lines

@@ -2,6 +2,7 @@
 
 import re
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 
@@ -11,6 +12,7 @@ from orchestrator.domain.runs import RunState, Trigger
 from orchestrator.services.views import rfc3339
 from orchestrator.store import deliveries, runs
 from orchestrator.web import words
+from orchestrator.web.app import utc_now
 from tests.support.pages import OURS, Page, page
 from tests.support.web import AT, Web
 
@@ -38,6 +40,46 @@ def test_a_run_that_was_taken_back_leads_to_the_one_that_goes_back(web: Web) -> 
     web.note_taken_back(run, back)
     assert {"href": f"/runs/{back}"} in page(web, f"/runs/{run}").all("a")
     assert web.browser().get(f"/api/v1/runs/{run}").json["taken_back_by"] == back
+
+
+def said(web: Web, path: str) -> str:
+    """Return the words of a page."""
+    return " ".join(page(web, path).text.split())
+
+
+@pytest.mark.parametrize(
+    ("state", "fields", "told"),
+    [
+        (RunState.SUCCEEDED, {"waited": 4}, "1m03s"),
+        (RunState.SUCCEEDED, {"waited": 1902}, "59 s waited 31m42s"),
+        (RunState.CANCELLED, {"waited": 1902, "reason": Reason.SUPERSEDED}, "59 s waited 31m42s"),
+    ],
+)
+def test_a_run_that_is_over_tells_work_and_waiting_apart(
+    web: Web, state: RunState, fields: dict[str, Any], told: str
+) -> None:
+    run = web.run(state, **fields)
+    assert f"took {told}" in said(web, f"/runs/{run}")
+    assert told in said(web, "/runs")
+
+
+@pytest.mark.parametrize(
+    ("state", "waited", "on_page", "in_list"),
+    [
+        (RunState.QUEUED, 0, "waiting for 3h00m", "waiting for 3h00m"),
+        (RunState.RUNNING, 7200, "waited 2h00m", "1h00m waited 2h00m"),
+        (RunState.WAITING, 7200, "waited 2h00m", "1h00m waited 2h00m"),
+        (RunState.RUNNING, 1, "accepted 3 h ago", "3h00m"),
+    ],
+    ids=["waits for a worker", "at work after a wait", "waits within its stage", "at work"],
+)
+def test_a_run_that_is_not_over_tells_work_and_waiting_apart(
+    web: Web, monkeypatch: pytest.MonkeyPatch, state: RunState, waited: int, on_page: str, in_list: str
+) -> None:
+    monkeypatch.setattr("tests.support.web.AT", utc_now().timestamp() - 3 * 3600 - 5)
+    run = web.run(state, waited=waited)
+    assert on_page in said(web, f"/runs/{run}")
+    assert in_list in said(web, "/runs")
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.domain.durations import seconds, short, words
+from orchestrator.domain.durations import apart, parted, seconds, short, words
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,21 @@ def test_what_is_no_length_of_time_is_refused(text: str) -> None:
 )
 def test_a_length_of_time_is_written(length: float, expected: str) -> None:
     assert words(length) == expected
+
+
+@pytest.mark.parametrize(
+    ("length", "waited", "parts", "text"),
+    [
+        (130, 0, (130, 0), "2m10s"),
+        (130, 4.9, (130, 0), "2m10s"),
+        (130, 5, (125, 5), "2m05s, waited 5.0 s"),
+        (2032, 1902, (130, 1902), "2m10s, waited 31m42s"),
+        (7, 7, (0, 7), "0.0 s, waited 7.0 s"),
+    ],
+)
+def test_a_wait_is_told_apart_from_work(length: float, waited: float, parts: tuple[float, float], text: str) -> None:
+    assert parted(length, waited) == parts
+    assert apart(length, waited) == text
 
 
 @pytest.mark.parametrize(

@@ -56,11 +56,18 @@ def test_the_sentence_is_the_one_that_messages_say() -> None:
     assert view(failed())["sentence"] == message_of(SETTINGS, failed(), "run.failed", "slack", 0.0).sentence
 
 
+def test_messages_part_work_and_waiting_as_the_api_does() -> None:
+    message = message_of(SETTINGS, failed(), "run.failed", "slack", 0.0)
+    assert (message.seconds, message.waited_seconds) == (2.5, view(failed())["waited_seconds"]) == (2.5, 2.5)
+
+
 def test_times_are_rfc_3339_in_utc_and_durations_seconds() -> None:
     shown = view(failed())
     assert shown["created_at"] == "2026-11-24T09:00:00.000Z"
     assert shown["finished_at"] == "2026-11-24T09:00:02.500Z"
-    assert shown["seconds"] == 2.5
+    assert (shown["seconds"], shown["worked_seconds"], shown["waited_seconds"]) == (2.5, 0, 2.5)
+    assert shown["waiting_since"] is None
+    assert view(make_run())["waiting_since"] == "2026-11-24T09:00:00.000Z"
     assert shown["started_at"] is None
     assert rfc3339(NOW.astimezone(tz=None)) == "2026-11-24T09:00:00.000Z"
 

@@ -43,6 +43,11 @@ def test_a_success_is_quiet():
     ]
 
 
+def test_waiting_is_told_apart_from_work():
+    waited = replace(SUCCEEDED, seconds=2032.0, waited_seconds=1902.0)
+    assert "took 2m10s, waited 31m42s · " in wording.text(waited)
+
+
 def test_a_failure_takes_more_room_than_a_success():
     assert [block["type"] for block in wording.blocks(FAILED)] == ["header", "section", "section", "context"]
     assert [block["type"] for block in wording.blocks(SUCCEEDED)] == ["section", "context"]
