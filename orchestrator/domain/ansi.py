@@ -26,6 +26,8 @@ def plain(line: str) -> str:
 
     A carriage return writes over what was before (progress bars): only the last state of the line stays.
     """
+    if line.isprintable():  # most are, and a search reads hundreds of thousands
+        return line
     return visible(line.rstrip("\r").rpartition("\r")[2])
 
 

@@ -47,6 +47,14 @@ class Excerpt:
         return bool(self.lines) and self.lines[-1].n < self.last
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Lines of a log that hold a text: the numbers of all of them, and the first ones whole."""
+
+    numbers: tuple[int, ...]
+    first: list[Line]
+
+
 class Queries:
     """Answers questions; changes nothing. Every call :raises Unavailable: the database does not answer.
 
@@ -113,15 +121,18 @@ class Queries:
             last = logs.before_last(connection, run_id, 1, stage) + 1 if found else 0
         return Excerpt(lines=found, last=last, earlier=bool(found and first[0].n < found[0].n))
 
-    def find(self, run_id: int, text: str, count: int, *, stage: str = "") -> Excerpt:
-        """Read the first `count` lines of a run's log that hold a text, in capitals or small letters."""
-        found: list[Line] = []
+    def find(self, run_id: int, text: str, count: int, *, stage: str = "") -> Found:
+        """Find the lines of a run's log that hold a text, in capitals or small letters; `count` of them whole."""
+        first: list[Line] = []
+        numbers: list[int] = []
         wanted, after = text.casefold(), 0
         with self._database.read() as connection:
-            while len(found) < count and (more := logs.read(connection, run_id, after=after, stage=stage)):
-                found.extend(line for line in more if wanted in plain(line.text).casefold())
+            while more := logs.read(connection, run_id, after=after, stage=stage):
+                holding = [line for line in more if wanted in plain(line.text).casefold()]
+                numbers.extend(line.n for line in holding)
+                first.extend(holding[: count - len(first)])
                 after = more[-1].n
-        return Excerpt(lines=found[:count], last=0, earlier=False)
+        return Found(numbers=tuple(numbers), first=first)
 
     def deliveries(self, *, hook: str = "", outcome: str = "", limit: int = 50, before: int | None = None) -> Page:
         """List what arrived at the webhooks."""

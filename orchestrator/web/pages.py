@@ -11,8 +11,8 @@ from flask import Flask, Response, redirect, render_template, request, url_for
 from orchestrator.domain.ansi import plain
 from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import RunState, StageName, run_named
-from orchestrator.services.queries import Excerpt, Queries
+from orchestrator.domain.runs import RunState, run_named
+from orchestrator.services.queries import Queries
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import commit_url, rfc3339
 from orchestrator.web import language, words
@@ -20,11 +20,11 @@ from orchestrator.web.auth import log_in, log_out
 from orchestrator.web.calls import Site
 from orchestrator.web.environment_actions import ACTIONS as ENVIRONMENT_ACTIONS
 from orchestrator.web.environment_actions import Answer, EnvironmentActions, possible
+from orchestrator.web.log_part import TAIL, Sought, part_of
 from orchestrator.web.models import MAX_ID
+from orchestrator.web.page_query import number, texts
 from orchestrator.web.problems import Problem
 
-TAIL = 200
-"""Log lines on the page of a run; with more elements a browser becomes slow."""
 PAGE = 30
 """Items in one page of a list."""
 
@@ -67,6 +67,7 @@ def install(app: Flask, site: Site) -> None:
         short=words.short,
         ref_name=words.ref_name,
         coded=words.coded,
+        marked=words.marked,
         run_named=run_named,
     )
     app.jinja_env.globals["now"] = lambda: rfc3339(site.now())
@@ -98,7 +99,7 @@ class _Pages:
     def runs(self) -> Answer:
         """Show the list of runs."""
         who = self._site.guard.require(Role.VIEWER)
-        wanted = _wanted("app", "environment", "state", "commit")
+        wanted = texts(request.args, "app", "environment", "state", "commit")
         wanted["commit"] = wanted["commit"].strip().lower()
         if wanted["state"] not in ("", *RunState):
             wanted["state"] = ""
@@ -121,19 +122,23 @@ class _Pages:
         view = self._site.queries.run(run_id, base="")
         if view is None:
             raise Problem(404, "not-found", f"There is no run {run_id}.")
-        asked, shown = self._log(run_id)
+        sought = Sought.read(request.args)
+        part = part_of(self._site.queries, run_id, sought)
+        if part.sought != sought:
+            return redirect(request.path + part.sought.address(line=part.sought.line))
         settings = self._site.settings
         app = settings.app(view["app"])
         return render_template(
             "run.html",
             who=who,
             run=view,
-            lines=[(line.n, line.stage, plain(line.text)) for line in shown.lines],
-            log=shown,
-            asked=asked,
+            lines=[(line.n, line.stage, plain(line.text)) for line in part.excerpt.lines],
+            log=part.excerpt,
+            part=part,
+            asked=sought,
             tail=TAIL,
             live=view["finished_at"] is None,
-            fixed=bool(asked["line"] or asked["find"]),
+            fixed=bool(sought.line or sought.find),
             gitops_url=commit_url(settings.gitops.access.url, view["gitops_commit"]),
             source_url=commit_url(app.source.url, view["commit"]) if app else "",
             actions=_actions(view, who),
@@ -150,16 +155,6 @@ class _Pages:
             return "release" if env else ""
         newest = env["in_git"] is not None and env["in_git"]["run"] == run["id"]
         return "rollback" if newest and env["deployed"] else ""
-
-    def _log(self, run_id: int) -> tuple[dict[str, Any], Excerpt]:
-        """Read the part of the log that is asked for; return what was asked for and the lines."""
-        asked: dict[str, Any] = _wanted("stage", "find")
-        if asked["stage"] not in ("", *StageName):
-            asked["stage"] = ""
-        asked["line"] = _number("line") or 0
-        if asked["find"]:
-            return asked, self._site.queries.find(run_id, asked["find"], TAIL, stage=asked["stage"])
-        return asked, self._site.queries.excerpt(run_id, TAIL, line=asked["line"], stage=asked["stage"])
 
     def act(self, run_id: int, action: str) -> Answer:
         """Carry out an action of the page of a run, and show the result."""
@@ -183,7 +178,7 @@ class _Pages:
     def deliveries(self) -> Answer:
         """Show what arrived at the webhooks."""
         who = self._site.guard.require(Role.VIEWER)
-        wanted, settings = _wanted("hook", "outcome"), self._site.settings
+        wanted, settings = texts(request.args, "hook", "outcome"), self._site.settings
         page = self._site.queries.deliveries(**wanted, limit=PAGE, before=_cursor())
         return render_template(
             "deliveries.html",
@@ -244,18 +239,8 @@ def _actions(view: dict[str, Any], who: Principal) -> dict[str, str]:
     return {name: ACTIONS[name] for name in names}
 
 
-def _wanted(*names: str) -> dict[str, str]:
-    """Return what the list is narrowed to."""
-    return {name: request.args.get(name, "")[:100].replace("\0", "") for name in names}
-
-
 def _cursor() -> int | None:
-    return _number("cursor")
-
-
-def _number(name: str) -> int | None:
-    text = request.args.get(name, "")
-    return min(int(text), MAX_ID) if text.isascii() and text.isdigit() and len(text) < 12 else None
+    return number(request.args, "cursor")
 
 
 def _older(cursor: int | None, wanted: dict[str, str]) -> str:

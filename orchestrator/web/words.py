@@ -134,6 +134,12 @@ def headline(action: str, app: str, environment: str, say: Say = english) -> str
     return say(HEADLINES[action]) % {"app": app, "environment": environment}
 
 
+def marked(text: str, sought: str) -> Markup:
+    """Show a text with what is looked for marked in it, in capitals or small letters."""
+    parts = re.split(f"({re.escape(sought)})", text, flags=re.IGNORECASE)
+    return Markup("").join(Markup("<mark>{}</mark>").format(part) if n % 2 else part for n, part in enumerate(parts))
+
+
 _TICKED = re.compile(r"`([^`]+)`")
 
 

@@ -74,3 +74,17 @@ def test_commits_digests_and_refs_are_shortened() -> None:
 )
 def test_what_is_between_backticks_is_code_and_nothing_becomes_markup(said: str, shown: str) -> None:
     assert words.coded(said) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "sought", "shown"),
+    [
+        ("no fault", "FAULT", "no <mark>fault</mark>"),
+        ("a <b> a", "a", "<mark>a</mark> &lt;b&gt; <mark>a</mark>"),
+        ("1 < 2", "<", "1 <mark>&lt;</mark> 2"),
+        ("a.b axb", "a.b", "<mark>a.b</mark> axb"),
+        ("nothing", "x", "nothing"),
+    ],
+)
+def test_what_is_looked_for_is_marked_and_all_else_stays_plain(text: str, sought: str, shown: str) -> None:
+    assert words.marked(text, sought) == shown
