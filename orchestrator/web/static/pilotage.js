@@ -2,6 +2,7 @@
 // Shows the end of the log, and follows the run while it goes on. The page is complete without this script.
 (() => {
   const [log, live, jump] = ["log", "live", "jump"].map((id) => document.getElementById(id));
+  const field = document.querySelector(".find [name=find]");
   const MAX_ROWS = 600; // rows that stay in the page: more make a browser slow, and all others are a link away
   const AGAIN = 5000; // ms until a server that did not answer, or a page without new lines, is asked again
   const HIDDEN = 20000; // ms between two looks of a page that nobody sees
@@ -18,7 +19,8 @@
 
   const rows = log.getElementsByClassName("row");
   const selecting = () => !getSelection().isCollapsed && log.contains(getSelection().anchorNode);
-  const following = () => atEnd && !selecting();
+  const marked = () => log.querySelector(".row[aria-current]");
+  const following = () => atEnd && !selecting() && !marked();
   const toEnd = () => { log.scrollTop = log.scrollHeight; };
 
   const rowOf = ({ n, stage, text }) => {
@@ -83,6 +85,7 @@
   jump.addEventListener("click", () => {
     atEnd = true;
     getSelection().removeAllRanges();
+    nameLines("");
     showSoon();
   });
 
@@ -147,15 +150,65 @@
     source.addEventListener("end", () => { ended = true; live.textContent = ""; look(); });
   };
 
-  // An address may name a line that is not in the page: its part of the log is fetched then. Of "#L120-L140" the first.
-  const seek = () => {
-    const [, line] = /^#L(\d+)/.exec(location.hash) ?? [];
-    if (!line) return false;
-    const address = `?line=${line}#L${line}`;
-    if (!document.getElementById(`L${line}`) && location.search + location.hash !== address) location.replace(address);
-    else if (location.hash !== `#L${line}`) location.replace(`#L${line}`);
-    return true;
+  // "#build:L120-L140" names lines, as "#L120" does. The stage is for people: numbers count the lines of the run.
+  const named = () => {
+    const [, first, end = first] = /^#(?:[a-z]+:)?L(\d+)(?:-L?(\d+))?$/.exec(location.hash) ?? [];
+    return first ? [Number(first), Math.max(Number(first), Number(end))] : [];
   };
+  const mark = () => {
+    const [first, end] = named();
+    const lines = [...rows].filter((row) => Number(row.id.slice(1)) >= first && Number(row.id.slice(1)) <= end);
+    log.dataset.marks = "";
+    log.querySelectorAll(".marked").forEach((row) => row.classList.remove("marked"));
+    marked()?.removeAttribute("aria-current");
+    lines.forEach((row) => row.classList.add("marked"));
+    lines[0]?.setAttribute("aria-current", "true");
+    [lines.at(-1), lines[0]].forEach((row) => row?.scrollIntoView({ block: "nearest" }));
+  };
+  const nameLines = (lines) => {
+    if (location.hash !== lines) history.pushState(null, "", location.pathname + location.search + lines);
+    mark();
+  };
+
+  // Lines that are not in the page are fetched. Returns whether the address names some.
+  const seek = () => {
+    const [first] = named();
+    const address = `?line=${first}${location.hash}`;
+    const fetched = new URLSearchParams(location.search).get("line") === String(first);
+    if (first && !fetched && !document.getElementById(`L${first}`)) location.replace(address);
+    mark();
+    return Boolean(first);
+  };
+
+  // A click on a number names its line, one with the shift key all from the line that is named; a second one none.
+  log.addEventListener("mousedown", (event) => { // selects text, with the shift key
+    if (event.shiftKey && event.target.matches(".n")) event.preventDefault();
+  });
+  log.addEventListener("click", (event) => {
+    if (!event.target.matches(".n") || event.ctrlKey || event.metaKey || "listed" in log.dataset) return;
+    event.preventDefault();
+    const row = event.target.parentElement;
+    const both = [row, (event.shiftKey && marked()) || row].sort((a, b) => a.id.slice(1) - b.id.slice(1));
+    const lines = [...new Set(both)].map((one) => one.id).join("-");
+    const address = `#${both[0].querySelector(".s").textContent}:${lines}`;
+    nameLines(address === location.hash ? "" : address);
+  });
+
+  // The browser finds what is in the page, our field what is in the log; who asks there once more means the browser.
+  document.addEventListener("keydown", (event) => {
+    const asks = (event.ctrlKey || event.metaKey) && !event.shiftKey && !event.altKey && event.key === "f";
+    if (!asks || document.activeElement === field) return;
+    event.preventDefault();
+    field.focus();
+    field.select();
+  });
+  field.addEventListener("keydown", (event) => {
+    const before = event.key === "Enter" && event.shiftKey && document.querySelector(".find [rel=prev]");
+    if (!before) return;
+    event.preventDefault();
+    before.click();
+  });
+  if (document.getElementById("place")) field.focus({ preventScroll: true }); // Enter leads to the next one
 
   if (!seek()) toEnd();
   addEventListener("hashchange", seek);
