@@ -15,7 +15,7 @@ from orchestrator.domain.ansi import plain
 from workers.gitops.words import LIMIT, one_line
 from workers.shapes import Json, mapping, mappings, text, texts
 
-__all__ = ["container_of", "crashed", "last_words", "place", "why_unhealthy"]
+__all__ = ["container_of", "last_words", "place", "ran", "why_unhealthy"]
 
 _SYNC, _ERROR, _POD, _EVENT, _RESOURCE, _PENDING, _HELD, _ROLLING, _OWN = 70, 60, 50, 40, 30, 20, 15, 12, 10
 
@@ -53,7 +53,8 @@ _EVENT_REASONS = (
     "ProvisioningFailed",
 )
 _PULL = frozenset({"InvalidImageName", "ImagePullBackOff", "ErrImagePull", "ErrImageNeverPull"})
-_CRASHED = frozenset({"CrashLoopBackOff", "Error", "OOMKilled"})
+_RAN = frozenset({"CrashLoopBackOff", "Error", "OOMKilled", "Running"})
+"""States of pods of which a container has printed something, be it that it ended by itself or fails its probes."""
 _CONTAINER = re.compile(r"failed container[= ]([a-z0-9][-a-z0-9]*)")
 """How the kubelet names the container: "failed container=web pod=..." in its status, "... web in pod" in events."""
 _EVENTS = 100
@@ -89,7 +90,7 @@ def why_unhealthy(
 
     :param application: of ``GET /applications/{name}``. :param tree: of ``.../resource-tree``, or {}.
     :param events: of ``.../events``: the list, or the object with ``items``. Odd shapes are passed over.
-    :param words: by the `place` of a pod that `crashed`, how its log ends.
+    :param words: by the `place` of a pod that `ran`, how its log ends; told of those that ended by themselves.
     """
     application, tree = mapping(application), mapping(tree)
     warnings = _warnings(events)
@@ -103,9 +104,9 @@ def why_unhealthy(
     return one_line(max(causes).sentence) if causes else ""
 
 
-def crashed(pod: Mapping[str, Any]) -> bool:
-    """Tell whether a container of a pod (a node of the tree) ended by itself, so that its log may say why."""
-    return _bare(_pod_reason(pod)) in _CRASHED
+def ran(pod: Mapping[str, Any]) -> bool:
+    """Tell whether a container of a pod (a node of the tree) has run, so that its log may say why it is unwell."""
+    return _bare(_pod_reason(pod)) in _RAN
 
 
 def container_of(pod: Mapping[str, Any], events: Sequence[Any]) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Run, StageName
-from workers.gitops.explain import container_of, crashed, last_words, place, why_unhealthy
+from workers.gitops.explain import container_of, last_words, place, ran, why_unhealthy
 from workers.gitops.images import another, sighting
 from workers.gitops.readiness import Verdict, VerdictKind
 from workers.gitops.words import LIMIT, one_line
@@ -17,8 +17,8 @@ _IN_RESOURCES = frozenset({Reason.SYNC_FAILED, Reason.DEGRADED})
 """The reasons that what the resource tree and the events tell may explain."""
 _PODS = 3
 """Unhealthy pods whose events and logs are read for the one sentence."""
-_LINES = 10
-"""Last lines of a pod's log that are read."""
+_LINES = 20
+"""Last lines of a pod's log that are copied into the run's log, so that nobody has to look for them elsewhere."""
 
 
 def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict) -> Fail:
@@ -63,7 +63,7 @@ def _cause(order: Order, tools: Tools, application: Mapping[str, Any], verdict: 
     except (Refused, Unavailable) as error:
         tools.log(f"no details from Argo CD: {error}")
         return ""
-    words = {place(pod): _words(order, tools, pod, container_of(pod, events)) for pod in pods if crashed(pod)}
+    words = {place(pod): _words(order, tools, pod, container_of(pod, events)) for pod in pods if ran(pod)}
     about = application if verdict.reason is Reason.SYNC_FAILED else _without_syncs(application)
     return why_unhealthy(about, tree, events, words)
 
@@ -84,7 +84,10 @@ def _events(order: Order, tools: Tools, pod: Mapping[str, Any]) -> list[Json]:
 
 
 def _words(order: Order, tools: Tools, pod: Mapping[str, Any], container: str) -> str:
-    """Return the last lines of the container that ended, else of the one that runs now."""
+    """Copy the end of the log of the container that ended, or else of the one that runs now; return its last words.
+
+    The run's log masks secrets in it as in every line.
+    """
     name, namespace = str(pod.get("name") or ""), str(pod.get("namespace") or "")
     try:
         for previous in (True, False):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.support.applications import condition, healthy
 from tests.support.effort import grows_with
-from workers.gitops.explain import container_of, crashed, last_words, why_unhealthy
+from workers.gitops.explain import container_of, last_words, ran, why_unhealthy
 from workers.gitops.words import LIMIT
 
 DEGRADED = healthy({"status.health": {"status": "Degraded", "message": "apps/Deployment:p/api"}})
@@ -170,10 +170,17 @@ def test_the_last_line_that_says_anything_counts(lines, said):
 
 @pytest.mark.parametrize(
     ("reason", "so"),
-    [("CrashLoopBackOff", True), ("Init:Error", True), ("OOMKilled", True), ("ImagePullBackOff", False), ("", False)],
+    [
+        ("CrashLoopBackOff", True),
+        ("Init:Error", True),
+        ("OOMKilled", True),
+        ("Running", True),
+        ("ImagePullBackOff", False),
+        ("", False),
+    ],
 )
-def test_who_crashed_may_have_said_why(reason, so):
-    assert crashed(node(reason=reason)) is so
+def test_who_has_run_may_have_said_why(reason, so):
+    assert ran(node(reason=reason)) is so
 
 
 def test_the_newest_event_of_a_kind_counts():

@@ -71,7 +71,7 @@ def test_the_log_of_the_container_that_ended_is_quoted() -> None:
             "app_namespace": "",
             "container": "web",
             "previous": True,
-            "lines": 10,
+            "lines": 20,
         }
     ]
     assert "starting\ncannot open /etc/plate/config.yaml\n" in logged
@@ -95,6 +95,14 @@ def test_the_present_container_is_asked_where_there_is_none_before_it() -> None:
 )
 def test_without_a_log_the_sentence_stays_as_it_is(said: Any) -> None:
     assert fail(*said)[0].detail == f"Pod plate/web-1 is in CrashLoopBackOff: {BACK_OFF}"
+
+
+def test_the_log_of_a_pod_that_runs_and_is_not_well_is_copied_and_not_quoted() -> None:
+    """One that fails its probes: its last line is any line."""
+    outcome, argo, logged = fail([], ["listening on 8080", "GET /healthz 500"], reason="Running")
+    assert outcome.detail == f"Pod plate/web-1 is Running: {BACK_OFF}"
+    assert logged[-3:-1] == ["the log of pod plate/web-1 ends:", "listening on 8080\nGET /healthz 500"]
+    assert [one["previous"] for one in argo.wanted] == [True, False]
 
 
 EVICTED = {
