@@ -15,7 +15,7 @@ from orchestrator.store.database import Connection
 
 LOCK = "pushes"
 """Names the lock that is held while runs of pushes are looked for and made."""
-TWIN_WINDOW = 600.0
+TWIN_WINDOW = 86_400.0
 """Seconds within which the same move of the same ref is one push, however many hooks tell of it."""
 
 _NOWHERE = ""

@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind
 from orchestrator.services.ingest import _write_batch
-from orchestrator.store.schema import metadata
+from orchestrator.store.schema import metadata, runs
 from tests.support.executing import REPO, Workshop
 from tests.support.moves import Move, branches, workshop
 
@@ -52,3 +52,14 @@ def test_moves_that_are_written_down_together_are_told_apart_as_those_that_are_n
     with workshop.database.write() as connection:
         _write_batch(connection, items)
     assert [item.answer.body.get("runs") for item in items] == [[1], [2], [3]]
+
+
+@pytest.mark.parametrize(("hours", "again"), [(0, True), (23, True), (25, False)])
+def test_a_copy_of_a_hook_that_comes_hours_later_makes_no_run(workshop: Workshop, hours: float, again: bool) -> None:
+    """The branch has gone on meanwhile: a run of it would end as ``older_commit``."""
+    for number in (1, 2, 3):
+        workshop.push(number)
+    with workshop.database.write() as connection:
+        connection.execute(runs.update().values(created_at=runs.c.created_at - hours * 3600))
+    answer = workshop.push(2, "copy")
+    assert (answer.get("duplicate", False), answer["runs"]) == ((True, [2]) if again else (False, [4]))
