@@ -51,7 +51,7 @@ def _tables() -> Iterator[tuple[str, str]]:
         yield reason.value, explanation.text
         yield reason.value, explanation.next_step
     for place, texts in (
-        ("wording", (wording.GOES_BACK, wording.WENT_BACK)),
+        ("wording", wording.AFTER_GOING_BACK),
         ("glances", (glance_views.NOT_YET, glance_views.NO_MORE)),
         ("scripts", language.IN_SCRIPTS),
         ("states", (*RunState, *StageState, *DeliveryOutcome, *words.ENDINGS.values())),

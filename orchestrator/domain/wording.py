@@ -3,8 +3,8 @@
 import re
 from collections.abc import Callable
 
-from orchestrator.domain.reasons import Reason, explain
-from orchestrator.domain.runs import Run, Trigger
+from orchestrator.domain.reasons import Actor, Reason, explain
+from orchestrator.domain.runs import Run, RunState, Trigger
 
 Say = Callable[[str], str]
 """Says a text of ours in the language of who reads it."""
@@ -16,6 +16,15 @@ _WHOLE = (Reason.DONE, Reason.CANCELLED, Reason.SUPERSEDED)
 
 GOES_BACK = "Run {back} goes back. Correct and push; the environment is on hold until {release}."
 WENT_BACK = "Correct what {actor} brought and push; the environment is on hold until {release}."
+LEFT_UNPROVEN = (
+    "The environment is on hold and the image before is in Git, unproven: {again} goes back once more, {release} lets"
+    " deploys go on."
+)
+LEFT_BROUGHT = (
+    "The environment is on hold and what {actor} brought is still in Git: {again} goes back once more, {release} lets"
+    " deploys go on."
+)
+AFTER_GOING_BACK = (GOES_BACK, WENT_BACK, LEFT_UNPROVEN, LEFT_BROUGHT)
 """Next steps that name runs."""
 
 _PLAINLY = (
@@ -59,8 +68,33 @@ def next_step(run: Run, say: Say = english) -> str:
     """Return what to do about the reason of `run`; a command in it names the run, or its app and environment."""
     if run.taken_back_by is not None:
         return say(GOES_BACK).format(back=run.taken_back_by, release=_release(run))
-    if run.trigger is Trigger.ROLLBACK and run.state.final and run.follows_a_run:
+    if _went_back(run):
+        return _after_going_back(run, say)
+    return _step(run, say)
+
+
+def who_acts(run: Run) -> str:
+    """Return who must act on `run`: ``developer``, ``operator`` or ``nobody``."""
+    actor = explain(run.reason).actor
+    return (Actor.DEVELOPER if _went_back(run) and actor is Actor.NOBODY else actor).value
+
+
+def _went_back(run: Run) -> bool:
+    """Tell whether a rollback that began by itself is over: its environment is on hold."""
+    return run.trigger is Trigger.ROLLBACK and run.state.final and run.follows_a_run
+
+
+def _after_going_back(run: Run, say: Say) -> str:
+    """Say what state a rollback has left behind, and each way out of it in one command."""
+    if run.state is RunState.SUCCEEDED:
         return say(WENT_BACK).format(actor=run.actor, release=_release(run))
+    left = LEFT_UNPROVEN if run.committed else LEFT_BROUGHT
+    again = f"`pilotage run rerun {run.id}`"
+    first = f"{_step(run, say)} " if explain(run.reason).actor is not Actor.NOBODY else ""
+    return first + say(left).format(actor=run.actor, again=again, release=_release(run))
+
+
+def _step(run: Run, say: Say) -> str:
     step = say(explain(run.reason).next_step).replace(" RUN`", f" {run.id}`")
     return step.replace(" APP ENVIRONMENT`", f" {run.app} {run.environment}`")
 

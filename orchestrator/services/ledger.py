@@ -8,15 +8,15 @@ from typing import Any
 from orchestrator.domain.apps import Channel, Environment, Settings
 from orchestrator.domain.clicks import possible
 from orchestrator.domain.messages import KINDS, Message
-from orchestrator.domain.reasons import Reason, explain
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Run, RunState, StageName, Trigger
-from orchestrator.domain.wording import next_step, sentence
+from orchestrator.domain.wording import next_step, sentence, who_acts
 from orchestrator.engine.decision import Decision
 from orchestrator.engine.facts import Fact, Superseded
 from orchestrator.engine.taking_back import is_to_blame, taken_back
 from orchestrator.engine.transitions import advance
-from orchestrator.services import accounting, story, targets
+from orchestrator.services import accounting, going_back, story, targets
 from orchestrator.store import changes, claims, environments, heads, images, notifications, runs, wakes
 from orchestrator.store.database import Connection
 from orchestrator.store.rows import utc
@@ -78,6 +78,7 @@ def record(connection: Connection, settings: Settings, before: Run, decision: De
         if not before.state.final:
             changes.withdraw(connection, run.id)  # before the wake-up, as the writer of the branch does it
             _doubt_head(connection, settings, run)
+            going_back.told(connection, run)
         wakes.drop(connection, run.id)
     elif decision.wake_at is not None:
         wakes.set_due(connection, run.id, decision.wake_at.timestamp(), queue_of(run))
@@ -160,8 +161,7 @@ def _take_back(connection: Connection, settings: Settings, run: Run, now: float)
         return run
     by = runs.going_back(connection, run.app, run.environment) or _go_back(connection, run, proven, now)
     if not place.hold:
-        why = f"run {run.id} failed here, and run {by} goes back"
-        environments.set_hold(connection, run.app, run.environment, why, "pilotage", now)
+        going_back.hold(connection, run, by, now)
     return taken_back(run, by)
 
 
@@ -306,7 +306,7 @@ def message_of(settings: Settings, run: Run, type_: str, channel: str, now: floa
         reason=run.reason.value,
         sentence=sentence(run.reason, run.detail),
         next_step=next_step(run),
-        who_acts=explain(run.reason).actor.value,
+        who_acts=who_acts(run),
         commit=run.commit,
         title=run.title,
         author=run.author,

@@ -9,10 +9,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from orchestrator.domain.apps import Environment, Settings
-from orchestrator.domain.reasons import explain
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Run, Stage, StageName, StageState, closed
-from orchestrator.domain.wording import Say, english, next_step, sentence
+from orchestrator.domain.wording import Say, english, next_step, sentence, who_acts
 from orchestrator.store.rows import moment
 
 View = dict[str, Any]
@@ -33,7 +32,6 @@ def run_view(
     :param attempts: ids of all attempts, and :param notifications: rows of the store; both only in the detail view.
     :param say: the language of sentences.
     """
-    explanation = explain(run.reason)
     base = settings.external_url if base is None else base
     view: View = {
         "id": run.id,
@@ -44,7 +42,7 @@ def run_view(
         "detail": run.detail,
         "sentence": sentence(run.reason, run.detail, say),
         "next_step": next_step(run, say),
-        "who_acts": explanation.actor.value,
+        "who_acts": who_acts(run),
         **_origin(run),
         **_links(run, settings, base),
         **_times(run),

@@ -11,7 +11,7 @@ from flask import Flask, Response, redirect, render_template, request, url_for
 from orchestrator.domain.ansi import plain
 from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import RunState, run_named
+from orchestrator.domain.runs import RunState, Trigger, run_named
 from orchestrator.services.queries import Queries
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import commit_url, rfc3339
@@ -149,10 +149,13 @@ class _Pages:
         """Name what a person can do with the environment as this run has left it: release it, or roll it back."""
         held = run["state"] == RunState.WAITING and run["reason"] == Reason.ON_HOLD
         broken = run["state"] == RunState.FAILED and not run["taken_back_by"]
-        shown = self._site.queries.app(run["app"]) if held or broken else None
+        went_back = run["trigger"] == Trigger.ROLLBACK and run["finished_at"] is not None
+        shown = self._site.queries.app(run["app"]) if held or broken or went_back else None
         env = next((one for one in (shown or {}).get("environments", ()) if one["name"] == run["environment"]), None)
         if env is None or held:
             return "release" if env else ""
+        if went_back and env["hold"]:
+            return "release"
         newest = env["in_git"] is not None and env["in_git"]["run"] == run["id"]
         return "rollback" if newest and env["deployed"] else ""
 

@@ -125,6 +125,34 @@ def test_a_rollback_that_fails_is_not_taken_back_again_nor_is_its_re_run(shop: W
     assert fail(shop, again, {}).taken_back_by is None
 
 
+def test_the_hold_says_what_came_of_the_way_back(shop: Workshop) -> None:
+    report(shop, second_at_health(shop))
+    since = hold(shop)["held_at"]
+    fail(shop, 3, {})
+    assert hold(shop)["hold"] == "run 2 failed here, and run 3, which was to go back, failed too"
+    again = shop.control.rerun(3, "mina")
+    shop.control.cancel(again, "mina")
+    assert hold(shop)["hold"] == f"run 2 failed here, and run {again}, which was to go back, was cancelled"
+    by_hand = shop.control.rollback("plate-web", "stg", "mina", 1)
+    deploy(shop, by_hand, {})
+    assert hold(shop)["hold"] == f"run 2 failed here, and run {by_hand} has gone back"
+    assert (hold(shop)["held_by"], hold(shop)["held_at"]) == ("pilotage", since)
+
+
+def test_the_hold_of_a_person_says_what_that_person_said(shop: Workshop) -> None:
+    report(shop, second_at_health(shop))
+    shop.control.hold("plate-web", "stg", "run 2 failed here", "mina")
+    fail(shop, 3, {})
+    assert hold(shop)["hold"] == "run 2 failed here"
+
+
+def test_an_environment_that_was_released_stays_so_when_the_way_back_ends(shop: Workshop) -> None:
+    report(shop, second_at_health(shop))
+    shop.control.release("plate-web", "stg")
+    deploy(shop, 3, {})
+    assert hold(shop)["hold"] == ""
+
+
 def test_the_reason_that_a_person_gave_for_a_hold_stays(shop: Workshop) -> None:
     health = second_at_health(shop)
     shop.control.hold("plate-web", "stg", "freeze", "mina")

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import RunState
+from orchestrator.domain.runs import RunState, Trigger
+from orchestrator.store import environments
 from tests.support.pages import OURS, Page, page
 from tests.support.web import Web
 
@@ -243,3 +244,16 @@ def test_a_run_that_waits_for_a_hold_leads_to_the_page_that_releases_it(web: Web
     assert links(page(web, f"/runs/{held}")) == [f"{STG}/release"]
     gone = web.run(RunState.WAITING, reason=Reason.ON_HOLD, environment="gone")
     assert links(page(web, f"/runs/{gone}")) == []
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.CANCELLED, RunState.SUCCEEDED])
+def test_a_rollback_that_is_over_leads_out_of_the_hold_that_it_has_left(web: Web, state: RunState) -> None:
+    failed = proven(web, 2, state=RunState.FAILED)
+    back = web.run(state, trigger=Trigger.ROLLBACK, actor=f"run {failed}")
+    assert links(page(web, f"/runs/{back}")) == []
+    with web.database.write() as connection:
+        environments.set_hold(connection, "plate-web", "stg", f"run {failed} failed here", "pilotage", 1.0)
+    shown = page(web, f"/runs/{back}")
+    assert links(shown) == [f"{STG}/release"]
+    assert "Next, for the developer: " in shown.text
+    assert "pilotage app release plate-web stg" in shown.text

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.reasons import CATALOGUE, Reason
 from orchestrator.domain.runs import RunState, StageName, StageState, Trigger
-from orchestrator.domain.wording import MAX_LENGTH, next_step, plainly, sentence, shorten
+from orchestrator.domain.wording import MAX_LENGTH, next_step, plainly, sentence, shorten, who_acts
 from orchestrator.engine.taking_back import taken_back
 from tests.support.factories import make_run
 
@@ -68,8 +68,48 @@ def test_a_deploy_that_is_taken_back_names_the_run_that_goes_back_and_the_hold()
     assert next_step(taken_back(failed, 8)) == f"Run 8 goes back. Correct and push; {release}"
     back = make_run(trigger=Trigger.ROLLBACK, actor="run 7", state=RunState.SUCCEEDED, reason=Reason.HEALTHY)
     assert next_step(back) == f"Correct what run 7 brought and push; {release}"
-    assert next_step(replace(back, actor="mina")) == "Nothing to do."
+    assert who_acts(back) == "developer"
+    assert (next_step(replace(back, actor="mina")), who_acts(replace(back, actor="mina"))) == (
+        "Nothing to do.",
+        "nobody",
+    )
     assert next_step(replace(back, state=RunState.RUNNING, reason=Reason.RUNNING)) == "Nothing to do."
+
+
+@pytest.mark.parametrize(
+    ("at", "state", "reason", "begins", "left", "who"),
+    [
+        (
+            StageName.BUILD,
+            RunState.CANCELLED,
+            Reason.CANCELLED,
+            "",
+            "what run 7 brought is still in Git",
+            "developer",
+        ),
+        (StageName.HEALTH, RunState.CANCELLED, Reason.CANCELLED, "", "the image before is in Git", "developer"),
+        (StageName.SYNC, RunState.FAILED, Reason.DEGRADED, "Read the evidence", "the image before is", "developer"),
+        (
+            StageName.CHECK,
+            RunState.FAILED,
+            Reason.ARGOCD_UNAVAILABLE,
+            "Check that its",
+            "what run 7 brought",
+            "operator",
+        ),
+    ],
+)
+def test_a_way_back_that_came_to_nothing_says_what_is_left_and_how_to_get_out(
+    at: StageName, state: RunState, reason: Reason, begins: str, left: str, who: str
+) -> None:
+    ended = StageState.FAILED if state is RunState.FAILED else StageState.CANCELLED
+    back = make_run(at, ended, id=8, trigger=Trigger.ROLLBACK, actor="run 7", state=state, reason=reason)
+    step = next_step(back)
+    assert step.startswith(begins)
+    assert f"The environment is on hold and {left}" in step
+    assert "`pilotage run rerun 8` goes back once more" in step
+    assert step.endswith("`pilotage app release plate-web stg` lets deploys go on.")
+    assert who_acts(back) == who
 
 
 def test_a_sentence_is_bounded() -> None:
