@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.domain.refs import is_sha, repo_key
+from workers.gitops.operated import has_known_pods, is_operated
 from workers.gitops.sources import branch_of, reads
 from workers.shapes import Json, mapping, mappings, moment, text, texts
 
@@ -50,7 +51,8 @@ class Operation:
     ``revisions`` are those that it applied from our repository; ``partial`` marks a dry run, a sync of single
     resources (as Argo CD heals) or of local manifests, which proves nothing about the whole; ``dry_run`` that it
     changed nothing; ``prune_skipped`` that it left what Git no longer has. ``images`` are those of what it applied,
-    ``hook_images`` of its hooks, ``steady_images`` of what has pods all the time (since 3.1).
+    ``hook_images`` of its hooks, ``steady_images`` of what has pods all the time,
+    ``operated_images`` of what an operator makes pods of (since 3.1).
     """
 
     phase: str
@@ -65,6 +67,7 @@ class Operation:
     images: tuple[str, ...]
     hook_images: tuple[str, ...]
     steady_images: tuple[str, ...]
+    operated_images: tuple[str, ...]
     jobs: tuple[str, ...]
 
 
@@ -96,6 +99,8 @@ class Application:
     address, so that all Git sources were taken. ``jobs`` are the managed resources whose pods run only at times.
     ``skipped`` tells that Argo CD is told to leave it alone: a request to refresh stands there for ever then.
     ``deployed`` are the revisions of our repository that the last whole sync which succeeded has applied.
+    ``operated`` are those of which an operator makes pods, and whose health Argo CD does not know; ``workloads``
+    tells whether there is anything else that has pods.
     """
 
     deleting: bool
@@ -115,6 +120,8 @@ class Application:
     images: tuple[str, ...]
     app_of_apps: bool
     jobs: tuple[str, ...]
+    operated: tuple[str, ...]
+    workloads: bool
     out_of_sync: tuple[Resource, ...]
     suspended: tuple[Resource, ...]
     hydration: Hydration | None
@@ -135,6 +142,7 @@ def read(application: Json, addresses: Collection[str], branch: str, dry_of: Dry
     summary, annotations = mapping(status.get("summary")), mapping(meta.get("annotations"))
     skipped = text(annotations.get(SKIP_ANNOTATION)).lower() in _TRUE
     hydration = _hydration(application, status)
+    operated = tuple(_name(one) for one in mappings(status.get("resources")) if is_operated(one))
     spec, repos = mapping(application.get("spec")), frozenset(map(repo_key, addresses))
     ours = _chooser(spec, repos, branch, hydration, dry_of)
     return Application(
@@ -148,13 +156,15 @@ def read(application: Json, addresses: Collection[str], branch: str, dry_of: Dry
         health=text(health.get("status")),
         health_message=text(health.get("message")),
         health_since=moment(health.get("lastTransitionTime")),
-        operation=_operation(status, ours),
+        operation=_operation(status, ours, frozenset(operated)),
         deployed=next((ours(one, one) for one in reversed(mappings(status.get("history")))), ()),
         conditions=tuple(_condition(one) for one in mappings(status.get("conditions"))),
         reconciled_at=moment(status.get("reconciledAt")),
         images=texts(summary.get("images")),
         app_of_apps=bool(summary.get("isAppOfApps")),
         jobs=tuple(_name(one) for one in mappings(status.get("resources")) if _is_job(one) and not one.get("hook")),
+        operated=operated,
+        workloads=any(has_known_pods(one) for one in mappings(status.get("resources"))),
         out_of_sync=tuple(_resource(one) for one in mappings(status.get("resources")) if _differs(one)),
         suspended=tuple(_resource(one) for one in mappings(status.get("resources")) if _is_suspended(one)),
         hydration=hydration,
@@ -212,7 +222,7 @@ def _hydration(application: Json, status: Json) -> Hydration | None:
     )
 
 
-def _operation(status: Json, ours: _Chooser) -> Operation | None:
+def _operation(status: Json, ours: _Chooser, operated: frozenset[str]) -> Operation | None:
     state = mapping(status.get("operationState"))
     if not state:
         return None
@@ -232,6 +242,9 @@ def _operation(status: Json, ours: _Chooser) -> Operation | None:
         hook_images=tuple(image for one in resources if one.get("hookType") for image in texts(one.get("images"))),
         steady_images=tuple(
             image for one in resources if one.get("kind") in _STEADY for image in texts(one.get("images"))
+        ),
+        operated_images=tuple(
+            image for one in resources if _name(one) in operated for image in texts(one.get("images"))
         ),
         jobs=tuple(_name(one) for one in resources if _makes_pods_later(one)),
     )

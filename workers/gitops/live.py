@@ -3,7 +3,7 @@
 from orchestrator.domain.reasons import Reason
 from workers.gitops.application import Operation
 from workers.gitops.images import Sighting, another, sighting
-from workers.gitops.look import Expected, Look, Verdict, VerdictKind
+from workers.gitops.look import STEADY, Expected, Look, Verdict, VerdictKind
 from workers.gitops.words import ended, one_line
 
 IMAGE_GRACE = 30.0
@@ -20,6 +20,10 @@ def judge_live(look: Look) -> Verdict:
         # the operation, and has ended since, does not.
         strong = look.newer or look.memory.get("rolling") == look.rollout
         return _success(look, f"{here} is synced and healthy and {_told(seen)} is live", strong)
+    if _is_operated(look):
+        named = ", ".join(look.app.operated[:3])
+        detail = f"{here} is synced, but {expected.image} is not live yet; Argo CD has no health of {named}"
+        return look.wait(Reason.PROGRESSING, detail, after=STEADY, synced=True, unready=True)
     unseen = _unseen(look)
     if unseen and expected.noop:  # nothing has just been applied that the list of live images could lag behind
         return _success(look, f"{here} is synced and healthy; {unseen}")
@@ -38,6 +42,13 @@ def judge_live(look: Look) -> Verdict:
     if unseen and verdict.kind is VerdictKind.FAILED:
         return _success(look, f"{here} is synced and healthy; {unseen}")
     return verdict
+
+
+def _is_operated(look: Look) -> bool:
+    """Tell whether an operator is to make the pods of our image: it may take its time, and none yet prove nothing."""
+    last, image, digest = look.app.operation, look.expected.image, look.expected.digest
+    given = last is not None and sighting(last.operated_images, image, digest) is not None
+    return bool(look.app.operated) and (given or not look.app.workloads)
 
 
 def _unseen(look: Look) -> str:

@@ -9,7 +9,7 @@ import pytest
 from orchestrator.domain.apps import Environment, GitAccess, Gitops
 from tests.support.contracts import contract_files
 from tests.support.effort import grows_with
-from workers.gitops.tracking import automated, left_out, tracks
+from workers.gitops.tracking import automated, left_out, staged, tracks
 
 REPO = "https://git.example.com/platform/gitops.git"
 GITOPS = Gitops(access=GitAccess(url=REPO))
@@ -305,3 +305,18 @@ def test_an_application_set_that_syncs_step_by_step_takes_the_automation_out(pol
 @pytest.mark.parametrize("path", contract_files("argocd/samples/*new-revision.json"), ids=lambda path: path.name)
 def test_the_sample_of_the_contract_is_tracked(path):
     assert tracks(json.loads(path.read_text()), GITOPS, ENV, IMAGE) is None
+
+
+@pytest.mark.parametrize(
+    ("hydrator", "told"),
+    [
+        (None, ""),
+        ({"syncSource": {"targetBranch": "env/prod"}}, ""),
+        (
+            {"hydrateTo": {"targetBranch": "next"}},
+            "somebody has to merge next, where it is hydrated, into its branch",
+        ),
+    ],
+)
+def test_a_merge_in_front_of_what_is_synced_is_named(hydrator, told):
+    assert staged(application(HELM, sourceHydrator=hydrator)) == told

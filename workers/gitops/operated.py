@@ -1,0 +1,44 @@
+"""Custom resources that only an operator makes pods of, and that Argo CD has no health check for; pure.
+
+They count as nothing, so an application of them is Healthy at once: before the operator has begun, and also where it
+never does.
+"""
+
+from workers.shapes import Json, mapping, text
+
+WORKLOADS = frozenset(
+    {"DaemonSet", "Deployment", "Pod", "ReplicaSet", "ReplicationController", "Rollout", "StatefulSet"}
+) | {"ClusterWorkflowTemplate", "CronJob", "CronWorkflow", "Job", "ScaledJob", "WorkflowTemplate"}
+"""Kinds whose pods are known: they run all the time, or at times."""
+_WITHOUT_PODS = frozenset(
+    {
+        "argoproj.io",
+        "bitnami.com",
+        "cert-manager.io",
+        "cilium.io",
+        "external-secrets.io",
+        "keda.sh",
+        "kyverno.io",
+        "monitoring.coreos.com",
+        "networking.istio.io",
+        "projectcontour.io",
+        "security.istio.io",
+        "tekton.dev",
+        "traefik.io",
+    }
+)
+"""Groups of widespread custom resources that make no pods, or make them only at times."""
+_OWN = (".k8s.io", ".cattle.io", ".openshift.io")
+"""Ends of groups that belong to the cluster itself."""
+
+
+def is_operated(resource: Json) -> bool:
+    """Tell whether a managed resource may have pods that nobody but an operator knows of, and has no health."""
+    group = text(resource.get("group"))
+    foreign = "." in group and not group.endswith(_OWN) and group not in _WITHOUT_PODS
+    return foreign and resource.get("kind") not in WORKLOADS and not mapping(resource.get("health")).get("status")
+
+
+def has_known_pods(resource: Json) -> bool:
+    """Tell whether a managed resource, no hook, is of a kind whose pods are known."""
+    return resource.get("kind") in WORKLOADS and not resource.get("hook")
