@@ -36,9 +36,11 @@ def is_operated(resource: Json) -> bool:
     """Tell whether a managed resource may have pods that nobody but an operator knows of, and has no health."""
     group = text(resource.get("group"))
     foreign = "." in group and not group.endswith(_OWN) and group not in _WITHOUT_PODS
-    return foreign and resource.get("kind") not in WORKLOADS and not mapping(resource.get("health")).get("status")
+    return (
+        foreign and text(resource.get("kind")) not in WORKLOADS and not mapping(resource.get("health")).get("status")
+    )
 
 
 def has_known_pods(resource: Json) -> bool:
     """Tell whether a managed resource, no hook, is of a kind whose pods are known."""
-    return resource.get("kind") in WORKLOADS and not resource.get("hook")
+    return text(resource.get("kind")) in WORKLOADS and not resource.get("hook")

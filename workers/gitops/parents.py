@@ -20,7 +20,7 @@ _NAMED = 3
 def is_parent(application: Mapping[str, Any]) -> bool:
     """Tell whether an application has others as its resources, and nothing that could run an image."""
     resources = mappings(mapping(application.get("status")).get("resources"))
-    has_children = any(one.get("kind") in _CHILDREN and one.get("group") == _GROUP for one in resources)
+    has_children = any(text(one.get("kind")) in _CHILDREN and one.get("group") == _GROUP for one in resources)
     return has_children and all(text(one.get("kind")) in _BESIDE for one in resources)
 
 

@@ -28,6 +28,7 @@ Json = dict[str, Any]
         ([{"kind": "ConfigMap"}], False),
         ([], False),
         (None, False),
+        ([{"group": "argoproj.io", "kind": {}}], False),
     ],
 )
 def test_a_parent_has_children_and_nothing_that_runs(resources: Any, parent: bool) -> None:

@@ -9,6 +9,7 @@ from workers.gitops.readiness import VerdictKind, judge
 CUSTOM = {"group": "db.example.com", "kind": "Cluster", "namespace": "p", "name": "db", "status": "Synced"}
 GIVEN = {**CUSTOM, "images": [IMAGE]}
 DEPLOYMENT = {"group": "apps", "kind": "Deployment", "namespace": "p", "name": "api", "status": "Synced"}
+ODD = {"group": "example.com", "kind": {}, "name": []}
 MONITOR = {"group": "monitoring.coreos.com", "kind": "ServiceMonitor", "namespace": "p", "name": "api"}
 JUDGED = {**CUSTOM, "health": {"status": "Healthy"}}
 HOOK = {"group": "batch", "kind": "Job", "namespace": "p", "name": "migrate", "hook": True}
@@ -43,12 +44,14 @@ def test_a_pod_of_our_image_is_live_all_the_same(resources):
         ([DEPLOYMENT, MONITOR], [{**DEPLOYMENT, "images": [IMAGE]}]),
         ([DEPLOYMENT, CUSTOM], [{**DEPLOYMENT, "images": [IMAGE]}]),
         ([{"kind": "ConfigMap"}, MONITOR], []),
+        ([DEPLOYMENT, ODD], []),
     ],
     ids=[
         "it has a health check",
         "a deployment that is scaled to none",
         "beside a custom resource",
         "no pods at all",
+        "odd",
     ],
 )
 def test_other_applications_may_have_no_pods(resources, results):

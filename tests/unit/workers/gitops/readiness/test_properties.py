@@ -68,13 +68,14 @@ def test_every_condition_is_needed(changes):
     assert judge(healthy(changes), expected(), NOW).kind is not VerdictKind.SUCCESS
 
 
+NAMES = st.text(max_size=5) | st.sampled_from(["group", "health", "images", "kind", "name", "status", "type"])
 JSON = st.recursive(
     st.none()
     | st.booleans()
     | st.integers()
     | st.text(max_size=5)
     | st.sampled_from(["Synced", "Healthy", OURS, LATER]),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=3),
     max_leaves=8,
 )
 
