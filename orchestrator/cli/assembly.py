@@ -111,6 +111,15 @@ def adopt_names(settings: Settings, database: Database) -> None:
     names.adopt(database, settings)
 
 
+def tell_orphans(settings: Settings, database: Database) -> None:
+    """Log what the configuration has left behind, and what becomes of it."""
+    from orchestrator.services.orphans import orphans
+
+    with database.read() as connection:
+        for said in orphans(connection, settings):
+            log.warning("not configured any more", detail=said)
+
+
 def web_app(parts_: Parts, database: Database | None = None) -> "Flask":
     """Make the WSGI application of the API and the pages. `database`: one that is open already."""
     from orchestrator.services.control import Control

@@ -89,6 +89,8 @@ def examine(settings: Settings, file: Path) -> Iterator[CheckResult]:
         except PilotageError as error:
             broken.setdefault(check.section, check.name)
             yield _failure(settings, check, error, mask)
+    for said in _orphans(settings):
+        yield CheckResult("note", "", mask(said))
     refused = _refused(settings)
     for hook in settings.hooks:
         yield _address(settings, hook.forge)
@@ -178,6 +180,18 @@ def _refused(settings: Settings) -> dict[str, CheckResult]:
     since = time.time() - _DAY
     refused = [row for row in newest if row["outcome"] == DeliveryOutcome.REFUSED and row["received_at"] > since]
     return {row["hook"]: _refusal(row) for row in refused}
+
+
+def _orphans(settings: Settings) -> list[str]:
+    """Say what the tables have of what is not configured any more; nothing if the database is not there."""
+    from orchestrator.services.orphans import orphans
+    from orchestrator.store import migrate
+
+    try:
+        with closing(open_database(settings)) as database, database.read() as connection:
+            return orphans(connection, settings) if migrate.current(database) == migrate.expected() else []
+    except PilotageError:
+        return []  # the check of the database has said so
 
 
 def _refusal(row: Mapping[str, Any]) -> CheckResult:

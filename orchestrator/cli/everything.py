@@ -88,6 +88,8 @@ def run_worker(parts: Parts, lanes: Mapping[str, int], pool: str = "prefork") ->
 def run_relay(parts: Parts) -> None:
     """Be the relay until SIGTERM or SIGINT: let each duty finish what it is doing, then end."""
     tracing.start()
+    with contextlib.closing(parts.database()) as database:
+        assembly.tell_orphans(parts.settings, database)
     running = assembly.relay(parts)
     for number in (signal.SIGTERM, signal.SIGINT):
         if signal.getsignal(number) is not signal.SIG_IGN:

@@ -72,6 +72,12 @@ def active(connection: Connection, now: float) -> list[ActiveRun]:
     return found
 
 
+def reasons_of_active(connection: Connection) -> list[tuple[int, tuple[str, str], str]]:
+    """List the runs that are not over, oldest first: id, app and environment, and the code of why it is as it is."""
+    found = connection.execute(_ACTIVE.add_columns(runs.c.reason))
+    return sorted((row.id, (row.app, row.environment), row.reason) for row in found)
+
+
 def pending_notifications(connection: Connection) -> dict[str, int]:
     """Count the messages that wait to be sent: channel -> number."""
     return {channel: int(number) for channel, number in connection.execute(_PENDING)}

@@ -128,6 +128,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "new glance": lambda c: glances.write(c, Witness.GIT, {STG: {"value": "sha-2"}}),
     "look noted": lambda c: glances.looked(c, Witness.GIT, glances.LastLook(seen_at=NOW)),
     "runs that are not over": lambda c: figures.active(c, NOW),
+    "why runs are not over": figures.reasons_of_active,
     "messages that wait": figures.pending_notifications,
     "deployments of late": lambda c: deployments.since(c, NOW),
 }

@@ -14,7 +14,7 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.masking import Mask
 from orchestrator.domain.reasons import Reason
-from orchestrator.store import deliveries, migrate
+from orchestrator.store import deliveries, environments, migrate
 from orchestrator.store.database import Database
 from tests.support.configs import VALID, look
 from tests.support.databases import sqlite_database
@@ -236,3 +236,13 @@ def test_a_chat_with_buttons_has_an_address_to_paste(tmp_path: Path) -> None:
         "messages to team",
         "messages to ops",
     ]
+
+
+def test_what_the_configuration_has_left_behind_is_named(tmp_path: Path) -> None:
+    settings = make_settings(str(tmp_path / "state"))
+    assert doctor._orphans(settings) == [], "before the first start"
+    database = sqlite_database(tmp_path / "state")
+    with database.write() as connection:
+        environments.set_hold(connection, "gone", "stg", "a fair", "mina", 1.0)
+    database.close()
+    assert [said.partition(",")[0] for said in doctor._orphans(settings)] == ["gone/stg is on hold by mina (a fair)"]
