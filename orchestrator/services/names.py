@@ -50,15 +50,15 @@ def settle(connection: Connection, settings: Settings, run_id: int) -> None:
 
 
 def _move(connection: Connection, old: Where, new: Where) -> bool:
-    moved = names.move(connection, old, new)
+    moved, was = names.move(connection, old, new), f"it was {old[0]}/{old[1]}"
+    if moved is None:
+        detail = f"{was}, and a run under way of each has begun; they become one when either is over"
+        _log.warning("environment not renamed yet", app=new[0], env=new[1], detail=detail)
+        return False
+    ledger.wake_waiting(connection, *new, clock())
     if moved:
-        ledger.wake_waiting(connection, *new, clock())
-        _log.info("environment renamed", app=new[0], env=new[1], detail=f"it was {old[0]}/{old[1]}")
-    else:
-        _log.warning(
-            "environment not renamed yet", app=new[0], env=new[1], detail=f"runs of it and {old[0]}/{old[1]}"
-        )
-    return moved
+        _log.info("environment renamed", app=new[0], env=new[1], detail=f"{was}; runs: {moved}")
+    return True
 
 
 def _found(connection: Connection, settings: Settings) -> Iterator[tuple[Where, Where]]:

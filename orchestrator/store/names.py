@@ -86,23 +86,24 @@ def is_left(connection: Connection, old: Where, new: Where) -> bool:
     return connection.execute(_ANY_RUN, {"of_app": old[0], "named": old[1]}).first() is not None
 
 
-def move(connection: Connection, old: Where, new: Where) -> bool:
-    """Move the whole history of an environment to other names; what is there stays, and the two become one.
+def move(connection: Connection, old: Where, new: Where) -> int | None:
+    """Move the whole history of an environment to other names; return the number of its runs.
 
-    False: not now, as a run under way of each has its place to make in, and only one may.
+    What is there stays, and the two become one. None: not now, as a run under way of each has its place to make in,
+    and only one may.
     """
     alone(connection, _LOCK)
     here, there = lock(connection, *old), lock(connection, *new)
     making = [_active(connection, row["making"]) for row in (there, here)]
     if all(making):
-        return False
+        return None
     proving = [_active(connection, row["proving"]) for row in (there, here)]
     hold = {name: (there if there["hold"] else here)[name] for name in ("hold", "held_by", "held_at")}
-    for step in _STEPS:
-        connection.execute(step, {"of_app": old[0], "named": old[1], "to_app": new[0], "to_name": new[1]})
+    names = {"of_app": old[0], "named": old[1], "to_app": new[0], "to_name": new[1]}
+    moved, *_ = [connection.execute(step, names).rowcount for step in _STEPS]
     _set(connection, old, _EMPTY)
     _set(connection, new, {"making": _first(making), "proving": _first(proving), **hold, **_STAY})
-    return True
+    return moved
 
 
 def move_run(connection: Connection, run_id: int, old: Where, new: Where) -> None:
