@@ -4,9 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.refs import Reference
 from orchestrator.store import figures
 from orchestrator.store.database import Connection
+from orchestrator.store.database import now as clock
 
+_LATELY = 7 * 86400.0
+"""Seconds after its last run for which an environment that is gone is named: one that is retired is not for ever."""
 _NAMED = 5
 """Runs that a sentence names; of the others it gives the number."""
 
@@ -16,7 +20,12 @@ def orphans(connection: Connection, settings: Settings) -> list[str]:
 
     What is under a former name has not been left behind: the next start takes it along.
     """
-    return [*_runs(connection, settings), *_holds(connection, settings), *_messages(connection, settings)]
+    return [
+        *_runs(connection, settings),
+        *_holds(connection, settings),
+        *_histories(connection, settings),
+        *_messages(connection, settings),
+    ]
 
 
 def _runs(connection: Connection, settings: Settings) -> Iterator[str]:
@@ -42,6 +51,21 @@ def _holds(connection: Connection, settings: Settings) -> Iterator[str]:
         yield (
             f"{place} is on hold by {by or 'nobody'} ({why}), and is not configured: the hold stops nothing, unless"
             f" {_comes_back(place)}; `pilotage app release {' '.join(where)}` ends it."
+        )
+
+
+def _histories(connection: Connection, settings: Settings) -> Iterator[str]:
+    """Name what was at work lately and may only be called otherwise now: an app still makes images of its name."""
+    left = [one for one in figures.with_history(connection) if not settings.has(*settings.name_of(*one))]
+    apps = {app.image: app.name for app in settings.apps}
+    for where, run in sorted(figures.newest(connection, left).items()):
+        app = apps.get(Reference.parse(run.image).path)
+        if app is None or run.created_at.timestamp() < clock() - _LATELY:
+            continue
+        place = "/".join(where)
+        yield (
+            f"{place} is not configured, and {app} makes its image: if it has another name now, put the old one into"
+            " `former_names` there, or the order of commits, holds and what was proven begin anew."
         )
 
 

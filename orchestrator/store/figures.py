@@ -114,6 +114,12 @@ def holds(connection: Connection) -> dict[tuple[str, str], tuple[str, str, float
     return {(row["app"], row["name"]): (row["hold"], row["held_by"], row["held_at"]) for row in rows}
 
 
+def with_history(connection: Connection) -> list[tuple[str, str]]:
+    """List the environments in which a run has had a place, configured or not, by their present names."""
+    found = connection.execute(select(environments.c.app, environments.c.name).where(environments.c.moved_app == ""))
+    return sorted((row.app, row.name) for row in found)
+
+
 def _newest_id(app: str, environment: str, state: str) -> Select[tuple[int]]:
     statement = select(runs.c.id).where(runs.c.app == app, runs.c.environment == environment)
     if state:

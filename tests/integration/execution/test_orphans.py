@@ -2,9 +2,13 @@
 
 from dataclasses import replace
 
-from orchestrator.domain.apps import Channel
+import pytest
+
+from orchestrator.domain.apps import App, Channel
 from orchestrator.domain.runs import StageName
+from orchestrator.services import orphans as found_by
 from orchestrator.services.orphans import orphans
+from orchestrator.store.database import now
 from tests.support.executing import Workshop, two_environments
 from tests.support.factories import make_app, make_environment, make_settings
 
@@ -61,6 +65,34 @@ def test_a_hold_is_named_with_who_set_it_and_how_it_ends(workshop: Workshop) -> 
     workshop.control.hold("plate-web", "stg", "a fair", "mina")
     ends = "; `pilotage app release plate-web stg` ends it."
     assert told(workshop, apps=(make_app("api"),)) == [HOLD.format("plate-web/stg") + ends]
+
+
+HISTORY = (
+    "plate-web/stg is not configured, and {0} makes its image: if it has another name now, put the old one into"
+    " `former_names` there, or the order of commits, holds and what was proven begin anew."
+)
+IMAGE = make_app().image
+
+
+@pytest.mark.parametrize(
+    ("app", "said"),
+    [
+        (make_app("web", image=IMAGE), [HISTORY.format("web")]),
+        (make_app(environments=(make_environment("test"),)), [HISTORY.format("plate-web")]),
+        (make_app("web"), []),
+        (make_app("web", image=IMAGE, former_names=("plate-web",)), []),
+    ],
+    ids=["app", "environment", "another app", "with its former name"],
+)
+def test_a_history_that_another_name_could_go_on_with_is_named(
+    workshop: Workshop, monkeypatch: pytest.MonkeyPatch, app: App, said: list[str]
+) -> None:
+    workshop.push(1)
+    workshop.finish(workshop.until(1, StageName.BUILD, image=f"harbor.example.com/{IMAGE}:sha-1"))
+    assert told(workshop, apps=(app,)) == said
+    later = now() + 8 * 86400
+    monkeypatch.setattr(found_by, "clock", lambda: later)
+    assert told(workshop, apps=(app,)) == [], "what is retired is not named for ever"
 
 
 def test_messages_are_counted_by_their_destination(workshop: Workshop) -> None:
