@@ -52,12 +52,18 @@ class ClickQueue:
         self._database = database
 
     def next(self, channel: str) -> TakenClick | None:
-        """Lease the oldest click. Looks first without a lock: mostly there is none."""
+        """Lease the oldest click. Looks first without a lock: mostly there is none.
+
+        A click whose last worker vanished at its last try is forgotten: it may be what ended the worker.
+        """
         with self._database.read() as connection:
             if not clicks.is_due(connection, channel, clock()):
                 return None
         with self._database.write() as connection:
             row = clicks.take_next(connection, channel, clock())
+            if row is not None and row["attempt"] > ATTEMPTS:
+                clicks.forget(connection, row["id"])
+                row = None
         if row is None:
             return None
         age = clock() - row["received_at"]

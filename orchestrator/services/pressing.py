@@ -18,11 +18,11 @@ from orchestrator.store.database import now as clock
 
 LATE = 300.0
 """Seconds after which a click is not carried out any more: who clicked has gone on, and does not expect it."""
-_ASKED = {
-    Button.APPROVE: "Approval",
-    Button.CANCEL: "Cancellation",
-    Button.RERUN: "A re-run",
-    Button.ROLLBACK: "A rollback",
+_DOES = {
+    Button.APPROVE: "approves",
+    Button.CANCEL: "cancels",
+    Button.RERUN: "repeats",
+    Button.ROLLBACK: "rolls back",
 }
 _NEW_RUN = (Button.RERUN, Button.ROLLBACK)
 """What leads to another run; the buttons of this one have had their use then."""
@@ -53,7 +53,7 @@ class Pressing:
         """Return the run's message as it looks while the click is carried out; None: there is no such run."""
         with self._database.read() as connection:
             run = runs.load(connection, click.run)
-        note = f"{_ASKED[click.button]} was asked for by {click.actor} …"
+        note = f"{click.actor} {_DOES[click.button]} it …"
         return self._message(click, run, note, ()) if run else None
 
     def press(self, click: Click) -> str:

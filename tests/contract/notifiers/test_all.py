@@ -15,7 +15,9 @@ from orchestrator.sandbox.faults import HttpFault
 from tests.support.chats import Receiver
 from tests.support.messages import ALL, FAILED, HUGE, NASTY, STARTED, channel_of, channel_to, pings_in, spoiled
 from tests.support.telling import KIND_NAMES, tell
-from workers.notifiers.table import NOTIFIERS
+from webhooks.chats import CHATS
+from webhooks.forges import FORGES
+from workers.notifiers.table import ANSWERS, NOTIFIERS
 
 
 def channel_at(receiver: Receiver, kind: str) -> Channel:
@@ -27,6 +29,12 @@ def channel_at(receiver: Receiver, kind: str) -> Channel:
 
 def test_every_kind_of_channel_has_a_notifier_and_defaults() -> None:
     assert NOTIFIERS.keys() == KINDS.keys()
+
+
+def test_every_chat_that_tells_of_clicks_can_be_answered() -> None:
+    assert {chat.kind for chat in CHATS.values()} == ANSWERS.keys()
+    assert ANSWERS.keys() <= KINDS.keys()
+    assert not CHATS.keys() & FORGES.keys(), "they share one folder of addresses"
 
 
 @pytest.mark.parametrize("kind", KIND_NAMES)

@@ -59,7 +59,7 @@ def test_while_a_click_is_carried_out_there_is_no_button_to_click_again(desk: De
     desk.click("approve")
     desk.deal()
 
-    assert f"Approval was asked for by {ME} …" in desk.newest.text
+    assert f"{ME} approves it …" in desk.newest.text
     assert desk.buttons == []
     with pytest.raises(LookupError):
         desk.click("approve")
@@ -225,6 +225,16 @@ def test_a_chat_that_does_not_answer_does_not_stop_what_was_clicked(desk: Desk) 
     desk.deal()
 
     assert desk.workshop.run(run).approved
+
+
+def test_a_click_that_ends_each_worker_is_given_up(desk: Desk) -> None:
+    run = desk.asking()
+    desk.click("approve")
+    with desk.workshop.database.write() as connection:  # as two workers leave it that vanish with it
+        connection.execute(clicks.update().values(attempt=2, lease_until=1.0))
+    desk.deal()
+
+    assert (desk.waiting, desk.workshop.run(run).approved) == (0, False)
 
 
 @pytest.mark.parametrize("status", [200, 404])

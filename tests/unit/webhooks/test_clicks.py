@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
-from werkzeug.test import Client, TestResponse
+from werkzeug.test import Client, EnvironBuilder, TestResponse
 
 from orchestrator.at_once import AT_ONCE
 from orchestrator.domain.apps import ButtonRules, Channel, Secret
@@ -248,7 +248,12 @@ def test_the_click_goes_to_the_destination_that_its_button_names_among_those_tha
     assert [click.channel for click in endpoint.box.taken] == ["team", "first", "first"]
 
 
-def test_clicks_are_answered_without_a_thread_of_their_own() -> None:
+def test_a_click_that_has_arrived_needs_no_thread_of_its_own() -> None:
     endpoint = Endpoint()
     at_once = endpoint.app.extensions[AT_ONCE]
-    assert "/webhooks/slack" in at_once.paths
+    assert PATH in at_once.paths
+    pending = at_once.begin(EnvironBuilder(PATH, method="POST", data=form(), headers=proof(form())).get_environ())
+    at_once.flush()
+
+    assert pending.written.done()
+    assert (pending.word().status_code, endpoint.box.taken) == (200, [CLICK])
