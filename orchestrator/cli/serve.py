@@ -83,7 +83,7 @@ def worker(
 
 
 def relay(config: Config = None) -> None:
-    """Run the relay: wake-ups, leases, notifications, Argo CD's changes, lost hooks.
+    """Run the relay: wake-ups, leases, notifications, clicks, Argo CD's changes, lost hooks.
 
     \b
     Example:
