@@ -31,7 +31,8 @@ class Messenger:
 
     def once(self, _stopping: threading.Event) -> float:
         """Send one notification; return the seconds until the channel takes the next one."""
-        parcel = self._outbox.next(self._channel.name, latest=KINDS[self._channel.kind].latest)
+        kind = KINDS[self._channel.kind]
+        parcel = self._outbox.next(self._channel.name, latest=kind.latest, spacing=kind.spacing)
         if parcel is None:
             return IDLE
         told = parcel.message
@@ -41,7 +42,7 @@ class Messenger:
             else:
                 with tracing.span("notification", parcel.trace, channel=self._channel.name, type=told.type):
                     hush = self._send(parcel)
-        return max(hush, KINDS[self._channel.kind].interval)
+        return max(hush, kind.interval)
 
     def _send(self, parcel: Parcel) -> float:
         """Send; return for how many seconds the service asks us to send nothing more."""

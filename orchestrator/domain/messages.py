@@ -72,14 +72,15 @@ class ChannelKind:
 
     :param types: message types. :param merge: only the newest unsent state of a run matters (it edits in place).
     :param latest: of all runs of an app in an environment with one commit only the newest speaks.
-    :param interval: least seconds between two messages to one destination. :param keyed: who receives a message twice
-        can tell by its id.
+    :param interval: least seconds between two messages to one destination; `spacing` between two about one run, so
+        that one run's edits hold no other run up. :param keyed: who receives a message twice can tell by its id.
     """
 
     types: frozenset[str]
     merge: bool = False
     latest: bool = False
     interval: float = 0.0
+    spacing: float = 0.0
     keyed: bool = False
 
 
@@ -93,7 +94,7 @@ _STATUS = ChannelKind(types=_START_AND_END, merge=True, latest=True, keyed=True)
 
 KINDS: dict[str, ChannelKind] = {
     "slack": ChannelKind(types=_START_AND_END, interval=1.0),
-    "slack-api": ChannelKind(types=_START_AND_END | {"run.progressed"}, merge=True, interval=3.0),
+    "slack-api": ChannelKind(types=_START_AND_END | {"run.progressed"}, merge=True, interval=1.2, spacing=3.0),
     "webhook": ChannelKind(types=_START_AND_END, keyed=True),
     "github-status": replace(_STATUS, interval=1.0),
     "gitlab-status": _STATUS,

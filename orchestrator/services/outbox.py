@@ -47,19 +47,20 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def next(self, channel: str, *, latest: bool = False) -> Parcel | None:
+    def next(self, channel: str, *, latest: bool = False, spacing: float = 0.0) -> Parcel | None:
         """Lease the next notification of a channel. Looks first without a lock: mostly there is none.
 
         :param latest: drop what is about a run after which another one has had the same commit there.
+        :param spacing: seconds for which a run of which the channel has just been told is left alone.
         """
         with self._database.read() as connection:
-            if not notifications.is_due(connection, channel, clock()):
+            if not notifications.is_due(connection, channel, clock(), spacing):
                 return None
         with self._database.write() as connection:
-            row = notifications.take_next(connection, channel, clock())
+            row = notifications.take_next(connection, channel, clock(), spacing)
             while latest and row is not None and notifications.is_outdated(connection, row):
                 notifications.drop(connection, row)
-                row = notifications.take_next(connection, channel, clock())
+                row = notifications.take_next(connection, channel, clock(), spacing)
             if row is None:
                 return None
             previous = notifications.reference(connection, row["run_id"], channel)

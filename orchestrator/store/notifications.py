@@ -27,10 +27,16 @@ _FIRST_OF_ITS_RUN = ~exists().where(
     _older.c.id < notifications.c.id,
     _older.c.state == _PENDING,
 )
+_lately = notifications.alias("lately")
+_NOT_JUST_TOLD = ~exists().where(
+    _lately.c.run_id == notifications.c.run_id,
+    _lately.c.channel == notifications.c.channel,
+    _lately.c.sent_at > bindparam("told_before"),
+)
 _DUE = (
     select(notifications)
     .where(_pending, notifications.c.channel == bindparam("to_channel"))
-    .where(notifications.c.due_at <= bindparam("now"), _not_leased, _FIRST_OF_ITS_RUN)
+    .where(notifications.c.due_at <= bindparam("now"), _not_leased, _FIRST_OF_ITS_RUN, _NOT_JUST_TOLD)
     .order_by(notifications.c.id)
     .limit(1)
 )
@@ -86,14 +92,19 @@ def merge_older(connection: Connection, run_id: int, channel: str) -> None:
     connection.execute(_MERGE, {"of_run": run_id, "to_channel": channel})
 
 
-def is_due(connection: Connection, channel: str, now: float) -> bool:
-    """Tell whether a channel has a notification to send, without a lock."""
-    return connection.execute(_DUE, {"to_channel": channel, "now": now}).first() is not None
+def is_due(connection: Connection, channel: str, now: float, spacing: float = 0.0) -> bool:
+    """Tell whether a channel has a notification to send, without a lock. The parameters are those of `take_next`."""
+    values = {"to_channel": channel, "now": now, "told_before": now - spacing}
+    return connection.execute(_DUE, values).first() is not None
 
 
-def take_next(connection: Connection, channel: str, now: float) -> dict[str, Any] | None:
-    """Lease the oldest due notification of a channel whose run has no older unsent one."""
-    row = connection.execute(_TAKE, {"to_channel": channel, "now": now}).mappings().one_or_none()
+def take_next(connection: Connection, channel: str, now: float, spacing: float = 0.0) -> dict[str, Any] | None:
+    """Lease the oldest due notification of a channel whose run has no older unsent one.
+
+    :param spacing: seconds for which a run of which the channel has just been told is left alone.
+    """
+    values = {"to_channel": channel, "now": now, "told_before": now - spacing}
+    row = connection.execute(_TAKE, values).mappings().one_or_none()
     if row is None:
         return None
     attempt = row["attempt"] + 1

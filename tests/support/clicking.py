@@ -19,7 +19,8 @@ from orchestrator.services.control import ManualRun
 from orchestrator.services.outbox import Outbox
 from orchestrator.services.pressing import Pressing
 from orchestrator.store import runs
-from orchestrator.store.schema import clicks
+from orchestrator.store.database import Database
+from orchestrator.store.schema import clicks, notifications
 from tests.support.executing import Workshop, two_environments
 from tests.support.hooks import FakeInbox
 from tests.support.messages import RULES, channel_to
@@ -28,6 +29,12 @@ from workers.clicking import Clicker
 from workers.messenger import Messenger
 
 ASKED = ManualRun(app="plate-web", environment="prod", commit="1" * 40, actor="jun")
+
+
+def long_ago(database: Database) -> None:
+    """Have what was sent be sent long ago."""
+    with database.write() as connection:
+        connection.execute(notifications.update().values(sent_at=notifications.c.sent_at - 60))
 
 
 class Desk:
@@ -52,6 +59,7 @@ class Desk:
         """Have a relay that has just started send all that waits."""
         outbox = Outbox(self.workshop.database)
         for _ in range(5):
+            long_ago(self.workshop.database)
             Messenger(self.channel, outbox, Mask(())).once(threading.Event())
 
     def deal(self) -> None:

@@ -15,6 +15,7 @@ from orchestrator.services.outbox import Outbox
 from orchestrator.store import logs, notifications
 from orchestrator.store.database import now
 from tests.support.chats import chat
+from tests.support.clicking import long_ago
 from tests.support.executing import Workshop
 from tests.support.messages import channel_to
 from workers.messenger import Messenger
@@ -30,7 +31,8 @@ def heard(workshop: Workshop, chat: SandboxChat) -> Workshop:
 
 
 def tell(workshop: Workshop) -> None:
-    """Have a relay that has just started send one message."""
+    """Have a relay that has just started send one message, long after the last one."""
+    long_ago(workshop.database)
     Messenger(workshop.settings.channels[0], Outbox(workshop.database), Mask(())).once(threading.Event())
 
 

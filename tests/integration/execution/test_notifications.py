@@ -90,6 +90,19 @@ def test_of_the_runs_of_one_commit_in_a_place_only_the_newest_speaks_where_the_l
         assert notifications.of_run(connection, 1)[0]["state"] == "merged"
 
 
+def test_a_run_of_which_people_have_just_been_told_is_left_alone_and_no_other_one_is(workshop: Workshop) -> None:
+    queue(workshop, (1, "run.started", 0), (1, "run.progressed", 0), (2, "run.started", 0))
+    with workshop.database.write() as connection:
+        first = notifications.take_next(connection, "ops", NOW, 3.0)
+        assert first is not None
+        notifications.sent(connection, first, "", NOW)
+        order = []
+        for at in (NOW + 1, NOW + 1, NOW + 2.9, NOW + 3):
+            row = notifications.take_next(connection, "ops", at, 3.0)
+            order.append((row["run_id"], row["type"]) if row else None)
+    assert order == [(2, "run.started"), None, None, (1, "run.progressed")]
+
+
 class Clock:
     """A time that a test sets."""
 
