@@ -208,7 +208,8 @@
     event.preventDefault();
     before.click();
   });
-  if (document.getElementById("place")) field.focus({ preventScroll: true }); // Enter leads to the next one
+  // Enter leads to the next one. Not before all is loaded: to go to the line in the address takes the focus away.
+  if (document.getElementById("place")) addEventListener("load", () => field.focus({ preventScroll: true }));
 
   if (!seek()) toEnd();
   addEventListener("hashchange", seek);

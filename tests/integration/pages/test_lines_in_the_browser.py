@@ -9,7 +9,6 @@ from tests.support.web import Web
 pytestmark = pytest.mark.slow
 expect.set_options(timeout=20_000)
 MARKED = "[...document.querySelectorAll('#log .marked')].map(row => row.id)"
-NEW_TAB = "ControlOrMeta"
 
 
 def logged(web: Web, state: RunState = RunState.FAILED, lines: int = 500) -> int:
@@ -105,12 +104,14 @@ def test_what_is_found_is_seen_in_its_place_one_after_the_other(web: Web, tab: P
     tab.goto(f"/runs/{run}")
     tab.fill("[name=find]", "LINE 12")
     for line, place in ((12, 1), (120, 2), (121, 3)):
-        tab.press("[name=find]", "Enter")
+        expect(tab.locator("[name=find]")).to_be_focused()
+        tab.keyboard.press("Enter")
         expect(tab.locator(f"#L{line}[aria-current]")).to_be_in_viewport()
         expect(tab.locator("#place")).to_contain_text(f"{place} of 111")
         assert tab.locator(f"#L{line} mark").inner_text() == "line 12"
     for line, place in ((120, 2), (12, 1), (1299, 111)):
-        tab.press("[name=find]", "Shift+Enter")
+        expect(tab.locator("[name=find]")).to_be_focused()
+        tab.keyboard.press("Shift+Enter")
         expect(tab.locator(f"#L{line}[aria-current]")).to_be_in_viewport()
         expect(tab.locator("#place")).to_contain_text(f"{place} of 111")
     tab.click(".find >> text=next")
