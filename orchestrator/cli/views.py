@@ -66,8 +66,7 @@ class Plain:
     def beat(self, run: Json) -> None:
         """Print that the run is still at work, and on what."""
         busy = next((stage for stage in summary.stages(run) if stage.get("state") in _BUSY), run)
-        since = instant(busy.get("started_at"))
-        age = f" for {words((datetime.now(UTC) - since).total_seconds())}" if since else ""
+        age = f" for {lasted}" if (lasted := _age(busy, run)) else ""
         name = f"{busy['name']} " if "name" in busy else ""
         say(f"{stamp(datetime.now(UTC))} still {name}{summary.state_words(busy)}{age}")
 
@@ -140,17 +139,20 @@ class Live:
             state = str(stage.get("state"))
             line = f"  {summary.SIGNS.get(state, '?')} {stage.get('name'):<7} {summary.state_words(stage)}"
             text.append(
-                f"{line}  {_age(stage)}  {summary.why(stage) if state in _BUSY else ''}\n", _STYLES.get(state, "")
+                f"{line}  {_age(stage, run)}  {summary.why(stage) if state in _BUSY else ''}\n",
+                _STYLES.get(state, ""),
             )
         if advice := _advice(run):
             text.append(f"{advice}\n")
         return text
 
 
-def _age(stage: Json) -> str:
-    if stage.get("finished_at"):
-        return summary.took(stage)
-    since = instant(stage.get("started_at"))
+def _age(thing: Json, run: Json) -> str:
+    """Write how long a stage, or the run, took or goes on; one that waits for its turn, for how long it does."""
+    if thing.get("finished_at"):
+        return summary.took(thing)
+    waits = thing.get("state") == "waiting" or thing is run
+    since = instant(thing.get("started_at") or (run.get("waiting_since") if waits else None))
     return words(max(0.0, (datetime.now(UTC) - since).total_seconds())) if since else ""
 
 

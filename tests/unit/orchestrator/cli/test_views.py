@@ -1,6 +1,7 @@
 """How a run looks while it is watched."""
 
 import io
+import re
 
 import pytest
 
@@ -61,6 +62,27 @@ def test_a_terminal_gets_a_tree_with_signs_and_words(
     assert "▶ health  running" in screen.getvalue()
     assert "\x1b[2J" not in screen.getvalue()
     assert ("\x1b[34m" in screen.getvalue()) is coloured
+
+
+def test_what_waits_for_its_turn_says_for_how_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stages = [stage("check", "succeeded"), stage("build", "waiting"), stage("push", "queued")]
+    gated = run(state="waiting", reason="waiting", stages=stages, waiting_since="2026-11-24T03:11:14Z")
+    Plain().beat(gated)
+    Plain().beat(
+        run(state="waiting", reason="waiting", stages=[], started_at=None, waiting_since="2026-11-24T03:11:14Z")
+    )
+    beats = [line.split(" ", 1)[1] for line in capsys.readouterr().out.splitlines()]
+    assert re.fullmatch(r"still build waiting for \d.*", beats[0])
+    assert re.fullmatch(r"still waiting.* for \d.*", beats[1])
+    screen = Terminal()
+    monkeypatch.setattr("sys.stdout", screen)
+    view = view_for({"TERM": "xterm"}, json=False, compact=False, colour=False)
+    view.show(gated)
+    view.close()
+    assert re.search(r"build +waiting +\d", screen.getvalue())
+    assert not re.search(r"push +queued +\d", screen.getvalue())
 
 
 def test_a_compact_tree_shows_only_what_is_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
