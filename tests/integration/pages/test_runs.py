@@ -227,7 +227,7 @@ def test_a_place_leads_to_those_before_and_after_it_and_to_all(web: Web) -> None
 def test_what_is_not_there_is_not_found(web: Web) -> None:
     run = web.run(RunState.FAILED)
     web.log(run, "line")
-    assert "0 lines with “fault”" in page(web, f"/runs/{run}?find=fault").text
+    assert "0 lines with “fault”." in page(web, f"/runs/{run}?find=fault").text
 
 
 def test_attempts_are_linked(web: Web) -> None:
