@@ -56,7 +56,7 @@ def _cause(order: Order, tools: Tools, application: Mapping[str, Any], verdict: 
     name, where = order.environment.argocd, order.where
     try:
         tree = _without_old(tools.clients.argocd.resource_tree(name, **where), order.run)
-        pods = _troubled(tree)[:_PODS]
+        pods = sorted(_troubled(tree), key=_is_still_coming)[:_PODS]
         events = tools.clients.argocd.events(name, **where)
         for pod in pods:
             events += _events(order, tools, pod)
@@ -125,3 +125,8 @@ def _troubled(tree: Mapping[str, Any]) -> list[Json]:
     pods = [node for node in mappings(tree.get("nodes")) if node.get("kind") == "Pod"]
     healthy = ("Healthy", "Suspended")
     return [pod for pod in pods if mapping(pod.get("health")).get("status") not in healthy]
+
+
+def _is_still_coming(pod: Json) -> bool:
+    """Tell whether a pod may yet become well: there is room for a few, and others have more to say."""
+    return mapping(pod.get("health")).get("status") == "Progressing"

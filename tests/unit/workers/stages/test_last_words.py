@@ -105,6 +105,23 @@ def test_the_log_of_a_pod_that_runs_and_is_not_well_is_copied_and_not_quoted() -
     assert [one["previous"] for one in argo.wanted] == [True, False]
 
 
+def test_of_many_pods_the_ones_that_are_still_coming_are_looked_at_last() -> None:
+    pods = [
+        {
+            **PENDING,
+            "name": f"web-{number}",
+            "uid": f"u{number}",
+            "info": [{"name": "Status Reason", "value": reason}],
+        }
+        for number, reason in enumerate(["ContainerCreating", "Running", "Running", "CrashLoopBackOff"])
+    ]
+    pods[3]["health"] = {"status": "Degraded", "message": BACK_OFF}
+    argo = Several([live(health="Degraded")])
+    argo.pods, argo.said, argo.wanted = tuple(pods), [["no DB"], [], [], []], []
+    assert ended(argo).detail == "Pod plate/web-3 is in CrashLoopBackOff; its log ends: no DB"
+    assert [one["pod"] for one in argo.wanted] == ["web-3", "web-1", "web-1"], "three pods are looked at"
+
+
 EVICTED = {
     "kind": "Pod",
     "namespace": "plate",
