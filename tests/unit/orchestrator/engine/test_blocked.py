@@ -1,7 +1,9 @@
 """A run whose stage may not begin, or not go on, yet."""
 
+import pytest
+
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import RunState, StageName, StageState
+from orchestrator.domain.runs import Run, RunState, StageName, StageState
 from orchestrator.engine.facts import Blocked, Claimed
 from orchestrator.engine.transitions import advance
 from tests.support.factories import NOW, later, make_run
@@ -40,3 +42,14 @@ def test_a_stage_that_was_stopped_on_its_way_begins_anew() -> None:
     assert (held.state, held.reason) == (RunState.WAITING, Reason.ON_HOLD)
     stage = advance(held, Claimed(stage=COMMIT, timeout=900), later(5000)).run.stage(COMMIT)
     assert (stage.started_at, stage.deadline_at, stage.attempt) == (later(5000), later(5900), 1)
+
+
+@pytest.mark.parametrize("reason", [Reason.AWAITING_APPROVAL, Reason.ON_HOLD, Reason.BEHIND_RUN])
+@pytest.mark.parametrize("run", [make_run(BUILD), make_run(COMMIT), make_run(COMMIT, WAITING)])
+def test_the_time_at_the_gate_is_waiting_and_no_stages_work(run: Run, reason: Reason) -> None:
+    at_gate = advance(run, Blocked(reason=reason, detail="", anew=True), later(1)).run
+    assert (at_gate.waits_since, at_gate.waited_seconds) == (NOW, 0)
+    current = at_gate.current
+    assert current is not None
+    through = advance(at_gate, Claimed(stage=current.name, timeout=900), later(5000)).run
+    assert (through.waits_since, through.waited_seconds) == (None, 5000)
