@@ -23,12 +23,16 @@ if TYPE_CHECKING:
 def up(config: Config = None) -> None:
     """Run everything on this machine: web, webhooks, relay, workers, and a broker if none is configured.
 
+    As long as nothing has run here yet (the state folder is empty), a page lists what the configuration lacks.
+
     \b
     Example:
       pilotage up --config pilotage.yaml
     """
     from orchestrator.cli import assembly
+    from orchestrator.cli.first_run import await_configuration
 
+    await_configuration(config)
     settings = assembly.load_settings(config)
     assembly.log_as("up", settings)
     from orchestrator.cli.everything import run
@@ -36,7 +40,16 @@ def up(config: Config = None) -> None:
     run(settings, lambda url: typer.echo(f"Pilotage answers on {url}", err=True))
 
 
-def web(config: Config = None) -> None:
+def web(
+    config: Config = None,
+    first_run: Annotated[
+        bool,
+        typer.Option(
+            "--first-run",
+            help="As long as the state folder is empty, serve a page that lists what the configuration lacks.",
+        ),
+    ] = False,
+) -> None:
     """Run the API and the pages.
 
     \b
@@ -44,7 +57,10 @@ def web(config: Config = None) -> None:
       pilotage web --config pilotage.yaml
     """
     from orchestrator.cli import assembly
+    from orchestrator.cli.first_run import await_configuration
 
+    if first_run:
+        await_configuration(config)
     _serve("web", config, assembly.web_app)
 
 

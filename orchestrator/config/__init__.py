@@ -1,12 +1,15 @@
 """``pilotage.yaml`` and the environment become frozen settings; everything that is wrong is named at once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from orchestrator.config.problems import ConfigInvalid, ConfigProblem, dotted
 from orchestrator.domain.apps import Settings
+
+if TYPE_CHECKING:
+    from orchestrator.config.document import Document
 
 __all__ = [
     "Checked",
@@ -38,13 +41,17 @@ class StoreSettings:
 class Checked:
     """The result of a check: the settings (None when there are problems), problems and warnings.
 
-    ``store`` is known, too, where all that is wrong are variables or files that are not there, for other keys.
+    ``store`` is known, too, where all that is wrong are variables or files that are empty or not there, for other
+    keys. So are ``bind``, where the web is to listen, and ``state_dir`` ("": not known); of a file that is empty or
+    not there they are the defaults.
     """
 
     settings: Settings | None
     problems: tuple[ConfigProblem, ...]
     warnings: tuple[ConfigProblem, ...]
     store: StoreSettings | None = None
+    bind: str = "127.0.0.1:8480"
+    state_dir: str = ""
 
 
 def default_path(environ: Mapping[str, str]) -> Path:
@@ -78,6 +85,11 @@ def check(path: Path, environ: Mapping[str, str]) -> Checked:
         if len(data) > MAX_SIZE:
             return _unreadable(f"is larger than {MAX_SIZE} bytes")
         return check_text(data.decode("utf-8-sig"), environ, path.parent)
+    except FileNotFoundError as error:
+        from orchestrator.config.settings import state_dir
+
+        missing = _unreadable(f"cannot be read: {error.strerror}; name the file with --config or PILOTAGE_CONFIG")
+        return replace(missing, state_dir=state_dir("", path.parent, environ))
     except OSError as error:
         return _unreadable(f"cannot be read: {error.strerror}; name the file with --config or PILOTAGE_CONFIG")
     except UnicodeDecodeError as error:
@@ -91,25 +103,41 @@ def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
     from orchestrator.config.settings import settings, state_dir
 
     document = read(text, environ, folder)
-    if document.tree is None and not document.problems:
+    empty = document.tree is None and not document.problems
+    if empty:
         document.add((), "is empty; see pilotage.example.yaml")
     config = shape.fit(document) if document.tree is not None else None
     checks.check(document)
     checks.check_environment(document, environ)
     warnings = tuple(sorted(advice.warnings(document, config), key=_order)) if config else ()
     problems = tuple(sorted(set(document.problems), key=_order))
-    elsewhere = {one for one in document.unfilled if one.path not in _OF_STORE}
     store = None
-    if elsewhere.issuperset(problems):
+    if all(_is_elsewhere(problem, document) for problem in problems):
         server = document.tree.get("server", {})
         state = state_dir(server.get("state_dir", ""), folder, environ)
         store = StoreSettings(database=server.get("database", ""), state_dir=state)
     if config is None or problems:
-        return Checked(settings=None, problems=problems, warnings=warnings, store=store)
+        unusable = Checked(settings=None, problems=problems, warnings=warnings, store=store)
+        if store is None and not empty:
+            return unusable
+        state = store.state_dir if store else state_dir("", folder, environ)
+        return replace(unusable, state_dir=state, bind=_bind(document.tree, unusable.bind))
     words = tuple(str(warning) for warning in warnings)
     origins = {dotted(path): names for path, names in document.filled.items()}
     found = settings(config, folder, environ, words, origins)
     return Checked(settings=found, problems=(), warnings=warnings, store=store)
+
+
+def _is_elsewhere(problem: ConfigProblem, document: "Document") -> bool:
+    """Tell whether a problem is about a variable or file that is empty or not there, and not of the database."""
+    missing = problem in document.unfilled or problem.path in map(dotted, document.blank)
+    return missing and problem.path not in _OF_STORE
+
+
+def _bind(tree: Any, default: str) -> str:
+    """Read where the web is to listen from a file in which only variables and files are missing, or nothing is."""
+    server = tree.get("server", {}) if isinstance(tree, dict) else {}
+    return str(server.get("bind") or default)
 
 
 def _usable(found: _T | None, checked: Checked, path: Path) -> _T:

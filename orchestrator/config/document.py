@@ -30,6 +30,7 @@ class Document:
     :param filled: places whose text came (also) from variables or files, and which.
     :param problems: what is wrong with the text itself; the tree is then what could be read.
     :param unfilled: those of them that are about a variable or file that is not there.
+    :param blank: those of the filled places whose text is empty all the same.
     """
 
     tree: Any = None
@@ -38,6 +39,7 @@ class Document:
     problems: list[ConfigProblem] = field(default_factory=list)
     broken: set[Path] = field(default_factory=set)
     unfilled: list[ConfigProblem] = field(default_factory=list)
+    blank: set[Path] = field(default_factory=set)
 
     def line(self, path: Path) -> int:
         """Return the line of a key, or of the nearest one around it."""
@@ -46,7 +48,9 @@ class Document:
         return self.lines.get(path, 1)
 
     def add(self, path: Path, message: str) -> None:
-        """Note a problem at a place of the file."""
+        """Note a problem at a place of the file; of one that is blank, say where it comes from."""
+        if path in self.blank:
+            message = f"{message}; it comes from {' and '.join(self.filled[path])}"
         self.problems.append(self.problem(path, message))
 
     def problem(self, path: Path, message: str) -> ConfigProblem:
@@ -141,6 +145,8 @@ class _Reader:
             self._document.unfilled.append(self._document.problems[-1])
         if filled.used:
             self._document.filled[path] = self._shielded.names(node.value)
+            if not filled.wrong and not filled.text.strip():
+                self._document.blank.add(path)
         return None if filled.wrong else filled.text
 
     def _mapping(self, node: Any, path: Path) -> dict[str, Any]:
