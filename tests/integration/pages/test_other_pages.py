@@ -93,7 +93,11 @@ def test_a_hand_edit_and_the_health_of_now_stand_beside_what_runs_have_proven(we
         assert word in shown
     assert "succeeded" in shown
     assert "unknown" not in shown
+    asked = page(web, "/apps/plate-web/stg/deploy").text
+    assert "In Git now: hotfix, by Ann <b>, not by Pilotage. This run replaces it." in asked
+    assert "not by Pilotage" not in page(web, "/apps/plate-web/stg/hold").text
     ours = seen(web, run=12)
+    assert "not by Pilotage" not in page(web, "/apps/plate-web/stg/deploy").text
     assert ("#12" in ours, "not by Pilotage" in ours, "Ann" in ours) == (True, False, False)
 
 
