@@ -24,7 +24,7 @@ def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.
     """List apps and their environments with what runs there.
 
     It shows what the GitOps branch and Argo CD were last seen to say, what Pilotage committed last, what was last
-    proven healthy, and the last run. With `-o json` also when each was seen, and by whom.
+    proven healthy, and the last run. `pilotage app show` says when each was seen, and why where it is unknown.
 
     \b
     Example:
@@ -40,6 +40,74 @@ def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.
         names = f"{one_line(one.get('app'))} {one_line(one.get('environment'))}"
         said = f"{names} is on hold by {one_line(one.get('by'))}: {one_line(one.get('reason'))}."
         warn(f"{said} It is no longer configured; `pilotage app release {names}` releases it.")
+
+
+@app.command()
+def show(
+    app_name: o.AppName,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Show what runs where of one app: what is there now, with when that was seen, and what runs have done.
+
+    \b
+    Example:
+      pilotage app show plate-web
+    """
+    answer = connect(url, token_file).get(f"/apps/{segment(app_name)}")
+    if output is Format.JSON:
+        say_json(answer)
+        return
+    for env in answer.get("environments", []):
+        say(f"{one_line(answer.get('name'))} {one_line(env.get('name'))}")
+        for name, value in _details(env).items():
+            if value:
+                say(f"  {name:<15} {value}")
+
+
+def _details(env: Json) -> dict[str, str]:
+    git, argo, hold, last = (env.get(name) or {} for name in ("git_now", "argocd_now", "hold", "last_run"))
+    return {
+        "in git now": _joined(_git_now(git), _set_by(git), _seen(git)),
+        "argo cd now": _joined(_argocd_now(argo), _live(argo), _seen(argo)),
+        "committed": _joined(_brought(env.get("in_git")), _since(env.get("in_git"))),
+        "proven healthy": _joined(_brought(env.get("deployed")), _since(env.get("deployed"))),
+        "last run": f"{last.get('id')} {summary.state_words(last)}" if last else "",
+        "hold": f"by {one_line(hold.get('by'))}: {one_line(hold.get('reason'))}" if hold else "",
+        "why": _why(env),
+    }
+
+
+def _set_by(git: Json) -> str:
+    if not git.get("commit"):
+        return ""
+    run = f" by run {git['run']}" if git.get("run") else ""
+    return f"commit {one_line(git['commit'])[:12]}{run}, {one_line(git.get('since'))}"
+
+
+def _live(argo: Json) -> str:
+    tags = ", ".join(one_line(tag) for tag in argo.get("live") or ())
+    return _joined("a sync is under way" if argo.get("syncing") else "", f"live {tags}" if tags else "")
+
+
+def _seen(now: Json) -> str:
+    """Say when it was seen and, where it may be otherwise by now, what was seen and why."""
+    was = ", ".join(filter(None, (one_line(now.get(name)) for name in ("value", "health", "sync"))))
+    then = "" if now.get("current") or not was else f"was {was}"
+    seen = f"seen {one_line(now.get('seen_at'))}" if now.get("seen_at") else ""
+    return _joined(then, seen, one_line(now.get("trouble")))
+
+
+def _since(thing: object) -> str:
+    if not isinstance(thing, dict):
+        return ""
+    by = f"by {one_line(thing.get('by'))}" if thing.get("by") else ""
+    return _joined(by, one_line(thing.get("since")))
+
+
+def _joined(*parts: str) -> str:
+    return "; ".join(filter(None, parts))
 
 
 def _row(app: Json, env: Json) -> tuple[object, ...]:

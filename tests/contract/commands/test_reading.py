@@ -28,6 +28,7 @@ def test_json_is_one_document_and_nothing_else(pilotage: Pilotage, api: FakeApi)
         (("run", "list"), "/runs"),
         (("run", "show", "42"), "/runs/42"),
         (("app", "list"), "/apps"),
+        (("app", "show", "plate-web"), "/apps/plate-web"),
         (("delivery", "list"), "/deliveries"),
         (("delivery", "show", "7"), "/deliveries/7"),
     ],
@@ -139,6 +140,33 @@ def test_an_empty_log_says_why(pilotage: Pilotage, api: FakeApi) -> None:
     assert pilotage("run", "logs", "42", "--after", "9", "--url", api.url).err == (
         "Run 42 has no log lines after the line named; its state: running.\n"
     )
+
+
+def test_an_app_is_shown_with_what_is_there_now_and_when_that_was_seen(pilotage: Pilotage, api: FakeApi) -> None:
+    git = {"value": "hotfix", "commit": "c" * 40, "author": "Ann", "since": "T1", "run": None, "by_pilotage": False}
+    argo = {"sync": "Synced", "health": "Healthy", "syncing": True, "live": ["sha-a", "sha-b"]}
+    stg = {
+        "name": "stg",
+        "git_now": git | {"seen_at": "T2", "current": True, "trouble": ""},
+        "argocd_now": argo | {"seen_at": "T3", "current": False, "trouble": "Argo CD is away."},
+        "in_git": {"run": 42, "tag": "sha-b", "proven": False, "verdict": None, "by": "kim", "since": "T0"},
+        "last_run": {"id": 43, "state": "succeeded", "reason": "healthy", "sentence": "It is healthy."},
+        "hold": {"by": "mina", "reason": "freeze"},
+    }
+    prod = {"name": "prod", "git_now": git | {"run": 7, "by_pilotage": True, "seen_at": "T2", "current": True}}
+    api.answers["GET /apps/plate-web"] = Reply(body={"name": "plate-web", "environments": [stg, prod]})
+
+    assert pilotage("app", "show", "plate-web", "--url", api.url).lines == [
+        "plate-web stg",
+        "  in git now      hotfix, by Ann, not by Pilotage; commit cccccccccccc, T1; seen T2",
+        "  argo cd now     unknown; a sync is under way; live sha-a, sha-b; was Healthy, Synced; seen T3; Argo CD is away.",
+        "  committed       sha-b (run 42); by kim; T0",
+        "  last run        43 succeeded",
+        "  hold            by mina: freeze",
+        "plate-web prod",
+        "  in git now      hotfix; commit cccccccccccc by run 7, T1; seen T2",
+        "  argo cd now     unknown",
+    ]
 
 
 NOW = ("IN GIT NOW", "ARGO CD NOW")
