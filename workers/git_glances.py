@@ -114,9 +114,17 @@ class GitGlances:
         return None if raw is None else inspect(raw, env.key)
 
     def _origin(self, head: str, env: Environment, value: str) -> CommitMessage | None:
-        """Find the newest commit before which the value was another one; None: it is further back than we look."""
-        history = self._mirror.history(head, _SEARCHED, "", path=env.values)
-        return next((one for one in history if not one.parent or self._earlier(one.parent, env) != value), None)
+        """Find the newest commit before which the value was another one; None: it is further back than we look.
+
+        One at a time: Git walks on until it has found as many as it is asked for, in a long history for seconds.
+        """
+        at = head
+        for _ in range(_SEARCHED):
+            one = next(iter(self._mirror.history(at, 1, "", path=env.values)), None)
+            if one is None or not one.parent or self._earlier(one.parent, env) != value:
+                return one
+            at = one.parent
+        return None
 
     def _earlier(self, commit: str, env: Environment) -> str | None:
         try:
