@@ -168,7 +168,8 @@ class ArgoCDApi:
     def tree(self, name: str) -> Response:
         """GET the resource tree: Deployment, ReplicaSets, Pods, Service."""
         found = self.find(name, *_scope())
-        return _json(resource_tree(found, self.controller.deployments[name]))
+        judged = self.faults.get(FaultName.UNJUDGED, name) is None
+        return _json(resource_tree(found, self.controller.deployments[name], judged=judged))
 
     def events(self, name: str) -> Response:
         """GET events: of the application, or of the resource that is named."""

@@ -208,7 +208,8 @@ class Controller:
         deployment = self.deployments[app.name]
         rollout = deployment.rollout()
         rendered = self._rendered.get(app.name)
-        health = self._health(app, deployment, rollout)
+        judged = self._faults.get(FaultName.UNJUDGED, app.name) is None
+        health = self._health(app, deployment, rollout) if judged else "Healthy"
 
         def change(found: Json) -> None:
             if before:
@@ -217,7 +218,7 @@ class Controller:
             if rendered and sync.get("revision") == rendered[0]:
                 sync["status"] = "Synced" if rendered[1] == deployment.applied else "OutOfSync"
             status.set_health(found["status"], health, f"apps/Deployment:{app.namespace}/{app.name}")
-            found["status"]["resources"] = objects.resources(app, sync["status"], health)
+            found["status"]["resources"] = objects.resources(app, sync["status"], health, judged=judged)
             found["status"]["summary"] = {"images": list(rollout.images)} if rollout.images else {}
             if rollout.urls:
                 found["status"]["summary"]["externalURLs"] = list(rollout.urls)

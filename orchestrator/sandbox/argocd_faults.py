@@ -26,6 +26,7 @@ class FaultName(StrEnum):
     SYNC_WINDOW = "sync_window"
     SYNC_FAILS = "sync_fails"
     NO_LOGS = "no_logs"
+    UNJUDGED = "unjudged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,7 @@ class Faults:
         ``degraded``: what is synced from now on is Degraded. ``never_sync``: automated sync does nothing.
         ``sync_window``: a deny window is open; with the value "manual" it lets syncs through that are asked for.
         ``sync_fails``: an operation fails with the message `value`. ``no_logs``: the account lacks ``logs, get``.
+        ``unjudged``: the workload is a custom resource that has no health check.
         """
         now = time.monotonic()
         fault = ActiveFault(since=now, until=now + seconds, value=value)

@@ -95,14 +95,20 @@ def compared_to(app: SandboxApplication) -> Json:
     return {"source": app.source(), "destination": {"server": SERVER, "namespace": app.namespace}}
 
 
-def resources(app: SandboxApplication, sync: str, health: str) -> list[Json]:
-    """Return ``status.resources``: a Service and a Deployment."""
+CUSTOM: Json = {"group": "example.com", "kind": "Shop"}
+"""What the workload is where it is to be a custom resource."""
+
+
+def resources(app: SandboxApplication, sync: str, health: str, *, judged: bool = True) -> list[Json]:
+    """Return ``status.resources``: a Service and a Deployment, or a custom resource without a health."""
     common: Json = {"version": "v1", "namespace": app.namespace, "name": app.name, "status": sync}
     service: Json = {
         "kind": "Service",
         **common,
         "health": {"status": "Missing" if health == "Missing" else "Healthy"},
     }
+    if not judged:
+        return [service, {**CUSTOM, **common}]
     return [service, {"group": "apps", "kind": "Deployment", **common, "health": {"status": health}}]
 
 

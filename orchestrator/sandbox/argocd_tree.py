@@ -7,8 +7,11 @@ from orchestrator.sandbox.argocd_objects import Json
 from orchestrator.sandbox.argocd_rollout import Pod, SandboxDeployment
 
 
-def resource_tree(app: Json, deployment: SandboxDeployment) -> Json:
-    """Return the tree of an application: Service, Deployment, its ReplicaSets and their Pods."""
+def resource_tree(app: Json, deployment: SandboxDeployment, *, judged: bool = True) -> Json:
+    """Return the tree of an application: Service, Deployment, its ReplicaSets and their Pods.
+
+    :param judged: else the Deployment is a custom resource, which has no health, and neither have the sets below it.
+    """
     namespace, name = app["spec"]["destination"]["namespace"], app["metadata"]["name"]
     if deployment.applied is None:
         return {"nodes": []}
@@ -25,7 +28,13 @@ def resource_tree(app: Json, deployment: SandboxDeployment) -> Json:
         owned = [pod for pod in pods if pod.replica_set == replica_set]
         nodes.append(_replica_set(app, namespace, replica_set, owned))
         nodes += [_pod(app, namespace, pod) for pod in owned]
-    return {"nodes": nodes, "hosts": []}
+    return {"nodes": nodes if judged else [_unjudged(node) for node in nodes], "hosts": []}
+
+
+def _unjudged(node: Json) -> Json:
+    custom = objects.CUSTOM if node["kind"] == "Deployment" else {}
+    kept = node if node["kind"] in ("Pod", "Service") else {key: node[key] for key in node if key != "health"}
+    return kept | custom
 
 
 def events_of(app: Json, deployment: SandboxDeployment, own: list[Json], uid: str, name: str) -> list[Json]:

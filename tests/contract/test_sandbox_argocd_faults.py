@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -10,9 +11,12 @@ import pytest
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.sandbox.argocd_rollout import PodState
 from tests.support.argocd import Json, RunningArgo, declared, healthy, running, serving
 from tests.support.gitops import gitops_repo
 from tests.support.waiting import until
+from workers.gitops.pods import not_running
+from workers.gitops.readiness import Expected, judge
 
 
 @pytest.fixture
@@ -142,3 +146,24 @@ def test_all_applications_are_listed_in_one_request(tmp_path):
             found = until(look, "health")
             assert len(found) == 100
             assert {app["status"]["sync"]["status"] for app in found} == {"Synced"}
+
+
+def test_a_custom_resource_without_a_health_check_proves_nothing(argocd):
+    """Argo CD calls it Healthy while its only pod cannot pull its image."""
+    app = argocd.wait(lambda found: bool(found["status"].get("summary")))
+    (image,), revision = app["status"]["summary"]["images"], app["status"]["sync"]["revision"]
+    argocd.sandbox.faults.set("unjudged", "shop-api")
+    wanted = Expected(commit=revision, image=image, pushed_at=datetime.now(UTC), contains=lambda _: False)
+
+    def seen() -> tuple[str, str]:
+        found = argocd.wait(lambda found: found["status"]["resources"][1]["kind"] == "Shop")
+        tree = argocd.client.resource_tree("shop-api")
+        return judge(found, wanted, datetime.now(UTC)).kind.value, not_running(tree, image)
+
+    assert seen() == ("success", "")
+    pod, *_ = argocd.sandbox._controller.deployments["shop-api"].pods()
+    pod.state = PodState(reason="ImagePullBackOff")
+    kind, problem = seen()
+    assert kind == "success", "the object shows nothing of it"
+    assert problem.startswith("Argo CD has no health of Shop shop-prod/shop-api, but Pod shop-prod/")
+    assert problem.endswith("with our image is ImagePullBackOff with 0/1 containers ready")
