@@ -257,8 +257,7 @@ CATALOGUE: dict[Reason, Explanation] = {
         "Install or enable a scanner in Harbor, and let the robot account start scans (`scan: create`).",
     ),
     R.SCAN_FINDINGS: _developer(
-        "The scan found vulnerabilities at or above the gate.",
-        "Update the packages named in Harbor's report.",
+        "The scan found vulnerabilities at or above the gate.", "Update the packages named in Harbor's report."
     ),
     R.VALUES_FILE_MISSING: _operator(
         "The values file is not in the GitOps repo.", "Correct `values` or add the file."
@@ -278,8 +277,7 @@ CATALOGUE: dict[Reason, Explanation] = {
     ),
     R.GITOPS_UNAVAILABLE: _operator("The GitOps repository did not answer.", "Check the address and the forge."),
     R.GITOPS_CONTENDED: _operator(
-        "Other writers won every race for the GitOps branch.",
-        "Re-run; look for a tool that pushes all the time.",
+        "Other writers won every race for the GitOps branch.", "Re-run; look for a tool that pushes all the time."
     ),
     R.GITOPS_MOVED: _operator(
         "The GitOps repository or branch was changed in the configuration while the change was being committed.",
