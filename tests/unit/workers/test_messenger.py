@@ -24,9 +24,12 @@ class FakeOutbox:
         self.told: tuple[Any, ...] = ()
         self.lost = False
 
-    def next(self, channel: str, *, latest: bool) -> Parcel | None:
+    def next(self, channel: str, *, latest: bool, spacing: float) -> Parcel | None:
         assert (channel, latest) == ("ops", False)
         return self.parcel
+
+    def goes_on(self, _parcel: Parcel, reference: str) -> None:
+        self.told = ("goes on", reference)
 
     def sent(self, _parcel: Parcel, reference: str) -> None:
         self.told = ("sent", reference)
@@ -65,6 +68,13 @@ def test_only_a_rate_limit_silences_the_whole_channel(answer: str, monkeypatch: 
 
     assert Messenger(channel, cast(Outbox, outbox), Mask(())).once(threading.Event()) == pause
     assert outbox.told == told
+
+
+def test_a_message_of_which_a_part_is_sent_is_not_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(messenger, "NOTIFIERS", {"slack": lambda *_: Sent(reference="ts-1", more=True)})
+    outbox = FakeOutbox(Parcel(row={}, message=STARTED, previous=""))
+    Messenger(Channel(name="ops", kind="slack"), cast(Outbox, outbox), Mask(())).once(threading.Event())
+    assert outbox.told == ("goes on", "ts-1")
 
 
 @pytest.mark.parametrize(
