@@ -9,6 +9,8 @@ import pytest
 from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, Trigger
+from orchestrator.engine.facts import Blocked
+from orchestrator.engine.transitions import advance
 from orchestrator.services.views import rfc3339
 from orchestrator.store import deliveries, runs
 from orchestrator.web import words
@@ -80,6 +82,20 @@ def test_a_run_that_is_not_over_tells_work_and_waiting_apart(
     run = web.run(state, waited=waited)
     assert on_page in said(web, f"/runs/{run}")
     assert in_list in said(web, "/runs")
+
+
+def test_the_stage_that_waits_for_its_turn_says_for_how_long(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.support.web.AT", utc_now().timestamp() - 3 * 3600 - 5)
+    run = web.run()
+    with web.database.write() as connection:
+        before = runs.load(connection, run)
+        assert before is not None
+        held = Blocked(reason=Reason.ON_HOLD, detail="on hold: freeze", anew=True)
+        runs.save(connection, before, advance(before, held, utc_now()).run)
+    text = said(web, f"/runs/{run}")
+    assert "waiting for 3h00m" in text
+    assert "check waiting 3h00m" in text
+    assert text.count("3h00m") == 2, "only the stage whose turn it is waits"
 
 
 @pytest.mark.parametrize(
