@@ -41,6 +41,7 @@ __all__ = ["postgres_url"]
 
 NOW = 1_000_000.0
 STG = ("plate-web", "stg")
+PLACES = [STG, *((f"app-{number}", "stg") for number in range(9))]
 HEAD = NewRun(app="plate-web", environment="stg", trigger=Trigger.POLL, ref="refs/heads/main", commit="new")
 NEXT = make_run(id=RUNS + 1)
 MAKER = make_run(id=RUNS + 1, image="h/p:sha-1")
@@ -120,7 +121,9 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "newest deliveries of an outcome": lambda c: deliveries.page(c, outcome="ignored"),
     "newest run of a place": lambda c: figures.newest(c, [STG]),
     "newest success of a place": lambda c: figures.newest(c, [STG], "succeeded"),
+    "newest runs of places": lambda c: figures.newest(c, PLACES),
     "landed in a place": lambda c: figures.landed(c, [STG]),
+    "landed in places": lambda c: figures.landed(c, PLACES, judged=True),
     "judged in a place": lambda c: figures.landed(c, [STG], judged=True),
     "last looks": glances.last_looks,
     "glances at an app": lambda c: glances.of_apps(c, ["plate-web"]),
