@@ -80,6 +80,9 @@ class Execution:
             if run is None or run.state.final:
                 wakes.drop(connection, run_id)
                 return None
+            if names.is_astray(connection, run):
+                wakes.set_due(connection, run_id, now, ledger.queue_of(run))
+                return None
             fence = claims.claim(connection, run_id, self._owner, now)
             if fence is None:
                 return None

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from orchestrator import journal
 from orchestrator.domain.apps import App, Settings
+from orchestrator.domain.runs import Run
 from orchestrator.services import ledger
 from orchestrator.store import names
 from orchestrator.store.database import Connection, Database
@@ -47,6 +48,12 @@ def settle(connection: Connection, settings: Settings, run_id: int) -> None:
         where, home = (named if where == home else where), named
     if where != home:
         names.move_run(connection, run_id, where, home)
+
+
+def is_astray(connection: Connection, run: Run) -> bool:
+    """Tell whether the history of a run's environment was moved while we waited to lock it, and the run was not."""
+    where = (run.app, run.environment)
+    return names.home(connection, where) != where
 
 
 def _move(connection: Connection, old: Where, new: Where) -> bool:

@@ -12,6 +12,12 @@ from tests.support.waiting import until
 _WAITS = text("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'")
 
 
+def is_waiting(other: Database) -> bool:
+    """Tell whether somebody waits for a lock. :param other: another connection to the same database."""
+    with other.read() as connection:
+        return bool(connection.execute(_WAITS).scalar_one())
+
+
 def meanwhile(
     database: Database, other: Database, pool: Executor, before: Callable[[str, Any], bool], do: Callable[[], Any]
 ) -> Callable[[], Any]:
@@ -24,14 +30,10 @@ def meanwhile(
     """
     came = list[Future[Any]]()
 
-    def waits() -> bool:
-        with other.read() as connection:
-            return bool(connection.execute(_WAITS).scalar_one())
-
     def stop(_connection: Any, _cursor: Any, statement: str, values: Any, *_: Any) -> None:
         if not came and before(statement, values):
             came.append(pool.submit(do))
-            until(lambda: came[0].done() or waits(), "the other one")
+            until(lambda: came[0].done() or is_waiting(other), "the other one")
 
     event.listen(database.engine, "before_cursor_execute", stop)
     return lambda: came[0].result(10)

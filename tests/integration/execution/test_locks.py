@@ -15,13 +15,15 @@ from orchestrator.services import names
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control, NotPossible
 from orchestrator.services.waits import Waits
+from orchestrator.store import names as moved_names
 from orchestrator.store import wakes
 from orchestrator.store.database import Database
 from orchestrator.store.schema import wakes as wakes_table
 from tests.support.databases import postgres_database
 from tests.support.executing import Workshop, two_environments
 from tests.support.factories import make_app, make_settings
-from tests.support.meanwhile import meanwhile
+from tests.support.meanwhile import is_waiting, meanwhile
+from tests.support.waiting import until
 
 Meanwhile = Callable[[Callable[[str, Any], bool], Callable[[], Any]], Callable[[], Any]]
 
@@ -120,3 +122,20 @@ def test_a_run_that_is_renamed_while_somebody_waits_for_its_environment(
     renamed()
     assert locked == [("plate-web", "stg"), ("web", "stg")]
     assert (workshop.run(1).app, workshop.run(1).cancel_requested) == ("web", True)
+
+
+def test_a_run_that_was_made_while_its_environment_was_renamed(workshop: Workshop, elsewhere: Database) -> None:
+    """Whoever renamed did not see it, and whoever looks at it waited: it must not go on by itself."""
+    workshop.push(1)
+    looking = Database(workshop.database.url)
+    with ThreadPoolExecutor(1) as pool:
+        with elsewhere.write() as renaming:
+            moved_names.move(renaming, ("plate-web", "stg"), ("web", "stg"))
+            workshop.push(2)
+            begun = pool.submit(workshop.one.begin, 2, "build")
+            until(lambda: is_waiting(looking), "the look at the run to wait")
+        assert begun.result(10) is None
+    looking.close()
+    assert workshop.due() >= {2}
+    workshop.use(make_settings("/s", apps=(make_app("web", former_names=("plate-web",)),)))
+    assert workshop.begin(2).run.app == "web"
