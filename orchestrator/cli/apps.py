@@ -49,7 +49,7 @@ def show(
     url: o.Url = o.URL,
     token_file: o.TokenFile = None,
 ) -> None:
-    """Show one app: what is there now, when that was seen, and what runs have done.
+    """Show one app: what is there now, and what runs have done.
 
     \b
     Example:
