@@ -9,7 +9,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest -q
 # More than two cores need: these tests wait for other processes half of their time.
-WORKERS ?= 3
+WORKERS ?= 4
 # Of the fast tests alone, which wait for nothing; beside the checks of the code they have one core.
 UNIT_WORKERS ?= 2
 TABLES := tests/contract tests/files
