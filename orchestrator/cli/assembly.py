@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from celery import Celery
     from flask import Flask
 
-    from workers.relay import Relay
+    from workers.relay import Duty, Relay
 
 Wsgi = Callable[..., Any]
 T = TypeVar("T")
@@ -184,20 +184,31 @@ def worker_app(parts_: Parts, lanes: Mapping[str, int]) -> "Celery":
     return worker(parts_.settings, parts_.database, parts_.broker.redis_url, parts_.broker.celery_url, lanes)
 
 
-def relay(parts_: Parts) -> "Relay":
-    """Make the relay with all its duties."""
+def _clickers(settings: Settings, database: Database, bell: "Bell") -> "list[Duty]":
+    """Make the duties that carry out clicks; what they need is loaded only where messages have buttons."""
+    channels = [channel for channel in settings.channels if channel.buttons is not None]
+    if not channels:
+        return []
     from orchestrator.services.clicks import ClickQueue
     from orchestrator.services.control import Control
+    from orchestrator.services.pressing import Pressing
+    from workers.clicking import Clicker
+    from workers.relay import Duty
+
+    pressing, queue = Pressing(database, settings, Control(database, settings, bell)), ClickQueue(database)
+    return [Duty(name=f"clicks {channel.name}", once=Clicker(channel, queue, pressing).once) for channel in channels]
+
+
+def relay(parts_: Parts) -> "Relay":
+    """Make the relay with all its duties."""
     from orchestrator.services.glances import Glances
     from orchestrator.services.outbox import Outbox
-    from orchestrator.services.pressing import Pressing
     from orchestrator.services.reconcile import Reconcile
     from orchestrator.services.retention import Retention
     from orchestrator.services.waits import Waits
     from workers.application import make_celery
     from workers.argo_glances import ArgoGlances
     from workers.argo_watch import ArgoWatch
-    from workers.clicking import Clicker
     from workers.clients.argocd import ArgoClient
     from workers.git_glances import GitGlances
     from workers.messenger import Messenger
@@ -216,12 +227,6 @@ def relay(parts_: Parts) -> "Relay":
         Duty(name=f"messenger {channel.name}", once=Messenger(channel, Outbox(database), mask).once)
         for channel in settings.channels
     ]
-    pressing, queue = Pressing(database, settings, Control(database, settings, bell)), ClickQueue(database)
-    clickers = [
-        Duty(name=f"clicks {channel.name}", once=Clicker(channel, queue, pressing).once)
-        for channel in settings.channels
-        if channel.buttons is not None
-    ]
     return Relay(
         (
             Duty(name="publisher", once=Publisher(reconcile, make_celery(parts_.broker.celery_url), bell).once),
@@ -237,7 +242,7 @@ def relay(parts_: Parts) -> "Relay":
                 patience=None,
             ),
             *messengers,
-            *clickers,
+            *_clickers(settings, database, bell),
         ),
         beat=Heartbeat(file_of(settings.state_dir, "relay")),
     )

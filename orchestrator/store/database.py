@@ -138,7 +138,8 @@ _UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR_WRITE")
 
 
 def _sqlite_engine(url: str) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": LOCK_TIMEOUT, "check_same_thread": False}, pool_size=16)
+    arguments = {"timeout": LOCK_TIMEOUT, "check_same_thread": False}
+    engine = create_engine(url, connect_args=arguments, pool_size=16, pool_use_lifo=True)  # few grow a cache
 
     @event.listens_for(engine, "do_connect")
     def keep_private(_dialect: Any, _record: Any, arguments: Any, _options: Any) -> None:
