@@ -44,7 +44,6 @@ class ClickHandler:
         self._box = box
         self._now = now
         self._observe = observe
-        self._room = Room(0)
 
     def answer(self, environ: dict[str, Any], chat: str) -> Response:
         """Answer one WSGI request, after it is written down."""
@@ -85,7 +84,7 @@ class ClickHandler:
         _check_form(asked)
         check_size(asked, MAX_CLICK)
         self._proven(asked, b"", chat, channels, whole=False)
-        with self._room.reserve() as reservation:
+        with Room(1).reserve() as reservation:
             body = read_body(asked, MAX_CLICK, reservation)
         proven = self._proven(asked, body, chat, channels, whole=True)
         try:

@@ -13,11 +13,11 @@ from orchestrator import journal
 from orchestrator.domain.apps import Environment, Settings
 from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.glances import GitGlance, Place, Witness
+from orchestrator.domain.ownership import run_of
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.glances import Glances
 from workers.clients.git import GITOPS, Mirror, mirror_folder
 from workers.clients.git_read import CommitMessage, trailers_of
-from workers.gitops.glancing import run_of
 from workers.gitops.values import EditRefused, inspect
 
 log = journal.get(__name__)

@@ -54,7 +54,6 @@ class EnvironmentActions:
             env=env,
             followers=[other["name"] for other in others if other["promote_from"] == environment],
             action=action,
-            label=ACTIONS[action],
             target=target,
             key=secrets.token_urlsafe(16),
             max_reason=MAX_REASON,

@@ -4,9 +4,10 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from orchestrator.domain.ownership import MAX_RUN
 from orchestrator.web import patterns
 
-MAX_ID = 2**31 - 1
+MAX_ID = MAX_RUN
 """The largest id that both databases can hold in an integer column."""
 MAX_LIMIT = 100
 

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from orchestrator.domain.clicks import Button, Click
 from orchestrator.domain.events import Malformed
+from orchestrator.domain.ownership import MAX_RUN
 from webhooks.payload import Record, decode, read
 from webhooks.signing import verify_stamped
 
 PROOF_HEADER = "X-Slack-Signature"
 STAMP_HEADER = "X-Slack-Request-Timestamp"
-_MAX_RUN = 2**31 - 1
 _MAX_NAME = 60
 """Characters of a person's name that are written down."""
 
@@ -54,7 +54,7 @@ def _value(action: Record) -> Record:
 
 def _run(value: Record) -> int:
     run = value.number("run")
-    if not 0 < run <= _MAX_RUN:
+    if not 0 < run <= MAX_RUN:
         raise Malformed("field run is not the number of a run")
     return run
 

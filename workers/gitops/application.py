@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from orchestrator.domain.refs import is_sha, repo_key
-from workers.gitops.operated import has_known_pods, is_operated
+from workers.gitops.operated import JOBS, STEADY, has_known_pods, is_operated
 from workers.gitops.sources import branch_of, reads
 from workers.shapes import Json, mapping, mappings, moment, text, texts
 
@@ -19,10 +19,6 @@ SKIP_ANNOTATION = "argocd.argoproj.io/skip-reconcile"
 """With this Argo CD looks at the application no more, until it is taken away; who else keeps its state may go on."""
 _TRUE = ("1", "t", "true")
 """How Go writes that something is so."""
-JOBS = ("CronJob", "CronWorkflow", "WorkflowTemplate", "ScaledJob", "Job")
-"""Kinds whose pods run only at times."""
-_STEADY = ("DaemonSet", "Deployment", "ReplicaSet", "Rollout", "StatefulSet")
-"""Kinds whose pods run all the time, unless they are scaled to none."""
 _NAMED = 3
 """Resources that one sentence names."""
 
@@ -241,7 +237,7 @@ def _operation(status: Json, ours: _Chooser, operated: frozenset[str]) -> Operat
         images=tuple(image for one in resources if not one.get("hookType") for image in texts(one.get("images"))),
         hook_images=tuple(image for one in resources if one.get("hookType") for image in texts(one.get("images"))),
         steady_images=tuple(
-            image for one in resources if one.get("kind") in _STEADY for image in texts(one.get("images"))
+            image for one in resources if one.get("kind") in STEADY for image in texts(one.get("images"))
         ),
         operated_images=tuple(
             image for one in resources if _name(one) in operated for image in texts(one.get("images"))

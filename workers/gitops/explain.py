@@ -20,7 +20,7 @@ __all__ = ["container_of", "last_words", "place", "ran", "why_unhealthy"]
 _SYNC, _ERROR, _POD, _EVENT, _RESOURCE, _PENDING, _HELD, _ROLLING, _OWN = 70, 60, 50, 40, 30, 20, 15, 12, 10
 
 # What a pod says about itself ("Status Reason"), the gravest first: the later ones often only follow from another.
-_POD_REASONS = (
+NEVER_STARTED = (
     "InvalidImageName",
     "ImageInspectError",
     "ErrImageNeverPull",
@@ -29,6 +29,10 @@ _POD_REASONS = (
     "CreateContainerConfigError",
     "CreateContainerError",
     "RunContainerError",
+)
+"""Reasons of pods of which a container could not be started even once, whatever it would have done."""
+_POD_REASONS = (
+    *NEVER_STARTED,
     "OOMKilled",
     "CrashLoopBackOff",
     "Error",
@@ -106,7 +110,7 @@ def why_unhealthy(
 
 def ran(pod: Mapping[str, Any]) -> bool:
     """Tell whether a container of a pod (a node of the tree) has run, so that its log may say why it is unwell."""
-    return _bare(_pod_reason(pod)) in _RAN
+    return bare(pod_reason(pod)) in _RAN
 
 
 def container_of(pod: Mapping[str, Any], events: Sequence[Any]) -> str:
@@ -136,7 +140,7 @@ def _operation_causes(application: Json) -> Iterator[_Cause]:
         hook = text(result.get("hookType"))
         failed = result.get("status") == "SyncFailed" or (hook and result.get("hookPhase") in ("Failed", "Error"))
         if failed:
-            what = f"{hook} hook {_name(result)} failed" if hook else f"{_name(result)} could not be applied"
+            what = f"{hook} hook {name_of(result)} failed" if hook else f"{name_of(result)} could not be applied"
             yield _Cause(_SYNC, 1, "", _joined(what, result.get("message")))
     yield _Cause(_SYNC, 0, "", _joined("The sync failed", state.get("message")))
 
@@ -161,31 +165,33 @@ def _node_causes(tree: Json, warnings: Sequence[Json], words: Mapping[str, str])
             yield from _pod_causes(node, status, message, born, about, words.get(place(node), ""))
         elif status in _UNREADY:
             rank = 1 if message else 0
-            yield _Cause(_UNREADY[status], rank, born, _joined(f"{_name(node)} is {status}", message))
+            yield _Cause(_UNREADY[status], rank, born, _joined(f"{name_of(node)} is {status}", message))
 
 
 def _pod_causes(
     node: Json, status: str, message: str, born: str, about: Sequence[Json], words: str
 ) -> Iterator[_Cause]:
     """Find the causes that a pod shows: none if it is well, else those of its state, its events and its log."""
-    reason = _pod_reason(node)
-    bare = _bare(reason)
-    if bare in _POD_REASONS:
-        rank = len(_POD_REASONS) - _POD_REASONS.index(bare)
-        said = _said_about(bare, about) or ("" if words else message)
-        sentence = _joined(f"{_name(node)} is in {reason}", said)
+    reason = pod_reason(node)
+    alone = bare(reason)
+    if alone in _POD_REASONS:
+        rank = len(_POD_REASONS) - _POD_REASONS.index(alone)
+        said = _said_about(alone, about) or ("" if words else message)
+        sentence = _joined(f"{name_of(node)} is in {reason}", said)
         yield _Cause(_POD, rank, born, _joined(f"{sentence}; its log ends", words) if words else sentence)
     elif status in _UNWELL:
-        yield _Cause(_POD, 0, born, _joined(f"{_name(node)} is {reason or status}", message))
+        yield _Cause(_POD, 0, born, _joined(f"{name_of(node)} is {reason or status}", message))
     elif status == "Progressing":
-        yield _Cause(_PENDING, 0, born, _joined(f"{_name(node)} is not ready ({reason or status})", message))
+        yield _Cause(_PENDING, 0, born, _joined(f"{name_of(node)} is not ready ({reason or status})", message))
 
 
-def _bare(reason: str) -> str:
+def bare(reason: str) -> str:
+    """Return the reason of a pod without what says which of its containers it is about."""
     return reason.rpartition(":")[2]  # "Init:CrashLoopBackOff" is an init container's
 
 
-def _pod_reason(node: Json) -> str:
+def pod_reason(node: Json) -> str:
+    """Return why a pod (a node of the tree) is as it is, as `kubectl get pods` says it; "" = not known."""
     return next(
         (text(one.get("value")) for one in mappings(node.get("info")) if one.get("name") == "Status Reason"), ""
     )
@@ -212,7 +218,7 @@ def _event_causes(warnings: Sequence[Json]) -> Iterator[_Cause]:
             continue
         known = reason in _EVENT_REASONS
         rank = len(_EVENT_REASONS) - _EVENT_REASONS.index(reason) if known else 0
-        sentence = _joined(f"{_name(about)}: {reason}", event.get("message"))
+        sentence = _joined(f"{name_of(about)}: {reason}", event.get("message"))
         yield _Cause(_EVENT if known else _PENDING, rank, _event_time(event), sentence)
 
 
@@ -222,7 +228,7 @@ def _own_causes(application: Json) -> Iterator[_Cause]:
         health = mapping(resource.get("health"))
         state = text(health.get("status"))
         if state in _UNREADY:
-            yield _Cause(_UNREADY[state], 0, "", _joined(f"{_name(resource)} is {state}", health.get("message")))
+            yield _Cause(_UNREADY[state], 0, "", _joined(f"{name_of(resource)} is {state}", health.get("message")))
     health = mapping(status.get("health"))
     if text(health.get("status")) not in ("", "Healthy"):
         yield _Cause(_OWN, 0, "", _joined(f"The application is {health['status']}", health.get("message")))
@@ -261,7 +267,8 @@ def _is_about(event: Json, node: Json) -> bool:
     return _identity(about) == _identity(node)
 
 
-def _name(resource: Json) -> str:
+def name_of(resource: Json) -> str:
+    """Return what people call a resource: "Pod shop/api-1"."""
     return f"{text(resource.get('kind')) or 'Resource'} {place(resource) or '(without a name)'}"
 
 

@@ -1,16 +1,14 @@
-"""What Argo CD's list of applications says of each environment, and who a commit of the GitOps repository is by."""
+"""What Argo CD's list of applications says of each environment."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 
 from orchestrator.domain.apps import Environment, Settings
 from orchestrator.domain.glances import ArgoGlance, Place
-from orchestrator.domain.ownership import RUN_TRAILER
 from workers.gitops.images import versions_of
 from workers.shapes import Json, mapping, text, texts
 
 _MOST_LIVE = 5
 """Versions of one image that are told; more run at a time only where something is amiss."""
-_MAX_RUN = 2**31 - 1
 
 
 def glances_of(applications: Iterable[Json], settings: Settings) -> dict[Place, ArgoGlance]:
@@ -48,10 +46,3 @@ def _read(application: Json, env: Environment, image: str) -> ArgoGlance:
         syncing=bool(application.get("operation")) or phase in ("Running", "Terminating"),
         live=versions_of(texts(mapping(status.get("summary")).get("images")), image)[:_MOST_LIVE],
     )
-
-
-def run_of(trailers: Mapping[str, str]) -> int | None:
-    """Return the run whose commit has these trailers; None: it is not one of Pilotage's."""
-    number = trailers.get(RUN_TRAILER, "")
-    run = int(number) if number.isascii() and number.isdigit() and len(number) < 12 else 0
-    return run if 0 < run <= _MAX_RUN else None

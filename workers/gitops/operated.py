@@ -4,12 +4,17 @@ They count as nothing, so an application of them is Healthy at once: before the 
 never does.
 """
 
-from workers.shapes import Json, mapping, text
+from collections.abc import Mapping
+from typing import Any
 
-WORKLOADS = frozenset(
-    {"DaemonSet", "Deployment", "Pod", "ReplicaSet", "ReplicationController", "Rollout", "StatefulSet"}
-) | {"ClusterWorkflowTemplate", "CronJob", "CronWorkflow", "Job", "ScaledJob", "WorkflowTemplate"}
-"""Kinds whose pods are known: they run all the time, or at times."""
+from workers.shapes import Json, mapping, mappings, text
+
+STEADY = ("DaemonSet", "Deployment", "ReplicaSet", "Rollout", "StatefulSet")
+"""Kinds whose pods run all the time, unless they are scaled to none."""
+JOBS = ("ClusterWorkflowTemplate", "CronJob", "CronWorkflow", "Job", "ScaledJob", "WorkflowTemplate")
+"""Kinds whose pods run only at times."""
+WORKLOADS = frozenset((*STEADY, *JOBS, "Pod", "ReplicationController"))
+"""Kinds whose pods are known."""
 _WITHOUT_PODS = frozenset(
     {
         "argoproj.io",
@@ -39,6 +44,12 @@ def is_operated(resource: Json) -> bool:
     return (
         foreign and text(resource.get("kind")) not in WORKLOADS and not mapping(resource.get("health")).get("status")
     )
+
+
+def is_left_to_operators(application: Mapping[str, Any]) -> bool:
+    """Tell whether nobody but operators makes the pods of an application, those of hooks left aside."""
+    resources = mappings(mapping(application.get("status")).get("resources"))
+    return any(map(is_operated, resources)) and not any(map(has_known_pods, resources))
 
 
 def has_known_pods(resource: Json) -> bool:

@@ -6,13 +6,12 @@ What a pod says of itself ("Status Reason", "Containers") is that of argo-cd, co
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from workers.gitops.application import JOBS
-from workers.gitops.explain import place
-from workers.gitops.images import sighting
-from workers.gitops.words import one_line
+from workers.gitops.explain import NEVER_STARTED, bare, name_of, pod_reason
+from workers.gitops.images import another, sighting
+from workers.gitops.operated import JOBS, WORKLOADS
 from workers.shapes import Json, mapping, mappings, text, texts
 
 _MAX_OWNERS = 20
@@ -24,85 +23,99 @@ _PAST = frozenset(
 ) | {"Unknown"}
 """Reasons of pods that are on their way out, or were put out by their node; another one takes their place."""
 _ENDED = ("Completed", "Succeeded")
-_NEVER_RAN = frozenset(
-    {
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "ErrImageNeverPull",
-        "ErrImagePull",
-        "ImageInspectError",
-        "ImagePullBackOff",
-        "InvalidImageName",
-        "RunContainerError",
-    }
-)
-"""Reasons of pods of which a container could not be started even once, whatever it would have done."""
+
+_Path = Sequence[Json]
+"""A pod and its owners, one above the other, as far as the tree has them."""
 
 
-def not_running(tree: Mapping[str, Any], image: str, digest: str = "") -> str:
+def not_running(tree: Mapping[str, Any], image: str, digest: str = "", *, left_to_operators: bool = False) -> str:
     """Say which pod of our image keeps an application that counts as healthy from being live; "" when none does.
 
-    Below a resource that has a health of its own, or a controller between that is healthy, one pod that is well is
-    enough: Argo CD has judged the rest. Below others all must be well, and one be there.
+    Below a resource that has a health of its own one pod that is well is enough: Argo CD has judged the rest. Below
+    one that has none, whatever is between must be healthy if it has a health, and then one pod well; else all.
 
     :param tree: of ``.../resource-tree``; what is missing in it is no proof of anything.
     :param image: ``host/path:tag``. :param digest: ``sha256:...``, or "".
+    :param left_to_operators: all other pods are those of hooks, and prove nothing.
     """
     nodes = {_key(node): node for node in mappings(tree.get("nodes"))}
-    by_top: defaultdict[Any, list[Json]] = defaultdict(list)
-    owners: dict[Any, list[Json]] = {}
-    for pod in nodes.values():
-        if pod.get("kind") == "Pod" and sighting(texts(pod.get("images")), image, digest):
-            above = _owners(pod, nodes)
-            owners[_key(above[-1])] = above
-            by_top[_key(above[-1])].append(pod)
-    found = (_problem(owners[top], pods) for top, pods in by_top.items())
+    paths = [_path(pod, nodes) for pod in nodes.values() if pod.get("kind") == "Pod"]
+    ours = [path for path in paths if sighting(texts(path[0].get("images")), image, digest)]
+    wanted = [path for path in ours if not (left_to_operators and text(path[-1].get("kind")) in WORKLOADS)]
+    if ours and not wanted:
+        return f"{name_of(ours[0][0])} of a hook alone runs our image"
+    others = (path for path in paths if not sighting(texts(path[0].get("images")), image, digest))
+    old = _by(-1, [path for path in others if another(texts(path[0].get("images")), image, digest)])
+    found = (_problem(paths, old.get(top, ())) for top, paths in _by(-1, wanted).items())
     return next(filter(None, found), "")
 
 
-def _problem(owners: Sequence[Json], pods: Sequence[Json]) -> str:
-    """Judge the pods of one resource. :param owners: from a pod of it up to the resource itself."""
-    top = owners[-1]
+def _by(place: int, paths: Iterable[_Path]) -> dict[tuple[str, ...], list[_Path]]:
+    """Part paths by who is at a place of each, 0 for the pod itself; a shorter one by its last."""
+    found: defaultdict[tuple[str, ...], list[_Path]] = defaultdict(list)
+    for path in paths:
+        found[_key(path[min(place, len(path) - 1)])].append(path)
+    return found
+
+
+def _problem(paths: Sequence[_Path], old: Sequence[_Path]) -> str:
+    """Judge the pods of one resource. :param old: those of another version of our image."""
+    top = paths[0][-1]
     unknown = mappings(top.get("parentRefs"))  # the tree does not have everything
-    counts = bool(_health(top)) and not unknown
-    judged = counts or any(_health(owner) == "Healthy" for owner in owners[1:])  # such as an operator's StatefulSet
-    runs = any(owner.get("kind") in _RUNS for owner in owners)
-    present = [pod for pod in pods if _reason(pod) not in _PAST]
-    unwell = [pod for pod in present if not (_may_end(pod) if runs else _is_well(pod))]
-    if judged and len(unwell) < max(len(present), 1):
-        return ""
-    if not judged and present and not unwell:
-        return ""
-    whose = (
-        f"{_name(top)} is {_health(top)}" if counts else f"Argo CD has no health of {_name((unknown or [top])[0])}"
-    )
-    return f"{whose}, but {_told(unwell or pods)}"
+    present = [path for path in paths if pod_reason(path[0]) not in _PAST]
+    if _health(top) and not unknown:
+        unwell = [path for path in present if not _is_fine(path)]
+        here = f"{name_of(top)} is {_health(top)}"
+        return f"{here}, but {_told(unwell)}" if unwell and len(unwell) == len(present) else ""
+    trouble = next(filter(None, map(_trouble, _by(1, present).values())), "")
+    trouble = trouble or ("" if present else _told(paths)) or _replaced(old)
+    return f"Argo CD has no health of {name_of((unknown or [top])[0])}, but {trouble}" if trouble else ""
 
 
-def _told(pods: Sequence[Json]) -> str:
-    pod = pods[0]
-    ready = _info(pod, "Containers")
+def _trouble(paths: Sequence[_Path]) -> str:
+    """Judge the pods of one controller below a resource without a health."""
+    owners = [] if _runs(paths[0]) else paths[0][1:]
+    unwell = [path for path in paths if not _is_fine(path)]
+    healthy = any(_health(owner) == "Healthy" for owner in owners)
+    if unwell and (not healthy or len(unwell) == len(paths)):
+        return _told(unwell)
+    behind = next((owner for owner in owners if _health(owner) not in ("", "Healthy")), None)
+    return f"{name_of(behind)} is {_health(behind)}" if behind else ""
+
+
+def _replaced(old: Sequence[_Path]) -> str:
+    """Name a pod of another version that its owner, which has no controller between, has yet to replace."""
+    left = [path for path in old if len(path) == 2 and pod_reason(path[0]) not in (*_PAST, *_ENDED)]
+    return f"{name_of(left[0][0])} still runs another version" if left else ""
+
+
+def _told(paths: Sequence[_Path]) -> str:
+    pod = paths[0][0]
+    ready = _containers(pod)
     counted = f" with {ready} containers ready" if ready else ""
-    more = f" (and {len(pods) - 1} more)" if len(pods) > 1 else ""
-    return f"{_name(pod)} with our image is {_reason(pod) or _health(pod)}{counted}{more}"
+    more = f" (and {len(paths) - 1} more)" if len(paths) > 1 else ""
+    return f"{name_of(pod)} with our image is {pod_reason(pod) or _health(pod)}{counted}{more}"
+
+
+def _runs(path: _Path) -> bool:
+    return any(owner.get("kind") in _RUNS for owner in path)
+
+
+def _is_fine(path: _Path) -> bool:
+    return bare(pod_reason(path[0])) not in NEVER_STARTED if _runs(path) else _is_well(path[0])
 
 
 def _is_well(pod: Json) -> bool:
     """Tell whether all of a pod runs; Argo CD calls those that are to end "Progressing" for as long as they run."""
-    reason, health = _reason(pod), _health(pod)
+    reason, health = pod_reason(pod), _health(pod)
     if health == "Healthy" or reason in _ENDED:
         return True
-    ready, _, all_of_them = _info(pod, "Containers").partition("/")
+    ready, _, all_of_them = _containers(pod).partition("/")
     whole = ready == all_of_them != "" and reason in ("", "Running")
     return whole or not (reason or health)
 
 
-def _may_end(pod: Json) -> bool:
-    return _reason(pod).rpartition(":")[2] not in _NEVER_RAN  # "Init:ErrImagePull" is an init container's
-
-
-def _owners(pod: Json, nodes: Mapping[Any, Json]) -> list[Json]:
-    """List a pod and those above it, as far as the tree has them."""
+def _path(pod: Json, nodes: Mapping[Any, Json]) -> _Path:
     found = [pod]
     while len(found) < _MAX_OWNERS:
         parents = [nodes[_key(one)] for one in mappings(found[-1].get("parentRefs")) if _key(one) in nodes]
@@ -121,14 +134,6 @@ def _health(node: Json) -> str:
     return text(mapping(node.get("health")).get("status"))
 
 
-def _reason(pod: Json) -> str:
-    return _info(pod, "Status Reason")
-
-
-def _info(pod: Json, name: str) -> str:
-    said = (one_line(item.get("value"), 60) for item in mappings(pod.get("info")) if item.get("name") == name)
-    return next(said, "")
-
-
-def _name(node: Json) -> str:
-    return f"{text(node.get('kind'))} {place(node)}"
+def _containers(pod: Json) -> str:
+    """Return how many containers are ready of how many: "1/2"."""
+    return next((text(one.get("value")) for one in mappings(pod.get("info")) if one.get("name") == "Containers"), "")

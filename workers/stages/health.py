@@ -1,12 +1,15 @@
 """Wait until the application is healthy with our image live, and write the receipt."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from datetime import timedelta
+from typing import Any
 
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Receipt, StageName, Wait
 from workers.gitops.look import STEADY
+from workers.gitops.operated import is_left_to_operators
 from workers.gitops.pods import not_running
 from workers.gitops.readiness import Verdict
 from workers.gitops.words import one_line
@@ -23,7 +26,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     """
     try:
         application, verdict = look(order, tools)
-        verdict = _seen_in_pods(order, tools, verdict)
+        verdict = _seen_in_pods(order, tools, application, verdict)
     except Refused as error:
         return _anew(missing(order, error))
     note(order, tools, StageName.HEALTH, verdict)
@@ -45,12 +48,13 @@ def run(order: Order, tools: Tools) -> Outcome:
     return _anew(wait)
 
 
-def _seen_in_pods(order: Order, tools: Tools, verdict: Verdict) -> Verdict:
+def _seen_in_pods(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict) -> Verdict:
     """Wait on where the pods of our image do not run: Argo CD has no health of what many of them belong to."""
     if verdict.kind is not VerdictKind.SUCCESS:
         return verdict
     tree = tools.clients.argocd.resource_tree(order.environment.argocd, **order.where)
-    problem = not_running(tree, order.run.image, order.run.digest)
+    alone = is_left_to_operators(application)
+    problem = not_running(tree, order.run.image, order.run.digest, left_to_operators=alone)
     if not problem:
         return verdict
     return replace(

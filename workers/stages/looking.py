@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from functools import cache, partial
 from typing import Any
 
 from orchestrator.domain.errors import Refused, Unavailable
@@ -84,7 +85,7 @@ def expected(order: Order, tools: Tools) -> Expected:
         noop=bool(order.outputs.get("noop")),
         contains=lambda revision: _contains(order, tools, commit, revision, troubles),
         obscured=lambda: troubles[-1] if troubles else "",
-        dry_of=lambda revision, branch: _dry_of(tools, revision, branch),
+        dry_of=cache(partial(_dry_of, tools)),  # one look asks it of the same revision several times
         reverted=lambda revision: _reverted(order, tools, commit, revision),
     )
 

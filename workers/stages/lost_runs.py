@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from orchestrator.domain.ownership import RUN_TRAILER
+from orchestrator.domain.ownership import RUN_TRAILER, run_of
 from orchestrator.domain.refs import Reference
 from workers.clients.git_read import CommitMessage, trailers_of
 from workers.stages.ancestry import is_older
@@ -15,8 +15,6 @@ _HISTORY = 500
 """Commits of the branch among which runs that are not in the tables are searched."""
 _OF_FILE = 50
 """Commits to our file among which the last that wrote our value is searched, if there are such runs."""
-_MOST_DIGITS = 9
-"""Of a run's id; a trailer may say anything."""
 
 
 class _Told(NamedTuple):
@@ -53,11 +51,11 @@ def newer_in_git(order: Order, tools: Tools) -> str:
 def _told(message: CommitMessage, order: Order) -> _Told | None:
     """Read the trailers if they may tell of a run that overtook us: of the same image and begun after ours."""
     told = dict(trailers_of(message.text))
-    run, source = told.get(RUN_TRAILER, ""), told.get(SOURCE_TRAILER, "")
+    run, source = run_of(told), told.get(SOURCE_TRAILER, "")
     same_image = Reference.parse(told.get(IMAGE_TRAILER, "")).name == Reference.parse(order.run.image).name
-    if not same_image or source in ("", order.run.commit) or not run.isdecimal() or len(run) > _MOST_DIGITS:
+    if not same_image or source in ("", order.run.commit) or run is None or run <= order.run.id:
         return None
-    return _Told(int(run), source) if int(run) > order.run.id else None
+    return _Told(run, source)
 
 
 def _wrote(order: Order, tools: Tools, message: CommitMessage) -> bool:

@@ -47,4 +47,4 @@ def _in_our_registry(order: Order, given: str) -> str:
     host = Reference.parse(given).host
     if not host or not order.run.digest:
         return given
-    return f"{order.settings.registry.host}/{given.removeprefix(f'{host}/')}"
+    return in_registry_of_now(order).run.image

@@ -173,6 +173,12 @@ def test_a_body_that_no_proof_belongs_to_is_not_read() -> None:
     assert Endpoint().post(b"", FORM, environ_overrides=environ).status_code == 401
 
 
+def test_a_body_that_does_not_say_how_long_it_is_and_is_too_large_is_told_so() -> None:
+    body = b"x" * (MAX_CLICK + 1)
+    environ = {"wsgi.input_terminated": True, "CONTENT_LENGTH": ""}
+    assert Endpoint().post(body, proof(body), environ_overrides=environ).status_code == 413
+
+
 def test_a_click_is_posted() -> None:
     answer = Endpoint().post(b"", FORM, method="GET")
     assert (answer.status_code, answer.headers["Allow"]) == (405, "POST")

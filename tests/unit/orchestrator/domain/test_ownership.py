@@ -3,7 +3,7 @@
 import pytest
 
 from orchestrator.domain.events import RefChange, RefKind
-from orchestrator.domain.ownership import is_own_commit
+from orchestrator.domain.ownership import is_own_commit, run_of
 
 BOT = "pilotage-bot@example.com"
 BUMP = "deploy(plate-web): stg to sha-1f0c5e9a7b3d\n\nPilotage-Run: 7\nPilotage-Source: 1f0c5e9\n"
@@ -57,3 +57,12 @@ def test_the_address_may_be_configured_in_any_case() -> None:
 def test_without_an_address_only_the_trailer_counts() -> None:
     assert not is_own_commit(change(author=""), "")
     assert is_own_commit(change(BUMP), "")
+
+
+@pytest.mark.parametrize(
+    ("number", "run"),
+    [("12", 12), ("", None), ("0", None), ("-1", None), ("twelve", None), ("²", None), ("9" * 11, None)],
+)
+def test_a_commit_of_ours_names_its_run(number: str, run: int | None) -> None:
+    assert run_of({"Pilotage-Run": number, "Reviewed-by": "Ann"}) == run
+    assert run_of({}) is None

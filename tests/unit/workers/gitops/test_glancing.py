@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.domain.glances import ArgoGlance
 from tests.support.factories import make_app, make_environment, make_settings
-from workers.gitops.glancing import glances_of, run_of
+from workers.gitops.glancing import glances_of
 
 NAME = "plate-web-stg"
 OURS = "harbor.example.com/plate/plate-web:sha-"
@@ -67,12 +67,3 @@ def test_an_application_is_found_by_its_name_and_namespace(space: str, spaces: l
     seen = glance(*named, app_namespace=space)
     assert seen.fault == fault
     assert seen.health == ("" if fault else f"Healthy in {spaces[-1]}")
-
-
-@pytest.mark.parametrize(
-    ("number", "run"),
-    [("12", 12), ("", None), ("0", None), ("-1", None), ("twelve", None), ("²", None), ("9" * 11, None)],
-)
-def test_a_commit_of_ours_names_its_run(number: str, run: int | None) -> None:
-    assert run_of({"Pilotage-Run": number, "Reviewed-by": "Ann"}) == run
-    assert run_of({}) is None

@@ -29,6 +29,8 @@ def pod(above: Json | None, reason: str = "", ready: str = "", health: str = "",
 CUSTOM = node("Cluster", "api")
 SERVED = node("StatefulSet", "api", CUSTOM, "Progressing")
 SETTLED = node("StatefulSet", "api", CUSTOM, "Healthy")
+ROLLING = node("Deployment", "api", CUSTOM, "Progressing")
+ROLLED = node("ReplicaSet", "api-1", ROLLING, "Healthy")
 DEPLOYMENT = node("Deployment", "api", health="Healthy")
 REPLICAS = node("ReplicaSet", "api-1", DEPLOYMENT, "Healthy")
 IGNORED = node("Deployment", "api", health="Progressing")
@@ -37,6 +39,10 @@ JOB = node("Job", "api-1", CRON, "Progressing")
 CUSTOM_JOB = node("Job", "api-1", CUSTOM, "Degraded")
 
 UP = pod(CUSTOM, "Running", "1/1", "Healthy", name="api-up")
+OLD = pod(CUSTOM, "Running", "1/1", "Healthy", name="api-old", images=["harbor.example.com/shop/api:sha-1"])
+LEAVES = OLD | {"info": [{"name": "Status Reason", "value": "Terminating"}]}
+ENDED = pod(CUSTOM_JOB, "Completed", "0/1", "Healthy", name="api-job")
+CRASHES = pod(SERVED, "CrashLoopBackOff", "0/1", "Degraded")
 PULLS = pod(CUSTOM, "ImagePullBackOff", "0/1", "Degraded")
 
 
@@ -56,6 +62,8 @@ PULLS = pod(CUSTOM, "ImagePullBackOff", "0/1", "Degraded")
         pytest.param([CUSTOM, UP, pod(CUSTOM, "Evicted", "0/1", "Degraded")], id="evicted, and another in its place"),
         pytest.param([CUSTOM, UP, pod(CUSTOM, "Terminating", "0/1", "Progressing")], id="the last of the old ones"),
         pytest.param([CUSTOM, UP, PULLS | {"images": ["docker.io/library/redis:7"]}], id="of another image"),
+        pytest.param([CUSTOM, UP, LEAVES], id="an old one leaves"),
+        pytest.param([CUSTOM, SETTLED, pod(SETTLED, "Running", "1/1", "Healthy"), ENDED, CUSTOM_JOB], id="both well"),
         pytest.param([CUSTOM, CUSTOM_JOB, pod(CUSTOM_JOB, "Error", "0/1", "Degraded")], id="a job that tries again"),
         pytest.param([CUSTOM, CUSTOM_JOB, pod(CUSTOM_JOB, "Running", "1/2", "Progressing")], id="a job's sidecar"),
         pytest.param([CRON, JOB, pod(JOB, "Error", "0/1", "Degraded")], id="yesterday's job failed"),
@@ -81,6 +89,17 @@ def test_pods_that_run_keep_nothing_up(nodes: list[Json]) -> None:
         ([CUSTOM, PULLS], "Pod shop/api-0 with our image is ImagePullBackOff with 0/1 containers ready"),
         ([CUSTOM, UP, PULLS], "Pod shop/api-0 with our image is ImagePullBackOff"),
         ([CUSTOM, SERVED, pod(SERVED, "ContainerCreating", "0/1", "Progressing")], "is ContainerCreating"),
+        ([CUSTOM, SERVED, CUSTOM_JOB, ENDED, CRASHES], "is CrashLoopBackOff"),
+        ([CUSTOM, SERVED, CUSTOM_JOB, CRASHES, ENDED], "is CrashLoopBackOff"),
+        (
+            [CUSTOM, SERVED, pod(SERVED, "Running", "1/1", "Healthy")],
+            "but StatefulSet shop/api is Progressing",
+        ),
+        (
+            [CUSTOM, ROLLING, ROLLED, pod(ROLLED, "Running", "1/1", "Healthy")],
+            "Deployment shop/api is Progressing",
+        ),
+        ([CUSTOM, UP, OLD], "shop/api, but Pod shop/api-old still runs another version"),
         ([CUSTOM, SETTLED, pod(SETTLED, "ErrImagePull", "0/1")], "no health of Cluster shop/api, but Pod shop/api-0"),
         ([CUSTOM, pod(CUSTOM, "Running", "1/2", "Progressing")], "is Running with 1/2 containers ready"),
         ([CUSTOM, pod(CUSTOM, "CrashLoopBackOff", "0/1", "Degraded")], "is CrashLoopBackOff"),
@@ -97,6 +116,14 @@ def test_pods_that_run_keep_nothing_up(nodes: list[Json]) -> None:
 )
 def test_a_pod_that_does_not_run_is_named(nodes: list[Json], told: str) -> None:
     assert told in not_running({"nodes": nodes}, IMAGE)
+
+
+@pytest.mark.parametrize(("operated", "told"), [(True, "Pod shop/api-0 of a hook alone runs our image"), (False, "")])
+def test_a_hooks_pod_proves_nothing_where_an_operator_makes_all_others(operated: bool, told: str) -> None:
+    hook = node("Job", "migrate", health="Healthy")
+    nodes = [hook, pod(hook, "Completed", "0/1", "Healthy")]
+    assert not_running({"nodes": nodes}, IMAGE, left_to_operators=operated) == told
+    assert not_running({"nodes": [*nodes, CUSTOM, UP]}, IMAGE, left_to_operators=operated) == ""
 
 
 def test_a_pod_is_known_by_its_digest() -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.applications import IMAGE, NOW, OLD_IMAGE, expected, healthy
 from tests.support.situations import NO_OPERATION, RESULT, watched
+from workers.gitops.operated import is_left_to_operators
 from workers.gitops.readiness import VerdictKind, judge
 
 CUSTOM = {"group": "db.example.com", "kind": "Cluster", "namespace": "p", "name": "db", "status": "Synced"}
@@ -63,3 +64,18 @@ def test_other_applications_may_have_no_pods(resources, results):
 def test_another_image_is_told_soon_where_no_operator_is_waited_for(resources):
     changes = {"status.resources": resources, "status.summary.images": [OLD_IMAGE], **NO_OPERATION}
     assert watched(healthy(changes), expected(), 40)[1].reason == "image_not_deployed"
+
+
+@pytest.mark.parametrize(
+    ("resources", "alone"),
+    [
+        ([CUSTOM], True),
+        ([CUSTOM, HOOK], True),
+        ([CUSTOM, DEPLOYMENT], False),
+        ([HOOK], False),
+        ([JUDGED], False),
+        ([], False),
+    ],
+)
+def test_an_operator_alone_makes_the_pods_where_all_else_is_hooks(resources, alone):
+    assert is_left_to_operators(healthy({"status.resources": resources})) is alone
