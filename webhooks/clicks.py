@@ -117,8 +117,8 @@ def _secret(channel: Channel) -> str:
 
 def _of(proven: Sequence[Channel], click: Click) -> Click:
     """Give the click to the channel whose message it is about, or else to one that can say that it is of no use."""
-    known = {channel.name for channel in proven}
-    return click if click.channel in known else replace(click, channel=proven[0].name)
+    known = (one for one in proven if click.channel in (one.name, *one.former_names))
+    return replace(click, channel=next(known, proven[0]).name)
 
 
 def _check_form(asked: HookRequest) -> None:

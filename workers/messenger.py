@@ -32,7 +32,7 @@ class Messenger:
     def once(self, _stopping: threading.Event) -> float:
         """Send one notification; return the seconds until the channel takes the next one."""
         kind = KINDS[self._channel.kind]
-        parcel = self._outbox.next(self._channel.name, latest=kind.latest, spacing=kind.spacing)
+        parcel = self._outbox.next(self._channel.name, kind, self._channel.former_names)
         if parcel is None:
             return IDLE
         told = parcel.message

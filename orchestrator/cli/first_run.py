@@ -72,7 +72,7 @@ def is_first(checked: Checked) -> bool:
     if not checked.state_dir:
         return False
     try:
-        return not any(Path(checked.state_dir).iterdir())
+        return all(one.name == "lost+found" for one in Path(checked.state_dir).iterdir())  # of a fresh ext4 volume
     except FileNotFoundError:
         return True
     except OSError:

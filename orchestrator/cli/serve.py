@@ -40,16 +40,7 @@ def up(config: Config = None) -> None:
     run(settings, lambda url: typer.echo(f"Pilotage answers on {url}", err=True))
 
 
-def web(
-    config: Config = None,
-    first_run: Annotated[
-        bool,
-        typer.Option(
-            "--first-run",
-            help="As long as the state folder is empty, serve a page that lists what the configuration lacks.",
-        ),
-    ] = False,
-) -> None:
+def web(config: Config = None) -> None:
     """Run the API and the pages.
 
     \b
@@ -57,10 +48,7 @@ def web(
       pilotage web --config pilotage.yaml
     """
     from orchestrator.cli import assembly
-    from orchestrator.cli.first_run import await_configuration
 
-    if first_run:
-        await_configuration(config)
     _serve("web", config, assembly.web_app)
 
 

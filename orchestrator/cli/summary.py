@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from orchestrator.cli.api import Json
 from orchestrator.cli.errors import Code
 from orchestrator.cli.output import instant, one_line, stamp, table
-from orchestrator.domain.durations import NOTED, apart, words
+from orchestrator.domain.durations import apart, noted, words
 
 SIGNS = {
     "queued": "·",
@@ -54,7 +54,7 @@ def _lasted(run: Json) -> str:
         return f" after {apart(float(total), waits)}"
     if since := instant(run.get("waiting_since")):
         return f" for {words(max(0.0, (datetime.now(UTC) - since).total_seconds()))}"
-    return f", waited {words(waits)}" if waits >= NOTED else ""
+    return f", waited {words(waits)}" if noted(waits) else ""
 
 
 def stages(run: Json) -> list[Json]:

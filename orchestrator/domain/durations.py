@@ -29,15 +29,15 @@ def words(length: float) -> str:
     return f"{hours}h{minutes:02d}m"
 
 
-def parted(length: float, waited: float) -> tuple[float, float]:
-    """Part a length of time into work and a wait that is worth telling; a shorter one is left with the work."""
-    return (length - waited, waited) if waited >= NOTED else (length, 0.0)
+def noted(waited: float) -> float:
+    """Return a wait that is worth telling apart, or 0: a shorter one is left with the work."""
+    return waited if waited >= NOTED else 0.0
 
 
 def apart(length: float, waited: float) -> str:
     """Write work and waiting apart: ``2m10s, waited 31m42s``; only the length where there is no wait to tell."""
-    work, wait = parted(length, waited)
-    return f"{words(work)}, waited {words(wait)}" if wait else words(work)
+    wait = noted(waited)
+    return f"{words(length - wait)}, waited {words(wait)}" if wait else words(length)
 
 
 def short(length: float) -> str:

@@ -73,7 +73,8 @@ class ChannelKind:
     :param types: message types. :param merge: only the newest unsent state of a run matters (it edits in place).
     :param latest: of all runs of an app in an environment with one commit only the newest speaks.
     :param interval: least seconds between two messages to one destination; `spacing` between two about one run, so
-        that one run's edits hold no other run up. :param keyed: who receives a message twice can tell by its id.
+        that one run's edits hold no other run up. :param tail: it shows the end of the log of a run that failed.
+    :param keyed: who receives a message twice can tell by its id.
     """
 
     types: frozenset[str]
@@ -81,6 +82,7 @@ class ChannelKind:
     latest: bool = False
     interval: float = 0.0
     spacing: float = 0.0
+    tail: bool = False
     keyed: bool = False
 
 
@@ -94,7 +96,9 @@ _STATUS = ChannelKind(types=_START_AND_END, merge=True, latest=True, keyed=True)
 
 KINDS: dict[str, ChannelKind] = {
     "slack": ChannelKind(types=_START_AND_END, interval=1.0),
-    "slack-api": ChannelKind(types=_START_AND_END | {"run.progressed"}, merge=True, interval=1.2, spacing=3.0),
+    "slack-api": ChannelKind(
+        types=_START_AND_END | {"run.progressed"}, merge=True, interval=1.2, spacing=3.0, tail=True
+    ),
     "webhook": ChannelKind(types=_START_AND_END, keyed=True),
     "github-status": replace(_STATUS, interval=1.0),
     "gitlab-status": _STATUS,

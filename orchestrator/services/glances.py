@@ -40,9 +40,10 @@ class Glances:
         :param seen: at least the places of which a witness says something new; all others are as they were.
         """
         facts = {place: self._facts(glance) for place, glance in seen.items()}
-        with self._database.write() as connection:
+        with self._database.read() as connection:
             known = glances.of_witness(connection, witness)
-            new = {place: one for place, one in facts.items() if known.get(place) != one}
+        new = {place: one for place, one in facts.items() if known.get(place) != one}
+        with self._database.write() as connection:
             glances.write(connection, witness, new)
             glances.forget(connection, witness, known.keys() - self._places)
             glances.looked(connection, witness, glances.LastLook(seen_at=clock(), head=head))

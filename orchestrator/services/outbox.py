@@ -1,12 +1,13 @@
 """Notifications on their way: leased, sent by a worker's notifier, recorded; never touching the run."""
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from orchestrator import tracing
 from orchestrator.domain.ansi import plain
-from orchestrator.domain.messages import Message
+from orchestrator.domain.messages import ChannelKind, Message
 from orchestrator.domain.metrics import NOTIFICATIONS
 from orchestrator.store import logs, notifications, runs, tallies
 from orchestrator.store.database import Connection, Database
@@ -47,25 +48,28 @@ class Outbox:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def next(self, channel: str, *, latest: bool = False, spacing: float = 0.0) -> Parcel | None:
+    def next(self, channel: str, kind: ChannelKind, former: Sequence[str] = ()) -> Parcel | None:
         """Lease the next notification of a channel. Looks first without a lock: mostly there is none.
 
-        :param latest: drop what is about a run after which another one has had the same commit there.
-        :param spacing: seconds for which a run of which the channel has just been told is left alone.
+        :param kind: of the channel. :param former: names that it had before.
         """
+        spacing = kind.spacing
         with self._database.read() as connection:
             if not notifications.is_due(connection, channel, clock(), spacing):
                 return None
         with self._database.write() as connection:
             row = notifications.take_next(connection, channel, clock(), spacing)
-            while latest and row is not None and notifications.is_outdated(connection, row):
+            while kind.latest and row is not None and notifications.is_outdated(connection, row):
                 notifications.drop(connection, row)
                 row = notifications.take_next(connection, channel, clock(), spacing)
             if row is None:
                 return None
-            previous = notifications.reference(connection, row["run_id"], channel)
+            previous = notifications.reference(connection, row["run_id"], channel, *former)
             run = runs.load(connection, row["run_id"]) if tracing.is_on() else None
-            message = _with_tail(connection, _message(row["message"]))
+        message = _message(row["message"])
+        if kind.tail:
+            with self._database.read() as connection:
+                message = _with_tail(connection, message)
         trace = Trace(run.id, run.created_at) if run else None
         return Parcel(row=row, message=message, previous=previous, trace=trace)
 

@@ -45,7 +45,7 @@ class Pressing:
             return f"Nothing was done: {who} may not use these buttons; {ask}."
         if age > LATE:
             return f"Nothing was done: your click was {words(age)} old when it was taken up; click again."
-        if not self._is_newest(click):
+        if not self._is_newest(click, channel):
             return f"Nothing was done: run {click.run} has another message by now; use that one, or the run's page."
         return ""
 
@@ -90,9 +90,9 @@ class Pressing:
             raise NotPossible("missing", f"there is no run {click.run}")
         self._control.rollback(run.app, run.environment, click.actor, None, of=run.id, once=once)
 
-    def _is_newest(self, click: Click) -> bool:
+    def _is_newest(self, click: Click, channel: Channel) -> bool:
         with self._database.read() as connection:
-            reference = notifications.reference(connection, click.run, click.channel)
+            reference = notifications.reference(connection, click.run, channel.name, *channel.former_names)
         known = json.loads(reference or "{}")
         return bool(click.place) and all(known.get(name) == value for name, value in click.place.items())
 

@@ -7,9 +7,12 @@ from orchestrator.domain.apps import App
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import Run
 from orchestrator.engine.matching import watched_branches
-from orchestrator.store import figures, heads, retention
+from orchestrator.store import clicks, figures, heads, retention
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
+
+CLICKS_KEPT = 3600.0
+"""Seconds for which a click may wait: it holds a person's name and an address for answers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +47,8 @@ class Retention:
         :raises Unavailable: the database does not answer; what was removed until then is gone.
         """
         edge = clock() - self._keep
+        with self._database.write() as connection:
+            clicks.forget_older(connection, clock() - CLICKS_KEPT)
         self._heads(edge, stopping)
         return Removed(runs=self._runs(edge, stopping), deliveries=self._deliveries(edge, stopping))
 

@@ -8,10 +8,6 @@ from orchestrator.store.schema import clicks
 
 LEASE = 60.0
 """Seconds that dealing with one click may take before another process tries."""
-KEPT = 3600.0
-"""Seconds after which a click that nobody deals with is forgotten: its destination is not configured any more."""
-_PRUNE = 200
-"""Old clicks that one new click takes away at most."""
 
 _this = clicks.c.id == bindparam("which")
 _DUE = (
@@ -26,11 +22,7 @@ _LEASE = update(clicks).where(_this).values(lease_until=bindparam("until"), atte
 
 
 def add(connection: Connection, channel: str, click: dict[str, Any], at: float) -> None:
-    """Write a click down, and forget some that are too old."""
-    oldest = select(clicks.c.id, clicks.c.received_at).order_by(clicks.c.id).limit(_PRUNE)
-    old = [row.id for row in connection.execute(oldest) if row.received_at < at - KEPT]
-    if old:
-        connection.execute(delete(clicks).where(clicks.c.id.in_(old)))
+    """Write a click down."""
     connection.execute(insert(clicks).values(channel=channel, click=click, received_at=at))
 
 
@@ -57,3 +49,8 @@ def postpone(connection: Connection, click_id: int, until: float) -> None:
 def forget(connection: Connection, click_id: int) -> None:
     """Remove a click that was dealt with, and with it the address for answers."""
     connection.execute(delete(clicks).where(clicks.c.id == click_id))
+
+
+def forget_older(connection: Connection, edge: float) -> None:
+    """Remove clicks from before a time: nobody deals with them, as their destination has no buttons any more."""
+    connection.execute(delete(clicks).where(clicks.c.received_at < edge))

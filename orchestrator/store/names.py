@@ -108,6 +108,7 @@ def move(connection: Connection, old: Where, new: Where) -> int | None:
 
 def move_run(connection: Connection, run_id: int, old: Where, new: Where) -> None:
     """Move one run to where the history of its environment is: a process of an older configuration has made it."""
+    alone(connection, _LOCK)
     lock(connection, *old)
     lock(connection, *new)
     connection.execute(update(runs).where(runs.c.id == run_id).values(app=new[0], environment=new[1]))

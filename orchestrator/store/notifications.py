@@ -6,7 +6,6 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, literal_column, or_, select, update
 
 from orchestrator.store.dialect import upsert
-from orchestrator.store.runs import IS_ACTIVE
 from orchestrator.store.schema import notifications, runs, threads
 
 LEASE = 100.0
@@ -32,6 +31,7 @@ _NOT_JUST_TOLD = ~exists().where(
     _lately.c.run_id == notifications.c.run_id,
     _lately.c.channel == notifications.c.channel,
     _lately.c.sent_at > bindparam("told_before"),
+    _lately.c.sent_at <= bindparam("now"),  # a clock that was set back keeps nobody waiting
 )
 _DUE = (
     select(notifications)
@@ -59,25 +59,8 @@ _READDRESS = (
     .where(_pending, notifications.c.channel == bindparam("from_channel"))
     .values(channel=bindparam("new_channel"))
 )
-_has_unsent = notifications.alias("has_unsent")
-_is_known = threads.alias("is_known")
-_OF_THEM = (
-    select(runs.c.id)
-    .where(IS_ACTIVE)
-    .union(
-        select(_has_unsent.c.run_id).where(
-            _has_unsent.c.state == _PENDING, _has_unsent.c.channel == bindparam("new_channel")
-        )
-    )
-)
-_FOLLOW = (
-    update(threads)
-    .where(threads.c.channel == bindparam("from_channel"), threads.c.run_id.in_(_OF_THEM))
-    .where(~exists().where(_is_known.c.run_id == threads.c.run_id, _is_known.c.channel == bindparam("new_channel")))
-    .values(channel=bindparam("new_channel"))
-)
-_REFERENCE = select(threads.c.reference).where(
-    threads.c.run_id == bindparam("of_run"), threads.c.channel == bindparam("to_channel")
+_REFERENCE = select(threads.c.channel, threads.c.reference).where(
+    threads.c.run_id == bindparam("of_run"), threads.c.channel.in_(bindparam("names", expanding=True))
 )
 
 
@@ -163,14 +146,15 @@ def give_up_others(connection: Connection, channels: Collection[str], before: fl
 
 
 def readdress(connection: Connection, old: str, new: str) -> None:
-    """Keep unsent messages for another name of their channel, and what edits of earlier ones need."""
+    """Keep unsent messages for another name of their channel."""
     connection.execute(_READDRESS, {"from_channel": old, "new_channel": new})
-    connection.execute(_FOLLOW, {"from_channel": old, "new_channel": new})
 
 
-def reference(connection: Connection, run_id: int, channel: str) -> str:
-    """Return what the channel gave us for the run's first message, or ""."""
-    return connection.execute(_REFERENCE, {"of_run": run_id, "to_channel": channel}).scalar_one_or_none() or ""
+def reference(connection: Connection, run_id: int, *names: str) -> str:
+    """Return what the channel gave us for the run's first message, or "". :param names: its own, then former ones."""
+    found = connection.execute(_REFERENCE, {"of_run": run_id, "names": names})
+    known = {row.channel: row.reference for row in found}
+    return next((known[name] for name in names if name in known), "")
 
 
 def of_run(connection: Connection, run_id: int) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from orchestrator.domain.durations import parted, words
+from orchestrator.domain.durations import noted, words
 from orchestrator.domain.wording import Say, english
 from orchestrator.services.views import rfc3339
 
@@ -89,12 +89,12 @@ def took(seconds: float | None) -> str:
 
 def worked(run: Mapping[str, Any]) -> float:
     """Return the seconds of work of a run that is over."""
-    return parted(run["seconds"], run["waited_seconds"])[0]
+    return float(run["seconds"] - noted(run["waited_seconds"]))
 
 
 def waited(run: Mapping[str, Any]) -> float:
     """Return the seconds for which a run has waited between its stages; 0 where that is not worth telling."""
-    return parted(run["waited_seconds"], run["waited_seconds"])[1]
+    return noted(run["waited_seconds"])
 
 
 def works_since(run: Mapping[str, Any]) -> str | None:

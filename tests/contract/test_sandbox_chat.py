@@ -13,16 +13,11 @@ from orchestrator.sandbox.chat_callbacks import Callbacks, key
 from orchestrator.sandbox.chat_rules import block_problems
 from orchestrator.sandbox.chat_slack import SlackReply, SlackWorkspace
 from orchestrator.sandbox.faults import HttpFault, HttpFaults
+from tests.support.chats import BUTTON
 from tests.support.contracts import contract, needs_contract
 from tests.support.messages import pings_in
 
 _JSON = {"content-type": "application/json; charset=utf-8"}
-BUTTON = {
-    "type": "button",
-    "action_id": "rerun",
-    "text": {"type": "plain_text", "text": "Re-run"},
-    "value": '{"run": 42, "to": "team"}',
-}
 _WORD = {"type": "plain_text", "text": "Sure?"}
 CONFIRM = {"title": _WORD, "text": _WORD, "confirm": _WORD, "deny": _WORD}
 TITLE = {"type": "plain_text", "text": "x" * 101}

@@ -2,7 +2,7 @@
 
 import hmac
 import json
-import time
+import threading
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import unquote_plus
@@ -16,14 +16,9 @@ from orchestrator.sandbox.chat import CHANNEL, TOKEN, SandboxChat
 from orchestrator.sandbox.chat_clicks import PERSON, SIGNING_SECRET, Whisper
 from orchestrator.sandbox.chat_slack import Shown
 from orchestrator.sandbox.githttp import serve
+from tests.support.chats import BUTTON
 from tests.support.contracts import contract, needs_contract
 
-BUTTON = {
-    "type": "button",
-    "action_id": "rerun",
-    "text": {"type": "plain_text", "text": "Re-run"},
-    "value": '{"run": 42, "to": "team"}',
-}
 ROW = {"type": "actions", "block_id": "run-42", "elements": [BUTTON]}
 
 
@@ -31,7 +26,9 @@ class ClickedApp:
     """An app that notes what comes, and answers as a test says."""
 
     def __init__(self) -> None:
-        self.status, self.delay = 200, 0.0
+        self.status = 200
+        self.answering = threading.Event()
+        self.answering.set()
         self.came: list[tuple[bytes, dict[str, str]]] = []
 
     def flask(self) -> Flask:
@@ -41,7 +38,7 @@ class ClickedApp:
 
     def _take(self) -> Response:
         self.came.append((request.get_data(), {name.lower(): value for name, value in request.headers.items()}))
-        time.sleep(self.delay)
+        self.answering.wait(10)
         return Response("", self.status, {"Location": "/elsewhere"} if self.status == 302 else {})
 
 
@@ -103,8 +100,10 @@ def test_an_app_that_takes_too_long_shows_a_warning(
 ) -> None:
     assert chat_clicks.ACK == 3.0
     monkeypatch.setattr(chat_clicks, "ACK", 0.05)
-    app.delay = 0.5
-    assert chat.clicks.click(shown, "rerun").warned
+    app.answering.clear()
+    warned = chat.clicks.click(shown, "rerun").warned
+    app.answering.set()
+    assert warned
 
 
 def test_without_interactivity_a_click_shows_a_warning(chat: SandboxChat, shown: Shown) -> None:

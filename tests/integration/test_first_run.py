@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
 import requests
 
 from orchestrator.cli.errors import Code
@@ -76,15 +75,8 @@ def test_a_client_that_is_silent_keeps_pilotage_from_nothing(tmp_path: Path) -> 
             until(lambda: status(bind, "/readyz") == 200, "the product")
 
 
-@pytest.mark.parametrize(("options", "code"), [(("--first-run",), None), ((), Code.FAILED)])
-def test_a_web_of_its_own_waits_where_it_is_told_to(
-    tmp_path: Path, options: tuple[str, ...], code: int | None
-) -> None:
-    bind = free_address()
-    lacking(tmp_path, bind)
-    with running(tmp_path, "web", *options) as web:
-        if code is None:
-            until(lambda: status(bind, "/healthz") == 503, "the page")
-        else:
-            web.communicate(timeout=60)
-        assert web.poll() == code
+def test_a_web_of_its_own_ends_where_something_is_missing(tmp_path: Path) -> None:
+    lacking(tmp_path, free_address())
+    with running(tmp_path, "web") as web:
+        web.communicate(timeout=60)
+        assert web.poll() == Code.FAILED

@@ -94,6 +94,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "click due": lambda c: clicks.is_due(c, "ops", NOW),
     "next click": lambda c: clicks.take_next(c, "ops", NOW),
     "click over": lambda c: clicks.forget(c, 77),
+    "clicks that nobody takes": lambda c: clicks.forget_older(c, NOW - 3600),
     "end of a log": lambda c: logs.before_last(c, 77, 20, "build"),
     "messages of a channel with another name": lambda c: notifications.readdress(c, "ops", "team"),
     "messages of a run": lambda c: notifications.of_run(c, 77),

@@ -9,8 +9,8 @@ from sqlalchemy import event, select
 from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import RunState
-from orchestrator.services.retention import Removed, Retention
-from orchestrator.store import deliveries, heads, retention, runs
+from orchestrator.services.retention import CLICKS_KEPT, Removed, Retention
+from orchestrator.store import clicks, deliveries, heads, retention, runs
 from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.schema import heads as head_rows
@@ -69,6 +69,17 @@ def test_what_is_too_old_goes_and_the_run_stays(web: Web) -> None:
         assert deliveries.page(connection) == []
     assert [(run.state, run.delivery_id) for run in kept if run] == [(RunState.FAILED, None)] * 2
     assert tidy(web) == Removed(runs=0, deliveries=0)
+
+
+def test_clicks_that_nobody_takes_are_forgotten_after_an_hour(web: Web) -> None:
+    with web.database.write() as connection:
+        for age in (2 * CLICKS_KEPT, CLICKS_KEPT / 2):
+            clicks.add(connection, "gone", {"age": age}, clock() - age)
+    tidy(web)
+    with web.database.read() as connection:
+        left = clicks.take_next(connection, "gone", clock())
+    assert left is not None
+    assert left["click"] == {"age": CLICKS_KEPT / 2}
 
 
 def test_what_explains_the_present_stays(web: Web) -> None:

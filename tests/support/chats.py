@@ -14,6 +14,14 @@ from tests.support.messages import FORGE_TOKEN, STARTED
 
 REPO = "acme/plate-web"
 
+BUTTON = {
+    "type": "button",
+    "action_id": "rerun",
+    "text": {"type": "plain_text", "text": "Re-run"},
+    "value": '{"run": 42, "to": "team"}',
+}
+"""One under a message, as Slack has it."""
+
 
 class Receiver(Protocol):
     """What a channel leads to."""

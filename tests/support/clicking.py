@@ -44,9 +44,17 @@ class Desk:
         two_environments(workshop, approval=True)
         self.workshop, self.chat = workshop, chat
         self.channel: Channel = channel_to(chat, "slack-api", buttons=RULES, **channel)
-        workshop.use(replace(workshop.settings, channels=(self.channel,)))
         self.writer = ClickWriter(workshop.database)
-        self.app = create_app(
+        self._begin()
+
+    def rename(self, name: str) -> None:
+        """Start all processes anew with another name of the channel in the configuration."""
+        self.channel = replace(self.channel, name=name, former_names=(self.channel.name,))
+        self._begin()
+
+    def _begin(self) -> None:
+        self.workshop.use(replace(self.workshop.settings, channels=(self.channel,)))
+        self._app = create_app(
             {},
             FakeInbox(),
             max_body=1024,
@@ -54,6 +62,10 @@ class Desk:
             channels=(self.channel,),
             clicks=self.writer,
         )
+
+    def app(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer one request of the chat."""
+        return self._app(environ, start_response)
 
     def tell(self) -> None:
         """Have a relay that has just started send all that waits."""

@@ -54,6 +54,20 @@ def test_an_approval_by_click_lets_the_run_go_on_and_names_who_clicked(desk: Des
     assert f"approved by {ME}" in desk.newest.text
 
 
+def test_buttons_of_a_run_that_is_over_still_work_under_another_name_of_their_channel(desk: Desk) -> None:
+    run = desk.failed()
+    posted = len(desk.chat.slack.shown)
+    desk.rename("ops")
+    desk.click("rerun")
+    desk.deal()
+    desk.tell()
+
+    assert whispers(desk) == []
+    assert desk.workshop.run(run + 1).rerun_of == run
+    assert f"Repeated by {ME}" in desk.of(run).text, "the message is edited"
+    assert len(desk.chat.slack.shown) == posted
+
+
 def test_while_a_click_is_carried_out_there_is_no_button_to_click_again(desk: Desk) -> None:
     desk.asking()
     desk.click("approve")

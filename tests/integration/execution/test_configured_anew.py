@@ -6,6 +6,7 @@ import pytest
 
 from orchestrator.domain.apps import Channel, Environment, Secret, Settings
 from orchestrator.domain.changes import Batch, Change, Landed
+from orchestrator.domain.messages import KINDS
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName, Wait
 from orchestrator.engine.facts import Reported
@@ -196,7 +197,7 @@ def test_what_waits_for_a_channel_goes_to_it_under_another_name(workshop: Worksh
     workshop.push(1)
     workshop.wait(workshop.begin(1))
     outbox = Outbox(workshop.database)
-    parcel = outbox.next("slack-1")
+    parcel = outbox.next("slack-1", KINDS["slack-api"])
     assert parcel is not None
     outbox.sent(parcel, "ts-1")
     workshop.until(1, StageName.BUILD)
@@ -204,7 +205,7 @@ def test_what_waits_for_a_channel_goes_to_it_under_another_name(workshop: Worksh
         make_settings(workshop.settings.state_dir, channels=(replace(bot, name="t", former_names=("slack-1",)),))
     )
     assert workshop.reconcile.give_up_messages() == []
-    again = outbox.next("t")
+    again = outbox.next("t", KINDS["slack-api"], ("slack-1",))
     assert again is not None
     assert (again.row["run_id"], again.previous) == (1, "ts-1")
 

@@ -141,7 +141,7 @@ def test_a_message_that_another_version_wrote_is_read(workshop: Workshop) -> Non
     }
     with workshop.database.write() as connection:
         notifications.add(connection, [row | {"message": older | {"of_tomorrow": 1}}])
-    parcel = Outbox(workshop.database).next("team")
+    parcel = Outbox(workshop.database).next("team", KINDS["slack-api"])
     assert parcel is not None
     assert parcel.message == replace(STARTED, actor="", action="")
     assert isinstance(parcel.message, Message)

@@ -14,7 +14,6 @@ from orchestrator.domain.runs import Done, RunState, StageName
 from orchestrator.engine.facts import Reported
 from orchestrator.services import names as renaming
 from orchestrator.services.control import ManualRun, NotPossible
-from orchestrator.services.execution import Assignment
 from orchestrator.store import names, runs
 from orchestrator.store.database import Database
 from orchestrator.store.schema import deployments, environments
@@ -55,10 +54,6 @@ def start(workshop: Workshop, settings: Settings) -> None:
     """Have a process start with a configuration, and work by it."""
     workshop.use(settings)
     renaming.adopt(workshop.database, settings)
-
-
-def done(assignment: Assignment) -> Reported:
-    return Reported(stage=assignment.stage, outcome=Done())
 
 
 def where(workshop: Workshop, *ids: int) -> set[tuple[str, str]]:
@@ -106,7 +101,7 @@ def test_a_run_under_way_goes_on_under_the_new_name_and_keeps_its_place(workshop
     at_work = workshop.until(1, StageName.PUSH)
     start(workshop, AFTER)
     workshop.push(2)
-    assert workshop.one.report(at_work, done(at_work), "build") is None
+    assert workshop.done(at_work) is None
     again = workshop.begin(1)
     assert (again.stage, again.app.name, again.environment.name) == (StageName.PUSH, *NEW)
     assert where(workshop, 1, 2) == {NEW}
@@ -122,7 +117,7 @@ def test_what_follows_a_run_is_decided_by_a_worker_that_knows_its_name(workshop:
     prod = make_environment("prod", branch="", promote_from="test")
     app = AFTER.apps[0]
     start(workshop, replace(AFTER, apps=(replace(app, environments=(*app.environments, prod)),)))
-    assert old.report(proving, done(proving), "build") is None
+    assert old.report(proving, Reported(stage=proving.stage, outcome=Done()), "build") is None
     assert not workshop.run(1).state.final
     workshop.finish(workshop.begin(1))
     assert where(workshop, 2) == {("web", "prod")}

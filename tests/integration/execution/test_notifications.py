@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 import pytest
 
 from orchestrator.domain.masking import Mask
+from orchestrator.domain.messages import KINDS
 from orchestrator.sandbox.chat import SandboxChat
 from orchestrator.sandbox.faults import HttpFault
 from orchestrator.services import outbox
@@ -82,7 +83,7 @@ def test_of_the_runs_of_one_commit_in_a_place_only_the_newest_speaks_where_the_l
             where = {"commit": commit * 40, "environment": place}
             connection.execute(runs_table.update().where(runs_table.c.id == run).values(**where))
     outbox, told = Outbox(workshop.database), []
-    while parcel := outbox.next("ops", latest=True):
+    while parcel := outbox.next("ops", KINDS["github-status"]):
         told.append(parcel.row["run_id"])
         outbox.sent(parcel, "")
     assert told == [2, 3, 4]
@@ -103,6 +104,17 @@ def test_a_run_of_which_people_have_just_been_told_is_left_alone_and_no_other_on
     assert order == [(2, "run.started"), None, None, (1, "run.progressed")]
 
 
+def test_a_clock_that_was_set_back_silences_nobody(workshop: Workshop) -> None:
+    queue(workshop, (1, "run.started", 0), (1, "run.succeeded", 0))
+    with workshop.database.write() as connection:
+        first = notifications.take_next(connection, "ops", NOW)
+        assert first is not None
+        notifications.sent(connection, first, "", NOW + 3600)
+        after = notifications.take_next(connection, "ops", NOW, 3.0)
+    assert after is not None
+    assert after["type"] == "run.succeeded"
+
+
 class Clock:
     """A time that a test sets."""
 
@@ -120,7 +132,7 @@ class Sender:
         self.workshop, self.clock, self.outbox = workshop, clock, Outbox(workshop.database)
 
     def take(self) -> Parcel:
-        parcel = self.outbox.next("ops")
+        parcel = self.outbox.next("ops", KINDS["slack"])
         assert parcel is not None
         return parcel
 

@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from orchestrator.domain import metrics
 from orchestrator.domain.events import Delivery, Ping
+from orchestrator.domain.messages import KINDS
 from orchestrator.domain.runs import StageName, Trigger
 from orchestrator.services.commits import Commits
 from orchestrator.services.ingest import Ingest
@@ -118,14 +119,14 @@ def test_messages_are_counted_by_try(site: Site) -> None:
     with site.database.write() as connection:
         connection.execute(notifications.update().values(state="merged").where(notifications.c.id > 1))
     assert site.metrics()['pilotage_notifications_pending{channel="slack-1"}'] == 1
-    parcel = outbox.next("slack-1")
+    parcel = outbox.next("slack-1", KINDS["slack"])
     assert parcel is not None
     assert parcel.message.run == run_id
     outbox.postpone(parcel, "no answer", 0.0)
-    assert outbox.next("slack-1") is None
+    assert outbox.next("slack-1", KINDS["slack"]) is None
     with site.database.write() as connection:
         connection.execute(notifications.update().values(due_at=0.0))
-    again = outbox.next("slack-1")
+    again = outbox.next("slack-1", KINDS["slack"])
     assert again is not None
     outbox.sent(again, "")
     told = site.metrics()

@@ -92,7 +92,7 @@ def test_what_others_wrote_is_never_taken_for_a_part_of_the_page(web: Web, code:
 
 
 @pytest.mark.parametrize("path", ["/runs", "/apps", "/deliveries", "/runs/1", "/apps/plate-web/prod/deploy"])
-def test_nothing_of_a_page_is_left_in_english(web: Web, path: str) -> None:
+def test_headings_and_buttons_are_translated(web: Web, path: str) -> None:
     """As far as the words of headings and buttons show; `tests/files/test_languages.py` tests the texts."""
     web.run(RunState.SUCCEEDED)
     client = web.browser()

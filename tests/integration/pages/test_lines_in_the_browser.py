@@ -72,6 +72,7 @@ def test_a_click_names_a_line_and_one_with_the_shift_key_a_range(web: Web, tab: 
         assert current(tab) == marked[:1]
     assert tab.evaluate("getSelection().isCollapsed")
     tab.go_back()
+    expect(tab.locator("#L450[aria-current]")).to_be_visible()
     assert tab.evaluate(MARKED) == ["L450"]
 
 

@@ -1,7 +1,6 @@
 """One list per interval tells people what Argo CD says, whoever asked for it."""
 
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.services.glances import Glances
 from orchestrator.services.queries import Queries
 from orchestrator.store.database import Database
-from tests.support.databases import sqlite_database
 from tests.support.factories import make_app, make_settings
 from tests.support.journals import Logged
 from workers.argo_glances import EVERY, OFTEN, ArgoGlances
@@ -43,13 +41,6 @@ class ListedApplications:
 
     def all(self) -> list[dict[str, Any]]:
         return [{"metadata": {"name": "plate-web-stg"}, "status": {"health": {"status": self.health}}}]
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = sqlite_database(tmp_path)
-    yield database
-    database.close()
 
 
 @pytest.fixture

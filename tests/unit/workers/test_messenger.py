@@ -1,6 +1,7 @@
 """What a channel's answer means for the message and for the channel."""
 
 import threading
+from collections.abc import Sequence
 from typing import Any, cast
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from orchestrator.domain.apps import Channel, Secret
 from orchestrator.domain.errors import PilotageError, RateLimited, Refused, Unanswered, Unavailable
 from orchestrator.domain.masking import Mask
-from orchestrator.domain.messages import Sent
+from orchestrator.domain.messages import ChannelKind, Sent
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.outbox import Outbox, Parcel
 from tests.support.messages import STARTED
@@ -24,8 +25,8 @@ class FakeOutbox:
         self.told: tuple[Any, ...] = ()
         self.lost = False
 
-    def next(self, channel: str, *, latest: bool, spacing: float) -> Parcel | None:
-        assert (channel, latest) == ("ops", False)
+    def next(self, channel: str, kind: ChannelKind, former: Sequence[str]) -> Parcel | None:
+        assert (channel, kind.latest, former) == ("ops", False, ())
         return self.parcel
 
     def goes_on(self, _parcel: Parcel, reference: str) -> None:

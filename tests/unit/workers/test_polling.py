@@ -1,7 +1,7 @@
 """Polling and tidying: one app or one copy that cannot be looked at is left for the next round, alone."""
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,6 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retention import Retention
 from orchestrator.store.database import Database
-from tests.support.databases import sqlite_database
 from tests.support.factories import make_app, make_settings
 from tests.support.journals import Logged
 from workers.clients.git import Mirror, mirror_folder
@@ -21,13 +20,6 @@ from workers.polling import Polling, Tidying
 
 NAMES = ("first", "bad", "last")
 STOP = threading.Event()
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    database = sqlite_database(tmp_path)
-    yield database
-    database.close()
 
 
 @pytest.fixture

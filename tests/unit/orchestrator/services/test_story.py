@@ -9,7 +9,6 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control, ManualRun
 from orchestrator.services.ingest import Ingest
 from orchestrator.store.database import Database, after_commit
-from tests.support.databases import sqlite_database
 from tests.support.factories import make_settings
 from tests.support.ingesting import accept
 from tests.support.journals import Logged
@@ -19,11 +18,6 @@ MOVE = RefChange(
     ref="refs/heads/main", kind=RefKind.BRANCH, name="main", before="f" * 40, after="a" * 40, commit="a" * 40
 )
 PLACE = {"app": "plate-web", "env": "stg", "level": "info"}
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return sqlite_database(tmp_path)
 
 
 def test_a_run_that_a_person_starts_and_ends(database: Database, tmp_path: Path, logged: Logged) -> None:

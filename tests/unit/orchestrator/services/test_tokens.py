@@ -8,12 +8,6 @@ import pytest
 from orchestrator.services import tokens
 from orchestrator.services.tokens import Role, TokenInvalid
 from orchestrator.store.database import Database, now
-from tests.support.databases import sqlite_database
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return sqlite_database(tmp_path)
 
 
 def test_a_token_is_found_by_its_plain_text_and_kept_as_a_digest(database: Database) -> None:
