@@ -224,6 +224,7 @@ clicks = Table(
     Column("received_at", Float, nullable=False),
 )
 Index("ix_clicks_channel", clicks.c.channel, clicks.c.id)
+Index("ix_clicks_received_at", clicks.c.received_at)
 
 logs = Table(
     "logs",

@@ -17,7 +17,7 @@ from tests.support.loopback import Asked, Reply, loopback
         (True, 200, "answers, and takes the login of robot$ci"),
         (True, 404, "answers, and takes the login of robot$ci"),
         (True, 401, "robot$ci: project library: HTTP 401"),
-        (False, 401, "answers, and takes the login of robot$ci"),
+        (False, 401, "answers; whether it takes our login shows once an app is configured"),
     ],
 )
 def test_without_apps_the_login_of_the_registry_is_proven_all_the_same(

@@ -20,9 +20,11 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name="pk_clicks"),
     )
     op.create_index("ix_clicks_channel", "clicks", ["channel", "id"], unique=False)
+    op.create_index("ix_clicks_received_at", "clicks", ["received_at"], unique=False)
 
 
 def downgrade() -> None:
     """Forget them; who clicked sees that nothing has happened."""
+    op.drop_index("ix_clicks_received_at", "clicks")
     op.drop_index("ix_clicks_channel", "clicks")
     op.drop_table("clicks")
