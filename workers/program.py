@@ -1,6 +1,7 @@
 """Celery's worker program, with what it lacks: signs of life without a broker, a quiet stop, our log."""
 
 import mmap
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -98,8 +99,11 @@ class Program(celery_worker.Worker):  # type: ignore[misc]
     """Celery's program, which says in our log and not on standard output that it stops."""
 
     def install_platform_tweaks(self, worker: Any) -> None:
-        """Install the handlers of signals."""
+        """Install the handlers of signals; who ignores SIGHUP goes on to: Celery would run our command once more."""
+        hangup = signal.getsignal(signal.SIGHUP)
         super().install_platform_tweaks(worker)
+        if hangup is signal.SIG_IGN:
+            signal.signal(signal.SIGHUP, hangup)
         # Celery's own handler writes a plain line to standard output; the rest of it stays.
         celery_worker._shutdown_handler(worker, sig="SIGTERM", how="Warm", verbose=False)
 

@@ -90,9 +90,14 @@ def parts(settings: Settings) -> Parts:
     return Parts(settings, Broker(settings.broker))
 
 
+def set_up_log(service: str, settings: Settings) -> None:
+    """Set up this process's log."""
+    journal.configure(service, Mask(secrets_in(settings)), settings.log_level)
+
+
 def log_as(service: str, settings: Settings) -> None:
     """Set up this process's log, and log its start."""
-    journal.configure(service, Mask(secrets_in(settings)), settings.log_level)
+    set_up_log(service, settings)
     log.info("process started", pid=os.getpid(), version=version())
 
 

@@ -95,6 +95,21 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET
 
 
+def holder(state_dir: Path) -> int | None:
+    """Return the process id of the ``pilotage up`` that works in a state folder; None: there is none.
+
+    :raises OSError: this user may not look.
+    """
+    try:
+        with (state_dir / LOCK).open("rb") as folder:
+            fcntl.flock(folder, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return int((state_dir / LOCK).read_bytes())
+    return None
+
+
 def _lock(state_dir: Path) -> int:
     """Lock the state folder and return the open lock file, with our process id in it for people."""
     make_state_folder(state_dir, written=True)

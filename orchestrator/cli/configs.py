@@ -1,11 +1,12 @@
 """``pilotage config``: check the configuration before anything runs with it."""
 
 import os
+from dataclasses import asdict
 from pathlib import Path
 
 import typer
 
-from orchestrator.cli.errors import Code
+from orchestrator.cli.errors import CliError, Code
 from orchestrator.cli.options import Config, Output
 from orchestrator.cli.output import Format, count, say, say_json, warn
 from orchestrator.config import Checked, ConfigProblem, check, default_path
@@ -34,6 +35,33 @@ def check_config(file: Config = None, output: Output = Format.TEXT) -> None:
         _tell(path, checked)
     if checked.settings is None:
         raise typer.Exit(Code.FAILED)
+
+
+@app.command("reload")
+def reload_config(file: Config = None, output: Output = Format.TEXT) -> None:
+    """Have the running `pilotage up` take it anew.
+
+    It answers and works on meanwhile. The file is checked first; one with a problem changes nothing. Variables of the
+    environment stay as they were at the start. `systemctl reload` can call this.
+
+    \b
+    Example:
+      pilotage config reload --config pilotage.yaml
+    """
+    from orchestrator.cli.renewal import ask
+
+    path = file or default_path(os.environ)
+    checked = check(path, os.environ)
+    if checked.settings is None:
+        _tell(path, checked)
+        raise typer.Exit(Code.FAILED)
+    renewed = ask(Path(checked.settings.state_dir))
+    if output is Format.JSON:
+        say_json(asdict(renewed))
+    elif renewed.taken:
+        say(f"{renewed.file}: taken; {renewed.told}")
+    if not renewed.taken:
+        raise CliError(f"{renewed.file} was not taken, and all goes on as before: {renewed.told}.", Code.FAILED)
 
 
 def _tell(path: Path, checked: Checked) -> None:

@@ -17,6 +17,7 @@ from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker, embedded
 from orchestrator.cli.claim import Claims, claimed
 from orchestrator.cli.httpd import Httpd
+from orchestrator.cli.renewal import Renewal
 from orchestrator.cli.supervise import Supervisor
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.errors import Unavailable
@@ -56,9 +57,10 @@ _LOADED = (
 """Modules that the processes load sooner or later; what one loads after the fork is not shared."""
 
 
-def run(settings: Settings, ready: Callable[[str], None]) -> None:
-    """Run everything until SIGTERM or SIGINT. `ready` is called with the address when all processes are started.
+def run(settings: Settings, file: Path, ready: Callable[[str], None]) -> None:
+    """Run everything until SIGTERM or SIGINT; after SIGHUP, as the file says by then.
 
+    :param file: of the configuration. :param ready: called with the address when all processes are started.
     :raises CliError: somebody else has the state folder or the address, or a part does not start.
     """
     with claimed(Path(settings.state_dir), settings.bind) as claims, _broker(settings, claims) as broker:
@@ -69,7 +71,8 @@ def run(settings: Settings, ready: Callable[[str], None]) -> None:
         _bootstrap_token(parts)
         database.close()
         _preload()
-        supervisor = Supervisor(_processes(parts, claims), tend=broker.tend, stopping=claims.listener.close)
+        renewal = Renewal(file, settings, lambda new: _processes(Parts(new, broker), claims))
+        supervisor = Supervisor(_processes(parts, claims), broker.tend, claims.listener.close, renewal.renew)
         supervisor.run(lambda: ready(f"http://{settings.bind}"))
 
 

@@ -48,6 +48,8 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             # The control socket lives in the home folder by default: two instances would collide.
             "control_socket_disable": True,
             "logger_class": GunicornLog,
+            "when_ready": _ignore_hangups,
+            "post_worker_init": _ignore_hangups,
             "worker_exit": _on_exit,
             "proc_name": "pilotage",
             "limit_request_line": 8190,
@@ -105,6 +107,11 @@ def _have_files() -> None:
     most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
     if soft != resource.RLIM_INFINITY and soft < most:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+
+
+def _ignore_hangups(_process: Any) -> None:
+    """Ignore SIGHUP: gunicorn would start its worker again, with the configuration that we have read already."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
 
 def _on_exit(_server: Any, _worker: Any) -> None:

@@ -31,13 +31,15 @@ def up(config: Config = None) -> None:
     """
     from orchestrator.cli import assembly
     from orchestrator.cli.first_run import await_configuration
+    from orchestrator.config import default_path
 
     await_configuration(config)
     settings = assembly.load_settings(config)
     assembly.log_as("up", settings)
     from orchestrator.cli.everything import run
 
-    run(settings, lambda url: typer.echo(f"Pilotage answers on {url}", err=True))
+    file = config or default_path(os.environ)
+    run(settings, file, lambda url: typer.echo(f"Pilotage answers on {url}", err=True))
 
 
 def web(config: Config = None) -> None:

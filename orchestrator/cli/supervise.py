@@ -41,24 +41,25 @@ class Supervisor:
     :param runs: name -> what the child does; it returns when it has got SIGTERM.
     :param tend: called a few times a second, for what is not a child of this kind.
     :param stopping: called once, before the children are told to end.
+    :param renew: called after SIGHUP; returns what takes the place of `runs`, or None: all stays as it is.
     """
 
     runs: Mapping[str, Callable[[], None]]
     tend: Callable[[], None] = lambda: None
     stopping: Callable[[], None] = lambda: None
+    renew: Callable[[], Mapping[str, Callable[[], None]] | None] = lambda: None
     _children: list[_Child] = field(default_factory=list)
+    _leaving: list[_Child] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
+    _hung_up: bool = False
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Start everything and stay until SIGTERM or SIGINT; then stop everything. `ready` is called once started."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
+        self._listen_for_hangups()
         share_heaps()
-        gc.collect()
-        gc.freeze()  # the children share what is loaded as long as nobody writes to it
-        self._children = [_Child(name, run) for name, run in self.runs.items()]
-        for child in self._children:
-            self._start(child)
+        self._start_all(self.runs)
         ready()
         while not self._stopping.is_set():
             self._tend()
@@ -68,9 +69,42 @@ class Supervisor:
     def _stop(self, _signal: int, _frame: object) -> None:
         self._stopping.set()
 
+    def _listen_for_hangups(self) -> None:
+        """Renew at SIGHUP; but stop where it says that the terminal is gone from which we were started."""
+        of_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
+
+        def hang_up(_signal: int, _frame: object) -> None:
+            if of_terminal and not _has_terminal():
+                self._stopping.set()
+            self._hung_up = True
+
+        signal.signal(signal.SIGHUP, hang_up)
+
+    def _start_all(self, runs: Mapping[str, Callable[[], None]]) -> None:
+        gc.collect()
+        gc.freeze()  # the children share what is loaded as long as nobody writes to it
+        self._children = [_Child(name, run) for name, run in runs.items()]
+        for child in self._children:
+            self._start(child)
+
+    def _renew(self) -> None:
+        """Start new children, and have the old ones finish what they are at beside them, however long that takes."""
+        self._hung_up = False
+        runs = self.renew()
+        if runs is None:
+            return
+        old = [child for child in self._children if child.pid]
+        self._start_all(runs)
+        for child in old:
+            _signal(child.pid, signal.SIGTERM)
+        self._leaving += old
+
     def _tend(self) -> None:
         self._stopping.wait(0.2)
         self.tend()
+        if self._hung_up and not self._stopping.is_set():
+            self._renew()
+        self._leaving = [child for child in self._leaving if not _ended(child.pid)]
         for child in self._children:
             if child.pid and _ended(child.pid):
                 self._bury(child)
@@ -95,14 +129,13 @@ class Supervisor:
 
     def _end_all(self) -> None:
         deadline = time.monotonic() + GRACE
-        for child in self._children:
+        everybody = [child for child in (*self._children, *self._leaving) if child.pid]
+        for child in everybody:
             _signal(child.pid, signal.SIGTERM)
-        while any(child.pid for child in self._children) and time.monotonic() < deadline:
+        while everybody and time.monotonic() < deadline:
             time.sleep(0.02)
-            for child in self._children:
-                if child.pid and _ended(child.pid):
-                    child.pid = 0
-        for child in self._children:
+            everybody = [child for child in everybody if not _ended(child.pid)]
+        for child in everybody:
             _signal(child.pid, signal.SIGKILL)
 
 
@@ -112,7 +145,11 @@ def _be_child(run: Callable[[], None]) -> None:
     try:
         die_with_parent()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent tells us to stop
+        for number in (
+            signal.SIGINT,
+            signal.SIGHUP,
+        ):  # a terminal's reach the whole group; the parent tells us to stop
+            signal.signal(number, signal.SIG_IGN)
         run()
         code = 0
     except SystemExit as end:
@@ -136,6 +173,15 @@ def _name_process(name: str) -> None:
     """Have ``ps`` and ``top`` show which process this is (PR_SET_NAME, Linux only); its own children inherit it."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(15, name.encode()[:15])
+
+
+def _has_terminal() -> bool:
+    """Tell whether this process has a terminal that can hang up."""
+    try:
+        os.close(os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY))
+    except OSError:
+        return False
+    return True
 
 
 def _ended(pid: int) -> bool:

@@ -26,6 +26,7 @@ ENVIRONMENTS = (
     "watched",
     "scan",
     "back",
+    "new",
 )
 
 

@@ -52,11 +52,14 @@ class Together:
         self.api = product.api()
 
     def strike(self, chance: Random) -> str:
-        what = chance.choice(["all", "up", "child", "child", "child", "anything"])
+        what = chance.choice(["all", "up", "child", "child", "child", "anything", "reload", "reload"])
         if what == "all":
             self._product.kill()
             return what
         up = self._product.pid
+        if what == "reload":
+            os.kill(up, signal.SIGHUP)
+            return what
         victims = {"up": [up], "child": children(up, ""), "anything": _below(up)}[what]
         return f"{what} {_kill(chance.choice(victims or [up]))}"
 
