@@ -5,7 +5,7 @@ a run brings it there first, and brings all of it to the name of its own configu
 and what is proven count for all runs of an environment, also while processes of two configurations are at work.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from orchestrator import journal
 from orchestrator.domain.apps import App, Settings
@@ -26,8 +26,9 @@ def adopt(database: Database, settings: Settings) -> None:
     :raises Unavailable: the database does not answer.
     """
     with database.read() as connection:
-        found = list(_found(connection, settings))
-        parted = [one for one in _places(settings) if settings.has(*_away(connection, one))]
+        moved = names.moved(connection)
+        found = [*_left(connection, settings), *_taken_back(settings, moved)]
+    parted = [one for one in _places(settings) if one in moved and settings.has(*moved[one])]
     for one in parted:
         with database.write() as connection:
             names.part(connection, one)
@@ -68,18 +69,21 @@ def _move(connection: Connection, old: Where, new: Where) -> bool:
     return True
 
 
-def _found(connection: Connection, settings: Settings) -> Iterator[tuple[Where, Where]]:
-    """Yield which histories are under other names than they should be, and under which they should be."""
+def _left(connection: Connection, settings: Settings) -> Iterator[tuple[Where, Where]]:
+    """Yield which histories are under former names, and under which they should be."""
     for app in settings.apps:
         for former in (app.name, *app.former_names):
             for old in sorted((former, name) for name in _names(connection, app, former)):
                 new = settings.name_of(*old)
                 if old != new and names.is_left(connection, old, new):
                     yield old, new
+
+
+def _taken_back(settings: Settings, moved: Mapping[Where, Where]) -> Iterator[tuple[Where, Where]]:
+    """Yield which histories were moved to names that this configuration does not have, and where they should be."""
     for place in _places(settings):
-        away = _away(connection, place)
-        if away != ("", "") and not settings.has(*settings.name_of(*away)):
-            yield away, place
+        if place in moved and not settings.has(*settings.name_of(*moved[place])):
+            yield moved[place], place
 
 
 def _names(connection: Connection, app: App, former: str) -> set[str]:
@@ -90,9 +94,3 @@ def _names(connection: Connection, app: App, former: str) -> set[str]:
 
 def _places(settings: Settings) -> list[Where]:
     return [(app.name, one.name) for app in settings.apps for one in app.environments]
-
-
-def _away(connection: Connection, place: Where) -> Where:
-    """Return where the history of an environment was moved to; ("", "") if it is under its own names."""
-    home = names.home(connection, place)
-    return ("", "") if home == place else home

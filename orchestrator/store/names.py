@@ -29,6 +29,9 @@ _WHERE = (
     .where(runs.c.id == bindparam("of_run"))
 )
 _HOME = select(environments.c.moved_app, environments.c.moved_name).where(_place, environments.c.moved_app != "")
+_MOVED = select(environments.c.app, environments.c.name, environments.c.moved_app, environments.c.moved_name).where(
+    environments.c.moved_app != ""
+)
 _ANY_RUN = (
     select(runs.c.id).where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("named")).limit(1)
 )
@@ -64,6 +67,11 @@ def home(connection: Connection, where: Where) -> Where:
     """Return where the history of an environment is: mostly under its own names."""
     row = connection.execute(_HOME, {"of_app": where[0], "named": where[1]}).one_or_none()
     return where if row is None else (row[0], row[1])
+
+
+def moved(connection: Connection) -> dict[Where, Where]:
+    """Return where the histories of environments are that are not under their own names."""
+    return {(row[0], row[1]): (row[2], row[3]) for row in connection.execute(_MOVED)}
 
 
 def of_run(connection: Connection, run_id: int) -> tuple[Where, Where] | None:
