@@ -6,7 +6,16 @@ from typing import Any
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Run, StageName
-from workers.gitops.explain import container_of, last_words, place, ran, why_unhealthy
+from workers.gitops.explain import (
+    NEVER_STARTED,
+    bare,
+    container_of,
+    last_words,
+    place,
+    pod_reason,
+    ran,
+    why_unhealthy,
+)
 from workers.gitops.images import another, sighting
 from workers.gitops.readiness import Verdict, VerdictKind
 from workers.gitops.words import LIMIT, one_line
@@ -34,10 +43,13 @@ def failed(order: Order, tools: Tools, application: Mapping[str, Any], verdict: 
 def late(order: Order, tools: Tools, application: Mapping[str, Any], verdict: Verdict, stage: StageName) -> Fail:
     """Fail a wait whose time is over. If a person or a sync window was waited for, the reason still says so.
 
-    The cause is looked for in resources that are not ready, too: many kinds never become "Degraded".
+    The cause is looked for in resources that are not ready, too: many kinds never become "Degraded". Where a pod of
+    our image cannot be started, or ends again and again, the application is, as no more time would mend that.
     """
     known = verdict.kind is VerdictKind.NEEDS_HUMAN or verdict.reason is Reason.SYNC_WINDOW
     reason = verdict.reason if known else Reason.TIMED_OUT
+    if not known and stage is StageName.HEALTH and verdict.unready and _never_runs(order, tools):
+        reason = Reason.DEGRADED
     after = f"{stage} not done after {(order.now - order.started_at).total_seconds():.0f} s"
     cause = _cause(order, tools, application, verdict) if verdict.unready else ""
     if not cause:
@@ -66,6 +78,16 @@ def _cause(order: Order, tools: Tools, application: Mapping[str, Any], verdict: 
     words = {place(pod): _words(order, tools, pod, container_of(pod, events)) for pod in pods if ran(pod)}
     about = application if verdict.reason is Reason.SYNC_FAILED else _without_syncs(application)
     return why_unhealthy(about, tree, events, words)
+
+
+def _never_runs(order: Order, tools: Tools) -> bool:
+    """Tell whether a pod of our image has a container that cannot be started, or that ends again and again."""
+    try:
+        tree = tools.clients.argocd.resource_tree(order.environment.argocd, **order.where)
+    except (Refused, Unavailable):
+        return False
+    ours = (pod for pod in _troubled(tree) if sighting(texts(pod.get("images")), order.run.image, order.run.digest))
+    return any(bare(pod_reason(pod)) in (*NEVER_STARTED, "CrashLoopBackOff") for pod in ours)
 
 
 def _without_syncs(application: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -294,10 +294,19 @@ def test_a_pod_that_cannot_pull_is_not_live_where_argo_cd_has_no_health_of_its_o
         "Argo CD has no health of Cluster plate/db, but Pod plate/db-0 with our image is Im"
     )
     ends = look(health, argo, 900, noop=noop)
-    assert (type(ends), ends.reason) == (Fail, Reason.TIMED_OUT)
+    assert (type(ends), ends.reason) == (Fail, Reason.DEGRADED), "no more time would mend that"
     assert "Pod plate/db-0 is in ImagePullBackOff: Back-off pulling image x" in ends.detail
     argo.nodes = [UNJUDGED, UP]
     assert look(health, argo, 30, noop=noop, confirming=later(20).isoformat()).reason is Reason.HEALTHY
+
+
+@pytest.mark.parametrize(
+    "said", ["ContainerCreating", "Pending", "Running", "CrashLoopBackOff", "Init:CrashLoopBackOff"]
+)
+def test_a_pod_that_may_yet_become_well_ends_as_late_and_one_that_crashes_as_degraded(said: str) -> None:
+    coming = OURS | {"health": {"status": "Progressing"}, "info": [{"name": "Status Reason", "value": said}]}
+    ends = look(health, FakeArgo([live()], nodes=[UNJUDGED, coming]))
+    assert (type(ends), ends.reason) == (Fail, Reason.DEGRADED if "Crash" in said else Reason.TIMED_OUT)
 
 
 def test_pods_that_cannot_be_read_prove_nothing() -> None:
