@@ -58,9 +58,10 @@ def _histories(connection: Connection, settings: Settings) -> Iterator[str]:
     """Name what was at work lately and may only be called otherwise now: an app still makes images of its name."""
     left = [one for one in figures.with_history(connection) if not settings.has(*settings.name_of(*one))]
     apps = {app.image: app.name for app in settings.apps}
-    for where, run in sorted(figures.newest(connection, left).items()):
-        app = apps.get(Reference.parse(run.image).path)
-        if app is None or run.created_at.timestamp() < clock() - _LATELY:
+    for where, standing in sorted(figures.standings(connection, left).items()):
+        run = standing.last
+        app = apps.get(Reference.parse(run.image).path) if run else None
+        if run is None or app is None or run.created_at.timestamp() < clock() - _LATELY:
             continue
         place = "/".join(where)
         yield (

@@ -209,8 +209,7 @@ class Queries:
 
 
 def _statuses(connection: Connection, places: Sequence[Place]) -> dict[Place, EnvironmentStatus]:
-    last, proven = figures.newest(connection, places), figures.newest(connection, places, state="succeeded")
-    landed, judged = figures.landed(connection, places), figures.landed(connection, places, judged=True)
+    standings = figures.standings(connection, places)
     holds, looks = figures.holds(connection), glances.last_looks(connection)
     facts = glances.of_apps(connection, {app for app, _ in places})
 
@@ -219,10 +218,10 @@ def _statuses(connection: Connection, places: Sequence[Place]) -> dict[Place, En
 
     return {
         place: EnvironmentStatus(
-            last=last.get(place),
-            deployed=proven.get(place),
-            landed=landed.get(place),
-            judged=judged.get(place),
+            last=standings[place].last,
+            deployed=standings[place].deployed,
+            landed=standings[place].landed,
+            judged=standings[place].judged,
             hold=holds.get(place),
             git=seen(Witness.GIT, place),
             argocd=seen(Witness.ARGOCD, place),

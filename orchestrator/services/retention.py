@@ -92,10 +92,6 @@ def _is_past(run: Run, edge: float) -> bool:
 
 def _kept(connection: Connection, where: tuple[str, str]) -> set[int]:
     """List the runs of an environment whose records stay."""
-    found = (
-        figures.newest(connection, [where]),
-        figures.newest(connection, [where], state="succeeded"),
-        figures.landed(connection, [where]),
-        figures.landed(connection, [where], judged=True),
-    )
-    return {runs[where].id for runs in found if where in runs}
+    standing = figures.standings(connection, [where])[where]
+    found = (standing.last, standing.deployed, standing.landed, standing.judged)
+    return {run.id for run in found if run is not None}

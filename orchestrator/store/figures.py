@@ -1,23 +1,50 @@
 """What is going on now, for metrics, and the newest runs of environments: read by index from tables that grow."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select, text, union_all
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, text, union_all
 
-from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, StageName
+from orchestrator.domain.runs import STAGE_ORDER, Run, StageName
 from orchestrator.store.landings import LANDED
 from orchestrator.store.landings import newest as newest_landing
 from orchestrator.store.runs import IS_ACTIVE, load_many
 from orchestrator.store.schema import environments, notifications, runs, stages, wakes
 
-_CHUNK = 100
-"""Environments in one statement; SQLite takes at most 500 parts of a UNION.
+_CHUNK = 64
+"""Environments in one statement, a power of two; SQLite takes at most 500 parts of a UNION.
 
 One part for each, with its names as parameters: a subselect over a list of places is quicker to build, but PostgreSQL
 then plans for an average place and reads all runs to find none of a new one.
 """
-_JUDGED = (RunState.SUCCEEDED.value, RunState.FAILED.value)
+_LOADED = 500
+"""Runs that are loaded together."""
+_Here = tuple[ColumnElement[bool], ColumnElement[bool]]
+_IS_JUDGED = text("runs.state IN ('succeeded', 'failed')")
+_NEWEST = select(runs.c.id).order_by(runs.c.id.desc()).limit(1)
+_QUESTIONS: dict[str, Callable[[_Here], Select[Any]]] = {
+    "last": lambda here: _NEWEST.where(*here),
+    "deployed": lambda here: _NEWEST.where(*here, text("runs.state = 'succeeded'")),
+    "landed": lambda here: newest_landing(LANDED.where(*here)),
+    "judged": lambda here: newest_landing(LANDED.where(*here, _IS_JUDGED)),
+}
+"""The fields of a `Standing`, and what selects the run of each."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """The runs that tell how an environment stands.
+
+    :param last: the newest. :param deployed: the newest that succeeded. :param landed: the run whose change is the
+        newest in Git. :param judged: the same, among those of which it turned out whether they are healthy.
+    """
+
+    last: Run | None = None
+    deployed: Run | None = None
+    landed: Run | None = None
+    judged: Run | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,28 +114,44 @@ def pending_notifications(connection: Connection) -> dict[str, int]:
     return {channel: int(number) for channel, number in connection.execute(_PENDING)}
 
 
-def newest(connection: Connection, pairs: Sequence[tuple[str, str]], state: str = "") -> dict[tuple[str, str], Run]:
-    """Read the newest run (in `state`, if one is named) of each pair (app, environment)."""
-    return _of_each(connection, [_newest_id(app, environment, state) for app, environment in pairs])
+def standings(connection: Connection, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Standing]:
+    """Read how each environment (app and name) stands."""
+    ids = {question: _ids(connection, question, places) for question in _QUESTIONS}
+    loaded = _load(connection, sorted({run_id for found in ids.values() for run_id in found}))
+    named = {
+        question: {(run.app, run.environment): run for run in map(loaded.__getitem__, found)}
+        for question, found in ids.items()
+    }
+    return {place: Standing(**{question: named[question].get(place) for question in named}) for place in places}
 
 
-def landed(
-    connection: Connection, pairs: Sequence[tuple[str, str]], *, judged: bool = False
-) -> dict[tuple[str, str], Run]:
-    """Read the run whose change is the newest in Git of each pair (app, environment).
+def _ids(connection: Connection, question: str, places: Sequence[tuple[str, str]]) -> set[int]:
+    found: set[int] = set()
+    for at in range(0, len(places), _CHUNK):
+        chunk = list(places[at : at + _CHUNK])
+        size = 1 << (len(chunk) - 1).bit_length()  # so that there are few statements to keep
+        names: dict[str, str] = {}
+        for number, (app, environment) in enumerate(chunk + chunk[-1:] * (size - len(chunk))):
+            names |= {f"app_{number}": app, f"environment_{number}": environment}
+        found.update(connection.execute(_asking(question, size), names).scalars())
+    return found
 
-    :param judged: only among the runs of which it turned out whether they are healthy.
-    """
-    return _of_each(connection, [_landed_id(app, environment, judged) for app, environment in pairs])
+
+@cache
+def _asking(question: str, size: int) -> Any:
+    """Build the statement for some environments once: that takes longer than running it."""
+    parts = [_QUESTIONS[question](_here(number)).subquery() for number in range(size)]
+    return union_all(*(select(part.c.id) for part in parts))
 
 
-def _of_each(connection: Connection, wanted: Sequence[Select[tuple[int]]]) -> dict[tuple[str, str], Run]:
-    found: list[Run] = []
-    for at in range(0, len(wanted), _CHUNK):
-        parts = [one.subquery() for one in wanted[at : at + _CHUNK]]
-        ids = union_all(*(select(part.c.id) for part in parts))
-        found.extend(load_many(connection, select(runs).where(runs.c.id.in_(ids))))
-    return {(run.app, run.environment): run for run in found}
+def _here(number: int) -> _Here:
+    return runs.c.app == bindparam(f"app_{number}"), runs.c.environment == bindparam(f"environment_{number}")
+
+
+def _load(connection: Connection, ids: Sequence[int]) -> dict[int, Run]:
+    chunks = (ids[at : at + _LOADED] for at in range(0, len(ids), _LOADED))
+    found = (load_many(connection, select(runs).where(runs.c.id.in_(chunk))) for chunk in chunks)
+    return {run.id: run for several in found for run in several}
 
 
 def holds(connection: Connection) -> dict[tuple[str, str], tuple[str, str, float | None]]:
@@ -122,15 +165,3 @@ def with_history(connection: Connection) -> list[tuple[str, str]]:
     """List the environments in which a run has had a place, configured or not, by their present names."""
     found = connection.execute(select(environments.c.app, environments.c.name).where(environments.c.moved_app == ""))
     return sorted((row.app, row.name) for row in found)
-
-
-def _newest_id(app: str, environment: str, state: str) -> Select[tuple[int]]:
-    statement = select(runs.c.id).where(runs.c.app == app, runs.c.environment == environment)
-    if state:
-        statement = statement.where(runs.c.state == state)
-    return statement.order_by(runs.c.id.desc()).limit(1)
-
-
-def _landed_id(app: str, environment: str, judged: bool) -> Select[tuple[int]]:
-    here = LANDED.where(runs.c.app == app, runs.c.environment == environment)
-    return newest_landing(here.where(runs.c.state.in_(_JUDGED)) if judged else here)

@@ -32,9 +32,8 @@ def land(workshop: Workshop, number: int) -> int:
 def newest(workshop: Workshop) -> set[int | None]:
     """Ask in every way which run's change is the newest in Git of stg."""
     with workshop.database.read() as connection:
-        here, everywhere = runs.landed(connection, *STG), figures.landed(connection, [STG])
-        judged = figures.landed(connection, [STG], judged=True)
-    return {here.id if here else None, everywhere[STG].id, judged[STG].id}
+        here, standing = runs.landed(connection, *STG), figures.standings(connection, [STG])[STG]
+    return {run.id if run else None for run in (here, standing.landed, standing.judged)}
 
 
 def forget_number(workshop: Workshop, run_id: int) -> None:
