@@ -27,6 +27,7 @@ from orchestrator.web import environment_actions, language, pages, problems, wor
 
 ROOT = Path(__file__).parents[1]
 TEMPLATES = ROOT / "orchestrator/web/templates"
+MODULES = ("orchestrator/services", "orchestrator/web")
 KEYWORDS = {"_": None, "gettext": None, "ngettext": (1, 2)}
 NEVER = datetime(2026, 1, 1, tzinfo=UTC)
 """When every catalogue was made: the history of the file says it better."""
@@ -40,6 +41,9 @@ def english() -> Catalog:
         found = extract_from_file("jinja2.ext:babel_extract", template, keywords=KEYWORDS, options=options)
         for _, message, _, _ in found:
             catalogue.add(message, locations=[(template.name, 0)])
+    for module in sorted(path for folder in MODULES for path in (ROOT / folder).glob("*.py")):
+        for _, message, _, _ in extract_from_file("python", module, keywords={"worded": (1,)}):
+            catalogue.add(message, locations=[(module.name, 0)])
     for place, text in _tables():
         catalogue.add(text, locations=[(place, 0)])
     return catalogue

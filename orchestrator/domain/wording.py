@@ -27,6 +27,37 @@ LEFT_BROUGHT = (
 AFTER_GOING_BACK = (GOES_BACK, WENT_BACK, LEFT_UNPROVEN, LEFT_BROUGHT)
 """Next steps that name runs."""
 
+
+class Worded(str):
+    """A text of ours, in English, that can be said in other languages too. Made by `worded`."""
+
+    form: str
+    values: dict[str, object]
+
+    def said(self, say: Say) -> str:
+        """Say it in the language of who reads it; what fills it is said too, where it is a text of ours."""
+        values = {name: said(value, say) for name, value in self.values.items()}
+        return say(self.form).format(**values) if values else say(self.form)
+
+
+def worded(form: str, **values: object) -> Worded:
+    """Make a text. :param form: the English one, with ``{name}`` for each of `values`."""
+    text = Worded(form.format(**values) if values else form)
+    text.form, text.values = form, values
+    return text
+
+
+def joined(*texts: Worded) -> Worded:
+    """Put texts one after the other."""
+    names = [f"text_{number}" for number in range(len(texts))]
+    return worded(" ".join(f"{{{name}}}" for name in names), **dict(zip(names, texts, strict=True)))
+
+
+def said(text: object, say: Say) -> object:
+    """Say a text of ours in the language of who reads it; anything else stays as it is."""
+    return text.said(say) if isinstance(text, Worded) else text
+
+
 _PLAINLY = (
     (re.compile(r"Input should be a valid integer.*"), "must be a whole number"),
     (re.compile(r"Input should be greater than or equal to (\S+)"), r"must be \1 or more"),

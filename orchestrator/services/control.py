@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from orchestrator.domain.apps import App, Environment, Settings
 from orchestrator.domain.refs import is_safe_ref_name, is_sha
 from orchestrator.domain.runs import Run, StageName, Trigger
+from orchestrator.domain.wording import Worded, worded
 from orchestrator.engine.facts import Approved, CancelRequested
 from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger, story, targets
@@ -86,19 +87,18 @@ class Control:
             active, or an unknown stage.
         """
         if from_stage not in ("", "failed", "start", *StageName):
-            raise NotPossible("invalid", f"there is no stage {from_stage!r}")
+            raise NotPossible("invalid", worded("there is no stage `{stage}`", stage=from_stage))
         with self._asked(once) as connection:
             old = ledger.lock(connection, run_id)
             if old is None:
-                raise NotPossible("missing", f"there is no run {run_id}")
+                raise NotPossible("missing", worded("there is no run {run}", run=run_id))
             self._require(old.app, old.environment)  # else nobody here knows whether it needs approval
             if old.rerun_of is not None:
                 ledger.lock(connection, old.rerun_of)
             attempts = runs.attempts_of(connection, old)
             last = runs.load(connection, attempts[-1]) or old
             if not last.state.final:
-                text = f"run {last.id} is still {last.state}; cancel it first or wait for its end"
-                raise NotPossible("conflict", text)
+                raise NotPossible("conflict", _not_over(last))
             new = _again(old, runs.repeated(connection, old), actor, from_stage)
             approved = not self._needs_approval(old.app, old.environment) or (
                 old.approved and not old.was_let_through
@@ -111,9 +111,11 @@ class Control:
         with self._asked(once) as connection:
             run = ledger.lock(connection, run_id)
             if run is None:
-                raise NotPossible("missing", f"there is no run {run_id}")
+                raise NotPossible("missing", worded("there is no run {run}", run=run_id))
             if run.state.final:
-                raise NotPossible("conflict", f"run {run_id} is over: {run.state}")
+                raise NotPossible(
+                    "conflict", worded("run {run} is over: {state}", run=run_id, state=worded(run.state))
+                )
             fact = CancelRequested(by=actor, at_work=ledger.is_at_work(connection, run, now))
             run = ledger.record(connection, self._settings, run, advance(run, fact, utc(now)), now)
             _settle(once, connection, run)
@@ -125,9 +127,9 @@ class Control:
         with self._asked(once) as connection:
             run = ledger.lock(connection, run_id)
             if run is None:
-                raise NotPossible("missing", f"there is no run {run_id}")
+                raise NotPossible("missing", worded("there is no run {run}", run=run_id))
             if run.state.final or run.approved or run.cancel_requested:
-                raise NotPossible("conflict", f"run {run_id} does not wait for approval")
+                raise NotPossible("conflict", worded("run {run} does not wait for approval", run=run_id))
             run = ledger.record(connection, self._settings, run, advance(run, Approved(by=actor), utc(now)), now)
             ledger.give_way(connection, self._settings, run.id, now)
             _settle(once, connection, run)
@@ -160,18 +162,16 @@ class Control:
         :raises NotPossible: unknown environment, nothing to promote from, or nothing proven there yet.
         """
         self._require(app, environment)
-        configured = self._settings.app(app)
+        configured, place = self._settings.app(app), f"{app}/{environment}"
         target = configured.environment(environment) if configured else None
         if configured is None or target is None or not target.promote_from:
-            raise NotPossible(
-                "invalid", f"the environment {app}/{environment} has no promote_from in the configuration"
-            )
+            text = worded("the environment {place} has no `promote_from` in the configuration", place=place)
+            raise NotPossible("invalid", text)
         with self._asked(once) as connection:
             source = names.home(connection, (app, target.promote_from))
             proven = targets.of_promotion(connection, *source, of)
             if proven is None:
-                what = f"run {of} has not" if of else "nothing has"
-                raise NotPossible("conflict", f"{what} succeeded in {app}/{target.promote_from} yet")
+                raise NotPossible("conflict", _nothing_proven(f"{app}/{target.promote_from}", of))
             home = names.home(connection, (app, environment))
             new = ledger.promotion_of(proven, home[1], approved=True, actor=actor)
             run_id = self._add(connection, new, once)
@@ -199,14 +199,10 @@ class Control:
             home = names.home(connection, (app, environment))
             there = runs.landed(connection, *home) if of is not None else None
             if of is not None and (there is None or there.id != of):
-                now_there = f"run {there.id} is" if there else "nothing is"
-                raise NotPossible("conflict", f"{app}/{environment} has moved on: {now_there} the newest there")
+                raise NotPossible("conflict", _moved_on(f"{app}/{environment}", there))
             target = targets.of_rollback(connection, *home, to)
             if target is None:
-                which = (
-                    f"run {to} has not been proven in {app}/{environment}" if to else "nothing else was proven yet"
-                )
-                raise NotPossible("conflict", f"there is nothing to go back to: {which}")
+                raise NotPossible("conflict", _nothing_before(f"{app}/{environment}", to))
             return self._add(connection, ledger.rollback_to(target, actor), once)
 
     @contextmanager
@@ -229,11 +225,11 @@ class Control:
     def _check(self, manual: ManualRun) -> None:
         self._require(manual.app, manual.environment)
         if sum(map(bool, (manual.ref, manual.commit, manual.image))) != 1:
-            raise NotPossible("invalid", "name exactly one of ref, commit or image")
+            raise NotPossible("invalid", worded("name exactly one of ref, commit or image"))
         if manual.commit and not is_sha(manual.commit):
-            raise NotPossible("invalid", "commit must be a full object id of 40 or 64 hex digits")
+            raise NotPossible("invalid", worded("commit must be a full object id of 40 or 64 hex digits"))
         if manual.ref and not is_safe_ref_name(manual.ref):
-            raise NotPossible("invalid", "ref is not a name that Git would create")
+            raise NotPossible("invalid", worded("ref is not a name that Git would create"))
         environment = self._configured(manual.app, manual.environment)
         fault = environment.fault_of(manual.image) if environment else ""
         if fault:
@@ -250,10 +246,39 @@ class Control:
     def _require(self, app: str, environment: str) -> None:
         found = self._settings.app(app)
         if found is None:
-            raise NotPossible("missing", f"there is no app `{app}`; known are {_names(self._settings.apps)}")
+            known = _names(self._settings.apps)
+            raise NotPossible("missing", worded("there is no app `{app}`; known are {known}", app=app, known=known))
         if found.environment(environment) is None:
-            known = _names(found.environments)
-            raise NotPossible("missing", f"the app `{app}` has no environment `{environment}`; known are {known}")
+            raise NotPossible("missing", _no_environment(app, environment, _names(found.environments)))
+
+
+def _not_over(run: Run) -> Worded:
+    state = worded(run.state)
+    return worded("run {run} is still {state}; cancel it first or wait for its end", run=run.id, state=state)
+
+
+def _no_environment(app: str, name: str, known: str) -> Worded:
+    return worded("the app `{app}` has no environment `{name}`; known are {known}", app=app, name=name, known=known)
+
+
+def _nothing_proven(place: str, run: int | None) -> Worded:
+    if run:
+        return worded("run {run} has not succeeded in {place} yet", run=run, place=place)
+    return worded("nothing has succeeded in {place} yet", place=place)
+
+
+def _moved_on(place: str, newest: Run | None) -> Worded:
+    if newest:
+        return worded("{place} has moved on: run {run} is the newest there", place=place, run=newest.id)
+    return worded("{place} has moved on: nothing is there", place=place)
+
+
+def _nothing_before(place: str, run: int | None) -> Worded:
+    if run:
+        return worded(
+            "there is nothing to go back to: run {run} has not been proven in {place}", run=run, place=place
+        )
+    return worded("there is nothing to go back to: nothing else was proven yet")
 
 
 def _names(known: Sequence[App] | Sequence[Environment]) -> str:

@@ -9,6 +9,7 @@ from orchestrator.domain.clicks import Button, Click, possible
 from orchestrator.domain.durations import words
 from orchestrator.domain.messages import Message
 from orchestrator.domain.runs import Run
+from orchestrator.domain.wording import worded
 from orchestrator.services import ledger
 from orchestrator.services.control import Control, NotPossible
 from orchestrator.services.once import Once, Repeated
@@ -87,7 +88,7 @@ class Pressing:
         with self._database.read() as connection:
             run = runs.load(connection, click.run)
         if run is None:
-            raise NotPossible("missing", f"there is no run {click.run}")
+            raise NotPossible("missing", worded("there is no run {run}", run=click.run))
         self._control.rollback(run.app, run.environment, click.actor, None, of=run.id, once=once)
 
     def _is_newest(self, click: Click, channel: Channel) -> bool:

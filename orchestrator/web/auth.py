@@ -10,6 +10,7 @@ from flask import Flask, Response, request, session
 from flask.sessions import SecureCookieSessionInterface
 
 from orchestrator import access
+from orchestrator.domain.wording import worded
 from orchestrator.services import tokens
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.store.database import Database
@@ -53,7 +54,8 @@ class Guard:
                 headers={"WWW-Authenticate": 'Bearer realm="pilotage"'},
             )
         if not who.role.may(needed):
-            raise Problem(403, "forbidden", f"This call needs the role {needed}; the token has the role {who.role}.")
+            text = worded("This needs the role {needed}; the token has the role {has}.", needed=needed, has=who.role)
+            raise Problem(403, "forbidden", text)
         access.asks(who.name)
         return who
 
@@ -87,7 +89,8 @@ class Guard:
         ours = {request.host, urlsplit(self.external_url).netloc} - {""}  # the origin "null" has no host
         if site == "same-origin" or (site is None and origin is not None and _split(origin).netloc in ours):
             return
-        raise Problem(403, "cross-site", "The request comes from another site; open the page here and try again.")
+        text = worded("The request comes from another site; open the page here and try again.")
+        raise Problem(403, "cross-site", text)
 
     def needs_https(self) -> bool:
         """Tell whether a session would be lost: we are to be reached by https, and this browser is not.

@@ -7,6 +7,7 @@ from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from orchestrator.domain.refs import is_sha
+from orchestrator.domain.wording import worded
 from orchestrator.services.control import ManualRun
 from orchestrator.services.once import Once, Repeated
 from orchestrator.services.tokens import Principal, Role
@@ -102,7 +103,9 @@ class EnvironmentActions:
         for env in envs:
             if env["name"] == environment:
                 return dict(env), envs
-        raise Problem(404, "not-found", f"There is no environment {app}/{environment} in the configuration.")
+        place = f"{app}/{environment}"
+        text = worded("There is no environment {place} in the configuration.", place=place)
+        raise Problem(404, "not-found", text)
 
 
 def possible(app: View, env: View) -> list[str]:
@@ -143,4 +146,4 @@ def _shown_run() -> int:
     text = request.form.get("run", "")
     if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_ID)) and 0 < int(text) <= MAX_ID:
         return int(text)
-    raise Problem(422, "invalid", "The form names no run; open the page again.")
+    raise Problem(422, "invalid", worded("The form names no run; open the page again."))

@@ -12,6 +12,7 @@ from orchestrator.domain.ansi import plain
 from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, Trigger, run_named
+from orchestrator.domain.wording import worded
 from orchestrator.services.queries import Queries
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import commit_url, rfc3339
@@ -121,7 +122,7 @@ class _Pages:
         who = self._site.guard.require(Role.VIEWER)
         view = self._site.queries.run(run_id, base="")
         if view is None:
-            raise Problem(404, "not-found", f"There is no run {run_id}.")
+            raise Problem(404, "not-found", worded("There is no run {run}.", run=run_id))
         sought = Sought.read(request.args)
         part = part_of(self._site.queries, run_id, sought)
         if part.sought != sought:

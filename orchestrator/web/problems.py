@@ -14,10 +14,11 @@ from werkzeug.exceptions import HTTPException, NotFound
 from orchestrator import access, journal
 from orchestrator.domain.errors import PilotageError, Unavailable
 from orchestrator.domain.reasons import explain
-from orchestrator.domain.wording import plainly
+from orchestrator.domain.wording import joined, plainly, said, worded
 from orchestrator.services.control import NotPossible
 from orchestrator.services.once import KeyBusy, KeyReused
 from orchestrator.services.tokens import Principal
+from orchestrator.web import language
 from orchestrator.web.patterns import WORDS
 
 MEDIA_TYPE = "application/problem+json"
@@ -118,15 +119,22 @@ def answer(problem: Problem) -> Response:
         "type": f"{access.PROBLEM}{problem.kind}",
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
-        "detail": problem.detail,
+        "detail": _sentence(problem.detail),
         "instance": request.path,
         "errors": problem.errors,
         "request_id": request_id(),
     }
     if _is_for_people():
-        text = render_template("problem.html", problem=body, who=_who())
+        told = _sentence(str(said(problem.detail, language.said)))
+        text = render_template("problem.html", problem=body | {"detail": told}, who=_who())
         return Response(text, problem.status, problem.headers, content_type="text/html; charset=utf-8")
     return Response(json.dumps(body), problem.status, problem.headers, content_type=MEDIA_TYPE)
+
+
+def _sentence(text: str) -> str:
+    """Make a sentence of a text; most are one already."""
+    whole = f"{text[:1].upper()}{text[1:]}"
+    return whole if whole.endswith((".", "!", "?")) else f"{whole}."
 
 
 def _who() -> Principal | None:
@@ -165,21 +173,24 @@ def _http(error: HTTPException) -> Response:
     if status < 400:  # a redirect is raised as an exception too
         return Response(status=status, headers=headers)
     detail = error.description or HTTPStatus(status).phrase
-    if isinstance(error, NotFound):
-        detail = f"There is no {'call' if request.path.startswith(_MACHINES) else 'page'} {request.path} here."
+    if isinstance(error, NotFound) and request.path.startswith(_MACHINES):
+        detail = f"There is no call {request.path} here."
+    elif isinstance(error, NotFound):
+        detail = worded("There is no page {path} here.", path=request.path)
     return answer(Problem(status, kind, detail, headers=headers))
 
 
 def _not_possible(error: NotPossible) -> Response:
     status, kind = _KINDS[error.kind]
-    return answer(Problem(status, kind, f"{error.text[:1].upper()}{error.text[1:]}."))
+    return answer(Problem(status, kind, error.text))
 
 
 def _unavailable(error: Unavailable) -> Response:
     _log.warning("request not answered", reason=error.reason.value, detail=error.evidence)
     told = explain(error.reason)
     wait = {"Retry-After": str(round(error.retry_after or RETRY_AFTER))}
-    return answer(Problem(503, error.reason.value.replace("_", "-"), f"{told.text} {told.next_step}", headers=wait))
+    text = joined(worded(told.text), worded(told.next_step))
+    return answer(Problem(503, error.reason.value.replace("_", "-"), text, headers=wait))
 
 
 def _key_reused(_: KeyReused) -> Response:
@@ -193,5 +204,5 @@ def _key_busy(_: KeyBusy) -> Response:
 
 def _mistake(error: Exception) -> Response:
     _log.error("request failed", path=request.path, method=request.method, exc_info=error)
-    detail = f"Pilotage made a mistake; report it with the log lines of request {request_id()}."
-    return answer(Problem(500, "internal", detail))
+    text = worded("Pilotage made a mistake; report it with the log lines of request {request}.", request=request_id())
+    return answer(Problem(500, "internal", text))

@@ -183,7 +183,7 @@ def test_what_is_proven_is_promoted(web: Web) -> None:
 def test_a_sentence_does_not_change_the_name_of_an_app(web: Web) -> None:
     answer = web.client().post("/api/v1/apps/plate-web/environments/stg/promote")
     problem(answer, 422, "invalid")
-    assert answer.json["detail"] == "The environment plate-web/stg has no promote_from in the configuration."
+    assert answer.json["detail"] == "The environment plate-web/stg has no `promote_from` in the configuration."
 
 
 @pytest.mark.parametrize("call", ["hold", "release", "promote", "rollback"])

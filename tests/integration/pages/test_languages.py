@@ -80,6 +80,34 @@ def test_why_is_said_in_the_readers_language_and_the_evidence_as_it_came(web: We
     assert api["sentence"] == "The image build failed: exit 3 at `RUN make`."
 
 
+@pytest.mark.parametrize(
+    ("path", "korean", "english"),
+    [
+        ("/runs/1/cancel", "실행 1은(는) 이미 끝났습니다(성공).", "Run 1 is over: succeeded."),
+        (
+            "/runs/2/rerun",
+            "실행 2이(가) 아직 끝나지 않았습니다(차례 기다림).",
+            "Run 2 is still queued; cancel it first",
+        ),
+        ("/runs/77/cancel", "실행 77이(가) 없습니다.", "There is no run 77."),
+        (
+            "/apps/plate-web/xyz/hold",
+            "설정에 환경 plate-web/xyz이(가) 없습니다.",
+            "There is no environment plate-web/xyz",
+        ),
+        ("/nothing", "/nothing 페이지가 없습니다.", "There is no page /nothing here."),
+    ],
+)
+def test_what_is_not_possible_is_said_in_the_readers_language(web: Web, path: str, korean: str, english: str) -> None:
+    web.run(RunState.SUCCEEDED)
+    web.run(RunState.QUEUED)
+    client = web.browser()
+    ask = client.post if path.startswith("/runs/") else client.get
+    assert korean in ask(path, headers={**OURS, **KOREAN, "Accept": "text/html"}).text
+    assert english in ask(path, headers={**OURS, "Accept": "text/html"}).text
+    assert english in ask(path, headers={**OURS, **KOREAN, "Accept": "application/json"}).text, "for programs"
+
+
 @pytest.mark.parametrize("code", LANGUAGES)
 def test_what_others_wrote_is_never_taken_for_a_part_of_the_page(web: Web, code: str) -> None:
     nasty = "<script>alert(1)</script> %(name)s {actor}"
