@@ -6,6 +6,7 @@ whether it holds one delivery or fifty.
 
 import hashlib
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextvars import Context, copy_context
@@ -13,6 +14,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from orchestrator import log_writer
+from orchestrator.at_once import nothing_to_write
+from orchestrator.domain.allowance import Allowance
 from orchestrator.domain.ansi import visible
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.events import Delivery, DeliveryOutcome, Ignored, Parsed, Ping, Push, RefChange
@@ -33,6 +36,10 @@ from orchestrator.store.dialect import alone
 
 MAX_BATCH = 100
 """Deliveries in one transaction."""
+
+REFUSALS = 100
+REFUSALS_A_SECOND = 2.0
+"""Refused deliveries that are recorded at once, and in the long run; `store.deliveries` keeps the newest thousand."""
 
 TURN = 0.05
 """Seconds for which `flush` leaves the interpreter to the writer, which takes 10 ms for fifty deliveries. Two busy
@@ -62,6 +69,7 @@ class Ingest:
         self._mask = Mask(secrets_in(settings))
         self._writer = ThreadPoolExecutor(1, "ingest", log_writer.never_wait)
         self._lock = threading.Lock()
+        self._refusals = Allowance(REFUSALS, REFUSALS_A_SECOND)
         self._gathered: list[tuple[_Item, Future[Any]]] = []
         self._waiting: list[tuple[_Item, Future[Any]]] = []
         self._writing = False
@@ -74,7 +82,16 @@ class Ingest:
         return self._gather(self._judge(delivery, self._masked(parsed)))
 
     def refuse(self, delivery: Delivery, reason: str, detail: str) -> Future[None]:
-        """Record a refused delivery so that it can be looked up; only the newest are kept."""
+        """Record a refused delivery so that it can be looked up; only the newest are kept.
+
+        Anybody can send one. So of many in a short time most are only counted: they cost no write, and do not push
+        the earlier ones out.
+        """
+        with self._lock:
+            recorded = self._refusals.take(time.monotonic())
+        if not recorded:
+            self._database.counts.add(DELIVERIES, delivery.hook, DeliveryOutcome.REFUSED.value)
+            return nothing_to_write()
         row = deliveries.row_of(delivery, clock(), DeliveryOutcome.REFUSED, reason, detail)
         return self._gather(_Item(delivery=delivery, parsed=None, matched=None, row=row))
 

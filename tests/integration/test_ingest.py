@@ -10,9 +10,10 @@ from sqlalchemy import event
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.events import Delivery, DeliveryOutcome, Push, RefChange, RefKind, RepoNames
 from orchestrator.domain.inbox import Answer
+from orchestrator.domain.metrics import DELIVERIES
 from orchestrator.services.bell import Bell
-from orchestrator.services.ingest import Ingest
-from orchestrator.store import deliveries, migrate, runs
+from orchestrator.services.ingest import REFUSALS, Ingest
+from orchestrator.store import deliveries, migrate, runs, tallies
 from orchestrator.store.database import Database, sqlite_url
 from tests.support.factories import make_settings
 from tests.support.ingesting import LONGEST, accept, refuse
@@ -88,6 +89,22 @@ def test_refused_deliveries_do_not_fill_the_disk(tmp_path: Path) -> None:
     assert [row["outcome"] for row in kept].count("refused") == deliveries.KEEP_REFUSED
     assert (len(kept[0]["key"]), len(kept[0]["detail"])) == (200, 500)
     assert kept[-1]["key"] == "genuine"
+    database.close()
+
+
+def test_of_a_flood_of_refusals_the_first_are_recorded_and_all_are_counted(tmp_path: Path) -> None:
+    database = Database(sqlite_url(str(tmp_path)))
+    migrate.upgrade(database)
+    inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
+    for number in range(5 * REFUSALS):
+        refuse(inbox, Delivery(hook="github", key=f"{number}"), "signature", "")
+    accept(inbox, Delivery(hook="github", key="genuine"), push("a" * 40))
+    with database.read() as connection:
+        newest = deliveries.page(connection, limit=2000)
+        counted = tallies.read(connection)[DELIVERIES.name, ("github", "refused")]
+    refused = [row for row in newest if row["outcome"] == "refused"]
+    assert REFUSALS <= len(refused) < 4 * REFUSALS
+    assert (newest[0]["key"], counted) == ("genuine", 5 * REFUSALS)
     database.close()
 
 
