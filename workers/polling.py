@@ -1,8 +1,11 @@
 """What is done now and then: finding pushes whose hook was lost, and tidying."""
 
+import math
 import threading
+import time
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from orchestrator import journal
 from orchestrator.domain.apps import App, Settings
@@ -10,6 +13,7 @@ from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.events import RefChange, RefKind
 from orchestrator.domain.markers import skip_marker
 from orchestrator.domain.ownership import has_run_trailer
+from orchestrator.domain.wording import sentence
 from orchestrator.engine.matching import watched_branches
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
@@ -21,44 +25,66 @@ from workers.tidying import tidy
 _MOST = 200
 """Commits, from the head down, among which the newest that is not ours is searched."""
 
+_ASKED = 2.0
+"""Seconds after which the tables are asked whether somebody wants an app polled."""
+
 log = journal.get(__name__)
 
 
 class Polling:
-    """Reads the watched heads of every app's repository, one ``ls-remote`` per repository and round."""
+    """Reads the watched heads of every app's repository, one ``ls-remote`` per repository and round.
+
+    Somebody may ask for an app between two rounds.
+    """
 
     def __init__(self, settings: Settings, reconcile: Reconcile, bell: Bell) -> None:
         self._settings = settings
         self._reconcile = reconcile
         self._bell = bell
+        self._due = -math.inf
 
     def once(self, stopping: threading.Event) -> float:
-        """Poll every app once, even if some fail; return the seconds until the next round."""
+        """Poll every app whose time has come, even if some fail; return the seconds until the next look."""
+        asked, due = self._reconcile.asked_polls(), time.monotonic() >= self._due
         for app in self._settings.apps:
             if stopping.is_set():
                 break
-            try:
-                self._poll(app)
-            except PilotageError as error:
-                log.warning("heads not compared", app=app.name, reason=error.reason.value, detail=error.evidence)
-        return self._settings.poll_interval
+            if due or app.name in asked:
+                self._look(app, asked.get(app.name))
+        if due:
+            self._due = time.monotonic() + self._settings.poll_interval
+        return min(_ASKED, max(0.0, self._due - time.monotonic()))
 
-    def _poll(self, app: App) -> None:
+    def _look(self, app: App, asked_at: float | None) -> None:
+        try:
+            facts = self._poll(app)
+        except PilotageError as error:
+            log.warning("heads not compared", app=app.name, reason=error.reason.value, detail=error.evidence)
+            facts = {"problem": sentence(error.reason, error.evidence)}
+        if asked_at is not None:
+            self._reconcile.polled(app.name, asked_at, facts)
+
+    def _poll(self, app: App) -> dict[str, Any]:
+        """Compare the heads of one app; return what was found: ``branches`` and ``missing`` ones, and ``runs``."""
         branches = watched_branches(app)
+        facts: dict[str, Any] = {"branches": [], "missing": [], "runs": []}
         if not branches:
-            return
+            return facts
         read_at = clock()
         mirror = Mirror(app.source, mirror_folder(Path(self._settings.state_dir), app.source.url))
         heads = mirror.ls_remote([f"refs/heads/{branch}" for branch in branches])
         for branch in branches:
             commit = heads.get(f"refs/heads/{branch}")
+            facts["missing" if commit is None else "branches"].append(branch)
             if commit is None:
                 continue
             made = self._reconcile.head_seen(app, branch, commit, partial(moved, mirror, branch, commit), read_at)
             for run_id in made:
                 log.info("push found without a hook", run=run_id, app=app.name, branch=branch, commit=commit)
+            facts["runs"] += made
             if made:
                 self._bell.ring()
+        return facts
 
 
 def moved(mirror: Mirror, branch: str, commit: str, known: str) -> RefChange:

@@ -1,6 +1,8 @@
 """``pilotage app``: what runs where, and holding, releasing, rolling back and promoting it."""
 
+import time
 import uuid
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -8,12 +10,15 @@ import typer
 from orchestrator.cli import options as o
 from orchestrator.cli import summary
 from orchestrator.cli.api import Api, Json, connect, segment
-from orchestrator.cli.errors import CliError
+from orchestrator.cli.errors import CliError, Code
 from orchestrator.cli.output import Format, one_line, say, say_json, tell, warn
 from orchestrator.cli.runs import finish
 from orchestrator.cli.watching import WatchOptions
 
 _HEAD = ("APP", "ENVIRONMENT", "IN GIT NOW", "ARGO CD NOW", "COMMITTED", "PROVEN HEALTHY", "LAST RUN", "HOLD", "WHY")
+_PATIENCE = 60.0
+"""Seconds to wait until the relay has looked at the branches."""
+_PAUSE = 0.5
 _UNHAPPY = ("waiting", "failed", "cancelled")
 
 app = typer.Typer(help="Apps: what runs where; hold, release, roll back and promote.", no_args_is_help=True)
@@ -64,6 +69,53 @@ def show(
         for name, value in _details(env).items():
             if value:
                 say(f"  {name:<15} {value}")
+
+
+@app.command()
+def poll(
+    app_name: o.AppName,
+    output: o.Output = Format.TEXT,
+    url: o.Url = o.URL,
+    token_file: o.TokenFile = None,
+) -> None:
+    """Look for pushes whose hook was lost, now.
+
+    The branches that the app names exactly are compared with where they were last seen. That is done by itself, too,
+    every `server.poll_interval`.
+
+    \b
+    Example:
+      pilotage app poll plate-web
+    """
+    api, path = connect(url, token_file), f"/apps/{segment(app_name)}"
+    api.post(f"{path}/poll", key=str(uuid.uuid4()))
+    found = _polled(api, path, time.monotonic() + _PATIENCE)
+    if output is Format.JSON:
+        say_json(found)
+    if found.get("problem"):
+        raise CliError(f"{app_name}: {one_line(found['problem'])}", Code.FAILED)
+    if output is Format.TEXT:
+        say("\n".join(_poll_lines(app_name, found)))
+
+
+def _polled(api: Api, path: str, deadline: float) -> Json:
+    while True:
+        found: Json = api.get(path).get("poll") or {}
+        if found.get("done_at"):
+            return found
+        if time.monotonic() > deadline:
+            said = f"The relay has not looked within {_PATIENCE:.0f} s; it will as soon as it runs and has the time."
+            raise CliError(said, Code.TIMED_OUT)
+        time.sleep(_PAUSE)
+
+
+def _poll_lines(app_name: str, found: Json) -> Iterator[str]:
+    branches, missing = (", ".join(map(one_line, found.get(name) or ())) for name in ("branches", "missing"))
+    yield from (f"run {run} started" for run in found.get("runs") or ())
+    if not found.get("runs"):
+        yield f"{app_name}: nothing has moved without being known ({branches or 'no branch is there'})."
+    if missing:
+        yield f"{app_name}: not there: {missing}."
 
 
 def _details(env: Json) -> dict[str, str]:

@@ -10,6 +10,7 @@ from orchestrator.domain.runs import Run, RunState, StageName
 from orchestrator.domain.wording import Say, english, sentence
 from orchestrator.services.glance_views import Seen, argo_view, git_view
 from orchestrator.services.views import View, argocd_url, rfc3339
+from orchestrator.store.polls import Poll
 from orchestrator.store.rows import moment
 
 Hold = tuple[str, str, float | None]
@@ -36,9 +37,17 @@ class EnvironmentStatus:
 
 
 def app_view(
-    app: App, settings: Settings, statuses: Mapping[str, EnvironmentStatus], now: datetime, say: Say = english
+    app: App,
+    settings: Settings,
+    statuses: Mapping[str, EnvironmentStatus],
+    now: datetime,
+    say: Say = english,
+    poll: Poll | None = None,
 ) -> View:
-    """Show an app and what is known of its environments. `statuses`: by name. `say`: the language of sentences."""
+    """Show an app and what is known of its environments.
+
+    :param statuses: by name. :param say: the language of sentences. :param poll: the last one that was asked for.
+    """
     return {
         "name": app.name,
         "repo": app.source.url,
@@ -47,6 +56,18 @@ def app_view(
             _environment_view(env, settings, statuses.get(env.name, EnvironmentStatus()), now, say)
             for env in app.environments
         ],
+        "poll": None if poll is None else poll_view(poll),
+    }
+
+
+def poll_view(poll: Poll) -> View:
+    """Show when the branches of an app were to be compared, and what came of it."""
+    return {
+        "asked_at": rfc3339(moment(poll.asked_at)),
+        "asked_by": poll.asked_by,
+        "done_at": rfc3339(moment(poll.done_at)),
+        **{name: poll.facts.get(name, []) for name in ("branches", "missing", "runs")},
+        "problem": poll.facts.get("problem", ""),
     }
 
 

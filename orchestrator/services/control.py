@@ -9,11 +9,12 @@ from orchestrator.domain.refs import is_safe_ref_name, is_sha
 from orchestrator.domain.runs import Run, StageName, Trigger
 from orchestrator.domain.wording import Worded, worded
 from orchestrator.engine.facts import Approved, CancelRequested
+from orchestrator.engine.matching import watched_branches
 from orchestrator.engine.transitions import advance
 from orchestrator.services import ledger, story, targets
 from orchestrator.services.bell import Bell
 from orchestrator.services.once import Once
-from orchestrator.store import environments, names, runs, wakes
+from orchestrator.store import environments, names, polls, runs, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.rows import utc
@@ -205,6 +206,19 @@ class Control:
                 raise NotPossible("conflict", _nothing_before(f"{app}/{environment}", to))
             return self._add(connection, ledger.rollback_to(target, actor), once)
 
+    def poll(self, app: str, actor: str, *, once: Once | None = None) -> None:
+        """Have the branches of an app compared now, as for hooks that were lost.
+
+        :raises NotPossible: no such app, or none of its branches can be polled.
+        """
+        configured = self._app(app)
+        if not watched_branches(configured):
+            text = worded("`{app}` names no branch exactly, and of others only hooks tell", app=app)
+            raise NotPossible("conflict", text)
+        with self._asked(once) as connection:
+            polls.ask(connection, app, actor, clock())
+            _settle(once, connection, None)
+
     @contextmanager
     def _asked(self, once: Once | None) -> Iterator[Connection]:
         """Open the transaction of a request, and ring when it is durable."""
@@ -243,11 +257,15 @@ class Control:
         found = self._settings.app(app)
         return found.environment(environment) if found else None
 
-    def _require(self, app: str, environment: str) -> None:
+    def _app(self, app: str) -> App:
         found = self._settings.app(app)
         if found is None:
             known = _names(self._settings.apps)
             raise NotPossible("missing", worded("there is no app `{app}`; known are {known}", app=app, known=known))
+        return found
+
+    def _require(self, app: str, environment: str) -> None:
+        found = self._app(app)
         if found.environment(environment) is None:
             raise NotPossible("missing", _no_environment(app, environment, _names(found.environments)))
 

@@ -14,7 +14,7 @@ from orchestrator.services.dora import dora
 from orchestrator.services.glance_views import Seen
 from orchestrator.services.measures import measure
 from orchestrator.services.views import View, delivery_view, run_view
-from orchestrator.store import deliveries, figures, glances, logs, notifications, runs
+from orchestrator.store import deliveries, figures, glances, logs, notifications, polls, runs
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
@@ -194,7 +194,7 @@ class Queries:
     def _apps(self, apps: Sequence[App]) -> list[View]:
         places = [(app.name, env.name) for app in apps for env in app.environments]
         with self._database.read() as connection:
-            statuses = _statuses(connection, places)
+            statuses, asked = _statuses(connection, places), polls.last(connection)
         now = utc(clock())
         return [
             app_view(
@@ -203,6 +203,7 @@ class Queries:
                 {env.name: statuses[app.name, env.name] for env in app.environments},
                 now,
                 self._say,
+                asked.get(app.name),
             )
             for app in apps
         ]

@@ -1,23 +1,26 @@
 """Periodic repairs of what a crash or a lost message left behind."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
+from typing import Any
 
 from orchestrator import journal
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.events import Push, RefChange, RepoNames
+from orchestrator.domain.masking import Mask
 from orchestrator.domain.metrics import LEASES_LOST
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import repo_key
 from orchestrator.domain.runs import StageName, Trigger
+from orchestrator.domain.secrets import secrets_in
 from orchestrator.engine.facts import LeaseExpired
 from orchestrator.engine.gate import STILL_THERE
 from orchestrator.engine.matching import Matched, Wanted
 from orchestrator.services import ledger, story
 from orchestrator.services.execution import timeout_of
 from orchestrator.services.pushes import LOCK, judge, polled_key
-from orchestrator.store import claims, heads, notifications, processes, pushes, runs, tallies, waits, wakes
+from orchestrator.store import claims, heads, notifications, polls, processes, pushes, runs, tallies, waits, wakes
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.dialect import alone
@@ -159,6 +162,18 @@ class Reconcile:
             at = clock()
             heads.remember(connection, *ref, heads.LastSeen(commit, at, by_poll=known is not None))
             return _make_runs(connection, asked, at)
+
+    def asked_polls(self) -> dict[str, float]:
+        """Return the apps whose branches somebody wants to have compared now, each with when that was asked."""
+        with self._database.read() as connection:
+            return polls.waiting(connection)
+
+    def polled(self, app: str, asked_at: float, facts: Mapping[str, Any]) -> None:
+        """Note what came of it: ``branches``, ``missing`` and ``runs``, or a ``problem``."""
+        mask = Mask(secrets_in(self._settings))
+        told = {name: mask(value) if isinstance(value, str) else value for name, value in facts.items()}
+        with self._database.write() as connection:
+            polls.done(connection, app, asked_at, clock(), told)
 
     def _match(self, app: App, change: RefChange) -> Matched:
         """Match a move that no hook told of as one of a hook."""

@@ -291,6 +291,16 @@ idempotency = Table(
 )
 Index("ix_idempotency_created_at", idempotency.c.created_at)
 
+polls = Table(
+    "polls",
+    metadata,
+    Column("app", String(100), primary_key=True),
+    Column("asked_at", Float, nullable=False),
+    Column("asked_by", String(200), nullable=False),
+    Column("done_at", Float),
+    Column("facts", JSON, nullable=False, default=dict),
+)
+
 processes = Table(
     "processes",
     metadata,

@@ -198,6 +198,22 @@ class EnvironmentView(ApiModel):
     hold: HoldView | None
 
 
+class PollView(ApiModel):
+    """The last time that somebody asked to have the branches of an app compared, as for hooks that were lost.
+
+    `done_at` is null as long as it is waited for. `branches` were compared, `missing` ones are not there; `runs` came
+    of it. `problem`: why nothing was compared, or "".
+    """
+
+    asked_at: Time
+    asked_by: str
+    done_at: Time | None
+    branches: list[str]
+    missing: list[str]
+    runs: list[int]
+    problem: str
+
+
 class AppView(ApiModel):
     """One deployable service."""
 
@@ -205,6 +221,7 @@ class AppView(ApiModel):
     repo: str
     image: str
     environments: list[EnvironmentView]
+    poll: PollView | None
 
 
 class StrayHold(HoldView):
@@ -228,6 +245,12 @@ class HoldState(ApiModel):
     app: str
     environment: str
     hold: str | None
+
+
+class PollAsked(ApiModel):
+    """The app whose branches are compared now; what comes of it is its `poll`."""
+
+    app: str
 
 
 class ChangeView(ApiModel):

@@ -127,6 +127,11 @@ def roll_back_environment(asked: Asked, app: str, environment: str) -> Response:
     )
 
 
+def poll_app(asked: Asked, app: str) -> Response:
+    """Have the branches of an app compared now."""
+    return carry_out(asked, lambda once: asked.site.control.poll(app, asked.actor, once=once), lambda _: {"app": app})
+
+
 def list_deliveries(asked: Asked) -> Response:
     """Answer with deliveries, newest first."""
     query: inputs.DeliveriesQuery = asked.query
@@ -188,6 +193,9 @@ CALLS: tuple[Call, ...] = (
          summary="List apps with what runs where", answer=answers.AppList),
     Call(method=GET, rule=f"{V1}/apps/<app>", view=get_app, role=VIEWER, tag="apps",
          summary="Show an app with what runs where", answer=answers.AppView),
+    Call(method=POST, rule=f"{V1}/apps/<app>/poll", view=poll_app, role=DEPLOYER, tag="apps",
+         summary="Look for pushes whose hook was lost, now", body=inputs.Nothing, answer=answers.PollAsked,
+         status=202),
     Call(method=POST, rule=f"{ENVIRONMENT}/hold", view=hold_environment, role=DEPLOYER, tag="apps",
          summary="Stop deploys to an environment", body=inputs.Hold, answer=answers.HoldState, status=202),
     Call(method=POST, rule=f"{ENVIRONMENT}/release", view=release_environment, role=DEPLOYER, tag="apps",

@@ -8,8 +8,9 @@ import pytest
 from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
+from orchestrator.services.reconcile import Reconcile
 from orchestrator.store import deliveries, notifications
-from orchestrator.web.answers import AppList, DeliveryPage, HoldState, RunDetail, RunPage
+from orchestrator.web.answers import AppList, AppView, DeliveryPage, HoldState, PollAsked, RunDetail, RunPage
 from tests.support.databases import sqlite_database
 from tests.support.factories import make_app, make_environment
 from tests.support.web import AT, Web, make_web, problem
@@ -167,6 +168,33 @@ def test_an_environment_is_held_and_released(web: Web) -> None:
     assert (held["reason"], held["by"]) == ("freeze", "deployer-token")
     assert client.post(f"{place}/release").json == {"app": "plate-web", "environment": "stg", "hold": None}
     assert client.get("/api/v1/apps/plate-web").json["environments"][0]["hold"] is None
+
+
+def test_whoever_asks_for_a_poll_sees_what_came_of_it(web: Web) -> None:
+    client, path = web.client(), "/api/v1/apps/plate-web"
+    assert client.get(path).json["poll"] is None
+    answer = client.post(f"{path}/poll")
+    assert (answer.status_code, PollAsked.model_validate(answer.json).app) == (202, "plate-web")
+    asked = client.get(path).json["poll"]
+    assert (asked["asked_by"], asked["done_at"], asked["runs"]) == ("deployer-token", None, [])
+    relay = Reconcile(web.database, web.settings)
+    ((app, asked_at),) = relay.asked_polls().items()
+    client.post(f"{path}/poll")  # somebody asks again while it is looked at
+    relay.polled(app, asked_at, {"branches": ["main"], "missing": [], "runs": [7]})
+    assert client.get(path).json["poll"]["done_at"] is None
+    relay.polled(app, relay.asked_polls()[app], {"branches": ["main"], "missing": [], "runs": [7]})
+    seen = AppView.model_validate(client.get(path).json).poll
+    assert seen is not None
+    assert (seen.branches, seen.runs, seen.problem, seen.done_at is not None) == (["main"], [7], "", True)
+    assert relay.asked_polls() == {}
+
+
+def test_only_an_app_with_a_branch_to_compare_can_be_polled(tmp_path: Path) -> None:
+    apps = (make_app(environments=(make_environment(branch="release/*"),)),)
+    client = make_web(sqlite_database(tmp_path), tmp_path, apps=apps).client()
+    told = problem(client.post("/api/v1/apps/plate-web/poll"), 409, "conflict")
+    assert told["detail"] == "`plate-web` names no branch exactly, and of others only hooks tell."
+    problem(client.post("/api/v1/apps/nosuch/poll"), 404, "not-found")
 
 
 def test_what_is_proven_is_promoted(web: Web) -> None:

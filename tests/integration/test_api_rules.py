@@ -37,6 +37,7 @@ POSTS = [
     "/api/v1/apps/plate-web/environments/stg/release",
     "/api/v1/apps/plate-web/environments/prod/promote",
     "/api/v1/apps/plate-web/environments/stg/rollback",
+    "/api/v1/apps/plate-web/poll",
 ]
 GETS = ["/api/v1/runs", "/api/v1/runs/1", "/api/v1/runs/1/logs", "/api/v1/apps", "/api/v1/deliveries"]
 

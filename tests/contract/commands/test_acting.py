@@ -106,3 +106,29 @@ def test_a_release_says_whether_there_was_a_hold(
     released = pilotage("app", "release", "plate-web", "prod", "--url", api.url)
 
     assert released.out == f"plate-web/prod {said}.\n"
+
+
+@pytest.mark.parametrize(
+    ("found", "code", "out", "err"),
+    [
+        ({"runs": [17, 18], "branches": ["main", "dev"]}, 0, "run 17 started\nrun 18 started\n", ""),
+        ({"branches": ["main"]}, 0, "plate-web: nothing has moved without being known (main).\n", ""),
+        (
+            {"branches": ["main"], "missing": ["dev"]},
+            0,
+            "plate-web: nothing has moved without being known (main).\nplate-web: not there: dev.\n",
+            "",
+        ),
+        ({"problem": "The token has expired."}, 1, "", "pilotage: plate-web: The token has expired.\n"),
+    ],
+)
+def test_a_poll_says_what_came_of_it(
+    pilotage: Pilotage, api: FakeApi, found: dict[str, Any], code: int, out: str, err: str
+) -> None:
+    api.answers["POST /apps/plate-web/poll"] = Reply(status=202, body={"app": "plate-web"})
+    api.answers["GET /apps/plate-web"] = Reply(body={"poll": {"done_at": "2026-11-24T09:00:00Z", **found}})
+
+    said = pilotage("app", "poll", "plate-web", "--url", api.url)
+
+    assert (said.code, said.out, said.err) == (code, out, err)
+    assert len(api.asked("POST", "/apps/plate-web/poll")) == 1

@@ -12,6 +12,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retention import Retention
+from orchestrator.store import polls
 from orchestrator.store.database import Database
 from tests.support.factories import make_app, make_settings
 from tests.support.journals import Logged
@@ -46,8 +47,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_an_app_without_its_ssh_files_disturbs_neither_the_others_nor_the_pace(
     database: Database, settings: Settings, asked: list[str], logged: Logged
 ) -> None:
-    assert Polling(settings, Reconcile(database, settings), Bell("")).once(STOP) == 123.0
+    polling = Polling(settings, Reconcile(database, settings), Bell(""))
+    assert polling.once(STOP) > 0
     assert asked == ["first", "last"]
+    polling.once(STOP)
+    assert asked == ["first", "last"], "the next round is in two minutes"
     (line,) = logged.of("heads not compared")
     assert (line["app"], line["reason"]) == ("bad", Reason.SOURCE_REFUSED.value)
 
@@ -59,8 +63,28 @@ def test_a_head_that_cannot_be_written_down_is_one_of_the_next_round(
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "the connection was lost")
 
     monkeypatch.setattr(Reconcile, "head_seen", head_seen)
-    assert Polling(settings, Reconcile(database, settings), Bell("")).once(STOP) == 123.0
+    assert Polling(settings, Reconcile(database, settings), Bell("")).once(STOP) > 0
     assert asked == ["first", "last"]
+
+
+def test_an_app_for_which_somebody_asks_is_polled_between_two_rounds(
+    database: Database, settings: Settings, asked: list[str]
+) -> None:
+    polling = Polling(settings, Reconcile(database, settings), Bell(""))
+    polling.once(STOP)
+    asked.clear()
+    with database.write() as connection:
+        for app in ("last", "bad", "gone"):
+            polls.ask(connection, app, "mina", 1.0)
+    polling.once(STOP)
+    with database.read() as connection:
+        found, waiting = polls.last(connection), polls.waiting(connection)
+    assert asked == ["last"]
+    assert found["last"].facts == {"branches": ["main"], "missing": [], "runs": []}
+    assert found["bad"].facts["problem"].startswith("The source repository refused our access")
+    assert list(waiting) == ["gone"], "which another process may have in its configuration"
+    polling.once(STOP)
+    assert asked == ["last"]
 
 
 @pytest.mark.parametrize("trouble", [Unavailable(Reason.SOURCE_UNAVAILABLE, "busy"), PermissionError(13, "denied")])
