@@ -18,7 +18,7 @@ from orchestrator.cli.broker import Broker, embedded
 from orchestrator.cli.claim import Claims, claimed
 from orchestrator.cli.httpd import Httpd
 from orchestrator.cli.renewal import Renewal
-from orchestrator.cli.supervise import Supervisor
+from orchestrator.cli.supervise import Hangups, Supervisor
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
@@ -57,10 +57,10 @@ _LOADED = (
 """Modules that the processes load sooner or later; what one loads after the fork is not shared."""
 
 
-def run(settings: Settings, file: Path, ready: Callable[[str], None]) -> None:
+def run(settings: Settings, file: Path, hangups: Hangups, ready: Callable[[str], None]) -> None:
     """Run everything until SIGTERM or SIGINT; after SIGHUP, as the file says by then.
 
-    :param file: of the configuration. :param ready: called with the address when all processes are started.
+    :param file: of the configuration. :param hangups: hears SIGHUP since before the file was read. :param ready: called with the address when all processes are started.
     :raises CliError: somebody else has the state folder or the address, or a part does not start.
     """
     with claimed(Path(settings.state_dir), settings.bind) as claims, _broker(settings, claims) as broker:
@@ -72,7 +72,8 @@ def run(settings: Settings, file: Path, ready: Callable[[str], None]) -> None:
         database.close()
         _preload()
         renewal = Renewal(file, settings, lambda new: _processes(Parts(new, broker), claims))
-        supervisor = Supervisor(_processes(parts, claims), broker.tend, claims.listener.close, renewal.renew)
+        processes = _processes(parts, claims)
+        supervisor = Supervisor(processes, broker.tend, claims.listener.close, renewal.renew, hangups)
         supervisor.run(lambda: ready(f"http://{settings.bind}"))
 
 

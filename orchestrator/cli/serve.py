@@ -31,15 +31,18 @@ def up(config: Config = None) -> None:
     """
     from orchestrator.cli import assembly
     from orchestrator.cli.first_run import await_configuration
+    from orchestrator.cli.supervise import Hangups
     from orchestrator.config import default_path
 
+    hangups = Hangups()
     await_configuration(config)
+    hangups.asked = False  # the page looks at the file by itself
     settings = assembly.load_settings(config)
     assembly.log_as("up", settings)
     from orchestrator.cli.everything import run
 
     file = config or default_path(os.environ)
-    run(settings, file, lambda url: typer.echo(f"Pilotage answers on {url}", err=True))
+    run(settings, file, hangups, lambda url: typer.echo(f"Pilotage answers on {url}", err=True))
 
 
 def web(config: Config = None) -> None:

@@ -34,6 +34,24 @@ class _Child:
     due: float = 0.0
 
 
+class Hangups:
+    """Hears SIGHUP from now on, which would end this process otherwise: it may come while we start.
+
+    It asks us to take the configuration anew, or says that the terminal is gone from which we were started.
+    """
+
+    def __init__(self) -> None:
+        self.asked = False
+        self.when_gone = _end_by_hangup
+        self._of_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
+        signal.signal(signal.SIGHUP, self._hear)
+
+    def _hear(self, _signal: int, _frame: object) -> None:
+        if self._of_terminal and not _has_terminal():
+            self.when_gone()
+        self.asked = True
+
+
 @dataclass(slots=True)
 class Supervisor:
     """Keeps children alive until it is told to stop.
@@ -42,22 +60,23 @@ class Supervisor:
     :param tend: called a few times a second, for what is not a child of this kind.
     :param stopping: called once, before the children are told to end.
     :param renew: called after SIGHUP; returns what takes the place of `runs`, or None: all stays as it is.
+    :param hangups: hears SIGHUP.
     """
 
     runs: Mapping[str, Callable[[], None]]
     tend: Callable[[], None] = lambda: None
     stopping: Callable[[], None] = lambda: None
     renew: Callable[[], Mapping[str, Callable[[], None]] | None] = lambda: None
+    hangups: Hangups = field(default_factory=Hangups)
     _children: list[_Child] = field(default_factory=list)
     _leaving: list[_Child] = field(default_factory=list)
     _stopping: threading.Event = field(default_factory=threading.Event)
-    _hung_up: bool = False
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Start everything and stay until SIGTERM or SIGINT; then stop everything. `ready` is called once started."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        self._listen_for_hangups()
+        self.hangups.when_gone = self._stopping.set
         share_heaps()
         self._start_all(self.runs)
         ready()
@@ -69,17 +88,6 @@ class Supervisor:
     def _stop(self, _signal: int, _frame: object) -> None:
         self._stopping.set()
 
-    def _listen_for_hangups(self) -> None:
-        """Renew at SIGHUP; but stop where it says that the terminal is gone from which we were started."""
-        of_terminal = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN and _has_terminal()
-
-        def hang_up(_signal: int, _frame: object) -> None:
-            if of_terminal and not _has_terminal():
-                self._stopping.set()
-            self._hung_up = True
-
-        signal.signal(signal.SIGHUP, hang_up)
-
     def _start_all(self, runs: Mapping[str, Callable[[], None]]) -> None:
         gc.collect()
         gc.freeze()  # the children share what is loaded as long as nobody writes to it
@@ -89,7 +97,7 @@ class Supervisor:
 
     def _renew(self) -> None:
         """Start new children, and have the old ones finish what they are at beside them, however long that takes."""
-        self._hung_up = False
+        self.hangups.asked = False
         runs = self.renew()
         if runs is None:
             return
@@ -102,7 +110,7 @@ class Supervisor:
     def _tend(self) -> None:
         self._stopping.wait(0.2)
         self.tend()
-        if self._hung_up and not self._stopping.is_set():
+        if self.hangups.asked and not self._stopping.is_set():
             self._renew()
         self._leaving = [child for child in self._leaving if not _ended(child.pid)]
         for child in self._children:
@@ -173,6 +181,11 @@ def _name_process(name: str) -> None:
     """Have ``ps`` and ``top`` show which process this is (PR_SET_NAME, Linux only); its own children inherit it."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(15, name.encode()[:15])
+
+
+def _end_by_hangup() -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    os.kill(os.getpid(), signal.SIGHUP)
 
 
 def _has_terminal() -> bool:

@@ -50,8 +50,9 @@ def lacking(folder: Path, bind: str) -> Path:
 def test_up_waits_with_a_page_and_starts_by_itself(tmp_path: Path) -> None:
     bind = free_address()
     secret = lacking(tmp_path, bind)
-    with running(tmp_path, "up"):
+    with running(tmp_path, "up") as process:
         until(lambda: status(bind, "/readyz") == 503, "the page")
+        process.send_signal(signal.SIGHUP)  # a reload ends nothing; the page looks at the file by itself
         page = requests.get(f"http://{bind}/", timeout=10)
         assert (page.status_code, f"cannot read the file {secret}" in page.text) == (503, True)
         assert requests.post(f"http://{bind}/webhooks/github", data=b"{}", timeout=10).status_code == 503

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from orchestrator.cli.claim import holder
 from orchestrator.cli.errors import Code
 from orchestrator.cli.product import Product, free_address
 from tests.support.configs import ENVIRON
@@ -146,6 +147,21 @@ def test_where_nothing_runs_it_says_so(tmp_path: Path) -> None:
     done = reload(here)
     said = f"No `pilotage up` works in the state folder {tmp_path}/state; the file counts from its next start."
     assert (done.returncode, done.stderr) == (Code.UNREACHABLE, f"pilotage: {said}\n")
+
+
+def test_one_that_is_asked_while_it_starts_does_it_then(tmp_path: Path) -> None:
+    here = product(tmp_path)
+    starting = threading.Thread(target=here.__enter__)
+    starting.start()
+    try:
+        owner = until(lambda: holder(here.state_dir), "the start")
+        os.kill(owner, signal.SIGHUP)
+        starting.join()
+        until(lambda: '"event":"configuration taken"' in here.log.read_text(), "the new configuration")
+        assert apps(here) == ["plate-web"]
+    finally:
+        starting.join()
+        here.stop()
 
 
 def test_a_terminal_that_hangs_up_ends_what_was_started_from_it(tmp_path: Path) -> None:
