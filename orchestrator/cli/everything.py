@@ -60,7 +60,8 @@ _LOADED = (
 def run(settings: Settings, file: Path, hangups: Hangups, ready: Callable[[str], None]) -> None:
     """Run everything until SIGTERM or SIGINT; after SIGHUP, as the file says by then.
 
-    :param file: of the configuration. :param hangups: hears SIGHUP since before the file was read. :param ready: called with the address when all processes are started.
+    :param file: of the configuration. :param hangups: hears SIGHUP since before the file was read.
+    :param ready: called with the address when all processes are started.
     :raises CliError: somebody else has the state folder or the address, or a part does not start.
     """
     with claimed(Path(settings.state_dir), settings.bind) as claims, _broker(settings, claims) as broker:

@@ -6,10 +6,10 @@ import gc
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from queue import Empty, SimpleQueue
 
 from orchestrator import journal
 from orchestrator.cli.errors import ending
@@ -70,23 +70,26 @@ class Supervisor:
     hangups: Hangups = field(default_factory=Hangups)
     _children: list[_Child] = field(default_factory=list)
     _leaving: list[_Child] = field(default_factory=list)
-    _stopping: threading.Event = field(default_factory=threading.Event)
+    _stopping: bool = False
+    _awake: "SimpleQueue[None]" = field(default_factory=SimpleQueue)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
         """Start everything and stay until SIGTERM or SIGINT; then stop everything. `ready` is called once started."""
         signal.signal(signal.SIGTERM, self._stop)
         signal.signal(signal.SIGINT, self._stop)
-        self.hangups.when_gone = self._stopping.set
+        self.hangups.when_gone = self._stop
         share_heaps()
         self._start_all(self.runs)
         ready()
-        while not self._stopping.is_set():
+        while not self._stopping:
             self._tend()
         self.stopping()
         self._end_all()
 
-    def _stop(self, _signal: int, _frame: object) -> None:
-        self._stopping.set()
+    def _stop(self, *_: object) -> None:
+        """Stop; handlers of signals call this in the midst of anything, also of what holds a lock: none is taken."""
+        self._stopping = True
+        self._awake.put(None)
 
     def _start_all(self, runs: Mapping[str, Callable[[], None]]) -> None:
         gc.collect()
@@ -108,15 +111,16 @@ class Supervisor:
         self._leaving += old
 
     def _tend(self) -> None:
-        self._stopping.wait(0.2)
+        with contextlib.suppress(Empty):
+            self._awake.get(timeout=0.2)
         self.tend()
-        if self.hangups.asked and not self._stopping.is_set():
+        if self.hangups.asked and not self._stopping:
             self._renew()
         self._leaving = [child for child in self._leaving if not _ended(child.pid)]
         for child in self._children:
             if child.pid and _ended(child.pid):
                 self._bury(child)
-            if not child.pid and time.monotonic() >= child.due and not self._stopping.is_set():
+            if not child.pid and time.monotonic() >= child.due and not self._stopping:
                 self._start(child)
 
     def _start(self, child: _Child) -> None:
