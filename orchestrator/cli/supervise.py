@@ -127,10 +127,14 @@ class Supervisor:
         sys.stdout.flush()
         sys.stderr.flush()
         child.started = time.monotonic()
-        child.pid = os.fork()
-        if child.pid == 0:
-            _name_process(child.name)
-            _be_child(child.run)
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # in a child our handler would swallow it
+        try:
+            child.pid = os.fork()
+            if child.pid == 0:
+                _name_process(child.name)
+                _be_child(child.run)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def _bury(self, child: _Child) -> None:
         lived = time.monotonic() - child.started
@@ -157,6 +161,7 @@ def _be_child(run: Callable[[], None]) -> None:
     try:
         die_with_parent()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         for number in (
             signal.SIGINT,
             signal.SIGHUP,

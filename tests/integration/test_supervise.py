@@ -21,10 +21,23 @@ Supervisor({}, tend).run()
 """
 """Is told to stop while it holds the lock of whatever it waits for, if there is one, and else a little later."""
 
+IN_THE_FORK = """
+import os, signal
+from orchestrator.cli import supervise
+supervise._name_process = lambda _: os.kill(os.getpid(), signal.SIGTERM)
+supervisor = supervise.Supervisor({"web": lambda: os.write(2, b"it went on")}, lambda: supervisor.hangups.when_gone())
+supervisor.run()
+"""
+"""A child is told to stop before it has made its own arrangements."""
+
 
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGINT"])
 def test_a_stop_counts_in_the_midst_of_a_wait(name: str) -> None:
     run(IN_THE_WAIT.replace("NUMBER", name))
+
+
+def test_a_stop_counts_for_a_child_that_has_just_begun() -> None:
+    run(IN_THE_FORK)
 
 
 def run(script: str) -> None:
