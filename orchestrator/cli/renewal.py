@@ -54,24 +54,24 @@ class Renewal:
 
     def renew(self) -> Runs | None:
         """Return the processes that take the place of those that run; None: nothing is to change."""
+        begun = time.monotonic()
         checked = check(self._file, os.environ)
         new, why_not = checked.settings, self._why_not(checked)
         if new is None or why_not:
             log.error("configuration not taken", detail=why_not)
-            self._answer(taken=False, told=why_not)
+            self._answer(begun, taken=False, told=why_not)
             return None
         told, self._settings = difference(self._settings, new), new
         assembly.set_up_log("up", new)
         log.info("configuration taken", detail=told)
-        self._answer(taken=True, told=told)
+        self._answer(begun, taken=True, told=told)
         return self._make(new)
 
     def _why_not(self, checked: Checked) -> str:
         """Say why it cannot be taken; "": it can, and names that are new have their history."""
         new = checked.settings
         if new is None:
-            problems = "; ".join(problem.located(self._file) for problem in checked.problems)
-            return f"it has problems, with the variables of the start: {problems}"
+            return f"it has problems, with the variables of the start: {problems(self._file, checked)}"
         fixed = [f"server.{name}" for name in _FIXED if getattr(new, name) != getattr(self._settings, name)]
         if fixed:
             return f"{' and '.join(fixed)} can only change with a restart"
@@ -82,13 +82,18 @@ class Renewal:
             return str(ending(error)).rstrip(".")
         return ""
 
-    def _answer(self, *, taken: bool, told: str) -> None:
+    def _answer(self, begun: float, *, taken: bool, told: str) -> None:
         said = Renewed(file=str(self._file), taken=taken, told=told)
         answer = Path(self._settings.state_dir) / ANSWER
         with contextlib.suppress(OSError):  # the log has it, too
             beside = answer.with_suffix(".new")
-            beside.write_text(json.dumps(asdict(said)), encoding="utf-8")
+            beside.write_text(json.dumps({"begun": begun, "renewed": asdict(said)}), encoding="utf-8")
             beside.replace(answer)
+
+
+def problems(file: Path, checked: Checked) -> str:
+    """Say in one line what is wrong with a file."""
+    return "; ".join(problem.located(file) for problem in checked.problems)
 
 
 def difference(old: Settings, new: Settings) -> str:
@@ -117,23 +122,32 @@ def ask(state_dir: Path) -> Renewed:
 
     :raises CliError: none runs there, this user may not ask it, or it does not answer.
     """
-    before, owner = _stamp(state_dir), holder(state_dir)
     nobody = f"No `pilotage up` works in the state folder {state_dir}; the file counts from its next start."
-    if owner is None:
-        raise CliError(nobody, Code.UNREACHABLE)
     try:
+        before, owner = _stamp(state_dir), holder(state_dir)
+        if owner is None:
+            raise CliError(nobody, Code.UNREACHABLE)
+        asked = time.monotonic()
         os.kill(owner, signal.SIGHUP)
     except ProcessLookupError:
         raise CliError(nobody, Code.UNREACHABLE) from None
     except PermissionError as error:
-        said = f"This user may not tell process {owner} to do that; run this as the user of the service."
+        said = "This user may not tell the `pilotage up` to do that; run this as the user of the service."
         raise CliError(said, Code.FAILED) from error
-    deadline = time.monotonic() + WAIT
-    while _stamp(state_dir) == before:
+    deadline = asked + WAIT
+    while (renewed := _answered(state_dir, before, asked)) is None:
         if time.monotonic() > deadline:
             raise CliError(f"Process {owner} has not answered for {WAIT:.0f} s; see its log.", Code.UNREACHABLE)
         time.sleep(0.05)  # there is no event for "another process has written a file"
-    return Renewed(**json.loads((state_dir / ANSWER).read_text(encoding="utf-8")))
+    return renewed
+
+
+def _answered(state_dir: Path, before: tuple[int, int] | None, asked: float) -> Renewed | None:
+    """Return the answer; None: none has come yet, or that to somebody who asked earlier, of an earlier file."""
+    if _stamp(state_dir) in (None, before):
+        return None
+    answer = json.loads((state_dir / ANSWER).read_text(encoding="utf-8"))
+    return Renewed(**answer["renewed"]) if answer["begun"] >= asked else None
 
 
 def _stamp(state_dir: Path) -> tuple[int, int] | None:

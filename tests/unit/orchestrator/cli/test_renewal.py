@@ -1,10 +1,17 @@
 """What is said of a configuration that is taken anew."""
 
+import fcntl
+import os
+import signal
+from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from orchestrator.cli.renewal import difference
+from orchestrator.cli import renewal
+from orchestrator.cli.claim import LOCK
+from orchestrator.cli.renewal import ANSWER, Renewal, ask, difference
 from orchestrator.domain.apps import App, Secret, Settings
 from tests.support.factories import make_app, make_settings
 
@@ -31,3 +38,35 @@ def settings(*apps: App, **others: object) -> Settings:
 )
 def test_the_difference_of_two_configurations(new: Settings, said: str) -> None:
     assert difference(settings(WEB, API), new) == said
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Iterator[Path]:
+    """Yield a state folder of which this process is the `pilotage up`; it knows no SIGHUP yet."""
+    before = signal.getsignal(signal.SIGHUP)
+    with (tmp_path / LOCK).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.write(f"{os.getpid()}\n")
+        lock.flush()
+        yield tmp_path
+    signal.signal(signal.SIGHUP, before)
+
+
+def answer(state_dir: Path, problem: str) -> bytes:
+    """Answer as one whose file has a problem; return what was written."""
+    file = state_dir / "pilotage.yaml"
+    file.write_text(f"{problem}: 1")
+    Renewal(file, make_settings(str(state_dir)), lambda _: {}).renew()
+    return (state_dir / ANSWER).read_bytes()
+
+
+def test_the_answer_to_somebody_who_asked_earlier_is_not_ours(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    earlier = answer(here, "brunch")
+
+    def finish_the_earlier(_number: int, _frame: object) -> None:
+        (here / ANSWER).unlink()
+        (here / ANSWER).write_bytes(earlier)
+
+    signal.signal(signal.SIGHUP, finish_the_earlier)
+    monkeypatch.setattr(renewal.time, "sleep", lambda _: answer(here, "lunch"))
+    assert "lunch" in ask(here).told
