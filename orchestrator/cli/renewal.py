@@ -132,8 +132,8 @@ def ask(state_dir: Path) -> Renewed:
     except ProcessLookupError:
         raise CliError(nobody, Code.UNREACHABLE) from None
     except PermissionError as error:
-        said = "This user may not tell the `pilotage up` to do that; run this as the user of the service."
-        raise CliError(said, Code.FAILED) from error
+        said = f"This user may not ask the `pilotage up` of the state folder {state_dir}"
+        raise CliError(f"{said}; run this as the user of the service.", Code.FAILED) from error
     deadline = asked + WAIT
     while (renewed := _answered(state_dir, before, asked)) is None:
         if time.monotonic() > deadline:

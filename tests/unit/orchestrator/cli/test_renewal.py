@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.cli import renewal
 from orchestrator.cli.claim import LOCK
+from orchestrator.cli.errors import CliError
 from orchestrator.cli.renewal import ANSWER, Renewal, ask, difference
 from orchestrator.domain.apps import App, Secret, Settings
 from tests.support.factories import make_app, make_settings
@@ -70,3 +71,14 @@ def test_the_answer_to_somebody_who_asked_earlier_is_not_ours(here: Path, monkey
     signal.signal(signal.SIGHUP, finish_the_earlier)
     monkeypatch.setattr(renewal.time, "sleep", lambda _: answer(here, "lunch"))
     assert "lunch" in ask(here).told
+
+
+def test_a_user_who_may_not_ask_is_told_who_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(tmp_path / ANSWER))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    with pytest.raises(CliError) as refused:
+        ask(tmp_path)
+    who = f"This user may not ask the `pilotage up` of the state folder {tmp_path}"
+    assert str(refused.value) == f"{who}; run this as the user of the service."
