@@ -48,10 +48,14 @@ def reload_config(file: Config = None, output: Output = Format.TEXT) -> None:
     Example:
       pilotage config reload --config pilotage.yaml
     """
-    from orchestrator.cli.renewal import ask
+    from orchestrator.cli.renewal import Renewed, ask, problems
 
     path = file or default_path(os.environ)
     checked = check(path, os.environ)
+    if checked.settings is None and output is Format.JSON:
+        told = f"it has problems: {problems(path, checked)}"
+        say_json(asdict(Renewed(file=str(path.absolute()), taken=False, told=told)))
+        raise typer.Exit(Code.FAILED)
     if checked.settings is None:
         _tell(path, checked)
         raise typer.Exit(Code.FAILED)

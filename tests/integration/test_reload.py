@@ -127,6 +127,11 @@ def test_what_needs_a_restart_is_named_and_nothing_is_taken(running: Product) ->
 def test_the_answer_can_be_read_by_a_program(running: Product) -> None:
     done = reload(running, "-o", "json")
     assert json.loads(done.stdout) == {"file": str(file_of(running)), "taken": True, "told": "nothing has changed"}
+    change(running, "branch: main ", "brunch: main ")
+    done = reload(running, "-o", "json")
+    answer = json.loads(done.stdout)
+    assert (done.returncode, answer["file"], answer["taken"]) == (Code.FAILED, str(file_of(running)), False)
+    assert "`branch`" in answer["told"]
 
 
 def test_who_is_at_work_finishes_beside_the_new_ones_and_a_stop_waits_for_all(running: Product) -> None:
