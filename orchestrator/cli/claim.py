@@ -96,7 +96,7 @@ def _family(host: str) -> socket.AddressFamily:
 
 
 def holder(state_dir: Path) -> int | None:
-    """Return the process id of the ``pilotage up`` that works in a state folder; None: there is none.
+    """Return the process id of the ``pilotage up`` that works in a state folder; None: there is none, or none yet.
 
     :raises OSError: this user may not look.
     """
@@ -106,7 +106,8 @@ def holder(state_dir: Path) -> int | None:
     except FileNotFoundError:
         return None
     except BlockingIOError:
-        return int((state_dir / LOCK).read_bytes())
+        owner = (state_dir / LOCK).read_bytes().partition(b"\n")[0]
+        return int(owner) if owner else None
     return None
 
 
@@ -125,8 +126,9 @@ def _lock(state_dir: Path) -> int:
                 Code.USAGE,
             )
         time.sleep(0.05)  # flock(2) can wait, but not for a limited time
-    os.ftruncate(folder, 0)
-    os.pwrite(folder, f"{os.getpid()}\n".encode(), 0)
+    ours = f"{os.getpid()}\n".encode()
+    os.pwrite(folder, ours, 0)  # at once: somebody may be reading it
+    os.ftruncate(folder, len(ours))
     return folder
 
 

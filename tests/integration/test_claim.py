@@ -1,15 +1,17 @@
 """The claims on a state folder and an address."""
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from orchestrator.cli import assembly
 from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker
-from orchestrator.cli.claim import claimed, listen, make_state_folder
+from orchestrator.cli.claim import LOCK, claimed, holder, listen, make_state_folder
 from orchestrator.cli.errors import CliError, Code
 from tests.support.factories import make_settings
 
@@ -44,6 +46,28 @@ def test_both_claims_end_with_the_block(tmp_path: Path, monkeypatch: pytest.Monk
             other.__enter__()
     with claimed(tmp_path, address):
         pass
+
+
+def test_who_holds_a_folder_can_be_read_at_any_moment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[int | None] = []
+
+    def looked_at(do: Callable[..., Any]) -> Callable[..., None]:
+        def look(*arguments: Any) -> None:
+            seen.append(holder(tmp_path))
+            do(*arguments)
+            seen.append(holder(tmp_path))
+
+        return look
+
+    for call in (os.pwrite, os.ftruncate):
+        monkeypatch.setattr(os, call.__name__, looked_at(call))
+    with claimed(tmp_path, "127.0.0.1:0"):
+        assert set(seen) == {None, os.getpid()}
+    (tmp_path / LOCK).write_text("123456789\n")  # of an earlier one
+    seen.clear()
+    with claimed(tmp_path, "127.0.0.1:0"):
+        assert set(seen) == {123456789, os.getpid()}
+    assert holder(tmp_path) is None
 
 
 def test_a_state_folder_that_may_not_be_written_is_named_with_the_user(
