@@ -34,6 +34,10 @@ class _Child:
     due: float = 0.0
 
 
+class _Stopped(BaseException):
+    """A stop came while something else was waited for."""
+
+
 class Hangups:
     """Hears SIGHUP from now on, which would end this process otherwise: it may come while we start.
 
@@ -71,6 +75,7 @@ class Supervisor:
     _children: list[_Child] = field(default_factory=list)
     _leaving: list[_Child] = field(default_factory=list)
     _stopping: bool = False
+    _renewing: bool = False
     _awake: "SimpleQueue[None]" = field(default_factory=SimpleQueue)
 
     def run(self, ready: Callable[[], None] = lambda: None) -> None:
@@ -90,6 +95,9 @@ class Supervisor:
         """Stop; handlers of signals call this in the midst of anything, also of what holds a lock: none is taken."""
         self._stopping = True
         self._awake.put(None)
+        if self._renewing:
+            self._renewing = False
+            raise _Stopped
 
     def _start_all(self, runs: Mapping[str, Callable[[], None]]) -> None:
         gc.collect()
@@ -101,14 +109,25 @@ class Supervisor:
     def _renew(self) -> None:
         """Start new children, and have the old ones finish what they are at beside them, however long that takes."""
         self.hangups.asked = False
-        runs = self.renew()
-        if runs is None:
+        runs = self._renewed()
+        if runs is None or self._stopping:
             return
         old = [child for child in self._children if child.pid]
         self._start_all(runs)
         for child in old:
             _signal(child.pid, signal.SIGTERM)
         self._leaving += old
+
+    def _renewed(self) -> Mapping[str, Callable[[], None]] | None:
+        """Ask `renew`. It may wait for a database, for half a minute and more; a stop breaks that off."""
+        try:
+            try:
+                self._renewing = True
+                return self.renew()
+            finally:
+                self._renewing = False
+        except _Stopped:
+            return None
 
     def _tend(self) -> None:
         with contextlib.suppress(Empty):

@@ -21,6 +21,18 @@ Supervisor({}, tend).run()
 """
 """Is told to stop while it holds the lock of whatever it waits for, if there is one, and else a little later."""
 
+IN_A_RENEWAL = """
+import os, signal, time
+from orchestrator.cli.supervise import Supervisor
+def renew():
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+supervisor = Supervisor({}, renew=renew)
+supervisor.hangups.asked = True
+supervisor.run()
+"""
+"""Is told to stop while a renewal waits for a database."""
+
 IN_THE_FORK = """
 import os, signal
 from orchestrator.cli import supervise
@@ -38,6 +50,10 @@ def test_a_stop_counts_in_the_midst_of_a_wait(name: str) -> None:
 
 def test_a_stop_counts_for_a_child_that_has_just_begun() -> None:
     run(IN_THE_FORK)
+
+
+def test_a_stop_does_not_wait_for_a_renewal() -> None:
+    run(IN_A_RENEWAL)
 
 
 def run(script: str) -> None:
