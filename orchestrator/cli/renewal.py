@@ -55,8 +55,13 @@ class Renewal:
     def renew(self) -> Runs | None:
         """Return the processes that take the place of those that run; None: nothing is to change."""
         begun = time.monotonic()
-        checked = check(self._file, os.environ)
-        new, why_not = checked.settings, self._why_not(checked)
+        try:
+            checked = check(self._file, os.environ)
+            new, why_not = checked.settings, self._why_not(checked)
+        except Exception as error:  # nobody foresaw it: what runs is to run on
+            log.exception("configuration not taken")
+            self._answer(begun, taken=False, told=f"{type(error).__name__}, which is not foreseen; see its log")
+            return None
         if new is None or why_not:
             log.error("configuration not taken", detail=why_not)
             self._answer(begun, taken=False, told=why_not)

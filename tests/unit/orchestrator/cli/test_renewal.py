@@ -73,6 +73,16 @@ def test_the_answer_to_somebody_who_asked_earlier_is_not_ours(here: Path, monkey
     assert "lunch" in ask(here).told
 
 
+def test_what_nobody_foresaw_leaves_all_as_it_is(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(renewal, "check", fail)
+    signal.signal(signal.SIGHUP, lambda *_: answer(here, "brunch"))
+    renewed = ask(here)
+    assert (renewed.taken, renewed.told) == (False, "ZeroDivisionError, which is not foreseen; see its log")
+
+
 def test_a_user_who_may_not_ask_is_told_who_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", str(tmp_path / ANSWER))
