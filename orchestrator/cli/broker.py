@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
@@ -89,7 +90,7 @@ class _Server:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=() if self._holds is None else (self._holds,),
-            preexec_fn=die_with_parent,  # noqa: PLW1509  # the supervisor has no threads
+            preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509  # the supervisor has no threads
         )
 
     def tend(self) -> None:

@@ -146,12 +146,13 @@ class Supervisor:
         sys.stdout.flush()
         sys.stderr.flush()
         child.started = time.monotonic()
+        us = os.getpid()
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})  # in a child our handler would swallow it
         try:
             child.pid = os.fork()
             if child.pid == 0:
                 _name_process(child.name)
-                _be_child(child.run)
+                _be_child(child.run, us)
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
@@ -174,11 +175,11 @@ class Supervisor:
             _signal(child.pid, signal.SIGKILL)
 
 
-def _be_child(run: Callable[[], None]) -> None:
+def _be_child(run: Callable[[], None], parent: int) -> None:
     """Do the child's work and leave without the parent's clean-up."""
     code = 1
     try:
-        die_with_parent()
+        die_with_parent(parent)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
         for number in (
@@ -199,10 +200,12 @@ def _be_child(run: Callable[[], None]) -> None:
         os._exit(code)
 
 
-def die_with_parent() -> None:
-    """Have the kernel end this process when its parent is killed (PR_SET_PDEATHSIG, Linux only)."""
+def die_with_parent(parent: int) -> None:
+    """Have the kernel end this process when its parent is killed (PR_SET_PDEATHSIG, Linux only); end if it was."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    if os.getppid() != parent:
+        os._exit(1)
 
 
 def _name_process(name: str) -> None:

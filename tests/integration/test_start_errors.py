@@ -130,13 +130,14 @@ def test_the_operating_system_s_no_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_child_that_finds_a_service_down_says_so_in_one_line() -> None:
     script = (
+        "import os\n"
         "from orchestrator import journal\n"
         "from orchestrator.cli.supervise import _be_child\n"
         "from orchestrator.domain.errors import Unavailable\n"
         "from orchestrator.domain.reasons import Reason\n"
         "def run(): raise Unavailable(Reason.BROKER_UNAVAILABLE, 'refused')\n"
         "journal.configure('web')\n"
-        "_be_child(run)\n"
+        "_be_child(run, os.getppid())\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False

@@ -33,6 +33,19 @@ supervisor.run()
 """
 """Is told to stop while a renewal waits for a database."""
 
+AFTER_THE_END = """
+import os
+from orchestrator.cli.supervise import die_with_parent
+parent = os.getpid()
+if os.fork() == 0:
+    while os.getppid() == parent:
+        os.sched_yield()
+    die_with_parent(parent)
+    os.write(2, b"it went on")
+os._exit(0)
+"""
+"""A child whose parent is killed before it has asked the kernel to end with it."""
+
 IN_THE_FORK = """
 import os, signal
 from orchestrator.cli import supervise
@@ -54,6 +67,10 @@ def test_a_stop_counts_for_a_child_that_has_just_begun() -> None:
 
 def test_a_stop_does_not_wait_for_a_renewal() -> None:
     run(IN_A_RENEWAL)
+
+
+def test_a_child_ends_whose_parent_ended_first() -> None:
+    run(AFTER_THE_END)
 
 
 def run(script: str) -> None:
