@@ -102,11 +102,18 @@ def problems(file: Path, checked: Checked) -> str:
 
 
 def difference(old: Settings, new: Settings) -> str:
-    """Say in one line which apps came, went or changed, and whether anything else did."""
+    """Say in one line which apps came, went, got another name or changed, and whether anything else did."""
     before, after = ({app.name: app for app in settings.apps} for settings in (old, new))
+    renamed = {
+        former: name
+        for name, app in after.items()
+        for former in app.former_names
+        if name not in before and former in before and former not in after
+    }
     parts = [
-        _named("new", (name for name in after if name not in before)),
-        _named("gone", (name for name in before if name not in after)),
+        _named("new", (name for name in after if name not in before and name not in renamed.values())),
+        _named("gone", (name for name in before if name not in after and name not in renamed)),
+        _named("renamed", (f"{former} to {name}" for former, name in renamed.items())),
         _named("changed", (name for name in after if name in before and after[name] != before[name])),
         "other settings changed" if _rest(old) != _rest(new) else "",
     ]
@@ -141,6 +148,8 @@ def ask(state_dir: Path) -> Renewed:
         raise CliError(f"{said}; run this as the user of the service.", Code.FAILED) from error
     deadline = asked + WAIT
     while (renewed := _answered(state_dir, before, asked)) is None:
+        if holder(state_dir) != owner:
+            raise CliError(f"Process {owner} has ended before it answered; see its log.", Code.UNREACHABLE)
         if time.monotonic() > deadline:
             raise CliError(f"Process {owner} has not answered for {WAIT:.0f} s; see its log.", Code.UNREACHABLE)
         time.sleep(0.05)  # there is no event for "another process has written a file"

@@ -97,6 +97,14 @@ def test_a_new_name_is_known_without_a_restart_and_every_request_is_answered(run
     assert '"event":"configuration taken"' in running.log.read_text()
 
 
+def test_an_app_with_another_name_takes_its_history_along(running: Product) -> None:
+    run = running.api().post("/runs", {"app": "plate-web", "environment": "stg", "ref": "main"}, "")["id"]
+    change(running, "name: plate-web\n", "name: plate-shop\n    former_names: [plate-web]\n")
+    done = reload(running)
+    assert (done.returncode, done.stdout) == (0, f"{file_of(running)}: taken; renamed: plate-web to plate-shop\n")
+    until(lambda: running.api().run(run)["app"] == "plate-shop", "the new name")
+
+
 @pytest.mark.parametrize("asked", ["by the command", "by a signal"])
 def test_a_file_with_a_problem_changes_nothing(running: Product, asked: str) -> None:
     before = processes(running)

@@ -32,6 +32,8 @@ def settings(*apps: App, **others: object) -> Settings:
         (settings(API), "gone: plate-web"),
         (settings(replace(WEB, image="other"), replace(API, image="other")), "changed: plate-web, plate-api"),
         (settings(JOBS, API), "new: plate-jobs; gone: plate-web"),
+        (settings(replace(JOBS, former_names=("plate-web",)), API), "renamed: plate-web to plate-jobs"),
+        (settings(replace(JOBS, former_names=("other",)), WEB, API), "new: plate-jobs"),
         (settings(WEB, API, concurrency=7), "other settings changed"),
         (settings(WEB, API, session_key=Secret("another")), "other settings changed"),
         (settings(WEB, API, warnings=("one",)), "nothing has changed"),
@@ -81,6 +83,13 @@ def test_what_nobody_foresaw_leaves_all_as_it_is(here: Path, monkeypatch: pytest
     signal.signal(signal.SIGHUP, lambda *_: answer(here, "brunch"))
     renewed = ask(here)
     assert (renewed.taken, renewed.told) == (False, "ZeroDivisionError, which is not foreseen; see its log")
+
+
+def test_of_a_process_that_ends_meanwhile_no_answer_is_waited_for(here: Path) -> None:
+    signal.signal(signal.SIGHUP, lambda *_: (here / LOCK).unlink())
+    with pytest.raises(CliError) as ended:
+        ask(here)
+    assert str(ended.value) == f"Process {os.getpid()} has ended before it answered; see its log."
 
 
 def test_a_user_who_may_not_ask_is_told_who_may(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
