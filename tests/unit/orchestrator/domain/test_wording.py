@@ -1,5 +1,6 @@
 """The one sentence why: text, evidence, and nothing twice."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -8,7 +9,19 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.reasons import CATALOGUE, Reason
 from orchestrator.domain.runs import RunState, StageName, StageState, Trigger
-from orchestrator.domain.wording import MAX_LENGTH, next_step, plainly, sentence, shorten, who_acts
+from orchestrator.domain.wording import (
+    MAX_LENGTH,
+    Worded,
+    english,
+    joined,
+    next_step,
+    plainly,
+    said,
+    sentence,
+    shorten,
+    who_acts,
+    worded,
+)
 from orchestrator.engine.taking_back import taken_back
 from tests.support.factories import make_run
 
@@ -184,3 +197,32 @@ KOREAN = {
 )
 def test_in_another_language_the_evidence_stays_as_it_is(reason: Reason, detail: str, expected: str) -> None:
     assert sentence(reason, detail, lambda text: KOREAN.get(text, text)) == expected
+
+
+def still() -> Worded:
+    return worded("run {run} is still {state}", run=7, state=worded("queued"))
+
+
+@pytest.mark.parametrize(
+    ("make", "in_english", "in_korean"),
+    [
+        (still, "run 7 is still queued", "실행 7: 대기"),
+        (lambda: worded("{not a name}"), "{not a name}", "{not a name}"),
+        (lambda: worded("it is {what}", what="{queued}"), "it is {queued}", "it is {queued}"),
+        (
+            lambda: joined(worded("queued"), still()),
+            "queued run 7 is still queued",
+            "대기 실행 7: 대기",
+        ),
+        (lambda: "queued", "queued", "queued"),
+        (lambda: 7, "7", "7"),
+    ],
+)
+def test_a_text_of_ours_is_said_in_the_readers_language_with_all_that_fills_it(
+    make: Callable[[], object], in_english: str, in_korean: str
+) -> None:
+    korean = {"run {run} is still {state}": "실행 {run}: {state}", "queued": "대기"}
+    text = make()
+    assert str(text) == in_english
+    assert str(said(text, english)) == in_english
+    assert str(said(text, lambda form: korean.get(form, form))) == in_korean
