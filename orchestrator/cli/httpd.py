@@ -2,6 +2,7 @@
 
 import gc
 import logging
+import os
 import resource
 import signal
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.glogging import Logger
+from gunicorn.sock import create_sockets
 
 from orchestrator import access, journal, tracing
 from orchestrator.cli import heaps
@@ -79,6 +81,35 @@ class Httpd(BaseApplication):  # type: ignore[misc]
         if streams is not None:
             _before_stop(streams.close)
         return made
+
+    def serve(self) -> None:
+        """Serve in this process until SIGTERM, without a parent of gunicorn's: somebody else starts us again.
+
+        That parent takes 9 MB of its own. What it does beside starting a worker again is to end one that hangs; the
+        kernel does that here.
+        """
+        log = self.cfg.logger_class(self.cfg)
+        worker = _Alone(1, os.getppid(), create_sockets(self.cfg, log), self, self.cfg.timeout, self.cfg, log)
+        worker.pid = os.getpid()
+        try:
+            worker.init_process()
+        finally:
+            signal.alarm(0)
+            worker.tmp.close()
+            _on_exit(None, worker)
+
+
+class _Alone(WebWorker):
+    """A worker that nobody watches."""
+
+    def notify(self) -> None:
+        """Show life: without the next one in time the kernel ends this process (alarm(2))."""
+        signal.alarm(self.timeout)
+
+    def init_signals(self) -> None:
+        """Listen to SIGTERM alone: Ctrl-C reaches the whole group, and whoever started us tells us to stop."""
+        super().init_signals()
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 class GunicornLog(Logger):  # type: ignore[misc]

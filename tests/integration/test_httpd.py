@@ -23,7 +23,29 @@ from orchestrator.store.database import Database
 from tests.support.web import make_web
 
 folder = Path(sys.argv[1])
-Httpd(lambda: make_web(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
+server = Httpd(lambda: make_web(Database(sys.argv[2]), folder).app, "127.0.0.1:0")
+server.run() if sys.argv[3] == "with a parent" else server.serve()
+"""
+HANG = """
+import time
+from orchestrator.at_once import AT_ONCE
+from orchestrator.cli.httpd import Httpd
+
+class App:
+    paths = ("/hang",)
+
+    def __init__(self):
+        self.extensions = {AT_ONCE: self}
+
+    def begin(self, environ):
+        time.sleep(600)
+
+    def flush(self):
+        pass
+
+server = Httpd(App, "127.0.0.1:0")
+server.cfg.set("timeout", 2)
+server.serve()
 """
 ECHO = """
 import json
@@ -45,10 +67,10 @@ def web(tmp_path: Path) -> Web:
     return make_web(sqlite_database(tmp_path), tmp_path)
 
 
-@pytest.fixture
-def server(web: Web, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+@pytest.fixture(params=["with a parent", "alone"])
+def server(request: pytest.FixtureRequest, web: Web, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The server's process and the port it listens on."""
-    with serving(SERVE, str(tmp_path), web.database.url, log=tmp_path / "log") as server:
+    with serving(SERVE, str(tmp_path), web.database.url, request.param, log=tmp_path / "log") as server:
         yield server
 
 
@@ -79,3 +101,10 @@ def test_a_stream_is_live_and_does_not_delay_a_stop(web: Web, server: tuple[subp
     assert process.wait(STOPPED) == 0
     assert time.monotonic() - asked < STOPPED
     assert b"event: end" not in rest  # the reader comes back
+
+
+def test_one_that_nobody_watches_ends_when_it_hangs(tmp_path: Path) -> None:
+    with serving(HANG, log=tmp_path / "log") as (process, port):
+        with pytest.raises(requests.ConnectionError):
+            requests.post(f"http://127.0.0.1:{port}/hang", data=b"x", timeout=60)
+        assert process.wait(60) == -signal.SIGALRM
