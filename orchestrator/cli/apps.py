@@ -106,7 +106,7 @@ def _polled(api: Api, path: str, deadline: float) -> Json:
         if time.monotonic() > deadline:
             said = f"The relay has not looked within {_PATIENCE:.0f} s; it will as soon as it runs and has the time."
             raise CliError(said, Code.TIMED_OUT)
-        time.sleep(_PAUSE)
+        time.sleep(_PAUSE)  # there is no event for "the relay has looked"
 
 
 def _poll_lines(app_name: str, found: Json) -> Iterator[str]:

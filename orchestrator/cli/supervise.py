@@ -182,11 +182,9 @@ def _be_child(run: Callable[[], None], parent: int) -> None:
         die_with_parent(parent)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
-        for number in (
-            signal.SIGINT,
-            signal.SIGHUP,
-        ):  # a terminal's reach the whole group; the parent tells us to stop
-            signal.signal(number, signal.SIG_IGN)
+        # A terminal sends these to the whole group; the parent tells us to stop.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         run()
         code = 0
     except SystemExit as end:

@@ -89,10 +89,15 @@ def sentence(reason: Reason, detail: str, say: Say = english) -> str:
     if not evidence:
         return told
     whole = reason is Reason.DONE or (reason in _WHOLE and told == text)
-    joined = evidence[0].upper() + evidence[1:] if whole else f"{told.rstrip('.')}: {evidence}"
-    if len(joined) > MAX_LENGTH:
-        return joined[: MAX_LENGTH - 2].rstrip() + " …"
-    return joined if joined.endswith((".", "!", "?", "…")) else f"{joined}."
+    line = evidence[0].upper() + evidence[1:] if whole else f"{told.rstrip('.')}: {evidence}"
+    if len(line) > MAX_LENGTH:
+        return line[: MAX_LENGTH - 2].rstrip() + " …"
+    return ended(line)
+
+
+def ended(text: str) -> str:
+    """Put a full stop at the end of a text, where it has no end yet."""
+    return text if text.endswith((".", "!", "?", "…")) else f"{text}."
 
 
 def next_step(run: Run, say: Say = english) -> str:

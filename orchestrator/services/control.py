@@ -287,8 +287,10 @@ def _nothing_proven(place: str, run: int | None) -> Worded:
 
 def _moved_on(place: str, newest: Run | None) -> Worded:
     if newest:
-        return worded("{place} has moved on: run {run} is the newest there", place=place, run=newest.id)
-    return worded("{place} has moved on: nothing is there", place=place)
+        return worded(
+            "the environment {place} has moved on: run {run} is the newest there", place=place, run=newest.id
+        )
+    return worded("the environment {place} has moved on: nothing is there", place=place)
 
 
 def _nothing_before(place: str, run: int | None) -> Worded:

@@ -14,7 +14,7 @@ from werkzeug.exceptions import HTTPException, NotFound
 from orchestrator import access, journal
 from orchestrator.domain.errors import PilotageError, Unavailable
 from orchestrator.domain.reasons import explain
-from orchestrator.domain.wording import joined, plainly, said, worded
+from orchestrator.domain.wording import ended, joined, plainly, said, worded
 from orchestrator.services.control import NotPossible
 from orchestrator.services.once import KeyBusy, KeyReused
 from orchestrator.services.tokens import Principal
@@ -133,8 +133,7 @@ def answer(problem: Problem) -> Response:
 
 def _sentence(text: str) -> str:
     """Make a sentence of a text; most are one already."""
-    whole = f"{text[:1].upper()}{text[1:]}"
-    return whole if whole.endswith((".", "!", "?")) else f"{whole}."
+    return ended(f"{text[:1].upper()}{text[1:]}")
 
 
 def _who() -> Principal | None:

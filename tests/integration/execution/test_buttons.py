@@ -167,7 +167,9 @@ def test_an_old_message_does_not_roll_back_what_is_newer(desk: Desk) -> None:
     desk.deal()
     desk.tell()
 
-    assert whispers(desk) == [f"Nothing was done: plate-web/stg has moved on: run {bad} is the newest there."]
+    assert whispers(desk) == [
+        f"Nothing was done: the environment plate-web/stg has moved on: run {bad} is the newest there."
+    ]
     assert desk.made_by(ME) == []
     assert "Roll back" not in json.dumps(desk.of(1).blocks)
     assert "Roll back" in json.dumps(desk.of(bad).blocks)
