@@ -114,7 +114,7 @@ def _processes(parts: Parts, claims: Claims) -> dict[str, Callable[[], None]]:
 
     def web() -> None:
         assembly.log_as("web", settings)
-        Httpd(lambda: assembly.both_apps(parts), f"fd://{claims.listener.detach()}").serve()
+        Httpd(lambda: assembly.both_apps(parts), f"fd://{claims.listener.detach()}").run()
 
     def relay() -> None:
         claims.drop()

@@ -1,5 +1,6 @@
 """The HTTP server: gunicorn with threads, configured here and nowhere else."""
 
+import faulthandler
 import gc
 import logging
 import os
@@ -7,6 +8,7 @@ import resource
 import signal
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from gunicorn.app.base import BaseApplication
@@ -50,10 +52,6 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             # The control socket lives in the home folder by default: two instances would collide.
             "control_socket_disable": True,
             "logger_class": GunicornLog,
-            "when_ready": _ignore_hangups,
-            "post_worker_init": _ignore_hangups,
-            "worker_exit": _on_exit,
-            "proc_name": "pilotage",
             "limit_request_line": 8190,
             # By default a header SCRIPT_NAME from this machine, as of a proxy that passes headers on, moves the path
             # past the rules of that proxy. X-Forwarded-Proto is another setting.
@@ -82,11 +80,11 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             _before_stop(streams.close)
         return made
 
-    def serve(self) -> None:
-        """Serve in this process until SIGTERM, without a parent of gunicorn's: somebody else starts us again.
+    def run(self) -> None:
+        """Serve in this process until SIGTERM or SIGINT; whoever started us starts us again where we end otherwise.
 
-        That parent takes 9 MB of its own. What it does beside starting a worker again is to end one that hangs; the
-        kernel does that here.
+        Gunicorn's parent process would take 9 MB. What it does beside that is to end a worker that hangs: the kernel
+        does it here.
         """
         log = self.cfg.logger_class(self.cfg)
         worker = _Alone(1, os.getppid(), create_sockets(self.cfg, log), self, self.cfg.timeout, self.cfg, log)
@@ -96,20 +94,29 @@ class Httpd(BaseApplication):  # type: ignore[misc]
         finally:
             signal.alarm(0)
             worker.tmp.close()
-            _on_exit(None, worker)
+            tracing.stop()
+            journal.flush()
 
 
 class _Alone(WebWorker):
-    """A worker that nobody watches."""
+    """A worker that no process watches."""
 
     def notify(self) -> None:
         """Show life: without the next one in time the kernel ends this process (alarm(2))."""
         signal.alarm(self.timeout)
 
+    def is_parent_alive(self) -> bool:
+        """Go on without whoever started us, as after ``nohup``; `pilotage up` has the kernel end its processes."""
+        return True
+
     def init_signals(self) -> None:
-        """Listen to SIGTERM alone: Ctrl-C reaches the whole group, and whoever started us tells us to stop."""
+        """Listen to what ends us; one that hangs says where before it ends."""
+        ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         super().init_signals()
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        # Ctrl-C reaches the whole group: where somebody tells us to stop, it is ignored.
+        signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else self.handle_exit)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        faulthandler.register(signal.SIGALRM, chain=True)
 
 
 class GunicornLog(Logger):  # type: ignore[misc]
@@ -140,27 +147,17 @@ def _have_files() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
-def _ignore_hangups(_process: Any) -> None:
-    """Ignore SIGHUP: gunicorn would start its worker again, with the configuration that we have read already."""
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-
-def _on_exit(_server: Any, _worker: Any) -> None:
-    """End the background work of this process."""
-    tracing.stop()
-    journal.flush()
-
-
 def _before_stop(do: Callable[[], None]) -> None:
-    """Call `do` when gunicorn tells this worker to stop: followed logs would keep it until the grace is over."""
-    handler = signal.getsignal(signal.SIGTERM)
-
-    def stop(number: int, frame: Any) -> None:
-        do()
+    """Call `do` when this process is told to stop: followed logs would keep it until the grace is over."""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        handler = signal.getsignal(number)
         if callable(handler):
-            handler(number, frame)
+            signal.signal(number, partial(_do_first, do, handler))
 
-    signal.signal(signal.SIGTERM, stop)
+
+def _do_first(do: Callable[[], None], handler: Callable[[int, Any], Any], number: int, frame: Any) -> None:
+    do()
+    handler(number, frame)
 
 
 def _has_shm() -> bool:

@@ -1,7 +1,6 @@
 """Deliveries at the real HTTP server: what has arrived as a whole needs no thread, and is answered as by a thread."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
@@ -111,12 +110,6 @@ def read(peer: socket.socket) -> tuple[str, dict[str, str], bytes]:
     return status, headers, body
 
 
-def worker_of(pid: int) -> int:
-    """Wait until gunicorn has started its worker; return that one's process id."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
-    return int(until(children.read_text, "the worker", 10).split()[0])
-
-
 def ask(port: int, *pieces: bytes) -> tuple[str, dict[str, str], bytes]:
     with connect(port) as peer:
         for piece in pieces:
@@ -179,12 +172,11 @@ def test_deliveries_that_come_over_new_connections_are_written_down_together(
     server: tuple[subprocess.Popen[bytes], int],
 ) -> None:
     process, port = server
-    worker = worker_of(process.pid)
-    os.kill(worker, signal.SIGSTOP)
+    process.send_signal(signal.SIGSTOP)
     crowd = [connect(port) for _ in range(20)]
     for number, peer in enumerate(crowd):
         peer.sendall(post(X_GitHub_Delivery=f"new-{number}"))
-    os.kill(worker, signal.SIGCONT)
+    process.send_signal(signal.SIGCONT)
     assert {read(peer)[0] for peer in crowd} == {"HTTP/1.1 202 ACCEPTED"}
     assert ask(port, b"GET /rounds HTTP/1.1\r\nHost: x\r\n\r\n")[2] == b"[20]"
     for peer in crowd:
@@ -194,13 +186,12 @@ def test_deliveries_that_come_over_new_connections_are_written_down_together(
 def test_more_connections_than_files_can_be_open_wait_and_end_nothing(tmp_path: Path) -> None:
     few = "import resource\nresource.setrlimit(resource.RLIMIT_NOFILE, (60, 60))\n"
     with serving(few + SERVE, log=tmp_path / "log") as (process, port):
-        worker = worker_of(process.pid)
         crowd = [connect(port) for _ in range(100)]
         until(lambda: "New connections wait" in (tmp_path / "log").read_text(), "a line about it", 10)
         for peer in crowd:
             peer.close()
         assert ask(port, post())[0] == "HTTP/1.1 202 ACCEPTED"
-        assert worker_of(process.pid) == worker
+        assert process.poll() is None
 
 
 def test_the_end_of_a_connection_ends_the_wait_for_its_rest(port: int) -> None:

@@ -1,5 +1,7 @@
 """The web under the real HTTP server: log streams arrive at once, and a stop does not wait for them."""
 
+import os
+import re
 import signal
 import subprocess
 import time
@@ -23,8 +25,7 @@ from orchestrator.store.database import Database
 from tests.support.web import make_web
 
 folder = Path(sys.argv[1])
-server = Httpd(lambda: make_web(Database(sys.argv[2]), folder).app, "127.0.0.1:0")
-server.run() if sys.argv[3] == "with a parent" else server.serve()
+Httpd(lambda: make_web(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
 """
 HANG = """
 import time
@@ -45,7 +46,7 @@ class App:
 
 server = Httpd(App, "127.0.0.1:0")
 server.cfg.set("timeout", 2)
-server.serve()
+server.run()
 """
 ECHO = """
 import json
@@ -58,6 +59,19 @@ def app(environ, start_response):
 
 Httpd(lambda: app, "127.0.0.1:0").run()
 """
+STARTED = """
+import os, signal, socket
+from orchestrator.cli.httpd import Httpd
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    return [str(os.getpid()).encode()]
+
+listener = socket.create_server(("127.0.0.1", 0))
+if os.fork():
+    signal.pause()
+Httpd(lambda: app, f"fd://{listener.detach()}").run()
+"""
 STOPPED = 10.0
 """Seconds in which the server must have stopped; its grace for requests at work is 20."""
 
@@ -67,10 +81,10 @@ def web(tmp_path: Path) -> Web:
     return make_web(sqlite_database(tmp_path), tmp_path)
 
 
-@pytest.fixture(params=["with a parent", "alone"])
-def server(request: pytest.FixtureRequest, web: Web, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+@pytest.fixture
+def server(web: Web, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The server's process and the port it listens on."""
-    with serving(SERVE, str(tmp_path), web.database.url, request.param, log=tmp_path / "log") as server:
+    with serving(SERVE, str(tmp_path), web.database.url, log=tmp_path / "log") as server:
         yield server
 
 
@@ -82,7 +96,10 @@ def test_a_header_does_not_move_the_path_and_what_a_proxy_says_is_still_heard(tm
     assert told.json() == ["", "/webhooks/metrics", "https", "https", "192.0.2.1"]
 
 
-def test_a_stream_is_live_and_does_not_delay_a_stop(web: Web, server: tuple[subprocess.Popen[bytes], int]) -> None:
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
+def test_a_stream_is_live_and_does_not_delay_a_stop(
+    how: signal.Signals, web: Web, server: tuple[subprocess.Popen[bytes], int]
+) -> None:
     process, port = server
     run = web.run(RunState.RUNNING)
     web.log(run, "one")
@@ -95,7 +112,7 @@ def test_a_stream_is_live_and_does_not_delay_a_stop(web: Web, server: tuple[subp
         stored = time.monotonic()
         assert next(line for line in lines if line.startswith(b"id:")) == b"id: 2"
         assert time.monotonic() - stored < HEARTBEAT
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(how)
         asked = time.monotonic()
         rest = list(lines)
     assert process.wait(STOPPED) == 0
@@ -103,8 +120,19 @@ def test_a_stream_is_live_and_does_not_delay_a_stop(web: Web, server: tuple[subp
     assert b"event: end" not in rest  # the reader comes back
 
 
-def test_one_that_nobody_watches_ends_when_it_hangs(tmp_path: Path) -> None:
+def test_it_goes_on_when_whoever_started_it_has_ended(tmp_path: Path) -> None:
+    with serving(STARTED, log=tmp_path / "log") as (starter, port):
+        pid = int(requests.get(f"http://127.0.0.1:{port}/", timeout=20).text)
+        starter.kill()
+        starter.wait(20)
+        told = [requests.get(f"http://127.0.0.1:{port}/", timeout=20).text for _ in range(3)]
+        os.kill(pid, signal.SIGTERM)
+    assert told == [str(pid)] * 3
+
+
+def test_one_that_hangs_says_where_and_ends(tmp_path: Path) -> None:
     with serving(HANG, log=tmp_path / "log") as (process, port):
         with pytest.raises(requests.ConnectionError):
             requests.post(f"http://127.0.0.1:{port}/hang", data=b"x", timeout=60)
         assert process.wait(60) == -signal.SIGALRM
+    assert re.search(r'File "<string>", line \d+ in begin', (tmp_path / "log").read_text())
