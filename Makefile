@@ -41,7 +41,7 @@ contract: setup ## run the tests over the tables of forges, notifiers, stages, a
 integration: real ## run the tests against the real engine, registry, Git, Redis and PostgreSQL
 
 real: setup
-	$(PY) .ci/with_engine.py $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(COVERAGE) $(REAL)
+	$(PY) .ci/in_memory.py $(PY) .ci/with_engine.py $(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(COVERAGE) $(REAL)
 
 test-compose: setup ## run docker-compose.yml for real, with Compose 1 and 2 (as root on Debian)
 	$(PY) .ci/with_compose.py $(PYTEST) -p no:randomly tests/compose tests/files/compose

@@ -43,6 +43,24 @@ def test_a_command_that_gets_no_compose(tmp_path: Path, value: str, fails: bool)
     assert done.stderr.startswith("not tried: needs docker, ")
 
 
+def in_memory(environ: dict[str, str]) -> Path:
+    """Return the folder that a command has for its temporary files."""
+    show = "import sys, tempfile; print(tempfile.gettempdir()); sys.exit(7)"
+    command = [sys.executable, ".ci/in_memory.py", sys.executable, "-c", show]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (7, "")
+    return Path(done.stdout.strip())
+
+
+def test_temporary_files_are_in_memory_and_gone_afterwards_or_on_the_disk() -> None:
+    folder = in_memory({name: value for name, value in os.environ.items() if name != "TMPDIR"})
+    assert folder == Path("/tmp") or not folder.exists()
+
+
+def test_temporary_files_are_where_somebody_wants_them(tmp_path: Path) -> None:
+    assert in_memory({**os.environ, "TMPDIR": str(tmp_path)}) == tmp_path
+
+
 def run_setup(folder: Path, value: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Set up as somebody who may install nothing, where hardly any program is."""
     for name in ("sh", "dirname", "ls", "ldd", "cksum", "cat"):
