@@ -3,7 +3,7 @@
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ from orchestrator.domain.errors import RateLimited, Unanswered, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.wording import shorten
 from orchestrator.lean import without
-from workers.clients import http_deadline
+from workers.clients import http_deadline, http_lines
 from workers.clients.http_pause import retry_after
 from workers.clients.http_words import tls_words
 from workers.shapes import read_json
@@ -172,12 +172,23 @@ class Http:
         :param max_line: bytes of one line; a longer one ends the stream.
         :raises Unavailable: the stream breaks, stays silent for the read timeout, or holds too long a line.
         """
+        parts = self.parts(answer)
         try:
-            yield from _split(answer, max_line)
+            yield from http_lines.split(parts, max_line)
+        except http_lines.LineTooLong as error:
+            raise Unavailable(self._unavailable, f"{self._where('GET')}: {error}") from error
+        finally:
+            parts.close()
+
+    def parts(self, answer: Response) -> Generator[bytes, None, None]:
+        """Yield the body of an answer that `request` returned unread, as it arrives, then close it.
+
+        :raises Unavailable: the stream breaks, or stays silent for the read timeout.
+        """
+        try:
+            yield from answer.iter_content(65536)
         except requests.RequestException as error:
             raise Unavailable(self._unavailable, f"{self._where('GET')}: {plain_error(error)}") from error
-        except _TooLarge as error:
-            raise Unavailable(self._unavailable, f"{self._where('GET')}: {error}") from error
         finally:
             answer.close()
 
@@ -280,22 +291,6 @@ def _message(text: bytes) -> str:
         return ""
     said = body.get("message") if isinstance(body, dict) else None
     return shorten(said, _MAX_WORDS) if isinstance(said, str) else ""
-
-
-def _split(answer: requests.Response, max_line: int) -> Iterator[bytes]:
-    """Split a stream into lines as they arrive; an unfinished last line is yielded as well."""
-    rest = bytearray()
-    for part in answer.iter_content(65536):
-        start = len(rest)
-        rest += part
-        while (end := rest.find(b"\n", start)) >= 0:
-            yield bytes(rest[:end]).rstrip(b"\r")
-            del rest[: end + 1]
-            start = 0
-        if len(rest) > max_line:
-            raise _TooLarge(f"a line of the stream is longer than {max_line} bytes")
-    if rest:
-        yield bytes(rest)
 
 
 def _read(answer: requests.Response) -> None:

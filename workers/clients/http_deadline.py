@@ -9,6 +9,7 @@ import math
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from http.client import HTTPResponse
 from typing import Any
 
@@ -96,3 +97,9 @@ POOLS = {"http": _PlainPool, "https": _SecurePool}
 def lift(answer: Any) -> None:
     """Let the rest of an answer, whose head has come, take any time. :param answer: urllib3's."""
     answer._original_response.timed.lift()
+
+
+def cut(answer: Any) -> None:
+    """Wake the thread that waits for more of an answer; it gets an error. :param answer: urllib3's."""
+    with suppress(OSError, ValueError, RuntimeError):  # already closed, or read to its end
+        answer.shutdown()

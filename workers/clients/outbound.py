@@ -67,7 +67,7 @@ def check(url: str, *, allow_private: bool) -> str:
     :raises Refused: NOTIFY_REFUSED. :raises Unavailable: NOTIFY_UNAVAILABLE, the name does not resolve now.
     """
     parts = _checked(url, allow_private)
-    if _proxied(parts):
+    if is_proxied(parts):
         return "behind a proxy"
     return choose_address(parts, allow_private=allow_private)
 
@@ -79,9 +79,8 @@ def choose_address(parts: SplitResult, *, allow_private: bool, resolve: Resolve 
     :raises Unavailable: NOTIFY_UNAVAILABLE, the name does not resolve now.
     """
     host = parts.hostname or ""
-    port = parts.port or (443 if parts.scheme == "https" else 80)
     try:
-        found = (resolve or _resolve)(host, port)
+        found = addresses_of(parts, resolve)
     except (OSError, UnicodeError) as error:  # the latter: a label that is too long or empty
         raise Unavailable(Reason.NOTIFY_UNAVAILABLE, f"{host} does not resolve") from error
     for address in found:
@@ -91,6 +90,11 @@ def choose_address(parts: SplitResult, *, allow_private: bool, resolve: Resolve 
         Reason.NOTIFY_REFUSED,
         f"{host} is {', '.join(found[:3]) or 'nowhere'}, not a public address; set `allow_private` if that is meant",
     )
+
+
+def addresses_of(parts: SplitResult, resolve: Resolve | None = None) -> list[str]:
+    """Resolve the host of an address, best first. :raises OSError, UnicodeError: it does not resolve."""
+    return (resolve or _resolve)(parts.hostname or "", parts.port or (80 if parts.scheme == "http" else 443))
 
 
 def may_post(address: str, *, allow_private: bool) -> bool:
@@ -109,7 +113,7 @@ def _ask(
         f"{parts.scheme}://{parts.netloc}",
         Reason.NOTIFY_UNAVAILABLE,
         ca_file=ca_file,
-        address="" if _proxied(parts) else choose_address(parts, allow_private=allow_private),
+        address="" if is_proxied(parts) else choose_address(parts, allow_private=allow_private),
     )
     path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
     try:
@@ -142,7 +146,7 @@ def _inner(ip: Address) -> Address:
     return ip.ipv4_mapped or ip.sixtofour or ip
 
 
-def _proxied(parts: SplitResult) -> bool:
+def is_proxied(parts: SplitResult) -> bool:
     """Tell whether the environment names a proxy for this host; then the proxy resolves, and its rules decide."""
     host = parts.hostname or ""
     if _is_literal(host):
