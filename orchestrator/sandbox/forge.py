@@ -11,6 +11,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from orchestrator.sandbox.forge_git import HostedRepository, push_commit, run_git, with_header
 from orchestrator.sandbox.forge_hooks import Courier, HookFault, RepositoryHook, SentDelivery
+from orchestrator.sandbox.forge_lfs import MARK, ForgeLfs
 from orchestrator.sandbox.forge_payloads import FLAVOURS, github_ping
 from orchestrator.sandbox.forge_statuses import PREFIX as API
 from orchestrator.sandbox.forge_statuses import ForgeStatuses
@@ -34,7 +35,7 @@ class SandboxForge:
     :param state_dir: folder of the repositories; what is there is served again.
     :param users: name to token of everybody who may read and push.
     :param listen: address to listen on. :param name: host in the addresses that it gives out; "" = `listen`.
-    :ivar statuses: those of the commits.
+    :ivar statuses: those of the commits. :ivar lfs: its server of Git LFS; put contents there before they are pushed.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class SandboxForge:
         self._git = GitHttpApp(state_dir, users=self.users)
         self._git.after_receive = self._received
         self._courier = Courier()
+        self.lfs = ForgeLfs(state_dir, self._git.user)
         self.statuses = ForgeStatuses(self._has, self.users.values())
         self._hooks: list[RepositoryHook] = []
         self._repositories: dict[str, HostedRepository] = {}
@@ -156,6 +158,12 @@ class SandboxForge:
         """Refuse every push to a repository, as branch protection does; "" lifts it again."""
         self._git.refuse_pushes(name, words)
 
+    def keep_lfs_elsewhere(self, *, redirects: bool = False) -> str:
+        """Hand contents of Git LFS out from another address, as with an object store; return it."""
+        self.lfs.store_url = self._stack.enter_context(serve(self.lfs, self._listen, name=self._name))
+        self.lfs.redirects = redirects
+        return self.lfs.store_url
+
     def deliveries(self) -> list[SentDelivery]:
         """Return the delivery log so far."""
         return self._courier.log()
@@ -171,6 +179,8 @@ class SandboxForge:
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a Git client or a browser (WSGI)."""
         path = str(environ.get("PATH_INFO", "")).encode("latin-1").decode("utf-8", "replace")
+        if MARK in path:
+            return self.lfs(environ, start_response)
         if ".git/" in path:
             return self._git(environ, start_response)
         if path.startswith(API):

@@ -120,7 +120,7 @@ class GitHttpApp:
         route = _ROUTE.match(path)
         if not route or not (self.root / route["repo"]).is_dir():
             return _plain(start_response, "404 Not Found")
-        user = self._user(environ)
+        user = self.user(environ)
         if user is None:
             return _plain(start_response, "401 Unauthorized", [("WWW-Authenticate", 'Basic realm="git"')])
         receive = "receive-pack" in route["rest"] or "service=git-receive-pack" in environ.get("QUERY_STRING", "")
@@ -141,7 +141,7 @@ class GitHttpApp:
         start_response(answer.status, answer.headers)
         return answer
 
-    def _user(self, environ: "WSGIEnvironment") -> str | None:
+    def user(self, environ: "WSGIEnvironment") -> str | None:
         """Return who asks, or None if the credentials are wrong or missing."""
         if self.users is None:
             return "anonymous"
