@@ -123,6 +123,11 @@ def secrets_of(access: GitAccess) -> tuple[str, ...]:
     return (token, _basic(access)) if token else ()
 
 
+def authorization(access: GitAccess) -> str:
+    """Return the header with which the repository is asked over HTTP; "": anonymously."""
+    return f"Basic {_basic(access)}" if access.token else ""
+
+
 def _basic(access: GitAccess) -> str:
     return base64.b64encode(f"{access.username}:{access.token.reveal()}".encode()).decode()
 
@@ -159,7 +164,8 @@ def remote_env(access: GitAccess, *, allow_local: bool = False) -> dict[str, str
     schemes = (*_SCHEMES, "file") if allow_local else _SCHEMES
     env = local_env(tuple(_http_config(access))) | {"GIT_ALLOW_PROTOCOL": ":".join(schemes)}
     if is_ssh(access.url):
-        env |= {"GIT_SSH_COMMAND": _ssh_command(access), "GIT_SSH_VARIANT": "ssh"}
+        # Git hands it to a shell
+        env |= {"GIT_SSH_COMMAND": shlex.join(ssh_words(access)), "GIT_SSH_VARIANT": "ssh"}
     return env
 
 
@@ -170,13 +176,13 @@ def _http_config(access: GitAccess) -> Iterator[tuple[str, str]]:
     scope = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     yield f"http.{scope}.sslVerify", "true"
     if access.token:
-        yield f"http.{scope}.extraHeader", f"Authorization: Basic {_basic(access)}"
+        yield f"http.{scope}.extraHeader", f"Authorization: {authorization(access)}"
     if access.ca_file:
         yield f"http.{scope}.sslCAInfo", access.ca_file
 
 
-def _ssh_command(access: GitAccess) -> str:
-    """Build the command line that Git hands to a shell; every value is quoted for ssh and for the shell."""
+def ssh_words(access: GitAccess) -> list[str]:
+    """Return how ssh is called, up to the host; every value is quoted for ssh, and none for a shell."""
     options = {
         "BatchMode": "yes",
         "StrictHostKeyChecking": "yes",
@@ -195,7 +201,7 @@ def _ssh_command(access: GitAccess) -> str:
         words += ["-i", access.ssh_key]
     for name, value in options.items():
         words += ["-o", f"{name}={value}"]
-    return shlex.join(words)
+    return words
 
 
 def _as_variables(pairs: tuple[tuple[str, str], ...]) -> Mapping[str, str]:

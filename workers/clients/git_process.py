@@ -81,6 +81,7 @@ def run(
     stdin: bytes = b"",
     checkpoint: Checkpoint = unchecked,
     guarded: bool = False,
+    program: Sequence[str] = ("git",),
 ) -> Output:
     """Run ``git <arguments>`` to its end.
 
@@ -89,21 +90,27 @@ def run(
     :param checkpoint: called about every second; whatever it raises ends the command.
     :param guarded: the command speaks to a server or runs for long, so it must not outlive this worker, and reads
         nothing; a short local command ends by itself (its pipes break) and is spared the price of the guard.
+    :param program: what is run in place of ``git``: ``ssh`` and its options.
     :raises GitTimeout: :raises TooMuch: the bounds were hit; no process is left in either case.
     """
-    with start(folder, arguments, env=env, guarded=guarded) as process:
+    with start(folder, arguments, env=env, guarded=guarded, program=program) as process:
         return _Exchange(process, None if guarded else stdin).finish(time.monotonic() + timeout, checkpoint)
 
 
 @contextmanager
 def start(
-    folder: Path | None, arguments: Sequence[str], *, env: Mapping[str, str], guarded: bool = False
+    folder: Path | None,
+    arguments: Sequence[str],
+    *,
+    env: Mapping[str, str],
+    guarded: bool = False,
+    program: Sequence[str] = ("git",),
 ) -> Iterator["Popen[bytes]"]:
     """Start ``git <arguments>`` with pipes on all three streams; at the end the whole process group is gone.
 
     :param guarded: the group ends with this worker as well; the command has nothing to read then.
     """
-    command = [*(_GUARDED if guarded else ()), *_without_foreign_variables(env), "git"]
+    command = [*(_GUARDED if guarded else ()), *_without_foreign_variables(env), *program]
     if folder is not None:
         command.append(f"--git-dir={folder}")
     try:
@@ -111,7 +118,7 @@ def start(
             [*command, *arguments], as_process=True, istream=PIPE, env=env, start_new_session=True
         )
     except GitCommandNotFound as error:
-        raise Refused(Reason.INTERNAL, "the program git is not installed where this worker runs") from error
+        raise Refused(Reason.INTERNAL, f"the program {program[0]} is not installed where this worker runs") from error
     except OSError as error:
         raise Unavailable(Reason.INTERNAL, f"git cannot be started: {error.strerror}") from error
     process = cast("Popen[bytes]", handle.proc)
