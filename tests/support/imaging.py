@@ -139,7 +139,7 @@ class FakeSource:
         return commit
 
     @contextmanager
-    def snapshot(self, commit: str, context: str, *, timeout: float) -> Iterator["FakeSnapshot"]:
+    def snapshot(self, commit: str, context: str, *, timeout: float, **_: Any) -> Iterator["FakeSnapshot"]:
         assert (commit, timeout > 0) == (COMMIT, True)
         prefix = "" if context == "." else f"{context}/"
         yield FakeSnapshot(

@@ -1,14 +1,15 @@
 """The Git wrapper: one bare copy of each repository on this machine, and everything that is said to its server."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from pathlib import Path
 
 from orchestrator.domain.apps import Author, GitAccess
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.refs import is_safe_ref_name, is_sha, split_ref
-from workers.clients import git_access, git_snapshot, git_write
+from workers.clients import git_access, git_lfs, git_snapshot, git_write
 from workers.clients.git_errors import (
     GITOPS,
     SOURCE,
@@ -25,6 +26,7 @@ from workers.clients.git_errors import (
     unwritable,
 )
 from workers.clients.git_keep import KeptCopy, digest
+from workers.clients.git_lfs import GitLfs
 from workers.clients.git_process import Checkpoint, GitTimeout, Output, TooMuch, run, unchecked
 from workers.clients.git_read import CommitInfo, CommitMessage, TreeEntry
 from workers.clients.git_snapshot import SNAPSHOT_TIMEOUT, Snapshot
@@ -199,10 +201,24 @@ class Mirror(KeptCopy):
     # what is made of the copy
 
     def snapshot(
-        self, commit: str, context: str = ".", *, timeout: float = SNAPSHOT_TIMEOUT
+        self,
+        commit: str,
+        context: str = ".",
+        *,
+        timeout: float = SNAPSHOT_TIMEOUT,
+        log: Callable[[str], None] = lambda _: None,
+        checkpoint: Checkpoint = unchecked,
     ) -> AbstractContextManager[Snapshot]:
-        """Open a folder of a commit; see `workers.clients.git_snapshot.snapshot`."""
-        return git_snapshot.snapshot(self, commit, context, timeout=timeout)
+        """Open a folder of a commit; see `workers.clients.git_snapshot.snapshot`.
+
+        :param log: gets a line where contents of Git LFS are fetched.
+        """
+        config = partial(self._file, commit, git_lfs.CONFIG)
+        lfs = GitLfs(self.access, self.lfs, timeout=timeout, log=log, checkpoint=checkpoint, config=config)
+        return git_snapshot.snapshot(self, commit, context, timeout=timeout, fetch_lfs=lfs.fetch)
+
+    def _file(self, commit: str, path: str) -> bytes | None:
+        return self.files(commit, [path]).get(path)
 
     def write(
         self, parent: str, drafts: Sequence[Draft], *, branch: str, author: Author, signing: Signing | None = None

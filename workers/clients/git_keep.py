@@ -16,6 +16,7 @@ from workers.clients.git_errors import CorruptMirror, last_words, unwritable, wr
 from workers.clients.git_lock import LockBusy, exclusive
 from workers.clients.git_process import Checkpoint, GitTimeout, run, unchecked
 from workers.clients.git_read import LOCAL_TIMEOUT, Repository
+from workers.clients.lfs_store import LfsStore
 
 TIDY_TIMEOUT = 900.0
 """Seconds for packing a copy anew."""
@@ -42,6 +43,7 @@ class KeptCopy(Repository):
         Safe beside readers and writers: what nobody refers to is kept for two weeks. To be called now and then, apart
         from any run.
         """
+        self.lfs.tidy()
         if not self.needs_tidying():
             return False
         with suppress(LockBusy, GitTimeout), exclusive(self._beside(".lock"), 0.0):
@@ -52,7 +54,14 @@ class KeptCopy(Repository):
 
     def needs_tidying(self) -> bool:
         """Tell whether `tidy` would do anything; cheap. :raises OSError: the copy was put aside just now."""
-        return self._exists() and _age(self._beside(".tidied")) > _TIDY_AFTER and self._is_untidy()
+        return self.lfs.is_due or (
+            self._exists() and _age(self._beside(".tidied")) > _TIDY_AFTER and self._is_untidy()
+        )
+
+    @property
+    def lfs(self) -> LfsStore:
+        """The contents of Git LFS that are kept for it."""
+        return LfsStore(self._beside(".lfs"))
 
     def note_head(self, branch: str, head: str) -> None:
         """Note where a branch of the remote was just seen, for all processes that share the copy.

@@ -10,8 +10,9 @@ import io
 import posixpath
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from subprocess import Popen
 from typing import IO, BinaryIO, cast
 
@@ -19,6 +20,8 @@ from orchestrator.domain.errors import Refused, Unavailable
 from workers.clients.git_access import local_env
 from workers.clients.git_process import start, watchdog
 from workers.clients.git_read import MAX_FILE, Repository, TreeEntry, folders_above, parse_tree, path_fault
+from workers.clients.lfs_pointer import MAX_POINTER, LfsPointer, is_pointer, parse_pointer
+from workers.clients.lfs_store import read_kept
 
 SNAPSHOT_TIMEOUT = 1800.0
 """Seconds in which everything has to be read."""
@@ -27,14 +30,13 @@ _LAST_DATE = 253_402_300_799
 """The last second of the year 9999."""
 _MAX_LINK = 4096
 """Bytes of a link's target (PATH_MAX)."""
-_LFS_POINTER = b"version https://git-lfs.github.com/spec/"
-_LFS_SIZE = 1024
-"""Bytes below which a file can be a Git LFS pointer (git-lfs docs/spec.md)."""
 _CHUNK = 256 * 1024
 _AHEAD = 500
 """Names that are requested before their contents are read: together they fit into the smallest pipe (64 KiB)."""
 
 LeaveOut = Callable[[str], bool]
+FetchLfs = Callable[[Mapping[str, LfsPointer]], Mapping[str, Path]]
+"""Has contents of Git LFS here, by the paths that need them; returns where each is."""
 
 
 def _nothing(_: str) -> bool:
@@ -43,7 +45,12 @@ def _nothing(_: str) -> bool:
 
 @contextmanager
 def snapshot(
-    repository: Repository, commit: str, context: str = ".", *, timeout: float = SNAPSHOT_TIMEOUT
+    repository: Repository,
+    commit: str,
+    context: str = ".",
+    *,
+    timeout: float = SNAPSHOT_TIMEOUT,
+    fetch_lfs: FetchLfs,
 ) -> Iterator["Snapshot"]:
     """Open the folder `context` of a commit that is here; the process behind it is gone when the block ends.
 
@@ -57,26 +64,34 @@ def snapshot(
         start(repository.folder, ["cat-file", "--batch"], env=local_env()) as process,
         watchdog(process, timeout) as too_slow,
     ):
-        yield Snapshot(repository, commit, folder, entries, _Objects(repository, process, too_slow.is_set))
+        yield Snapshot(repository, commit, folder, entries, _Objects(repository, process, too_slow.is_set), fetch_lfs)
 
 
 class Snapshot:
     """A folder of a commit; paths are relative to it. ``date`` is the commit's, in seconds since the epoch."""
 
     def __init__(
-        self, repository: Repository, commit: str, folder: str, entries: Sequence[TreeEntry], objects: "_Objects"
+        self,
+        repository: Repository,
+        commit: str,
+        folder: str,
+        entries: Sequence[TreeEntry],
+        objects: "_Objects",
+        fetch_lfs: FetchLfs,
     ) -> None:
         self._repository = repository
         self._commit = commit
         self._folder = folder
         self._entries = {entry.path: entry for entry in entries}
         self._objects = objects
+        self._fetch_lfs = fetch_lfs
         self.date = _date_of(objects.read(commit))
 
     def read(self, path: str, limit: int = MAX_FILE) -> bytes | None:
         """Return the bytes of one file; None if there is no such file.
 
-        :raises Refused: it, or a folder on the way, is a link or a submodule; or it has more than `limit` bytes.
+        :raises Refused: it, or a folder on the way, is a link or a submodule; or it has more than `limit` bytes; or
+            it is a pointer of Git LFS: what is read here are rules for the build, which belong into the commit.
         """
         for above in folders_above(path):
             entry = self._entries.get(above)
@@ -89,22 +104,24 @@ class Snapshot:
             raise self._unusable(f"{self._shown(path)} is {entry.kind}, not a file")
         if entry.size > limit:
             raise self._unusable(f"{self._shown(path)} has {entry.size} bytes; at most {limit} are read")
-        return self._objects.read(entry.object)
+        content = self._objects.read(entry.object)
+        if is_pointer(content):
+            raise self._unusable(f"{self._shown(path)} is a Git LFS pointer: commit the file itself")
+        return content
 
     def tar(self, leave_out: LeaveOut = _nothing) -> BinaryIO:
-        """Give all files as a tar stream (GNU format); nothing is written to disk.
+        """Give all files as a tar stream (GNU format); nothing but contents of Git LFS is written to disk.
 
         Executable bits and links are kept, the owner is 0:0, the time is the commit's.
 
         :param leave_out: paths for which it says True are neither read nor judged.
-        :raises Refused: a submodule, a Git LFS pointer or a link that leads nowhere is among the files.
+        :raises Refused: a submodule or a link that leads nowhere is among the files; or see `GitLfs.fetch`.
         """
         entries = [entry for entry in self._entries.values() if not leave_out(entry.path)]
         self._refuse_submodules(entries)
         self._refuse_long_links(entries)
-        if self._uses_lfs():
-            self._refuse_lfs([entry for entry in entries if entry.is_file and entry.size < _LFS_SIZE])
-        return io.BufferedReader(_Stream(_tar(self._objects, entries, self.date)), _CHUNK)
+        kept = self._lfs_contents(entries) if self._uses_lfs() else {}
+        return io.BufferedReader(_Stream(_tar(self._objects, entries, self.date, kept)), _CHUNK)
 
     def _refuse_submodules(self, entries: Sequence[TreeEntry]) -> None:
         for entry in entries:
@@ -129,13 +146,24 @@ class Snapshot:
         small = [entry for entry in rules if entry.is_file and entry.size < _CHUNK]
         return any(b"filter=lfs" in content for _, content in self._objects.read_all(small))
 
-    def _refuse_lfs(self, entries: Sequence[TreeEntry]) -> None:
-        for entry, content in self._objects.read_all(entries):
-            if content.startswith(_LFS_POINTER):
-                raise self._unusable(
-                    f"{entry.path} is a Git LFS pointer, and its content is not fetched; commit the file itself, or"
-                    " name it in .dockerignore when the image does not need it"
-                )
+    def _lfs_contents(self, entries: Sequence[TreeEntry]) -> "_Kept":
+        """Have the contents here whose pointers are among the files, before anything is sent."""
+        small = [entry for entry in entries if entry.is_file and entry.size < MAX_POINTER]
+        pointers: dict[str, LfsPointer] = {}
+        for entry, content in self._objects.read_all(small):
+            if is_pointer(content):
+                pointers[entry.path] = self._pointer(entry.path, content)
+        found = self._fetch_lfs(pointers)
+        return {path: (found[path], pointer.size) for path, pointer in pointers.items()}
+
+    def _pointer(self, path: str, content: bytes) -> LfsPointer:
+        try:
+            return parse_pointer(content)
+        except ValueError as error:
+            raise self._unusable(
+                f"{self._shown(path)} begins as a Git LFS pointer, but {error}: write it anew with `git lfs migrate"
+                " import --no-rewrite`, or name it in .dockerignore when the image does not need it"
+            ) from error
 
     def _unusable(self, evidence: str) -> Refused:
         return Refused(self._repository.reasons.unusable, evidence)
@@ -224,13 +252,21 @@ class _Objects:
         return self._repository.damaged("a file could not be read")
 
 
-def _tar(objects: _Objects, entries: Sequence[TreeEntry], date: int) -> Iterator[bytes]:
+_Kept = Mapping[str, tuple[Path, int]]
+"""Contents that are not in the commit: by path where each is on disk, and its size."""
+
+
+def _tar(objects: _Objects, entries: Sequence[TreeEntry], date: int, kept: _Kept) -> Iterator[bytes]:
     """Yield the stream piece by piece."""
     for at in range(0, len(entries), _AHEAD):
         some = entries[at : at + _AHEAD]
-        objects.ask([entry.object for entry in some if entry.mode != "040000"])
+        objects.ask([entry.object for entry in some if entry.mode != "040000" and entry.path not in kept])
         for entry in some:
-            yield from _member(objects, entry, date)
+            if entry.path in kept:
+                path, size = kept[entry.path]
+                yield from _file(entry, date, size, read_kept(path, size))
+            else:
+                yield from _member(objects, entry, date)
     yield b"\0" * (2 * tarfile.BLOCKSIZE)
 
 
@@ -246,11 +282,17 @@ def _member(objects: _Objects, entry: TreeEntry, date: int) -> Iterator[bytes]:
         member.linkname = target.decode("utf-8", "surrogateescape")
         yield _header(member)
     else:
-        member.mode = 0o755 if entry.mode == "100755" else 0o644
-        member.size = entry.size
-        yield _header(member)
-        yield from objects.parts()
-        yield b"\0" * (-entry.size % tarfile.BLOCKSIZE)
+        yield from _file(entry, date, entry.size, objects.parts())
+
+
+def _file(entry: TreeEntry, date: int, size: int, parts: Iterator[bytes]) -> Iterator[bytes]:
+    member = tarfile.TarInfo(entry.path)
+    member.mtime = date
+    member.mode = 0o755 if entry.mode == "100755" else 0o644
+    member.size = size
+    yield _header(member)
+    yield from parts
+    yield b"\0" * (-size % tarfile.BLOCKSIZE)
 
 
 def _header(member: tarfile.TarInfo) -> bytes:

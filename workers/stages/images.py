@@ -117,7 +117,9 @@ def build_image(order: Order, tools: Tools) -> str:
     source, build, commit = tools.clients.source, order.app.build, order.run.commit
     dockerfile = dockerfile_path(build.dockerfile)
     source.fetch_commit(commit, order.run.ref, checkpoint=tools.checkpoint)  # another worker may have checked it
-    with source.snapshot(commit, build.context, timeout=build.timeout) as files:
+    with source.snapshot(
+        commit, build.context, timeout=build.timeout, log=tools.log, checkpoint=tools.checkpoint
+    ) as files:
         content = files.read(dockerfile, MAX_DOCKERFILE)
         if content is None:
             path = posixpath.normpath(posixpath.join(build.context or ".", dockerfile))

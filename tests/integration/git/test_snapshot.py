@@ -145,33 +145,35 @@ def test_a_submodule_inside_is_refused_and_one_outside_is_not(server: Forge, mir
 
 
 @pytest.mark.parametrize(
-    ("rules", "context", "refused"),
+    ("rules", "context", "meant"),
     [
         (".gitattributes", ".", "web/logo.png"),
-        (".gitattributes", "web", "logo.png"),
-        ("web/.gitattributes", "web", "logo.png"),
+        (".gitattributes", "web", "web/logo.png"),
+        ("web/.gitattributes", "web", "web/logo.png"),
         (".gitattributes", "bin", ""),
         ("", ".", ""),
     ],
 )
-def test_lfs_pointers_are_refused_where_the_repository_uses_lfs(
-    server: Forge, mirror: Mirror, rules: str, context: str, refused: str
+def test_lfs_pointers_are_judged_where_the_repository_uses_lfs(
+    server: Forge, mirror: Mirror, rules: str, context: str, meant: str
 ) -> None:
     files = {"web/logo.png": POINTER, "web/small.txt": "version 2\n"}
     server.commit(files | ({rules: "*.png filter=lfs diff=lfs merge=lfs -text\n"} if rules else {}))
     commit = mirror.fetch_branch("main")
-    if not refused:
+    if not meant:
         with mirror.snapshot(commit, context) as files:
             assert members(files.tar().read())
         return
-    with pytest.raises(Refused, match=f"{refused} is a Git LFS pointer"), mirror.snapshot(commit, context) as files:
+    words = f"{meant} begins as a Git LFS pointer, but its oid is not"
+    with pytest.raises(Refused, match=words) as caught, mirror.snapshot(commit, context) as files:
         files.tar()
+    assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
 
 
 def test_the_rules_for_lfs_count_where_the_image_does_not_get_them(server: Forge, mirror: Mirror) -> None:
     server.commit({".gitattributes": "*.png filter=lfs -text\n", "logo.png": POINTER})
     with (
-        pytest.raises(Refused, match=r"logo.png is a Git LFS pointer"),
+        pytest.raises(Refused, match=r"logo.png begins as a Git LFS pointer"),
         mirror.snapshot(mirror.fetch_branch("main")) as files,
     ):
         files.tar(lambda path: path == ".gitattributes")
