@@ -41,7 +41,7 @@ class KeptCopy(Repository):
         """Pack a copy that has become slow to read; at most once a day, and only if it pays. Tell if it was done.
 
         Safe beside readers and writers: what nobody refers to is kept for two weeks. To be called now and then, apart
-        from any run.
+        from any run. Kept contents of Git LFS are tidied first, once an hour.
         """
         self.lfs.tidy()
         if not self.needs_tidying():

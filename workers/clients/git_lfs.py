@@ -112,7 +112,8 @@ class GitLfs:
 
     def _other_server(self) -> str:
         other = configured_server(self._config() or b"")
-        return f"; {CONFIG} names {other}, which is not obeyed" if other else ""
+        usual = endpoint_url(self._access.url)
+        return f"; {CONFIG} names {other}, which is not obeyed" if other and other != usual else ""
 
 
 def configured_server(config: bytes) -> str:

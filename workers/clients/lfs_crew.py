@@ -16,7 +16,8 @@ ABREAST = 4
 _LOOK_UP = 1.0
 """Seconds between two calls of the checkpoint."""
 _GOODBYE = 5.0
-"""Seconds that threads get to end when the work is over before its time."""
+"""Seconds that all threads get to end when the work is over before its time. One that waits for the head of an answer
+cannot be woken: it ends by itself, and what it would bring is dropped."""
 _T = TypeVar("_T")
 
 
@@ -67,8 +68,9 @@ class LfsCrew:
             self._dismiss()
             raise
         finally:
+            until = time.monotonic() + _GOODBYE
             for thread in threads:
-                thread.join(_GOODBYE)
+                thread.join(max(0.0, until - time.monotonic()))
         return found
 
     @contextmanager

@@ -1,7 +1,7 @@
 """A server of Git LFS: where contents are (its docs/api/batch.md), and the contents (docs/api/basic-transfers.md).
 
-Redirects of the first question are not followed, as nowhere where our login goes along. One of a content is, without
-any header of ours: GitLab leads to its object store so, by an address that is signed.
+Redirects of the first question are not followed, as nowhere where our login goes along. One of a content is, and to
+another service without any header: GitLab leads to its object store so, by an address that is signed.
 """
 
 import json
@@ -83,10 +83,12 @@ class LfsServer:
         :raises Unavailable: SOURCE_UNAVAILABLE, no answer, or it was cut; STATE_UNWRITABLE, our disk is full.
         """
         parts = split_address(download.href, self._place)
-        http, answer = self._open(parts, self._header(parts, download))
+        header = self._header(parts, download)
+        http, answer = self._open(parts, header)
         if answer.status_code in _REDIRECTS:
-            parts = led_to(parts, answer.headers.get("Location", ""), parts.hostname)
-            http, answer = self._open(parts, {})
+            there = led_to(parts, answer.headers.get("Location", ""), parts.hostname)
+            http, answer = self._open(there, header if origin_of(there) == origin_of(parts) else {})
+            parts = there
         with self._crew.reading(answer):
             if answer.status_code != 200:
                 raise download_error(answer.status_code, pointer, path, parts.hostname or "")

@@ -22,6 +22,8 @@ from orchestrator.sandbox.faults import HttpFault
 from orchestrator.sandbox.forge import TOKEN, USER, SandboxForge
 from orchestrator.sandbox.forge_git import run_git
 from workers.clients.git import Mirror, mirror_folder
+from workers.clients.git_lfs import GitLfs
+from workers.clients.git_process import unchecked
 from workers.clients.lfs_pointer import parse_pointer
 
 REPO = "acme/site"
@@ -58,11 +60,10 @@ class Site:
         *,
         checkpoint: Callable[[], None] = lambda: None,
         leave_out: Callable[[str], bool] = lambda _: False,
-        timeout: float = 60,
     ) -> bytes:
         mirror = mirror or self.mirror
         head = mirror.fetch_branch("main")
-        with mirror.snapshot(head, timeout=timeout, log=self.lines.append, checkpoint=checkpoint) as files:
+        with mirror.snapshot(head, timeout=60, log=self.lines.append, checkpoint=checkpoint) as files:
             return files.tar(leave_out).read()
 
     def refused(self, kind: type[PilotageError] = Refused, **options: object) -> PilotageError:
@@ -277,6 +278,9 @@ def test_a_server_that_the_repository_names_is_told_and_not_asked(site: Site) ->
     site.forge.commit(REPO, "main", {".lfsconfig": config}, "Name another")
     error = site.refused()
     assert error.evidence.endswith("; .lfsconfig names https://lfs.evil.example/x, which is not obeyed")
+    usual = f"[lfs]\n\turl = {site.forge.clone_url(REPO)}/info/lfs\n"
+    site.forge.commit(REPO, "main", {".lfsconfig": usual}, "Name what is asked anyway")
+    assert ".lfsconfig" not in site.refused().evidence
 
 
 def test_cancel_ends_a_download_that_hangs(site: Site) -> None:
@@ -296,14 +300,22 @@ def test_cancel_ends_a_download_that_hangs(site: Site) -> None:
 
 
 def test_the_time_of_the_build_ends_a_download_that_hangs(site: Site) -> None:
-    ids = site.commit(logo=LOGO, icon=b"i")
-    held = site.forge.lfs.hold(ids["logo"])
-    error = site.refused(Unavailable, timeout=1.5)
-    assert error.reason is Reason.SOURCE_UNAVAILABLE
-    assert "not all objects came in the 2 s" in error.evidence
+    pointer = parse_pointer(site.forge.lfs.put(REPO, LOGO).encode())
+    held = site.forge.lfs.hold(pointer.oid)
+    hurried, patient = (
+        GitLfs(site.access(), site.mirror.lfs, timeout=seconds, log=_quiet, checkpoint=unchecked, config=lambda: None)
+        for seconds in (0.5, 60)
+    )
+    with pytest.raises(Unavailable, match="not all objects came in the 0 s") as caught:
+        hurried.fetch({"logo.png": pointer})
+    assert caught.value.reason is Reason.SOURCE_UNAVAILABLE
     assert site.unfinished() == []
     held.set()
-    assert contents(site.tar())["icon.png"] == b"i"
+    assert patient.fetch({"logo.png": pointer})["logo.png"].read_bytes() == LOGO
+
+
+def _quiet(_: str) -> None:
+    """Nobody reads the log."""
 
 
 def test_two_builds_at_once_fetch_into_one_store(site: Site) -> None:
