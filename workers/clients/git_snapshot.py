@@ -36,7 +36,7 @@ _AHEAD = 500
 
 LeaveOut = Callable[[str], bool]
 FetchLfs = Callable[[Mapping[str, LfsPointer]], Mapping[str, Path]]
-"""Has contents of Git LFS here, by the paths that need them; returns where each is."""
+"""Has contents of Git LFS here, by the paths that need them, and returns where each is."""
 
 
 def _nothing(_: str) -> bool:
@@ -54,7 +54,7 @@ def snapshot(
 ) -> Iterator["Snapshot"]:
     """Open the folder `context` of a commit that is here; the process behind it is gone when the block ends.
 
-    :param timeout: seconds for everything that is read.
+    :param timeout: seconds for everything that is read. :param fetch_lfs: see `FetchLfs`; paths are the commit's.
     :raises Refused: the commit is not here, or `context` is no folder of it.
     :raises Unavailable: while reading, the deadline passed or the copy proved damaged.
     """
@@ -153,8 +153,8 @@ class Snapshot:
         for entry, content in self._objects.read_all(small):
             if is_pointer(content):
                 pointers[entry.path] = self._pointer(entry.path, content)
-        found = self._fetch_lfs(pointers)
-        return {path: (found[path], pointer.size) for path, pointer in pointers.items()}
+        found = self._fetch_lfs({self._shown(path): pointer for path, pointer in pointers.items()})
+        return {path: (found[self._shown(path)], pointer.size) for path, pointer in pointers.items()}
 
     def _pointer(self, path: str, content: bytes) -> LfsPointer:
         try:

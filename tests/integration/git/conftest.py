@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.githttp import Forge, forge
+from tests.support.lfs import LfsSite, lfs_site
 from workers.clients.git import Mirror
 
 
@@ -19,3 +20,9 @@ def server(tmp_path: Path) -> Iterator[Forge]:
 @pytest.fixture
 def mirror(server: Forge, tmp_path: Path) -> Mirror:
     return server.mirror(tmp_path / "state")
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Iterator[LfsSite]:
+    with lfs_site(tmp_path) as made:
+        yield made
