@@ -3,7 +3,9 @@
 A content is proven once, before it gets its name: size and SHA-256 are the pointer's, and it is on the disk. On use
 only its size is looked at: nobody but us writes here, and to read gigabytes once more for each build would cost more
 than all else that is done before it. The folder lies beside the copy, not in it, so that a damaged copy, which is
-made again in seconds, takes nothing along. What no build has used for two weeks goes, and sooner what makes it large.
+made again in seconds, takes nothing along. Each repository has a folder of its own: with one for all, whoever knows
+the id of a content could build it in from a repository that they may not read. What no build has used for two weeks
+goes, and sooner what is too much for all repositories together.
 """
 
 import hashlib
@@ -22,9 +24,10 @@ from workers.clients.lfs_pointer import LfsPointer
 
 KEPT_SECONDS = 14 * 86400.0
 """Seconds after which a content goes that no build has used."""
-KEPT_BYTES = 20 * 1024**3
-"""Bytes of the contents of one repository from which on those go that were not used for the longest time."""
-IN_USE_SECONDS = 6 * 3600.0
+KEPT_BYTES = 5 * 1000**3
+"""Bytes of all contents from which on those go that were not used for the longest time: with the copies of the
+repositories they fit into the 10 GiB that a pod has (`state.size` of the chart), which no system call tells."""
+IN_USE_SECONDS = 2 * 3600.0
 """Seconds for which a content stays all the same: a build may be on its way to it."""
 _TIDY_AFTER = 3600.0
 """Seconds between two tidyings."""
@@ -41,6 +44,8 @@ class LfsStore:
 
     Two that fetch the same content both write a file of their own, and the last one to rename it wins: with the same
     bytes.
+
+    :param folder: beside those of other repositories, whose names end alike.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -101,7 +106,10 @@ class LfsStore:
         return self.folder.is_dir() and _age(self._stamp) > _TIDY_AFTER
 
     def tidy(self) -> None:
-        """Remove what was not used for long, what is too much, and what killed processes left; once an hour."""
+        """Remove what was not used for long, what is too much, and what killed processes left; once an hour.
+
+        Here and in the folders of all other repositories, also of those that no app has any more.
+        """
         if not self.is_due:
             return
         self._stamp.touch()
@@ -119,16 +127,16 @@ class LfsStore:
 
     @property
     def _stamp(self) -> Path:
-        return self.folder / ".tidied"
+        return self.folder.with_name("lfs.tidied")
 
     def _files(self) -> Iterator[tuple[float, int, Path]]:
         """Yield when each file was used last, its size and its path."""
-        for place, _, names in os.walk(self.folder):
-            for name in names:
-                path = Path(place, name)
-                status = _status(path)
-                if status and path != self._stamp:
-                    yield status.st_mtime, status.st_size, path
+        for folder in self.folder.parent.glob(f"*{self.folder.suffix}"):
+            for place, _, names in os.walk(folder):
+                for path in (Path(place, name) for name in names):
+                    status = _status(path)
+                    if status:
+                        yield status.st_mtime, status.st_size, path
 
 
 def read_kept(path: Path, size: int) -> Iterator[bytes]:

@@ -43,7 +43,7 @@ def put(store: LfsStore, content: bytes, unused: float = 0.0) -> Path:
 
 def age(store: LfsStore) -> None:
     """Have the last tidying be long ago."""
-    os.utime(store.folder / ".tidied", (0, 0))
+    os.utime(store.folder.parent / "lfs.tidied", (0, 0))
 
 
 def test_a_content_that_is_proven_is_kept(store: LfsStore) -> None:
@@ -102,6 +102,21 @@ def test_of_too_much_what_was_not_used_for_longest_goes(store: LfsStore, monkeyp
     paths = [put(store, bytes([number]) * 10, number * DAY) for number in range(4)]
     store.tidy()
     assert [path.exists() for path in paths] == [True, True, False, False]
+
+
+def test_all_repositories_together_are_bounded(
+    store: LfsStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lfs_store, "KEPT_BYTES", 25)
+    other = LfsStore(tmp_path / "gone.git.lfs")
+    paths = [put((store, other)[number % 2], bytes([number]) * 10, number * DAY) for number in range(4)]
+    bystander = tmp_path / "gone.git" / "objects"
+    bystander.mkdir(parents=True)
+    (bystander / "pack").write_bytes(b"x" * 100)
+    store.tidy()
+    assert [path.exists() for path in paths] == [True, True, False, False]
+    assert (bystander / "pack").exists()
+    assert not other.is_due, "one tidying is for all"
 
 
 def test_what_a_build_may_be_on_its_way_to_stays(store: LfsStore, monkeypatch: pytest.MonkeyPatch) -> None:
