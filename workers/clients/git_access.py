@@ -26,7 +26,8 @@ _SCP = re.compile(
 )
 _HOST = re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:-]*\Z")
 _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+$-]*\Z")
-_SCHEMES = ("https", "http", "ssh")
+_PORTS = {"https": 443, "http": 80, "ssh": 22}
+_SCHEMES = tuple(_PORTS)
 
 _STEADY: tuple[tuple[str, str], ...] = (
     ("core.hooksPath", os.devnull),
@@ -59,15 +60,15 @@ def check_address(access: GitAccess, reasons: Reasons, *, allow_local: bool = Fa
     url = access.url
     if allow_local and url.startswith("file://"):
         return
-    fault = _fault(url)
+    fault = address_fault(url)
     if fault:
         raise Refused(reasons.refused, f"the repository address {scrub(url)[:120]!r} {fault}")
     if is_ssh(url):
         _check_ssh_files(access, reasons)
 
 
-def _fault(url: str) -> str:
-    """Say what is wrong with an address; "" if nothing is."""
+def address_fault(url: str) -> str:
+    """Say why an address names no repository on a server; "" if it does."""
     if any(character <= " " or character == "\x7f" for character in url) or url.startswith("-"):
         return "holds a character that no address has"
     if "://" not in url:
@@ -89,6 +90,22 @@ def _fault(url: str) -> str:
 def is_ssh(url: str) -> bool:
     """Tell whether an allowed address goes over SSH."""
     return url.startswith("ssh://") or "://" not in url
+
+
+def origin_of(url: str) -> tuple[str, str, str, int]:
+    """Return where an allowed address leads: transport, user (with SSH, where it is the account), host and port.
+
+    >>> origin_of("git@Git.example.com:acme/web.git") == origin_of("ssh://git@git.example.com:22/acme/web.git")
+    True
+    """
+    if "://" not in url:
+        before, _, _ = url.partition("]:" if "[" in url else ":")
+        user, _, host = before.rpartition("@")
+        return "ssh", user, host.strip("[").lower(), _PORTS["ssh"]
+    parts = urlsplit(url)
+    user = (parts.username or "") if parts.scheme == "ssh" else ""
+    port = _PORTS[parts.scheme] if parts.port is None else parts.port
+    return parts.scheme, user, (parts.hostname or "").lower(), port
 
 
 def _check_ssh_files(access: GitAccess, reasons: Reasons) -> None:
