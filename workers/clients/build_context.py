@@ -39,23 +39,37 @@ def ignore_files(dockerfile: str, builder: str) -> tuple[str, ...]:
     return (".dockerignore",) if builder == "classic" else (f"{dockerfile}.dockerignore", ".dockerignore")
 
 
-def left_out(
-    dockerignore: bytes | None, dockerfile: str, checkpoint: Callable[[], None] = lambda: None
-) -> Callable[[str], bool]:
-    """Return the function that tells for a path inside the context whether the engine must not get it.
+class ContextFilter:
+    """Tells for a path inside the context whether the engine must not get it.
 
     The Dockerfile is always sent: the rules may name it only to keep it out of the image.
+    """
+
+    def __init__(self, ignore: Ignore, dockerfile: str, checkpoint: Callable[[], None]) -> None:
+        self._ignore = ignore
+        self._dockerfile = dockerfile
+        self._checkpoint = checkpoint
+
+    def __call__(self, path: str) -> bool:
+        """Tell it for one file or folder."""
+        self._checkpoint()
+        return path != self._dockerfile and self._ignore.ignores(path)
+
+    def whole(self, folder: str) -> bool:
+        """Tell whether a folder is left out for sure with all that may be in it."""
+        self._checkpoint()
+        return not self._dockerfile.startswith(f"{folder}/") and self._ignore.ignores_all_in(folder)
+
+
+def left_out(
+    dockerignore: bytes | None, dockerfile: str, checkpoint: Callable[[], None] = lambda: None
+) -> ContextFilter:
+    """Return what tells for a path inside the context whether the engine must not get it.
 
     :param dockerignore: the rules; None: nothing is left out. :param dockerfile: from `dockerfile_path`.
     :param checkpoint: called for each path; raises when the work is to stop.
     """
-    ignore = Ignore(read_patterns(dockerignore or b""))
-
-    def leave_out(path: str) -> bool:
-        checkpoint()
-        return path != dockerfile and ignore.ignores(path)
-
-    return leave_out
+    return ContextFilter(Ignore(read_patterns(dockerignore or b"")), dockerfile, checkpoint)
 
 
 def pieces(stream: IO[bytes]) -> Iterator[bytes]:

@@ -40,6 +40,7 @@ class Ignore:
     """The rules of one ``.dockerignore``; the last pattern that matches decides."""
 
     def __init__(self, patterns: tuple[str, ...]) -> None:
+        self._texts = patterns
         self._excepts = tuple(pattern.startswith("!") for pattern in patterns)
         self._patterns = Patterns([list(_tokens(pattern.removeprefix("!"))) for pattern in patterns])
 
@@ -50,6 +51,19 @@ class Ignore:
         """
         last = self._patterns.last(path, above=True)
         return last is not None and not self._excepts[last]
+
+    def ignores_all_in(self, folder: str) -> bool:
+        """Tell whether a folder is left out, and no exception that comes later may name anything inside it."""
+        last = self._patterns.last(folder, above=True)
+        if last is None or self._excepts[last]:
+            return False
+        later = (text[1:] for text in self._texts[last + 1 :] if text.startswith("!"))
+        return not any(_may_lead_into(pattern, f"{folder}/") for pattern in later)
+
+
+def _may_lead_into(pattern: str, folder: str) -> bool:
+    plain = re.split(r"[*?\[\\]", pattern, maxsplit=1)[0]
+    return plain.startswith(folder) or (plain != pattern and folder.startswith(plain))
 
 
 def _tokens(pattern: str) -> Iterator[Token]:

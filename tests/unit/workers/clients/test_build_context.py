@@ -35,7 +35,13 @@ def test_the_dockerfile_is_sent_even_when_the_rules_say_no() -> None:
     assert leave_out("docker/other")
 
 
+def test_a_folder_that_holds_the_dockerfile_is_not_left_out_whole() -> None:
+    leave_out = left_out(b"*", "lib/Dockerfile")
+    assert [leave_out.whole(folder) for folder in ("lib", "lib2", "lib/Dockerfile")] == [False, True, True]
+
+
 def test_without_rules_everything_is_sent() -> None:
+    assert not left_out(None, "Dockerfile").whole("lib")
     assert not left_out(None, "Dockerfile")("secret.env")
 
 

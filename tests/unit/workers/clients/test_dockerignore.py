@@ -85,3 +85,29 @@ TANGLES = {
 @pytest.mark.parametrize("tangle", TANGLES)
 def test_a_tangle_of_stars_does_not_take_forever(tangle: str) -> None:
     assert not ignores(*TANGLES[tangle])
+
+
+@pytest.mark.parametrize(
+    ("rules", "whole"),
+    [
+        ("", False),
+        ("other\n", False),
+        ("a/lib\n", True),
+        ("a\n", True),
+        ("**\n", True),
+        ("a/lib/**\n", False),
+        ("a\n!a/lib\n", False),
+        ("a\n!a/lib/x\n", False),
+        ("a\n!a/lib2/x\n", True),
+        ("a\n!a/*/x\n", False),
+        ("a\n!**/*.md\n", False),
+        ("a\n!b/**/*.md\n", True),
+        ("a\n!a/lib2*\n", True),
+        ("a\n!a/lib/[xy]\n", False),
+        ("!**/*.md\na/lib\n", True),
+        ("a\n!a/lib/x\na/lib\n", True),
+        ("a\n!\n", True),
+    ],
+)
+def test_a_folder_is_left_out_whole_if_no_later_exception_may_name_something_inside(rules: str, whole: bool) -> None:
+    assert Ignore(read_patterns(rules.encode())).ignores_all_in("a/lib") is whole
