@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -46,6 +47,7 @@ __all__ = [
     "Signing",
     "TreeEntry",
     "mirror_folder",
+    "mirrors_in",
 ]
 
 FETCH_TIMEOUT = 900.0
@@ -59,6 +61,11 @@ PUSH_TIMEOUT = 120.0
 def mirror_folder(root: Path, url: str) -> Path:
     """Return where the copy of the repository at `url` is kept below `root` (the state folder)."""
     return root / "mirrors" / f"{digest(url)}.git"
+
+
+def mirrors_in(root: Path) -> list[Path]:
+    """Return the copies of all repositories that are kept below `root`."""
+    return list((root / "mirrors").glob("*.git"))
 
 
 class Mirror(KeptCopy):
@@ -198,6 +205,17 @@ class Mirror(KeptCopy):
             raise self._remote_error(answer)
         return head
 
+    def submodule(self, url: str) -> "Mirror":
+        """Return the mirror of a submodule, beside this one: with its credentials, and for nobody else.
+
+        Whoever can push here can name any repository of the server. What other accounts have fetched, for another app
+        or the GitOps repository, is not theirs to read.
+
+        :raises Refused: the address names no repository on a server.
+        """
+        folder = self.folder.with_name(f"{digest(f'{self.access.url} {url}')}.git")
+        return Mirror(replace(self.access, url=url), folder, reasons=self.reasons)
+
     # what is made of the copy
 
     def snapshot(
@@ -208,14 +226,16 @@ class Mirror(KeptCopy):
         timeout: float = SNAPSHOT_TIMEOUT,
         log: Callable[[str], None] = lambda _: None,
         checkpoint: Checkpoint = unchecked,
+        at: str = "",
     ) -> AbstractContextManager[Snapshot]:
         """Open a folder of a commit; see `workers.clients.git_snapshot.snapshot`.
 
-        :param log: gets a line where contents of Git LFS are fetched.
+        :param log: gets a line where contents of Git LFS are fetched. :param checkpoint: called about every second
+            meanwhile.
         """
         config = partial(self._file, commit, git_lfs.CONFIG)
         lfs = GitLfs(self.access, self.lfs, timeout=timeout, log=log, checkpoint=checkpoint, config=config)
-        return git_snapshot.snapshot(self, commit, context, timeout=timeout, fetch_lfs=lfs.fetch)
+        return git_snapshot.snapshot(self, commit, context, timeout=timeout, fetch_lfs=lfs.fetch, at=at)
 
     def _file(self, commit: str, path: str) -> bytes | None:
         return self.files(commit, [path]).get(path)

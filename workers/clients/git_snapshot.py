@@ -6,22 +6,17 @@ date a folder of a commit before Git 2.41. Line-ending and encoding attributes, 
 effect either. Two processes of Git do all of it: one lists, one hands over contents.
 """
 
-import io
 import posixpath
 import re
-import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
-from typing import IO, BinaryIO, cast
+from typing import BinaryIO
 
-from orchestrator.domain.errors import Refused, Unavailable
-from workers.clients.git_access import local_env
-from workers.clients.git_process import start, watchdog
+from orchestrator.domain.errors import Refused
 from workers.clients.git_read import MAX_FILE, Repository, TreeEntry, folders_above, parse_tree, path_fault
+from workers.clients.git_tar import GITLINK, Kept, Objects, Selection, as_stream, members, reading
 from workers.clients.lfs_pointer import MAX_POINTER, LfsPointer, is_pointer, parse_pointer
-from workers.clients.lfs_store import read_kept
 
 SNAPSHOT_TIMEOUT = 1800.0
 """Seconds in which everything has to be read."""
@@ -30,9 +25,8 @@ _LAST_DATE = 253_402_300_799
 """The last second of the year 9999."""
 _MAX_LINK = 4096
 """Bytes of a link's target (PATH_MAX)."""
-_CHUNK = 256 * 1024
-_AHEAD = 500
-"""Names that are requested before their contents are read: together they fit into the smallest pipe (64 KiB)."""
+_MAX_RULES = 256 * 1024
+"""Bytes of a ``.gitattributes`` that is read."""
 
 LeaveOut = Callable[[str], bool]
 FetchLfs = Callable[[Mapping[str, LfsPointer]], Mapping[str, Path]]
@@ -51,24 +45,27 @@ def snapshot(
     *,
     timeout: float = SNAPSHOT_TIMEOUT,
     fetch_lfs: FetchLfs,
+    at: str = "",
 ) -> Iterator["Snapshot"]:
     """Open the folder `context` of a commit that is here; the process behind it is gone when the block ends.
 
     :param timeout: seconds for everything that is read. :param fetch_lfs: see `FetchLfs`; paths are the commit's.
+    :param at: where the folder stands inside another one, with a slash at its end; in front of every path that leaves
+        here, in the stream and in sentences.
     :raises Refused: the commit is not here, or `context` is no folder of it.
     :raises Unavailable: while reading, the deadline passed or the copy proved damaged.
     """
     folder = _plain(repository, context)
     entries = _listing(repository, commit, folder)
-    with (
-        start(repository.folder, ["cat-file", "--batch"], env=local_env()) as process,
-        watchdog(process, timeout) as too_slow,
-    ):
-        yield Snapshot(repository, commit, folder, entries, _Objects(repository, process, too_slow.is_set), fetch_lfs)
+    with reading(repository, timeout) as objects:
+        yield Snapshot(repository, commit, folder, entries, objects, fetch_lfs, at)
 
 
 class Snapshot:
-    """A folder of a commit; paths are relative to it. ``date`` is the commit's, in seconds since the epoch."""
+    """A folder of a commit; paths are relative to it.
+
+    :ivar folder: its own path in the repository, "" for the whole. :ivar date: the commit's, seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -76,16 +73,23 @@ class Snapshot:
         commit: str,
         folder: str,
         entries: Sequence[TreeEntry],
-        objects: "_Objects",
+        objects: Objects,
         fetch_lfs: FetchLfs,
+        at: str = "",
     ) -> None:
         self._repository = repository
         self._commit = commit
-        self._folder = folder
+        self.folder = folder
+        self._at = at
         self._entries = {entry.path: entry for entry in entries}
         self._objects = objects
         self._fetch_lfs = fetch_lfs
         self.date = _date_of(objects.read(commit))
+
+    @property
+    def entries(self) -> Collection[TreeEntry]:
+        """All that is in the folder and below it, folders included."""
+        return self._entries.values()
 
     def read(self, path: str, limit: int = MAX_FILE) -> bytes | None:
         """Return the bytes of one file; None if there is no such file.
@@ -117,36 +121,50 @@ class Snapshot:
         :param leave_out: paths for which it says True are neither read nor judged.
         :raises Refused: a submodule or a link that leads nowhere is among the files; or see `GitLfs.fetch`.
         """
-        entries = [entry for entry in self._entries.values() if not leave_out(entry.path)]
-        self._refuse_submodules(entries)
+        return as_stream(self.members(self.select(leave_out)))
+
+    def members(self, chosen: Selection) -> Iterator[bytes]:
+        """Yield the members of the stream for what `select` returned."""
+        return members(self._objects, chosen, self.date, self._at)
+
+    def select(self, leave_out: LeaveOut = _nothing, *, submodules: bool = False) -> Selection:
+        """Return what the tar stream is made of; contents of Git LFS are here then.
+
+        :param submodules: pass them, somebody else adds their files. :raises Refused: as `tar`.
+        """
+        entries = [entry for entry in self._entries.values() if not leave_out(self._at + entry.path)]
+        if not submodules:
+            self._refuse_submodules(entries)
         self._refuse_long_links(entries)
-        kept = self._lfs_contents(entries) if self._uses_lfs() else {}
-        return io.BufferedReader(_Stream(_tar(self._objects, entries, self.date, kept)), _CHUNK)
+        return Selection(entries=entries, kept=self._lfs_contents(entries) if self._uses_lfs() else {})
 
     def _refuse_submodules(self, entries: Sequence[TreeEntry]) -> None:
         for entry in entries:
-            if entry.mode == "160000":
+            if entry.mode == GITLINK:
                 raise self._unusable(
-                    f"{entry.path} is a submodule, which is not fetched: vendor its files or name it in .dockerignore"
+                    f"{entry.path} is a submodule, which is not fetched: set `build.submodules: true`, vendor its"
+                    " files, or name it in .dockerignore"
                 )
 
     def _refuse_long_links(self, entries: Sequence[TreeEntry]) -> None:
         """Keep out of memory what only calls itself a link: all else goes through it piece by piece."""
         for entry in entries:
             if entry.mode == "120000" and entry.size > _MAX_LINK:
-                raise self._unusable(f"{entry.path} is a symbolic link of {entry.size} bytes; no path is as long")
+                raise self._unusable(
+                    f"{self._at}{entry.path} is a symbolic link of {entry.size} bytes; no path is as long"
+                )
 
     def _uses_lfs(self) -> bool:
         """Tell whether the repository uses Git LFS; only then files are checked for its pointers."""
         rules = [entry for entry in self._entries.values() if posixpath.basename(entry.path) == ".gitattributes"]
-        if self._folder:
-            above = [posixpath.join(folder, ".gitattributes") for folder in ("", *folders_above(self._folder))]
+        if self.folder:
+            above = [posixpath.join(folder, ".gitattributes") for folder in ("", *folders_above(self.folder))]
             found = self._repository.entries(self._commit, above)
             rules += [found[path] for path in above if path in found]
-        small = [entry for entry in rules if entry.is_file and entry.size < _CHUNK]
+        small = [entry for entry in rules if entry.is_file and entry.size < _MAX_RULES]
         return any(b"filter=lfs" in content for _, content in self._objects.read_all(small))
 
-    def _lfs_contents(self, entries: Sequence[TreeEntry]) -> "_Kept":
+    def _lfs_contents(self, entries: Sequence[TreeEntry]) -> Kept:
         """Have the contents here whose pointers are among the files, before anything is sent."""
         small = [entry for entry in entries if entry.is_file and entry.size < MAX_POINTER]
         pointers: dict[str, LfsPointer] = {}
@@ -169,7 +187,7 @@ class Snapshot:
         return Refused(self._repository.reasons.unusable, evidence)
 
     def _shown(self, path: str) -> str:
-        return posixpath.join(self._folder, path)
+        return self._at + posixpath.join(self.folder, path)
 
 
 def _plain(repository: Repository, context: str) -> str:
@@ -200,125 +218,3 @@ def _date_of(commit: bytes) -> int:
     """Read the committer's time out of a commit object; the nearest that a calendar has, as anybody may write any."""
     found = _COMMITTER.search(commit.partition(b"\n\n")[0])
     return min(max(0, int(found[1])), _LAST_DATE) if found else 0
-
-
-class _Objects:
-    """Contents of objects, from one ``cat-file --batch``."""
-
-    def __init__(self, repository: Repository, process: "Popen[bytes]", too_slow: Callable[[], bool]) -> None:
-        self._repository = repository
-        self._questions = cast("IO[bytes]", process.stdin)
-        self._answers = cast("IO[bytes]", process.stdout)
-        self._too_slow = too_slow
-
-    def read(self, name: str) -> bytes:
-        """Return the content of one object."""
-        self.ask([name])
-        return b"".join(self.parts())
-
-    def read_all(self, entries: Sequence[TreeEntry]) -> Iterator[tuple[TreeEntry, bytes]]:
-        """Yield each entry with its content; to be read to its end before anything else is asked."""
-        for at in range(0, len(entries), _AHEAD):
-            some = entries[at : at + _AHEAD]
-            self.ask([entry.object for entry in some])
-            contents = [b"".join(self.parts()) for _ in some]
-            yield from zip(some, contents, strict=True)
-
-    def ask(self, names: Sequence[str]) -> None:
-        """Ask for objects, `_AHEAD` at the most; then take the `parts` of each in the same order."""
-        try:
-            self._questions.write("".join(f"{name}\n" for name in names).encode())
-            self._questions.flush()
-        except BrokenPipeError as error:
-            raise self._cut() from error
-
-    def parts(self) -> Iterator[bytes]:
-        """Yield the content of the object that is next in the answer: ``<id> <type> <size>``, content, newline."""
-        words = self._answers.readline().split()
-        if len(words) != 3:
-            raise self._cut()
-        left = int(words[2])
-        while left:
-            part = self._answers.read(min(left, _CHUNK))
-            if not part:
-                raise self._cut()
-            left -= len(part)
-            yield part
-        self._answers.read(1)
-
-    def _cut(self) -> Exception:
-        if self._too_slow():
-            return Unavailable(self._repository.reasons.unavailable, "the source was not read in time")
-        return self._repository.damaged("a file could not be read")
-
-
-_Kept = Mapping[str, tuple[Path, int]]
-"""Contents that are not in the commit: by path where each is on disk, and its size."""
-
-
-def _tar(objects: _Objects, entries: Sequence[TreeEntry], date: int, kept: _Kept) -> Iterator[bytes]:
-    """Yield the stream piece by piece."""
-    for at in range(0, len(entries), _AHEAD):
-        some = entries[at : at + _AHEAD]
-        objects.ask([entry.object for entry in some if entry.mode != "040000" and entry.path not in kept])
-        for entry in some:
-            if entry.path in kept:
-                path, size = kept[entry.path]
-                yield from _file(entry, date, size, read_kept(path, size))
-            else:
-                yield from _member(objects, entry, date)
-    yield b"\0" * (2 * tarfile.BLOCKSIZE)
-
-
-def _member(objects: _Objects, entry: TreeEntry, date: int) -> Iterator[bytes]:
-    member = tarfile.TarInfo(entry.path)
-    member.mtime = date
-    if entry.mode == "040000":
-        member.type, member.mode = tarfile.DIRTYPE, 0o755
-        yield _header(member)
-    elif entry.mode == "120000":
-        target = b"".join(objects.parts())
-        member.type, member.mode = tarfile.SYMTYPE, 0o777
-        member.linkname = target.decode("utf-8", "surrogateescape")
-        yield _header(member)
-    else:
-        yield from _file(entry, date, entry.size, objects.parts())
-
-
-def _file(entry: TreeEntry, date: int, size: int, parts: Iterator[bytes]) -> Iterator[bytes]:
-    member = tarfile.TarInfo(entry.path)
-    member.mtime = date
-    member.mode = 0o755 if entry.mode == "100755" else 0o644
-    member.size = size
-    yield _header(member)
-    yield from parts
-    yield b"\0" * (-size % tarfile.BLOCKSIZE)
-
-
-def _header(member: tarfile.TarInfo) -> bytes:
-    return member.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
-
-
-class _Stream(io.RawIOBase):
-    """A readable file over an iterator of bytes; what the iterator raises comes out of ``read``."""
-
-    def __init__(self, parts: Iterator[bytes]) -> None:
-        super().__init__()
-        self._parts = parts
-        self._rest = memoryview(b"")
-
-    def readable(self) -> bool:
-        """Tell that it can be read."""
-        return True
-
-    def readinto(self, buffer: "memoryview | bytearray") -> int:  # type: ignore[override]
-        """Fill `buffer` as far as the next piece goes; 0 at the end."""
-        while not self._rest:
-            part = next(self._parts, None)
-            if part is None:
-                return 0
-            self._rest = memoryview(part)
-        size = min(len(buffer), len(self._rest))
-        buffer[:size] = self._rest[:size]
-        self._rest = self._rest[size:]
-        return size

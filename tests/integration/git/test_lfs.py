@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from orchestrator.sandbox.forge_git import run_git
-from tests.support.lfs import LOGO, REPO, LfsSite, contents
+from tests.support.lfs import LOGO, REPO, RULES, LfsSite, contents
+from workers.clients.build_context import left_out
 from workers.clients.git import Mirror, mirror_folder
+from workers.clients.git_submodules import snapshot_with_submodules
 
 MEDIA_TYPE = "application/vnd.git-lfs+json"
 
@@ -65,6 +67,27 @@ def test_an_executable_pointer_is_an_executable_file(site: LfsSite, tmp_path: Pa
     with tarfile.open(fileobj=io.BytesIO(site.tar())) as tar:
         member = tar.getmember("logo.png")
     assert (oct(member.mode), member.size, member.uid) == ("0o755", len(LOGO), 0)
+
+
+def test_a_submodule_has_its_contents_from_its_own_repository(site: LfsSite, tmp_path: Path) -> None:
+    site.commit(logo=LOGO)
+    site.forge.create_repo("acme/lib")
+    pointer = site.forge.lfs.put("acme/lib", b"icon")
+    pin = site.forge.commit("acme/lib", "main", {".gitattributes": RULES, "icon.png": pointer}, "Add an icon")
+    clone = tmp_path / "clone"
+    run_git(["clone", "-q", str(tmp_path / "forge" / f"{REPO}.git"), str(clone)])
+    (clone / ".gitmodules").write_text('[submodule "lib"]\n\tpath = lib\n\turl = ../lib.git\n')
+    run_git(["-C", str(clone), "add", ".gitmodules"])
+    run_git(["-C", str(clone), "update-index", "--add", "--cacheinfo", f"160000,{pin},lib"])
+    run_git(["-C", str(clone), "-c", "user.name=A", "-c", "user.email=a@b", "commit", "-q", "-m", "x"])
+    run_git(["-C", str(clone), "push", "-q", "origin", "HEAD:main"])
+    head = site.mirror.fetch_branch("main")
+    with snapshot_with_submodules(site.mirror, head, log=site.lines.append) as files:
+        found = contents(files.tar(left_out(None, "Dockerfile")).read())
+    assert (found["logo.png"], found["lib/icon.png"]) == (LOGO, b"icon")
+    assert [one.path for one in site.forge.lfs.arrived if one.path.endswith("/batch")] == [
+        f"/{repo}.git/info/lfs/objects/batch" for repo in (REPO, "acme/lib")
+    ]
 
 
 def test_what_dockerignore_leaves_out_is_not_fetched(site: LfsSite) -> None:

@@ -137,7 +137,10 @@ def test_what_is_left_out_is_neither_sent_nor_judged(server: Forge, mirror: Mirr
 def test_a_submodule_inside_is_refused_and_one_outside_is_not(server: Forge, mirror: Mirror) -> None:
     server.commit({"vendor/lib": "1" * 40}, modes={"vendor/lib": "160000"})
     commit = mirror.fetch_branch("main")
-    with pytest.raises(Refused, match="vendor/lib is a submodule") as caught, mirror.snapshot(commit) as files:
+    with (
+        pytest.raises(Refused, match=r"vendor/lib is a submodule.*build\.submodules: true") as caught,
+        mirror.snapshot(commit) as files,
+    ):
         files.tar()
     assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
     with mirror.snapshot(commit, "web") as files:
