@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,8 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retention import Retention
 from orchestrator.store.database import now as clock
-from workers.clients.git import Mirror, mirror_folder
+from workers.clients.git import SOURCE, Mirror, mirror_folder, mirrors_in
+from workers.clients.git_keep import KeptCopy
 from workers.tidying import tidy
 
 _MOST = 200
@@ -131,10 +133,16 @@ class Tidying:
         self._forget(stopping)
         root = Path(self._settings.state_dir)
         accesses = [self._settings.gitops.access, *(app.source for app in self._settings.apps)]
-        for access in {access.url: access for access in accesses}.values():
+        copies: dict[Path, Callable[[], KeptCopy]] = {
+            mirror_folder(root, access.url): partial(Mirror, access, mirror_folder(root, access.url))
+            for access in accesses
+        }
+        for folder in sorted(mirrors_in(root)):  # those of submodules are in no configuration
+            copies.setdefault(folder, partial(KeptCopy, folder, SOURCE))
+        for copy in copies.values():
             if stopping.wait(1.0):
                 break
-            tidy(partial(Mirror, access, mirror_folder(root, access.url)))
+            tidy(copy)
         return self._EVERY
 
     def _forget(self, stopping: threading.Event) -> None:

@@ -17,6 +17,7 @@ from orchestrator.store.database import Database
 from tests.support.factories import make_app, make_settings
 from tests.support.journals import Logged
 from workers.clients.git import Mirror, mirror_folder
+from workers.clients.git_keep import KeptCopy
 from workers.polling import Polling, Tidying
 
 NAMES = ("first", "bad", "last")
@@ -108,6 +109,20 @@ def test_a_copy_that_cannot_be_tidied_does_not_keep_the_next_one_from_it(
     assert Tidying(settings, Retention(database, settings.keep)).once(_Impatient()) == Tidying._EVERY
     assert tidied == [mirror_folder(root, access.url) for access in (settings.gitops.access, settings.apps[2].source)]
     assert len(logged.of("mirror not tidied")) == 2, "that one, and the one without its ssh files"
+
+
+def test_copies_that_no_configuration_names_are_tidied_too(
+    database: Database, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of submodules."""
+    root, tidied = Path(settings.state_dir), []
+    lib = mirror_folder(root, "https://git.example.com/acme/lib.git")
+    for folder in (lib, mirror_folder(root, settings.gitops.access.url)):
+        folder.mkdir(parents=True)
+    monkeypatch.setattr(KeptCopy, "tidy", lambda copy: tidied.append(copy.folder) or True)
+    Tidying(settings, Retention(database, settings.keep)).once(_Impatient())
+    assert tidied[-1] == lib
+    assert len(tidied) == len(set(tidied))
 
 
 class _Impatient(threading.Event):
