@@ -44,6 +44,11 @@ class Build(ConfigModel):
     )
     timeout: Seconds = described("Time for the whole build.", default=1800.0, example="45m")
     pull: bool = described("Look for newer base images at every build.", default=False)
+    submodules: bool = described(
+        "Fetch the Git submodules in the build context, from the server of `repo` and with the app's credentials."
+        " Without it a submodule in the context is refused.",
+        default=False,
+    )
 
 
 class Scan(ConfigModel):

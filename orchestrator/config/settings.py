@@ -207,6 +207,7 @@ def _build(build: app_models.Build) -> domain.Build:
         paths=tuple(build.paths),
         timeout=build.timeout,
         pull=build.pull,
+        submodules=build.submodules,
         secrets=tuple(build.secrets.items()),
     )
 

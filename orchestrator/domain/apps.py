@@ -174,6 +174,7 @@ class Build:
     :param paths: shell patterns of changed files that matter; empty: all.
     :param builder: ``buildkit`` or ``classic``.
     :param timeout: seconds for the whole build.
+    :param submodules: fetch Git submodules that the context holds; else they are refused.
     :param secrets: what steps may mount, by id; they change no image, so that a new token gives none.
     """
 
@@ -187,20 +188,17 @@ class Build:
     paths: tuple[str, ...] = ()
     timeout: float = 1800.0
     pull: bool = False
+    submodules: bool = False
     secrets: tuple[tuple[str, Secret], ...] = ()
 
     @property
     def inputs(self) -> str:
         """A text that differs if the options could give another image; "" for the defaults."""
-        if (self.context, self.dockerfile, self.target, self.args, self.platform) == (
-            ".",
-            "Dockerfile",
-            "",
-            (),
-            "",
-        ):
-            return ""
-        return repr((self.context, self.dockerfile, self.target, self.args, self.platform))
+        inputs: tuple[object, ...] = (self.context, self.dockerfile, self.target, self.args, self.platform)
+        if self.submodules:
+            # the same commit may be built without: .dockerignore leaves a submodule out, but for a file inside it
+            inputs += ("submodules",)
+        return "" if inputs == (".", "Dockerfile", "", (), "") else repr(inputs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Find out in a second, before any build, whether the run can reach its end.
 
-The source commit exists, no newer one is deployed; the values file and key can be edited; the Argo CD application
-exists and reads that file from our branch; the registry accepts our login for this image.
+The source commit exists, its submodules may be asked for, no newer one is deployed; the values file and key can be
+edited; the Argo CD application exists and reads that file from our branch; the registry accepts our login for this
+image.
 """
 
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import staged
 from workers.shapes import mapping, text
 from workers.stages.ancestry import holds, is_older
+from workers.stages.images import look_at_submodules
 from workers.stages.naming import image_of
 from workers.stages.order import Order, Tools
 from workers.stages.reading import require_reader
@@ -91,6 +93,7 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
     of_branch = new and run.ref != "" and not run.ref.startswith("refs/tags/")
     if of_branch and not holds(tools, head, commit):
         return found | {"absent": _absence(mirror, run.ref, commit, head)}
+    look_at_submodules(order, tools, commit)
     return found | _ordered(order, tools, commit, head if of_branch else "") | {"image": image_of(order, commit)}
 
 

@@ -3,7 +3,8 @@
 import posixpath
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,11 +13,12 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import Reference
 from orchestrator.domain.runs import StageName
-from workers.clients.build_context import dockerfile_path, ignore_files, left_out, pieces
+from workers.clients.build_context import ContextFilter, dockerfile_path, ignore_files, left_out, pieces
 from workers.clients.dockerfile import MAX_DOCKERFILE
 from workers.clients.dockerignore import MAX_DOCKERIGNORE
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL, SOURCE_LABEL, CallControl
 from workers.clients.git_snapshot import Snapshot
+from workers.clients.git_submodules import DeepSnapshot, snapshot_with_submodules
 from workers.clients.harbor import first_image, labels_of_artifact
 from workers.stages.order import Order, Tools
 
@@ -114,18 +116,17 @@ def build_image(order: Order, tools: Tools) -> str:
     :raises Refused: the source cannot be built; see `Engine.build` and the source's own reasons.
     :raises Unavailable: the source, the engine or the registry of a base image did not answer.
     """
-    source, build, commit = tools.clients.source, order.app.build, order.run.commit
+    build, commit = order.app.build, order.run.commit
     dockerfile = dockerfile_path(build.dockerfile)
-    source.fetch_commit(commit, order.run.ref, checkpoint=tools.checkpoint)  # another worker may have checked it
-    with source.snapshot(
-        commit, build.context, timeout=build.timeout, log=tools.log, checkpoint=tools.checkpoint
-    ) as files:
+    # another worker may have checked it
+    tools.clients.source.fetch_commit(commit, order.run.ref, checkpoint=tools.checkpoint)
+    deadline = time.monotonic() + build.timeout
+    with _files(order, tools, deadline) as files:
         content = files.read(dockerfile, MAX_DOCKERFILE)
         if content is None:
             path = posixpath.normpath(posixpath.join(build.context or ".", dockerfile))
             raise Refused(Reason.DOCKERFILE_MISSING, f"{path} is not in {commit}")
-        rules = _dockerignore(files, ignore_files(dockerfile, build.builder))
-        leave_out = left_out(rules, dockerfile, _until(time.monotonic() + build.timeout, tools.checkpoint))
+        leave_out = _left_out(files, order, tools, deadline)
         tools.log(f"build {order.run.image} from {_public(order.app.source.url)} at {commit}")
         return tools.clients.engine.build(
             pieces(files.tar(leave_out)),
@@ -140,13 +141,60 @@ def build_image(order: Order, tools: Tools) -> str:
         )
 
 
-def _until(deadline: float, checkpoint: Callable[[], None]) -> Callable[[], None]:
-    """Let no checkpoint pass after a time: large rules for many files are the work of hours."""
+def look_at_submodules(order: Order, tools: Tools, commit: str) -> None:
+    """See, where the app has submodules fetched, that those of a commit that is here could be asked for.
+
+    :raises Refused: SOURCE_UNSUPPORTED, an address or ``.gitmodules`` is refused; as `build_image`.
+    """
+    build = order.app.build
+    if not build.submodules:
+        return
+    found = replace(order, run=replace(order.run, commit=commit))
+    deadline = time.monotonic() + build.timeout
+    with _deep(found, tools, deadline) as files:
+        files.look(_left_out(files, order, tools, deadline))
+
+
+def _files(
+    order: Order, tools: Tools, deadline: float
+) -> AbstractContextManager[Snapshot] | AbstractContextManager[DeepSnapshot]:
+    """Open the build context of the run's commit."""
+    build = order.app.build
+    if build.submodules:
+        return _deep(order, tools, deadline)
+    return tools.clients.source.snapshot(
+        order.run.commit, build.context, timeout=build.timeout, log=tools.log, checkpoint=tools.checkpoint
+    )
+
+
+def _deep(order: Order, tools: Tools, deadline: float) -> AbstractContextManager[DeepSnapshot]:
+    build = order.app.build
+    return snapshot_with_submodules(
+        tools.clients.source,
+        order.run.commit,
+        build.context,
+        timeout=build.timeout,
+        checkpoint=_until(deadline, tools.checkpoint, "the submodules were not fetched in time"),
+        log=tools.log,
+    )
+
+
+def _left_out(files: Snapshot | DeepSnapshot, order: Order, tools: Tools, deadline: float) -> ContextFilter:
+    """Read the rules of what the engine does not get; large rules for many files are the work of hours."""
+    build = order.app.build
+    dockerfile = dockerfile_path(build.dockerfile)
+    rules = _dockerignore(files, ignore_files(dockerfile, build.builder))
+    said = "the rules of .dockerignore were not applied to all files in time"
+    return left_out(rules, dockerfile, _until(deadline, tools.checkpoint, said))
+
+
+def _until(deadline: float, checkpoint: Callable[[], None], said: str) -> Callable[[], None]:
+    """Let no checkpoint pass after a time. :param said: what was not done by then."""
 
     def passed() -> None:
         checkpoint()
         if time.monotonic() >= deadline:
-            raise Refused(Reason.BUILD_TIMEOUT, "the rules of .dockerignore were not applied to all files in time")
+            raise Refused(Reason.BUILD_TIMEOUT, said)
 
     return passed
 
@@ -167,7 +215,7 @@ def labels_of(order: Order, date: int) -> dict[str, str]:
     }
 
 
-def _dockerignore(files: Snapshot, names: Sequence[str]) -> bytes | None:
+def _dockerignore(files: Snapshot | DeepSnapshot, names: Sequence[str]) -> bytes | None:
     """Return the first of the named files that exists."""
     contents = (files.read(name, MAX_DOCKERIGNORE) for name in names)
     return next((content for content in contents if content is not None), None)

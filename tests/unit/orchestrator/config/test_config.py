@@ -103,6 +103,7 @@ apps:
       builder: classic
       timeout: 45m
       pull: true
+      submodules: true
     scan: {fail_on: high, timeout: 20m}
     environments:
       - <<: *common
@@ -148,6 +149,7 @@ def test_every_key_of_a_build_reaches_the_settings() -> None:
         builder="classic",
         timeout=2700.0,
         pull=True,
+        submodules=True,
     )
     assert app.scan == Scan(fail_on="high", timeout=1200.0)
 

@@ -40,7 +40,9 @@ def test_the_host_of_a_registry(url: str, host: str) -> None:
 def test_build_options_that_change_the_image_are_told_apart_and_the_default_has_none() -> None:
     assert Build().inputs == ""
     assert Build(timeout=5, paths=("x",), builder="classic").inputs == ""
+    assert Build(context="web").inputs == "('web', 'Dockerfile', '', (), '')", "which names images that are out there"
     variants = [Build(target="a"), Build(args=(("A", "1"),)), Build(context="web"), Build(platform="linux/arm64")]
+    variants += [Build(submodules=True), Build(context="web", submodules=True)]
     assert len({build.inputs for build in variants} - {""}) == len(variants)
 
 
