@@ -27,12 +27,14 @@ ENVIRONMENTS = (
     "scan",
     "back",
     "new",
+    "sub",
 )
 
 
 def _configure(config: dict[str, Any], _platform: Platform) -> None:
     app = config["apps"][0]
     app["build"] |= {"args": {"LEAK": "${HARBOR_PASSWORD}"}, "secrets": {"leak": "${GITOPS_TOKEN}"}}
+    app["build"]["submodules"] = True
     for environment in app["environments"]:
         if environment["name"] == "korea":
             environment["branch"] = KOREAN_BRANCH
