@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from orchestrator.domain.errors import Refused, Unavailable
-from workers.clients.git_access import address_fault, local_env, origin_of, shown
+from workers.clients.git_access import address_fault, is_ssh, local_env, origin_of, shown
 from workers.clients.git_errors import last_words, scrub
 from workers.clients.git_process import GitTimeout, TooMuch, run
 from workers.clients.git_read import LOCAL_TIMEOUT, Repository, os_text
@@ -102,7 +102,10 @@ def address_of(module: Module, holder: str, source: str) -> str:
 
     :param holder: the address of the repository that holds it: a relative one starts there (git-submodule, "add").
     :param source: the address of the app's own source repository.
-    :raises ValueError: it leads anywhere else than to the server of the source repository, in the same way.
+    :raises ValueError: it leads anywhere else than to the server of the source repository.
+
+    Where one of the two is an SSH address and the other one is none, the host alone says that it is the same server:
+    that is asked in the way of the source, as many a ``.gitmodules`` is written for people with keys.
     """
     url = module.urls[0]
     said = f"the `url` of {module.shown}, {scrub(url)[:_NAME_LENGTH]!r},"
@@ -114,10 +117,13 @@ def address_of(module: Module, holder: str, source: str) -> str:
         fault = "holds `..` inside its path"
     if fault:
         raise ValueError(f"{said} {fault}")
-    if origin_of(address) != origin_of(source):
+    ours, theirs = origin_of(source), origin_of(address)
+    if is_ssh(address) != is_ssh(source) and theirs[2] == ours[2]:
+        address = _split(source)[0] + _split(address)[1]
+    elif theirs != ours:
         raise ValueError(
-            f"{said} is not on the server of the app's own {shown(source)}, reached in the same way: only that one"
-            " is asked; write it relative, as ../name.git"
+            f"{said} is not on the server of the app's own {shown(source)}: only that one is asked; write it relative,"
+            " as ../name.git"
         )
     return _as_source(address, source)
 

@@ -46,6 +46,22 @@ def test_an_address_on_the_server_of_the_source_is_followed(url: str, holder: st
 
 
 @pytest.mark.parametrize(
+    ("url", "source", "address"),
+    [
+        ("git@git.example.com:team/lib.git", SOURCE, "https://git.example.com/team/lib.git"),
+        ("git@Git.example.com:/team/lib.git", SOURCE, "https://git.example.com/team/lib.git"),
+        ("ssh://git@git.example.com:2222/team/lib.git", SOURCE, "https://git.example.com/team/lib.git"),
+        ("git@127.0.0.1:team/lib.git", "http://127.0.0.1:3000/a/b.git", "http://127.0.0.1:3000/team/lib.git"),
+        ("git@git.example.com:lib.git", "https://bot@git.example.com/web.git", "https://git.example.com/lib.git"),
+        ("https://git.example.com/team/lib.git", SSH, "git@git.example.com:team/lib.git"),
+        ("https://mina@git.example.com:8443/team/lib.git", PORT, "ssh://git@git.example.com:2222/team/lib.git"),
+    ],
+)
+def test_the_other_way_to_the_server_is_taken_as_the_way_of_the_source(url: str, source: str, address: str) -> None:
+    assert address_of(module(url), source, source) == address
+
+
+@pytest.mark.parametrize(
     ("url", "words"),
     [
         # what would run a program, or read this machine
@@ -70,8 +86,8 @@ def test_an_address_on_the_server_of_the_source_is_followed(url: str, holder: st
         ("https://git.example.com:8443/acme/lib.git", "is not on the server"),
         ("http://git.example.com/acme/lib.git", "is not on the server"),
         ("http://git.example.com:443/acme/lib.git", "is not on the server"),
-        ("git@git.example.com:acme/lib.git", "is not on the server"),
-        ("ssh://git@git.example.com/acme/lib.git", "is not on the server"),
+        ("git@evil.example.com:acme/lib.git", "is not on the server"),
+        ("ssh://git@evil.example.com/acme/lib.git", "is not on the server"),
         ("git://git.example.com/acme/lib.git", "is not an https"),
         ("http://169.254.169.254/latest/meta-data", "is not on the server"),
         ("https://127.0.0.1/lib.git", "is not on the server"),
@@ -103,7 +119,7 @@ def test_any_other_address_is_refused_with_the_name_and_the_cause(url: str, word
         ("git.example.com:acme/lib.git", SSH),
         ("git@git.example.com:acme/lib.git", PORT),
         ("ssh://git@git.example.com:2222/acme/lib.git", SSH),
-        (SOURCE, SSH),
+        ("https://other.example.com/acme/lib.git", SSH),
     ],
 )
 def test_a_key_goes_to_no_other_server_port_or_account(url: str, source: str) -> None:
