@@ -122,8 +122,8 @@ def address_of(module: Module, holder: str, source: str) -> str:
         address = _split(source)[0] + _split(address)[1]
     elif theirs != ours:
         raise ValueError(
-            f"{said} is not on the server of the app's own {shown(source)}: only that one is asked; write it relative,"
-            " as ../name.git"
+            f"{said} is not on the server of the app's own {shown(source)}: only that one is asked; write it relative"
+            " (../name.git)"
         )
     return _as_source(address, source)
 
