@@ -3,7 +3,6 @@
 import math
 import threading
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,8 @@ from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retention import Retention
 from orchestrator.store.database import now as clock
-from workers.clients.git import SOURCE, Mirror, mirror_folder, mirrors_in
-from workers.clients.git_keep import KeptCopy
-from workers.tidying import tidy
+from workers.clients.git import Mirror, mirror_folder
+from workers.tidying import copies_of, strays_of, tidy, tidy_stray
 
 _MOST = 200
 """Commits, from the head down, among which the newest that is not ours is searched."""
@@ -120,7 +118,7 @@ def moved(mirror: Mirror, branch: str, commit: str, known: str) -> RefChange:
 
 
 class Tidying:
-    """Removes old records, and packs the mirrors that have become slow to read, apart from any run."""
+    """Removes old records and mirrors, and packs those that have become slow to read, apart from any run."""
 
     _EVERY = 3600.0
 
@@ -131,18 +129,12 @@ class Tidying:
     def once(self, stopping: threading.Event) -> float:
         """Tidy the tables and every mirror; return the seconds until the next round."""
         self._forget(stopping)
-        root = Path(self._settings.state_dir)
-        accesses = [self._settings.gitops.access, *(app.source for app in self._settings.apps)]
-        copies: dict[Path, Callable[[], KeptCopy]] = {
-            mirror_folder(root, access.url): partial(Mirror, access, mirror_folder(root, access.url))
-            for access in accesses
-        }
-        for folder in sorted(mirrors_in(root)):  # those of submodules are in no configuration
-            copies.setdefault(folder, partial(KeptCopy, folder, SOURCE))
-        for copy in copies.values():
+        chores = [partial(tidy, copy) for copy in copies_of(self._settings).values()]
+        chores += [partial(tidy_stray, copy) for copy in strays_of(self._settings)]
+        for chore in chores:
             if stopping.wait(1.0):
                 break
-            tidy(copy)
+            chore()
         return self._EVERY
 
     def _forget(self, stopping: threading.Event) -> None:

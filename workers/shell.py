@@ -21,7 +21,7 @@ from workers.runlog import RunLog
 from workers.stages.order import Order, Tools
 from workers.stages.table import STAGES
 from workers.stages.toolbox import Clients, Shared
-from workers.tidying import Tidier
+from workers.tidying import Tidier, strays_of
 from workers.watching import Watch, Watcher
 
 log = journal.get(__name__)
@@ -51,7 +51,7 @@ class Shell:
         self._queue = queue
         self._stopping = stopping
         self._watcher = Watcher(execution)
-        self._tidier = Tidier()
+        self._tidier = Tidier(partial(strays_of, shared.settings))
 
     def look(self, run_id: int, build_here: Callable[[], bool] = no_build) -> None:
         """Look at a run now: do what its current stages ask for, until it has to wait or is over.

@@ -164,9 +164,11 @@ class Mirror(KeptCopy):
             raise Missing(self.reasons.missing, f"{commit[:80]!r} is not a full commit id")
         if ref:
             self._check_ref(ref if ref.startswith("refs/") else f"refs/heads/{ref}")
+        seen = ""
         if new or not self.has(commit):
-            return self._alone(lambda: self._find(commit, ref, checkpoint), FETCH_TIMEOUT, checkpoint)
-        return ""
+            seen = self._alone(lambda: self._find(commit, ref, checkpoint), FETCH_TIMEOUT, checkpoint)
+        self._note_use()
+        return seen
 
     def push(self, commit: str, branch: str, *, onto: str, timeout: float = PUSH_TIMEOUT) -> PushAnswer:
         """Push exactly this commit to a branch, never with force, and return what the server said.

@@ -24,6 +24,8 @@ GATHER_TIMEOUT = 20.0
 """Seconds for the little packing between landings."""
 _TIDY_AFTER = 86400.0
 """Seconds between two tidyings of a copy."""
+_UNUSED = 30 * 86400.0
+"""Seconds after which a copy that no configuration names goes, if no build has used it."""
 _LOOSE_SAMPLE = 12
 """Loose objects in one of the 256 folders (so about 3,000 in all) from which packing pays."""
 _MANY_PACKS = 40
@@ -57,6 +59,27 @@ class KeptCopy(Repository):
         return self.lfs.is_due or (
             self._exists() and _age(self._beside(".tidied")) > _TIDY_AFTER and self._is_untidy()
         )
+
+    def forget(self) -> bool:
+        """Remove a copy that no build has used for a month, with what is kept beside it. Tell if it was done.
+
+        For one that no configuration names. Whoever needs it after all makes it anew.
+        """
+        if not self._beside(".used").exists():  # of an earlier version, or made just now
+            self._note_use()
+        if _age(self._beside(".used")) <= _UNUSED:
+            return False
+        with suppress(LockBusy), exclusive(self._beside(".lock"), 0.0):
+            self._put_aside()
+            shutil.rmtree(self.lfs.folder, ignore_errors=True)
+            for ending in (".tidied", ".used"):
+                self._beside(ending).unlink(missing_ok=True)
+            return True
+        return False
+
+    def _note_use(self) -> None:
+        with suppress(OSError):  # a full disk keeps nobody from reading
+            self._beside(".used").touch()
 
     @property
     def lfs(self) -> LfsStore:
