@@ -26,6 +26,8 @@ def main(command: list[str]) -> int:
     # A short name: paths of sockets, which have at most 107 bytes, are below it.
     made = tempfile.TemporaryDirectory(prefix="t", dir=MEMORY, ignore_cleanup_errors=True) if use else nullcontext()
     with made as folder:
+        if folder:
+            Path(folder).chmod(0o711)  # PostgreSQL runs as a user of its own, and has a folder below
         environ = {**os.environ, "TMPDIR": folder} if folder else None
         return subprocess.run(command, env=environ, check=False).returncode
 

@@ -18,12 +18,14 @@ from tests.support.servers import serving
 from tests.support.web import Web, make_web
 
 SERVE = """
+import signal
 import sys
 from pathlib import Path
 from orchestrator.cli.httpd import Httpd
 from orchestrator.store.database import Database
 from tests.support.web import make_web
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it runs in the background ignore it
 folder = Path(sys.argv[1])
 Httpd(lambda: make_web(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
 """
