@@ -1,4 +1,4 @@
-"""The pages to deploy, hold, release, roll back and promote; each first says what will happen."""
+"""The pages to deploy, hold, release, roll back and promote, which first say what will happen; and to poll."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -75,6 +75,13 @@ class EnvironmentActions:
             run = self._deploy(app, environment, who) if deploys else self._bring(app, environment, action, who)
             return redirect(url_for("pages.run", run_id=run), 303)
         return redirect(url_for("pages.apps", _anchor=f"{app}-{environment}"), 303)
+
+    def poll(self, app: str) -> Answer:
+        """Have the branches of an app compared now, and show the app, where what comes of it appears."""
+        who = self._site.guard.require(Role.DEPLOYER)
+        request.max_content_length = MAX_FORM
+        self._site.control.poll(app, who.name)
+        return redirect(url_for("pages.apps", _anchor=f"app:{app}"), 303)
 
     def _deploy(self, app: str, environment: str, who: Principal) -> int:
         """Start a run of the commit that a branch or tag has, or of the one that is named."""

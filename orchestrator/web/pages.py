@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 from functools import partial
 from typing import Any
 from urllib.parse import urlencode
@@ -13,6 +14,7 @@ from orchestrator.domain.events import DeliveryOutcome
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, Trigger, run_named
 from orchestrator.domain.wording import worded
+from orchestrator.engine.matching import watched_branches
 from orchestrator.services.queries import Queries
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import commit_url, rfc3339
@@ -28,6 +30,9 @@ from orchestrator.web.problems import Problem
 
 PAGE = 30
 """Items in one page of a list."""
+
+POLL_SHOWN = timedelta(hours=1)
+"""How long the list of apps shows what came of a poll that somebody asked for."""
 
 ACTIONS: dict[str, str] = {"rerun": "Re-run", "cancel": "Cancel", "approve": "Approve"}
 """What people can do with a run from its page."""
@@ -45,6 +50,7 @@ def install(app: Flask, site: Site) -> None:
         (run_rule, "run", pages.run, "GET"),
         (f"{run_rule}/<any({','.join(ACTIONS)}):action>", "act", pages.act, "POST"),
         ("/apps", "apps", pages.apps, "GET"),
+        ("/apps/<app>/poll", "poll", actions.poll, "POST"),
         (action_rule, "ask", actions.ask, "GET"),
         (action_rule, "act_on", actions.act, "POST"),
         ("/deliveries", "deliveries", pages.deliveries, "GET"),
@@ -175,9 +181,17 @@ class _Pages:
     def apps(self) -> Answer:
         """Show what runs where."""
         who = self._site.guard.require(Role.VIEWER)
-        acts = possible if who.role.may(Role.DEPLOYER) else None
-        apps, stray = self._site.queries.apps(), self._site.queries.stray_holds()
-        return render_template("apps.html", who=who, apps=apps, stray=stray, acts=acts, labels=ENVIRONMENT_ACTIONS)
+        deploys = who.role.may(Role.DEPLOYER)
+        return render_template(
+            "apps.html",
+            who=who,
+            apps=self._site.queries.apps(),
+            stray=self._site.queries.stray_holds(),
+            acts=possible if deploys else None,
+            labels=ENVIRONMENT_ACTIONS,
+            polled={app.name for app in self._site.settings.apps if deploys and watched_branches(app)},
+            recent=rfc3339(self._site.now() - POLL_SHOWN),
+        )
 
     def deliveries(self) -> Answer:
         """Show what arrived at the webhooks."""

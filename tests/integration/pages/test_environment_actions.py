@@ -6,7 +6,8 @@ import pytest
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, Trigger
-from orchestrator.store import environments
+from orchestrator.store import environments, polls
+from orchestrator.store.database import now as clock
 from tests.support.pages import OURS, Page, page
 from tests.support.web import Web
 
@@ -257,3 +258,44 @@ def test_a_rollback_that_is_over_leads_out_of_the_hold_that_it_has_left(web: Web
     assert links(shown) == [f"{STG}/release"]
     assert "Next, for the developer: " in shown.text
     assert "pilotage app release plate-web stg" in shown.text
+
+
+def words_of(web: Web, role: str = "deployer") -> str:
+    return " ".join(page(web, "/apps", role).text.split())
+
+
+def poll_of(web: Web) -> dict[str, Any] | None:
+    return web.client().get("/api/v1/apps/plate-web").json["poll"]  # type: ignore[no-any-return]
+
+
+def test_a_deployer_has_lost_pushes_looked_for_and_sees_what_came_of_it(web: Web) -> None:
+    run, client = proven(web, 1), web.browser()
+    answer = client.post("/apps/plate-web/poll", headers=OURS)
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/apps#app:plate-web")
+    assert "app:plate-web" in [one.get("id") for one in page(web, "/apps").all("section")]
+    assert "looking asked for by" in words_of(web, "viewer")
+    for facts, words in (
+        ({"branches": ["main"], "missing": [], "runs": []}, "no push without its hook"),
+        ({"branches": ["main"], "missing": ["gone"], "runs": [run]}, f"run #{run} not there: gone"),
+        ({"problem": "The forge <b>refused</b>."}, "The forge <b>refused</b>."),
+    ):
+        with web.database.write() as connection:
+            at = clock()
+            polls.ask(connection, "plate-web", "mina", at)
+            polls.done(connection, "plate-web", at, at, facts)
+        assert words in words_of(web)
+
+
+def test_who_may_not_deploy_or_comes_from_elsewhere_has_nothing_looked_for(web: Web) -> None:
+    assert "Look for pushes" in page(web, "/apps").text
+    assert "Look for pushes" not in page(web, "/apps", "viewer").text
+    assert web.browser("viewer").post("/apps/plate-web/poll", headers=OURS).status_code == 403
+    assert web.browser().post("/apps/plate-web/poll", headers={"Origin": "https://evil.example"}).status_code == 403
+    assert web.browser().post("/apps/nosuch/poll", headers=OURS).status_code == 404
+    assert poll_of(web) is None
+
+
+def test_what_came_of_a_poll_is_not_shown_for_ever(web: Web) -> None:
+    with web.database.write() as connection:
+        polls.ask(connection, "plate-web", "mina", clock() - 3700)
+    assert "looking" not in page(web, "/apps").text
