@@ -6,6 +6,7 @@ import logging
 import os
 import resource
 import signal
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
@@ -22,6 +23,8 @@ from orchestrator.cli.patience import Patience
 from orchestrator.cli.serving import WebWorker
 from orchestrator.web.streams import STREAMS
 
+LEAVE = 5.0
+"""Seconds that requests get which are still at work after the grace."""
 THREADS = 128
 """Threads of one process: half of them may hold log streams and the rest still answers (measured)."""
 
@@ -83,8 +86,8 @@ class Httpd(BaseApplication):  # type: ignore[misc]
     def run(self) -> None:
         """Serve in this process until SIGTERM or SIGINT; whoever started us starts us again where we end otherwise.
 
-        Gunicorn's parent process would take 9 MB. What it does beside that is to end a worker that hangs: the kernel
-        does it here.
+        Gunicorn's parent process would take 9 MB. What it does beside that is to end a worker that hangs, or that
+        requests keep after the grace: a thread outside the interpreter does it here (`faulthandler`).
         """
         log = self.cfg.logger_class(self.cfg)
         worker = _Alone(1, os.getppid(), create_sockets(self.cfg, log), self, self.cfg.timeout, self.cfg, log)
@@ -92,31 +95,39 @@ class Httpd(BaseApplication):  # type: ignore[misc]
         try:
             worker.init_process()
         finally:
-            signal.alarm(0)
             worker.tmp.close()
             tracing.stop()
             journal.flush()
+            # the interpreter waits for all threads of requests, for as long as their peers are slow
+            faulthandler.dump_traceback_later(LEAVE, exit=True)
 
 
 class _Alone(WebWorker):
     """A worker that no process watches."""
 
+    _again = 0.0
+
     def notify(self) -> None:
-        """Show life: without the next one in time the kernel ends this process (alarm(2))."""
-        signal.alarm(self.timeout)
+        """Show life: without the next one in time this process says where it hangs and ends.
+
+        Not by a signal: as the first process of a container the kernel would keep it from what ends others.
+        """
+        now = time.monotonic()
+        if now >= self._again:
+            self._again = now + 1.0  # each one takes a new thread
+            faulthandler.dump_traceback_later(self.timeout, exit=True)
 
     def is_parent_alive(self) -> bool:
         """Go on without whoever started us, as after ``nohup``; `pilotage up` has the kernel end its processes."""
         return True
 
     def init_signals(self) -> None:
-        """Listen to what ends us; one that hangs says where before it ends."""
+        """Listen to what ends us."""
         ignored = signal.getsignal(signal.SIGINT) is signal.SIG_IGN
         super().init_signals()
         # Ctrl-C reaches the whole group: where somebody tells us to stop, it is ignored.
         signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else self.handle_exit)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        faulthandler.register(signal.SIGALRM, chain=True)
 
 
 class GunicornLog(Logger):  # type: ignore[misc]

@@ -30,6 +30,11 @@ folder = Path(sys.argv[1])
 Httpd(lambda: make_web(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
 """
 HANG = """
+import ctypes
+import os
+import signal
+import socket
+import sys
 import time
 from orchestrator.at_once import AT_ONCE
 from orchestrator.cli.httpd import Httpd
@@ -46,8 +51,31 @@ class App:
     def flush(self):
         pass
 
-server = Httpd(App, "127.0.0.1:0")
+listener = socket.create_server(("127.0.0.1", 0))
+if sys.argv[1] == "first":
+    NEW_USERS, NEW_PROCESSES, PARENT_DIED = 0x10000000, 0x20000000, 1
+    libc = ctypes.CDLL(None)
+    libc.unshare(NEW_PROCESSES if os.getuid() == 0 else NEW_PROCESSES | NEW_USERS)
+    child = os.fork()
+    if child:
+        sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    libc.prctl(PARENT_DIED, signal.SIGKILL)
+server = Httpd(App, f"fd://{listener.detach()}")
 server.cfg.set("timeout", 2)
+server.run()
+"""
+STUCK = """
+import threading
+from orchestrator.cli import httpd
+
+def app(environ, start_response):
+    start_response("200 OK", [])
+    yield b"begun"
+    threading.Event().wait()
+
+httpd.LEAVE = 0.5
+server = httpd.Httpd(lambda: app, "127.0.0.1:0")
+server.cfg.set("graceful_timeout", 1)
 server.run()
 """
 ECHO = """
@@ -132,9 +160,22 @@ def test_it_goes_on_when_whoever_started_it_has_ended(tmp_path: Path) -> None:
     assert told == [str(pid)] * 3
 
 
-def test_one_that_hangs_says_where_and_ends(tmp_path: Path) -> None:
-    with serving(HANG, log=tmp_path / "log") as (process, port):
+@pytest.mark.parametrize("who", ["any", "first"])
+def test_one_that_hangs_says_where_and_ends(who: str, tmp_path: Path) -> None:
+    """Also as the first process of a container, which signals do not end that it does not handle."""
+    with serving(HANG, who, log=tmp_path / "log") as (process, port):
         with pytest.raises(requests.ConnectionError):
             requests.post(f"http://127.0.0.1:{port}/hang", data=b"x", timeout=60)
-        assert process.wait(60) == -signal.SIGALRM
+        assert process.wait(60) == 1
     assert re.search(r'File "<string>", line \d+ in begin', (tmp_path / "log").read_text())
+
+
+def test_a_request_that_does_not_end_keeps_no_process_after_the_grace(tmp_path: Path) -> None:
+    with (
+        serving(STUCK, log=tmp_path / "log") as (process, port),
+        requests.get(f"http://127.0.0.1:{port}/", stream=True, timeout=20) as answer,
+    ):
+        assert next(answer.iter_content(5)) == b"begun"
+        process.terminate()
+        assert process.wait(60) == 1
+    assert re.search(r'File "<string>", line \d+ in app', (tmp_path / "log").read_text())
