@@ -125,6 +125,9 @@ def address_of(module: Module, holder: str, source: str) -> str:
             f"{said} is not on the server of the app's own {shown(source)}: only that one is asked; write it relative"
             " (../name.git)"
         )
+    fault = address_fault(address)  # what one way takes for a name may mean something else in the other one
+    if fault:
+        raise ValueError(f"{said} {fault}")
     return _as_source(address, source)
 
 
