@@ -201,8 +201,8 @@ class DeepSnapshot:
             child.commit, timeout=self._reader.left, log=self._log, checkpoint=self._checkpoint, at=child.at
         ) as inner:
             for entry in inner.entries:
-                name = posixpath.basename(entry.path)
-                if name in ("", ".", "..") or name.lower() == ".git":
+                # a tree that Git has not written may have names with slashes
+                if any(name in ("", ".", "..") or name.lower() == ".git" for name in entry.path.split("/")):
                     raise self._unusable(f"{child.at}{entry.path} is no path that Git would check out")
             yield inner
 

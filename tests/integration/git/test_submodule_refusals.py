@@ -71,8 +71,15 @@ def test_a_submodule_in_a_submodule_is_named_with_its_file(server: Forge, lib: F
 @pytest.mark.parametrize("name", ["..", ".", ".git", ".GIT"])
 def test_a_path_that_leads_out_is_refused(server: Forge, lib: Forge, mirror: Mirror, name: str) -> None:
     evil = _tree(lib, ("100644", "Dockerfile", git(lib.repo, "rev-parse", "main:current")))
-    pinned = git(lib.repo, "commit-tree", "-m", "evil", _tree(lib, ("40000", name, evil)))
-    git(lib.repo, "update-ref", "refs/heads/main", pinned)
+    pinned = _commit(lib, _tree(lib, ("40000", name, evil)))
+    with pytest.raises(Refused, match=f"lib/{re.escape(name)} is no path that Git would check out"):
+        tar_of(mirror, commit_links(server, {"lib": ("../lib.git", pinned)}))
+
+
+@pytest.mark.parametrize("name", ["../Dockerfile", "src/../../Dockerfile", ".git/config", "/Dockerfile", "a//b"])
+def test_a_name_with_a_slash_that_leads_out_is_refused(server: Forge, lib: Forge, mirror: Mirror, name: str) -> None:
+    """The engine would take it for a file of the app's own."""
+    pinned = _commit(lib, _tree(lib, ("100644", name, git(lib.repo, "rev-parse", "main:current"))))
     with pytest.raises(Refused, match=f"lib/{re.escape(name)} is no path that Git would check out"):
         tar_of(mirror, commit_links(server, {"lib": ("../lib.git", pinned)}))
 
@@ -105,6 +112,12 @@ def _tree(server: Forge, *entries: tuple[str, str, str]) -> str:
     """Write a tree as Git itself would not."""
     raw = b"".join(f"{mode} {name}\0".encode() + bytes.fromhex(identity) for mode, name, identity in entries)
     return git(server.repo, "hash-object", "-t", "tree", "-w", "--literally", "--stdin", stdin=raw)
+
+
+def _commit(server: Forge, tree: str) -> str:
+    pinned = git(server.repo, "commit-tree", "-m", "evil", tree)
+    git(server.repo, "update-ref", "refs/heads/main", pinned)
+    return pinned
 
 
 def test_a_link_for_gitmodules_is_refused(server: Forge, mirror: Mirror) -> None:
