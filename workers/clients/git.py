@@ -165,9 +165,10 @@ class Mirror(KeptCopy):
         if ref:
             self._check_ref(ref if ref.startswith("refs/") else f"refs/heads/{ref}")
         seen = ""
+        self._note_use()  # first of all, so that nobody removes what is found
         if new or not self.has(commit):
             seen = self._alone(lambda: self._find(commit, ref, checkpoint), FETCH_TIMEOUT, checkpoint)
-        self._note_use()
+            self._note_use()
         return seen
 
     def push(self, commit: str, branch: str, *, onto: str, timeout: float = PUSH_TIMEOUT) -> PushAnswer:

@@ -57,7 +57,7 @@ class KeptCopy(Repository):
     def needs_tidying(self) -> bool:
         """Tell whether `tidy` would do anything; cheap. :raises OSError: the copy was put aside just now."""
         return self.lfs.is_due or (
-            self._exists() and _age(self._beside(".tidied")) > _TIDY_AFTER and self._is_untidy()
+            self.exists() and _age(self._beside(".tidied")) > _TIDY_AFTER and self._is_untidy()
         )
 
     def forget(self) -> bool:
@@ -67,15 +67,20 @@ class KeptCopy(Repository):
         """
         if not self._beside(".used").exists():  # of an earlier version, or made just now
             self._note_use()
-        if _age(self._beside(".used")) <= _UNUSED:
+        if not self._is_unused():
             return False
         with suppress(LockBusy), exclusive(self._beside(".lock"), 0.0):
+            if not self._is_unused():  # whoever had the lock has used it
+                return False
             self._put_aside()
             shutil.rmtree(self.lfs.folder, ignore_errors=True)
             for ending in (".tidied", ".used"):
                 self._beside(ending).unlink(missing_ok=True)
             return True
         return False
+
+    def _is_unused(self) -> bool:
+        return _age(self._beside(".used")) > _UNUSED
 
     def _note_use(self) -> None:
         with suppress(OSError):  # a full disk keeps nobody from reading
@@ -104,7 +109,7 @@ class KeptCopy(Repository):
     def noted_head(self, branch: str, max_age: float) -> str | None:
         """Return where a branch was seen last, if the copy is there and that is at most `max_age` seconds ago."""
         note = self._head_note(branch)
-        if not self._exists() or _age(note) > max_age:
+        if not self.exists() or _age(note) > max_age:
             return None
         try:
             return note.read_text(encoding="ascii")
@@ -161,7 +166,7 @@ class KeptCopy(Repository):
 
     def _create(self, object_format: str = "") -> None:
         """Make the bare repository, whole or not at all."""
-        if self._exists():
+        if self.exists():
             return
         fresh = self._beside(f".{uuid4().hex}.new")
         init = ["init", "--quiet", "--bare", "--template=", f"--object-format={object_format or 'sha1'}", str(fresh)]

@@ -86,7 +86,7 @@ class Repository:
 
         An interrupted fetch can leave a commit without its files; such a commit does not count.
         """
-        if not is_sha(commit) or not self._exists():
+        if not is_sha(commit) or not self.exists():
             return False
         check = ["rev-list", "--quiet", "--objects", f"{commit}^{{commit}}", "--not", "--all"]
         return self._try(check).code == 0
@@ -181,14 +181,14 @@ class Repository:
 
     def is_ancestor(self, older: str, newer: str) -> bool | None:
         """Tell whether `newer` contains `older` (a commit contains itself); None when one is not known here."""
-        if not (is_sha(older) and is_sha(newer) and self._exists()):
+        if not (is_sha(older) and is_sha(newer) and self.exists()):
             return None
         answer = self._try(["merge-base", "--is-ancestor", "--end-of-options", older, newer])
         return {0: True, 1: False}.get(answer.code)
 
     def changed_paths(self, old: str, new: str) -> tuple[str, ...] | None:
         """List the files that differ between two commits, sorted; None when one is not known here."""
-        if not (is_sha(old) and is_sha(new) and self._exists()):
+        if not (is_sha(old) and is_sha(new) and self.exists()):
             return None
         names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", old, new]
         answer = self._try(names)
@@ -256,7 +256,7 @@ class Repository:
         full = unwritable(answer.stderr, self.folder)
         if full is not None:
             return full
-        if is_corrupt(answer.stderr) or not self._exists():
+        if is_corrupt(answer.stderr) or not self.exists():
             return self.damaged(last_words(answer.stderr))
         return Unavailable(self.reasons.unavailable, f"the local copy: {last_words(answer.stderr)}")
 
@@ -269,7 +269,8 @@ class Repository:
         """Take a damaged copy away; a plain repository has nothing to make it again from."""
         raise CorruptMirror(self.folder.name)
 
-    def _exists(self) -> bool:
+    def exists(self) -> bool:
+        """Tell whether there is a copy at all, whatever it holds."""
         return (self.folder / "HEAD").is_file()
 
 

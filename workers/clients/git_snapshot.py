@@ -53,7 +53,7 @@ def snapshot(
     :param at: where the folder stands inside another one, with a slash at its end; in front of every path that leaves
         here, in the stream and in sentences.
     :raises Refused: the commit is not here, or `context` is no folder of it.
-    :raises Unavailable: while reading, the deadline passed or the copy proved damaged.
+    :raises Unavailable: while reading, the deadline passed or the copy proved damaged, or is gone.
     """
     folder = _plain(repository, context)
     entries = _listing(repository, commit, folder)
@@ -205,6 +205,8 @@ def _listing(repository: Repository, commit: str, folder: str) -> list[TreeEntry
     listing = repository.list_tree(commit, folder)
     if listing is not None:
         return parse_tree(listing)
+    if not repository.exists():
+        raise repository.damaged("somebody has taken it away")
     if not repository.has(commit):
         raise Refused(repository.reasons.missing, f"commit {commit[:12]} is not in the local copy")
     entry = repository.entry(commit, folder) if folder else None

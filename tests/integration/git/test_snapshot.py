@@ -112,7 +112,8 @@ def test_a_context_that_is_no_folder_of_the_commit_is_refused(
     assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
 
 
-def test_a_commit_that_was_not_fetched_is_named(mirror: Mirror) -> None:
+def test_a_commit_that_was_not_fetched_is_named(server: Forge, mirror: Mirror) -> None:
+    mirror.fetch_commit(server.head())
     with pytest.raises(Refused) as caught, mirror.snapshot("1" * 40):
         pass
     assert caught.value.reason is Reason.COMMIT_NOT_FOUND

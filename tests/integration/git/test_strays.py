@@ -3,10 +3,13 @@
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from orchestrator.domain.errors import Unavailable
 from tests.support.githttp import Forge
 from workers.clients.git import Mirror
 from workers.clients.git_lock import exclusive
@@ -61,6 +64,47 @@ def test_one_whose_use_nobody_has_noted_is_kept_for_another_month(stray: Mirror)
 def test_one_that_somebody_fetches_stays(server: Forge, stray: Mirror) -> None:
     with exclusive(beside(stray, ".lock"), 1.0):
         assert not stray.forget()
+    assert stray.has(server.head())
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_one_that_a_build_has_just_begun_to_use_stays(
+    server: Forge, stray: Mirror, stale: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process looks for strays between the build's look at the copy and its reading; ``stale``: it had read
+    when the copy was used before that."""
+    has, other, done = stray.has, server.mirror(stray.folder.parent.parent), []
+
+    def looked(commit: str) -> bool:
+        found = has(commit)
+        if stale:
+            unused_for(stray, MONTH)
+        done.append(other.forget())
+        return found
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stray, "has", looked)
+        stray.fetch_commit(server.head())
+    assert done == [stale]
+    if stale:
+        with pytest.raises(Unavailable, match="made again"), stray.snapshot(server.head()):
+            pass
+        stray.fetch_commit(server.head())
+    with stray.snapshot(server.head()) as files:
+        assert files.read("README.md") == b"hello\n"
+
+
+def test_one_that_is_used_while_its_lock_is_awaited_stays(
+    server: Forge, stray: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def late(path: Path, timeout: float) -> Iterator[None]:
+        server.mirror(stray.folder.parent.parent).fetch_commit(server.head())
+        with exclusive(path, timeout):
+            yield
+
+    monkeypatch.setattr("workers.clients.git_keep.exclusive", late)
+    assert not stray.forget()
     assert stray.has(server.head())
 
 
