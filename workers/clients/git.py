@@ -64,8 +64,10 @@ def mirror_folder(root: Path, url: str) -> Path:
 
 
 def mirrors_in(root: Path) -> list[Path]:
-    """Return the copies of all repositories that are kept below `root`."""
-    return list((root / "mirrors").glob("*.git"))
+    """Return the copies of all repositories that are kept below `root`, also those that are half removed."""
+    place = root / "mirrors"
+    halves = (path.with_name(f"{path.name.partition('.')[0]}.git") for path in place.glob("*.git.*.damaged"))
+    return list({*place.glob("*.git"), *halves})
 
 
 class Mirror(KeptCopy):

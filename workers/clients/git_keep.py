@@ -73,6 +73,7 @@ class KeptCopy(Repository):
             if not self._is_unused():  # whoever had the lock has used it
                 return False
             self._put_aside()
+            self._sweep_beside()
             shutil.rmtree(self.lfs.folder, ignore_errors=True)
             for ending in (".tidied", ".used"):
                 self._beside(ending).unlink(missing_ok=True)
@@ -188,15 +189,18 @@ class KeptCopy(Repository):
 
     def _sweep(self) -> None:
         """Remove what killed processes left, here and beside the copy; called while our own lock is held."""
-        for name in os.listdir(self.folder.parent):
-            if name.startswith(f"{self.folder.name}.") and name.endswith((".new", ".damaged")):
-                shutil.rmtree(self.folder.parent / name, ignore_errors=True)
+        self._sweep_beside()
         places = ((self.folder, os.listdir(self.folder)), *((Path(at), names) for at, _, names in self._refs()))
         for place, names in places:
             for name in names:
                 if name.endswith(".lock") or name.startswith("fast_import_crash_"):
                     (place / name).unlink(missing_ok=True)
         self._sweep_objects()
+
+    def _sweep_beside(self) -> None:
+        for name in os.listdir(self.folder.parent):
+            if name.startswith(f"{self.folder.name}.") and name.endswith((".new", ".damaged")):
+                shutil.rmtree(self.folder.parent / name, ignore_errors=True)
 
     def _sweep_objects(self) -> None:
         """Remove the half of a pack or object that a killed command left; Git itself keeps it for two weeks.

@@ -1,6 +1,7 @@
 """Copies of repositories that no configuration names: of submodules, and of apps that are gone."""
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -11,7 +12,8 @@ import pytest
 
 from orchestrator.domain.errors import Unavailable
 from tests.support.githttp import Forge
-from workers.clients.git import Mirror
+from workers.clients.git import SOURCE, Mirror, mirrors_in
+from workers.clients.git_keep import KeptCopy
 from workers.clients.git_lock import exclusive
 from workers.tidying import Tidier
 
@@ -106,6 +108,25 @@ def test_one_that_is_used_while_its_lock_is_awaited_stays(
     monkeypatch.setattr("workers.clients.git_keep.exclusive", late)
     assert not stray.forget()
     assert stray.has(server.head())
+
+
+def test_one_whose_removal_was_killed_is_removed_by_the_next_who_looks(
+    stray: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(folder: Path, **_: object) -> None:
+        raise SystemExit
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", killed)
+        with pytest.raises(SystemExit):
+            stray.forget()
+    folder = stray.folder.parent
+    assert (stray.folder.exists(), len(list(folder.glob("*.damaged")))) == (False, 1)
+    [found] = mirrors_in(folder.parent)
+    assert found == stray.folder
+    assert KeptCopy(found, SOURCE).forget()
+    assert [path.name for path in folder.iterdir()] == [f"{stray.folder.name}.lock"]
+    assert not mirrors_in(folder.parent)
 
 
 def test_a_worker_looks_for_them_once_an_hour(stray: Mirror, monkeypatch: pytest.MonkeyPatch) -> None:
