@@ -56,12 +56,14 @@ def snapshot_with_submodules(
     *,
     timeout: float = SNAPSHOT_TIMEOUT,
     checkpoint: Checkpoint = unchecked,
+    fetching: Checkpoint | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> Iterator["DeepSnapshot"]:
     """Open the folder `context` of a commit that is here; no process is left when the block ends.
 
     :param timeout: seconds for all that is read, as in `workers.clients.git_snapshot.snapshot`.
-    :param checkpoint: called about every second while a submodule is fetched.
+    :param checkpoint: called about every second while contents of Git LFS are fetched. :param fetching: the same for
+        submodules; None: `checkpoint`.
     :param log: told each submodule that goes into the stream.
     :raises Refused: the commit is not here, or `context` is no folder of it.
     """
@@ -70,7 +72,7 @@ def snapshot_with_submodules(
     with opened as files, ExitStack() as stack:
         reader = _OneReader(time.monotonic() + timeout)
         stack.callback(reader.close)
-        yield DeepSnapshot(top, files, reader, checkpoint, log)
+        yield DeepSnapshot(top, files, reader, checkpoint, fetching or checkpoint, log)
 
 
 class DeepSnapshot:
@@ -83,12 +85,19 @@ class DeepSnapshot:
     """
 
     def __init__(
-        self, top: _Holder, files: Snapshot, reader: "_OneReader", checkpoint: Checkpoint, log: Callable[[str], None]
+        self,
+        top: _Holder,
+        files: Snapshot,
+        reader: "_OneReader",
+        checkpoint: Checkpoint,
+        fetching: Checkpoint,
+        log: Callable[[str], None],
     ) -> None:
         self._top = top
         self._files = files
         self._reader = reader
         self._checkpoint = checkpoint
+        self._fetching = fetching
         self._log = log
         self.date = files.date
 
@@ -193,7 +202,7 @@ class DeepSnapshot:
 
     def _fetch(self, child: _Holder) -> None:
         with _about(child.named):
-            child.mirror.fetch_commit(child.commit, checkpoint=self._checkpoint)
+            child.mirror.fetch_commit(child.commit, checkpoint=self._fetching)
 
     @contextmanager
     def _open(self, child: _Holder) -> Iterator[Snapshot]:

@@ -174,7 +174,8 @@ def _deep(order: Order, tools: Tools, deadline: float) -> AbstractContextManager
         order.run.commit,
         build.context,
         timeout=build.timeout,
-        checkpoint=_until(deadline, tools.checkpoint, "the submodules were not fetched in time"),
+        checkpoint=tools.checkpoint,  # Git LFS has a deadline of its own, after which it is tried again
+        fetching=_until(deadline, tools.checkpoint, "the submodules were not fetched in time"),
         log=tools.log,
     )
 

@@ -6,20 +6,25 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
-from orchestrator.domain.apps import Secret
+from orchestrator.domain.apps import Build, Secret
 from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.faults import HttpFault
 from orchestrator.sandbox.forge import TOKEN, USER
+from tests.support.imaging import ImageServices, order
 from tests.support.lfs import LOGO, REPO, RULES, LfsSite, contents
 from tests.support.waiting import until
 from workers.clients.git import Mirror
 from workers.clients.git_lfs import GitLfs
 from workers.clients.git_process import unchecked
 from workers.clients.lfs_pointer import parse_pointer
+from workers.stages import build
 
 
 def test_a_wrong_content_reaches_no_image(site: LfsSite) -> None:
@@ -168,6 +173,20 @@ def test_the_time_of_the_build_ends_a_download_that_hangs(site: LfsSite) -> None
     assert site.unfinished() == []
     held.set()
     assert patient.fetch({"logo.png": pointer})["logo.png"].read_bytes() == LOGO
+
+
+@pytest.mark.parametrize("submodules", [False, True])
+def test_contents_that_take_too_long_are_asked_for_again(site: LfsSite, submodules: bool) -> None:
+    ids = site.commit(logo=LOGO)
+    held = site.forge.lfs.hold(ids["logo"])
+    services = ImageServices()
+    parts = services.tools()
+    tools = replace(parts, clients=cast("Any", SimpleNamespace(**{**vars(parts.clients), "source": site.mirror})))
+    wanted = order(build=Build(timeout=2.0, submodules=submodules), commit=site.mirror.fetch_branch("main"))
+    with pytest.raises(Unavailable, match="not all objects came in the 2 s") as caught:
+        build.run(wanted, tools)
+    held.set()
+    assert caught.value.reason is Reason.SOURCE_UNAVAILABLE
 
 
 def _quiet(_: str) -> None:
