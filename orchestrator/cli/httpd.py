@@ -8,6 +8,7 @@ import resource
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -99,7 +100,7 @@ class Httpd(BaseApplication):  # type: ignore[misc]
             tracing.stop()
             journal.flush()
             # the interpreter waits for all threads of requests, for as long as their peers are slow
-            faulthandler.dump_traceback_later(LEAVE, exit=True)
+            _end_after(LEAVE)
 
 
 class _Alone(WebWorker):
@@ -115,7 +116,7 @@ class _Alone(WebWorker):
         now = time.monotonic()
         if now >= self._again:
             self._again = now + 1.0  # each one takes a new thread
-            faulthandler.dump_traceback_later(self.timeout, exit=True)
+            _end_after(self.timeout)
 
     def is_parent_alive(self) -> bool:
         """Go on without whoever started us, as after ``nohup``; `pilotage up` has the kernel end its processes."""
@@ -148,6 +149,12 @@ class GunicornLog(Logger):  # type: ignore[misc]
     def exception(self, msg: str, *args: Any, **kwargs: Any) -> None:
         """Log an exception, without the query of the address that gunicorn shows."""
         super().exception(msg, *(str(one).partition("?")[0] for one in args), **kwargs)
+
+
+def _end_after(seconds: float) -> None:
+    """Have this process say where it is and end, unless this is called anew by then."""
+    with suppress(RuntimeError):  # no more threads are to be had; the next call tries again
+        faulthandler.dump_traceback_later(seconds, exit=True)
 
 
 def _have_files() -> None:
