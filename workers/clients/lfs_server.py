@@ -7,7 +7,7 @@ another service without any header: GitLab leads to its object store so, by an a
 import json
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, quote, urlsplit
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
@@ -23,6 +23,8 @@ ASK_SILENCE = 30.0
 """Seconds without a byte after which a batch request is given up; the whole of it may take two minutes."""
 SILENCE = 60.0
 """Seconds without a byte after which the transfer of a content is given up, as those of Git are."""
+_ASCII = "".join(map(chr, range(0x21, 0x7F)))
+"""What stands in an address as it is."""
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 Wanted = Mapping[LfsPointer, str]
 """Contents, each with a path that has it, for people."""
@@ -117,7 +119,7 @@ class LfsServer:
 def endpoint_url(url: str) -> str:
     """Return where the server of a repository at an https or http address is (docs/api/server-discovery.md)."""
     parts = urlsplit(url)
-    path = parts.path.rstrip("/")
+    path = quote(parts.path.rstrip("/"), _ASCII, errors="surrogateescape")
     whole = parts._replace(netloc=parts.netloc.rpartition("@")[2], path=path.removesuffix(".git") + ".git/info/lfs")
     return whole.geturl()
 

@@ -131,10 +131,14 @@ def test_an_address_is_asked_as_it_stands_there() -> None:
         ("https://git.example.com/a/b", "https://git.example.com/a/b.git/info/lfs"),
         ("https://git.example.com/a/b/", "https://git.example.com/a/b.git/info/lfs"),
         ("https://me@git.example.com:8443/a/b.git/", "https://git.example.com:8443/a/b.git/info/lfs"),
+        ("https://git.example.com/a%20b/[c]", "https://git.example.com/a%20b/[c].git/info/lfs"),
+        ("https://git.example.com/a/꽃.git", "https://git.example.com/a/%EA%BD%83.git/info/lfs"),
+        ("https://git.example.com/a/\udcff.git", "https://git.example.com/a/%FF.git/info/lfs"),
     ],
 )
 def test_the_server_is_where_git_lfs_looks_for_it(url: str, endpoint: str) -> None:
     assert endpoint_url(url) == endpoint
+    assert split_address(endpoint, "the configuration").path.endswith(".git/info/lfs")
 
 
 @pytest.mark.parametrize(
