@@ -209,9 +209,11 @@ class DeepSnapshot:
         with child.mirror.snapshot(
             child.commit, timeout=self._reader.left, log=self._log, checkpoint=self._checkpoint, at=child.at
         ) as inner:
+            folders = {"", *(entry.path for entry in inner.entries if entry.mode == "040000")}
             for entry in inner.entries:
-                # a tree that Git has not written may have names with slashes
-                if any(name in ("", ".", "..") or name.lower() == ".git" for name in entry.path.split("/")):
+                above, name = posixpath.split(entry.path)
+                # a tree that Git has not written may have names with slashes, that lead out or behind a link
+                if above not in folders or name in ("", ".", "..") or name.lower() == ".git":
                     raise self._unusable(f"{child.at}{entry.path} is no path that Git would check out")
             yield inner
 

@@ -68,6 +68,15 @@ def test_a_submodule_in_a_submodule_is_named_with_its_file(server: Forge, lib: F
         tar_of(mirror, wanted)
 
 
+def test_a_file_behind_a_link_is_refused(server: Forge, lib: Forge, mirror: Mirror) -> None:
+    """The engine would follow the link, to the app's own files."""
+    blob = git(lib.repo, "rev-parse", "main:src/lib.sh")
+    up = git(lib.repo, "hash-object", "-w", "--stdin", stdin=b"..")
+    pinned = _commit(lib, _tree(lib, ("120000", "up", up), ("100644", "up/Dockerfile", blob)))
+    with pytest.raises(Refused, match="lib/up/Dockerfile is no path that Git would check out"):
+        tar_of(mirror, commit_links(server, {"lib": ("../lib.git", pinned)}))
+
+
 @pytest.mark.parametrize("name", ["..", ".", ".git", ".GIT"])
 def test_a_path_that_leads_out_is_refused(server: Forge, lib: Forge, mirror: Mirror, name: str) -> None:
     evil = _tree(lib, ("100644", "Dockerfile", git(lib.repo, "rev-parse", "main:current")))
