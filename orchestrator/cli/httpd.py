@@ -94,6 +94,7 @@ class Httpd(BaseApplication):  # type: ignore[misc]
         worker = _Alone(1, os.getppid(), create_sockets(self.cfg, log), self, self.cfg.timeout, self.cfg, log)
         worker.pid = os.getpid()
         try:
+            worker.notify()  # to make the application has its time, too
             worker.init_process()
         finally:
             worker.tmp.close()

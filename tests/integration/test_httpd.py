@@ -64,6 +64,17 @@ server = Httpd(App, f"fd://{listener.detach()}")
 server.cfg.set("timeout", 2)
 server.run()
 """
+HANGS_EARLY = """
+import threading
+from orchestrator.cli.httpd import Httpd
+
+def make():
+    threading.Event().wait()
+
+server = Httpd(make, "127.0.0.1:0")
+server.cfg.set("timeout", 4)
+server.run()
+"""
 STUCK = """
 import threading
 from orchestrator.cli import httpd
@@ -168,6 +179,12 @@ def test_one_that_hangs_says_where_and_ends(who: str, tmp_path: Path) -> None:
             requests.post(f"http://127.0.0.1:{port}/hang", data=b"x", timeout=60)
         assert process.wait(60) == 1
     assert re.search(r'File "<string>", line \d+ in begin', (tmp_path / "log").read_text())
+
+
+def test_one_that_hangs_before_it_serves_says_where_and_ends(tmp_path: Path) -> None:
+    with serving(HANGS_EARLY, log=tmp_path / "log") as (process, _):
+        assert process.wait(60) == 1
+    assert re.search(r'File "<string>", line \d+ in make', (tmp_path / "log").read_text())
 
 
 def test_a_request_that_does_not_end_keeps_no_process_after_the_grace(tmp_path: Path) -> None:
