@@ -1,8 +1,6 @@
 """A repository with files that Git LFS keeps, on the forge stand-in, and a mirror of it."""
 
 import hashlib
-import io
-import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -77,9 +75,3 @@ def lfs_site(folder: Path) -> Iterator[LfsSite]:
         yield LfsSite(forge, folder / "state")
     finally:
         forge.stop()
-
-
-def contents(raw: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
-        files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isreg()}
-        return {name: file.read() for name, file in files.items() if file}

@@ -1,12 +1,11 @@
 """Commits with submodules, and what a build context makes of them."""
 
-import io
-import tarfile
 from collections.abc import Mapping
 from dataclasses import replace
 
 from tests.support.git_processes import NOBODY
 from tests.support.githttp import Forge
+from tests.support.tars import contents
 from workers.clients.build_context import left_out
 from workers.clients.git import Mirror
 from workers.clients.git_submodules import snapshot_with_submodules
@@ -41,15 +40,8 @@ def tar_of(mirror: Mirror, wanted: str, context: str = ".", rules: bytes | None 
         return files.tar(left_out(rules, "Dockerfile")).read()
 
 
-def members(raw: bytes) -> dict[str, tarfile.TarInfo]:
-    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
-        return {member.name: member for member in tar.getmembers()}
-
-
 def files_of(raw: bytes) -> dict[str, str]:
-    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
-        found = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isreg()}
-        return {name: file.read().decode() for name, file in found.items() if file}
+    return {name: content.decode() for name, content in contents(raw).items()}
 
 
 def library(server: Forge) -> Forge:

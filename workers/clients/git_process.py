@@ -120,7 +120,7 @@ def start(
     except GitCommandNotFound as error:
         raise Refused(Reason.INTERNAL, f"the program {program[0]} is not installed where this worker runs") from error
     except OSError as error:
-        raise Unavailable(Reason.INTERNAL, f"git cannot be started: {error.strerror}") from error
+        raise Unavailable(Reason.INTERNAL, f"{program[0]} cannot be started: {error.strerror}") from error
     process = cast("Popen[bytes]", handle.proc)
     try:
         yield process

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.sandbox.forge_git import run_git
-from tests.support.lfs import LOGO, REPO, RULES, LfsSite, contents
+from tests.support.lfs import LOGO, REPO, RULES, LfsSite
+from tests.support.tars import contents
 from workers.clients.build_context import left_out
 from workers.clients.git import Mirror, mirror_folder
 from workers.clients.git_submodules import snapshot_with_submodules

@@ -18,7 +18,8 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.faults import HttpFault
 from orchestrator.sandbox.forge import TOKEN, USER
 from tests.support.imaging import ImageServices, order
-from tests.support.lfs import LOGO, REPO, RULES, LfsSite, contents
+from tests.support.lfs import LOGO, REPO, RULES, LfsSite
+from tests.support.tars import contents
 from tests.support.waiting import until
 from workers.clients.git import Mirror
 from workers.clients.git_lfs import GitLfs

@@ -11,7 +11,8 @@ from orchestrator.domain.apps import Secret
 from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.forge import TOKEN, USER
-from tests.support.lfs import LOGO, REPO, LfsSite, contents
+from tests.support.lfs import LOGO, REPO, LfsSite
+from tests.support.tars import contents
 from workers.clients.git import Mirror, mirror_folder
 
 AUTHENTICATE = """#!/bin/sh

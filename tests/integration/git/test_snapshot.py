@@ -1,7 +1,6 @@
 """A folder of a commit, for a build: exactly what is committed, the same bytes every time, or a clear refusal."""
 
 import hashlib
-import io
 import tarfile
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.git import git
 from tests.support.githttp import Forge, forge
+from tests.support.tars import contents, members
 from workers.clients.git import Mirror
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
@@ -42,17 +42,6 @@ def server(tmp_path: Path) -> Iterator[Forge]:
     with forge(tmp_path / "srv") as running:
         running.commit(FILES, modes=MODES, date=DATE)
         yield running
-
-
-def members(raw: bytes) -> dict[str, tarfile.TarInfo]:
-    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
-        return {member.name: member for member in tar.getmembers()}
-
-
-def contents(raw: bytes) -> dict[str, bytes]:
-    with tarfile.open(fileobj=io.BytesIO(raw)) as tar:
-        files = {member.name: tar.extractfile(member) for member in tar.getmembers() if member.isreg()}
-        return {name: file.read() for name, file in files.items() if file}
 
 
 def test_every_file_is_there_as_committed_whatever_the_attributes_say(server: Forge, mirror: Mirror) -> None:

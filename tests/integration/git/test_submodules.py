@@ -20,9 +20,9 @@ from tests.support.submodules import (
     commit_raw,
     files_of,
     library,
-    members,
     tar_of,
 )
+from tests.support.tars import members
 from workers.clients.build_context import left_out
 from workers.clients.git import Mirror
 from workers.clients.git_submodules import snapshot_with_submodules
