@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from orchestrator.domain.runs import StageName
 
+_MOST_DOUBLED = 64
+"""Doublings of a pause, more than any cap leaves: where tries have no bound, they come to more than a float holds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -24,7 +27,7 @@ class RetryPolicy:
 
     def pause(self, attempt: int) -> float:
         """Return the seconds to wait after try number `attempt` (from 1)."""
-        return min(self.cap, self.first * 2.0 ** (attempt - 1))
+        return min(self.cap, self.first * 2.0 ** min(attempt - 1, _MOST_DOUBLED))
 
 
 POLICIES: Mapping[StageName, RetryPolicy] = {

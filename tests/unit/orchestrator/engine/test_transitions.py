@@ -224,6 +224,15 @@ def test_unlimited_patience_ends_at_the_deadline() -> None:
     assert advance(patient, trouble, later(600)).run.state is RunState.FAILED
 
 
+def test_a_service_may_be_away_for_as_long_as_the_stage_has_however_often_it_is_asked() -> None:
+    """A run may have a day for its sync, and is woken every second or two while Argo CD is not reached."""
+    trouble = Troubled(stage=HEALTH, reason=Reason.ARGOCD_UNAVAILABLE, detail="refused")
+    run = working(HEALTH)
+    asked = replace(run, stages=tuple(replace(s, attempt=57_600) if s.name is HEALTH else s for s in run.stages))
+    decision = advance(asked, trouble, NOW)
+    assert (decision.run.state, decision.wake_at) == (RunState.WAITING, later(POLICIES[HEALTH].cap))
+
+
 def test_pauses_double_up_to_their_cap() -> None:
     policy = RetryPolicy(first=1, cap=5)
     assert [policy.pause(attempt) for attempt in (1, 2, 3, 4)] == [1, 2, 4, 5]
