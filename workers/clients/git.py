@@ -107,7 +107,7 @@ class Mirror(KeptCopy):
         if answer.code:
             raise self._remote_error(answer)
         found = {}
-        for line in answer.text.splitlines():
+        for line in answer.text.split("\n"):  # not `splitlines`: Git takes names that hold other ends of lines
             identity, _, name = line.partition("\t")
             if is_sha(identity) and (refs is None or name in refs):
                 found[name] = identity

@@ -162,6 +162,14 @@ def test_the_remote_says_where_refs_stand(server: Forge, mirror: Mirror) -> None
     assert not mirror.folder.exists()
 
 
+@pytest.mark.parametrize("end", ["\u2028", "\u2029", "\x85"])
+def test_a_name_that_seems_to_end_early_stands_for_no_other_branch(server: Forge, mirror: Mirror, end: str) -> None:
+    other = server.commit({"f": "1"}, branch="side")
+    git(server.repo, "update-ref", f"refs/heads/main{end}/refs/heads/main", other)
+    assert mirror.ls_remote(["refs/heads/main"]) == {"refs/heads/main": server.head()}
+    assert mirror.ls_remote()["refs/heads/main"] == mirror.resolve("main") == server.head()
+
+
 def test_repositories_with_sha256_ids_work(server: Forge, tmp_path: Path) -> None:
     other = server.app.root / "team" / "new.git"
     git(server.repo, "init", "-q", "--bare", "-b", "main", "--object-format=sha256", str(other))
