@@ -117,6 +117,7 @@ _CAUSES: tuple[tuple[str, _Kind, str], ...] = (
      "no connection"),
     (r"timed out|too slow|Timeout was reached", _U, "no answer in time"),
     (r"No space left on device|Disk quota exceeded", _U, "the disk of the server is full"),  # ours: see `unwritable`
+    (r"corruption on the remote side", _U, "the server cannot read its copy of the repository (is that damaged?)"),
     (r"early EOF|hung up|unexpected disconnect|Empty reply|RPC failed|outstanding read data", _U,
      "the connection broke"),
     (r"expected flush|Connection (reset|closed)|kex_exchange|SSL_ERROR|TLS|gnutls", _U, "the connection broke"),
@@ -173,8 +174,8 @@ def _said_by_server(stderr: str) -> list[str]:
 
 
 def is_corrupt(stderr: str) -> bool:
-    """Tell whether Git complains about damage in the local repository."""
-    return _CORRUPT.search(_without_addresses(stderr)) is not None
+    """Tell whether Git complains about damage in the local repository; what the server says is about its own."""
+    return _CORRUPT.search(_without_addresses(_ours(stderr))) is not None
 
 
 def unwritable(stderr: str, folder: Path) -> Unavailable | None:

@@ -159,6 +159,17 @@ def test_reading_a_damaged_mirror_asks_for_a_retry_that_then_works(server: Forge
     assert mirror.read(commit, "README.md") == b"hello\n"
 
 
+def test_a_copy_outlives_the_damage_of_its_server(server: Forge, mirror: Mirror) -> None:
+    commit = mirror.fetch_branch("main")
+    blob = git(server.repo, "rev-parse", f"{server.commit({'new.txt': 'new'})}:new.txt")
+    (server.repo / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(Unavailable) as caught:
+        mirror.fetch_branch("main")
+    assert caught.value.evidence.startswith(f"{mirror.where}: the server cannot read its copy of the repository")
+    assert f"unable to read {blob}" in caught.value.evidence
+    assert mirror.read(commit, "README.md") == b"hello\n"
+
+
 def test_a_commit_without_its_files_does_not_count_as_here(server: Forge, mirror: Mirror) -> None:
     commit = server.commit({"new.txt": "new\n"})
     mirror.fetch_branch("main")
