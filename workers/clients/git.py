@@ -142,6 +142,9 @@ class Mirror(KeptCopy):
         try:
             head = self._alone(lambda: self._fetch([f"+{ref}:{own}"], timeout, checkpoint, own), timeout, checkpoint)
         except Missing as error:
+            if self.ls_remote([ref]):  # the forge's servers lag behind each other, or it was rewritten just now
+                said = f"{self.where} shows a branch {branch!r}, but does not have its commit"
+                raise Unavailable(self.reasons.unavailable, said) from error
             raise Missing(self.reasons.missing, f"{self.where} has no branch {branch!r}") from error
         self.note_head(branch, head)
         return head

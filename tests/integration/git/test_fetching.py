@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.errors import Refused
+from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.git import git
 from tests.support.git_processes import NOBODY
@@ -71,6 +71,15 @@ def test_names_that_git_would_not_create_never_reach_it(server: Forge, mirror: M
             call(name)
         assert caught.value.reason is Reason.SOURCE_REFUSED
         assert server.app.requests == []
+
+
+def test_a_branch_whose_commit_the_server_lacks_is_not_missing(server: Forge, mirror: Mirror) -> None:
+    """As when one server of a forge shows the branch and another one, which lags behind, is asked for the commit."""
+    (server.repo / "refs" / "heads" / "main").write_text(NOBODY, encoding="ascii")
+    with pytest.raises(Unavailable) as caught:
+        mirror.fetch_branch("main")
+    assert caught.value.reason is Reason.SOURCE_UNAVAILABLE
+    assert caught.value.evidence == f"{mirror.where} shows a branch 'main', but does not have its commit"
 
 
 def test_a_commit_comes_by_its_ref(server: Forge, mirror: Mirror) -> None:
