@@ -164,11 +164,20 @@ class RegistryClient:
         return content
 
     def _elsewhere(self, location: str) -> Any:
-        """Fetch what the registry keeps in an object store, without credentials: the address is signed."""
+        """Fetch what the registry keeps in an object store, without credentials: the address is signed.
+
+        So it opens the blob to whoever reads it, and errors name no more of it than its host.
+        """
         url = self._led_to(location)
-        same = urlsplit(url).netloc == urlsplit(self._registry.url).netloc
-        http = self._http if same else Http(url, Reason.REGISTRY_UNAVAILABLE, ca_file=self._registry.ca_file)
-        return http.request("GET", url, auth=Authorization(""))
+        parts = urlsplit(url)
+        if parts.netloc == urlsplit(self._registry.url).netloc:
+            return self._http.request("GET", url, auth=Authorization(""))
+        store = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+        http = Http(store, Reason.REGISTRY_UNAVAILABLE, ca_file=self._registry.ca_file)
+        try:
+            return http.request("GET", url, auth=Authorization(""))
+        finally:
+            http.close()
 
     def _led_to(self, location: str) -> str:
         """Return the whole address of a ``Location``."""

@@ -151,6 +151,19 @@ def test_a_blob_in_an_object_store_is_fetched_without_our_login() -> None:
         assert "authorization" not in store.asked[0].headers
 
 
+@pytest.mark.parametrize("status", [403, 503])
+def test_the_signature_of_an_address_in_an_object_store_is_in_no_error(status: int) -> None:
+    """Whoever has it may read the blob."""
+    with loopback(lambda _: Reply(status)) as store:
+        away = f"{store.url}/bucket/x?X-Amz-Signature=5ec2e7"
+        with loopback(Harbor(stored(away=away))) as server, pytest.raises((Refused, Unavailable)) as answered:
+            client(server).labels("a/b", "1")
+    with loopback(Harbor(stored(away=away))) as server, pytest.raises(Unavailable) as gone:
+        client(server).labels("a/b", "1")
+    assert "5ec2e7" not in f"{answered.value.evidence} {gone.value.evidence}"
+    assert store.url in gone.value.evidence
+
+
 def test_an_object_store_may_have_the_certificate_of_our_own_authority(tmp_path: Path) -> None:
     with (
         loopback(lambda _: Reply(body=config_of({"a": "b"})), tls=tmp_path) as store,
