@@ -10,6 +10,7 @@ import re
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urljoin, urlsplit
@@ -195,7 +196,8 @@ class RegistryClient:
         self._expect(answer, 202, f"upload to {repository}")
         url = self._led_to(answer.headers.get("Location", ""))
         if urlsplit(url).hostname == urlsplit(self._registry.url).hostname:
-            self._ask("DELETE", urlsplit(url)._replace(scheme="", netloc="").geturl(), scope)
+            with suppress(Refused, Unavailable):  # to push takes no right to delete; it goes by itself in time
+                self._ask("DELETE", urlsplit(url)._replace(scheme="", netloc="").geturl(), scope)
 
     def _judge_grant(self, repository: str, granted: frozenset[str]) -> None:
         if not granted & _MAY_PUSH:

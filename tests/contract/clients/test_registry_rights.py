@@ -71,6 +71,19 @@ def test_without_tokens_an_upload_is_tried_and_given_up() -> None:
     ]
 
 
+@pytest.mark.parametrize("status", [401, 403, 405, 500])
+def test_who_may_push_need_not_be_able_to_give_an_upload_up(status: int) -> None:
+    """Registries may ask for the right to delete for that, as CNCF Distribution does."""
+
+    def answer(asked: Asked) -> Reply:
+        begun = Reply(202, headers={"Location": "/v2/a/b/blobs/uploads/1"})
+        return begun if asked.method == "POST" else Reply(status)
+
+    with loopback(basic(answer)) as server:
+        client(server).check_push("a/b")
+    assert server.asked[-1].method == "DELETE"
+
+
 @pytest.mark.parametrize(
     ("status", "reason"),
     [
