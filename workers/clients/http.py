@@ -38,7 +38,10 @@ Response = requests.Response
 """The type of an answer, for those who must not import the SDK."""
 Observe = Callable[[str, float], None]
 """Is told of each request: ``ok``, ``refused`` or ``unavailable`` (`metrics.ANSWERS`), and the seconds it took."""
-_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504})
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 531)})
+"""What says nothing of the request; 520 to 530 are Cloudflare's for a service that it does not reach."""
+_GAVE_UP = frozenset({504, 520, 522, 524})
+"""A gateway waited for the service as we do, and it may have had the request."""
 _NOT_SENT = (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
 _CUT_OFF = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
@@ -116,7 +119,7 @@ class Http:
         endless: bool = False,
         **kwargs: Any,
     ) -> requests.Response:
-        """Send one request and return the answer, whatever its status below 500 (except 408, 425 and 429).
+        """Send one request and return the answer, whatever its status that says something of the request.
 
         :param path: appended to the base URL byte for byte (Harbor needs ``%252F`` untouched).
         :param read_timeout: seconds of silence; the whole answer may take four times as long.
@@ -225,7 +228,7 @@ class Http:
         evidence, wait = " ".join(parts) + (f": {said}" if said else ""), retry_after(answer.headers)
         if answer.status_code == 429 and wait is not None:
             return RateLimited(self._unavailable, evidence, wait)
-        if answer.status_code == 504:  # a gateway that waited for the service as we do
+        if answer.status_code in _GAVE_UP:
             return Unanswered(self._unavailable, evidence, wait)
         problem = body if kind.startswith("application/problem+json") else b""
         return Busy(self._unavailable, evidence, wait, problem)

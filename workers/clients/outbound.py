@@ -49,8 +49,8 @@ def post(
     :param allow_private: allow plain http, loopback and private networks; link-local addresses never.
     :param patience: seconds of silence before it is given up. :param ca_file: certificates of CAs; "" = the system's.
     :raises Refused: NOTIFY_REFUSED, the address is not one that we post to.
-    :raises Unavailable: NOTIFY_UNAVAILABLE, no connection, or 408, 425, 429, 500, 502, 503.
-    :raises Unanswered: NOTIFY_UNAVAILABLE, the answer was lost, or 504: it may have arrived.
+    :raises Unavailable: NOTIFY_UNAVAILABLE, no connection, or 408, 425, 429, 500, 502, 503, 521 and the like.
+    :raises Unanswered: NOTIFY_UNAVAILABLE, the answer was lost, or 504, 520, 522, 524: it may have arrived.
     :raises RateLimited: NOTIFY_UNAVAILABLE, 429 with ``Retry-After``.
     """
     return _ask("POST", url, body, headers, allow_private, patience, ca_file)

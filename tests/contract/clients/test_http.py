@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.errors import Unanswered, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.loopback import Reply, loopback
 from workers.clients.http import Authorization, Http
@@ -94,6 +94,14 @@ def test_what_is_wrong_with_tls_is_told_apart(tmp_path: Path) -> None:
 )
 def test_tls_that_no_ca_file_would_mend_does_not_ask_for_one(cause: BaseException, words: str) -> None:
     assert tls_words(cause) == words
+
+
+@pytest.mark.parametrize(("status", "may_have_arrived"), [(500, False), (504, True), (521, False), (524, True)])
+def test_a_service_behind_a_gateway_that_gives_up_is_unavailable(status: int, may_have_arrived: bool) -> None:
+    with loopback(lambda _: Reply(status, "<html>")) as server, pytest.raises(Unavailable) as caught:
+        Http(server.url, Reason.REGISTRY_UNAVAILABLE).request("POST", "/")
+    assert caught.value.evidence == f"HTTP {status} from {server.url}"
+    assert isinstance(caught.value, Unanswered) is may_have_arrived
 
 
 WAITS: list[tuple[dict[str, str], float | None]] = [

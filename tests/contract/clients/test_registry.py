@@ -84,8 +84,10 @@ def test_a_tag_that_is_not_there_is_none() -> None:
         assert client(server).labels("a/b", "1") is None
 
 
-def test_an_overloaded_registry_is_unavailable() -> None:
-    with loopback(lambda _: Reply(502, "<html>")) as server, pytest.raises(Unavailable) as caught:
+@pytest.mark.parametrize("status", [502, 522])
+def test_an_overloaded_registry_is_unavailable(status: int) -> None:
+    """Also where the token service is: 522 is of Cloudflare."""
+    with loopback(lambda _: Reply(status, "<html>")) as server, pytest.raises(Unavailable) as caught:
         client(server).digest("a/b", "1")
     assert caught.value.reason is Reason.REGISTRY_UNAVAILABLE
 

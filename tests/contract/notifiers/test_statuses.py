@@ -144,7 +144,8 @@ ANSWERS: dict[str, tuple[HttpFault, type[Exception], str]] = {
     "words of its own": (HttpFault(status=422, body='{"message":{"ref":["is odd"]}}'), Refused, "is odd"),
     "no reason": (HttpFault(status=422, body="{}"), Refused, "does not say why"),
     "a page": (HttpFault(status=400, body="<html>"), Refused, "no answer of its API"),
-    "of a proxy": (HttpFault(status=520, body=""), Unavailable, "HTTP 520 for acme/plate-web"),
+    "of a proxy": (HttpFault(status=520, body=""), Unavailable, "HTTP 520 from http"),
+    "no room": (HttpFault(status=507, body=""), Unavailable, "HTTP 507 for acme/plate-web"),
 }
 
 
