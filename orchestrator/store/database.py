@@ -50,6 +50,8 @@ class Database:
         self.counts = tallies.Counts()
         self.engine = _sqlite_engine(url) if self.is_sqlite else _postgres_engine(url)
         self._file = self.engine.url.database or "" if self.is_sqlite else ""
+        # By default each statement of PostgreSQL sees what was committed just before it, another state than the last.
+        self._reading: Any = {"pilotage_read": True} if self.is_sqlite else {"isolation_level": "REPEATABLE READ"}
 
     @contextmanager
     def write(self) -> Iterator[Connection]:
@@ -78,7 +80,7 @@ class Database:
     def read(self) -> Iterator[Connection]:
         """Open a connection for reading; sees one consistent state. Raises as `write` does."""
         with _translated(self._file), self.engine.connect() as connection:
-            yield connection.execution_options(pilotage_read=True)
+            yield connection.execution_options(**self._reading)
 
     def write_counts(self) -> None:
         """Write down what this process has counted since its last transaction. Raises as `write` does."""

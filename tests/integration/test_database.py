@@ -10,12 +10,12 @@ from sqlalchemy import create_engine
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.reconcile import Reconcile
-from orchestrator.store import migrate
+from orchestrator.store import migrate, processes
 from orchestrator.store.database import Database
-from tests.support.databases import postgres_database, postgres_url, sqlite_database
+from tests.support.databases import database, postgres_database, postgres_url, sqlite_database
 from tests.support.factories import make_settings
 
-__all__ = ["postgres_url"]
+__all__ = ["database", "postgres_url"]
 
 PATIENCE = {
     "connect_timeout": "5",
@@ -120,6 +120,24 @@ def _write(database: Database, statement: str) -> None:
         connection.exec_driver_sql(statement)
         select.select([connection.connection.driver_connection.fileno()], [], [], 20)
         connection.exec_driver_sql("SELECT 1")
+
+
+def test_whoever_reads_sees_one_state_however_many_questions_are_asked(database: Database) -> None:
+    with database.read() as reader:
+        first = processes.alive(reader, 0.0)
+        with database.write() as writer:
+            processes.seen(writer, "late", "worker", 1.0, {})
+        assert processes.alive(reader, 0.0) == first == []
+    with database.read() as reader:
+        assert [one["name"] for one in processes.alive(reader, 0.0)] == ["late"]
+
+
+def test_a_writer_sees_what_others_have_written_while_it_waited_for_them(postgres_url: str) -> None:
+    with postgres_database(postgres_url) as database:
+        database.ping()
+        with database.write() as connection:  # on the connection that has just read
+            shown = connection.exec_driver_sql("SHOW transaction_isolation").scalar_one()
+        assert shown == "read committed"
 
 
 def test_what_sqlite_has_confirmed_outlasts_a_power_cut(tmp_path: Path) -> None:
