@@ -62,12 +62,13 @@ class Guard:
     def who(self) -> Principal | None:
         """Return who asks, by bearer token or session; None if that is unknown.
 
+        Any other kind of login is for a proxy in front of us, which passes on what browsers send it.
+
         :raises Problem: a browser was led here by another site to change something.
         """
-        header = request.headers.get("Authorization")
-        if header is not None:
-            scheme, _, plain = header.partition(" ")
-            return tokens.authenticate(self.database, plain.strip()) if scheme.lower() == "bearer" else None
+        scheme, _, plain = request.headers.get("Authorization", "").partition(" ")
+        if scheme.lower() == "bearer":
+            return tokens.authenticate(self.database, plain.strip())
         digest = session.get("token")
         if not isinstance(digest, str):
             return None

@@ -182,6 +182,20 @@ def test_a_browser_that_sends_only_an_origin_is_known_by_it(tmp_path: Path) -> N
         assert client.post(f"/runs/{web.run()}/cancel", headers={"Origin": origin}).status_code == 303
 
 
+@pytest.mark.parametrize("login", ["Basic bWluYTpzZWNyZXQ=", "Negotiate YII=", ""])
+def test_behind_a_proxy_with_a_login_of_its_own_a_session_counts_as_ever(web: Web, login: str) -> None:
+    client, passed_on = web.browser(), {"Authorization": login}
+    assert client.get("/runs", headers=passed_on).status_code == 200
+    cancel = f"/runs/{web.run()}/cancel"
+    assert client.post(cancel, headers={**passed_on, "Sec-Fetch-Site": "cross-site"}).status_code == 403
+    assert client.post(cancel, headers={**passed_on, **OURS}).status_code == 303
+
+
+def test_a_token_that_is_sent_goes_before_a_session(web: Web) -> None:
+    client = web.browser("deployer")
+    assert client.get("/api/v1/runs", headers={"Authorization": "Bearer plt_wrong"}).status_code == 401
+
+
 def test_a_program_with_a_token_needs_no_origin(web: Web) -> None:
     assert web.client().post(f"/api/v1/runs/{web.run()}/cancel").status_code == 202
 
