@@ -20,6 +20,7 @@ from orchestrator.services.queries import Queries
 from orchestrator.services.readiness import Readiness
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.web.auth import Guard
+from orchestrator.web.models import ApiModel
 from orchestrator.web.problems import Problem, invalid
 from orchestrator.web.streams import Streams
 
@@ -72,7 +73,8 @@ class Call:
     """One row of the API's table.
 
     :param rule: Flask's path. :param role: the least role; None: open to everybody.
-    :param answer: model of the answer (None: not JSON, see `media`). :param query, body: models of the input.
+    :param answer: model of the answer (None: not JSON, see `media`). :param query, body: models of the input (None:
+        there is none).
     :param problems: statuses of errors beside those that follow from the other fields.
     """
 
@@ -94,6 +96,11 @@ class Call:
         """The operation's id."""
         return cast(str, getattr(self.view, "__name__", ""))
 
+    @property
+    def checks_query(self) -> bool:
+        """Whether the query is looked at; probes may ask what is open to everybody with any."""
+        return self.query is not None or self.role is not None
+
 
 def mount(app: Flask, site: Site, calls: tuple[Call, ...]) -> None:
     """Add the calls to `app`."""
@@ -104,11 +111,15 @@ def mount(app: Flask, site: Site, calls: tuple[Call, ...]) -> None:
 def _handler(site: Site, call: Call) -> Callable[..., Response]:
     def handle(**arguments: Any) -> Response:
         who = site.guard.require(call.role) if call.role is not None else None
-        query = _query(call.query) if call.query is not None else None
+        query = _query(call.query or NoQuery) if call.checks_query else None
         body = _body(call.body) if call.body is not None else None
         return call.view(Asked(site=site, who=who, query=query, body=body), **arguments)
 
     return handle
+
+
+class NoQuery(ApiModel):
+    """The call takes no parameters: one that is meant for the body, as in ``rollback?to=5``, must not be lost."""
 
 
 def _query(model: type[M]) -> M:

@@ -70,7 +70,7 @@ def statuses_of(call: Call) -> tuple[int, ...]:
         found |= {401, 403, 503}
     if _ARGUMENT.search(call.rule):
         found.add(404)
-    if call.query is not None:
+    if call.checks_query:
         found.add(422)
     if call.body is not None:
         found |= {400, 404, 409, 413, 415, 422}

@@ -33,7 +33,8 @@ The exact form of every input and answer is in [openapi.json](openapi.json), whi
 * **`{KEY_HEADER}`** may be sent with every POST, 1 to 200 printable ASCII characters. Within 24 hours a request
   with the same key, token and content is answered as the first one was (with `Idempotent-Replayed: true`) and does
   nothing; with other content it is refused (422); while the first one is still at work it may be refused (409).
-* **Limits.** A body has at most {MAX_BODY // 1024} KiB. Unknown fields and parameters are errors (422).
+* **Limits.** A body has at most {MAX_BODY // 1024} KiB. Unknown fields and parameters are errors (422);
+  `/healthz` and `/metrics` look at none.
 * **Times** are RFC 3339 in UTC; durations are seconds.
 
 ## Logs

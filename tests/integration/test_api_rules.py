@@ -92,6 +92,23 @@ def test_a_body_that_is_no_small_json_object_is_refused(
     problem(web.client().post("/api/v1/runs", data=body, content_type=content_type), status, kind)
 
 
+@pytest.mark.parametrize("path", ["/api/v1/runs/1", "/api/v1/apps", "/api/v1/apps/plate-web", "/api/v1/deliveries/1"])
+def test_a_parameter_that_a_call_does_not_take_is_refused(web: Web, path: str) -> None:
+    told = problem(web.client().get(f"{path}?to=5"), 422, "invalid")
+    assert told["errors"] == [{"in": "query", "field": "to", "message": "is not known here"}]
+
+
+@pytest.mark.parametrize("path", POSTS)
+def test_what_belongs_into_the_body_is_refused_in_the_address(web: Web, path: str) -> None:
+    told = problem(web.client().post(f"{path}?to=5"), 422, "invalid")
+    assert told["errors"] == [{"in": "query", "field": "to", "message": "is not known here"}]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/metrics"])
+def test_a_probe_may_ask_with_any_parameter(web: Web, path: str) -> None:
+    assert web.client("").get(f"{path}?at=1").status_code == 200
+
+
 def test_an_unknown_path_and_method_are_problems_too(web: Web) -> None:
     problem(web.client().get("/api/v1/nosuch"), 404, "not-found")
     answer = web.client().delete("/api/v1/runs")
