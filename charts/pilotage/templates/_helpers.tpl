@@ -38,7 +38,12 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- end -}}
 
 {{- define "pilotage.serviceAccountName" -}}
-{{- .Values.serviceAccount.create | ternary (include "pilotage.fullname" .) "default" | default .Values.serviceAccount.name -}}
+{{- .Values.serviceAccount.name | default (.Values.serviceAccount.create | ternary (include "pilotage.fullname" .) "default") -}}
+{{- end -}}
+
+{{/* Of a pod that runs before the other resources are there: an account that is made with them is not there yet. */}}
+{{- define "pilotage.earlyAccountName" -}}
+{{- .Values.serviceAccount.create | ternary "default" (include "pilotage.serviceAccountName" .) -}}
 {{- end -}}
 
 {{- define "pilotage.image" -}}

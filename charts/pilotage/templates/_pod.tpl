@@ -14,9 +14,9 @@ labels:
   {{- end }}
 {{- end -}}
 
-{{/* What stands beside the containers. In: root, pod, account ("" = without one of ours). */}}
+{{/* What stands beside the containers. In: root, pod, account. */}}
 {{- define "pilotage.podSpec" -}}
-serviceAccountName: {{ .account | default "default" }}
+serviceAccountName: {{ .account }}
 automountServiceAccountToken: false
 enableServiceLinks: false
 {{- with .root.Values.imagePullSecrets }}
