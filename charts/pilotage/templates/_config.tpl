@@ -28,7 +28,8 @@ Secret with the plain values). */}}
 {{- $wrong := list -}}
 {{- range $reference := regexFindAll "[$][{][A-Za-z_][A-Za-z0-9_]*(:-[^}]*)?[}]" $text -1 | uniq | sortAlpha -}}
 {{- $name := regexFind "[A-Za-z_][A-Za-z0-9_]*" $reference -}}
-{{- $source := include "pilotage.source" (dict "root" $.root "own" $.own "name" $name) -}}
+{{- $needed := contains (printf "${%s}" $name) $text -}}
+{{- $source := include "pilotage.source" (dict "root" $.root "own" $.own "name" $name "optional" (not $needed)) -}}
 {{- if has $name $given -}}
 {{- else if $source }}
 {{- $given = append $given $name }}
@@ -44,7 +45,8 @@ Secret with the plain values). */}}
 {{- end -}}
 {{- end -}}
 
-{{/* Where a credential is: name and key of a Secret, or nothing. In: root, own, name. */}}
+{{/* Where a credential is: name and key of a Secret, or nothing. In: root, own, name, optional (whether it has a
+default: the Secret with all of them may be without it). */}}
 {{- define "pilotage.source" -}}
 {{- $from := .root.Values.credentials -}}
 {{- if hasKey $from.values .name -}}
@@ -53,7 +55,7 @@ Secret with the plain values). */}}
 {{- $one := get $from.from .name -}}
 {{- dict "name" $one.existingSecret "key" ($one.key | default .name) | toJson -}}
 {{- else if $from.existingSecret -}}
-{{- dict "name" $from.existingSecret "key" .name | toJson -}}
+{{- merge (dict "name" $from.existingSecret "key" .name) (empty .optional | ternary dict (dict "optional" true)) | toJson -}}
 {{- end -}}
 {{- end -}}
 

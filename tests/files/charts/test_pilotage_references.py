@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.pilotage_chart import kinds, named, render
+from tests.support.pilotage_chart import container, kinds, named, render
 from tests.support.pod_rules import pods
 
 EARLY = "release-name-pilotage-migrate"
@@ -26,3 +26,12 @@ def test_pods_run_under_the_account_that_is_named(
     assert accounts.pop(EARLY) == early
     assert set(accounts.values()) == {used}
     assert named(found, "Job")["metadata"]["name"] == EARLY
+
+
+def test_a_pod_starts_without_a_credential_that_has_a_default(tmp_path: Path) -> None:
+    server = {"session_key": "${OWN:-x}", "log_level": "${LEVEL:-info}", "keep": "${BOTH:-90d}"}
+    more = {"config": {"server": server, "argocd": {"url": "${BOTH}"}}}
+    found = render(tmp_path, {**more, "credentials": {"from": {"OWN": {"existingSecret": "own"}}}})
+    references = {one["name"]: one["valueFrom"]["secretKeyRef"] for one in container(found, "web")["env"][2:]}
+    assert [name for name, reference in references.items() if reference.get("optional")] == ["LEVEL"]
+    assert references["LEVEL"] == {"name": "pilotage-credentials", "key": "LEVEL", "optional": True}
