@@ -20,6 +20,7 @@ from workers.clients.argocd_answers import (
     JSON,
     content_type,
     is_busy,
+    is_foreign,
     is_printed,
     is_window,
     json_object,
@@ -61,7 +62,7 @@ class ArgoClient:
     :raises Refused: from every call: ARGOCD_UNAUTHORIZED (401), ARGOCD_FORBIDDEN or APPLICATION_MISSING (403, 404),
         APPLICATION_DELETING, ARGOCD_REFUSED (any other 4xx).
     :raises Unavailable: from every call: ARGOCD_UNAVAILABLE for what says nothing about the application: 429, 5xx,
-        a timeout, a redirect or a page instead of JSON (a sign-on proxy, a wrong root path).
+        a timeout, a redirect or a page instead of JSON (a sign-on proxy, a wrong root path), whatever its status.
     """
 
     def __init__(self, config: ArgoCD, observe: Observe | None = None) -> None:
@@ -219,7 +220,7 @@ class ArgoClient:
 
     def _status(self, answer: Response, name: str, where: Mapping[str, Any]) -> None:
         """Raise unless the answer is a success that speaks JSON (or events)."""
-        if answer.status_code == 403 and name and not is_window(answer):
+        if answer.status_code == 403 and name and not is_foreign(answer) and not is_window(answer):
             raise self._forbidden(said_in(answer), name, where)
         if answer.status_code != 200:
             raise refusal(answer, name)

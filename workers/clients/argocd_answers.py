@@ -19,6 +19,8 @@ _DELETING = "application is deleting"
 _UNRESOLVED = ("error resolving repo revision", "error getting repo")
 """How a sync is refused when the Git server or the repo-server does not answer; a 400 all the same."""
 _FAILED_PRECONDITION = 9
+_IN_JSON = (400, 401, 403)
+"""Refusals that Argo CD always words in JSON: a page is of a proxy before it, which knows nothing of our account."""
 
 
 def content_type(answer: Response) -> str:
@@ -54,10 +56,17 @@ def is_window(answer: Response) -> bool:
     return _WINDOW in said_in(answer)
 
 
+def is_foreign(answer: Response) -> bool:
+    """Tell whether a refusal is not Argo CD's."""
+    return answer.status_code in _IN_JSON and content_type(answer) != JSON
+
+
 def refusal(answer: Response, name: str) -> Refused | Unavailable:
     """Make our error of any answer that is not 200; the body has been read or is read here."""
     status, said = answer.status_code, said_in(answer)
     answer.close()
+    if is_foreign(answer):
+        return no_json(f"HTTP {status}")
     if status == 401:
         return Refused(Reason.ARGOCD_UNAUTHORIZED, said)
     if status == 403:

@@ -29,6 +29,10 @@ ERRORS = [
     (400, error(3, "another operation is already in progress"), {}, Refused, Reason.ARGOCD_REFUSED),
     (400, "{not json", {"Content-Type": "application/json"}, Refused, Reason.ARGOCD_REFUSED),
     (400, "[]", {"Content-Type": "application/json"}, Refused, Reason.ARGOCD_REFUSED),
+    (400, "<html>The plain HTTP request was sent to HTTPS port</html>", HTML, Unavailable, Reason.ARGOCD_UNAVAILABLE),
+    (401, "<html>Sign in</html>", HTML, Unavailable, Reason.ARGOCD_UNAVAILABLE),
+    (403, "<html>403 Forbidden, nginx</html>", HTML, Unavailable, Reason.ARGOCD_UNAVAILABLE),
+    (403, "RBAC: access denied", {}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
     (415, "Invalid content type\n", {}, Refused, Reason.ARGOCD_REFUSED),
     (429, "slow down", {"Retry-After": "7"}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
     (500, error(2, "application refresh deadline exceeded"), {}, Unavailable, Reason.ARGOCD_UNAVAILABLE),
@@ -90,3 +94,13 @@ def test_nobody_at_the_address_is_no_verdict():
     with pytest.raises(Unavailable) as caught:
         client("http://127.0.0.1:9").get("shop-api")
     assert caught.value.reason is Reason.ARGOCD_UNAVAILABLE
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_no_of_a_proxy_is_not_taken_for_one_of_argo_cd(status):
+    with (
+        loopback(always(Reply(status, "<html>Forbidden</html>", HTML))) as server,
+        pytest.raises(Unavailable, match=f"HTTP {status} where the Argo CD API speaks JSON.*any sign-on proxy"),
+    ):
+        client(server.url).get("shop-api", project="shop")
+    assert len(server.asked) == 1, "whether our account may get it is nothing that a proxy knows"
