@@ -43,7 +43,9 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeaseExpired:
-    """The worker vanished; its lease has run out."""
+    """The worker vanished; its lease has run out. ``ago``: seconds since then, many where nobody was there to see."""
+
+    ago: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,6 +40,8 @@ _LIFTED = ("commit", "image", "digest", "title", "author", "ref")
 _OVERTIME = "overtime"
 """Output of a stage that may look once more after its deadline, to confirm what it found: when that look is due, in
 seconds since the epoch. A look before then, caused by an event, decides nothing."""
+_UNSEEN = 60.0
+"""Seconds by which a look may be late. If it is later, nobody could look, as while all processes were stopped."""
 _ASKED = "approval_asked"
 """Output of a stage that waits, or has waited, for approval: people were told of that once."""
 
@@ -75,7 +77,7 @@ def _decided(run: Run, current: Stage, fact: Fact, now: datetime) -> Decision:
         case Stopped():
             return _end(run, current, now)
         case LeaseExpired():
-            return _lease_expired(run, current, policy, now)
+            return _lease_expired(run, current, fact, policy, now)
         case Blocked():
             return _blocked(run, current, fact, now)
         case CancelRequested():
@@ -110,13 +112,23 @@ def _claimed(run: Run, current: Stage, fact: Claimed, now: datetime) -> Decision
         detail="" if first else current.detail,  # what it waited for before it began is over
         attempt=max(1, current.attempt),
         started_at=current.started_at or now,
-        deadline_at=now + timedelta(seconds=fact.timeout) if first else current.deadline_at,
+        deadline_at=now + timedelta(seconds=fact.timeout) if first or _ran_out(current, now) else current.deadline_at,
         wake_at=None,
     )
     started = run.started_at is None
     moved = _with(run, stage, RunState.RUNNING, Reason.RUNNING, f"{stage.name}")
     moved = replace(moved, blocked_by=None, started_at=run.started_at or now)
     return Decision(run=moved, tell=("run.started",) if started else ("run.progressed",) if first else ())
+
+
+def _ran_out(stage: Stage, now: datetime) -> bool:
+    """Tell whether the time of a stage ran out while nobody could look.
+
+    It begins anew then: after an outage of everything, the services are back later than we are, or just come up.
+    """
+    if stage.wake_at is None or stage.deadline_at is None or now < stage.deadline_at:
+        return False
+    return (now - stage.wake_at).total_seconds() > _UNSEEN
 
 
 def _reported(run: Run, current: Stage, outcome: Outcome, now: datetime) -> Decision:
@@ -215,7 +227,7 @@ def _troubled(run: Run, current: Stage, fact: Troubled, policy: RetryPolicy, now
     return Decision(run=_with(run, stage, RunState.WAITING, Reason.RETRYING, fact.detail), wake_at=wake_at)
 
 
-def _lease_expired(run: Run, current: Stage, policy: RetryPolicy, now: datetime) -> Decision:
+def _lease_expired(run: Run, current: Stage, fact: LeaseExpired, policy: RetryPolicy, now: datetime) -> Decision:
     if current.state is not StageState.RUNNING:
         return Decision(run=run, wake_at=now)
     crashes = int(current.outputs.get("crashes", 0)) + 1
@@ -229,7 +241,7 @@ def _lease_expired(run: Run, current: Stage, policy: RetryPolicy, now: datetime)
         state=StageState.WAITING,
         reason=Reason.RETRYING,
         detail="the worker vanished; another takes over",
-        wake_at=now,
+        wake_at=now - timedelta(seconds=fact.ago),
         outputs={**current.outputs, "crashes": crashes},
     )
     return Decision(run=_with(run, stage, RunState.WAITING, Reason.RETRYING, stage.detail), wake_at=now)

@@ -76,7 +76,8 @@ class Reconcile:
                 run = ledger.lock(connection, run_id)
                 if run is None or claims.held(connection, run_id, now):
                     continue
-                decision = ledger.advanced(connection, run, LeaseExpired(), utc(now))
+                fact = LeaseExpired(ago=claims.seconds_over(connection, run_id, now))
+                decision = ledger.advanced(connection, run, fact, utc(now))
                 ledger.record(connection, self._settings, run, decision, now)
                 claims.release(connection, run_id)
                 tallies.add(connection, {(LEASES_LOST.name, ()): 1.0})

@@ -78,6 +78,12 @@ def held(connection: Connection, run_id: int, now: float) -> bool:
     return until is not None and until >= common_time(connection, now)
 
 
+def seconds_over(connection: Connection, run_id: int, now: float) -> float:
+    """Return for how long the lease of a run has been over; 0 where it is not, or there is none."""
+    until = connection.execute(_UNTIL, {"of_run": run_id}).scalar_one_or_none()
+    return 0.0 if until is None else max(0.0, common_time(connection, now) - until)
+
+
 def expired(connection: Connection, now: float) -> list[int]:
     """List runs whose worker has vanished."""
     statement = (

@@ -10,7 +10,7 @@ from orchestrator.domain.changes import Batch, Change
 from orchestrator.domain.errors import LeaseLost
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, RunState, StageName
-from orchestrator.engine.facts import Reported
+from orchestrator.engine.facts import Reported, Troubled
 from orchestrator.services.commits import Commits
 from orchestrator.services.execution import ROLLOUT, Execution
 from orchestrator.store import changes, claims, logs, wakes
@@ -113,6 +113,20 @@ def test_a_vanished_worker_s_run_is_taken_back_and_goes_on(workshop: Workshop, s
     assert (run.state, run.reason) == (RunState.WAITING, Reason.RETRYING)
     again = workshop.begin(1)
     assert (again.stage, again.run.outputs["crashes"]) == (StageName.BUILD, 1)
+
+
+def test_a_machine_that_was_off_for_hours_goes_on_before_its_services_are_back(
+    workshop: Workshop, set_clocks: SetClocks
+) -> None:
+    workshop.push(1)
+    workshop.until(1, StageName.PUSH)
+    set_clocks(3 * 3600)
+    assert workshop.reconcile.expired_leases() == [1]
+    again = workshop.begin(1)
+    trouble = Troubled(stage=StageName.PUSH, reason=Reason.REGISTRY_UNAVAILABLE, detail="it starts")
+    workshop.one.report(again, trouble, "build")
+    run = workshop.run(1)
+    assert (run.state, run.reason) == (RunState.WAITING, Reason.RETRYING)
 
 
 def without_apps(workshop: Workshop) -> Execution:

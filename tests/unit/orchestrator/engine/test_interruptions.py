@@ -1,9 +1,11 @@
 """What comes from outside the stage at work: a lost worker, a person's word, a newer run, an answer that is late."""
 
+from dataclasses import replace
+
 import pytest
 
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, RunState, StageName, StageState, Wait
+from orchestrator.domain.runs import Done, Run, RunState, StageName, StageState, Wait
 from orchestrator.engine.decision import Decision
 from orchestrator.engine.facts import (
     Approved,
@@ -31,6 +33,37 @@ def test_a_vanished_worker_is_replaced_but_not_for_ever() -> None:
         run = advance(decision.run, Claimed(stage=BUILD, timeout=9), NOW).run
     ended = advance(run, LeaseExpired(), NOW).run
     assert (ended.state, ended.reason) == (RunState.FAILED, Reason.ATTEMPTS_EXHAUSTED)
+
+
+def waiting_until(seconds: float) -> Run:
+    run = make_run(HEALTH, StageState.WAITING, state=RunState.WAITING)
+    return replace(
+        run, stages=tuple(replace(s, wake_at=later(seconds)) if s.name is HEALTH else s for s in run.stages)
+    )
+
+
+def test_time_that_ran_out_while_nobody_could_look_begins_anew() -> None:
+    """After a power cut the services come back later than we do, or have just come up."""
+    away = Troubled(stage=HEALTH, reason=Reason.ARGOCD_UNAVAILABLE, detail="refused")
+    back = advance(waiting_until(600), Claimed(stage=HEALTH, timeout=600), later(7200)).run
+    assert back.stage(HEALTH).deadline_at == later(7800)
+    assert advance(back, away, later(7201)).run.state is RunState.WAITING
+    assert advance(back, away, later(7800)).run.state is RunState.FAILED
+
+
+def test_time_that_ran_out_is_over_however_busy_workers_are() -> None:
+    claimed = Claimed(stage=HEALTH, timeout=600)
+    assert advance(waiting_until(600), claimed, later(630)).run.stage(HEALTH).deadline_at == later(600)
+    assert advance(waiting_until(300), claimed, later(590)).run.stage(HEALTH).deadline_at == later(600)
+
+
+def test_a_worker_that_vanished_with_all_others_costs_its_stage_no_time() -> None:
+    back = later(7200)
+    waits = advance(working(), LeaseExpired(ago=7000), back)
+    assert waits.wake_at == back
+    assert advance(waits.run, Claimed(stage=BUILD, timeout=60), back).run.stage(BUILD).deadline_at == later(7260)
+    soon = advance(working(), LeaseExpired(ago=5), back).run
+    assert advance(soon, Claimed(stage=BUILD, timeout=60), back).run.stage(BUILD).deadline_at == later(600)
 
 
 def test_a_lease_that_ran_out_between_stages_only_wakes_the_run() -> None:
