@@ -230,12 +230,12 @@ def _troubled(run: Run, current: Stage, fact: Troubled, policy: RetryPolicy, now
 def _lease_expired(run: Run, current: Stage, fact: LeaseExpired, policy: RetryPolicy, now: datetime) -> Decision:
     if current.state is not StageState.RUNNING:
         return Decision(run=run, wake_at=now)
+    if run.is_unwanted:
+        return _end(run, current, now)
     crashes = int(current.outputs.get("crashes", 0)) + 1
     if crashes >= policy.crashes:
         detail = f"the worker vanished {crashes} times during {current.name}"
         return _fail(run, current, Reason.ATTEMPTS_EXHAUSTED, detail, now, {"crashes": crashes})
-    if run.is_unwanted:
-        return _end(run, current, now)
     stage = replace(
         current,
         state=StageState.WAITING,

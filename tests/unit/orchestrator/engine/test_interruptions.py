@@ -35,6 +35,16 @@ def test_a_vanished_worker_is_replaced_but_not_for_ever() -> None:
     assert (ended.state, ended.reason) == (RunState.FAILED, Reason.ATTEMPTS_EXHAUSTED)
 
 
+def test_a_run_that_was_cancelled_ends_so_though_its_worker_vanishes_for_the_last_time() -> None:
+    """What kills its workers is what people cancel."""
+    run = working()
+    last = {"crashes": POLICIES[BUILD].crashes - 1}
+    run = replace(run, stages=tuple(replace(s, outputs=last) if s.name is BUILD else s for s in run.stages))
+    asked = advance(run, CancelRequested(by="mina", at_work=True), NOW).run
+    ended = advance(asked, LeaseExpired(), NOW).run
+    assert (ended.state, ended.reason, ended.detail) == (RunState.CANCELLED, Reason.CANCELLED, "cancelled by mina")
+
+
 def waiting_until(seconds: float) -> Run:
     run = make_run(HEALTH, StageState.WAITING, state=RunState.WAITING)
     return replace(
