@@ -15,6 +15,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Rival, Trigger, Wait
 from orchestrator.domain.wording import shorten
 from workers.clients.git import Mirror
+from workers.clients.git_errors import Missing
 from workers.gitops.keys import look_at_keys
 from workers.gitops.tracking import staged
 from workers.shapes import mapping, text
@@ -35,7 +36,8 @@ _PARTED = 10.0
 _UNSEEN = 20.0
 """Seconds for which Argo CD must not show the application before it counts as missing."""
 _BELOW = 60.0
-"""Seconds for which a branch must stay behind the push: a forge's servers lag behind each other."""
+"""Seconds for which a branch must stay behind the push, or its commit be unknown: a forge's servers lag behind each
+other, and hooks are sent at once."""
 
 
 def run(order: Order, tools: Tools) -> Outcome:
@@ -55,6 +57,9 @@ def run(order: Order, tools: Tools) -> Outcome:
     outputs: dict[str, Any] = {}
     for done in waiting:
         outputs.update(done.result())
+    unknown = outputs.pop("unknown", None)
+    if unknown is not None:
+        return _look_again(order, Reason.COMMIT_NOT_FOUND, unknown, "unknown_since")
     absent = outputs.pop("absent", None)
     if absent is not None:
         return _absent(order, *absent)
@@ -81,7 +86,12 @@ def _source(order: Order, tools: Tools) -> dict[str, Any]:
     if order.prebuilt:
         return {"image": image_of(order, commit)}
     new = run.trigger in _NEWS and run.attempt == 1
-    head = mirror.fetch_commit(commit, run.ref, new=new, checkpoint=tools.checkpoint)
+    try:
+        head = mirror.fetch_commit(commit, run.ref, new=new, checkpoint=tools.checkpoint)
+    except Missing as error:
+        if not (new and run.ref) or _lasts(order, "unknown_since", _BELOW):
+            raise
+        return {"unknown": error.evidence}
     info = mirror.commit_info(commit)
     tools.log(f"source {commit[:12]} {info.subject}")
     found = {
