@@ -207,7 +207,8 @@ def _here(folder: Path) -> str:
 
 
 def _ours(stderr: str) -> str:
-    return "\n".join(line for line in stderr.splitlines() if not line.startswith("remote:"))
+    """Take out what others have said of their own places: the server, and GnuPG of its keyring."""
+    return "\n".join(line for line in stderr.splitlines() if not line.startswith(("remote:", "gpg:")))
 
 
 def server_format(stderr: str) -> str:

@@ -227,6 +227,7 @@ def test_a_disk_of_ours_that_cannot_be_written_is_told_with_its_place(said: str,
     "said",
     [
         "remote: fatal: write error: No space left on device\nfatal: early EOF",
+        "error: gpg failed to sign the data:\ngpg: can't connect to the agent: Read-only file system\n",  # Git 2.43
         "fatal: unable to access 'https://x/Read-only%20file%20system.git/': Could not resolve host: x",
         "fatal: early EOF",
         "",
