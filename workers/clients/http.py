@@ -160,6 +160,10 @@ class Http:
                 http_deadline.lift(answer.raw)
         except requests.ReadTimeout as error:
             raise TooSlow(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
+        except ValueError as error:  # of requests and of urllib3; it may quote the address, or a header
+            raise Unavailable(
+                self._unavailable, f"{self._where(method)}: the address, or that of a proxy, cannot be used"
+            ) from error
         except requests.RequestException as error:
             kind = Unanswered if _was_sent(error) else Unavailable
             raise kind(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error

@@ -62,6 +62,13 @@ def test_a_ca_file_that_is_not_there_is_a_trouble_of_ours_that_is_named() -> Non
         Http("https://127.0.0.1:9", Reason.ARGOCD_UNAVAILABLE, ca_file="/no/such/ca.pem").request("GET", "/")
 
 
+@pytest.mark.parametrize("host", ["harbor..example.com", "*.example.com", f"{'a' * 64}.example.com"])
+def test_a_host_that_is_none_is_a_trouble_that_is_named(host: str) -> None:
+    with pytest.raises(Unavailable, match="the address, or that of a proxy, cannot be used") as caught:
+        Http(f"https://{host}", Reason.REGISTRY_UNAVAILABLE).request("GET", "/")
+    assert caught.value.evidence.startswith(f"GET https://{host}: ")
+
+
 def tls_trouble(url: str, ca_file: str = "") -> str:
     with pytest.raises(Unavailable) as caught:
         Http(url, Reason.ARGOCD_UNAVAILABLE, ca_file=ca_file).request("GET", "/")
