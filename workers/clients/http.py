@@ -105,7 +105,7 @@ class Http:
         self._unavailable = unavailable
         # Bytes, as Harbor and every registry reads them (RFC 7617): texts would be sent as Latin-1, or not at all.
         self._auth = HTTPBasicAuth(auth[0].encode(), auth[1].encode()) if auth else None
-        self._headers = dict(headers or {}) | ({"Host": urlsplit(base_url).netloc} if address else {})
+        self._headers = dict(headers or {})
         self._verify: bool | str = ca_file or True
         self._local = threading.local()
 
@@ -259,6 +259,10 @@ class _Pinned(_Timed):
     def __init__(self, address: str) -> None:
         super().__init__(1, 1)
         self._address = address
+
+    def add_headers(self, request: Any, **_: Any) -> None:
+        """Name the host of the URL, which is in ASCII by now (the hook that requests has for this)."""
+        request.headers["Host"] = urlsplit(request.url).netloc
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
         """Return where to connect and with which TLS settings (the hook that requests 2.32 made for this)."""

@@ -164,6 +164,17 @@ def test_a_name_is_reached_at_the_address_that_was_judged():
     assert server.asked[0].headers["host"] == f"hooks.invalid:{port}"
 
 
+def test_a_name_beyond_ascii_is_written_as_in_the_certificates_of_such_names():
+    with loopback(lambda _: Reply()) as server:
+        port = urlsplit(server.url).port
+        http = Http(f"http://알림.invalid:{port}", Reason.NOTIFY_UNAVAILABLE, address="127.0.0.1")
+        http.request("POST", "/배포", data=b"")
+        http.close()
+
+    assert server.asked[0].headers["host"] == f"xn--4y2bl5s.invalid:{port}"
+    assert server.asked[0].path == "/%EB%B0%B0%ED%8F%AC"
+
+
 class _Says(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.send_response(200)
