@@ -7,8 +7,9 @@ takes any timeout for a pause between two bytes, its `push` and `pull` report no
 
 import contextlib
 import os
+import re
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +27,8 @@ from workers.clients.engine_stream import EngineResponse, knock
 
 CALL_TIMEOUT = 15.0
 """Seconds for a short call: version, inspect, tag, remove."""
+_OTHER_VERSION = re.compile(r"client version \S+ is too (?:old|new)", re.IGNORECASE)
+"""What an engine says where it does not speak our version of its API (moby, api/server/middleware/version.go)."""
 
 
 class EngineConnection:
@@ -39,13 +42,13 @@ class EngineConnection:
 
     def version(self) -> str:
         """Return the engine's version."""
-        with _ours():
+        with self._asking():
             return str(self._api.version()["Version"])
 
     def inspect(self, reference: str) -> dict[str, Any] | None:
         """Return what the engine says about a local image, or None when it is not there."""
         try:
-            with _ours():
+            with self._asking():
                 found: dict[str, Any] = self._api.inspect_image(reference)
         except _Said as said:
             if said.status == 404:
@@ -56,7 +59,7 @@ class EngineConnection:
     def remove(self, reference: str) -> bool:
         """Remove the name of a local image; False when there is none, or a container uses it."""
         try:
-            with _ours():
+            with self._asking():
                 self._api.remove_image(reference)
         except _Said as said:
             if said.status in (404, 409):
@@ -67,12 +70,12 @@ class EngineConnection:
     def tidied(self, label: str) -> list[str]:
         """Remove the images with a label and without a name, and return the ids of all that then have it."""
         try:
-            with _ours():
+            with self._asking():
                 self._api.prune_images(filters={"dangling": True, "label": label})
         except _Said as said:
             if said.status != 409:  # another worker's, or a person's, is at work; the engine runs one at a time
                 raise
-        with _ours():
+        with self._asking():
             return [str(image["Id"]) for image in self._api.images(filters={"label": label})]
 
     def post(
@@ -87,7 +90,7 @@ class EngineConnection:
 
         :param timeout: seconds to connect and send a part, and seconds of silence while the answer is read.
         """
-        with _ours():
+        with self._asking():
             answer: EngineResponse = self._api.post(
                 f"{self._api.base_url}/v{self._api.api_version}{path}",
                 params=dict(params),
@@ -96,6 +99,8 @@ class EngineConnection:
                 stream=True,
                 timeout=timeout,
             )
+        if answer.status_code == 400:
+            self._look_at_version(answer_text(answer))
         return answer
 
     def upgrade(self, path: str, headers: Mapping[str, str]) -> "Upgraded":
@@ -113,6 +118,27 @@ class EngineConnection:
             raise Unavailable(Reason.ENGINE_UNAVAILABLE, said)
         hint = "a proxy between us and the engine has to pass `Upgrade: h2c` on"
         raise Refused(Reason.ENGINE_REFUSED, f"{said}; {hint}")
+
+    @contextlib.contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Have the errors of a call be ours."""
+        try:
+            with _ours():
+                yield
+        except _Said as said:
+            self._look_at_version(said.evidence)
+            raise
+
+    def _look_at_version(self, said: str) -> None:
+        """Take the version anew where the engine that we took it from was replaced, as by an upgrade.
+
+        :raises Unavailable: it was; the next call is made in the version of the one that answers now.
+        """
+        if _OTHER_VERSION.search(said):
+            vars(self).pop("_api", None)
+            raise Unavailable(
+                Reason.ENGINE_UNAVAILABLE, f"the engine was replaced by another version: {one_line(said)}"
+            )
 
     @cached_property
     def _api(self) -> Any:

@@ -76,6 +76,33 @@ def test_the_version_is_negotiated_and_the_login_is_sent() -> None:
     assert asked.headers["x-registry-auth"]
 
 
+@pytest.mark.parametrize(("before", "after"), [("1.41", "1.52"), ("1.52", "1.44")])
+@pytest.mark.parametrize("call", ["image_id", "push"])
+def test_an_engine_that_was_replaced_by_another_version_is_asked_in_its_own(
+    before: str, after: str, call: str
+) -> None:
+    speaks = [before]
+
+    def script(asked: Asked) -> Reply:
+        if asked.path == "/version":
+            return Reply(body={"ApiVersion": speaks[-1], "Version": "of now"})
+        if not asked.path.startswith(f"/v{speaks[-1]}/"):
+            said = "too old. Minimum" if after > before else "too new. Maximum"
+            return Reply(400, {"message": f"client version {before} is {said} supported API version is {speaks[-1]}"})
+        return stream({"aux": {"Digest": "sha256:0f"}}) if call == "push" else Reply(body={"Id": "sha256:0f"})
+
+    with loopback(script) as server:
+        client = engine(server)
+        pushed = partial(client.push, IMAGE, registry=REGISTRY, control=control())
+        ask = pushed if call == "push" else partial(client.image_id, IMAGE)
+        assert ask() == "sha256:0f"
+        speaks.append(after)
+        with pytest.raises(Unavailable, match=f"client version {before} is too") as caught:
+            ask()
+        assert caught.value.reason is Reason.ENGINE_UNAVAILABLE
+        assert ask() == "sha256:0f"
+
+
 @pytest.mark.parametrize(
     ("reply", "kind", "reason"),
     [
