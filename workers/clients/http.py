@@ -317,6 +317,11 @@ def _read(answer: requests.Response) -> None:
     answer._content = b"".join(parts)  # what requests itself does when it reads the body
 
 
+def uses_proxy(url: str) -> bool:
+    """Tell whether a request to `url` goes through a proxy that the environment names."""
+    return bool(requests.utils.select_proxy(url, requests.utils.get_environ_proxies(url)))
+
+
 def _nobody(_result: str, _seconds: float) -> None:
     """Observe nothing."""
 

@@ -9,11 +9,10 @@ import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from workers.clients.http import Http
+from workers.clients.http import Http, uses_proxy
 from workers.clients.http_pause import retry_after
 
 READ_TIMEOUT = 10.0
@@ -148,10 +147,7 @@ def _inner(ip: Address) -> Address:
 
 def is_proxied(parts: SplitResult) -> bool:
     """Tell whether the environment names a proxy for this host; then the proxy resolves, and its rules decide."""
-    host = parts.hostname or ""
-    if _is_literal(host):
-        return False
-    return bool(getproxies().get(parts.scheme)) and not proxy_bypass(host)
+    return not _is_literal(parts.hostname or "") and uses_proxy(parts.geturl())
 
 
 def _is_literal(host: str) -> bool:

@@ -118,16 +118,33 @@ def test_an_address_needs_no_resolver():
         outbound.post("https://127.0.0.1/x", b"{}", {})
 
 
-def test_behind_a_proxy_the_proxy_resolves_and_judges(monkeypatch: pytest.MonkeyPatch):
+@pytest.fixture
+def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.usefixtures("_no_proxies")
+@pytest.mark.parametrize("variable", ["http_proxy", "all_proxy"])
+def test_behind_a_proxy_the_proxy_resolves_and_judges(monkeypatch: pytest.MonkeyPatch, variable: str):
     with loopback(lambda _: Reply(status=200, body="ok")) as proxy:
-        monkeypatch.setenv("http_proxy", proxy.url)
-        monkeypatch.delenv("no_proxy", raising=False)
-        monkeypatch.delenv("NO_PROXY", raising=False)
+        monkeypatch.setenv(variable, proxy.url)
         answer = outbound.post("http://hooks.invalid/x", b"{}", {}, allow_private=True)
 
     assert answer.status == 200
     assert proxy.asked[0].path == "/x"
     assert proxy.asked[0].headers["host"] == "hooks.invalid"
+
+
+@pytest.mark.usefixtures("_no_proxies")
+@pytest.mark.parametrize("spared", ["inside.example.com", ".example.com", "inside.example.com:8443", "*"])
+def test_what_the_proxy_is_not_asked_for_is_judged_here(monkeypatch: pytest.MonkeyPatch, spared: str):
+    """It is connected to straight, whatever it resolves to."""
+    monkeypatch.setenv("https_proxy", "http://proxy.example.com:3128")
+    monkeypatch.setenv("no_proxy", spared)
+    assert not outbound.is_proxied(urlsplit("https://inside.example.com:8443/x"))
+    assert outbound.is_proxied(urlsplit("https://hooks.example.net/x")) is (spared != "*")
 
 
 def test_what_is_posted_arrives_with_path_query_and_host():
