@@ -114,7 +114,7 @@ DEPLOYMENTS = Metric(
 )
 CHANGE_FAILURES = Metric(
     name="pilotage_change_failures_total", kind=C,
-    text="Deployments that failed, or that were rolled back after they had succeeded.",
+    text="Deployments that failed, or that were rolled back, also before they were healthy.",
     labels={"app": (), "env": ()},
 )
 LEAD_TIME = Metric(

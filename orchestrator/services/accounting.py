@@ -40,43 +40,54 @@ def _count_end(connection: Connection, counts: Counts, run: Run) -> None:
         if runs.repeated(connection, run).trigger is Trigger.ROLLBACK:
             _count_rollback(connection, counts, run)
         else:
-            _count_deployment(connection, counts, run, at)
+            _count_deployment(connection, counts, run, at, failed_at=at if run.state is RunState.FAILED else None)
         if run.state is RunState.SUCCEEDED:
             bad_since = deployments.restore(connection, *where, at)
             if bad_since is not None:
                 counts.observe(metrics.RESTORE, at - bad_since, *where)
 
 
-def _count_deployment(connection: Connection, counts: Counts, run: Run, at: float) -> None:
+def _count_deployment(connection: Connection, counts: Counts, run: Run, at: float, failed_at: float | None) -> None:
     """Count a commit for its first success and its first failure in an environment: repeating it is no new change."""
-    commit = run.commit or run.digest or f"run {run.id}"
-    failed = run.state is RunState.FAILED
+    commit = _commit_of(run)
     deployment = Deployment(
         app=run.app,
         environment=run.environment,
         commit=commit,
-        result=run.state.value,
+        result=(RunState.SUCCEEDED if failed_at is None else RunState.FAILED).value,
         run_id=run.id,
         committed_at=_commit_time(run) or deployments.commit_time(connection, run.app, commit),
         at=at,
-        failed_at=at if failed else None,
+        failed_at=failed_at,
     )
     if not deployments.add(connection, deployment):
         return
     where = (run.app, run.environment)
-    counts.add(metrics.DEPLOYMENTS, *where, run.state.value)
-    if failed:
+    counts.add(metrics.DEPLOYMENTS, *where, deployment.result)
+    if failed_at is not None:
         counts.add(metrics.CHANGE_FAILURES, *where)
     elif deployment.committed_at is not None:
         counts.observe(metrics.LEAD_TIME, at - deployment.committed_at, *where)
 
 
 def _count_rollback(connection: Connection, counts: Counts, run: Run) -> None:
-    """Count a rollback: it is no deployment, but marks the one before as bad, unless that has failed already."""
-    bad = deployments.present(connection, run.app, run.environment, run.id)
-    if bad is not None and bad.failed_at is None:
-        deployments.fail(connection, bad, run.created_at.timestamp())
-        counts.add(metrics.CHANGE_FAILURES, run.app, run.environment)
+    """Count a rollback: it is no deployment, but what it took back was bad, unless that has failed already.
+
+    That is what was in Git before it: the newest deployment may be an earlier one, to which it goes back, where the
+    last one was cut off before it was healthy or not.
+    """
+    bad, at = runs.landed_before(connection, run), run.created_at.timestamp()
+    if bad is None or bad.state is RunState.FAILED:
+        return
+    if bad.state is RunState.SUCCEEDED:
+        if deployments.fail(connection, bad.app, bad.environment, _commit_of(bad), at):
+            counts.add(metrics.CHANGE_FAILURES, bad.app, bad.environment)
+    elif not runs.is_rollback(connection, bad):
+        _count_deployment(connection, counts, bad, at, failed_at=at)
+
+
+def _commit_of(run: Run) -> str:
+    return run.commit or run.digest or f"run {run.id}"
 
 
 def _commit_time(run: Run) -> float | None:

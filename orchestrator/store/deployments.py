@@ -45,18 +45,12 @@ def commit_time(connection: Connection, app: str, commit: str) -> float | None:
     return connection.execute(select(deployments.c.committed_at).where(where).limit(1)).scalar_one_or_none()
 
 
-def present(connection: Connection, app: str, environment: str, before: int) -> Deployment | None:
-    """Read the newest deployment to an environment by a run older than `before`."""
-    where = (deployments.c.app == app) & (deployments.c.environment == environment) & (deployments.c.run_id < before)
-    statement = select(deployments).where(where).order_by(deployments.c.run_id.desc()).limit(1)
-    row = connection.execute(statement).mappings().one_or_none()
-    return None if row is None else Deployment(**row)
-
-
-def fail(connection: Connection, deployment: Deployment, at: float) -> None:
-    """Record that a deployment turned out to be bad."""
-    where = [deployments.c[name] == getattr(deployment, name) for name in _KEY]
-    connection.execute(update(deployments).where(*where).values(failed_at=at))
+def fail(connection: Connection, app: str, environment: str, commit: str, at: float) -> bool:
+    """Record that a deployment which had succeeded turned out to be bad; False if that was known, or it had not."""
+    wanted = {"app": app, "environment": environment, "commit": commit, "result": "succeeded"}
+    where = [deployments.c[name] == value for name, value in wanted.items()]
+    failed = update(deployments).where(*where, deployments.c.failed_at.is_(None)).values(failed_at=at)
+    return connection.execute(failed).rowcount == 1
 
 
 def restore(connection: Connection, app: str, environment: str, at: float) -> float | None:

@@ -251,12 +251,19 @@ def overtaken(connection: Connection, run: Run) -> list[int]:
 
 _LANDED_HERE = LANDED.where(runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
 _LANDED = newest(_LANDED_HERE)
+_LANDED_BEFORE = newest(_LANDED_HERE.where(runs.c.id != bindparam("of_run")))
 _LAST_COMMIT = newest(_LANDED_HERE.where(runs.c.commit != "", runs.c.id != bindparam("of_run")))
 
 
 def landed(connection: Connection, app: str, environment: str) -> Run | None:
     """Read the run whose change is the newest in Git for this environment, from whatever source its image is."""
     return _first(connection, _LANDED, {"of_app": app, "in_environment": environment})
+
+
+def landed_before(connection: Connection, run: Run) -> Run | None:
+    """Read the run whose change was the newest in Git for the environment before that of `run`, which is it now."""
+    values = {"of_app": run.app, "in_environment": run.environment, "of_run": run.id}
+    return _first(connection, _LANDED_BEFORE, values)
 
 
 _GOING_BACK = (

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 from orchestrator.domain.apps import Hook, Secret
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Fail, StageName, Trigger
+from orchestrator.domain.runs import Done, Fail, StageName, Trigger, Wait
 from orchestrator.engine.facts import Reported
 from orchestrator.services.bell import Bell
 from orchestrator.services.execution import Assignment, Execution
@@ -24,12 +24,13 @@ class Site(Web):
         number: int,
         *,
         fails_at: str = "",
+        waits_at: str = "",
         trigger: Trigger = Trigger.PUSH,
         env: str = "stg",
         rerun_of: int | None = None,
         dated: str = "",
     ) -> int:
-        """Take a run of commit `number` to its end; `fails_at` names the stage that says no.
+        """Take a run of commit `number` to its end; `fails_at` names the stage that says no, `waits_at` the last one.
 
         :param dated: when the commit says that it was made; "": an hour ago.
         """
@@ -40,7 +41,7 @@ class Site(Web):
         execution = Execution(self.database, self.settings, QUIET, "worker-1")
         assignment = execution.begin(run_id, "build")
         while assignment is not None:
-            assignment = execution.report(assignment, _fact(assignment, fails_at, dated), "build")
+            assignment = execution.report(assignment, _fact(assignment, fails_at, waits_at, dated), "build")
         return run_id
 
     def metrics(self) -> dict[str, float]:
@@ -51,9 +52,11 @@ class Site(Web):
         return {series: float(value) for series, _, value in pairs}
 
 
-def _fact(assignment: Assignment, fails_at: str, dated: str = "") -> Reported:
+def _fact(assignment: Assignment, fails_at: str, waits_at: str, dated: str) -> Reported:
     if assignment.stage == fails_at:
         return Reported(stage=assignment.stage, outcome=Fail(reason=Reason.REGISTRY_QUOTA))
+    if assignment.stage == waits_at:
+        return Reported(stage=assignment.stage, outcome=Wait(reason=Reason.PROGRESSING))
     written = {"commit_date": dated or (datetime.now(UTC) - timedelta(hours=1)).isoformat()}
     outputs = written if assignment.stage is StageName.CHECK else {}
     return Reported(stage=assignment.stage, outcome=Done(outputs=outputs))

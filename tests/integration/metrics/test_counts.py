@@ -85,6 +85,44 @@ def test_a_rollback_that_is_repeated_is_still_none(site: Site) -> None:
     assert told[f'pilotage_deployments_total{{{place},result="succeeded"}}'] == 2
 
 
+def dora_of(site: Site) -> tuple[int, int, int]:
+    (found,) = site.client("viewer").get("/api/v1/dora?days=1").json["items"]
+    return found["deployments"], found["succeeded"], found["change_failures"]
+
+
+def test_what_is_gone_back_from_is_bad_also_before_it_was_healthy(site: Site) -> None:
+    site.deploy(1)
+    site.deploy(2, waits_at="health")
+    site.deploy(1, trigger=Trigger.ROLLBACK)
+    assert dora_of(site) == (2, 1, 1), "2 was bad, and 1 is not"
+    told = site.metrics()
+    place = 'app="plate-web",env="stg"'
+    assert told[f"pilotage_change_failures_total{{{place}}}"] == 1
+    assert told[f'pilotage_deployments_total{{{place},result="failed"}}'] == 1
+    assert told[f"pilotage_restore_seconds_count{{{place}}}"] == 1
+    site.deploy(3)
+    site.deploy(1, trigger=Trigger.ROLLBACK)
+    assert dora_of(site) == (3, 2, 2), "and so was 3"
+
+
+def test_each_of_two_changes_that_are_gone_back_from_is_bad(site: Site) -> None:
+    for number in (1, 2, 3):
+        site.deploy(number)
+    site.deploy(2, trigger=Trigger.ROLLBACK)
+    assert dora_of(site) == (3, 3, 1)
+    site.deploy(1, trigger=Trigger.ROLLBACK)
+    assert dora_of(site) == (3, 3, 2)
+
+
+def test_a_bad_change_that_is_tried_again_makes_no_other_one_bad(site: Site) -> None:
+    site.deploy(1)
+    bad = site.deploy(2, fails_at="health")
+    site.deploy(3)
+    site.deploy(2, fails_at="health", trigger=Trigger.RERUN, rerun_of=bad)
+    site.deploy(3, trigger=Trigger.ROLLBACK)
+    assert dora_of(site) == (3, 2, 1)
+
+
 def test_a_promotion_knows_the_time_of_its_commit_from_the_environment_before(site: Site) -> None:
     site.deploy(1)
     with site.database.write() as connection:  # a promotion does not look at the source
