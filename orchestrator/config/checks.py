@@ -62,8 +62,8 @@ def check(document: Document) -> None:
     for app in apps:
         _app(document, app, top.inner("registry"))
     _writers(document, apps)
-    for section in (top.inner("registry"), top.inner("argocd")):
-        _plain_http(document, section, "url")
+    for name, key in (("registry", "url"), ("registry", "token_url"), ("argocd", "url")):
+        _plain_http(document, top.inner(name), key)
     _git_access(document, top.inner("gitops"))
     _gitlab(document, top.inner("webhooks"))
     _notify(document, list(top.items("notify")), apps)

@@ -272,6 +272,14 @@ def test_plain_http_is_accepted_when_it_is_asked_for() -> None:
     assert found(text) == []
 
 
+def test_the_login_for_the_registry_goes_over_plain_http_only_when_it_is_asked_for() -> None:
+    text = spoiled("username:", "token_url: http://gitlab.internal/jwt/auth, username:")
+    refused = "is not encrypted; use `https`, or set `insecure: true` to send it readable"
+
+    assert found(text) == [(1, "registry.token_url", refused)]
+    assert found(text.replace("username:", "insecure: true, username:")) == []
+
+
 def test_no_problem_repeats_a_value_that_may_be_secret() -> None:
     secret = "hunter2-hunter2"
     text = spoiled("url: https://argocd.example.com", "url: ${LEAK}").replace("branch: main, ", "branch: ${LEAK}, ")
