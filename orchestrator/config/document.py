@@ -112,7 +112,9 @@ class _Reader:
                 self._wrong(path, f"has more than {MAX_NODES} values; look for aliases of aliases")
             return None
         if node.tag not in _TAGS:
-            self._wrong(path, f"has the YAML tag `{node.tag}`; only plain values are read")
+            # the tag is not named: it may be a password that begins with `!`
+            hint = "a text that begins with `!` needs quotes"
+            self._wrong(path, f"has a YAML tag; only plain values are read, and {hint}")
             return None
         if id(node) in self._open:
             self._wrong(path, "contains itself through an alias")
