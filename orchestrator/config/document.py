@@ -90,6 +90,10 @@ def _syntax(error: yaml.MarkedYAMLError, shielded: Shielded) -> ConfigProblem:
     return ConfigProblem(path="", line=line, message=f"is not YAML: {shielded.original(words)}{hint}")
 
 
+def _is_nothing(node: Any) -> bool:
+    return isinstance(node, yaml.ScalarNode) and not node.style and node.value in _NULLS
+
+
 class _Reader:
     """Turns nodes into plain values; the state of one reading."""
 
@@ -138,7 +142,7 @@ class _Reader:
             yield self._value(item, (*path, number))
 
     def _scalar(self, node: Any, path: Path) -> str | None:
-        if not node.style and node.value in _NULLS:
+        if _is_nothing(node):
             self._wrong(path, "has no value; give one or delete the line")
             return None
         filled = self._shielded.fill(node.value, self._environ, self._folder)
@@ -184,8 +188,13 @@ class _Reader:
         name = self._shielded.original(key.value)
         if name in values:
             return
-        self._document.lines[*path, name] = key.start_mark.line + 1
-        values[name] = self._value(value, (*path, name))
+        grown = not key.style and ":" in name and _is_nothing(value)  # `{password:x}`: a key that has a value in it
+        here = (*path, name.partition(":")[0] if grown else name)
+        self._document.lines[here] = key.start_mark.line + 1
+        if grown:
+            self._wrong(here, "needs a blank after its `:`")
+        else:
+            values[name] = self._value(value, here)
 
     def _merge(self, values: dict[str, Any], source: Any, path: Path) -> None:
         if not isinstance(source, yaml.MappingNode):

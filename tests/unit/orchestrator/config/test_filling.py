@@ -105,6 +105,7 @@ TAGGED = "has a YAML tag; only plain values are read, and a text that begins wit
         ("a: {b: 1, b: 2}", ("a.b", 1, "is given twice, first on line 1")),
         ("b: x\na:\n", ("a", 2, "has no value; give one or delete the line")),
         ("a: ~", ("a", 1, "has no value; give one or delete the line")),
+        ("a: {b: x, c:hunter2-hunter2}", ("a.c", 1, "needs a blank after its `:`")),
         ("a: !!python/object:os.system x", ("a", 1, TAGGED)),
         ("a: !hunter2-hunter2", ("a", 1, TAGGED)),  # a password that was meant is not repeated
         ("a: &x [*x]", ("a[0]", 1, "contains itself through an alias")),

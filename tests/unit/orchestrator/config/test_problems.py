@@ -280,6 +280,12 @@ def test_the_login_for_the_registry_goes_over_plain_http_only_when_it_is_asked_f
     assert found(text.replace("username:", "insecure: true, username:")) == []
 
 
+def test_a_value_without_a_blank_before_it_is_one_problem_and_not_repeated() -> None:
+    text = spoiled("{secret: ${GITHUB_SECRET}}", "{secret:hunter2-hunter2}")
+
+    assert found(text) == [(5, "webhooks.github.secret", "needs a blank after its `:`")]
+
+
 def test_no_problem_repeats_a_value_that_may_be_secret() -> None:
     secret = "hunter2-hunter2"
     text = spoiled("url: https://argocd.example.com", "url: ${LEAK}").replace("branch: main, ", "branch: ${LEAK}, ")
