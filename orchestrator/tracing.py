@@ -83,6 +83,9 @@ def start(environ: Mapping[str, str] = os.environ) -> None:
     except ImportError as error:
         log.warning("traces not sent", detail=f"the extra `otel` is not installed ({error})")
         return
+    except ValueError as error:  # of a variable that OpenTelemetry does not take, or of two that do not go together
+        log.warning("traces not sent", detail=f"a variable of OpenTelemetry is wrong: {error}")
+        return
     _tracer = _provider.get_tracer("pilotage")
 
 

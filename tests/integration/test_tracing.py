@@ -174,6 +174,17 @@ def test_a_missing_extra_is_said_once_and_harms_nothing(monkeypatch: pytest.Monk
     assert line["detail"].startswith("the extra `otel` is not installed")
 
 
+@pytest.mark.parametrize(("name", "value"), [("OTEL_BSP_MAX_QUEUE_SIZE", "256"), ("OTEL_BSP_SCHEDULE_DELAY", "0")])
+def test_a_variable_that_opentelemetry_does_not_take_is_said_once_and_harms_nothing(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, logged: Logged
+) -> None:
+    monkeypatch.setenv(name, value)
+    tracing.start({"OTEL_TRACES_EXPORTER": "otlp"})
+    assert not tracing.is_on()
+    (line,) = logged.of("traces not sent")
+    assert line["detail"].startswith("a variable of OpenTelemetry is wrong: ")
+
+
 def test_a_collector_that_is_gone_holds_nobody_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1")
     monkeypatch.setattr(tracing, "FLUSH", 0.2)
