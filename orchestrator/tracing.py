@@ -127,7 +127,7 @@ def span(name: str, trace: Trace, parent: str = ROOT, **attributes: str | int | 
         return
     with (
         journal.about(trace_id=trace.id),
-        _tracer.start_as_current_span(name, _below(trace, parent), attributes=_of(trace, attributes)) as recorded,
+        _going_on(_tracer, name, _of(trace, attributes), _below(trace, parent)) as recorded,
     ):
         yield Span(recorded)
 
@@ -138,8 +138,25 @@ def inner(name: str, **attributes: str | int | None) -> Iterator[None]:
     if _tracer is None:
         yield
         return
-    with _tracer.start_as_current_span(name, attributes=_named(attributes)):
+    with _going_on(_tracer, name, _named(attributes)):
         yield
+
+
+@contextmanager
+def _going_on(
+    tracer: "Tracer", name: str, attributes: dict[str, str | int], context: "Context | None" = None
+) -> Iterator[Any]:
+    """Have a span of an exception's kind alone: its words go to a log or a run, where secrets are masked."""
+    from opentelemetry.trace import StatusCode
+
+    with tracer.start_as_current_span(
+        name, context, attributes=attributes, record_exception=False, set_status_on_exception=False
+    ) as recorded:
+        try:
+            yield recorded
+        except BaseException as error:
+            recorded.set_status(StatusCode.ERROR, type(error).__name__)
+            raise
 
 
 def record(

@@ -12,8 +12,10 @@ import pytest
 
 from orchestrator import tracing
 from orchestrator.cli.broker import embedded
+from orchestrator.domain.errors import Refused
 from orchestrator.domain.events import Delivery, Push, RefChange, RefKind, RepoNames
 from orchestrator.domain.masking import Mask
+from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import StageName
 from orchestrator.services.bell import Bell
 from orchestrator.services.ingest import Ingest
@@ -111,6 +113,21 @@ def test_what_failed_and_what_is_inside_another(found: Collector) -> None:
     assert (look.parent, push.parent, run.parent) == (trace.span_id("commit"), look.id, "")
     assert (run.id, run.failed, run.ended - run.begun) == (trace.span_id("run"), "build_failed", 90 * 10**9)
     assert look.attributes == {"pilotage.run": 7, "pilotage.outcome": "done"}
+
+
+def test_of_what_went_wrong_inside_only_its_kind_is_told(found: Collector) -> None:
+    tracing.start()
+    with (
+        pytest.raises(Refused),
+        tracing.span("look", Trace(7, AT), "commit"),
+        tracing.inner("gitops push", changes=2),
+    ):
+        raise Refused(Reason.GITOPS_REFUSED, "remote: the token hunter2-hunter2 may not push")
+    send(found)
+
+    for span in found.spans:
+        assert span.failed == "Refused"
+        assert "hunter2" not in span.text
 
 
 def test_a_sampled_run_is_sampled_as_a_whole(found: Collector, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,10 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 @dataclass(frozen=True)
 class Span:
-    """One span as it arrived; ids in hexadecimal digits, "" for no parent. ``process``: what sent it."""
+    """One span as it arrived; ids in hexadecimal digits, "" for no parent.
+
+    ``process``: what sent it. ``text``: all that it tells.
+    """
 
     trace: str
     id: str
@@ -24,6 +27,7 @@ class Span:
     failed: str
     process: str
     attributes: dict[str, Any]
+    text: str
 
 
 @dataclass
@@ -59,6 +63,7 @@ def _span(one: Any, about: dict[str, Any]) -> Span:
         failed=one.status.message,
         process=f"{about['service.name']} {about['pilotage.process']}",
         attributes=_values(one.attributes),
+        text=str(one),
     )
 
 
