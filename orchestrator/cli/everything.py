@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import importlib
+import os
 import signal
 import threading
 import warnings
@@ -18,7 +19,7 @@ from orchestrator.cli.broker import Broker, embedded
 from orchestrator.cli.claim import Claims, claimed
 from orchestrator.cli.httpd import Httpd
 from orchestrator.cli.renewal import Renewal
-from orchestrator.cli.supervise import Hangups, Supervisor
+from orchestrator.cli.supervise import Hangups, Supervisor, die_with_parent
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
@@ -142,7 +143,8 @@ def _migrate(database: Database) -> None:
     """Migrate in a process of its own: what that loads (9 MB) nobody needs later. Raises as `migrate.upgrade`."""
     if migrate.current(database) == migrate.expected():
         return
-    with ProcessPoolExecutor(1, mp_context=get_context("fork")) as pool:
+    ours = (os.getpid(),)  # killed meanwhile, it would be kept by nobody, and keep folder and address claimed
+    with ProcessPoolExecutor(1, get_context("fork"), initializer=die_with_parent, initargs=ours) as pool:
         trouble = pool.submit(_upgrade, database.url).result()
     if trouble is not None:
         raise Unavailable(Reason(trouble[0]), trouble[1])

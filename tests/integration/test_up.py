@@ -18,6 +18,18 @@ from tests.support.offline import configuration, product
 from tests.support.processes import children
 from tests.support.waiting import until
 
+KILLED_WHILE_IT_MIGRATES = """
+import os, signal, sys, time
+from orchestrator.cli import everything
+from orchestrator.store.database import Database, sqlite_url
+def upgrade(_database):
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(600)
+everything.migrate.upgrade = upgrade
+everything._migrate(Database(sqlite_url(sys.argv[1])))
+"""
+"""The start of `pilotage up` on an empty database, up to a moment in its migration."""
+
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
@@ -95,6 +107,12 @@ def test_nobody_waits_at_the_address_while_workers_finish_and_a_restart_finds_al
         os.kill(worker, signal.SIGCONT)
         first.start()  # the children of the killed one may still be ending
         assert ready(first)
+
+
+def test_a_migration_ends_with_the_process_that_began_it(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", KILLED_WHILE_IT_MIGRATES, str(tmp_path)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, timeout=60, check=False)  # until nobody has it open
+    assert done.returncode == -signal.SIGKILL
 
 
 def answers(first: Product) -> bool:
