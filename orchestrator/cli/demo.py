@@ -43,6 +43,8 @@ def run(*, stay: bool) -> int:
     began = time.monotonic()
     for number in (signal.SIGTERM, signal.SIGINT):  # a shell has what it starts in the background ignore SIGINT
         signal.signal(number, _interrupt)
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # by nohup
+        signal.signal(signal.SIGHUP, _interrupt)
     try:
         _step("Starting stand-ins on loopback: a forge, Harbor with a real registry, Argo CD, a chat")
         environments = dict.fromkeys([STAGING, *([PRODUCTION] if stay else [])], 1)

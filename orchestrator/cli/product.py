@@ -83,7 +83,11 @@ class Product:
                 env={**os.environ, **self._environ},
                 start_new_session=True,
             )
-        self._wait_until_ready(self._process)
+        try:
+            self._wait_until_ready(self._process)
+        except BaseException:  # Ctrl-C as well: it is in a session of its own, and nobody else would end it
+            self.stop()
+            raise
 
     def stop(self) -> None:
         """Stop it as a service manager does, and make sure that no process of it is left."""
