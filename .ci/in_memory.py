@@ -7,12 +7,13 @@ Where `TMPDIR` is set, it stays as it is: ``TMPDIR=/tmp make test`` leaves the f
 """
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
+
+from building import end_in_order
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # no file of a fixed name is made there
 NEEDED = 6 * 1024**3
@@ -21,7 +22,7 @@ NEEDED = 6 * 1024**3
 
 def main(command: list[str]) -> int:
     """Run the command and return its exit code."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_in_order()
     use = "TMPDIR" not in os.environ and has_room(MEMORY)
     # A short name: paths of sockets, which have at most 107 bytes, are below it.
     made = tempfile.TemporaryDirectory(prefix="t", dir=MEMORY, ignore_cleanup_errors=True) if use else nullcontext()

@@ -9,12 +9,11 @@ stays as it is, no port clashes, and nothing of it can leave the machine. The co
 import hashlib
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from building import in_ci
+from building import end_in_order, in_ci
 
 from orchestrator.domain.errors import PilotageError
 from orchestrator.sandbox.engine import ensure_engine, home_of
@@ -45,7 +44,7 @@ def main(command: list[str]) -> int:
 
 
 def _inside(folder: Path, command: list[str]) -> int:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_in_order()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True, timeout=10)
     state = folder / "engine"
     try:

@@ -4,14 +4,13 @@ Usage: with_engine.py COMMAND [ARGUMENT]...
 """
 
 import os
-import signal
 import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from building import in_ci
+from building import end_in_order, in_ci
 
 from orchestrator.domain.errors import PilotageError
 from orchestrator.sandbox.engine import ensure_engine
@@ -19,7 +18,7 @@ from orchestrator.sandbox.engine import ensure_engine
 
 def main(command: list[str]) -> int:
     """Run the command and return its exit code; without any engine only where tests may skip: not in CI."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    end_in_order()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="plt-", ignore_cleanup_errors=True))
         environ = dict(os.environ)

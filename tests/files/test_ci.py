@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,24 @@ def test_a_command_that_gets_no_engine(tmp_path: Path, value: str, fails: bool) 
     done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == ((1, "") if fails else (0, "ran\n"))
     assert done.stderr.startswith("no Docker engine, ")
+
+
+def test_a_terminal_that_hangs_up_leaves_no_engine_and_no_files(tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        ".ci/with_engine.py",
+        sys.executable,
+        "-c",
+        "import time; print(flush=True); time.sleep(600)",
+    ]
+    environ = {"PATH": "", "DOCKER_HOST": "unix:///nonexistent/docker.sock", "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+    ) as running:
+        assert running.stdout is not None
+        running.stdout.readline()
+        running.send_signal(signal.SIGHUP)
+    assert (running.returncode, list(tmp_path.iterdir())) == (128 + signal.SIGHUP, [])
 
 
 @pytest.mark.parametrize(("value", "fails"), TABLE)
