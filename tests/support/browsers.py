@@ -3,7 +3,7 @@
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal
 
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
@@ -15,14 +15,21 @@ _OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-net
 
 
 class Proxy:
-    """A proxy in front of the pages. ``down``: it answers in place of a server that restarts."""
+    """A proxy in front of the pages.
+
+    ``down``: it answers in place of a server that restarts. ``streams``: what becomes of them, if not ``passed on``.
+    """
 
     def __init__(self, behind: Callable[..., Any]) -> None:
         self._behind = behind
         self.down = False
+        self.streams: Literal["passed on", "held back", "turned away"] = "passed on"
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        if not self.down:
+        stream = environ.get("HTTP_ACCEPT") == "text/event-stream"
+        if stream and self.streams == "held back":
+            return [b"".join(self._behind(environ, start_response))]
+        if not self.down and not (stream and self.streams == "turned away"):
             return self._behind(environ, start_response)
         start_response("502 Bad Gateway", [("Content-Type", "text/plain")])
         return [b"Bad Gateway"]

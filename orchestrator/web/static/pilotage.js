@@ -4,8 +4,9 @@
   const [log, live, jump] = ["log", "live", "jump"].map((id) => document.getElementById(id));
   const field = document.querySelector(".find [name=find]");
   const MAX_ROWS = 600; // rows that stay in the page: more make a browser slow, and all others are a link away
-  const AGAIN = 5000; // ms until a server that did not answer, or a page without new lines, is asked again
+  const AGAIN = 5000; // ms until a server that did not answer, or a page without a stream, is asked again
   const HIDDEN = 20000; // ms between two looks of a page that nobody sees
+  const SILENT = 15000; // ms without a word from a stream, which begins with one: a proxy holds it back
   const STEADY = 1500; // ms in which a fresh button does nothing: a click may have been meant for the one before
   const { run, stage } = log.dataset;
   const inStage = stage && `&stage=${stage}`;
@@ -118,20 +119,34 @@
     return goesOn;
   };
 
+  // Lines that no stream has brought.
+  const fetchLines = async () => {
+    const answer = await fetch(`/api/v1/runs/${run}/logs?format=ndjson&after=${last}${inStage}`);
+    if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
+    for (const line of (await answer.text()).split("\n")) if (line) add(JSON.parse(line));
+  };
+
   // A browser keeps six connections to a server: a page that nobody sees gives its one up and only asks now and then.
   let source;
   let timer;
   let ended = false; // all lines are here
+  let held = false; // streams do not get through: all is asked for now and then
   const stop = () => { source?.close(); clearTimeout(timer); };
   const later = (ms) => { stop(); timer = setTimeout(look, ms); };
-  const look = async () => {
+  const look = async ({ silent = false } = {}) => {
     stop();
     try {
       const goesOn = await refresh();
       if (goesOn === undefined) return;
-      if (fixed) live.textContent = "";
-      if (goesOn && (document.hidden || fixed)) later(document.hidden ? HIDDEN : AGAIN);
-      else if (!document.hidden && !fixed && !ended) follow();
+      if (!document.hidden && !fixed && !ended) {
+        await fetchLines();
+        ended = !goesOn;
+        held ||= silent;
+      }
+      if (fixed || ended) live.textContent = "";
+      else if (held) live.textContent = say("live");
+      if (goesOn && (document.hidden || fixed || held)) later(document.hidden ? HIDDEN : AGAIN);
+      else if (goesOn && !ended) follow();
     } catch {
       live.textContent = say("reconnecting…");
       later(AGAIN);
@@ -140,11 +155,13 @@
   const follow = () => {
     stop(); // two looks may have overlapped: the first one's stream would be followed for ever
     source = new EventSource(`/api/v1/runs/${run}/logs?follow=1&after=${last}${inStage}`);
+    timer = setTimeout(look, SILENT, { silent: true });
     source.onopen = () => { live.textContent = say("live"); };
     source.onerror = ({ target }) => {
       live.textContent = say("reconnecting…");
       if (target.readyState === EventSource.CLOSED) later(AGAIN); // an error page of a proxy ends it for good
     };
+    for (const kind of ["line", "state", "end"]) source.addEventListener(kind, () => clearTimeout(timer));
     source.addEventListener("line", (event) => add(JSON.parse(event.data)));
     source.addEventListener("state", () => refresh().catch(() => later(AGAIN)));
     source.addEventListener("end", () => { ended = true; live.textContent = ""; look(); });

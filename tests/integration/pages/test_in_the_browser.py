@@ -2,6 +2,7 @@
 
 import re
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -145,6 +146,22 @@ def test_who_reads_further_up_is_left_alone_and_told_what_came(web: Web, tab: Pa
     expect(tab.locator("#jump")).to_be_hidden()
 
 
+def test_what_somebody_selects_in_the_log_stays_where_it_is_while_lines_come(web: Web, tab: Page) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, *(f"line {n}" for n in range(1, 301)))
+    follow(tab, run)
+    tab.evaluate("getSelection().selectAllChildren(document.querySelector('#L300 .t'))")
+    place = tab.evaluate("document.getElementById('log').scrollTop")
+    web.log(run, *(f"line {n}" for n in range(301, 401)))
+    expect(tab.locator("#jump")).to_have_text("100 new lines, jump to end")
+    assert tab.evaluate("document.getElementById('log').scrollTop") == place
+    assert tab.evaluate("getSelection().toString()") == "line 300"
+    tab.evaluate("getSelection().removeAllRanges()")
+    web.log(run, "line 401")
+    expect(tab.locator("#jump")).to_be_hidden()
+    assert tab.evaluate("(({ scrollHeight: h, scrollTop: t, clientHeight: c }) => h - t - c)(log)") < 1
+
+
 def hide(tab: Page, *, hidden: bool = True) -> None:
     """Bring another tab to the front, as far as the page can tell: without a window all tabs are in front."""
     tab.evaluate(
@@ -164,6 +181,23 @@ def test_a_restart_behind_a_proxy_does_not_end_the_following(web: Web, tab: Page
     proxy.down = False
     web.log(run, "after the restart")
     expect(tab.locator("#log")).to_contain_text("after the restart")
+
+
+@pytest.mark.parametrize("streams", ["held back", "turned away"])
+def test_where_a_proxy_lets_no_stream_through_the_page_asks_for_what_is_new(
+    web: Web, tab: Page, proxy: Proxy, streams: Any
+) -> None:
+    proxy.streams = streams
+    run = web.run(RunState.RUNNING)
+    tab.goto(f"/runs/{run}")
+    for line in ("one", "two"):
+        web.log(run, line)
+        expect(tab.locator("#log .row").last).to_contain_text(line)
+    web.log(run, "three")
+    web.change(run, RunState.FAILED, detail="exit 3")
+    expect(tab.locator("#verdict")).to_contain_text("The image build failed: exit 3.")
+    expect(tab.locator("#log .row")).to_have_text(["1buildone", "2buildtwo", "3buildthree"])
+    expect(tab.locator("#live")).to_have_text("")
 
 
 def test_a_click_on_cancel_does_not_start_the_run_again(web: Web, tab: Page) -> None:
