@@ -42,10 +42,11 @@ class Watch:
 
     def _look(self) -> None:
         try:
-            if time.monotonic() - self._renewed >= HEARTBEAT:
-                self._renewed = time.monotonic()
+            now = time.monotonic()
+            if now - self._renewed >= HEARTBEAT:
                 if not self._execution.heartbeat(self._assignment):
                     self._lost.set()
+                self._renewed = now  # not before: what a database that was away did not take is tried again at once
             if self._execution.is_unwanted(self._assignment):
                 self._unwanted.set()
         except Unavailable:

@@ -1,6 +1,7 @@
 """Whoever works on a run for long keeps its claim alive, and hears of it when nobody wants the run any more."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from types import SimpleNamespace
@@ -23,11 +24,15 @@ class FakeExecution:
         self.lost: set[int] = set()
         self.unwanted: set[int] = set()
         self.slow: set[int] = set()
-        self.away = False
+        self.away = self.refuses = False
+        self.taken: list[int] = []
         self.go_on = threading.Event()
 
     def heartbeat(self, assignment: Any) -> bool:
         self.renewed.append(assignment.run.id)
+        if self.refuses:
+            raise Unavailable(Reason.DATABASE_UNAVAILABLE)
+        self.taken.append(assignment.run.id)
         return assignment.run.id not in self.lost
 
     def is_unwanted(self, assignment: Any) -> bool:
@@ -84,6 +89,20 @@ def test_a_database_that_is_away_for_a_while_stops_nobody(execution: FakeExecuti
         assert stopped(one) is None
         execution.away = False
         until(lambda: stopped(one), "the stop")
+
+
+def test_a_renewal_that_the_database_did_not_take_is_tried_with_the_next_look(
+    execution: FakeExecution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A database that is restarted is away for nearly as long as a claim lasts."""
+    clock = SimpleNamespace(monotonic=lambda: 0.0, sleep=time.sleep)
+    monkeypatch.setattr(watching, "time", clock)
+    execution.refuses = True
+    with watch(Watcher(execution), 1):  # type: ignore[arg-type]
+        clock.monotonic = lambda: watching.HEARTBEAT
+        until(lambda: execution.renewed.count(1) >= 2, "another try")
+        execution.refuses = False
+        until(lambda: execution.taken, "the renewal")
 
 
 def test_a_look_that_hangs_for_one_run_keeps_no_other_from_being_renewed(execution: FakeExecution) -> None:
