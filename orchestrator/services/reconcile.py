@@ -1,5 +1,6 @@
 """Periodic repairs of what a crash or a lost message left behind."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -33,6 +34,11 @@ UNKNOWN_FOR = 24 * 3600.0
 LAG = 60.0
 """Seconds for which a forge's servers may show a branch as it was before a push, as in the stage ``check``."""
 
+AWAY = 15.0
+"""Seconds without a repair after which nobody could renew a lease: the database was away, or the machine slept."""
+RENEWAL = 10.0
+"""Seconds that workers then get to renew theirs, which each tries every second."""
+
 Look = Callable[[str], RefChange]
 """Finds out how a branch moved from a commit to where it is now."""
 
@@ -40,11 +46,17 @@ _log = journal.get(__name__)
 
 
 class Reconcile:
-    """The periodic repairs; each is safe to run in several processes at once."""
+    """The periodic repairs; each is safe to run in several processes at once.
 
-    def __init__(self, database: Database, settings: Settings) -> None:
+    :param wall: tells seconds, also those in which the machine sleeps.
+    """
+
+    def __init__(self, database: Database, settings: Settings, *, wall: Callable[[], float] = time.time) -> None:
         self._database = database
         self._settings = settings
+        self._wall = wall
+        self._repaired_at: float | None = None
+        self._back_at: float | None = None
 
     def due_wakes(self) -> list[tuple[int, str]]:
         """Take the wake-ups that are due, for publication: (run id, queue)."""
@@ -63,7 +75,10 @@ class Reconcile:
         return at_most if due is None else min(at_most, max(0.0, due - clock()))
 
     def expired_leases(self) -> list[int]:
-        """Take runs back whose worker has vanished; return their ids."""
+        """Take runs back whose worker has vanished; return their ids.
+
+        After an outage of the database all leases are over, and most workers are still there.
+        """
         now = clock()
         taken: list[int] = []
         with self._database.read() as connection:
@@ -71,6 +86,9 @@ class Reconcile:
         if ahead:
             with self._database.write() as connection:
                 claims.shorten(connection, now)
+        if vanished and not self._could_renew():
+            return []
+        self._back_at = None
         for run_id in vanished:
             with self._database.write() as connection:
                 run = ledger.lock(connection, run_id)
@@ -82,7 +100,17 @@ class Reconcile:
                 claims.release(connection, run_id)
                 tallies.add(connection, {(LEASES_LOST.name, ()): 1.0})
                 taken.append(run_id)
+        self._repaired_at = self._wall()
         return taken
+
+    def _could_renew(self) -> bool:
+        """Tell whether workers had the time to renew their leases. A process that has just begun asks for no more."""
+        at = self._wall()
+        if self._repaired_at is None or 0 <= at - self._repaired_at < AWAY:
+            return True
+        if self._back_at is None or at < self._back_at:
+            self._back_at = at
+        return at - self._back_at >= RENEWAL
 
     def stranded(self) -> list[int]:
         """Wake runs that have neither a wake-up nor a worker; return their ids.

@@ -13,6 +13,7 @@ from orchestrator.domain.runs import Done, Fail, RunState, StageName
 from orchestrator.engine.facts import Reported, Troubled
 from orchestrator.services.commits import Commits
 from orchestrator.services.execution import ROLLOUT, Execution
+from orchestrator.services.reconcile import Reconcile
 from orchestrator.store import changes, claims, logs, wakes
 from orchestrator.store.database import now
 from tests.support.databases import postgres_database
@@ -113,6 +114,25 @@ def test_a_vanished_worker_s_run_is_taken_back_and_goes_on(workshop: Workshop, s
     assert (run.state, run.reason) == (RunState.WAITING, Reason.RETRYING)
     again = workshop.begin(1)
     assert (again.stage, again.run.outputs["crashes"]) == (StageName.BUILD, 1)
+
+
+def test_workers_that_outlive_an_outage_of_the_database_keep_their_runs(
+    workshop: Workshop, set_clocks: SetClocks
+) -> None:
+    """Leases last 20 seconds, and a database that is taken over by its standby is away for longer."""
+    wall = iter((0.0, 40.0, 45.0, 50.0, 50.0)).__next__
+    reconcile = Reconcile(workshop.database, workshop.settings, wall=wall)
+    workshop.push(1)
+    workshop.push(2)
+    lives = workshop.begin(1)
+    workshop.begin(2)
+    assert reconcile.expired_leases() == []
+    set_clocks(40)
+    assert reconcile.expired_leases() == [], "the database is back"
+    assert workshop.one.heartbeat(lives)
+    assert reconcile.expired_leases() == []
+    set_clocks(50)
+    assert reconcile.expired_leases() == [2], "its worker had its time"
 
 
 def test_a_machine_that_was_off_for_hours_goes_on_before_its_services_are_back(
