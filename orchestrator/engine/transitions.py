@@ -40,6 +40,9 @@ _LIFTED = ("commit", "image", "digest", "title", "author", "ref")
 _OVERTIME = "overtime"
 """Output of a stage that may look once more after its deadline, to confirm what it found: when that look is due, in
 seconds since the epoch. A look before then, caused by an event, decides nothing."""
+_LAST_TRIES = RetryPolicy().attempts
+"""Tries in a row after the time of a stage that waits for others: who does not answer just then is to hide neither a
+success nor why there is none."""
 _UNSEEN = 60.0
 """Seconds by which a look may be late. If it is later, nobody could look, as while all processes were stopped."""
 _ASKED = "approval_asked"
@@ -211,11 +214,15 @@ def _troubled(run: Run, current: Stage, fact: Troubled, policy: RetryPolicy, now
         return _end(run, current, now)
     late = current.deadline_at is not None and now >= current.deadline_at
     spent = policy.attempts > 0 and current.attempt >= policy.attempts
-    if late or spent:
+    if spent or (late and (policy.attempts > 0 or current.attempt >= _LAST_TRIES)):
         tries = f" ({current.attempt} attempts)" if spent else ""
         return _fail(run, current, fact.reason, fact.detail + tries, now, {})
-    pause = max(policy.pause(current.attempt), fact.retry_after or 0.0)
-    wake_at = _bounded(now, pause, current.deadline_at)
+    pause = policy.pause(current.attempt)
+    wake_at = (
+        _bounded(now, pause, None)
+        if late
+        else _bounded(now, max(pause, fact.retry_after or 0.0), current.deadline_at)
+    )
     stage = replace(
         current,
         state=StageState.WAITING,

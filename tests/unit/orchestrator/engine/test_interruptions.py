@@ -58,7 +58,9 @@ def test_time_that_ran_out_while_nobody_could_look_begins_anew() -> None:
     back = advance(waiting_until(600), Claimed(stage=HEALTH, timeout=600), later(7200)).run
     assert back.stage(HEALTH).deadline_at == later(7800)
     assert advance(back, away, later(7201)).run.state is RunState.WAITING
-    assert advance(back, away, later(7800)).run.state is RunState.FAILED
+    waits = Reported(stage=HEALTH, outcome=Wait(reason=Reason.PROGRESSING))
+    assert advance(back, waits, later(7799)).run.state is RunState.WAITING
+    assert advance(back, waits, later(7800)).run.reason is Reason.TIMED_OUT
 
 
 def test_time_that_ran_out_is_over_however_busy_workers_are() -> None:

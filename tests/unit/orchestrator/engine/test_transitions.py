@@ -224,6 +224,24 @@ def test_unlimited_patience_ends_at_the_deadline() -> None:
     assert advance(patient, trouble, later(600)).run.state is RunState.FAILED
 
 
+def test_a_service_that_is_away_just_when_the_time_is_over_is_asked_again() -> None:
+    """What it has to say is why the run was not done in time, or that it was; but it is not waited for any longer."""
+    trouble = Troubled(stage=HEALTH, reason=Reason.ARGOCD_UNAVAILABLE, detail="503", retry_after=3600)
+    run, at, tries = working(HEALTH), 600.0, 0
+    while not run.state.final:
+        decision = advance(run, trouble, later(at))
+        tries += 1
+        if decision.wake_at is not None:
+            at = (decision.wake_at - NOW).total_seconds()
+        run = advance(decision.run, Claimed(stage=HEALTH, timeout=600), later(at)).run
+    assert (run.reason, tries) == (Reason.ARGOCD_UNAVAILABLE, 9)
+    assert 610 < at < 720
+    asked = advance(working(HEALTH), trouble, later(600)).run
+    seen = advance(asked, Claimed(stage=HEALTH, timeout=600), later(601)).run
+    known = Reported(stage=HEALTH, outcome=Fail(reason=Reason.DEGRADED, detail="ImagePullBackOff"))
+    assert advance(seen, known, later(602)).run.reason is Reason.DEGRADED
+
+
 def test_a_service_may_be_away_for_as_long_as_the_stage_has_however_often_it_is_asked() -> None:
     """A run may have a day for its sync, and is woken every second or two while Argo CD is not reached."""
     trouble = Troubled(stage=HEALTH, reason=Reason.ARGOCD_UNAVAILABLE, detail="refused")
