@@ -45,6 +45,7 @@ class ArgoWatch:
         self._listed = listed
         self._seen: dict[_Key, str] = {}
         self._known: set[int] = set()
+        self._waited: set[int] = set()
         self._listed_at = 0.0
         self._waited_at = 0.0
         self._last = 0
@@ -67,7 +68,7 @@ class ArgoWatch:
         return IDLE
 
     def _list(self, waiting: Mapping[str, list[int]], new: set[int]) -> None:
-        """Wake the runs of applications that changed; a run that has just begun to wait is woken once in any case.
+        """Wake the runs of applications that changed; one that did not wait at the last list is woken in any case.
 
         It may have looked before the change and begun to wait after it. A list that fails shows no change: then more
         runs look in turn, as many as if lists had come at their usual pace, and their own requests may well work.
@@ -82,11 +83,13 @@ class ArgoWatch:
             in_turn = IN_TURN * max(1, round((time.monotonic() - self._listed_at) / POLL))
         # By its name alone: which namespace is Argo CD's own nobody tells us, and a look too many does no harm.
         changed = {key[1] for key, print_ in prints.items() if self._seen.get(key, print_) != print_}
-        woken = {run_id for name in changed for run_id in waiting.get(name, [])} | new
+        ids = {run_id for runs in waiting.values() for run_id in runs}
+        woken = {run_id for name in changed for run_id in waiting.get(name, [])} | new | (ids - self._waited)
         self._waits.wake(woken | self._in_turn(waiting, in_turn))
         # Only now: what is noted without its wake-up having been written would never be told.
         self._seen |= prints
-        self._known |= {run_id for runs in waiting.values() for run_id in runs}
+        self._known |= ids
+        self._waited = ids
 
     def _in_turn(self, waiting: Mapping[str, list[int]], most: int) -> set[int]:
         """Choose the next few runs, round and round."""

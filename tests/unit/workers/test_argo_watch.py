@@ -125,6 +125,23 @@ def test_a_run_is_woken_once_when_it_begins_to_wait_and_then_when_its_applicatio
     assert waits.woken == [{1, 2}, set(), {1}]
 
 
+def test_a_change_that_is_listed_while_a_worker_looks_is_told_when_the_run_waits_again(
+    argo: FakeArgo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker may have read the application just before."""
+    argo.health = {"web": "Progressing", "api": "Progressing"}
+    waits = FakeWaits({"web": [1], "api": [2]})
+    watch = make(argo, waits, monkeypatch)
+    tick(watch)
+    waits.now = {"api": [2]}
+    argo.health["web"] = "Healthy"
+    tick(watch)
+    waits.now = {"web": [1], "api": [2]}
+    tick(watch)
+    tick(watch)
+    assert waits.woken == [{1, 2}, set(), {1}, set()]
+
+
 @pytest.mark.parametrize("moved", ["argocd/web", "team/web"])
 def test_each_of_two_applications_of_one_name_is_seen_to_change(
     argo: FakeArgo, monkeypatch: pytest.MonkeyPatch, moved: str
