@@ -50,7 +50,7 @@ def write_chain(
 
     :param parent: the commit below the first. :param ref: a private ref that keeps the chain from being pruned.
     :raises Unavailable: the disk is full, or the local copy is damaged.
-    :raises Refused: the key cannot sign.
+    :raises Refused: the key cannot sign, or not in time.
     """
     stream = import_stream(parent, drafts, ref=ref, author=author)
     # the folder of 10,000 apps is 0.4 MB of ids, which no effort makes small; a push sends differences all the same
@@ -113,15 +113,22 @@ def _signed(
         below = commits[-1] if commits else parent
         message = plain_message(draft.message).encode("utf-8", "replace").decode()
         sign = ["commit-tree", "--gpg-sign", "-p", below, "-m", message, f"{unsigned}^{{tree}}"]
-        answer = _run(repository, sign, SIGN_TIMEOUT, _signing_env(author, signing, draft.date), guarded=True)
+        env = _signing_env(author, signing, draft.date)
+        try:
+            answer = run(repository.folder, sign, env=env, timeout=SIGN_TIMEOUT, guarded=True)
+        except GitTimeout as error:
+            words = f"no signature in {SIGN_TIMEOUT:.0f} s: does the key want a passphrase or a touch?"
+            raise _unsigned(repository, signing, words) from error
         commit = answer.text.strip()
         if answer.code or not is_sha(commit):
-            if full := unwritable(answer.stderr, repository.folder):
-                raise full
-            words = last_words(answer.stderr)
-            raise Refused(repository.reasons.refused, f"the commit cannot be signed ({signing.format}): {words}")
+            full = unwritable(answer.stderr, repository.folder)
+            raise full or _unsigned(repository, signing, last_words(answer.stderr))
         commits.append(commit)
     return commits
+
+
+def _unsigned(repository: Repository, signing: Signing, words: str) -> Refused:
+    return Refused(repository.reasons.refused, f"the commit cannot be signed ({signing.format}): {words}")
 
 
 def _signing_env(author: Author, signing: Signing, date: int) -> dict[str, str]:
@@ -138,22 +145,10 @@ def _signing_env(author: Author, signing: Signing, date: int) -> dict[str, str]:
 
 
 def _run(
-    repository: Repository,
-    arguments: Sequence[str],
-    timeout: float,
-    env: dict[str, str],
-    stdin: bytes = b"",
-    guarded: bool = False,
+    repository: Repository, arguments: Sequence[str], timeout: float, env: dict[str, str], stdin: bytes
 ) -> Output:
     try:
-        return run(
-            repository.folder,
-            arguments,
-            env=env,
-            timeout=timeout,
-            stdin=stdin,
-            guarded=guarded,
-        )
+        return run(repository.folder, arguments, env=env, timeout=timeout, stdin=stdin)
     except GitTimeout as error:
         reason = repository.reasons.unavailable
         raise Unavailable(reason, f"git {arguments[0]}: no end in {timeout:.0f} s") from error

@@ -1,11 +1,13 @@
 """Commits that are signed."""
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from orchestrator.domain.errors import Refused
+from orchestrator.domain.reasons import Reason
 from tests.support.git import git
 from tests.support.githttp import Forge
 from tests.support.landing import change, land_all, pushes
@@ -47,4 +49,19 @@ def test_commits_are_signed_with_a_gpg_key(
 def test_a_key_that_cannot_sign_is_refused(server: Forge, mirror: Mirror, tmp_path: Path) -> None:
     with pytest.raises(Refused, match="cannot be signed"):
         land_all(mirror, [change(1)], signing=Signing(format="ssh", key=str(tmp_path / "none")))
+    assert pushes(server) == 0
+
+
+def test_a_key_that_waits_for_a_person_is_refused(
+    server: Forge, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gpg = tmp_path / "bin" / "gpg"
+    gpg.parent.mkdir()
+    gpg.write_text("#!/bin/sh\nexec sleep 600\n", encoding="ascii")
+    gpg.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{gpg.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr("workers.clients.git_write.SIGN_TIMEOUT", 0.5)
+    with pytest.raises(Refused, match=r"cannot be signed .* does the key want a passphrase or a touch") as caught:
+        land_all(mirror, [change(1)], signing=Signing(format="openpgp", key="bot@example.com"))
+    assert caught.value.reason is Reason.GITOPS_REFUSED
     assert pushes(server) == 0
