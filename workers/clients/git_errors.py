@@ -128,7 +128,8 @@ _CORRUPT = re.compile(
     r"far too short|index file .* is too small|packfile .* (cannot be accessed|does not match)|"
     r"reference broken|ignoring broken ref|bad tree object|unable to read (tree|sha1 file|[0-9a-f]{40})|"
     r"missing (blob|tree|commit)|not a git repository: '|bad config|packed-refs|"
-    r"did not send all necessary objects|Could not read [0-9a-f]{40}|invalid object|hash mismatch|not a valid object",
+    r"did not send all necessary objects|Could not read [0-9a-f]{40}|invalid object|hash mismatch|not a valid object|"
+    r"unable to stream",
     re.MULTILINE,
 )
 _UNWRITABLE = (

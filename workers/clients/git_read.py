@@ -143,9 +143,18 @@ class Repository:
         for start in range(0, len(names), _PATHS_PER_COMMAND):
             some = names[start : start + _PATHS_PER_COMMAND]
             # -t also tells a folder that is opened for another path; what else that brings is dropped
-            listing = self._git(["ls-tree", "-t", "-z", "-l", "--full-tree", "--end-of-options", _sha(commit), *some])
+            listing = self._try(["ls-tree", "-t", "-z", "-l", "--full-tree", "--end-of-options", _sha(commit), *some])
+            if listing.code:
+                raise self._unlisted(commit, listing)
             found |= {entry.path: entry for entry in parse_tree(listing.stdout) if entry.path in wanted}
         return found
+
+    def _unlisted(self, commit: str, answer: Output) -> Exception:
+        """Return the error for a commit that cannot be listed; Git says the same where only its tree is missing."""
+        here = self._try(["cat-file", "-e", "--end-of-options", f"{commit}^{{commit}}"]).code == 0
+        if here and "not a tree object" in answer.stderr:
+            return self.damaged(f"commit {commit[:12]} has no files")
+        return self.failed(answer)
 
     def blobs(self, entries: Iterable[TreeEntry]) -> dict[str, bytes]:
         """Return object id and content of files, as few processes as the bound on their output allows."""

@@ -131,6 +131,21 @@ def _lose_objects(folder: Path) -> None:
             path.unlink()
 
 
+def _cut_a_file(folder: Path) -> None:
+    """Leave the half of it, as a machine that lost its power does."""
+    path = max(
+        (path for path in (folder / "objects").rglob("*") if path.is_file()), key=lambda one: one.stat().st_size
+    )
+    path.chmod(0o644)
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def _lose_the_tree(folder: Path) -> None:
+    ref = next((folder / "refs" / "pilotage" / "branch").iterdir())
+    tree = git(folder, "rev-parse", f"{ref.read_text('ascii').strip()}^{{tree}}")
+    (folder / "objects" / tree[:2] / tree[2:]).unlink()
+
+
 def _lose_half(folder: Path) -> None:
     (folder / "HEAD").unlink()
 
@@ -147,16 +162,18 @@ def test_a_damaged_mirror_is_made_again_by_the_next_fetch(server: Forge, mirror:
     assert mirror.read(newer, "web/app.py") == b"print()\n"
 
 
-@pytest.mark.parametrize("damage", [_cut_head, _cut_objects, _lose_objects, _lose_half])
+@pytest.mark.parametrize("damage", [_cut_head, _cut_objects, _cut_a_file, _lose_objects, _lose_the_tree, _lose_half])
 def test_reading_a_damaged_mirror_asks_for_a_retry_that_then_works(server: Forge, mirror: Mirror, damage) -> None:  # type: ignore[no-untyped-def]
+    words = "".join(f"{number}\n" for number in range(2000)).encode()
+    server.commit({"words.txt": words})
     commit = mirror.fetch_branch("main")
     damage(mirror.folder)
     with pytest.raises(Unavailable) as caught:
-        mirror.read(commit, "README.md")
+        mirror.read(commit, "words.txt")
     assert caught.value.reason is Reason.SOURCE_UNAVAILABLE
     assert "the local copy" in caught.value.evidence
     mirror.fetch_commit(commit, "main")
-    assert mirror.read(commit, "README.md") == b"hello\n"
+    assert mirror.read(commit, "words.txt") == words
 
 
 def test_a_copy_outlives_the_damage_of_its_server(server: Forge, mirror: Mirror) -> None:
