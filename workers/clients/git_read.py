@@ -193,6 +193,10 @@ class Repository:
         if not (is_sha(older) and is_sha(newer) and self.exists()):
             return None
         answer = self._try(["merge-base", "--is-ancestor", "--end-of-options", older, newer])
+        if answer.code and is_corrupt(answer.stderr):  # it may say no where it has only lost its way
+            if self.has(older) and self.has(newer):
+                raise self.damaged(last_words(answer.stderr))
+            return None
         return {0: True, 1: False}.get(answer.code)
 
     def changed_paths(self, old: str, new: str) -> tuple[str, ...] | None:

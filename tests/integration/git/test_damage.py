@@ -10,7 +10,7 @@ import pytest
 from orchestrator.domain.apps import Author
 from orchestrator.domain.errors import Cancelled, Unavailable
 from orchestrator.domain.reasons import Reason
-from tests.support.git import git
+from tests.support.git import git, raw_git
 from tests.support.git_processes import NOBODY, cancel
 from tests.support.githttp import Forge
 from tests.support.waiting import until
@@ -174,6 +174,29 @@ def test_reading_a_damaged_mirror_asks_for_a_retry_that_then_works(server: Forge
     assert "the local copy" in caught.value.evidence
     mirror.fetch_commit(commit, "main")
     assert mirror.read(commit, "words.txt") == words
+
+
+def test_commits_are_not_compared_over_a_gap(server: Forge, mirror: Mirror) -> None:
+    first, between, last = server.head(), *(server.commit({"f": text}) for text in "ab")
+    mirror.fetch_branch("main")
+    (mirror.folder / "objects" / between[:2] / between[2:]).unlink()
+    with pytest.raises(Unavailable, match="the local copy was damaged and is made again"):
+        mirror.is_ancestor(first, last)
+    mirror.fetch_branch("main")
+    assert mirror.is_ancestor(first, last) is True
+
+
+def test_a_commit_that_a_killed_fetch_has_left_without_its_history_is_not_known(
+    server: Forge, mirror: Mirror
+) -> None:
+    first = mirror.fetch_branch("main")
+    server.commit({"f": "a"})
+    last = server.commit({"f": "b"})
+    content = raw_git(server.repo, "cat-file", "commit", last)
+    git(mirror.folder, "hash-object", "-w", "-t", "commit", "--stdin", stdin=content)
+    assert mirror.is_ancestor(first, last) is None
+    mirror.fetch_commit(last, "main")
+    assert mirror.is_ancestor(first, last) is True
 
 
 def test_a_copy_outlives_the_damage_of_its_server(server: Forge, mirror: Mirror) -> None:
