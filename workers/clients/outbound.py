@@ -147,7 +147,8 @@ def _inner(ip: Address) -> Address:
 
 def is_proxied(parts: SplitResult) -> bool:
     """Tell whether the environment names a proxy for this host; then the proxy resolves, and its rules decide."""
-    return not _is_literal(parts.hostname or "") and uses_proxy(parts.geturl())
+    spoken = parts.scheme in ("https", "http")  # SSH goes through none
+    return spoken and not _is_literal(parts.hostname or "") and uses_proxy(parts.geturl())
 
 
 def _is_literal(host: str) -> bool:

@@ -138,6 +138,13 @@ def test_behind_a_proxy_the_proxy_resolves_and_judges(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("_no_proxies")
+def test_what_is_reached_over_ssh_goes_through_no_proxy(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("all_proxy", "http://proxy.example.com:3128")
+    assert not outbound.is_proxied(urlsplit("ssh://git@git.example.com:22/acme/web.git"))
+    assert outbound.is_proxied(urlsplit("https://git.example.com/acme/web.git"))
+
+
+@pytest.mark.usefixtures("_no_proxies")
 @pytest.mark.parametrize("spared", ["inside.example.com", ".example.com", "inside.example.com:8443", "*"])
 def test_what_the_proxy_is_not_asked_for_is_judged_here(monkeypatch: pytest.MonkeyPatch, spared: str):
     """It is connected to straight, whatever it resolves to."""
