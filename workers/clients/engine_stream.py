@@ -132,10 +132,10 @@ class StoppableBody:
         self._stop = stop
 
     def __call__(self, body: Iterator[bytes]) -> Iterator[bytes]:
-        """Yield `body`; the error keeps the engine from taking a part of it for the whole."""
+        """Yield `body`; the error ends the connection, so that the engine takes no part of it for the whole."""
         for part in body:
             if self._stop.is_set():
-                raise BrokenPipeError("stopped")
+                raise ConnectionAbortedError("stopped")  # after a BrokenPipeError urllib3 would wait for the answer
             if part:  # an empty part would end a chunked body
                 yield part
 

@@ -1,0 +1,89 @@
+"""A build that ends while its context is on the way to the engine."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from orchestrator.domain.apps import Build, Registry
+from orchestrator.domain.errors import Cancelled
+from workers.clients.docker import Engine
+from workers.clients.engine_requests import CallControl
+
+
+class _Takes(BaseHTTPRequestHandler):
+    """Takes a context, and says nothing before it has all of it."""
+
+    protocol_version = "HTTP/1.1"
+    began: threading.Event
+    gone: threading.Event
+
+    def do_GET(self) -> None:
+        self._say(json.dumps({"ApiVersion": "1.41", "Version": "20.10.24"}).encode())
+
+    def do_POST(self) -> None:
+        if self.path.startswith("/v1.41/build?"):
+            while self.rfile.readline():
+                self.began.set()
+            self.gone.set()
+            self.close_connection = True
+        else:
+            self._say(b"")
+
+    def _say(self, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def taking_engine() -> Iterator[tuple[str, type[_Takes]]]:
+    handler = type("Handler", (_Takes,), {"began": threading.Event(), "gone": threading.Event()})
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
+    thread.start()
+    yield f"tcp://127.0.0.1:{server.server_port}", handler
+    server.shutdown()
+    server.server_close()
+    thread.join(5)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("builder", ["buildkit", "classic"])
+def test_a_build_that_is_cancelled_before_its_context_is_there_leaves_the_engine(builder: str) -> None:
+    """Else the engine would keep what it has, and a thread of ours would wait for an answer, for the build's time."""
+    over = threading.Event()
+
+    def context() -> Iterator[bytes]:
+        while not over.wait(0.01):
+            yield b"x\n"
+
+    with taking_engine() as (host, seen):
+
+        def checkpoint() -> None:
+            if seen.began.is_set():
+                raise Cancelled("a person")
+
+        try:
+            with pytest.raises(Cancelled):
+                Engine(host).build(
+                    context(),
+                    dockerfile=b"FROM scratch\n",
+                    tag="a/b:1",
+                    build=Build(builder=builder),
+                    labels={},
+                    registry=Registry(url="http://127.0.0.1:9"),
+                    control=CallControl(on_line=lambda _: None, checkpoint=checkpoint, deadline=50),
+                )
+            assert seen.gone.wait(10)
+            assert "engine-stream" not in {thread.name for thread in threading.enumerate()}
+        finally:
+            over.set()
