@@ -13,7 +13,7 @@ from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.refs import Reference
 from workers.clients.build_output import BuildOutput
-from workers.clients.dockerfile import Recipe, read_recipe
+from workers.clients.dockerfile import Recipe, automatic_args, read_recipe
 from workers.clients.engine_connection import EngineConnection
 from workers.clients.engine_errors import build_error, one_line, pull_error, push_error, refuses_login
 from workers.clients.engine_requests import (
@@ -163,7 +163,9 @@ class Engine:
         :raises Unavailable: ENGINE_UNAVAILABLE; BASE_IMAGE_UNAVAILABLE when a retry may help.
         """
         ends = time.monotonic() + control.deadline
-        recipe = read_recipe(dockerfile, dict(build.args))
+        classic = build.builder == "classic"
+        automatic = {} if classic else automatic_args(build.platform, self._connection.platform())
+        recipe = read_recipe(dockerfile, dict(build.args), automatic)
         refuse_unsupported(recipe, build)
         too_slow = Refused(Reason.BUILD_TIMEOUT, f"not complete after {control.deadline:.0f} s")
         for image, platform in _bases(recipe, build):

@@ -20,6 +20,8 @@ MAX_ARGUMENTS = 1000
 """Build arguments in front of the first ``FROM`` that count."""
 _FALSE = ("0", "f", "F", "false", "False", "FALSE")
 """What Go's ``strconv.ParseBool`` reads as false; ``required`` without a value is true."""
+_WITHOUT_VARIANT = ("amd64", "arm64")
+"""Architectures that have none unless it is asked for (containerd/platforms); of 64-bit ARM, v8 counts as none."""
 _MAX_NUMBER = 9
 """Digits of a stage's number."""
 _DIRECTIVE = re.compile(r"#\s*(?P<name>[A-Za-z][A-Za-z0-9]*)\s*=\s*(?P<value>.*)\Z")
@@ -129,14 +131,17 @@ def _places_of(texts: Iterable[str]) -> Mapping[str, list[int]]:
     return places
 
 
-def read_recipe(text: bytes, args: Mapping[str, str] | None = None) -> Recipe:
+def read_recipe(
+    text: bytes, args: Mapping[str, str] | None = None, automatic: Mapping[str, str] | None = None
+) -> Recipe:
     """Read a Dockerfile. Never fails: what cannot be understood is left to the engine to complain about.
 
     :param args: build arguments; they replace the defaults of the ``ARG`` lines in front of the first ``FROM``.
+    :param automatic: arguments that a ``FROM`` has without any ``ARG`` line, see `automatic_args`.
     """
     lines = text.decode("utf-8-sig", "replace").splitlines()
     directives = _directives(lines)
-    known: dict[str, str] = {}
+    known = {name: (args or {}).get(name, value) for name, value in (automatic or {}).items()}
     stages: list[BuildStage] = []
     for number, instruction, rest in _instructions(lines, directives.get("escape", "\\")):
         if instruction == "ARG" and not stages:
@@ -148,6 +153,21 @@ def read_recipe(text: bytes, args: Mapping[str, str] | None = None) -> Recipe:
         elif stages and instruction == "RUN":
             stages[-1].mounts += [_mount(value, number) for name, value in _flags(rest) if name == "mount"]
     return Recipe(stages=tuple(stages), syntax=directives.get("syntax", ""))
+
+
+def automatic_args(target: str, own: str) -> dict[str, str]:
+    """Return the arguments with parts of a platform that BuildKit gives to every ``FROM``, as far as they are known.
+
+    :param target: the platform that is built for, ``linux/arm64``; "" = the engine's. :param own: the engine's.
+    """
+    found: dict[str, str] = {}
+    for prefix, platform in (("BUILD", own), ("TARGET", target or own)):
+        system, arch, variant = [*platform.split("/"), "", ""][:3]
+        if system and arch:
+            found |= {f"{prefix}OS": system, f"{prefix}ARCH": arch}
+        if variant or arch in _WITHOUT_VARIANT:
+            found[f"{prefix}VARIANT"] = "" if arch == "arm64" else variant
+    return found
 
 
 def _directives(lines: list[str]) -> dict[str, str]:

@@ -45,6 +45,12 @@ class EngineConnection:
         with self._asking():
             return str(self._api.version()["Version"])
 
+    def platform(self) -> str:
+        """Return the platform that the engine is on and builds for by itself, such as ``linux/amd64``."""
+        with self._asking():
+            said = self._api.version(api_version=False)
+        return f"{said.get('Os') or ''}/{said.get('Arch') or ''}"
+
     def inspect(self, reference: str) -> dict[str, Any] | None:
         """Return what the engine says about a local image, or None when it is not there."""
         try:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.clients.dockerfile import read_recipe
+from workers.clients.dockerfile import automatic_args, read_recipe
 
 
 def images(text: str, target: str = "", args: dict[str, str] | None = None, *, all_before: bool = False) -> list[str]:
@@ -60,6 +60,29 @@ def test_build_arguments_replace_defaults() -> None:
     assert images("ARG BASE=a:1\nFROM $BASE\n", args={"BASE": "b:2"}) == ["b:2"]
     assert images("ARG BASE\nFROM $BASE\n", args={"BASE": "b:2"}) == ["b:2"]
     assert images("FROM ${BASE:-a:1}\n", args={"BASE": "not declared"}) == ["a:1"]
+
+
+PLATFORMS = [
+    ("", "linux/amd64", ["linux-amd64-", "linux-amd64-"]),
+    ("linux/arm64/v8", "linux/amd64", ["linux-amd64-", "linux-arm64-"]),
+    ("linux/arm/v7", "linux/arm64", ["linux-arm64-", "linux-arm-v7"]),
+    ("", "/", []),
+]
+
+
+@pytest.mark.parametrize(("target", "own", "expected"), PLATFORMS)
+def test_a_base_image_may_be_named_by_the_platform(target: str, own: str, expected: list[str]) -> None:
+    """Without any ARG line, as BuildKit has it."""
+    parts = [f"FROM x:${{{kind}OS}}-${kind}ARCH-${{{kind}VARIANT}}\n" for kind in ("BUILD", "TARGET")]
+    recipe = read_recipe("".join(parts).encode() + b"COPY --from=0 / /\n", {}, automatic_args(target, own))
+    assert [name for name, _ in recipe.images()] == list(dict.fromkeys(f"x:{tag}" for tag in expected))
+
+
+def test_a_stage_may_be_chosen_by_the_platform() -> None:
+    text = b"FROM a:1 AS on-amd64\nFROM b:1 AS on-arm64\nFROM on-${TARGETARCH}\n"
+    assert read_recipe(text, {}, automatic_args("", "linux/arm64")).images() == (("b:1", ""),)
+    given = read_recipe(text, {"TARGETARCH": "amd64"}, automatic_args("", "linux/arm64"))
+    assert given.images() == (("a:1", ""),)
 
 
 STAGES = "FROM a:1 AS one\nFROM b:1 AS two\nFROM c:1 AS three\nCOPY --from=one / /\nFROM d:1\n"
