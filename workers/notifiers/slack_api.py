@@ -114,16 +114,17 @@ def _call(method: str, body: dict[str, Any], channel: Channel, tools: NotifierTo
     url = f"{(channel.url or API).rstrip('/')}/{method}"
     content = json.dumps(body, ensure_ascii=False).encode()
     answer = tools.post(url, content, headers, allow_private=channel.allow_private)
-    if not (said := _object(answer.body)):
+    said = _object(answer.body)
+    if not isinstance(said.get("ok"), bool):  # a proxy may say no in JSON of its own
         words = f"{channel.name}: HTTP {answer.status}, no answer of Slack's API"
         raise Unavailable(Reason.NOTIFY_UNAVAILABLE, words, answer.retry_after)
-    return said | {"retry_after": answer.retry_after}
+    return said | {"error": str(said.get("error")), "retry_after": answer.retry_after}
 
 
 def _checked(answer: dict[str, Any], channel: Channel, gone: Set[str] = _GONE) -> dict[str, Any]:
     if answer.get("ok") is True:
         return answer
-    code = wording.plain(str(answer.get("error")), 100)
+    code = wording.plain(answer["error"], 100)
     if code in gone:
         raise _Gone
     if code in TRANSIENT:

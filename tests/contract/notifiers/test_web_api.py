@@ -206,6 +206,14 @@ def test_a_wrong_bot_token_is_final_and_not_shown(chat: SandboxChat) -> None:
     assert "xoxb-wrong" not in str(caught.value)
 
 
+@pytest.mark.parametrize("body", ['{"message":"blocked"}', '{"error":{"code":403}}', '{"ok":"no"}'])
+def test_what_a_proxy_says_in_slacks_place_is_not_a_no(chat: SandboxChat, body: str) -> None:
+    chat.faults.add(HttpFault(status=403, body=body))
+
+    with pytest.raises(Unavailable, match="team: HTTP 403, no answer of Slack's API"):
+        tell(STARTED, channel_to(chat, "slack-api"))
+
+
 @pytest.mark.parametrize("status", [200, 404])
 def test_a_page_instead_of_slacks_answer_is_not_a_no(chat: SandboxChat, status: int) -> None:
     chat.faults.add(HttpFault(status=status, body="<html>maintenance</html>"))
