@@ -59,6 +59,8 @@ _LOST = re.compile(r"no active session for \w|type=secret.*code = Unavailable de
 _NO_SECRET = re.compile(r"secret (\S+)(?: not found)?: not found", re.IGNORECASE)
 _CLASSIC = re.compile(r"requires BuildKit", re.IGNORECASE)
 _DISK = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_BROKEN_OFF = re.compile(r"\A(?:rpc error: code = Canceled desc = |Canceled: )?context canceled\Z", re.IGNORECASE)
+"""The build was ended in the engine, by whoever works there: that says nothing of what is built."""
 _LEAD = re.compile(r"\A(?:failed to solve(?: with frontend [\w.]+)?: |failed to create LLB definition: )+")
 
 
@@ -71,6 +73,8 @@ def build_error(message: str, step: str = "", tail: Sequence[str] = ()) -> Pilot
     text = one_line(_LEAD.sub("", message))
     if _DISK.search(message):
         return _disk(text)
+    if _BROKEN_OFF.match(text):
+        return Unavailable(Reason.ENGINE_UNAVAILABLE, f"the build was broken off in the engine: {text}")
     if _RUN.search(message):
         code = _CODE.search(message)
         return _bad_step(f"exit code: {code[1]}" if code and step else text, step, tail)

@@ -33,6 +33,8 @@ BUILDS = [
     ),
     ("no active sessions", Refused, Reason.SOURCE_UNSUPPORTED),
     ("no active session for 5e55: context deadline exceeded", Unavailable, Reason.ENGINE_UNAVAILABLE),
+    ("context canceled", Unavailable, Reason.ENGINE_UNAVAILABLE),
+    ("failed to solve: Canceled: context canceled", Unavailable, Reason.ENGINE_UNAVAILABLE),
     ("secret npm not found: not found", Refused, Reason.SECRET_MISSING),
     ("secret npm: not found", Refused, Reason.SECRET_MISSING),
     (LLB + "rpc error: code = Unavailable desc = connection error", Refused, Reason.BASE_IMAGE_UNAVAILABLE),
