@@ -14,7 +14,7 @@ from orchestrator.domain.wording import shorten
 from orchestrator.lean import without
 from workers.clients import http_deadline, http_lines
 from workers.clients.http_pause import retry_after
-from workers.clients.http_words import tls_words
+from workers.clients.http_words import root_of, tls_words
 from workers.shapes import read_json
 
 # It guesses how a text is encoded that does not say so: 1 MB, to be wrong at times where UTF-8 is right.
@@ -332,18 +332,9 @@ def plain_error(error: requests.RequestException) -> str:
         return f"no connection within {CONNECT_TIMEOUT:.0f} s"
     if isinstance(error, requests.Timeout):
         return "no answer in time"
-    cause = _cause(error)
+    cause = root_of(error)
     if isinstance(error, requests.exceptions.SSLError):
         return tls_words(cause)
     words = getattr(cause, "strerror", None) or str(cause).rsplit(": ", 1)[-1]
-    return shorten(words, _MAX_WORDS) or type(error).__name__
-
-
-def _cause(error: BaseException) -> BaseException:
-    """Return what the error is about in the end, below what libraries wrapped around it."""
-    for _ in range(6):
-        inner = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-        if not isinstance(inner, BaseException):
-            break
-        error = inner
-    return error
+    said = shorten(words, _MAX_WORDS) or type(error).__name__
+    return f"the proxy: {said}" if isinstance(error, requests.exceptions.ProxyError) else said

@@ -1,4 +1,4 @@
-"""What went wrong with TLS, in words that lead to the mistake."""
+"""What went wrong below HTTP, in words that lead to the mistake."""
 
 import ssl
 
@@ -17,3 +17,14 @@ def tls_words(cause: BaseException) -> str:
     if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLCertVerificationError) and cause.reason:
         return f"no TLS connection came about: {cause.reason.replace('_', ' ').lower()}"
     return UNTRUSTED
+
+
+def root_of(error: BaseException) -> BaseException:
+    """Return what an error is about in the end, below what libraries wrapped around it."""
+    for _ in range(6):
+        found = (getattr(error, name, None) for name in ("original_error", "reason"))  # the former: of a proxy's
+        inner = next(filter(None, found), None) or (error.args[0] if error.args else None)
+        if not isinstance(inner, BaseException):
+            break
+        error = inner
+    return error

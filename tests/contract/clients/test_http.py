@@ -57,6 +57,27 @@ def test_the_proxy_of_the_environment_is_used_and_alone_gets_its_password(monkey
     assert [asked.headers.get("proxy-authorization") for asked in server.asked] == [None]
 
 
+@pytest.mark.parametrize(
+    ("proxy", "words"),
+    [
+        ("http://us:secret@127.0.0.1:9", "the proxy: [Errno 111] Connection refused"),
+        ("http://nosuch.invalid:3128", "the proxy: Failed to resolve 'nosuch.invalid' "),
+        ("", "the proxy: 407 Proxy Authentication Required"),
+    ],
+)
+def test_what_is_wrong_with_the_proxy_is_not_the_services(
+    monkeypatch: pytest.MonkeyPatch, proxy: str, words: str
+) -> None:
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with loopback(lambda _: Reply(407)) as refusing:
+        monkeypatch.setenv("https_proxy", proxy or refusing.url)
+        with pytest.raises(Unavailable) as caught:
+            Http("https://harbor.invalid", Reason.REGISTRY_UNAVAILABLE).request("GET", "/v2/")
+    assert caught.value.evidence.startswith(f"GET https://harbor.invalid: {words}")
+    assert caught.value.evidence.count("(") == caught.value.evidence.count(")")
+
+
 def test_a_ca_file_that_is_not_there_is_a_trouble_of_ours_that_is_named() -> None:
     with pytest.raises(Unavailable, match=r"GET https://127\.0\.0\.1:9: .*/no/such/ca\.pem"):
         Http("https://127.0.0.1:9", Reason.ARGOCD_UNAVAILABLE, ca_file="/no/such/ca.pem").request("GET", "/")
