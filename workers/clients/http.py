@@ -14,7 +14,7 @@ from orchestrator.domain.wording import shorten
 from orchestrator.lean import without
 from workers.clients import http_deadline, http_lines
 from workers.clients.http_pause import retry_after
-from workers.clients.http_words import root_of, tls_words
+from workers.clients.http_words import network_words, root_of, tls_words
 from workers.shapes import read_json
 
 # It guesses how a text is encoded that does not say so: 1 MB, to be wrong at times where UTF-8 is right.
@@ -42,6 +42,7 @@ _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 531)})
 """What says nothing of the request; 520 to 530 are Cloudflare's for a service that it does not reach."""
 _GAVE_UP = frozenset({504, 520, 522, 524})
 """A gateway waited for the service as we do, and it may have had the request."""
+_UNUSABLE = "the address, or that of a proxy, cannot be used"
 _NOT_SENT = (requests.ConnectTimeout, requests.exceptions.ProxyError, requests.exceptions.SSLError)
 _CUT_OFF = (requests.ConnectionError, requests.exceptions.ChunkedEncodingError)
 
@@ -160,15 +161,13 @@ class Http:
                 http_deadline.lift(answer.raw)
         except requests.ReadTimeout as error:
             raise TooSlow(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
-        except ValueError as error:  # of requests and of urllib3; it may quote the address, or a header
-            raise Unavailable(
-                self._unavailable, f"{self._where(method)}: the address, or that of a proxy, cannot be used"
-            ) from error
         except requests.RequestException as error:
             kind = Unanswered if _was_sent(error) else Unavailable
             raise kind(self._unavailable, f"{self._where(method)}: {plain_error(error)}") from error
         except _TooLarge as error:
             raise Unanswered(self._unavailable, f"{self._where(method)}: {error}") from error
+        except ValueError as error:  # how urllib3 says that a host is none
+            raise Unavailable(self._unavailable, f"{self._where(method)}: {_UNUSABLE}") from error
         except OSError as error:  # how requests says that there is no CA file
             raise Unavailable(self._unavailable, f"{self._where(method)}: {error}") from error
         return answer
@@ -332,9 +331,10 @@ def plain_error(error: requests.RequestException) -> str:
         return f"no connection within {CONNECT_TIMEOUT:.0f} s"
     if isinstance(error, requests.Timeout):
         return "no answer in time"
+    if isinstance(error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)):
+        return _UNUSABLE
     cause = root_of(error)
     if isinstance(error, requests.exceptions.SSLError):
         return tls_words(cause)
-    words = getattr(cause, "strerror", None) or str(cause).rsplit(": ", 1)[-1]
-    said = shorten(words, _MAX_WORDS) or type(error).__name__
+    said = shorten(network_words(cause), _MAX_WORDS) or type(error).__name__
     return f"the proxy: {said}" if isinstance(error, requests.exceptions.ProxyError) else said

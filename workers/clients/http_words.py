@@ -1,6 +1,7 @@
 """What went wrong below HTTP, in words that lead to the mistake."""
 
 import ssl
+from http.client import BadStatusLine, RemoteDisconnected
 
 UNTRUSTED = "the TLS certificate is not trusted (set ca_file to the CA bundle that signed it)"
 _OF_THE_CERTIFICATE = {9, 10, 62, 64}
@@ -22,9 +23,16 @@ def tls_words(cause: BaseException) -> str:
 def root_of(error: BaseException) -> BaseException:
     """Return what an error is about in the end, below what libraries wrapped around it."""
     for _ in range(6):
-        found = (getattr(error, name, None) for name in ("original_error", "reason"))  # the former: of a proxy's
-        inner = next(filter(None, found), None) or (error.args[0] if error.args else None)
-        if not isinstance(inner, BaseException):
+        found = (getattr(error, "reason", None), *error.args)
+        inner = next((one for one in found if isinstance(one, BaseException)), None)
+        if inner is None:
             break
         error = inner
     return error
+
+
+def network_words(cause: BaseException) -> str:
+    """Describe why no answer came about, or not all of it."""
+    if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
+        return "what answers there does not speak HTTP"
+    return getattr(cause, "strerror", None) or str(cause).rsplit(": ", 1)[-1]

@@ -1,6 +1,8 @@
 """What the one session factory takes from the surroundings of the process, and what it must not take."""
 
+import socket
 import ssl
+import threading
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,35 @@ def test_the_proxy_of_the_environment_is_used_and_alone_gets_its_password(monkey
     assert [asked.headers["host"] for asked in proxy.asked] == ["harbor.invalid"]
     assert "proxy-authorization" in proxy.asked[0].headers
     assert [asked.headers.get("proxy-authorization") for asked in server.asked] == [None]
+
+
+TRUNCATED = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"", "Remote end closed connection without response"),
+        (b"\x15\x03\x03\x00\x02\x02\x16", "what answers there does not speak HTTP"),
+        (TRUNCATED, "IncompleteRead(2 bytes read, 7 more expected)"),
+    ],
+)
+def test_an_answer_that_breaks_off_is_told_in_words(answer: bytes, words: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+        def once() -> None:
+            taken, _ = listening.accept()
+            with taken:
+                taken.recv(65536)
+                taken.sendall(answer)
+
+        thread = threading.Thread(target=once)
+        thread.start()
+        with pytest.raises(Unanswered) as caught:
+            Http(url, Reason.REGISTRY_UNAVAILABLE).request("GET", "/")
+        thread.join(5)
+    assert caught.value.evidence == f"GET {url}: {words}"
 
 
 @pytest.mark.parametrize(
