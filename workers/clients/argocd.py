@@ -232,7 +232,7 @@ class ArgoClient:
     def _forbidden(self, said: str, name: str, where: Mapping[str, Any]) -> Refused | Unavailable:
         """Find out what a 403 means: it stands for "no such application", "not allowed" and Kubernetes errors."""
         project, namespace = str(where.get("project", "")), where.get("appNamespace", "")
-        if "applications, " in said:
+        if "permission denied: " in said:  # behind it is the right that we lack, of an application that is there
             return Refused(Reason.ARGOCD_FORBIDDEN, said)
         if not project:
             return Refused(

@@ -34,6 +34,16 @@ def test_a_bare_403_is_looked_into_because_it_may_mean_three_things(project, can
     assert words in caught.value.evidence
 
 
+@pytest.mark.parametrize("project", ["shop", ""])
+@pytest.mark.parametrize("right", ["applications, get", "logs, get"])
+def test_a_403_that_names_the_right_is_told_as_it_is(project: str, right: str) -> None:
+    said = f"permission denied: {right}, shop/shop-api, sub: pilotage, iat: 2026-08-01T00:00:00Z"
+    with loopback(lambda _: Reply(403, error(7, said))) as server, pytest.raises(Refused) as caught:
+        client(server.url).logs("shop-api", "web-1", "shop", project=project)
+    assert (caught.value.reason, caught.value.evidence) == (Reason.ARGOCD_FORBIDDEN, said)
+    assert len(server.asked) == 1
+
+
 CALLS = {
     "get": lambda argo, **place: argo.get("shop-api", **place),
     "sync": lambda argo, **place: argo.sync("shop-api", **place),
