@@ -1,13 +1,10 @@
 """Which proven run a rollback or a promotion takes: the same for a preview as for the action."""
 
-from datetime import datetime
+from collections.abc import Iterable
 
 from orchestrator.domain.runs import Run, RunState, StageName, Trigger
-from orchestrator.store import runs
+from orchestrator.store import landings, runs
 from orchestrator.store.database import Connection
-
-_LATE = 20
-"""Runs of an environment among which the last one to be committed is looked for; they go on nearly in order."""
 
 
 def of_rollback(connection: Connection, app: str, environment: str, to: int | None = None) -> Run | None:
@@ -20,17 +17,18 @@ def of_rollback(connection: Connection, app: str, environment: str, to: int | No
         return named if named is not None and named.digest else None
     proven = runs.page(connection, app=app, environment=environment, state="succeeded", limit=runs.MAX_PAGE)
     present = runs.landed(connection, app, environment)
-    return next((run for run in proven if run.digest and _differs(run, present)), None)
+    return _last(connection, (run for run in proven if run.digest and _differs(run, present)))
 
 
 def of_promotion(connection: Connection, app: str, source: str, of: int | None = None) -> Run | None:
     """Return the run whose image is promoted from the environment `source`, or None when none is proven there.
 
-    :param of: the run that is wanted; None: the newest.
+    :param of: the run that is wanted; None: the one that was proven last.
     """
     if of is not None:
         return _proven(connection, app, source, of)
-    return next(iter(runs.page(connection, app=app, environment=source, state="succeeded", limit=1)), None)
+    newest = runs.page(connection, app=app, environment=source, state="succeeded", limit=landings.LATE)
+    return _last(connection, newest)
 
 
 def before(connection: Connection, run: Run) -> Run | None:
@@ -38,14 +36,16 @@ def before(connection: Connection, run: Run) -> Run | None:
 
     An image that was healthy there before is not what makes the application unhealthy now.
     """
-    newest = runs.page(connection, app=run.app, environment=run.environment, state="succeeded", limit=_LATE)
-    proven = max((one for one in newest if one.digest), key=_committed_at, default=None)
+    newest = runs.page(connection, app=run.app, environment=run.environment, state="succeeded", limit=landings.LATE)
+    proven = _last(connection, (one for one in newest if one.digest))
     return proven if proven is not None and proven.digest != run.digest else None
 
 
-def _committed_at(run: Run) -> datetime:
-    """Return when its change came to Git: a run that waited for approval comes after newer ones."""
-    return run.stage(StageName.COMMIT).finished_at or run.created_at
+def _last(connection: Connection, proven: Iterable[Run]) -> Run | None:
+    """Return the run whose change came to Git last: one that waited for approval comes after newer ones."""
+    by_id = {run.id: run for run in proven}
+    found = landings.last_of(connection, list(by_id))
+    return None if found is None else by_id[found]
 
 
 def goes_back(connection: Connection, run: Run) -> bool:

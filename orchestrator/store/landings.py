@@ -4,6 +4,7 @@ Clocks do not tell: they differ between machines, and step back. Numbers are tho
 they grow in each environment, and two environments may use the same.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select, text, update
@@ -48,6 +49,14 @@ def newest(landed: Select[Any]) -> Select[Any]:
     late = landed.order_by(runs.c.id.desc()).limit(LATE).subquery()
     number = late.c.landing.desc().nulls_first()
     return select(late.c.id).order_by(number, late.c.finished_at.desc(), late.c.id.desc()).limit(1)
+
+
+_LAST_OF = newest(LANDED.where(runs.c.id.in_(bindparam("some", expanding=True))))
+
+
+def last_of(connection: Connection, run_ids: Sequence[int]) -> int | None:
+    """Return which of some runs of one environment has landed last; None: none has."""
+    return connection.execute(_LAST_OF, {"some": run_ids}).scalar_one_or_none()
 
 
 def number(connection: Connection, run: Run) -> None:

@@ -201,7 +201,7 @@ def test_what_is_proven_is_promoted(web: Web) -> None:
     client = web.client()
     place = "/api/v1/apps/plate-web/environments/prod/promote"
     problem(client.post(place), 409, "conflict")
-    web.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", digest="sha256:1")
+    web.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", digest="sha256:1", landed=10.0)
     answer = client.post(place)
     run = client.get(answer.json["api_url"]).json
     assert (run["environment"], run["trigger"]) == ("prod", "promotion")

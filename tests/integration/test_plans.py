@@ -84,6 +84,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "oldest change": lambda c: changes.oldest_waiting(c, "gitops main"),
     "time of a commit": lambda c: deployments.commit_time(c, "plate-web", "new"),
     "new deployment": lambda c: deployments.add(c, BAD),
+    "which of some landed last": lambda c: landings.last_of(c, [RUNS - one for one in range(landings.LATE)]),
     "last in Git before": lambda c: runs.landed_before(c, NEXT),
     "bad deployment": lambda c: deployments.fail(c, *STG, "commit-77", NOW),
     "failures over": lambda c: deployments.restore(c, *STG, NOW),

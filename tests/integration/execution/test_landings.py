@@ -3,12 +3,17 @@
 import pytest
 from sqlalchemy import select, update
 
-from orchestrator.domain.runs import StageName
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Fail, StageName
+from orchestrator.engine.facts import Reported
+from orchestrator.services.control import ManualRun
 from orchestrator.services.queries import Queries
+from orchestrator.services.views import View
 from orchestrator.store import figures, runs
 from orchestrator.store.database import now
 from orchestrator.store.schema import stages
 from tests.support.executing import Workshop, two_environments
+from tests.support.factories import make_app, make_environment, make_settings
 
 STG = ("plate-web", "stg")
 
@@ -73,6 +78,43 @@ def test_what_an_older_version_landed_without_a_number_is_newer_than_what_has_on
     third = land(workshop, 3)
     assert newest(workshop) == {third}
     assert numbers(workshop) == {1: 1, second: 2, third: 3}
+
+
+def test_what_fails_is_taken_back_to_what_landed_last(workshop: Workshop, clock: list[float]) -> None:
+    stg = make_environment("stg", rollback=True)
+    workshop.use(make_settings(workshop.settings.state_dir, apps=(make_app(environments=(stg,)),)))
+    land(workshop, 1)
+    clock[0] = -3600.0
+    land(workshop, 2)
+    workshop.push(3)
+    health = workshop.until(3, StageName.HEALTH, digest="sha256:3", image="h/p:sha-3")
+    degraded = Reported(stage=StageName.HEALTH, outcome=Fail(reason=Reason.DEGRADED))
+    assert workshop.one.report(health, degraded, "build") is None
+    assert workshop.run(4).digest == "sha256:2"
+
+
+def test_what_was_approved_late_is_what_was_proven_last(workshop: Workshop) -> None:
+    stg, prod = make_environment("stg", approval=True), make_environment("prod", branch="", promote_from="stg")
+    workshop.use(make_settings(workshop.settings.state_dir, apps=(make_app(environments=(stg, prod)),)))
+    late, early, last = (
+        workshop.control.start(ManualRun(app="plate-web", environment="stg", commit=f"{number:040x}"))
+        for number in (1, 2, 3)
+    )
+    for run_id in (early, late):
+        workshop.control.approve(run_id, "mina")
+        told = {"digest": f"sha256:{run_id}", "image": f"h/p:{run_id}"}
+        workshop.finish(workshop.done(workshop.until(run_id, StageName.HEALTH, **told), **told))
+    queries = Queries(workshop.database, workshop.settings)
+    assert run_of(queries.promotion_target(*STG)) == late
+    assert run_of(queries.rollback_target(*STG)) == early
+    assert newest(workshop) == {late}
+    workshop.control.approve(last, "mina")
+    workshop.until(last, StageName.HEALTH, digest="sha256:3", image="h/p:3")
+    assert run_of(queries.rollback_target(*STG)) == late
+
+
+def run_of(view: View | None) -> int | None:
+    return None if view is None else int(view["run"])
 
 
 def test_a_landing_numbers_no_other_environment(workshop: Workshop) -> None:
