@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
 from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.domain.refs import repo_key
@@ -15,6 +15,7 @@ from orchestrator.store.database import Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.schema import heads as head_rows
 from orchestrator.store.schema import logs, notifications, threads
+from orchestrator.store.schema import runs as run_rows
 from tests.support.databases import database, postgres_url, sqlite_database
 from tests.support.factories import make_app, make_environment
 from tests.support.web import AT, Web, make_web
@@ -69,6 +70,17 @@ def test_what_is_too_old_goes_and_the_run_stays(web: Web) -> None:
         assert deliveries.page(connection) == []
     assert [(run.state, run.delivery_id) for run in kept if run] == [(RunState.FAILED, None)] * 2
     assert tidy(web) == Removed(runs=0, deliveries=0)
+
+
+def test_a_run_by_a_clock_that_was_far_ahead_keeps_nothing_but_itself(web: Web) -> None:
+    early = with_records(web, RunState.FAILED)
+    with web.database.write() as connection:
+        ahead = {"created_at": clock() + 3650 * DAY, "finished_at": clock() + 3651 * DAY}
+        connection.execute(update(run_rows).where(run_rows.c.id == early).values(ahead))
+    old, newest = with_records(web, RunState.FAILED), with_records(web, RunState.FAILED)
+    assert tidy(web).runs == 1
+    assert logged(web.database) == {early, newest}
+    assert old not in logged(web.database)
 
 
 def test_clicks_that_nobody_takes_are_forgotten_after_an_hour(web: Web) -> None:
