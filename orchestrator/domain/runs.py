@@ -269,11 +269,10 @@ class Run:
         return datetime.fromisoformat(at) if at else None
 
     @property
-    def was_let_through(self) -> bool:
-        """Whether it needed no approval when it was made: nobody has approved it, and no person brought its image."""
+    def waits_for_a_word(self) -> bool:
+        """Whether it is of a kind that needs approval where its environment does: no person brought its image."""
         made = self.trigger in (Trigger.PUSH, Trigger.POLL, Trigger.MANUAL)
-        promoted = self.trigger is Trigger.PROMOTION and self.follows_a_run
-        return self.approved and self.approved_at is None and (made or promoted)
+        return made or (self.trigger is Trigger.PROMOTION and self.follows_a_run)
 
     @property
     def cancelled_by(self) -> str:

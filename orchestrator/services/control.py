@@ -102,7 +102,7 @@ class Control:
                 raise NotPossible("conflict", _not_over(last))
             new = _again(old, runs.repeated(connection, old), actor, from_stage)
             approved = not self._needs_approval(old.app, old.environment) or (
-                old.approved and not old.was_let_through
+                old.approved and not runs.was_let_through(connection, old)
             )
             return self._add(connection, replace(new, attempt=len(attempts) + 1, approved=approved), once)
 

@@ -173,7 +173,7 @@ class Execution:
         if app is None or environment is None:
             self._give_back(connection, before, _then(so_far, _unconfigured(connection, run, stage, now)), now)
             return None
-        run, stay = self._admit(connection, _configured(run, stage, environment), stage, now)
+        run, stay = self._admit(connection, _configured(connection, run, stage, environment), stage, now)
         if stay is not None:
             fact = Blocked(reason=stay.reason, detail=stay.detail, by=stay.by, after=stay.after, anew=True)
             self._give_back(connection, before, _then(so_far, advance(run, fact, utc(now))), now)
@@ -227,9 +227,10 @@ class Execution:
         return self._cut_off(connection, run, other, now)
 
 
-def _configured(run: Run, stage: Stage, environment: Environment) -> Run:
+def _configured(connection: Connection, run: Run, stage: Stage, environment: Environment) -> Run:
     """Forget that other workers did not know the app, and ask for the approval that its environment needs by now."""
-    if environment.approval and run.was_let_through and run.stage(StageName.BUILD).started_at is None:
+    not_begun = run.stage(StageName.BUILD).started_at is None
+    if environment.approval and not_begun and runs.was_let_through(connection, run):
         run = replace(run, approved=False)
     if _MISSED not in stage.outputs:
         return run

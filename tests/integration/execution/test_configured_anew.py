@@ -91,6 +91,45 @@ def test_the_re_run_of_a_run_that_needed_no_approval_then_needs_one_now(workshop
     assert workshop.run(once_more).approved, "that one was approved"
 
 
+def test_the_re_run_of_a_re_run_needs_an_approval_where_nobody_has_approved_either(workshop: Workshop) -> None:
+    workshop.push(1)
+    workshop.finish(workshop.begin(1))
+    again = workshop.control.rerun(1, "mina")
+    workshop.finish(workshop.begin(again))
+    needs_approval(workshop)
+    third = workshop.control.rerun(again, "mina")
+    workshop.done(workshop.begin(third))
+    assert workshop.run(third).reason is Reason.AWAITING_APPROVAL
+    workshop.control.approve(third, "mina")
+    workshop.finish(workshop.begin(third))
+    fourth = workshop.control.rerun(third, "mina")
+    workshop.finish(workshop.begin(fourth))
+    fifth = workshop.control.rerun(fourth, "mina")
+    assert workshop.run(fifth).approved, "what it repeats was approved"
+
+
+def test_a_re_run_that_has_not_begun_waits_for_an_approval_that_nobody_has_given(workshop: Workshop) -> None:
+    workshop.push(1)
+    workshop.finish(workshop.begin(1))
+    again = workshop.control.rerun(1, "mina")
+    needs_approval(workshop)
+    workshop.done(workshop.begin(again))
+    assert workshop.run(again).reason is Reason.AWAITING_APPROVAL
+
+
+def test_the_re_run_of_a_rollback_is_a_persons_word_as_that_was(workshop: Workshop) -> None:
+    needs_approval(workshop)
+    for number in (1, 2):
+        workshop.push(number)
+        workshop.control.approve(number, "mina")
+        workshop.finish(workshop.done(workshop.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    back = workshop.control.rollback("plate-web", "stg", "mina", None)
+    for _ in range(2):
+        workshop.finish(workshop.begin(back))
+        assert workshop.run(back).state is RunState.SUCCEEDED
+        back = workshop.control.rerun(back, "mina")
+
+
 def test_a_run_is_not_repeated_where_its_environment_is_gone(workshop: Workshop) -> None:
     """Nobody can tell there whether it needs approval."""
     needs_approval(workshop)
