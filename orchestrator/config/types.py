@@ -32,6 +32,7 @@ _SCP = re.compile(r"(?P<user>[A-Za-z0-9._-]+)@(?P<host>[A-Za-z0-9.-]+|\[[0-9a-fA
 _BIND = re.compile(r"(?:\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]*):(?P<port>\d{1,5})\Z")
 _PADDED = re.compile(r"\A[\s\ufeff\u200b]|[\s\ufeff\u200b]\Z")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_ESCAPED = "`%`, `/`, `?`, `#`, `@`, `[` and `]` as %25, %2F, %3F, %23, %40, %5B and %5D"
 _HARD_TO_SEE = re.compile(r"[\x00-\x20\x7f]")
 
 
@@ -289,16 +290,16 @@ def _one_of_schemes(*schemes: str) -> Callable[[str], str]:
 
 def _readable(text: str) -> str:
     """Refuse an address that would be read in another way than intended; it is not repeated, as it is secret."""
-    parts = urlsplit(text)
     try:
+        parts = urlsplit(text)  # its own error would repeat the password
         no_host = not parts.hostname and not parts.netloc.endswith("@")
         _ = parts.port
+        cut = parts.netloc.count("@") > 1 or ("@" not in parts.netloc and "@" in text)
+        meant_otherwise = parts.fragment or (parts.netloc and (no_host or cut))
     except ValueError:
-        no_host = True
-    cut = parts.netloc.count("@") > 1 or ("@" not in parts.netloc and "@" in text)
-    meant_otherwise = parts.fragment or (parts.netloc and (no_host or cut))
-    if parts.scheme != "sqlite" and meant_otherwise:
-        raise wrong("cannot be read; in its password write `%`, `/`, `?`, `#` and `@` as %25, %2F, %3F, %23 and %40")
+        meant_otherwise = True
+    if meant_otherwise and not text.startswith("sqlite:"):
+        raise wrong(f"cannot be read; in its password write {_ESCAPED}, and what is not ASCII in that way, too")
     return text
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.configs import VALID, found, spoiled
 
-PASSWORDS = ("a/tail", "a#tail", "a?tail", "a@tail", "7/tail", "7?tail")
+PASSWORDS = ("a/tail", "a#tail", "a?tail", "a@tail", "7/tail", "7?tail", "a[tail", "a]tail", "a＠tail", "a℀tail")
 
 
 @pytest.mark.parametrize("password", PASSWORDS)
