@@ -277,10 +277,18 @@ def _commit_status(document: Document, section: Section, repos: list[str]) -> No
         document.add(section.path, "needs `url`: where the forge is")
     elif _is_api(url):
         document.add(section.at("url"), "is an address of the API or of a group; give that of the forge's pages")
-    elif repos and not section.values.get("apps") and not any(is_on(url, repo) for repo in repos):
+    elif repos and not section.values.get("apps") and not any(_is_on(url, repo) for repo in repos):
         document.add(
             section.path, f"no app has its `repo` on {_split(url).netloc}; name the `apps`, or correct `url`"
         )
+
+
+def _is_on(forge: str, repo: str) -> bool:
+    """Tell whether a repository is on a forge; of an address that is none, its key's own rule says so."""
+    try:
+        return is_on(forge, repo)
+    except ValueError:
+        return True
 
 
 def _addresses(app: Section) -> list[str]:

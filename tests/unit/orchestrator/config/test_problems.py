@@ -272,6 +272,16 @@ def test_plain_http_is_accepted_when_it_is_asked_for() -> None:
     assert found(text) == []
 
 
+@pytest.mark.parametrize("url", ["https://git.example.com:99999", "https://git.example.com:x", "https://[git"])
+def test_a_forge_at_no_address_is_one_problem(url: str) -> None:
+    text = spoiled(
+        "slack: {webhook: ${SLACK_WEBHOOK}}",
+        f"commit_status: {{forge: gitea, url: '{url}', token: ${{GITLAB_TOKEN}}}}",
+    )
+
+    assert found(text) == [(8, "notify[0].commit_status.url", "is not an address")]
+
+
 def test_the_login_for_the_registry_goes_over_plain_http_only_when_it_is_asked_for() -> None:
     text = spoiled("username:", "token_url: http://gitlab.internal/jwt/auth, username:")
     refused = "is not encrypted; use `https`, or set `insecure: true` to send it readable"
