@@ -123,4 +123,6 @@ def write_private(path: Path, data: bytes) -> None:
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # made with mode 0600
     with os.fdopen(handle, "wb") as file:
         file.write(data)
+        file.flush()
+        os.fsync(handle)  # else a power cut could leave the name and no bytes
     Path(temporary).replace(path)

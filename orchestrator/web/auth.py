@@ -166,9 +166,12 @@ class Sessions(SecureCookieSessionInterface):
 def session_key(state_dir: str) -> bytes:
     """Return the key that signs sessions, made once in ``<state_dir>/session.key`` (mode 0600).
 
-    Two processes that start together end up with the same key: who comes second reads the first one's.
+    Two processes that start together end up with the same key: who comes second reads the first one's. What a power
+    cut has left empty, or of zeros that everybody knows, is none.
     """
     path = Path(state_dir) / _KEY_FILE
+    if path.exists() and not path.read_bytes().strip(b"\0"):
+        path.unlink()
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         fresh = path.with_name(f".{_KEY_FILE}-{os.getpid()}-{secrets.token_hex(4)}")

@@ -1,5 +1,6 @@
 """The login, its session, and other sites."""
 
+import os
 import stat
 from pathlib import Path
 
@@ -214,6 +215,26 @@ def test_with_a_common_key_a_session_is_good_at_every_web_process(tmp_path: Path
         return client.get("/runs").status_code
 
     assert (seen_by(other), seen_by(stranger)) == (200, 303)
+
+
+@pytest.mark.parametrize("left", [b"", bytes(32)])
+def test_after_a_power_cut_that_took_the_key_people_log_in_anew(tmp_path: Path, left: bytes) -> None:
+    file = tmp_path / "session.key"
+    file.write_bytes(left)
+    web = make_web(sqlite_database(tmp_path), tmp_path)
+    form = {"token": web.tokens["viewer"]}
+    assert web.client("").post("/login", data=form, headers=OURS).status_code == 303
+    assert file.read_bytes() not in (left, b"")
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_key_of_the_sessions_is_on_the_disk_before_it_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[bytes] = []
+    monkeypatch.setattr(os, "fsync", lambda handle: synced.append(os.pread(handle, 64, 0)))
+    key = session_key(str(tmp_path))
+    assert synced == [key]
 
 
 def test_the_key_of_the_sessions_is_private_and_stays(tmp_path: Path) -> None:
