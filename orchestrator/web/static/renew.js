@@ -1,11 +1,12 @@
 "use strict";
 // Puts what the server words anew in the place of what it worded before, and does so for lists now and then.
 
-// Returns whether the reader is where they were: at the same link, if they were at one in this part.
+// Returns whether the reader is where they were: at the same link or button, if they were at one in this part. Buttons
+// about a run are none to stay at: they may do something else by now.
 const swap = (old, fresh) => {
   const at = document.activeElement;
   const focused = old.contains(at);
-  const same = (part) => [...part.querySelectorAll("a")].filter((one) => one.outerHTML === at.outerHTML);
+  const same = (part) => [...part.querySelectorAll("a, .poll button")].filter((one) => one.outerHTML === at.outerHTML);
   const place = same(old).indexOf(at);
   const aside = [...old.querySelectorAll(".scroll")].map((one) => one.scrollLeft);
   old.replaceWith(document.adoptNode(fresh));

@@ -45,6 +45,14 @@ def test_the_apps_are_kept_up_to_date(web: Web, tab: Page) -> None:
     expect(tab.locator("#plate-web-stg")).to_contain_text("The image build failed: exit 3.")
 
 
+def test_who_is_at_a_button_of_the_apps_stays_there(web: Web, tab: Page) -> None:
+    tab.goto("/apps")
+    tab.locator(".poll button").focus()
+    web.run(RunState.FAILED, detail="exit 3")
+    expect(tab.locator("#plate-web-stg")).to_contain_text("The image build failed: exit 3.")
+    expect(tab.locator(".poll button")).to_be_focused()
+
+
 @pytest.mark.parametrize("path", ["/apps", "/runs", "/deliveries"])
 def test_a_phone_shows_all_of_a_list(web: Web, tab: Page, path: str) -> None:
     web.run(RunState.FAILED, title="A title that is as long as people like to make them" * 3, detail="exit 3 " * 30)
