@@ -55,6 +55,19 @@ def test_another_address_in_the_same_page_names_other_lines(web: Web, tab: Page)
     assert tab.evaluate(MARKED) == ["L450"]
 
 
+def test_an_address_names_lines_also_after_the_login_and_in_another_language(web: Web, tab: Page) -> None:
+    address = f"/runs/{logged(web)}#build:L120"
+    tab.context.clear_cookies()
+    tab.goto(address)
+    for token in ("plt_wrong", web.tokens["viewer"]):
+        tab.fill("[name=token]", token)
+        tab.click("form.login button")
+    expect(tab.locator("#L120[aria-current]")).to_be_in_viewport()
+    tab.click("[name=language]")
+    expect(tab.locator("html")).to_have_attribute("lang", "ko")
+    expect(tab.locator("#L120[aria-current]")).to_be_in_viewport()
+
+
 def test_a_click_names_a_line_and_one_with_the_shift_key_a_range(web: Web, tab: Page) -> None:
     run = logged(web)
     tab.goto(f"/runs/{run}")
