@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from orchestrator.cli.errors import MEANINGS, CliError, Code, ending
 from orchestrator.cli.options import HELP
-from orchestrator.cli.output import silence
+from orchestrator.cli.output import have_streams, silence
 from orchestrator.cli.proxies import spare_loopback
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.wording import plainly
@@ -136,6 +136,7 @@ def command() -> Any:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line and exit. :param arguments: without the program's name; None: those of this process."""
+    have_streams()
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")

@@ -13,6 +13,7 @@ from typing import Any
 from orchestrator.cli.errors import CliError, Code, system_words
 from orchestrator.domain.ansi import visible
 
+_STDOUT, _STDERR = 1, 2
 _WIDE = frozenset("WF")
 _LEAST = 20
 """Columns that a text needs to be read well."""
@@ -50,6 +51,18 @@ def _print(line: str, stream: Any) -> None:
         if isinstance(error, BrokenPipeError):
             raise SystemExit(Code.BROKEN_PIPE) from None
         raise CliError(f"The answer cannot be written ({system_words(error)}).", Code.FAILED) from error
+
+
+def have_streams() -> None:
+    """Lead the standard streams to nowhere that this process was started without.
+
+    Else a file that is opened later, such as the database, takes a stream's number, and gets what is written to that.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _STDERR:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    sys.stdout = sys.stdout or open(_STDOUT, "w", closefd=False)  # noqa: SIM115  # for as long as the process
+    sys.stderr = sys.stderr or open(_STDERR, "w", closefd=False)  # noqa: SIM115
 
 
 def silence(stream: Any) -> None:

@@ -14,6 +14,7 @@ from tests.support.configs import ENVIRON, VALID
 from tests.support.contracts import ROOT
 from tests.support.fake_api import fake_api
 from tests.support.loopback import Reply
+from tests.support.offline import configuration
 
 SERVING = (("migrate",), ("web",), ("webhooks",), ("worker",), ("relay",))
 
@@ -117,6 +118,27 @@ def test_an_answer_that_cannot_be_written_is_one_sentence(tmp_path: Path, words:
         Code.FAILED,
         "pilotage: The answer cannot be written (No space left on device).\n",
     )
+
+
+@pytest.mark.parametrize(("closed", "told"), [(">&-", "stderr"), ("2>&-", "stdout"), ("<&- >&-", "stderr")])
+def test_up_starts_without_a_standard_stream(tmp_path: Path, closed: str, told: str) -> None:
+    file = tmp_path / "pilotage.yaml"
+    file.write_text(configuration(free_address()), encoding="utf-8")
+    command = ["sh", "-c", f'exec "$0" -m orchestrator.cli up --config "$1" {closed}', sys.executable, str(file)]
+    sign = {"stderr": b"Pilotage answers on ", "stdout": b'"service":"web"'}[told]
+    streams = {told: subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | ENVIRON, **streams) as up:  # type: ignore[call-overload]
+        lines = up.stderr or up.stdout
+        assert any(sign in line for line in lines)
+        up.terminate()
+        lines.read()
+    assert up.returncode == 0
+
+
+def test_without_any_standard_stream_a_command_has_its_exit_code() -> None:
+    command = '"$0" -m orchestrator.cli run list --url http://127.0.0.1:1 <&- >&- 2>&-'
+    done = subprocess.run(["sh", "-c", command, sys.executable], cwd=ROOT, timeout=60, check=False)
+    assert done.returncode == Code.UNREACHABLE
 
 
 def test_the_operating_system_s_no_is_one_sentence(tmp_path: Path) -> None:
