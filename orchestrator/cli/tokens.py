@@ -15,6 +15,10 @@ from orchestrator.cli.output import Format, say, say_json, tell
 if TYPE_CHECKING:
     from orchestrator.store.database import Database
 
+_MOST_DAYS = 36_500
+"""A hundred years: every calendar and database can tell of that day."""
+_LAST = 2**31 - 1
+"""The last number that a table has."""
 _TIMES = ("created_at", "expires_at", "revoked_at")
 
 app = typer.Typer(help="API tokens.", no_args_is_help=True)
@@ -31,7 +35,9 @@ def create(
     role: Annotated[
         str, typer.Option(help="viewer reads, deployer starts and stops runs, admin does everything.")
     ] = "viewer",
-    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires. Default: never.")] = None,
+    days: Annotated[
+        int | None, typer.Option(min=1, max=_MOST_DAYS, help="Days until it expires. Default: never.")
+    ] = None,
     config: Config = None,
 ) -> None:
     """Create a token. It is printed once and stored only as a hash.
@@ -75,7 +81,9 @@ def list_tokens(config: Config = None, output: Output = Format.TEXT) -> None:
 
 @app.command("revoke")
 def revoke(
-    number: Annotated[int, typer.Argument(metavar="ID", help="Number of the token, from `token list`.")],
+    number: Annotated[
+        int, typer.Argument(metavar="ID", help="Number of the token, from `token list`.", min=1, max=_LAST)
+    ],
     config: Config = None,
 ) -> None:
     """Revoke a token; it counts no more from the next request on.

@@ -179,3 +179,12 @@ def test_tokens_are_made_without_the_secrets_of_the_service(tmp_path: Path) -> N
     )
     assert (done.returncode, done.stderr) == (Code.SUCCEEDED, "")
     assert done.stdout.startswith("plt_")
+
+
+@pytest.mark.parametrize("words", [("create", "ci", "--days", "99999999"), ("revoke", f"{2**64}")])
+def test_numbers_that_no_calendar_and_no_table_has_are_refused(tmp_path: Path, words: tuple[str, ...]) -> None:
+    pilotage(tmp_path, "migrate")
+    done = pilotage(tmp_path, "token", *words)
+    assert done.returncode == Code.USAGE
+    assert "Error: Invalid value" in done.stderr
+    assert pilotage(tmp_path, "token", "list").stderr == "No tokens.\n"
