@@ -18,6 +18,7 @@ _PATIENCE = 3.0
 """Seconds to wait for the holder of the folder to end: at a restart that may be the earlier process."""
 _BACKLOG = 2048
 """Connections that wait while the web starts, or starts again; gunicorn's own number."""
+_OTHER = "or set another server.state_dir (PILOTAGE_STATE_DIR)"
 _CAUSES = {
     errno.EADDRINUSE: "another program uses it; stop that, or set another server.bind",
     errno.EACCES: "this user may not use that port; set a server.bind with a port from 1024 on",
@@ -47,17 +48,18 @@ def make_state_folder(folder: Path, *, written: bool) -> None:
 
     :param written: ask for the right to write at once; whoever has another database may need nothing of the folder.
     """
-    other = "or set another server.state_dir (PILOTAGE_STATE_DIR)"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         said = system_words(error)
         raise CliError(
-            f"The state folder {folder} cannot be made ({said}); make it, {other}.", Code.FAILED
+            f"The state folder {folder} cannot be made ({said}); make it, {_OTHER}.", Code.FAILED
         ) from error
     if written and not os.access(folder, os.W_OK | os.X_OK):
         said = f"This user (uid {os.getuid()}) may not write the state folder {folder}; make the user its owner"
-        raise CliError(f"{said}, {other}.", Code.FAILED)
+        if os.statvfs(folder).f_flag & os.ST_RDONLY:
+            said = f"The state folder {folder} is on a disk that is read-only; have that writable again"
+        raise CliError(f"{said}, {_OTHER}.", Code.FAILED)
 
 
 @contextlib.contextmanager
@@ -127,8 +129,13 @@ def _lock(state_dir: Path) -> int:
             )
         time.sleep(0.05)  # flock(2) can wait, but not for a limited time
     ours = f"{os.getpid()}\n".encode()
-    os.pwrite(folder, ours, 0)  # at once: somebody may be reading it
-    os.ftruncate(folder, len(ours))
+    try:
+        os.pwrite(folder, ours, 0)  # at once: somebody may be reading it
+        os.ftruncate(folder, len(ours))
+    except OSError as error:
+        os.close(folder)
+        said = f"The state folder {state_dir} cannot be written ({error.strerror}); make room there"
+        raise CliError(f"{said}, {_OTHER}.", Code.FAILED) from error
     return folder
 
 

@@ -1,10 +1,14 @@
 """The claims on a state folder and an address."""
 
+import errno
 import os
+import re
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
@@ -78,6 +82,24 @@ def test_a_state_folder_that_may_not_be_written_is_named_with_the_user(
     make_state_folder(tmp_path, written=False)
     with pytest.raises(CliError, match=r"This user \(uid \d+\) may not write the state folder .*; make the user its"):
         make_state_folder(tmp_path, written=True)
+
+
+def test_a_state_folder_on_a_read_only_disk_is_named_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda *_: False)
+    monkeypatch.setattr("os.statvfs", lambda _: SimpleNamespace(f_flag=os.ST_NODEV | os.ST_RDONLY))
+
+    with pytest.raises(CliError, match="is on a disk that is read-only; have that writable again, or set another"):
+        make_state_folder(tmp_path, written=True)
+
+
+def test_a_state_folder_on_a_full_disk_is_named_and_let_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as full:
+        full.setattr("os.pwrite", Mock(side_effect=OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))))
+        sentence = f"The state folder {tmp_path} cannot be written (No space left on device); make room there, or "
+        with pytest.raises(CliError, match=re.escape(sentence)):
+            claimed(tmp_path, "127.0.0.1:0").__enter__()
+    with claimed(tmp_path, "127.0.0.1:0"):
+        assert holder(tmp_path) == os.getpid()
 
 
 @pytest.mark.parametrize("make", [assembly.relay, lambda parts: assembly.worker_app(parts, {"deploy": 1})])
