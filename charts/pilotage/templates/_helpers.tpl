@@ -82,7 +82,11 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version | replace 
 {{- if kindIs "invalid" $own -}}
 {{- $longest := 0 -}}
 {{- range .Values.config.apps -}}
-{{- $longest = max $longest (include "pilotage.seconds" (dig "build" "timeout" 1800 .) | int) -}}
+{{- $timeout := dig "build" "timeout" 1800 . -}}
+{{- if contains "${" (toString $timeout) -}}
+{{- fail (printf "\n\nworker.build.terminationGracePeriodSeconds: set it; the longest build cannot be told where a build.timeout is %s\n" $timeout) -}}
+{{- end -}}
+{{- $longest = max $longest (include "pilotage.seconds" $timeout | int) -}}
 {{- end -}}
 {{- add $longest 60 -}}
 {{- else -}}

@@ -68,6 +68,7 @@ def test_what_is_missing_is_named_all_at_once(tmp_path: Path) -> None:
     ({"worker": {"build": {"autoscaling": {"mode": "hpa", "minReplicas": 0}}}}, "only keda goes down to 0"),
     ({"credentials": {"existingSecret": ""}}, "credentials.from.HARBOR_PASSWORD"),
     ({"config": {"apps": [{"name": "x", "build": {"timeout": "1 week"}}]}}, '"1 week" is not a length of time'),
+    ({"config": {"apps": [{"name": "x", "build": {"timeout": "${T:-1h}"}}]}}, "GracePeriodSeconds: set it; "),
 ])  # fmt: skip
 def test_values_that_cannot_work_are_refused_by_name(tmp_path: Path, values: dict[str, Any], said: str) -> None:
     assert said in refusal(tmp_path, values)
