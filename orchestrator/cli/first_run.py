@@ -8,7 +8,6 @@ webhooks included, so that nobody takes this for a service that works.
 
 import json
 import os
-import sys
 import time
 from collections.abc import Sequence
 from html import escape
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from orchestrator.cli.claim import listen
+from orchestrator.cli.output import mention
 from orchestrator.config import Checked, ConfigProblem, check, default_path
 
 if TYPE_CHECKING:
@@ -61,9 +61,9 @@ def await_configuration(path: Path | None) -> None:
     if checked.settings is not None or not is_first(checked) or (path is not None and not file.exists()):
         return
     for problem in checked.problems:
-        print(problem.located(file), file=sys.stderr)
+        mention(problem.located(file))
     said = f"Nothing has run here yet: http://{checked.bind} lists this, and Pilotage starts once nothing is missing."
-    print(said, file=sys.stderr, flush=True)
+    mention(said)
     _serve(file, checked)
 
 

@@ -1,5 +1,6 @@
 """What commands print: plain lines and tables that a pipe can read, nothing that could move the cursor."""
 
+import contextlib
 import json
 import os
 import shutil
@@ -36,6 +37,15 @@ def say(line: str = "") -> None:
 def warn(line: str) -> None:
     """Print one line to standard error."""
     _print(line, sys.stderr)
+
+
+def mention(line: str) -> None:
+    """Print one line to standard error for whoever is there; what goes on afterwards needs nobody who reads it.
+
+    Past the stream's buffer: what a full disk has not taken would fail there again, when all streams are emptied.
+    """
+    with contextlib.suppress(OSError):
+        os.write(sys.stderr.fileno(), f"{line}\n".encode("utf-8", "replace"))
 
 
 def say_json(value: Any) -> None:

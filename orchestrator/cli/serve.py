@@ -11,7 +11,7 @@ import typer
 
 from orchestrator.cli.errors import CliError, Code, ending
 from orchestrator.cli.options import Config, Output
-from orchestrator.cli.output import Format, say, say_json
+from orchestrator.cli.output import Format, mention, say, say_json
 from orchestrator.domain.errors import PilotageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def up(config: Config = None) -> None:
     from orchestrator.cli.everything import run
 
     file = config or default_path(os.environ)
-    run(settings, file, hangups, lambda url: typer.echo(f"Pilotage answers on {url}", err=True))
+    run(settings, file, hangups, lambda url: mention(f"Pilotage answers on {url}"))
 
 
 def web(config: Config = None) -> None:

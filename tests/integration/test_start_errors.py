@@ -120,14 +120,20 @@ def test_an_answer_that_cannot_be_written_is_one_sentence(tmp_path: Path, words:
     )
 
 
-@pytest.mark.parametrize(("closed", "told"), [(">&-", "stderr"), ("2>&-", "stdout"), ("<&- >&-", "stderr")])
-def test_up_starts_without_a_standard_stream(tmp_path: Path, closed: str, told: str) -> None:
+@pytest.mark.parametrize(("streams", "told"), [
+    (">&-", "stderr"),
+    ("2>&-", "stdout"),
+    ("<&- >&-", "stderr"),
+    (">/dev/full", "stderr"),
+    ("2>/dev/full", "stdout"),
+])  # fmt: skip
+def test_up_starts_whose_standard_streams_are_closed_or_full(tmp_path: Path, streams: str, told: str) -> None:
     file = tmp_path / "pilotage.yaml"
     file.write_text(configuration(free_address()), encoding="utf-8")
-    command = ["sh", "-c", f'exec "$0" -m orchestrator.cli up --config "$1" {closed}', sys.executable, str(file)]
+    command = ["sh", "-c", f'exec "$0" -m orchestrator.cli up --config "$1" {streams}', sys.executable, str(file)]
     sign = {"stderr": b"Pilotage answers on ", "stdout": b'"service":"web"'}[told]
-    streams = {told: subprocess.PIPE}
-    with subprocess.Popen(command, cwd=ROOT, env=os.environ | ENVIRON, **streams) as up:  # type: ignore[call-overload]
+    pipe = {told: subprocess.PIPE}
+    with subprocess.Popen(command, cwd=ROOT, env=os.environ | ENVIRON, **pipe) as up:  # type: ignore[call-overload]
         lines = up.stderr or up.stdout
         assert any(sign in line for line in lines)
         up.terminate()
