@@ -121,7 +121,8 @@ def _checks(settings: Settings) -> Iterator[Check]:
     from workers.clients.registry import RegistryClient
 
     root = Path(settings.state_dir)
-    gitops = Mirror(settings.gitops.access, mirror_folder(root, settings.gitops.access.url), reasons=GITOPS)
+    # To make a mirror judges the credentials, which belongs to the check that needs it.
+    gitops = partial(Mirror, settings.gitops.access, mirror_folder(root, settings.gitops.access.url), reasons=GITOPS)
     argocd = ArgoClient(settings.argocd)
     registry = RegistryClient(settings.registry)
     yield Check("state folder", lambda: _writable(root))
@@ -129,22 +130,21 @@ def _checks(settings: Settings) -> Iterator[Check]:
     if settings.broker:
         yield Check("broker", lambda: _broker(settings))
     yield Check("Docker engine", Engine(settings.docker_host).ping)
-    yield Check(f"GitOps repository, branch {settings.gitops.branch}", lambda: _branch(gitops, settings), "gitops")
+    yield Check(f"GitOps repository, branch {settings.gitops.branch}", lambda: _branch(gitops(), settings), "gitops")
     yield Check("Argo CD", lambda: f"{argocd.version()}, account {argocd.userinfo()}", "argocd")
     if not settings.apps:  # else each app's right to push is asked for, which proves more
         yield Check("registry", lambda: _login(settings, registry), "registry")
     for channel in settings.channels:
         yield from _channel(settings, channel)
     for number, app in enumerate(settings.apps):
-        source = Mirror(app.source, mirror_folder(root, app.source.url))
-        yield Check(f"{app.name}: source repository", partial(_heads, source, app), f"apps[{number}]")
+        yield Check(f"{app.name}: source repository", partial(_source, root, app), f"apps[{number}]")
         yield Check(f"{app.name}: push to {app.image}", partial(_push, settings, registry, app), "registry")
         if app.scan.fail_on and settings.registry.harbor:
             yield Check(f"{app.name}: scans of {app.image}", partial(_scan, settings, app), "registry")
         for environment in app.environments:
             yield Check(
                 f"{app.name}/{environment.name}: values file and application",
-                partial(_environment, settings, gitops, argocd, app, environment),
+                partial(_place, settings, gitops, argocd, app, environment),
                 needs=("gitops", "argocd"),
             )
 
@@ -260,6 +260,12 @@ def _branch(mirror: "Mirror", settings: Settings) -> str:
     return f"at {head[:12]}, and this account may push to the repository"
 
 
+def _source(root: Path, app: App) -> str:
+    from workers.clients.git import Mirror, mirror_folder
+
+    return _heads(Mirror(app.source, mirror_folder(root, app.source.url)), app)
+
+
 def _heads(mirror: "Mirror", app: App) -> str:
     heads = {ref.removeprefix("refs/heads/") for ref in mirror.ls_remote(None) if ref.startswith("refs/heads/")}
     number = "1 branch" if len(heads) == 1 else f"{len(heads)} branches"
@@ -294,6 +300,12 @@ def _scan(settings: Settings, app: App) -> str:
     project, _, repository = app.image.partition("/")
     named = Harbor(settings.registry).check_scan(project, repository)
     return "allowed" if named else "allowed; findings are counted but not named without `artifact-addition: read`"
+
+
+def _place(
+    settings: Settings, make: "Callable[[], Mirror]", argocd: "ArgoClient", app: App, environment: Environment
+) -> str:
+    return _environment(settings, make(), argocd, app, environment)
 
 
 def _environment(
