@@ -7,6 +7,7 @@ ever.
 """
 
 import errno
+import json
 import math
 import re
 import socket
@@ -24,10 +25,11 @@ from typing import Any
 from gunicorn import util
 from gunicorn.workers.gthread import STOP_KEEPALIVE_LINGER
 
-from orchestrator import access, log_writer
+from orchestrator import access, journal, log_writer
 from orchestrator.at_once import AT_ONCE, AtOnce, Pending
 from orchestrator.cli import patience, whole
 from orchestrator.cli.whole import Head
+from orchestrator.domain.wording import ended
 
 MOST = 64 * 1024
 """Bytes of a request, head and body. Nearly all pushes are smaller; a larger one would keep others waiting."""
@@ -79,6 +81,12 @@ class WebWorker(patience.PatientWorker):
         """Load the application, and find its part for whole requests."""
         super().load_wsgi()
         self._at_once = getattr(self.wsgi, "extensions", {}).get(AT_ONCE)
+
+    def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
+        """Turn away what cannot be read as a request; our line about it and the answer have an id in common."""
+        if journal.bound("request_id") is None:
+            access.begin({})
+        super().handle_error(req, client, addr, exc)
 
     def run(self) -> None:
         """Serve until told to stop; this thread waits for nobody, and so not for a reader of the log."""
@@ -231,13 +239,39 @@ class WebWorker(patience.PatientWorker):
         """Answer with an internal error."""
         call.context.run(self.log.exception, "Error handling request %s", call.environ["PATH_INFO"])
         with suppress(OSError):
-            util.write_error(call.conn.sock, 500, "Internal Server Error", "")
+            call.context.run(util.write_error, call.conn.sock, 500, "Internal Server Error", "")
         call.end(500)
 
     def _part(self, conn: Any) -> None:
         """Close a connection, by a thread: it waits until the peer has read its answer."""
         parted = self.tpool.submit(lambda: conn.sock.part(self.app.patience))
         parted.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+
+def _write_problem(sock: Any, status: int, reason: str, words: str) -> None:
+    """Answer with a problem (RFC 9457), as the application does; gunicorn has a page. Its parameters are those."""
+    request_id = str(journal.bound("request_id") or "")
+    problem = {
+        "type": f"{access.PROBLEM}{reason.lower().replace(' ', '-')}",
+        "title": reason,
+        "status": status,
+        "detail": ended(words or "Pilotage made a mistake; report it with the log lines of this request"),
+        "instance": "",
+        "errors": [],
+        "request_id": request_id,
+    }
+    body = json.dumps(problem)
+    head = (
+        f"HTTP/1.1 {status} {reason}",
+        "Connection: close",
+        "Content-Type: application/problem+json",
+        f"Content-Length: {len(body)}",
+        f"X-Request-Id: {request_id}",
+    )
+    util.write_nonblock(sock, "\r\n".join([*head, "", body]).encode("latin-1"))
+
+
+util.write_error = _write_problem
 
 
 def _peek(conn: Any) -> bytes | None:

@@ -229,7 +229,9 @@ def test_a_bug_of_ours_is_answered_and_the_server_goes_on(more: dict[str, str], 
     request_id = f"broken-{len(more)}"
     with connect(port) as peer:
         peer.sendall(post(X_GitHub_Delivery="broken", X_Request_Id=request_id, **more))
-        assert peer.recv(65536).startswith(b"HTTP/1.1 500 ")
+        status, headers = read(peer)[:2]
+    assert (status, headers["content-type"]) == ("HTTP/1.1 500 Internal Server Error", "application/problem+json")
+    assert headers["x-request-id"] == request_id
     assert ask(port, post())[0] == "HTTP/1.1 202 ACCEPTED"
     broken = [line["err_msg"] for line in told(log, request_id, "request answered") if "err_msg" in line]
     assert broken == ["a bug of ours"]

@@ -1,30 +1,37 @@
 """The web under the real HTTP server: log streams arrive at once, and a stop does not wait for them."""
 
+import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from http.client import HTTPResponse
 from pathlib import Path
 
 import pytest
 import requests
 
 from orchestrator.domain.runs import RunState
+from orchestrator.web.answers import ProblemView
 from orchestrator.web.streams import HEARTBEAT
 from tests.support.databases import sqlite_database
 from tests.support.servers import serving
+from tests.support.waiting import until
 from tests.support.web import Web, make_web
 
 SERVE = """
 import signal
 import sys
 from pathlib import Path
+from orchestrator import journal
 from orchestrator.cli.httpd import Httpd
 from orchestrator.store.database import Database
 from tests.support.web import make_web
 
+journal.configure("web")
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it runs in the background ignore it
 folder = Path(sys.argv[1])
 Httpd(lambda: make_web(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
@@ -135,6 +142,32 @@ def test_a_header_does_not_move_the_path_and_what_a_proxy_says_is_still_heard(tm
     with serving(ECHO, log=tmp_path / "log") as (_, port):
         told = requests.get(f"http://127.0.0.1:{port}/webhooks/metrics", headers=headers | forwarded, timeout=20)
     assert told.json() == ["", "/webhooks/metrics", "https", "https", "192.0.2.1"]
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "kind"),
+    [
+        ("hello", 400, "bad-request"),
+        ("GET / HTTP/1.1\r\nHost: x\r\nNo Name: 1", 400, "bad-request"),
+        (f"GET /{'x' * 9000} HTTP/1.1\r\nHost: x", 414, "uri-too-long"),
+        (f"GET / HTTP/1.1\r\nHost: x\r\nCookie: {'x' * 9000}", 431, "request-header-fields-too-large"),
+    ],
+    ids=["no request", "no header", "long address", "long header"],
+)
+def test_what_reaches_no_application_is_answered_with_a_problem_too(
+    server: tuple[subprocess.Popen[bytes], int], tmp_path: Path, sent: str, status: int, kind: str
+) -> None:
+    with socket.create_connection(("127.0.0.1", server[1]), 20) as peer:
+        peer.sendall(f"{sent}\r\n\r\n".encode())
+        answer = HTTPResponse(peer)
+        answer.begin()
+        body = json.loads(answer.read())
+    ProblemView.model_validate(body)
+    assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
+    assert (body["status"], body["type"]) == (status, f"urn:pilotage:problem:{kind}")
+    assert body["request_id"] == answer.headers["X-Request-Id"]
+    log = tmp_path / "log"
+    until(lambda: f'"request_id":"{body["request_id"]}"' in log.read_text(), "a line of the log about it", 20)
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
