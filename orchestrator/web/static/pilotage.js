@@ -90,11 +90,15 @@
     showSoon();
   });
 
+  // Times go on by themselves: where nothing else is new, what somebody selects or is about to click stays.
   const shown = {};
+  const withoutTimes = (part) => part.innerHTML.replace(/<time datetime="([^"]*)"[^>]*>[^<]*/g, "$1");
   const put = (part, page) => {
     const [old, fresh] = [document.querySelector(part), page.querySelector(part)];
-    if (!old || !fresh || (shown[part] ?? old.innerHTML) === fresh.innerHTML) return;
-    shown[part] = fresh.innerHTML;
+    if (!old || !fresh) return;
+    const words = withoutTimes(fresh);
+    if ((shown[part] ?? withoutTimes(old)) === words) return;
+    shown[part] = words;
     const kept = swap(old, fresh);
     for (const button of fresh.querySelectorAll("button")) {
       button.disabled = true;

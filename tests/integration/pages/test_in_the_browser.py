@@ -9,6 +9,7 @@ from playwright.sync_api import Page, expect
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
+from orchestrator.web.app import utc_now
 from tests.support.browsers import Proxy
 from tests.support.web import Web
 
@@ -160,6 +161,26 @@ def test_what_somebody_selects_in_the_log_stays_where_it_is_while_lines_come(web
     web.log(run, "line 401")
     expect(tab.locator("#jump")).to_be_hidden()
     assert tab.evaluate("(({ scrollHeight: h, scrollTop: t, clientHeight: c }) => h - t - c)(log)") < 1
+
+
+def test_what_somebody_selects_beside_a_part_that_stands_still_stays(
+    web: Web, tab: Page, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.support.web.AT", utc_now().timestamp())
+    run = web.run(RunState.RUNNING)
+    web.log(run, "building")
+    tab.goto(f"/runs/{run}?line=1")
+    tab.evaluate("getSelection().selectAllChildren(document.querySelector('dl code'))")
+    selected = tab.evaluate("getSelection().toString()")
+    before = tab.locator("#stage-check .took").inner_text()
+    expect(tab.locator("#stage-check .took")).not_to_have_text(before)
+    for _ in range(2):
+        with tab.expect_response(f"**/runs/{run}"):
+            pass
+    assert tab.evaluate("getSelection().toString()") == selected != ""
+    assert tab.locator("#stage-check .took").inner_text() != before
+    web.change(run, RunState.SUCCEEDED)
+    expect(tab.locator("#stage-check")).to_contain_text("succeeded")
 
 
 def hide(tab: Page, *, hidden: bool = True) -> None:
