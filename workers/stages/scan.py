@@ -1,5 +1,6 @@
 """The stage `scan`: waits for Harbor's scan and judges it by the app's gate and the project's own rule."""
 
+from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait
 from workers.clients.harbor import ScanState, ScanVerdict, judge_scan
@@ -38,12 +39,30 @@ def run(order: Order, tools: Tools) -> Outcome:
     digest = _wanted(order)
     artifact = tools.clients.harbor.artifact(*project_and_repository(order), digest)
     if artifact is None:
-        return Fail(
-            reason=Reason.IMAGE_MISSING, detail=f"Harbor has no {'/'.join(project_and_repository(order))} {digest}"
-        )
+        return _unknown(order, tools, digest)
     verdict = judge_scan(artifact, gate)
     tools.log(f"scan of {digest}: {verdict.state.value}, {verdict.summary}")
     return _decide(order, tools, verdict)
+
+
+def _unknown(order: Order, tools: Tools, digest: str) -> Fail:
+    """Fail for an image that Harbor's own API does not know. In its paths, and only there, slashes are encoded twice,
+    which some proxies undo (goharbor/harbor#18355)."""
+    named = f"{repository(order)} {digest}"
+    if "/" not in project_and_repository(order)[1] or not _is_in_registry(order, tools, digest):
+        return Fail(reason=Reason.IMAGE_MISSING, detail=f"Harbor has no {named}")
+    what = f"Harbor's registry has {named} and its API says that it does not exist"
+    return Fail(
+        reason=Reason.SCAN_UNAVAILABLE,
+        detail=f"{what}; a proxy before it must pass `%252F` on as it is in paths below `/api/`",
+    )
+
+
+def _is_in_registry(order: Order, tools: Tools, digest: str) -> bool:
+    try:
+        return tools.clients.registry.digest(repository(order), digest) is not None
+    except Refused as refusal:
+        return refusal.reason is Reason.IMAGE_BLOCKED
 
 
 def _decide(order: Order, tools: Tools, verdict: ScanVerdict) -> Outcome:

@@ -127,6 +127,18 @@ def test_an_image_that_is_gone_is_told() -> None:
     assert outcome.reason is Reason.IMAGE_MISSING
 
 
+@pytest.mark.parametrize("block", ["", "current image without vulnerability scanning cannot be pulled"])
+def test_a_proxy_that_changes_the_path_of_harbors_api_is_named_where_the_image_is_there(block: str) -> None:
+    services = harbor(None)
+    services.registry.hold(COMMIT)
+    services.registry.blocked = block
+    outcome = scan.run(asked(), services.tools())
+    assert isinstance(outcome, Fail)
+    assert outcome.reason is Reason.SCAN_UNAVAILABLE
+    assert f"has shop/team-a/api {DIGEST}" in outcome.detail
+    assert "a proxy before it must pass `%252F` on as it is" in outcome.detail
+
+
 def blocked(services: ImageServices, until: int) -> Order:
     """Have nobody pull the image before Harbor was asked `until` times."""
     services.registry.hold(COMMIT)
