@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="The stand-ins of the demo as services.", no_args_is_help=True)
 
+_SHAPE = "these have three parts with dots between them; `pilotage init --demo` writes one."
 LOOK = 5.0
 """Seconds between two checks whether the other side of a door can be reached."""
 PATIENCE = 3
@@ -89,7 +90,8 @@ def door(
 
 
 def _credentials() -> "Credentials":
-    """Read the secrets. :raises CliError: one is missing."""
+    """Read the secrets. :raises CliError: one is missing, or would open nothing."""
+    from orchestrator.sandbox.argocd_http import is_token
     from orchestrator.sandbox.wiring import Credentials
 
     names = {
@@ -101,6 +103,8 @@ def _credentials() -> "Credentials":
     missing = [name for name in names.values() if not os.environ.get(name)]
     if missing:
         raise CliError(f"Not set: {', '.join(missing)}; `pilotage init --demo` writes them.", Code.USAGE)
+    if not is_token(os.environ[names["argocd"]]):
+        raise CliError(f"{names['argocd']} is no token of Argo CD: {_SHAPE}", Code.USAGE)
     return Credentials(**{field: os.environ[name] for field, name in names.items()})
 
 

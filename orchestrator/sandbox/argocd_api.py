@@ -5,7 +5,6 @@ Errors are ``{"error", "code", "message"}`` with the gRPC code; see the table of
 
 import hmac
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,6 +15,7 @@ from orchestrator.sandbox import argocd_fields as fields
 from orchestrator.sandbox import argocd_objects as objects
 from orchestrator.sandbox.argocd_controller import Controller
 from orchestrator.sandbox.argocd_faults import MANUAL, FaultName, Faults
+from orchestrator.sandbox.argocd_http import compressed, is_token
 from orchestrator.sandbox.argocd_objects import REFRESH, Json, SandboxApplication
 from orchestrator.sandbox.argocd_page import application_page
 from orchestrator.sandbox.argocd_repo import Clone, GitError
@@ -30,7 +30,6 @@ MAX_BODY = 50 * 1024 * 1024
 """Bytes of a request body (``webhook.maxPayloadSizeMB`` is 50 by default)."""
 REFRESH_LIMIT = 300.0
 """Seconds after which a blocking refresh is given up; the real one waits as long as the connection lives."""
-_JWT = re.compile(r"[\w-]+\.[\w-]+\.[\w-]+\Z")
 _HTTP = {2: 500, 3: 400, 5: 404, 7: 403, 9: 400, 13: 500, 14: 503, 16: 401}
 _HOOKS = ("X-Vss-Activityid", "X-Gogs-Event", "X-GitHub-Event", "X-Gitlab-Event", "X-Hook-UUID", "X-Event-Key")
 _FAULTS = "/api/v1/sandbox/faults"
@@ -102,7 +101,7 @@ class ArgoCDApi:
             if (not projects or app["spec"]["project"] in projects)
             and request.args.get("name", "") in ("", app["metadata"]["name"])
             and request.args.get("appNamespace", "") in ("", objects.NAMESPACE)
-            and not self.faults.get(FaultName.FORBIDDEN, app["metadata"]["name"])
+            and not self.hides(app["metadata"]["name"])
         ]
         items = [fields.listed(app, request.args.get("fields", "")) for app in found]
         return _json({"metadata": {"resourceVersion": str(self.store.version)}, "items": items or None})
@@ -199,9 +198,13 @@ class ArgoCDApi:
 
     def _may(self, resource: str, action: str, project: str, name: str) -> bool:
         known = any(app.project == project for app in self.applications.values())
-        if not known or action not in _RIGHTS.get(resource, ()) or self.faults.get(FaultName.FORBIDDEN, name):
+        if not known or action not in _RIGHTS.get(resource, ()) or self.hides(name):
             return False
         return resource != "logs" or not self.faults.get(FaultName.NO_LOGS, name)
+
+    def hides(self, name: str) -> bool:
+        """Tell whether our account may not see an application."""
+        return self.faults.get(FaultName.FORBIDDEN, name) is not None
 
     def find(self, name: str, projects: list[str], namespace: str) -> Json:
         """Return an application or raise what the real server says about one that is not to be seen.
@@ -213,7 +216,7 @@ class ArgoCDApi:
         project = projects[0] if projects else ""
         found = self.store.get(name)
         missing = found is None or namespace not in ("", objects.NAMESPACE)
-        if self.faults.get(FaultName.FORBIDDEN, name) or (missing and not project):
+        if self.hides(name) or (missing and not project):
             raise ApiError(7, "permission denied")
         if project and project not in {app.project for app in self.applications.values()}:
             raise ApiError(7, "permission denied")
@@ -251,7 +254,7 @@ class ArgoCDApi:
 
     def _authenticate(self) -> Response | None:
         scheme, _, token = (request.headers.get("Authorization") or "").partition(" ")
-        if scheme != "Bearer" or not (_JWT.match(token) or hmac.compare_digest(token.encode(), self.token.encode())):
+        if scheme != "Bearer" or not is_token(token):
             token = request.cookies.get("argocd.token", "")
         if not token:
             return _error(16, "no session information")
@@ -267,6 +270,7 @@ def make_app(api: ArgoCDApi) -> Flask:
     app = Flask("argocd", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = MAX_BODY
     app.before_request(api.admit)
+    app.after_request(lambda answer: compressed(request, answer))
     app.register_error_handler(ApiError, lambda error: _error(error.code, str(error)))
     app.register_error_handler(404, lambda _: _not_found())
     one = "/api/v1/applications/<name>"
@@ -284,7 +288,7 @@ def make_app(api: ArgoCDApi) -> Flask:
         ("GET", f"{one}/events", api.events),
         ("GET", f"{one}/logs", api.logs),
         ("GET", f"{one}/pods/<pod>/logs", api.logs),
-        ("GET", "/api/v1/stream/applications", lambda: stream_applications(api.store, request)),
+        ("GET", "/api/v1/stream/applications", lambda: stream_applications(api.store, request, api.hides)),
         (
             "GET",
             "/api/v1/stream/applications/<name>/resource-tree",

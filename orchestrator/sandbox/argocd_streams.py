@@ -5,7 +5,7 @@ are sent once, and a reader that is too slow loses events: all as in Argo CD.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from flask import Request, Response
 
@@ -19,8 +19,11 @@ KEEPALIVE = 15.0
 """Seconds between two comment lines of an event stream."""
 
 
-def stream_applications(store: ObjectStore, request: Request) -> Response:
-    """Answer ``GET /api/v1/stream/applications``: the state of now as ADDED, then every change."""
+def stream_applications(store: ObjectStore, request: Request, hidden: Callable[[str], bool]) -> Response:
+    """Answer ``GET /api/v1/stream/applications``: the state of now as ADDED, then every change.
+
+    :param hidden: tells of an application by its name that the account may not see it; the stream is silent about it.
+    """
     name, projects = request.args.get("name", ""), set(request.args.getlist("projects"))
     since = int(request.args.get("resourceVersion") or 0)
     start = store.version if not since or name else since
@@ -34,7 +37,7 @@ def stream_applications(store: ObjectStore, request: Request) -> Response:
                 yield None
                 continue
             own = app["metadata"]["name"]
-            if name not in ("", own) or (projects and app["spec"]["project"] not in projects):
+            if name not in ("", own) or hidden(own) or (projects and app["spec"]["project"] not in projects):
                 continue
             frame = trimmed({"result": {"type": kind, "application": app}}, fields)
             if last.get(own) != frame:

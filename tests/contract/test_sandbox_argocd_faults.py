@@ -12,7 +12,7 @@ import pytest
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.sandbox.argocd_rollout import PodState
-from tests.support.argocd import Json, RunningArgo, declared, healthy, running, serving
+from tests.support.argocd import TOKEN, Json, RunningArgo, declared, healthy, running, serving, told
 from tests.support.gitops import gitops_repo
 from tests.support.waiting import until
 from workers.gitops.pods import not_running
@@ -49,6 +49,7 @@ def test_forbidden_is_told_by_can_i(argocd):
         argocd.client.get("shop-api", project="shop")
     assert caught.value.reason is Reason.ARGOCD_FORBIDDEN
     assert [app["metadata"]["name"] for app in argocd.client.applications()] == ["shop-manual"]
+    assert next(told(argocd.url, TOKEN))["metadata"]["name"] == "shop-manual", "a stream is silent about the other"
 
 
 def test_logs_need_a_right_of_their_own_that_can_i_knows(argocd):

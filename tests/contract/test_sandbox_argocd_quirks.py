@@ -244,6 +244,23 @@ def test_silence_is_filled_with_comments(calm, monkeypatch):
     assert first_lines(calm, 2, "text/event-stream", "?name=nobody") == [b":", b":"]
 
 
+@pytest.mark.parametrize("path", ["/api/version", "/api/v1/applications", "/api/v1/applications/nobody"])
+def test_who_takes_gzip_gets_it(calm, path):
+    plain, packed = calm.get(path, Accept_Encoding="identity"), calm.get(path, Accept_Encoding="gzip, deflate")
+    assert "Content-Encoding" not in plain.headers
+    assert packed.headers["Content-Encoding"] == "gzip"
+    assert (packed.status_code, packed.json()) == (plain.status_code, plain.json())
+
+
+def test_a_stream_is_compressed_line_by_line_unless_it_is_one_of_server_sent_events(calm):
+    headers = {"Authorization": f"Bearer {TOKEN}", "Accept-Encoding": "gzip"}
+    url = f"{calm.url}/api/v1/stream/applications"
+    for accept, encoding in (("application/json", "gzip"), ("text/event-stream", None)):
+        with requests.get(url, headers=headers | {"Accept": accept}, stream=True, timeout=10) as answer:
+            assert answer.headers.get("Content-Encoding") == encoding
+            assert b"shop-api" in next(answer.iter_lines())
+
+
 def test_a_dropped_stream_ends(argocd):
     done = threading.Event()
 

@@ -8,14 +8,19 @@ from orchestrator.cli.errors import CliError
 NAMES = ("HARBOR_PASSWORD", "GITOPS_TOKEN", "ARGOCD_TOKEN", "GITHUB_SECRET")
 
 
+@pytest.fixture(autouse=True)
+def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.setenv(name, "of.no.use" if name == "ARGOCD_TOKEN" else "secret-value")
+
+
 def run(*arguments: str) -> None:
     command().main(args=["sandbox", *arguments], standalone_mode=False)
 
 
 @pytest.mark.parametrize("missing", NAMES)
 def test_a_missing_secret_is_named(missing: str, monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
-    for name in NAMES:
-        monkeypatch.setenv(name, "" if name == missing else "secret-value")
+    monkeypatch.setenv(missing, "")
 
     with pytest.raises(CliError, match=f"Not set: {missing};") as caught:
         run("serve", "--state-dir", str(tmp_path), "--hook", "http://127.0.0.1:1")
@@ -28,9 +33,15 @@ def test_where_nobody_finds_the_stand_ins_by_their_name_the_way_without_compose_
     def nowhere(host: str, _port: object) -> None:
         raise OSError(f"{host} is not known")
 
-    for name in NAMES:
-        monkeypatch.setenv(name, "secret-value")
     monkeypatch.setattr("socket.getaddrinfo", nowhere)
 
     with pytest.raises(CliError, match=r"no host `sandbox` here: .*`pilotage demo --stay`"):
         run("serve", "--state-dir", str(tmp_path), "--hook", "http://127.0.0.1:1")
+
+
+def test_a_token_that_argo_cd_would_pass_over_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
+    monkeypatch.setenv("ARGOCD_TOKEN", "secret-value")
+
+    with pytest.raises(CliError, match="ARGOCD_TOKEN is no token of Argo CD: these have three parts") as caught:
+        run("serve", "--state-dir", str(tmp_path), "--hook", "http://127.0.0.1:1")
+    assert "secret-value" not in str(caught.value)
