@@ -173,7 +173,7 @@ class SandboxForge:
         return self._courier.settle(timeout)
 
     def redeliver(self, delivery_id: str) -> None:
-        """Send a delivery again under the same id. :raises KeyError: it is not known."""
+        """Send a delivery again; only GitHub keeps its id then. :raises KeyError: it is not known."""
         self._courier.redeliver(delivery_id)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -105,13 +105,14 @@ class Courier:
         return delivery.id
 
     def redeliver(self, delivery_id: str) -> None:
-        """Send a delivery again under the same id, as GitHub's button does. :raises KeyError: it is not known."""
+        """Send a delivery again, as the button of its forge does. :raises KeyError: it is not known."""
         with self._changed:
             known = next((one for one in self._log if one.id == delivery_id), None)
             if known is None:
                 raise KeyError(delivery_id)
             self._open += 1
-        self._queue.put(replace(known, redelivery=True, lost=False))
+        name = known.id if FLAVOURS[known.hook.flavour].keeps_id else str(uuid.uuid4())
+        self._queue.put(replace(known, id=name, redelivery=True, lost=False))
 
     def log(self) -> list[SentDelivery]:
         """Return every delivery so far, in the order in which they ended."""

@@ -25,12 +25,14 @@ class Flavour:
 
     :param push: base URL, repository and one push to events. :param headers: event, delivery id, secret and body to
         headers. :param timeout: seconds that it waits for an answer. :param ping: a new hook begins with one.
+    :param keeps_id: what somebody has sent again keeps its id.
     """
 
     push: Callable[[str, HostedRepository, list[Moved]], list[Event]]
     headers: Callable[[str, str, str, bytes], dict[str, str]]
     timeout: float
     ping: bool
+    keeps_id: bool
 
 
 def github_push(base: str, repository: HostedRepository, push: list[Moved]) -> list[Event]:
@@ -91,8 +93,8 @@ def encode(body: Mapping[str, Any]) -> bytes:
 
 
 FLAVOURS: Mapping[str, Flavour] = {
-    "github": Flavour(push=github_push, headers=github_headers, timeout=10.0, ping=True),
-    "gitea": Flavour(push=gitea_push, headers=gitea_headers, timeout=5.0, ping=False),
+    "github": Flavour(push=github_push, headers=github_headers, timeout=10.0, ping=True, keeps_id=True),
+    "gitea": Flavour(push=gitea_push, headers=gitea_headers, timeout=5.0, ping=False, keeps_id=False),
 }
 
 
