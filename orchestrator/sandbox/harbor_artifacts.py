@@ -133,7 +133,8 @@ def show(
         tags = sorted(artifact.tags.values(), key=lambda one: -one.id)
         shown["tags"] = [show_tag(project, place, artifact, one, kept) for one in tags]
     shown["addition_links"] = {name: _link(project, place, artifact, name) for name in _additions(artifact)}
-    if ask.get("with_scan_overview") == "true" and artifact.scan and chosen_report(reports) == REPORT_TYPE:
+    begun = artifact.scan and artifact.scan.status(now)
+    if ask.get("with_scan_overview") == "true" and artifact.scan and begun and chosen_report(reports) == REPORT_TYPE:
         shown["scan_overview"] = {REPORT_TYPE: artifact.scan.overview(now)}
     return shown
 

@@ -195,7 +195,9 @@ class Proxy:
             artifact = self._store.put(name, digest, tag, about, blobs | {digest: len(content)})
             if project.policy.auto_scan and self._scanner.available and artifact.scan is None and is_image(artifact):
                 names = names_of(project, project.repositories[name.partition("/")[2]], artifact)
-                self._store.start_scan(artifact, self._scanner.begin(names, self._store.clock()))
+                self._store.start_scan(
+                    artifact, self._scanner.begin(names, self._store.clock() + self._scanner.behind)
+                )
 
     def _blob(self, call: RegistryCall, upstream: "Upstream", project: Project, rest: str) -> None:
         upload = rest.removeprefix("uploads/") if rest.startswith("uploads/") else ""

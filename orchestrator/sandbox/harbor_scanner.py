@@ -73,7 +73,9 @@ class ImageScan:
     result: ScanResult
 
     def status(self, now: float) -> str:
-        """Return the scan's status at `now`."""
+        """Return the scan's status at `now`; "" before it has begun."""
+        if now < self.started:
+            return ""
         if now < self.started + self.pending:
             return "Pending"
         return "Running" if now < self.ends else self.result.status
@@ -126,13 +128,15 @@ class Scanner:
     """Decides what scans find. Thread-safe.
 
     :ivar available: False: the project has no scanner. :ivar pending: seconds before a scan begins to work.
-    :ivar running: seconds that it works.
+    :ivar running: seconds that it works. :ivar behind: seconds after a push until a project with ``auto_scan`` begins
+        one: Harbor answers the push first.
     """
 
-    def __init__(self, pending: float = 0.3, running: float = 0.7) -> None:
+    def __init__(self, pending: float = 0.3, running: float = 0.7, behind: float = 0.2) -> None:
         self.available = True
         self.pending = pending
         self.running = running
+        self.behind = behind
         self._results: list[tuple[str, ScanResult]] = []
         self._lock = threading.Lock()
 

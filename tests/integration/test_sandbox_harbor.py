@@ -301,9 +301,18 @@ def test_a_scan_goes_from_pending_to_its_result(harbor: RunningHarbor) -> None:
 def test_a_project_with_auto_scan_scans_what_is_pushed(harbor: RunningHarbor) -> None:
     harbor.sandbox.change("shop", auto_scan=True)
     harbor.push()
+    assert judge_scan(harbor.artifact(), "low").state is ScanState.UNSCANNED, "it begins a moment after the push"
+    harbor.clock.now += harbor.sandbox.scanner.behind
     assert not harbor.api().start_scan("shop", "team-a/api", "v1")
     harbor.clock.now += 60
     assert judge_scan(harbor.artifact(), "low").state is ScanState.CLEAN
+
+
+def test_a_scan_that_somebody_asks_for_before_auto_scan_begins_is_the_one(harbor: RunningHarbor) -> None:
+    harbor.sandbox.change("shop", auto_scan=True)
+    harbor.push()
+    assert harbor.api().start_scan("shop", "team-a/api", "v1")
+    assert judge_scan(harbor.artifact(), "low").state is ScanState.PENDING
 
 
 def test_a_result_is_hidden_from_who_does_not_ask_for_its_type(harbor: RunningHarbor) -> None:
