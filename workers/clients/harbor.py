@@ -10,7 +10,7 @@ from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.http import Http, Observe
-from workers.clients.registry import first_error, json_object
+from workers.clients.registry import first_error, is_json, json_object
 from workers.shapes import mapping, mappings
 
 REPORT_TYPES = (
@@ -66,6 +66,8 @@ class Harbor:
     def project_exists(self, name: str) -> bool:
         """Tell whether there is a project `name`; the one call that proves a login and needs no permission."""
         answer = self._http.request("HEAD", "/api/v2.0/projects", params={"project_name": name})
+        if answer.status_code == 404:
+            self._check_presence()
         if answer.status_code in (200, 404):
             return answer.status_code == 200
         raise self._refusal(answer, f"project {name}")
@@ -78,6 +80,7 @@ class Harbor:
         params = {"with_tag": "true", "with_scan_overview": "true", "with_immutable_status": "true"}
         answer = self._http.request("GET", artifact_path(project, repository, reference), params=params)
         if answer.status_code == 404:
+            self._check_absence(answer)
             return None
         if answer.status_code != 200:
             raise self._refusal(answer, f"{project}/{repository}:{reference}", "artifact: read")
@@ -95,6 +98,7 @@ class Harbor:
         if answer.status_code in (400, 412):
             raise Refused(Reason.SCAN_UNAVAILABLE, first_error(answer.content) or f"HTTP {answer.status_code}")
         if answer.status_code == 404:
+            self._check_absence(answer)
             raise Refused(Reason.IMAGE_MISSING, f"{project}/{repository}:{reference}")
         said = first_error(answer.content)
         if answer.status_code == 403 and "read only" in said:
@@ -132,6 +136,21 @@ class Harbor:
 
     def _report(self, project: str, repository: str, reference: str) -> Any:
         return self._http.request("GET", artifact_path(project, repository, reference) + "/additions/vulnerabilities")
+
+    def _check_absence(self, answer: Any) -> None:
+        """See that a 404 is Harbor's own, as `_check_presence`; its errors are JSON."""
+        if not is_json(answer):
+            self._check_presence()
+
+    def _check_presence(self) -> None:
+        """See that Harbor is there: a proxy before it that does not know it now answers 404 to everything.
+
+        :raises Unavailable: REGISTRY_UNAVAILABLE, it is not.
+        """
+        status = self._http.request("GET", "/api/v2.0/ping").status_code
+        if status != 200:
+            at = f"{self._http.base_url}/api/v2.0/ping"
+            raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{at}: HTTP {status} where Harbor's API should be")
 
     def _refusal(self, answer: Any, what: str, right: str = "") -> Refused:
         said = f"{what}: HTTP {answer.status_code} {first_error(answer.content)}".rstrip()

@@ -61,6 +61,7 @@ class RegistryClient:
         self._http = Http(registry.url, Reason.REGISTRY_UNAVAILABLE, ca_file=registry.ca_file, observe=observe)
         self._lock = threading.Lock()
         self._challenge: Challenge | None = None
+        self._was_there = False
         self._tokens: dict[str, _Token] = {}
 
     def ping(self) -> None:
@@ -145,6 +146,7 @@ class RegistryClient:
         path = f"/v2/{repository}/manifests/{quote(reference, safe=':')}"
         answer = self._ask(method, path, _scope(repository, "pull"), headers={"Accept": ACCEPT})
         if answer.status_code == 404:
+            self._check_absence(answer)
             return None
         if answer.status_code == 412 and method == "HEAD":
             return self._manifest("GET", repository, reference)  # which says why
@@ -153,6 +155,20 @@ class RegistryClient:
             raise Refused(Reason.IMAGE_BLOCKED, f"{repository}:{reference}: {said}")
         self._expect(answer, 200, f"{method} of {repository}:{reference}")
         return answer
+
+    def _check_absence(self, answer: Any) -> None:
+        """See that a 404 is the registry's own: a proxy before it that does not know it now says the same.
+
+        :raises Unavailable: REGISTRY_UNAVAILABLE, there is no registry at its address.
+        """
+        if is_json(answer):
+            return
+        status = self._http.request("GET", "/v2/", auth=Authorization("")).status_code
+        if status not in (200, 401):
+            raise self._lost(status)
+
+    def _lost(self, status: int) -> Unavailable:
+        return Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{self._registry.url}/v2/ answers HTTP {status}")
 
     def _blob(self, repository: str, digest: str) -> bytes:
         answer = self._ask("GET", f"/v2/{repository}/blobs/{digest}", _scope(repository, "pull"))
@@ -258,12 +274,14 @@ class RegistryClient:
         answer = self._http.request("GET", "/v2/", auth=Authorization(""))
         found = read_challenge(answer.headers.get("WWW-Authenticate", "")) if answer.status_code == 401 else None
         if found is None and answer.status_code not in (200, 401):
+            if self._was_there:
+                raise self._lost(answer.status_code)
             raise Refused(
                 Reason.REGISTRY_REFUSED, f"{self._registry.url}/v2/ is no registry: HTTP {answer.status_code}"
             )
         challenge = found or Challenge(scheme="none" if answer.status_code == 200 else "basic")
         with self._lock:
-            self._challenge = challenge
+            self._challenge, self._was_there = challenge, True
         return challenge
 
     def _token(self, scope: str) -> str:
@@ -280,6 +298,8 @@ class RegistryClient:
         realm = self._registry.token_url or safe_realm(challenge.realm, self._registry.url)
         params = {name: value for name, value in (("service", challenge.service), ("scope", scope)) if value}
         answer = self._http.request("GET", realm, params=params, auth=Authorization(self._basic()))
+        if answer.status_code == 404:
+            raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"the token service {realm} answers HTTP 404")
         if answer.status_code != 200:
             raise Refused(
                 Reason.REGISTRY_UNAUTHORIZED,
@@ -307,6 +327,11 @@ def pick_platform(index: Mapping[str, Any]) -> str:
         if _DIGEST.match(digest) and (name != "unknown/unknown" or not place):
             images.setdefault(name, digest)
     return images.get("linux/amd64") or next(iter(images.values()), "")
+
+
+def is_json(answer: Any) -> bool:
+    """Tell whether an answer says that it is JSON, as every error of a registry is."""
+    return "json" in answer.headers.get("Content-Type", "")
 
 
 def first_error(body: bytes) -> str:

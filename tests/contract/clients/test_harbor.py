@@ -1,6 +1,7 @@
 """Harbor's API and what its scans mean."""
 
 import base64
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -24,7 +25,11 @@ def error(status: int, message: str) -> Reply:
 
 @pytest.mark.parametrize(("status", "exists"), [(200, True), (404, False)])
 def test_a_project_is_there_or_not(status: int, exists: bool) -> None:
-    with loopback(lambda _: Reply(status, headers={"Set-Cookie": "sid=abc; Path=/"})) as server:
+    def script(asked: Asked) -> Reply:
+        there = asked.path == "/api/v2.0/ping"
+        return Reply(200 if there else status, "Pong" if there else "", {"Set-Cookie": "sid=abc; Path=/"})
+
+    with loopback(script) as server:
         service = harbor(server)
         assert service.project_exists("shop") is exists
         service.project_exists("shop")
@@ -65,6 +70,26 @@ def test_the_slashes_of_a_repository_are_encoded_twice() -> None:
 def test_an_artifact_that_is_not_there_is_none() -> None:
     with loopback(lambda _: error(404, "not found")) as server:
         assert harbor(server).artifact("shop", "api", "1") is None
+
+
+ASKS: list[Callable[[Harbor], object]] = [
+    lambda service: service.project_exists("shop"),
+    lambda service: service.artifact("shop", "team-a/api", "1"),
+    lambda service: service.start_scan("shop", "team-a/api", "1"),
+]
+
+
+@pytest.mark.parametrize("ask", ASKS, ids=["project", "artifact", "scan"])
+def test_a_proxy_that_has_lost_harbor_for_a_while_proves_nothing_missing(ask: Callable[[Harbor], object]) -> None:
+    def script(asked: Asked) -> Reply:
+        return Reply(404, "" if asked.method == "HEAD" else "404 page not found\n")
+
+    with (
+        loopback(script) as server,
+        pytest.raises(Unavailable, match="HTTP 404 where Harbor's API should be") as caught,
+    ):
+        ask(harbor(server))
+    assert caught.value.reason is Reason.REGISTRY_UNAVAILABLE
 
 
 def test_an_answer_that_is_not_json_is_no_answer() -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -82,6 +83,35 @@ def test_a_tag_that_is_not_there_is_none() -> None:
     with loopback(Harbor(lambda _: Reply(404))) as server:
         assert client(server).digest("a/b", "1") is None
         assert client(server).labels("a/b", "1") is None
+
+
+ASKS: list[Callable[[RegistryClient], object]] = [
+    lambda registry: registry.digest("a/b", "1"),
+    lambda registry: registry.labels("a/b", "1"),
+    lambda registry: registry.check_push("a/b", anew=True),
+    lambda registry: registry.digest("a/c", "1"),
+]
+
+
+@pytest.mark.parametrize("ask", ASKS, ids=["tag", "labels", "challenge", "token"])
+def test_a_proxy_that_has_lost_the_registry_for_a_while_proves_no_tag_missing(
+    ask: Callable[[RegistryClient], object],
+) -> None:
+    known, lost = Harbor(head()), threading.Event()
+
+    def script(asked: Asked) -> Reply:
+        page = "" if asked.method == "HEAD" else "404 page not found\n"
+        return Reply(404, page) if lost.is_set() else known(asked)
+
+    with loopback(script) as server:
+        registry = client(server)
+        assert registry.digest("a/b", "1") == DIGEST
+        lost.set()
+        with pytest.raises(Unavailable, match="HTTP 404") as caught:
+            ask(registry)
+        assert caught.value.reason is Reason.REGISTRY_UNAVAILABLE
+        lost.clear()
+        assert registry.digest("a/b", "1") == DIGEST
 
 
 @pytest.mark.parametrize("status", [502, 522])
