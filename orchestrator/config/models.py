@@ -10,6 +10,7 @@ from pydantic import Field
 from orchestrator.config import types as t
 from orchestrator.config.app_models import App
 from orchestrator.config.base import CA_FILE, INSECURE, ConfigModel, GitKeys, described
+from orchestrator.config.signing_secrets import CallbackSecret, SigningToken
 from orchestrator.config.slack_models import SlackButtons
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -113,7 +114,7 @@ class GitlabHook(ConfigModel):
         "The secret token that GitLab sends along.", default=None, example="${GITLAB_TOKEN}"
     )
     previous: t.Credential | None = described("The token before a rotation; both are accepted.", default=None)
-    signing: t.BearerToken | None = described(
+    signing: SigningToken | None = described(
         "The signing token (`whsec_...`) of newer GitLab versions.", default=None, example="${GITLAB_SIGNING_TOKEN}"
     )
 
@@ -172,7 +173,7 @@ class Callback(MessageDestination):
     """A signed HTTP callback (Standard Webhooks)."""
 
     url: t.ServiceUrl = described("Address that is posted to.", example="https://ops.example.com/deploys")
-    secret: t.SecretText = described("Signing secret.", example="${CALLBACK_SECRET}")
+    secret: CallbackSecret = described("Signing secret.", example="${CALLBACK_SECRET}")
 
 
 class CommitStatus(Destination):
@@ -184,7 +185,7 @@ class CommitStatus(Destination):
         default=None,
         example="https://git.example.com",
     )
-    token: t.Credential = described("Access token that may set statuses of commits.", example="${FORGE_TOKEN}")
+    token: t.BearerToken = described("Access token that may set statuses of commits.", example="${FORGE_TOKEN}")
     apps: list[t.Name] = described(
         "Whose commits get a status. Default: those of all apps with `repo`, or one of `aliases`, on that forge.",
         default=[],

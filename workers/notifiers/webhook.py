@@ -1,7 +1,6 @@
 """A callback to any address, signed by Standard Webhooks (specification 1.0: id, timestamp and body under HMAC)."""
 
 import base64
-import binascii
 import hmac
 import json
 from dataclasses import asdict
@@ -84,7 +83,7 @@ def _key(secret: str) -> bytes:
         return secret.encode()
     try:
         key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
-    except binascii.Error:
+    except ValueError:  # also of what is not ASCII
         key = b""
     if not key:
         raise Refused(Reason.NOTIFY_REFUSED, f"the callback's secret is not {PREFIX}<base64>")

@@ -106,7 +106,7 @@ def test_a_receiver_that_is_gone_is_named_so() -> None:
         )
 
 
-@pytest.mark.parametrize("secret", ["", "  ", "whsec_", "whsec_not*base64"])
+@pytest.mark.parametrize("secret", ["", "  ", "whsec_", "whsec_not*base64", "whsec_키"])
 def test_a_secret_that_proves_nothing_is_refused_before_anything_is_sent(chat: SandboxChat, secret: str) -> None:
     with pytest.raises(Refused):
         tell(SUCCEEDED, channel_to(chat, "webhook", secret=Secret(secret)))

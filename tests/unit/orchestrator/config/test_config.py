@@ -82,7 +82,7 @@ gitops:
 argocd: {url: http://argocd.internal/root/, token: ${ARGOCD_TOKEN}, insecure: true}
 webhooks:
   github: {secret: ${GITHUB_SECRET}, previous: ${GITLAB_TOKEN}}
-  gitlab: {signing: ${GITHUB_SECRET}}
+  gitlab: {signing: ${CALLBACK_SECRET}}
 notify:
   - slack: {token: "${GITHUB_SECRET}", channel: C01, name: team, on: [failed, succeeded], apps: [api]}
   - webhook: {url: "http://10.0.0.5/x", secret: "${CALLBACK_SECRET}", insecure: true, allow_private: true}

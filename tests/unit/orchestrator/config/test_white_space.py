@@ -39,6 +39,13 @@ def test_white_space_around_a_credential_is_named(spoil: dict[str, str], path: s
     assert found(VALID, spoil) == [(line, path, message)]
 
 
+@pytest.mark.parametrize("token", ["token\n", "to ken", "토큰"])
+def test_what_no_header_can_carry_is_no_token_of_a_forge(token: str) -> None:
+    status = "commit_status: {forge: gitea, url: 'https://git.example.com', token: '${SLACK_WEBHOOK}'}"
+    text = spoiled("slack: {webhook: ${SLACK_WEBHOOK}}", status)
+    assert found(text, {"SLACK_WEBHOOK": token}) == [(8, "notify[0].commit_status.token", TOKEN)]
+
+
 def test_white_space_around_a_user_name_is_named() -> None:
     text = spoiled('username: "robot$plate+pilotage"', "username: ${ROBOT}")
     text = text.replace("branch: main, ", "username: ${ROBOT}, ")
