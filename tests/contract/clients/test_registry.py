@@ -117,7 +117,8 @@ def test_a_proxy_that_has_lost_the_registry_for_a_while_proves_no_tag_missing(
 @pytest.mark.parametrize("status", [502, 522])
 def test_an_overloaded_registry_is_unavailable(status: int) -> None:
     """Also where the token service is: 522 is of Cloudflare."""
-    with loopback(lambda _: Reply(status, "<html>")) as server, pytest.raises(Unavailable) as caught:
+    reply = Reply(status, "<html>", {"X-Request-Id": "8d1c-44"})
+    with loopback(lambda _: reply) as server, pytest.raises(Unavailable, match="8d1c-44") as caught:
         client(server).digest("a/b", "1")
     assert caught.value.reason is Reason.REGISTRY_UNAVAILABLE
 
