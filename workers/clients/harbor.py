@@ -149,8 +149,9 @@ class Harbor:
         """
         status = self._http.request("GET", "/api/v2.0/ping").status_code
         if status != 200:
-            at = f"{self._http.base_url}/api/v2.0/ping"
-            raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{at}: HTTP {status} where Harbor's API should be")
+            said = f"{self._http.base_url}/api/v2.0/ping: HTTP {status} where Harbor's API should be"
+            hint = "if it is another registry, set `registry.harbor: false`"
+            raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{said}; {hint}")
 
     def _refusal(self, answer: Any, what: str, right: str = "") -> Refused:
         said = f"{what}: HTTP {answer.status_code} {first_error(answer.content)}".rstrip()
