@@ -61,7 +61,8 @@ def _through_window(order: Order, tools: Tools, verdict: Verdict) -> tuple[Verdi
     if not verdict.unbegun:
         return verdict, {}
     seen = {name: str(order.outputs.get(name) or "") for name in _NO_WINDOW}
-    seen["unbegun"] = seen["unbegun"] or order.now.isoformat()
+    back = order.run.stage(StageName.SYNC).attempt > 1  # Argo CD did not answer until now, and may have been stopped
+    seen["unbegun"] = order.now.isoformat() if back else seen["unbegun"] or order.now.isoformat()
     asked = seen["window_asked"]
     due = order.seconds_since(asked) >= _WINDOW if asked else order.seconds_since(seen["unbegun"]) >= _UNBEGUN
     if due or order.is_late:

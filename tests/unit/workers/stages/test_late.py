@@ -40,10 +40,12 @@ class Silent(FakeArgo):
         raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "HTTP 500")
 
 
-def look(stage: Any, argo: FakeArgo, seconds: float = 900, **outputs: Any) -> Any:
+def look(stage: Any, argo: FakeArgo, seconds: float = 900, attempt: int = 1, **outputs: Any) -> Any:
     name = StageName.SYNC if stage is sync else StageName.HEALTH
     gitops = FakeMirror(line=(OLD, GITOPS_COMMIT), files={"web/values-stg.yaml": b"image:\n  tag: x\n"})
     given = replace(order(name, outputs=OUTPUTS | outputs, now=later(seconds)), deadline_at=later(900))
+    stages = tuple(replace(one, attempt=attempt) if one.name is name else one for one in given.run.stages)
+    given = replace(given, run=replace(given.run, stages=stages))
     return stage.run(given, tools(argocd=argo, gitops=gitops))
 
 
@@ -198,6 +200,18 @@ def test_a_sync_that_argo_cd_does_not_begin_is_not_waited_for_until_the_end() ->
     ended = look(sync, argo, 310, **outputs)
     assert (type(ended), ended.reason) == (Fail, Reason.SYNC_FAILED)
     assert "its sync has not begun, for 300 s, though Argo CD syncs by itself; a re-run asks it to" in ended.detail
+
+
+def test_the_time_in_which_argo_cd_was_away_is_none_in_which_it_gave_a_sync_up() -> None:
+    """While it is upgraded, say: what begins syncs is just starting as well."""
+    argo, outputs = FakeArgo([automated()], windows={}), dict[str, Any]()
+    for seconds in (10, 25):
+        outputs |= look(sync, argo, seconds, **outputs).outputs
+    for seconds, attempt in ((400, 40), (699, 1)):
+        outcome = look(sync, argo, seconds, attempt, **outputs)
+        assert (type(outcome), outcome.reason) == (Wait, Reason.SYNC_PENDING)
+        outputs |= outcome.outputs
+    assert look(sync, argo, 700, **outputs).reason is Reason.SYNC_FAILED
 
 
 def test_the_time_of_a_window_is_none_in_which_argo_cd_gave_a_sync_up() -> None:
