@@ -1,8 +1,8 @@
 """Does an Argo CD Application read the file that Pilotage edits? Asked before any build; pure.
 
 The rules are those of Argo CD's Helm sources: value files are relative to ``source.path``, rooted at the repository
-with a leading slash, or at another source with ``$ref/``; the chart's own ``values.yaml`` is always read; inline
-values win over files, and parameters win over both.
+with a leading slash, or at another source with ``$ref/``; the chart's own ``values.yaml`` and ``Chart.yaml`` are
+always read, and those of the charts inside it; inline values win over files, and parameters win over both.
 """
 
 import posixpath
@@ -23,6 +23,8 @@ _ROLLING = "applicationset-controller"
 """Who begins the syncs of an ApplicationSet's RollingSync."""
 _READ_BY_ITSELF = ("values.yaml", "kustomization.yaml", "kustomization.yml")
 """Files of its folder that a source reads without being told, if it reads any."""
+_OF_CHART = re.compile(r"(?:charts/[^/]+/)*(?:values|Chart)\.yaml")
+"""Files of its folder that Helm reads without being told: a tag may be a subchart's default, or ``appVersion``."""
 _INDEX = re.compile(r"\[(\d+)\]")
 _VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
@@ -182,15 +184,20 @@ def _uses(source: Json, application: Json, gitops: Gitops, values: str, refs: fr
         return False
     folder = _join(str(source.get("path") or ""), "")
     if _is_helm(source, application):
-        return _join(folder, "values.yaml") == values
+        return _OF_CHART.fullmatch(_within(folder, values)) is not None
     # Kustomize and plugins may reach out of their folder, so only a plain one can be judged
     return _kind(application) != "Directory" or _is_read(source, folder, values)
 
 
 def _is_read(source: Json, folder: str, values: str) -> bool:
     """Tell whether a plain folder is read with this file: what lies deeper only where it is told to."""
-    within = values if not folder else values.removeprefix(f"{folder}/")
-    return (not folder or within != values) and (_is_deep(source) or "/" not in within)
+    within = _within(folder, values)
+    return within != "" and (_is_deep(source) or "/" not in within)
+
+
+def _within(folder: str, file: str) -> str:
+    """Return where a file is inside a folder; "" when it is not."""
+    return file.removeprefix(f"{folder}/") if folder and file.startswith(f"{folder}/") else "" if folder else file
 
 
 def _is_deep(source: Json) -> bool:

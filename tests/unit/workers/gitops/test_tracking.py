@@ -94,6 +94,23 @@ def test_tracked(case):
     assert tracks(TRACKED[case], GITOPS, ENV, IMAGE) is None
 
 
+@pytest.mark.parametrize(
+    "file", ["values.yaml", "Chart.yaml", "charts/a/values.yaml", "charts/a/charts/b/Chart.yaml"]
+)
+@pytest.mark.parametrize("folder", ["helm/shop-api", "."])
+def test_a_chart_reads_its_own_files_and_those_of_charts_inside_it(file, folder):
+    env = replace(ENV, values=file if folder == "." else f"{folder}/{file}")
+    assert tracks(application(FOLDER | {"path": folder}), GITOPS, env, IMAGE) is None
+
+
+@pytest.mark.parametrize(
+    "file", ["helm/values.yaml", "helm/shop-api/charts/values.yaml", "helm/shop-api-2/Chart.yaml"]
+)
+def test_a_chart_reads_no_files_of_others(file):
+    said = tracks(application(FOLDER), GITOPS, replace(ENV, values=file), IMAGE)
+    assert said == f"shop-api does not read {file}: it reads helm/shop-api"
+
+
 SAME = "; if that is the same repository, name it in `gitops.aliases`"
 PROBLEMS = {
     "another repository": (
