@@ -20,6 +20,7 @@ from workers.clients.git_errors import (
     PushVerdict,
     Reasons,
     is_corrupt,
+    last_words,
     read_push,
     remote_words,
     server_format,
@@ -281,7 +282,7 @@ class Mirror(KeptCopy):
     def _fetch(self, specs: Sequence[str], timeout: float, checkpoint: Checkpoint, read: str = "") -> str:
         """Run one fetch; return the commit that our ref `read` has then ("" if none is asked for).
 
-        :raises CorruptMirror: the local copy is damaged; the text is the object format that it should have.
+        :raises CorruptMirror: the local copy is damaged, or cannot hold what the server has.
         """
         prune = ["--prune"] if any("*" in spec for spec in specs) else []
         fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", *prune]
@@ -290,7 +291,7 @@ class Mirror(KeptCopy):
             raise full
         other = server_format(answer.stderr)
         if answer.code and (other or is_corrupt(answer.stderr)):
-            raise CorruptMirror(other)
+            raise CorruptMirror(other, f"{self.where}: {last_words(answer.stderr, self._secrets)}")
         if answer.code:
             raise self._remote_error(answer)
         return self._tip(read) if read else ""

@@ -59,7 +59,15 @@ class Unreached(Unavailable):
 
 
 class CorruptMirror(Exception):
-    """The local copy is damaged; it holds nothing that the remote does not have, so it is made again."""
+    """The local copy is damaged; it holds nothing that the remote does not have, so it is made again.
+
+    :param object_format: that the new one should have; "" for that of most. :param words: Git's own.
+    """
+
+    def __init__(self, object_format: str = "", words: str = "") -> None:
+        super().__init__(object_format, words)
+        self.object_format = object_format
+        self.words = words
 
 
 class _Kind(StrEnum):

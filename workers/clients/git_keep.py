@@ -153,7 +153,8 @@ class KeptCopy(Repository):
         except LockBusy as error:
             raise Unavailable(self.reasons.unavailable, "another fetch of the repository takes too long") from error
         except CorruptMirror as error:
-            raise Unavailable(self.reasons.unavailable, "no sound local copy can be made") from error
+            said = f" ({error.words})" if error.words else ""
+            raise Unavailable(self.reasons.unavailable, f"no sound local copy can be made{said}") from error
 
     def _healed(self, work: Callable[[], _T]) -> _T:
         self._create()
@@ -162,7 +163,7 @@ class KeptCopy(Repository):
             return work()
         except CorruptMirror as damage:
             self._put_aside()
-            self._create(str(damage))
+            self._create(damage.object_format)
             return work()
 
     def _create(self, object_format: str = "") -> None:

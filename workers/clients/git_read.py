@@ -280,7 +280,7 @@ class Repository:
 
     def _put_aside(self) -> None:
         """Take a damaged copy away; a plain repository has nothing to make it again from."""
-        raise CorruptMirror(self.folder.name)
+        raise CorruptMirror
 
     def exists(self) -> bool:
         """Tell whether there is a copy at all, whatever it holds."""

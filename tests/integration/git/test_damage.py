@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.apps import Author
+from orchestrator.domain.apps import Author, GitAccess
 from orchestrator.domain.errors import Cancelled, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.git import git, raw_git
@@ -208,6 +208,18 @@ def test_a_copy_outlives_the_damage_of_its_server(server: Forge, mirror: Mirror)
     assert caught.value.evidence.startswith(f"{mirror.where}: the server cannot read its copy of the repository")
     assert f"unable to read {blob}" in caught.value.evidence
     assert mirror.read(commit, "README.md") == b"hello\n"
+
+
+def test_damage_that_a_new_copy_does_not_mend_is_told(server: Forge, mirror: Mirror, tmp_path: Path) -> None:
+    """Over SSH the words of the server's own Git look like ours; so they do where it is on this machine."""
+    near = GitAccess(url=f"file://{server.repo}")
+    copy = Mirror(near, tmp_path / "near.git", allow_local=True)
+    commit = server.commit({"new.txt": "new"})
+    os.truncate(server.repo / "objects" / commit[:2] / commit[2:], 0)
+    with pytest.raises(Unavailable) as caught:
+        copy.fetch_branch("main")
+    assert caught.value.evidence.startswith(f"no sound local copy can be made ({near.url}: ")
+    assert f"loose object {commit}" in caught.value.evidence
 
 
 def test_a_commit_without_its_files_does_not_count_as_here(server: Forge, mirror: Mirror) -> None:
