@@ -15,7 +15,7 @@ from orchestrator.domain.refs import Reference
 from workers.clients.build_output import BuildOutput
 from workers.clients.dockerfile import Recipe, automatic_args, read_recipe
 from workers.clients.engine_connection import EngineConnection
-from workers.clients.engine_errors import build_error, one_line, pull_error, push_error, refuses_login
+from workers.clients.engine_errors import build_error, foreign_error, one_line, pull_error, push_error, refuses_login
 from workers.clients.engine_requests import (
     APP_LABEL,
     CallControl,
@@ -24,6 +24,7 @@ from workers.clients.engine_requests import (
     auths_header,
     build_params,
     error_text,
+    is_of_engine,
     log_transfer,
     missing_secrets,
     needs_session,
@@ -277,7 +278,7 @@ class Engine:
             if answer.status_code < 400:
                 return answer
             try:
-                raise refusal(answer_text(answer))
+                raise refusal(answer_text(answer)) if is_of_engine(answer) else foreign_error(answer.status_code)
             finally:
                 answer.close()
 

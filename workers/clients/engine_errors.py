@@ -148,6 +148,13 @@ def push_error(message: str) -> PilotageError:
     return Refused(Reason.REGISTRY_REFUSED, text)
 
 
+def foreign_error(status: int) -> PilotageError:
+    """Make the error of an answer that is not the engine's, but of what stands between us and it."""
+    said = f"HTTP {status}, not of the engine: see what a proxy in front of it allows, and whether it reaches it"
+    later = status in (408, 429) or status >= 500
+    return Unavailable(Reason.ENGINE_UNAVAILABLE, said) if later else Refused(Reason.ENGINE_REFUSED, said)
+
+
 def refuses_login(error: PilotageError) -> bool:
     """Tell whether a pull or push failed since the registry wants another login than the engine's."""
     said = _without_names(error.evidence)

@@ -133,6 +133,15 @@ def _credentials(registry: Registry | None) -> dict[str, str]:
     }
 
 
+def is_of_engine(answer: Any) -> bool:
+    """Tell whether an error answer is the engine's, which says why in JSON; a proxy in front of it has a page."""
+    try:
+        body = answer.json()
+    except ValueError:
+        return False
+    return isinstance(body, dict) and "message" in body
+
+
 def answer_text(answer: Any) -> str:
     """Return the ``message`` of an error answer, or its status when it has none."""
     try:

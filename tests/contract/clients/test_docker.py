@@ -112,7 +112,7 @@ def test_an_engine_that_was_replaced_by_another_version_is_asked_in_its_own(
         (stream({"status": "done"}), Unavailable, Reason.ENGINE_UNAVAILABLE),
         (Reply(404, {"message": "No such image: x"}), Refused, Reason.IMAGE_MISSING),
         (Reply(500, {"message": "unauthorized: no"}), Refused, Reason.REGISTRY_UNAUTHORIZED),
-        (Reply(400, "<html>"), Refused, Reason.REGISTRY_REFUSED),
+        (Reply(400, "<html>"), Refused, Reason.ENGINE_REFUSED),
         (Reply(parts=lambda: iter([b"{not json\n"])), Unavailable, Reason.ENGINE_UNAVAILABLE),
     ],
 )

@@ -1,4 +1,4 @@
-"""A build that ends while its context is on the way to the engine."""
+"""Builds that are refused, or end while their context is on the way to the engine."""
 
 import json
 import threading
@@ -9,7 +9,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from orchestrator.domain.apps import Build, Registry
-from orchestrator.domain.errors import Cancelled
+from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavailable
+from orchestrator.domain.reasons import Reason
+from tests.support.loopback import Asked, Reply, loopback
 from workers.clients.docker import Engine
 from workers.clients.engine_requests import CallControl
 
@@ -87,3 +89,32 @@ def test_a_build_that_is_cancelled_before_its_context_is_there_leaves_the_engine
             assert "engine-stream" not in {thread.name for thread in threading.enumerate()}
         finally:
             over.set()
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "reason"),
+    [
+        (403, Refused, Reason.ENGINE_REFUSED),
+        (413, Refused, Reason.ENGINE_REFUSED),
+        (503, Unavailable, Reason.ENGINE_UNAVAILABLE),
+    ],
+)
+def test_what_a_proxy_in_front_of_the_engine_says_is_no_mistake_in_the_dockerfile(
+    status: int, kind: type[PilotageError], reason: Reason
+) -> None:
+    def script(asked: Asked) -> Reply:
+        if asked.path == "/version":
+            return Reply(body={"ApiVersion": "1.41", "Version": "20.10.24"})
+        return Reply(status, "<html><body><h1>Request forbidden by administrative rules.</h1></body></html>")
+
+    with loopback(script) as server, pytest.raises(kind, match=f"HTTP {status}, not of the engine") as caught:
+        Engine(server.url.replace("http://", "tcp://")).build(
+            iter([b"tar"]),
+            dockerfile=b"FROM scratch\n",
+            tag="a/b:1",
+            build=Build(),
+            labels={},
+            registry=Registry(url="http://127.0.0.1:9"),
+            control=CallControl(on_line=lambda _: None, checkpoint=lambda: None, deadline=10),
+        )
+    assert caught.value.reason is reason
