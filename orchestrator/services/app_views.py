@@ -21,9 +21,9 @@ Hold = tuple[str, str, float | None]
 class EnvironmentStatus:
     """What is known of one environment.
 
-    :param last: its newest run. :param deployed: the newest that succeeded.
-    :param landed: the run whose change is the newest in Git. :param judged: the same, among those of which it turned
-        out whether they are healthy. :param hold: why, by whom, since when (seconds).
+    :param last: its newest run. :param landed: the run whose change is the newest in Git. :param judged: the same,
+        among those of which it turned out whether they are healthy. :param deployed: the same, among those that are.
+    :param hold: why, by whom, since when (seconds).
     :param git: what Git said last, and :param argocd: Argo CD.
     """
 

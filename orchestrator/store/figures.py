@@ -26,7 +26,7 @@ _IS_JUDGED = text("runs.state IN ('succeeded', 'failed')")
 _NEWEST = select(runs.c.id).order_by(runs.c.id.desc()).limit(1)
 _QUESTIONS: dict[str, Callable[[_Here], Select[Any]]] = {
     "last": lambda here: _NEWEST.where(*here),
-    "deployed": lambda here: _NEWEST.where(*here, text("runs.state = 'succeeded'")),
+    "deployed": lambda here: newest_landing(LANDED.where(*here, text("runs.state = 'succeeded'"))),
     "landed": lambda here: newest_landing(LANDED.where(*here)),
     "judged": lambda here: newest_landing(LANDED.where(*here, _IS_JUDGED)),
 }
@@ -37,8 +37,8 @@ _QUESTIONS: dict[str, Callable[[_Here], Select[Any]]] = {
 class Standing:
     """The runs that tell how an environment stands.
 
-    :param last: the newest. :param deployed: the newest that succeeded. :param landed: the run whose change is the
-        newest in Git. :param judged: the same, among those of which it turned out whether they are healthy.
+    :param last: the newest. :param landed: the run whose change is the newest in Git. :param judged: the same, among
+        those of which it turned out whether they are healthy. :param deployed: the same, among those that are.
     """
 
     last: Run | None = None

@@ -223,7 +223,8 @@ def test_an_unknown_environment_is_not_found(web: Web, call: str) -> None:
 
 
 def test_apps_show_what_was_deployed_and_what_came_last(web: Web) -> None:
-    good = web.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", digest="sha256:1")
+    image = "harbor.example.com/plate/plate-web:sha-1"
+    good = web.run(RunState.SUCCEEDED, image=image, digest="sha256:1", landed=10.0)
     bad = web.run(RunState.FAILED)
     body = web.client("viewer").get("/api/v1/apps").json
     AppList.model_validate(body)

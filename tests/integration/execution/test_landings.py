@@ -107,7 +107,8 @@ def test_what_was_approved_late_is_what_was_proven_last(workshop: Workshop) -> N
     queries = Queries(workshop.database, workshop.settings)
     assert run_of(queries.promotion_target(*STG)) == late
     assert run_of(queries.rollback_target(*STG)) == early
-    assert newest(workshop) == {late}
+    (app,) = queries.apps()
+    assert (run_of(app["environments"][0]["deployed"]), newest(workshop)) == (late, {late})
     workshop.control.approve(last, "mina")
     workshop.until(last, StageName.HEALTH, digest="sha256:3", image="h/p:3")
     assert run_of(queries.rollback_target(*STG)) == late

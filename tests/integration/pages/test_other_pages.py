@@ -63,7 +63,7 @@ def test_errors_keep_the_menu_of_who_is_logged_in(web: Web, monkeypatch: pytest.
 
 
 def test_apps_and_deliveries_are_shown(web: Web) -> None:
-    run = web.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1")
+    run = web.run(RunState.SUCCEEDED, image="harbor.example.com/plate/plate-web:sha-1", landed=10.0)
     web.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze <now>"})
     shown = page(web, "/apps")
     assert {"href": f"/runs/{run}"} in shown.all("a")
