@@ -1,7 +1,9 @@
 """The log of a run: whole as text or JSON lines, or followed live (text, JSON lines, server-sent events)."""
 
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from flask import Response, request
 
@@ -45,7 +47,7 @@ def get_log(asked: Asked, run_id: int) -> Response:
         run=run_id,
         stage=query.stage or "",
         after=wanted.after,
-        still_allowed=lambda: asked.who is None or asked.site.guard.is_valid(asked.who),
+        still_reads=partial(_still_reads, asked, request.environ.get("gunicorn.socket")),
     )
     pen = Pen(media=wanted.media, ansi=query.ansi == "1")
     if not wanted.follow:
@@ -65,6 +67,23 @@ def _followed(asked: Asked, feed: LogReader, pen: Pen) -> Response:
     answer = Response(body, headers=_STREAM_HEADERS, content_type=pen.content_type)
     answer.call_on_close(lambda: streams.leave(reader))
     return answer
+
+
+def _still_reads(asked: Asked, peer: socket.socket | None) -> bool:
+    """Tell whether there is still somebody who may read. :param peer: None: the server does not say."""
+    if peer is not None and _has_gone(peer):
+        return False
+    return asked.who is None or asked.site.guard.is_valid(asked.who)
+
+
+def _has_gone(peer: socket.socket) -> bool:
+    """Tell whether a peer has closed: while a log has no lines nothing is sent, and only that would show it."""
+    try:
+        return not socket.socket.recv(peer, 1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
 
 
 def _wanted(query: LogQuery) -> _Wanted:

@@ -39,7 +39,7 @@ LIFETIME = 600.0
 RETRY = 1000
 """Milliseconds that a reader waits before it comes back."""
 RECHECK = 5.0
-"""Seconds after which a revoked token no longer reads."""
+"""Seconds after which a revoked token no longer reads, and who has gone holds no place any more."""
 
 
 class Full(StrEnum):
@@ -134,7 +134,7 @@ class LogReader:
     run: int
     stage: str
     after: int
-    still_allowed: Callable[[], bool]
+    still_reads: Callable[[], bool]
 
     def present(self, pen: Pen) -> Iterator[str]:
         """Yield what is there now."""
@@ -142,7 +142,7 @@ class LogReader:
             yield pen.lines(lines)
 
     def followed(self, pen: Pen, streams: Streams) -> Iterator[str]:
-        """Yield what is there and what comes, until the run is over, the lifetime ends or the token is revoked."""
+        """Yield what is there and what comes, until the run or the lifetime is over or nobody reads who may."""
         try:
             yield from self._followed(pen, streams)
         except Unavailable:
@@ -170,7 +170,7 @@ class LogReader:
                 return
             if now - checked > RECHECK:
                 checked = now
-                if not self.still_allowed():
+                if not self.still_reads():
                     return
             if came:
                 heard = now

@@ -36,6 +36,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell has what it 
 folder = Path(sys.argv[1])
 Httpd(lambda: make_web(Database(sys.argv[2]), folder).app, "127.0.0.1:0").run()
 """
+ONE_STREAM = f"""
+from orchestrator.web import streams
+from tests.support import web
+
+streams.RECHECK = 0.1
+web.Streams = lambda: streams.Streams(limit=1)
+{SERVE}
+"""
 HANG = """
 import ctypes
 import os
@@ -192,6 +200,23 @@ def test_a_stream_is_live_and_does_not_delay_a_stop(
     assert process.wait(STOPPED) == 0
     assert time.monotonic() - asked < STOPPED
     assert b"event: end" not in rest  # the reader comes back
+
+
+def test_who_has_gone_follows_no_log_any_more(web: Web, tmp_path: Path) -> None:
+    run = web.run(RunState.RUNNING)
+    web.log(run, "one")
+    headers = {"Accept": "text/plain", "Authorization": f"Bearer {web.tokens['viewer']}"}
+    with serving(ONE_STREAM, str(tmp_path), web.database.url, log=tmp_path / "log") as (_, port):
+        url = f"http://127.0.0.1:{port}/api/v1/runs/{run}/logs?follow=1"
+
+        def status() -> int:
+            with requests.get(url, headers=headers, stream=True, timeout=20) as answer:
+                return answer.status_code
+
+        with requests.get(url, headers=headers, stream=True, timeout=20) as answer:
+            assert any(b"one" in line for line in answer.iter_lines(chunk_size=1))
+            assert status() == 503
+        until(lambda: status() == 200, "a place for somebody else")
 
 
 def test_it_goes_on_when_whoever_started_it_has_ended(tmp_path: Path) -> None:
