@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from flask import Response, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response as WerkzeugResponse
 
-from orchestrator.domain.refs import is_sha
+from orchestrator.domain.refs import is_safe_ref_name, is_sha
 from orchestrator.domain.wording import worded
 from orchestrator.services.control import ManualRun
 from orchestrator.services.once import Once, Repeated
@@ -55,6 +55,7 @@ class EnvironmentActions:
             env=env,
             followers=[other["name"] for other in others if other["promote_from"] == environment],
             action=action,
+            branch=_branch_of(env),
             target=target,
             key=secrets.token_urlsafe(16),
             max_reason=MAX_REASON,
@@ -126,6 +127,12 @@ def possible(app: View, env: View) -> list[str]:
         "promote": source is not None and source["deployed"] is not None,
     }
     return [action for action in ACTIONS if able[action]]
+
+
+def _branch_of(env: View) -> str:
+    """Return the branch that deploys to an environment; "" where that is none, or any of a pattern."""
+    branch = env.get("branch") or ""
+    return branch if is_safe_ref_name(branch) else ""
 
 
 def _one_run(who: Principal, asked: str, start: Callable[[Once], int]) -> int:

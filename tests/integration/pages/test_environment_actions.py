@@ -1,5 +1,6 @@
 """Deploy, hold, release, roll back and promote from the pages."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,8 +9,10 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, Trigger
 from orchestrator.store import environments, polls
 from orchestrator.store.database import now as clock
+from tests.support.databases import sqlite_database
+from tests.support.factories import make_app, make_environment
 from tests.support.pages import OURS, Page, page
-from tests.support.web import Web
+from tests.support.web import Web, make_web
 
 IMAGE = "harbor.example.com/plate/plate-web:sha-"
 PROD = "/apps/plate-web/prod"
@@ -102,6 +105,12 @@ def test_a_deploy_by_hand_begins_with_the_branch_and_says_what_it_waits_for(web:
     assert "waits until somebody approves it" in asked.text
     web.client().post("/api/v1/apps/plate-web/environments/prod/hold", json={"reason": "freeze"})
     assert "The run waits until it is released." in page(web, f"{PROD}/deploy").text
+
+
+@pytest.mark.parametrize("rule", ["release/*", "v?", "[ab]"])
+def test_a_pattern_of_branches_is_none_that_could_be_deployed(tmp_path: Path, rule: str) -> None:
+    apps = (make_app(environments=(make_environment(branch=rule),)),)
+    assert fields_of(page(make_web(sqlite_database(tmp_path), tmp_path, apps=apps), f"{STG}/deploy"))["what"] == ""
 
 
 @pytest.mark.parametrize("what", ["", "a..b", "--upload-pack=x", "x" * 300])
