@@ -74,3 +74,17 @@ def test_a_run_that_ended_another_s_proof_is_proven_itself(workshop: Workshop) -
     assert workshop.run(2).state is RunState.SUCCEEDED
     workshop.finish(workshop.begin(3))
     assert workshop.run(3).state is RunState.SUCCEEDED
+
+
+def test_who_cancels_a_broken_deploy_lets_the_fix_behind_it_go_on_at_once(workshop: Workshop) -> None:
+    for number in (1, 2, 3):
+        workshop.push(number)
+    workshop.wait(workshop.until(1, StageName.HEALTH))
+    workshop.wait(workshop.until(2, StageName.HEALTH))
+    assert workshop.done(workshop.until(3, StageName.SCAN)) is None
+    assert workshop.run(3).blocked_by == 2, "run 2 has cut off run 1, so it is not cut off itself"
+    assert 3 not in workshop.due()
+    workshop.control.cancel(2, "mina")
+    assert 3 in workshop.due()
+    workshop.finish(workshop.begin(3))
+    assert workshop.run(3).state is RunState.SUCCEEDED
