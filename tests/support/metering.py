@@ -52,7 +52,7 @@ class Site(Web):
         return {series: float(value) for series, _, value in pairs}
 
 
-def _fact(assignment: Assignment, fails_at: str, waits_at: str, dated: str) -> Reported:
+def _fact(assignment: Assignment, fails_at: str, waits_at: str = "", dated: str = "") -> Reported:
     if assignment.stage == fails_at:
         return Reported(stage=assignment.stage, outcome=Fail(reason=Reason.REGISTRY_QUOTA))
     if assignment.stage == waits_at:
