@@ -75,6 +75,7 @@ class WebWorker(patience.PatientWorker):
     def init_process(self) -> None:
         """Begin, in the process that serves."""
         self._probers = ThreadPoolExecutor(_PROBERS, "probe")
+        util.write_error = _write_problem  # what gunicorn answers by itself: it has no setting for that
         super().init_process()
 
     def load_wsgi(self) -> None:
@@ -239,7 +240,7 @@ class WebWorker(patience.PatientWorker):
         """Answer with an internal error."""
         call.context.run(self.log.exception, "Error handling request %s", call.environ["PATH_INFO"])
         with suppress(OSError):
-            call.context.run(util.write_error, call.conn.sock, 500, "Internal Server Error", "")
+            call.context.run(_write_problem, call.conn.sock, 500, "Internal Server Error", "")
         call.end(500)
 
     def _part(self, conn: Any) -> None:
@@ -269,9 +270,6 @@ def _write_problem(sock: Any, status: int, reason: str, words: str) -> None:
         f"X-Request-Id: {request_id}",
     )
     util.write_nonblock(sock, "\r\n".join([*head, "", body]).encode("latin-1"))
-
-
-util.write_error = _write_problem
 
 
 def _peek(conn: Any) -> bytes | None:
