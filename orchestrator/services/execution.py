@@ -306,6 +306,7 @@ def timeout_of(stage: StageName, app: App, environment: Environment) -> float:
     timeouts = {
         **TIMEOUTS,
         StageName.BUILD: app.build.timeout,
+        StageName.PUSH: TIMEOUTS[StageName.PUSH] + app.build.timeout,  # who did not build the image builds it again
         StageName.SCAN: app.scan.timeout,
         StageName.SYNC: environment.sync_timeout,
         StageName.HEALTH: environment.health_timeout,

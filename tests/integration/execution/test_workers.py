@@ -135,6 +135,18 @@ def test_workers_that_outlive_an_outage_of_the_database_keep_their_runs(
     assert reconcile.expired_leases() == [2], "its worker had its time"
 
 
+def test_a_push_by_a_worker_that_had_to_build_the_image_again_is_tried_again(
+    workshop: Workshop, set_clocks: SetClocks
+) -> None:
+    """The one that built it was told to stop, and the image is in its engine."""
+    workshop.push(1)
+    push = workshop.until(1, StageName.PUSH)
+    set_clocks(40 * 60)
+    trouble = Troubled(stage=StageName.PUSH, reason=Reason.REGISTRY_UNAVAILABLE, detail="503")
+    workshop.one.report(push, trouble, "build")
+    assert workshop.run(1).reason is Reason.RETRYING
+
+
 def test_a_machine_that_was_off_for_hours_goes_on_before_its_services_are_back(
     workshop: Workshop, set_clocks: SetClocks
 ) -> None:
