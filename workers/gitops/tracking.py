@@ -137,7 +137,8 @@ def _file_problem(application: Json, gitops: Gitops, environment: Environment, i
     readers = [source for source in _sources(application) if _uses(source, application, gitops, wanted, refs)]
     if not readers:
         files = sorted({name for source in _sources(application) for name in _named_files(source)})
-        flat = _kind(application) == "Directory" and not any(map(_is_deep, _sources(application)))
+        plain = [source for source in _sources(application) if _kind(source, application) == "Directory"]
+        flat = plain and not any(map(_is_deep, plain))
         below = ", not the folders below" if flat else ""
         listed = f"its value files are {', '.join(files)}" if files else f"it reads {_paths(application)}{below}"
         return f"{environment.argocd} does not read {environment.values}: {listed}"
@@ -180,13 +181,13 @@ def _uses(source: Json, application: Json, gitops: Gitops, values: str, refs: fr
     """Tell whether `source` renders with the file `values` of the GitOps repo. :param refs: see `_refs`."""
     if any(_same(found, values) for found in _value_files(source, application, gitops, refs)):
         return True
-    if not _reads(source, gitops):
-        return False
+    if not _reads(source, gitops) or (source.get("ref") and not source.get("path")):
+        return False  # a reference without a path is there for the value files of others
     folder = _join(str(source.get("path") or ""), "")
     if _is_helm(source, application):
         return _OF_CHART.fullmatch(_within(folder, values)) is not None
     # Kustomize and plugins may reach out of their folder, so only a plain one can be judged
-    return _kind(application) != "Directory" or _is_read(source, folder, values)
+    return _kind(source, application) != "Directory" or _is_read(source, folder, values)
 
 
 def _is_read(source: Json, folder: str, values: str) -> bool:
@@ -238,14 +239,18 @@ def _same(pattern: str, values: str) -> bool:
 
 
 def _is_helm(source: Json, application: Json) -> bool:
-    return isinstance(source.get("helm"), Mapping) or _kind(application) == "Helm"
+    return isinstance(source.get("helm"), Mapping) or _kind(source, application) == "Helm"
 
 
-def _kind(application: Json) -> str:
-    """Return how Argo CD renders the source; "" where it does not tell, as of what the source hydrator renders."""
-    if mapping(application.get("spec")).get("sourceHydrator"):
+def _kind(source: Json, application: Json) -> str:
+    """Return how Argo CD renders a source; "" where it does not tell, as of what the source hydrator renders."""
+    spec, status = mapping(application.get("spec")), mapping(application.get("status"))
+    if spec.get("sourceHydrator"):
         return ""  # what stands there is how it reads the outcome: as a plain folder
-    return str(mapping(application.get("status")).get("sourceType") or "")
+    many, kinds = spec.get("sources"), status.get("sourceTypes")
+    if isinstance(many, list) and isinstance(kinds, list):
+        return next((text(kind) for one, kind in zip(many, kinds, strict=False) if one is source), "")
+    return text(status.get("sourceType"))
 
 
 def _paths(application: Json) -> str:

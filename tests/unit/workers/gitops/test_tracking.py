@@ -25,7 +25,9 @@ def application(*sources: dict[str, Any], kind: str = "Helm", policy: Any = None
     where = {"source": sources[0]} if len(sources) == 1 else {"sources": list(sources)}
     policy = {"automated": {"prune": True}} if policy is None else policy
     spec = {"project": "shop", "destination": {"namespace": "shop-prod"}, "syncPolicy": policy, **where, **spec}
-    return {"metadata": {"name": "shop-api"}, "spec": spec, "status": {"sourceType": kind}}
+    kinds = ["" if "ref" in source and "path" not in source else kind for source in sources]
+    status = {"sourceType": kind} if len(sources) == 1 else {"sourceTypes": kinds}
+    return {"metadata": {"name": "shop-api"}, "spec": spec, "status": status}
 
 
 def helm(**settings: Any) -> dict[str, Any]:
