@@ -60,6 +60,19 @@ class _Call:
         self.context.run(access.end, self.environ, status, round((time.monotonic() - self.begun) * 1000))
 
 
+class _Threads(ThreadPoolExecutor):
+    """A pool whose first thread is there from the beginning: where the system has no more, work waits for its own."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.submit(int)
+
+    def _adjust_thread_count(self) -> None:
+        """Start a thread for what was taken; else the process, with all that it is at, would end over the lack."""
+        with suppress(RuntimeError):
+            super()._adjust_thread_count()
+
+
 class WebWorker(patience.PatientWorker):
     """Gunicorn's worker as Pilotage runs it: judges hooks in its main thread, answers all else in others."""
 
@@ -74,9 +87,13 @@ class WebWorker(patience.PatientWorker):
 
     def init_process(self) -> None:
         """Begin, in the process that serves."""
-        self._probers = ThreadPoolExecutor(_PROBERS, "probe")
+        self._probers = _Threads(_PROBERS, "probe")
         util.write_error = _write_problem  # what gunicorn answers by itself: it has no setting for that
         super().init_process()
+
+    def get_thread_pool(self) -> ThreadPoolExecutor:
+        """Return the threads for requests."""
+        return _Threads(self.cfg.threads)
 
     def load_wsgi(self) -> None:
         """Load the application, and find its part for whole requests."""

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPResponse
 from pathlib import Path
 
@@ -79,6 +80,30 @@ server = Httpd(App, f"fd://{listener.detach()}")
 server.cfg.set("timeout", 2)
 server.run()
 """
+FEW_THREADS = """
+import threading
+from orchestrator.cli.httpd import Httpd
+
+start, most = threading.Thread.start, threading.active_count() + 3
+
+def start_one(thread):
+    if threading.active_count() >= most:
+        raise RuntimeError("can't start new thread")
+    start(thread)
+
+threading.Thread.start = start_one
+def app(environ, start_response):
+    if environ["PATH_INFO"] == "/hold":
+        held.wait(60)
+    if environ["PATH_INFO"] == "/healthz":
+        held.set()
+    start_response("200 OK", [("Content-Length", "0")])
+    return []
+
+held = threading.Event()
+Httpd(lambda: app, "127.0.0.1:0").run()
+"""
+"""A system that has three more threads, and one of them is a probe's."""
 HANGS_EARLY = """
 import threading
 from orchestrator.cli.httpd import Httpd
@@ -254,3 +279,15 @@ def test_a_request_that_does_not_end_keeps_no_process_after_the_grace(tmp_path: 
         process.terminate()
         assert process.wait(60) == 1
     assert re.search(r'File "<string>", line \d+ in app', (tmp_path / "log").read_text())
+
+
+def test_where_no_more_threads_are_to_be_had_requests_wait_for_those_that_are_there(tmp_path: Path) -> None:
+    with ExitStack() as open_, serving(FEW_THREADS, log=tmp_path / "log") as (server, port):
+        asking = [open_.enter_context(socket.create_connection(("127.0.0.1", port), 20)) for _ in range(6)]
+        for peer in asking:
+            peer.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert requests.get(f"http://127.0.0.1:{port}/healthz", timeout=20).ok
+        assert [peer.recv(15) for peer in asking] == [b"HTTP/1.1 200 OK"] * 6
+        assert server.poll() is None
+        server.terminate()
+        assert server.wait(20) == 0
