@@ -100,6 +100,9 @@ _CAUSES: tuple[tuple[str, _Kind, str], ...] = (
     (_CLOSED, _U, "the server takes no pushes for now"),
     (r"could not read (Username|Password)|Authentication failed|error: 401", _R, "the login was not accepted"),
     (r"error: 403", _R, "the account may not do this (HTTP 403)"),
+    # the pages of Traefik and of nginx's ingress controller; a forge's own are worded otherwise
+    (r"remote: (404 page not found|default backend - 404)\nfatal: repository '.*' not found", _U,
+     "a proxy before the server does not know it now"),
     (r"repository '.*' not found|error: 404|Repository not found|project you were looking for", _R,
      "there is no such repository, or the account may not see it"),
     (r"error: (301|302|303|307|308)", _R, "the server redirects to another address: correct the url"),

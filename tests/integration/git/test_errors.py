@@ -55,6 +55,14 @@ def test_a_server_that_is_not_there_is_unavailable(server: Forge, tmp_path: Path
         server.mirror(tmp_path, url=url).ls_remote()
 
 
+@pytest.mark.parametrize("page", ["404 page not found\n", "default backend - 404"])
+def test_a_proxy_that_does_not_know_the_server_for_a_moment_is_no_missing_repository(
+    server: Forge, tmp_path: Path, page: str
+) -> None:
+    with loopback(lambda _: Reply(404, page)) as proxy, pytest.raises(Unavailable, match="a proxy before the server"):
+        server.mirror(tmp_path, url=f"{proxy.url}/acme/web.git").fetch_branch("main")
+
+
 def test_the_proxy_of_the_environment_is_asked(
     server: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
