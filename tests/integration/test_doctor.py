@@ -25,7 +25,7 @@ def test_without_apps_the_login_of_the_registry_is_proven_all_the_same(
     tmp_path: Path, harbor: bool, status: int, said: str
 ) -> None:
     def answer(asked: Asked) -> Reply:
-        return Reply(200 if asked.path == "/v2/" else status)
+        return Reply(200 if asked.path in ("/v2/", "/api/v2.0/ping") else status)
 
     with loopback(answer) as server:
         settings = make_settings(str(tmp_path))
