@@ -111,7 +111,8 @@ class Platform:
         self.harbor = SandboxHarbor(state_dir=self.state_dir / "harbor", robots=robots, projects=["plate"])
         self.harbor.change("plate", auto_scan=True)
         # As good as a real scan for what follows, and nobody waits for it.
-        self.harbor.scanner.pending = self.harbor.scanner.running = 0.0
+        scanner = self.harbor.scanner
+        scanner.pending = scanner.running = scanner.behind = 0.0
         url = self.harbor.start(self._addresses.listen, self._addresses.harbor)
         self.harbor_url = f"http://127.0.0.1:{url.rsplit(':', 1)[1]}"
         self._stack.callback(self.harbor.stop)
