@@ -165,7 +165,7 @@ class Engine:
         """
         ends = time.monotonic() + control.deadline
         classic = build.builder == "classic"
-        automatic = {} if classic else automatic_args(build.platform, self._connection.platform())
+        automatic = {} if classic else automatic_args(build.platform, self._connection.platform)
         recipe = read_recipe(dockerfile, dict(build.args), automatic)
         refuse_unsupported(recipe, build)
         too_slow = Refused(Reason.BUILD_TIMEOUT, f"not complete after {control.deadline:.0f} s")

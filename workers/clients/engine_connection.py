@@ -45,8 +45,10 @@ class EngineConnection:
         with self._asking():
             return str(self._api.version()["Version"])
 
+    @cached_property
     def platform(self) -> str:
-        """Return the platform that the engine is on and builds for by itself, such as ``linux/amd64``."""
+        """The platform that the engine is on and builds for by itself, such as ``linux/amd64``; asked for once: an
+        engine that tells its version starts two programs."""
         with self._asking():
             said = self._api.version(api_version=False)
         return f"{said.get('Os') or ''}/{said.get('Arch') or ''}"
@@ -142,6 +144,7 @@ class EngineConnection:
         """
         if _OTHER_VERSION.search(said):
             vars(self).pop("_api", None)
+            vars(self).pop("platform", None)
             raise Unavailable(
                 Reason.ENGINE_UNAVAILABLE, f"the engine was replaced by another version: {one_line(said)}"
             )
