@@ -13,7 +13,8 @@ from orchestrator.domain.reasons import Reason
 from tests.support.needs import require_program
 from tests.support.registry import PASSWORD, USER, Running, real_registry, token_registry
 from workers.clients.engine_requests import REVISION_LABEL
-from workers.clients.registry import MANIFEST_TYPES, RegistryClient
+from workers.clients.registry import RegistryClient
+from workers.clients.registry_answers import MANIFEST_TYPES
 
 COMMIT = "c" * 40
 

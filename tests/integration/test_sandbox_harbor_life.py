@@ -25,19 +25,16 @@ from tests.support.harbor import (
     SYSTEM,
     RunningHarbor,
     digest_of,
+    harbor,
     image,
     place,
     require_registry,
     running,
 )
 
+__all__ = ["harbor"]
+
 MIB = 1024 * 1024
-
-
-@pytest.fixture
-def harbor(tmp_path: Path) -> Iterator[RunningHarbor]:
-    with running(tmp_path) as made:
-        yield made
 
 
 # Bytes

@@ -2,15 +2,17 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
 import requests
 
 from orchestrator.domain.apps import Registry, Secret
+from orchestrator.domain.errors import PilotageError
 from orchestrator.sandbox.harbor import SandboxHarbor
 from tests.support.needs import require_program
 from workers.clients.harbor import Harbor
@@ -142,3 +144,16 @@ def running(folder: Path) -> Iterator[RunningHarbor]:
         yield RunningHarbor(harbor, harbor.start(), clock)
     finally:
         harbor.stop()
+
+
+@pytest.fixture
+def harbor(tmp_path: Path) -> Iterator[RunningHarbor]:
+    """The stand-in, with an account of each kind."""
+    with running(tmp_path) as made:
+        yield made
+
+
+def refusal(call: Callable[..., object], *args: str) -> PilotageError:
+    with pytest.raises(PilotageError) as caught:
+        call(*args)
+    return caught.value

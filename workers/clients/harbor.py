@@ -10,7 +10,7 @@ from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from workers.clients.http import Http, Observe
-from workers.clients.registry import first_error, is_json, json_object
+from workers.clients.registry_answers import first_error, is_json, json_object
 from workers.shapes import mapping, mappings
 
 REPORT_TYPES = (

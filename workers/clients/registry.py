@@ -6,7 +6,6 @@ distribution/distribution; OCI distribution spec 1.1).
 
 import base64
 import hashlib
-import re
 import threading
 import time
 from collections.abc import Mapping
@@ -18,22 +17,13 @@ from urllib.parse import quote, urljoin, urlsplit
 from orchestrator.domain.apps import Registry
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.wording import shorten
 from workers.clients.http import Authorization, Http, Observe
+from workers.clients.registry_answers import ACCEPT, DIGEST, first_error, is_json, json_object, pick_platform
 from workers.clients.registry_auth import Challenge, granted_actions, read_challenge, safe_realm
-from workers.shapes import mapping, mappings, read_json
+from workers.shapes import mapping
 
-INDEX_TYPES = ("application/vnd.oci.image.index.v1+json", "application/vnd.docker.distribution.manifest.list.v2+json")
-MANIFEST_TYPES = (
-    "application/vnd.oci.image.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v2+json",
-)
-ACCEPT = ", ".join((INDEX_TYPES[0], MANIFEST_TYPES[0], INDEX_TYPES[1], MANIFEST_TYPES[1]))
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}\Z")
 _MAY_PUSH = frozenset({"push", "*"})
 """Actions of a token with which one may push."""
-_MAX_WORDS = 300
-"""Characters of an error message of the registry."""
 _EARLY = 30.0
 """Seconds before its end at which a token is not used any more."""
 _DEFAULT_LIFE = 60.0
@@ -104,7 +94,7 @@ class RegistryClient:
         if answer is None:
             return None
         digest = answer.headers.get("Docker-Content-Digest", "")
-        if not _DIGEST.match(digest):  # a proxy in between may drop it from HEAD; the content proves itself
+        if not DIGEST.match(digest):  # a proxy in between may drop it from HEAD; the content proves itself
             answer = self._manifest("GET", repository, reference)
             digest = f"sha256:{hashlib.sha256(answer.content).hexdigest()}" if answer is not None else ""
         return digest or None
@@ -136,7 +126,7 @@ class RegistryClient:
         if manifest is None:
             return None
         config = str(mapping(manifest.get("config")).get("digest", ""))
-        if not _DIGEST.match(config):
+        if not DIGEST.match(config):
             return {}
         content = json_object(self._blob(repository, config))
         labels = mapping(mapping(content.get("config")).get("Labels"))
@@ -314,45 +304,5 @@ class RegistryClient:
         return _Token(text, time.monotonic() + max(seconds - _EARLY, seconds / 2))
 
 
-def pick_platform(index: Mapping[str, Any]) -> str:
-    """Return the digest of the manifest for linux/amd64 in an image index, else of the first real image; "" = none.
-
-    Entries for ``unknown/unknown`` are attestations of buildx, not images.
-    """
-    images: dict[str, str] = {}
-    for entry in mappings(index.get("manifests")):
-        place = mapping(entry.get("platform"))
-        name = f"{place.get('os', 'unknown')}/{place.get('architecture', 'unknown')}"
-        digest = str(entry.get("digest", ""))
-        if _DIGEST.match(digest) and (name != "unknown/unknown" or not place):
-            images.setdefault(name, digest)
-    return images.get("linux/amd64") or next(iter(images.values()), "")
-
-
-def is_json(answer: Any) -> bool:
-    """Tell whether an answer says that it is JSON, as every error of a registry is."""
-    return "json" in answer.headers.get("Content-Type", "")
-
-
-def first_error(body: bytes) -> str:
-    """Return ``CODE message`` of a registry's error answer, one bounded line; "" when it has none."""
-    try:
-        errors = read_json(body).get("errors")
-        first = errors[0]
-        text = f"{first.get('code', '')} {first.get('message', '')}"
-    except (ValueError, AttributeError, LookupError, TypeError):
-        return ""
-    return shorten(text, _MAX_WORDS)
-
-
 def _scope(repository: str, actions: str) -> str:
     return f"repository:{repository}:{actions}"
-
-
-def json_object(content: bytes, who: str = "the registry") -> dict[str, Any]:
-    """Read a JSON object; {} when it is another value. :raises Unavailable: REGISTRY_UNAVAILABLE, it is not JSON."""
-    try:
-        value = read_json(content)
-    except ValueError as error:
-        raise Unavailable(Reason.REGISTRY_UNAVAILABLE, f"{who}'s answer is not JSON") from error
-    return value if isinstance(value, dict) else {}

@@ -16,7 +16,8 @@ from orchestrator.domain.reasons import Reason
 from tests.support.loopback import Asked, Reply, loopback
 from tests.support.scripted_registry import DIGEST, PASSWORD, Harbor, client, head
 from workers.clients import registry as registry_module
-from workers.clients.registry import ACCEPT, RegistryClient, first_error, pick_platform
+from workers.clients.registry import RegistryClient
+from workers.clients.registry_answers import ACCEPT, first_error, pick_platform
 
 
 def test_the_digest_of_a_tag_is_read_with_every_manifest_type() -> None:

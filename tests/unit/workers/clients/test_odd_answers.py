@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workers.clients.harbor import ScanState, first_image, judge_scan, labels_of_artifact, worst_findings
-from workers.clients.registry import pick_platform
+from workers.clients.registry_answers import pick_platform
 
 WORDS = (
     "manifests references platform os digest child_digest extra_attrs config Labels scan_overview scan_status"
