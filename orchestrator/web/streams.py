@@ -156,11 +156,12 @@ class LogReader:
         for look in _forever():
             came = False
             run = self.queries.load(self.run) if look % STATE_LOOKS == 0 else told
-            while lines := self._next():
+            for lines in self.present(pen):
                 came = True
-                yield pen.lines(lines)
+                yield lines
             if came and not (run and run.state.final):
                 run = self.queries.load(self.run)
+                yield from self.present(pen)  # a state is told after the lines that led to it
             if run is not None and _visible(run) != _visible(told):
                 told = run
                 yield pen.state(run_view(run, self.settings, base=self.base))
