@@ -25,6 +25,8 @@ log = journal.get(__name__)
 _START_TIMEOUT = 10.0
 _PAUSE = 1.0
 """Seconds between two attempts to start an embedded broker that ended; nothing that matters is in it."""
+_KEPT = "appendonlydir"
+"""Where it keeps its queue on disk; the server's own default since Redis 7."""
 _MAX_SOCKET_PATH = 100
 """Bytes of a Unix socket's path that every system accepts (108 on Linux, 104 on macOS)."""
 
@@ -57,21 +59,25 @@ def embedded(state_dir: Path, holds: int | None = None) -> Iterator[Broker]:
     folder = state_dir / "broker"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     socket = _socket(folder)
-    server = _Server([_program(), *_options(folder, socket)], holds)
+    server = _Server([_program(), *_options(folder, socket)], folder, holds)
+    broker = Broker(f"unix://{quote(str(socket))}", tend=server.tend)
     try:
         server.start()
-        broker = Broker(f"unix://{quote(str(socket))}", tend=server.tend)
-        _wait_until_up(broker, server)
+        if not _is_up(broker, server) and not (server.begin_anew() and _is_up(broker, server)):
+            said = "The embedded broker did not start; see the state folder's rights and space."
+            raise CliError(said, Code.UNREACHABLE)
         yield broker
     finally:
         server.stop()
+        _tidy(folder, socket)
 
 
 class _Server:
     """The broker's process."""
 
-    def __init__(self, command: Sequence[str], holds: int | None) -> None:
+    def __init__(self, command: Sequence[str], folder: Path, holds: int | None) -> None:
         self._command = list(command)
+        self._folder = folder
         self._holds = holds
         self._process: subprocess.Popen[bytes] | None = None
         self._due = 0.0
@@ -93,10 +99,28 @@ class _Server:
             preexec_fn=partial(die_with_parent, os.getpid()),  # noqa: PLW1509  # the supervisor has no threads
         )
 
+    def begin_anew(self) -> bool:
+        """Start it without what it had on disk if it has ended at its start; False when that would change nothing.
+
+        It ends at once where its file is damaged (one that is cut off it mends itself). The tables repeat every
+        message. The file is kept, once, for whoever wants to know.
+        """
+        kept, damaged = self._folder / _KEPT, self._folder / f"damaged-{_KEPT}"
+        if self.runs or not kept.is_dir():
+            return False
+        shutil.rmtree(damaged, ignore_errors=True)
+        kept.rename(damaged)
+        log.error("broker began anew", detail=f"it did not start with what it had on disk, now in {damaged}")
+        self.start()
+        return True
+
     def tend(self) -> None:
         """Start it again if it has ended."""
-        if not self.runs and time.monotonic() >= self._due:
-            log.error("process ended", process="broker")
+        now = time.monotonic()
+        if self.runs or now < self._due:
+            return
+        log.error("process ended", process="broker")
+        if now > self._due + _PAUSE or not self.begin_anew():
             self.start()
 
     def stop(self) -> None:
@@ -157,12 +181,20 @@ def _options(folder: Path, socket: Path) -> list[str]:
     ]
 
 
-def _wait_until_up(broker: Broker, server: _Server) -> None:
+def _is_up(broker: Broker, server: _Server) -> bool:
     deadline = time.monotonic() + _START_TIMEOUT
     bell = Bell(broker.redis_url)
     while time.monotonic() < deadline and server.runs:
         with contextlib.suppress(Unavailable):
             bell.ping()
-            return
+            return True
         time.sleep(0.01)  # there is no event for "the socket is there"
-    raise CliError("The embedded broker did not start; see the state folder's rights and space.", Code.UNREACHABLE)
+    return False
+
+
+def _tidy(folder: Path, socket: Path) -> None:
+    """Remove the folder that was made for the socket alone."""
+    if socket.parent != folder.absolute():
+        with contextlib.suppress(OSError):
+            socket.unlink(missing_ok=True)
+            socket.parent.rmdir()

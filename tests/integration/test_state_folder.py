@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,14 +11,18 @@ from pathlib import Path
 
 import kombu
 import pytest
+import redis
 
 from orchestrator.cli.broker import embedded
 from orchestrator.cli.errors import CliError, Code
+from orchestrator.domain.errors import Unavailable
 from orchestrator.services.bell import Bell
 from orchestrator.store.database import Database, sqlite_url
 from tests.support.databases import sqlite_database
 from tests.support.githttp import forge
+from tests.support.journals import Logged
 from tests.support.offline import product
+from tests.support.waiting import until
 
 NAMES = ("a#b", "a%20b", "a?b=c", "a b", "a;b", "u:p@h", "한글", "a+b%2Fc&d")
 
@@ -45,13 +50,70 @@ def test_the_broker_keeps_what_waits_in_it_when_it_is_started_again(short: Path)
         assert connection.SimpleQueue("deploy").get(timeout=5).payload == "look at run 1"
 
 
+def damage(file: Path) -> None:
+    """Put other bytes in the midst of a file, as a disk does that fails."""
+    kept = file.read_bytes()
+    file.write_bytes(kept[: len(kept) // 2] + b"\x00" * 64 + kept[len(kept) // 2 :])
+
+
+@pytest.mark.parametrize("kind", ["incr.aof", "manifest"])
+def test_a_broker_whose_file_is_damaged_starts_anew_and_the_file_is_kept(
+    short: Path, kind: str, logged: Logged
+) -> None:
+    """The tables repeat every message: nothing is lost, and a disk that failed once keeps nobody from starting."""
+    with embedded(short) as broker, kombu.Connection(broker.celery_url) as connection:
+        for number in range(50):
+            connection.SimpleQueue("deploy").put(f"look at run {number}")
+    (file,) = (short / "broker" / "appendonlydir").glob(f"*{kind}")
+    damage(file)
+    for _ in range(2):
+        with embedded(short) as broker:
+            Bell(broker.redis_url).ping()
+    (kept,) = (short / "broker").glob("damaged-*")
+    assert list(kept.glob(f"*{kind}"))
+    assert len(logged.of("broker began anew")) == 1
+
+
+def test_a_broker_that_ends_on_a_damaged_file_is_started_anew_while_we_run(short: Path, logged: Logged) -> None:
+    with embedded(short) as broker:
+        with kombu.Connection(broker.celery_url) as connection:
+            for number in range(50):
+                connection.SimpleQueue("deploy").put(f"look at run {number}")
+        (file,) = (short / "broker" / "appendonlydir").glob("*incr.aof")
+        with redis.Redis.from_url(broker.redis_url) as client:
+            server = client.info("server")["process_id"]
+        os.kill(server, signal.SIGKILL)
+        damage(file)
+        until(lambda: bool(broker.tend()) or answers(broker.redis_url), "the broker")
+    assert logged.of("process ended")
+    assert len(logged.of("broker began anew")) == 1
+
+
+def answers(url: str) -> bool:
+    try:
+        Bell(url).ping()
+    except Unavailable:
+        return False
+    return True
+
+
+def test_a_broker_that_cannot_start_at_all_says_so(short: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("orchestrator.cli.broker._program", lambda: "/bin/false")
+    with pytest.raises(CliError, match="The embedded broker did not start"), embedded(short):
+        pass
+
+
 @pytest.fixture
 def long_path(tmp_path: Path) -> Iterator[tuple[Path, Path]]:
     """A state folder whose path is too long for sockets, and the folder in /tmp that a broker of it has used."""
     state = tmp_path / ("x" * 100)
     with embedded(state) as broker:
         place = Path(broker.redis_url.removeprefix("unix://")).parent
+    assert not place.exists(), "nothing is left of it"
+    place.mkdir(mode=0o700)
     yield state, place
+    if not place.exists():
+        return
     if place.is_dir() and not place.is_symlink():
         shutil.rmtree(place)
     else:
