@@ -4,6 +4,7 @@ from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, insert, or_, select, update
 
+from orchestrator.store.database import common_time
 from orchestrator.store.schema import clicks
 
 LEASE = 60.0
@@ -13,7 +14,13 @@ _this = clicks.c.id == bindparam("which")
 _DUE = (
     select(clicks)
     .where(clicks.c.channel == bindparam("to_channel"))
-    .where(or_(clicks.c.lease_until.is_(None), clicks.c.lease_until < bindparam("now")))
+    .where(
+        or_(
+            clicks.c.lease_until.is_(None),
+            clicks.c.lease_until < bindparam("now"),
+            clicks.c.lease_until > bindparam("ahead"),  # of a clock that was set back
+        )
+    )
     .order_by(clicks.c.id)
     .limit(1)
 )
@@ -28,22 +35,29 @@ def add(connection: Connection, channel: str, click: dict[str, Any], at: float) 
 
 def is_due(connection: Connection, channel: str, now: float) -> bool:
     """Tell whether a channel has a click to deal with, without a lock."""
-    return connection.execute(_DUE, {"to_channel": channel, "now": now}).first() is not None
+    return connection.execute(_DUE, _asked(connection, channel, now)).first() is not None
 
 
 def take_next(connection: Connection, channel: str, now: float) -> dict[str, Any] | None:
     """Lease the oldest click of a channel."""
-    row = connection.execute(_TAKE, {"to_channel": channel, "now": now}).mappings().one_or_none()
+    values = _asked(connection, channel, now)
+    row = connection.execute(_TAKE, values).mappings().one_or_none()
     if row is None:
         return None
     attempt = row["attempt"] + 1
-    connection.execute(_LEASE, {"which": row["id"], "until": now + LEASE, "tries": attempt})
+    connection.execute(_LEASE, {"which": row["id"], "until": values["now"] + LEASE, "tries": attempt})
     return {**row, "attempt": attempt}
 
 
+def _asked(connection: Connection, channel: str, now: float) -> dict[str, Any]:
+    at = common_time(connection, now)  # another machine has set the lease
+    return {"to_channel": channel, "now": at, "ahead": at + 2 * LEASE}
+
+
 def postpone(connection: Connection, click_id: int, until: float) -> None:
-    """Try again later."""
-    connection.execute(update(clicks).where(clicks.c.id == click_id).values(lease_until=until))
+    """Try again later, and within `LEASE`."""
+    values = {"lease_until": common_time(connection, until)}
+    connection.execute(update(clicks).where(clicks.c.id == click_id).values(**values))
 
 
 def forget(connection: Connection, click_id: int) -> None:

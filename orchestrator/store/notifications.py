@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, bindparam, exists, insert, literal_column, or_, select, update
 
+from orchestrator.store.database import common_time
 from orchestrator.store.dialect import upsert
 from orchestrator.store.schema import notifications, runs, threads
 
@@ -16,7 +17,11 @@ _PENDING: ColumnElement[str] = literal_column("'pending'")
 _this = notifications.c.id == bindparam("which")
 _pending = notifications.c.state == _PENDING
 _of = (notifications.c.run_id == bindparam("of_run")) & (notifications.c.channel == bindparam("to_channel"))
-_not_leased = or_(notifications.c.lease_until.is_(None), notifications.c.lease_until < bindparam("now"))
+_not_leased = or_(
+    notifications.c.lease_until.is_(None),
+    notifications.c.lease_until < bindparam("common_now"),
+    notifications.c.lease_until > bindparam("ahead"),  # of a clock that was set back
+)
 _ADD = insert(notifications)
 _MERGE = update(notifications).where(_of, _pending, notifications.c.lease_until.is_(None)).values(state="merged")
 _older = notifications.alias("older")
@@ -77,8 +82,7 @@ def merge_older(connection: Connection, run_id: int, channel: str) -> None:
 
 def is_due(connection: Connection, channel: str, now: float, spacing: float = 0.0) -> bool:
     """Tell whether a channel has a notification to send, without a lock. The parameters are those of `take_next`."""
-    values = {"to_channel": channel, "now": now, "told_before": now - spacing}
-    return connection.execute(_DUE, values).first() is not None
+    return connection.execute(_DUE, _asked(connection, channel, now, spacing)).first() is not None
 
 
 def take_next(connection: Connection, channel: str, now: float, spacing: float = 0.0) -> dict[str, Any] | None:
@@ -86,13 +90,19 @@ def take_next(connection: Connection, channel: str, now: float, spacing: float =
 
     :param spacing: seconds for which a run of which the channel has just been told is left alone.
     """
-    values = {"to_channel": channel, "now": now, "told_before": now - spacing}
+    values = _asked(connection, channel, now, spacing)
     row = connection.execute(_TAKE, values).mappings().one_or_none()
     if row is None:
         return None
     attempt = row["attempt"] + 1
-    connection.execute(_LEASE, {"which": row["id"], "until": now + LEASE, "attempt": attempt})
+    connection.execute(_LEASE, {"which": row["id"], "until": values["common_now"] + LEASE, "attempt": attempt})
     return {**row, "attempt": attempt}
+
+
+def _asked(connection: Connection, channel: str, now: float, spacing: float) -> dict[str, Any]:
+    at = common_time(connection, now)  # another machine has set the lease
+    told = {"to_channel": channel, "now": now, "told_before": now - spacing}
+    return told | {"common_now": at, "ahead": at + 2 * LEASE}
 
 
 def is_outdated(connection: Connection, row: Mapping[str, Any]) -> bool:

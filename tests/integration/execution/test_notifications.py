@@ -1,7 +1,11 @@
 """Which message is sent next and how often one is tried, on both databases."""
 
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,10 +15,12 @@ from orchestrator.sandbox.chat import SandboxChat
 from orchestrator.sandbox.faults import HttpFault
 from orchestrator.services import outbox
 from orchestrator.services.outbox import ATTEMPTS, PAUSES, Outbox, Parcel
-from orchestrator.store import notifications, runs
+from orchestrator.store import clicks, notifications, runs
+from orchestrator.store.database import Database
 from orchestrator.store.runs import NewRun, Trigger
 from orchestrator.store.schema import runs as runs_table
 from tests.support.chats import chat
+from tests.support.databases import postgres_database
 from tests.support.executing import Workshop
 from tests.support.messages import STARTED, channel_to
 from workers.messenger import Messenger
@@ -22,6 +28,8 @@ from workers.messenger import Messenger
 __all__ = ["chat"]
 
 NOW = 1_000_000.0
+LONGEST_LEASE = max(notifications.LEASE, clicks.LEASE)
+Takes = Callable[[Database, float], bool]
 
 
 def queue(workshop: Workshop, *queued: tuple[int, str, float]) -> None:
@@ -113,6 +121,45 @@ def test_a_clock_that_was_set_back_silences_nobody(workshop: Workshop) -> None:
         after = notifications.take_next(connection, "ops", NOW, 3.0)
     assert after is not None
     assert after["type"] == "run.succeeded"
+
+
+def takes_message(database: Database, at: float) -> bool:
+    with database.write() as connection:
+        return notifications.take_next(connection, "ops", at) is not None
+
+
+def takes_click(database: Database, at: float) -> bool:
+    with database.write() as connection:
+        return clicks.take_next(connection, "ops", at) is not None
+
+
+def queue_both(workshop: Workshop) -> None:
+    queue(workshop, (1, "run.started", -NOW))
+    with workshop.database.write() as connection:
+        clicks.add(connection, "ops", {}, NOW)
+
+
+@pytest.mark.parametrize("wrong", [-600.0, 600.0])
+@pytest.mark.parametrize("takes", [takes_message, takes_click])
+def test_what_a_machine_with_a_wrong_clock_has_taken_is_not_taken_twice(
+    postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, takes: Takes, wrong: float
+) -> None:
+    with postgres_database(postgres_url) as database:
+        queue_both(Workshop(database, tmp_path))
+        with monkeypatch.context() as there:
+            clocks = SimpleNamespace(time=lambda: time.time() + wrong, monotonic=time.monotonic)
+            there.setattr("orchestrator.store.database.time", clocks)
+            assert takes(database, time.time() + wrong)
+        assert not takes(database, time.time())
+        assert takes(database, time.time() + LONGEST_LEASE + 1), "nor does it keep it for longer"
+
+
+@pytest.mark.parametrize("takes", [takes_message, takes_click])
+def test_what_was_taken_when_the_clock_was_ahead_is_taken_again(workshop: Workshop, takes: Takes) -> None:
+    queue_both(workshop)
+    assert takes(workshop.database, NOW + 3600)
+    assert takes(workshop.database, NOW)
+    assert not takes(workshop.database, NOW)
 
 
 class Clock:
