@@ -59,13 +59,15 @@ class Polling:
         try:
             facts = self._poll(app)
         except PilotageError as error:
-            log.warning("heads not compared", app=app.name, reason=error.reason.value, detail=error.evidence)
-            facts = {"problem": sentence(error.reason, error.evidence)}
+            facts = _problem(app, error)
         if asked_at is not None:
             self._reconcile.polled(app.name, asked_at, facts)
 
     def _poll(self, app: App) -> dict[str, Any]:
-        """Compare the heads of one app; return what was found: ``branches`` and ``missing`` ones, and ``runs``."""
+        """Compare the heads of one app, each even if others fail.
+
+        :return: what was found: ``branches`` and ``missing`` ones, ``runs``, and the last ``problem`` if any.
+        """
         branches = watched_branches(app)
         facts: dict[str, Any] = {"branches": [], "missing": [], "runs": []}
         if not branches:
@@ -78,13 +80,24 @@ class Polling:
             facts["missing" if commit is None else "branches"].append(branch)
             if commit is None:
                 continue
-            made = self._reconcile.head_seen(app, branch, commit, partial(moved, mirror, branch, commit), read_at)
-            for run_id in made:
-                log.info("push found without a hook", run=run_id, app=app.name, branch=branch, commit=commit)
-            facts["runs"] += made
-            if made:
-                self._bell.ring()
+            try:
+                facts["runs"] += self._compare(app, mirror, branch, commit, read_at)
+            except PilotageError as error:
+                facts |= _problem(app, error, branch)
         return facts
+
+    def _compare(self, app: App, mirror: Mirror, branch: str, commit: str, read_at: float) -> list[int]:
+        made = self._reconcile.head_seen(app, branch, commit, partial(moved, mirror, branch, commit), read_at)
+        for run_id in made:
+            log.info("push found without a hook", run=run_id, app=app.name, branch=branch, commit=commit)
+        if made:
+            self._bell.ring()
+        return made
+
+
+def _problem(app: App, error: PilotageError, branch: str | None = None) -> dict[str, Any]:
+    log.warning("heads not compared", app=app.name, branch=branch, reason=error.reason.value, detail=error.evidence)
+    return {"problem": sentence(error.reason, error.evidence)}
 
 
 def moved(mirror: Mirror, branch: str, commit: str, known: str) -> RefChange:

@@ -92,10 +92,11 @@ def poll(
     found = _polled(api, path, time.monotonic() + _PATIENCE)
     if output is Format.JSON:
         say_json(found)
+    else:
+        for line in _poll_lines(app_name, found):
+            say(line)
     if found.get("problem"):
         raise CliError(f"{app_name}: {one_line(found['problem'])}", Code.FAILED)
-    if output is Format.TEXT:
-        say("\n".join(_poll_lines(app_name, found)))
 
 
 def _polled(api: Api, path: str, deadline: float) -> Json:
@@ -112,7 +113,7 @@ def _polled(api: Api, path: str, deadline: float) -> Json:
 def _poll_lines(app_name: str, found: Json) -> Iterator[str]:
     branches, missing = (", ".join(map(one_line, found.get(name) or ())) for name in ("branches", "missing"))
     yield from (f"run {run} started" for run in found.get("runs") or ())
-    if not found.get("runs"):
+    if not found.get("runs") and not found.get("problem"):
         yield f"{app_name}: nothing has moved without being known ({branches or 'no branch is there'})."
     if missing:
         yield f"{app_name}: not there: {missing}."

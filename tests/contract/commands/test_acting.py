@@ -120,6 +120,12 @@ def test_a_release_says_whether_there_was_a_hold(
             "",
         ),
         ({"problem": "The token has expired."}, 1, "", "pilotage: plate-web: The token has expired.\n"),
+        (
+            {"problem": "It is gone.", "runs": [8]},
+            1,
+            "run 8 started\n",
+            "pilotage: plate-web: It is gone.\n",
+        ),
     ],
 )
 def test_a_poll_says_what_came_of_it(

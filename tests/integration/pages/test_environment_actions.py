@@ -287,6 +287,7 @@ def test_a_deployer_has_lost_pushes_looked_for_and_sees_what_came_of_it(web: Web
         ({"branches": ["main"], "missing": [], "runs": []}, "no push without its hook"),
         ({"branches": ["main"], "missing": ["gone"], "runs": [run]}, f"run #{run} not there: gone"),
         ({"problem": "The forge <b>refused</b>."}, "The forge <b>refused</b>."),
+        ({"problem": "A commit is gone.", "runs": [run]}, f"run #{run} A commit is gone."),
     ):
         with web.database.write() as connection:
             at = clock()

@@ -2,19 +2,20 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.apps import GitAccess, Settings
-from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.apps import App, GitAccess, Settings
+from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retention import Retention
 from orchestrator.store import polls
 from orchestrator.store.database import Database
-from tests.support.factories import make_app, make_settings
+from tests.support.factories import make_app, make_environment, make_settings
 from tests.support.journals import Logged
 from workers.clients.git import Mirror, mirror_folder
 from workers.clients.git_keep import KeptCopy
@@ -66,6 +67,29 @@ def test_a_head_that_cannot_be_written_down_is_one_of_the_next_round(
     monkeypatch.setattr(Reconcile, "head_seen", head_seen)
     assert Polling(settings, Reconcile(database, settings), Bell("")).once(STOP) > 0
     assert asked == ["first", "last"]
+
+
+def test_a_branch_that_cannot_be_read_hides_no_other_one(
+    database: Database, settings: Settings, asked: list[str], monkeypatch: pytest.MonkeyPatch, logged: Logged
+) -> None:
+    def head_seen(_: Reconcile, app: App, branch: str, *__: object) -> list[int]:
+        if branch == "broken":
+            raise Refused(Reason.COMMIT_NOT_FOUND, "1111111")
+        return [7]
+
+    monkeypatch.setattr(Reconcile, "head_seen", head_seen)
+    places = tuple(make_environment(name, branch=name) for name in ("broken", "main"))
+    settings = replace(settings, apps=(make_app("web", environments=places),))
+    with database.write() as connection:
+        polls.ask(connection, "web", "mina", 1.0)
+    Polling(settings, Reconcile(database, settings), Bell("")).once(STOP)
+    with database.read() as connection:
+        facts = polls.last(connection)["web"].facts
+    assert (facts["branches"], facts["runs"]) == (["broken", "main"], [7])
+    assert "1111111" in facts["problem"]
+    assert [(line["branch"], line["reason"]) for line in logged.of("heads not compared")] == [
+        ("broken", Reason.COMMIT_NOT_FOUND.value)
+    ]
 
 
 def test_an_app_for_which_somebody_asks_is_polled_between_two_rounds(
