@@ -109,6 +109,7 @@ _CAUSES: tuple[tuple[str, _Kind, str], ...] = (
     (r"not valid: is this a git repository|does not appear to be a git repository", _R,
      "the address is not a Git repository (a login page?)"),
     (r"transport '.*' not allowed|protocol '.*' is not supported", _R, "the kind of address is not allowed"),
+    (r"(error:|HTTP) 413", _U, "a proxy takes no push as large as this (HTTP 413; nginx: client_max_body_size)"),
     (r"error: 429", _U, "the server limits our requests (HTTP 429)"),
     (r"error: (408|425|5\d\d)", _U, "the server failed"),
     (r"certificate subject name", _R, "the TLS certificate is one of another host name"),

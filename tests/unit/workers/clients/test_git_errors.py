@@ -57,6 +57,13 @@ SAID = [
     ("fatal: 'x.git' does not appear to be a git repository\n" + SSH_END, Refused, "not a Git repository"),
     ("fatal: transport 'file' not allowed", Refused, "kind of address"),
     (HTTP + "The requested URL returned error: 429", Unavailable, "limits"),
+    (
+        "error: RPC failed; HTTP 413 curl 22 The requested URL returned error: 413\n"
+        "send-pack: unexpected disconnect while reading sideband packet\n"
+        "fatal: the remote end hung up unexpectedly",
+        Unavailable,
+        "no push as large",
+    ),
     (HTTP + "The requested URL returned error: 504", Unavailable, "the server failed"),
     (HTTP + "SSL certificate problem: self-signed certificate in certificate chain", Refused, "ca_file"),
     (HTTP + "server certificate verification failed. CAfile: none CRLfile: none", Refused, "not trusted"),
