@@ -1,8 +1,10 @@
 """What a connection to PostgreSQL is told, so that a server that vanishes holds nobody up; and trouble that ends."""
 
 import select
+import time
 from pathlib import Path
 from socket import gethostname
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import create_engine
@@ -130,6 +132,20 @@ def test_whoever_reads_sees_one_state_however_many_questions_are_asked(database:
         assert processes.alive(reader, 0.0) == first == []
     with database.read() as reader:
         assert [one["name"] for one in processes.alive(reader, 0.0)] == ["late"]
+
+
+@pytest.mark.parametrize("wrong", [-600.0, 600.0])
+def test_a_process_on_a_machine_with_a_wrong_clock_is_alive_as_long_as_any_other(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch, wrong: float
+) -> None:
+    with postgres_database(postgres_url) as database:
+        with monkeypatch.context() as there, database.write() as connection:
+            clocks = SimpleNamespace(time=lambda: time.time() + wrong, monotonic=time.monotonic)
+            there.setattr("orchestrator.store.database.time", clocks)
+            processes.seen(connection, "it", "worker", time.time() + wrong, {})
+        with database.read() as connection:
+            assert [one["name"] for one in processes.alive(connection, time.time() - 60)] == ["it"]
+            assert processes.alive(connection, time.time() + 1) == []
 
 
 def test_a_writer_sees_what_others_have_written_while_it_waited_for_them(postgres_url: str) -> None:
