@@ -1,8 +1,9 @@
 """``pilotage doctor``: ask every configured service once, and say what to do where one does not answer well."""
 
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +32,8 @@ _ANY_PROJECT = "library"
 """Harbor's first project; whether it is there does not matter where only the login is proven."""
 _DAY = 86400.0
 """Seconds for which a refused delivery is reported."""
+_LITTLE = 2**30
+"""Bytes that should be free for the tables, the copies of repositories and their packing."""
 _SKEW = 5.0
 """Difference of two clocks in seconds that is reported; a measurement is more exact than that."""
 
@@ -89,7 +92,7 @@ def examine(settings: Settings, file: Path) -> Iterator[CheckResult]:
         except PilotageError as error:
             broken.setdefault(check.section, check.name)
             yield _failure(settings, check, error, mask)
-    for said in _orphans(settings):
+    for said in (*_full(Path(settings.state_dir)), *_orphans(settings)):
         yield CheckResult("note", "", mask(said))
     refused = _refused(settings)
     for hook in settings.hooks:
@@ -207,6 +210,14 @@ def _refusal(row: Mapping[str, Any]) -> CheckResult:
 def _writable(root: Path) -> str:
     make_state_folder(root, written=True)
     return str(root)
+
+
+def _full(root: Path) -> Iterator[str]:
+    """Say where little is left of a disk: what is accepted is written down first, so a full one ends all work."""
+    with suppress(OSError):  # the check of the state folder has said so
+        free = shutil.disk_usage(root).free
+        if free < _LITTLE:
+            yield f"only {free // 2**20} MiB are free below {root}: make room before Pilotage can take no more pushes"
 
 
 def _database(settings: Settings) -> str:

@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from sqlalchemy import text
@@ -50,6 +51,24 @@ def test_the_schema_of_another_version_is_a_mistake(tmp_path: Path) -> None:
 
     assert caught.value.reason is Reason.DATABASE_OUTDATED
     assert "9999" in caught.value.evidence
+
+
+@pytest.mark.parametrize(
+    ("free", "said"),
+    [
+        (2**30, []),
+        (300 * 2**20 + 5, ["only 300 MiB are free below {root}: make room before Pilotage can take no more pushes"]),
+    ],
+)
+def test_a_disk_that_is_nearly_full_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free: int, said: list[str]
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: SimpleNamespace(free=free))
+    assert list(doctor._full(tmp_path)) == [one.format(root=tmp_path) for one in said]
+
+
+def test_of_a_folder_that_is_not_there_nothing_is_said(tmp_path: Path) -> None:
+    assert list(doctor._full(tmp_path / "nowhere")) == []
 
 
 @pytest.mark.parametrize("named", [{}, {"digest_key": "image.sum"}, {"repository_key": "image.name"}])
