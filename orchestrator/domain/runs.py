@@ -160,8 +160,8 @@ class Run:
     """One attempt to bring one app in one environment to one commit (or image), as it is written down.
 
     ``id`` orders runs by arrival; ``blocked_by`` is the run that this one waits for; ``cut_off`` is the run
-    that this one stopped while it was at work (a run that cut off another is itself not cut off). ``from_stage`` is
-    the stage from which a person wanted a re-run to do its work again.
+    that this one stopped while it was at work (a run that cut off another is itself left alone for a time).
+    ``from_stage`` is the stage from which a person wanted a re-run to do its work again.
     """
 
     id: int

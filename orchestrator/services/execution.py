@@ -199,7 +199,7 @@ class Execution:
             return run, None
         if stage.started_at is not None:
             return run, self._held(connection, run) if stage.name is StageName.COMMIT else None
-        occupancy = environments.occupancy(connection, run)
+        occupancy = environments.occupancy(connection, run, now)
         if stage.name is StageName.BUILD:
             occupancy = replace(occupancy, maker=images.maker(connection, run))
         answer = gate(run, stage.name, occupancy)
@@ -220,7 +220,7 @@ class Execution:
 
     def _move_to_proving(self, connection: Connection, run: Run, now: float) -> Run:
         """Let the run prove, as its change has landed: a run that still proves an earlier one ends."""
-        other = commit_cuts_off(run, environments.occupancy(connection, run))
+        other = commit_cuts_off(run, environments.occupancy(connection, run, now))
         landings.number(connection, run)
         environments.move_to_proving(connection, run)
         ledger.wake_waiting(connection, run.app, run.environment, now)

@@ -156,7 +156,7 @@ def _take_back(connection: Connection, settings: Settings, run: Run, now: float)
     """
     if not _is_taken_back(connection, settings, run):
         return run
-    place, proven = environments.occupancy(connection, run), targets.before(connection, run)
+    place, proven = environments.occupancy(connection, run, now), targets.before(connection, run)
     if proven is None or (place.making and place.making.committing):
         return run
     by = runs.going_back(connection, run.app, run.environment) or _go_back(connection, run, proven, now)

@@ -1,14 +1,18 @@
 """The places of an environment (who makes, who proves) and its hold."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import Connection, RowMapping, bindparam, func, select, update
 
 from orchestrator.domain.runs import Run, StageName, StageState
-from orchestrator.engine.gate import Holder, Occupancy
+from orchestrator.engine.gate import Holder, Occupancy, left_alone
 from orchestrator.store.dialect import upsert
-from orchestrator.store.runs import is_rollback, load
+from orchestrator.store.runs import is_rollback, load, page
 from orchestrator.store.schema import environments
+
+_PROVEN = 5
+"""Runs whose time until they were healthy counts as the usual one."""
 
 
 def _without(column: Any) -> Any:
@@ -28,15 +32,15 @@ _LEAVE = (
 )
 
 
-def occupancy(connection: Connection, run: Run) -> Occupancy:
+def occupancy(connection: Connection, run: Run, now: float) -> Occupancy:
     """Read who holds the places that `run` needs; other writers of this environment wait until the transaction ends.
 
     A place that `run` holds itself is not looked into: nobody is in their own way.
     """
     row = lock(connection, run.app, run.environment)
     return Occupancy(
-        making=_holder(connection, row["making"], run),
-        proving=_holder(connection, row["proving"], run),
+        making=_holder(connection, row["making"], run, now),
+        proving=_holder(connection, row["proving"], run, now),
         hold=_hold(connection, row, run),
         through=bool(row["hold"]) and is_rollback(connection, run),
     )
@@ -94,7 +98,7 @@ def _place_of(run: Run) -> dict[str, str | int]:
     return {"of_app": run.app, "named": run.environment, "run": run.id}
 
 
-def _holder(connection: Connection, run_id: int | None, asking: Run) -> Holder | None:
+def _holder(connection: Connection, run_id: int | None, asking: Run, now: float) -> Holder | None:
     if run_id == asking.id:
         return Holder(run=run_id)
     run = load(connection, run_id) if run_id is not None else None
@@ -102,4 +106,11 @@ def _holder(connection: Connection, run_id: int | None, asking: Run) -> Holder |
         return None
     commit = run.stage(StageName.COMMIT)
     committing = commit.state in (StageState.RUNNING, StageState.WAITING) and commit.started_at is not None
-    return Holder(run=run.id, has_cut_off=run.cut_off is not None, committing=committing)
+    return Holder(run=run.id, left_alone=_left_alone(connection, run, now), committing=committing)
+
+
+def _left_alone(connection: Connection, run: Run, now: float) -> float:
+    if run.cut_off is None:
+        return 0.0
+    proven = page(connection, app=run.app, environment=run.environment, state="succeeded", limit=_PROVEN)
+    return left_alone(run, load(connection, run.cut_off), proven, datetime.fromtimestamp(now, UTC))

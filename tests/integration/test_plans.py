@@ -64,7 +64,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "one run": lambda c: runs.load(c, 77),
     "claim": lambda c: claims.claim(c, 77, "worker", NOW),
     "heartbeat": lambda c: claims.renew(c, 77, 1, NOW),
-    "occupancy": lambda c: environments.occupancy(c, NEXT),
+    "occupancy": lambda c: environments.occupancy(c, NEXT, NOW),
     "rivals": lambda c: runs.rivals(c, NEXT),
     "number of a landing": lambda c: landings.number(c, make_run(id=77)),
     "another image proven since": lambda c: runs.is_other_proven(c, AGAIN, 77),

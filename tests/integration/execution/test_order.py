@@ -3,7 +3,7 @@
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName
 from orchestrator.engine.facts import Stopped
-from tests.support.executing import Workshop
+from tests.support.executing import SetClocks, Workshop
 
 
 def test_a_newer_run_cuts_off_the_one_that_builds_but_not_the_one_that_cut_off(workshop: Workshop) -> None:
@@ -74,6 +74,50 @@ def test_a_run_that_ended_another_s_proof_is_proven_itself(workshop: Workshop) -
     assert workshop.run(2).state is RunState.SUCCEEDED
     workshop.finish(workshop.begin(3))
     assert workshop.run(3).state is RunState.SUCCEEDED
+
+
+def test_the_fix_of_one_that_ended_another_s_proof_waits_twice_the_usual_time(
+    workshop: Workshop, set_clocks: SetClocks
+) -> None:
+    """Three quick pushes of which the second is broken: the third does not wait until that has failed."""
+    prove(workshop, 1, set_clocks, took=100)
+    for number in (2, 3, 4):
+        workshop.push(number)
+    workshop.wait(workshop.until(2, StageName.HEALTH))
+    workshop.wait(workshop.until(3, StageName.HEALTH))
+    fix = workshop.until(4, StageName.SCAN)
+    set_clocks(150)
+    assert workshop.done(fix) is None
+    assert (workshop.run(4).reason, workshop.run(4).blocked_by) == (Reason.BEHIND_RUN, 3)
+    assert 4 not in workshop.due()
+    set_clocks(301)
+    assert 4 in workshop.due()
+    workshop.finish(workshop.begin(4))
+    assert (workshop.run(3).state, workshop.run(3).superseded_by) == (RunState.CANCELLED, 4)
+    assert workshop.run(4).state is RunState.SUCCEEDED
+
+
+def test_who_has_cut_off_one_that_was_left_alone_is_proven(workshop: Workshop, set_clocks: SetClocks) -> None:
+    """However long it takes now: else no run would be under a steady stream."""
+    prove(workshop, 1, set_clocks, took=100)
+    for number in (2, 3, 4, 5):
+        workshop.push(number)
+    workshop.wait(workshop.until(2, StageName.HEALTH))
+    workshop.wait(workshop.until(3, StageName.HEALTH))
+    set_clocks(400)
+    workshop.wait(workshop.until(4, StageName.HEALTH))
+    set_clocks(1000)
+    assert workshop.done(workshop.until(5, StageName.SCAN)) is None
+    assert (workshop.run(5).reason, workshop.run(5).blocked_by) == (Reason.BEHIND_RUN, 4)
+    set_clocks(1200)
+    assert 5 not in workshop.due()
+
+
+def prove(workshop: Workshop, number: int, set_clocks: SetClocks, took: float) -> None:
+    workshop.push(number)
+    health = workshop.until(number, StageName.HEALTH)
+    set_clocks(took)
+    workshop.finish(health)
 
 
 def test_who_cancels_a_broken_deploy_lets_the_fix_behind_it_go_on_at_once(workshop: Workshop) -> None:
