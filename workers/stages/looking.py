@@ -58,7 +58,7 @@ def look(order: Order, tools: Tools, *, refresh: bool = False) -> tuple[Mapping[
 def note(order: Order, tools: Tools, stage: StageName, verdict: Verdict) -> None:
     """Write what a look saw into the run's log, unless the last look saw the same: a rollout is looked at often."""
     if verdict.detail != order.run.stage(stage).detail:
-        tools.log(f"{stage}: {verdict.reason} {verdict.detail}".rstrip())
+        tools.log(f"{verdict.reason}: {verdict.detail}" if verdict.detail else verdict.reason)
 
 
 def _is_due(order: Order, memory: Mapping[str, Any]) -> bool:
