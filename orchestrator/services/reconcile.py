@@ -158,8 +158,11 @@ class Reconcile:
 
     def fold_tallies(self) -> None:
         """Add up the increments, so that a reader finds few rows."""
-        with self._database.write() as connection:
-            tallies.fold(connection)
+        with self._database.read() as connection:
+            found = tallies.repeated(connection)
+        if found:
+            with self._database.write() as connection:
+                tallies.fold(connection, found)
 
     def alive(self, name: str, kind: str) -> None:
         """Tell that a process is alive."""

@@ -7,10 +7,10 @@ keeps that little. The order of both does not matter, and a sum never becomes sm
 
 import json
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, delete, func, insert, select, tuple_
+from sqlalchemy import Connection, bindparam, delete, func, insert, select
 
 from orchestrator.domain.metrics import HTTP_REQUESTS, HTTP_SECONDS, REQUEST_SECONDS, REQUESTS, SUM, Labels, Metric
 from orchestrator.store.schema import tallies
@@ -20,6 +20,10 @@ Sums = dict[tuple[str, Labels], float]
 _COUNTED = "pilotage.counted"
 _FOLD = 2000
 """Sums that one `fold` renews at most."""
+_ROWS = 5 * _FOLD
+"""Rows that it takes at most; more than there are sums, so that there are always some that count the same."""
+_STEP = 500
+"""Rows that one statement names."""
 
 
 class Counts:
@@ -115,29 +119,49 @@ def read(connection: Connection) -> Sums:
     return {(name, tuple(json.loads(labels))): float(value) for name, labels, value in connection.execute(_READ)}
 
 
-def fold(connection: Connection) -> int:
-    """Replace rows that count the same by their sum; return how many rows fewer there are.
+def repeated(connection: Connection) -> list[int]:
+    """List rows that count the same as others do, for `fold`. It reads the whole table, so no lock should be held."""
+    return list(connection.execute(_REPEATED).scalars())
+
+
+def fold(connection: Connection, ids: Sequence[int]) -> int:
+    """Replace those of some rows that count the same by their sum; return how many rows fewer there are.
 
     Rows that another transaction folds at the same time are left to it.
     """
-    many = select(tallies.c.name, tallies.c.labels).group_by(tallies.c.name, tallies.c.labels)
-    keys = connection.execute(many.having(func.count() > 1).limit(_FOLD)).all()
-    if not keys:
-        return 0
-    wanted = tuple_(tallies.c.name, tallies.c.labels).in_([tuple(key) for key in keys])
-    found = connection.execute(select(tallies).where(wanted).with_for_update(skip_locked=True)).all()
-    if not found:
-        return 0
+    found = [row for some in _steps(ids) for row in connection.execute(_TAKE, {"some": some})]
     sums: dict[tuple[str, str], float] = {}
     for row in found:
         sums[row.name, row.labels] = sums.get((row.name, row.labels), 0.0) + row.value
-    for at in range(0, len(found), 500):
-        connection.execute(delete(tallies).where(tallies.c.id.in_([row.id for row in found[at : at + 500]])))
-    rows = [{"name": name, "labels": labels, "value": value} for (name, labels), value in sums.items()]
-    connection.execute(_ADD, rows)
-    return len(found) - len(rows)
+    if len(sums) == len(found):
+        return 0
+    for some in _steps([row.id for row in found]):
+        connection.execute(_DROP, {"some": some})
+    connection.execute(
+        _ADD, [{"name": name, "labels": labels, "value": value} for (name, labels), value in sums.items()]
+    )
+    return len(found) - len(sums)
 
 
+def _steps(ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    return (ids[at : at + _STEP] for at in range(0, len(ids), _STEP))
+
+
+_many = (
+    select(tallies.c.name, tallies.c.labels)
+    .group_by(tallies.c.name, tallies.c.labels)
+    .having(func.count() > 1)
+    .limit(_FOLD)
+    .subquery()
+)
+_REPEATED = (
+    select(tallies.c.id)
+    .join(_many, (_many.c.name == tallies.c.name) & (_many.c.labels == tallies.c.labels))
+    .limit(_ROWS)
+)
+_some = tallies.c.id.in_(bindparam("some", expanding=True))
+_TAKE = select(tallies).where(_some).with_for_update(skip_locked=True)
+_DROP = delete(tallies).where(_some)
 _ADD = insert(tallies)
 _READ = select(tallies.c.name, tallies.c.labels, func.sum(tallies.c.value)).group_by(tallies.c.name, tallies.c.labels)
 

@@ -27,6 +27,7 @@ from orchestrator.store import (
     pushes,
     retention,
     runs,
+    tallies,
     waits,
     wakes,
 )
@@ -109,6 +110,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "runs whose worker vanished": lambda c: claims.expired(c, NOW),
     "runs at one application": lambda c: waits.at_now(c, ("sync", "health"), ["plate-web"]),
     "runs that wait for Argo CD": lambda c: waits.waiting_at(c, ("sync", "health")),
+    "counts added up": lambda c: tallies.fold(c, [7, 77]),
     "run with records": lambda c: retention.next_run(c, 0),
     "records dropped": lambda c: retention.drop_records(c, 77),
     "deliveries dropped": lambda c: retention.drop_deliveries(c, 150.0),

@@ -46,6 +46,7 @@ _FILLED: dict[str, dict[str, str]] = {
     "idempotency": {
         "key": "'key-' || i", "request": "''", "status": "202", "answer": "'{}'", "created_at": "i",
     },
+    "tallies": {"name": "'pilotage_runs_total'", "labels": "'app-' || i", "value": "1"},
 }  # fmt: skip
 _STAGE = {
     "run_id": "i", "state": "CASE WHEN i % 20 = 1 THEN 'cancelled' ELSE 'succeeded' END", "reason": "'done'",
@@ -65,7 +66,7 @@ def fill(engine: Engine) -> None:
             landing = {"landing": _LANDING} if name == "commit" else {}
             _insert(connection, "stages", _STAGE | {"name": f"'{name}'"} | landing)
         if engine.dialect.name == "postgresql":
-            for table in ("deliveries", "runs", "notifications", "clicks"):
+            for table in ("deliveries", "runs", "notifications", "clicks", "tallies"):
                 ids = f"pg_get_serial_sequence('{table}', 'id'), (SELECT max(id) FROM {table})"
                 connection.execute(text(f"SELECT setval({ids})"))
             connection.execute(text("ANALYZE"))  # as the server does by itself; SQLite never does
