@@ -113,7 +113,7 @@ class Api:
             raise CliError(text, Code.UNREACHABLE)
         if status == 403:
             raise CliError(f"The token's role does not allow this{_colon(said)}.", Code.UNREACHABLE)
-        if 400 <= status < 500:
+        if 400 <= status < 500 and (said or status != 404):  # of a path that is not ours somebody else says 404
             raise CliError(f"Not possible (HTTP {status}){_colon(said)}.", Code.USAGE)
         raise CliError(f"{self.url} answered HTTP {status}, not like Pilotage; check --url.", Code.UNREACHABLE)
 

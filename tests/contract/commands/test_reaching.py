@@ -69,6 +69,7 @@ def test_an_api_that_does_not_answer_exits_3_and_says_what_to_do(pilotage: Pilot
         (problem(500, "Report request 7."), "cannot answer now: Report request 7.\n"),
         (Reply(status=503, body="<html>"), "Pilotage does not answer at"),
         (Reply(status=302, headers={"Location": "/login"}), "answered HTTP 302, not like Pilotage; check --url."),
+        (Reply(status=404, body="<html>"), "answered HTTP 404, not like Pilotage; check --url."),
         (Reply(body="<html>"), "answered something that is not Pilotage's JSON; check --url."),
         (Reply(body="[]"), "answered something that is not Pilotage's JSON; check --url."),
     ],
