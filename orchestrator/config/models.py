@@ -10,6 +10,7 @@ from pydantic import Field
 from orchestrator.config import types as t
 from orchestrator.config.app_models import App
 from orchestrator.config.base import CA_FILE, INSECURE, ConfigModel, GitKeys, described
+from orchestrator.config.public_url import PublicUrl
 from orchestrator.config.signing_secrets import CallbackSecret, SigningToken
 from orchestrator.config.slack_models import SlackButtons
 
@@ -206,14 +207,15 @@ class Server(ConfigModel):
     """How Pilotage itself runs."""
 
     bind: t.Bind = described("Host and port of the web server.", default="127.0.0.1:8480")
-    external_url: t.ServiceUrl | None = described(
-        "Where people reach the web pages; used in messages and commits.",
+    external_url: PublicUrl | None = described(
+        "Where people reach the web pages; used in messages and commits. It may have a path, as in"
+        " `https://tools.example.com/pilotage`: everything is then served under it.",
         default=None,
         example="https://pilotage.example.com",
     )
-    webhook_url: t.ServiceUrl | None = described(
-        "Where forges reach the webhooks, when that is another address; `pilotage doctor` prints it."
-        " Default: `external_url`.",
+    webhook_url: PublicUrl | None = described(
+        "Where forges reach the webhooks, when that is another address, with or without a path; `pilotage doctor`"
+        " prints it. Default: `external_url`.",
         default=None,
         example="https://hooks.example.com",
     )

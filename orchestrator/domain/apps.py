@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -289,8 +290,8 @@ class Settings:
 
     :param state_dir: folder for the database file, mirrors, the embedded broker and run logs.
     :param database: SQLAlchemy URL; "" = SQLite in `state_dir`. :param broker: Redis URL; "" = embedded.
-    :param external_url: where people reach the web pages; used in messages and commit trailers.
-    :param webhook_url: where forges reach the webhooks; "" = the same address.
+    :param external_url: where people reach the web pages; used in messages and commit trailers. It may have a path.
+    :param webhook_url: where forges reach the webhooks; "" = the same address. It may have a path of its own.
     :param session_key: signs sessions; "" = a key of its own in `state_dir`.
     :param warnings: what works but is doubtful, one sentence each with line and key, without secrets.
     :param origins: keys, such as ``apps[0].token``, whose values come from variables or files, and from which.
@@ -317,6 +318,16 @@ class Settings:
     log_level: str = "info"
     warnings: tuple[str, ...] = ()
     origins: Mapping[str, tuple[str, ...]] = field(default_factory=dict, compare=False)
+
+    @property
+    def root(self) -> str:
+        """The path under which everything is served, such as ``/pilotage``; "" = none."""
+        return urlsplit(self.external_url).path
+
+    @property
+    def hook_root(self) -> str:
+        """The path under which forges and chats reach the webhooks; "" = none."""
+        return urlsplit(self.webhook_url or self.external_url).path
 
     def app(self, name: str) -> App | None:
         """Return the app called `name`, or None."""

@@ -54,6 +54,27 @@ def test_what_is_configured_is_found_by_its_name() -> None:
     assert (make_app().environment("stg"), make_app().environment("prod")) == (make_environment(), None)
 
 
+TOOLS, HOOKS = "https://tools.example.com/pilotage", "https://hooks.example.com"
+
+
+@pytest.mark.parametrize(
+    ("external", "webhook", "root", "hook_root"),
+    [
+        ("", "", "", ""),
+        ("https://pilotage.example.com", "", "", ""),
+        (TOOLS, "", "/pilotage", "/pilotage"),
+        (TOOLS, HOOKS, "/pilotage", ""),
+        (TOOLS, f"{HOOKS}/ci", "/pilotage", "/ci"),
+        ("", f"{HOOKS}/ci", "", "/ci"),
+    ],
+)
+def test_the_path_under_which_we_are_served_is_that_of_the_address(
+    external: str, webhook: str, root: str, hook_root: str
+) -> None:
+    settings = make_settings("/state", external_url=external, webhook_url=webhook)
+    assert (settings.root, settings.hook_root) == (root, hook_root)
+
+
 def test_errors_carry_their_reason_and_evidence() -> None:
     error = Unavailable(Reason.REGISTRY_UNAVAILABLE, "HTTP 503", retry_after=5)
     assert (str(error), error.retry_after) == ("registry_unavailable: HTTP 503", 5)
