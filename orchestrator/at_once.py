@@ -5,7 +5,7 @@ take the interpreter from each other. So one thread judges what has arrived as a
 each answer when what belongs to it is written down.
 """
 
-from collections.abc import Callable, Container
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -52,8 +52,10 @@ class Pending:
 class AtOnce(Protocol):
     """An application's part for requests whose judging waits for nobody, once their body is there."""
 
-    paths: Container[str]
-    """The paths that it answers, to the letter."""
+    @property
+    def paths(self) -> Collection[str]:
+        """The paths that it answers, to the letter."""
+        ...
 
     def begin(self, environ: dict[str, Any]) -> Pending:
         """Judge a WSGI request."""

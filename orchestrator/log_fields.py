@@ -70,7 +70,7 @@ FIELDS: dict[str, LogField] = {
     "pid": LogField("long", "Its process id."),
     "version": LogField("keyword", "The version of Pilotage."),
     "method": LogField("keyword", "The HTTP method."),
-    "path": LogField("keyword", "The path that was asked for, without the query."),
+    "path": LogField("keyword", "The path that was asked for, without the query and that of `server.external_url`."),
     "status": LogField("long", "The HTTP status of the answer."),
     "remote": LogField("keyword", "The address that asked."),
     "actor": LogField("keyword", "Who asked: the name of the API token, or of the person who clicked in a chat."),

@@ -19,6 +19,7 @@ from orchestrator.domain.clicks import ClickBox
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.inbox import Inbox
 from orchestrator.domain.reasons import explain
+from orchestrator.rooted import ROOTS, AtOnceApp, RootedAtOnce
 from webhooks.chats import CHATS
 from webhooks.clicks import ClickHandler
 from webhooks.forges import FORGES
@@ -38,6 +39,7 @@ def create_app(
     ping: Callable[[], None] | None = None,
     channels: Sequence[Channel] = (),
     clicks: ClickBox | None = None,
+    roots: Sequence[str] = (),
 ) -> Flask:
     """Make an app that serves the webhooks and nothing else.
 
@@ -45,12 +47,16 @@ def create_app(
     :param max_body: bytes of a body; more is answered with 413. :param now: our clock, with a time zone.
     :param observe: is told of each answer. :param ping: proves that what arrives can be written down, or raises.
     :param channels: destinations of messages; clicks come from those that have buttons. :param clicks: takes them.
+    :param roots: the paths under which we are served, as those of `orchestrator.rooted.Rooted`; none: at the top.
     """
     app = Flask(__name__, static_folder=None)
     handler = _mount(app, WebhookHandler(hooks, inbox, max_body, now, observe or _nobody))
     asking = [channel for channel in channels if channel.buttons is not None]
     chats = ClickHandler(asking, clicks, now, observe or _nobody) if clicks is not None else None
-    app.wsgi_app = app.extensions[AT_ONCE] = _Front(handler, chats, app.wsgi_app)  # type: ignore[method-assign]
+    front: AtOnceApp = _Front(handler, chats, app.wsgi_app)
+    if any(roots):
+        app.extensions[ROOTS], front = roots, RootedAtOnce(front, roots)
+    app.wsgi_app = app.extensions[AT_ONCE] = front  # type: ignore[method-assign]
     # For probes. It says that the process answers, and nothing about the database, which is no reason to restart it.
     app.add_url_rule("/healthz", "health", lambda: {"status": "ok"})
     app.add_url_rule("/readyz", "ready", lambda: _ready(ping or _nothing))
@@ -70,7 +76,8 @@ def _ready(ping: Callable[[], None]) -> Response:
         ping()
     except PilotageError as error:
         said = explain(error.reason)
-        answer = problem(TurnedAway(503, "not_ready", f"{said.text} {said.next_step}"), request.path, request_id)
+        turned = TurnedAway(503, "not_ready", f"{said.text} {said.next_step}")
+        answer = problem(turned, request.script_root + request.path, request_id)
     answer.headers["X-Request-Id"] = request_id
     return answer
 

@@ -169,7 +169,7 @@ def _known(name: str) -> Forge:
     """Find a forge. A request to any other path is not recorded: it is no delivery."""
     row = FORGES.get(name)
     if row is None:
-        raise TurnedAway(404, "forge", f"There is no such forge; the hooks are /webhooks/{{{','.join(FORGES)}}}.")
+        raise TurnedAway(404, "forge", f"There is no such forge; hooks end with /webhooks/{{{','.join(FORGES)}}}.")
     return row
 
 

@@ -16,8 +16,8 @@ _BARE = ("CONTENT_TYPE", "CONTENT_LENGTH")
 class HookRequest:
     """A request whose body has not been read.
 
-    ``environ``: as the server made it; ``content_length``: bytes that were announced, None where none were, or where
-    the body comes in chunks.
+    ``environ``: as the server made it; ``path``: with the one under which we are served; ``content_length``: bytes
+    that were announced, None where none were, or where the body comes in chunks.
     """
 
     __slots__ = ("content_length", "environ", "headers", "method", "path", "remote")
@@ -26,7 +26,8 @@ class HookRequest:
         self.environ = environ
         self.method: str = environ["REQUEST_METHOD"]
         # WSGI hands bytes over as Latin-1 text.
-        self.path: str = environ.get("PATH_INFO", "").encode("latin-1").decode("utf-8", "replace")
+        path: str = environ.get("SCRIPT_NAME", "") + environ.get("PATH_INFO", "")
+        self.path = path.encode("latin-1").decode("utf-8", "replace")
         self.remote: str = environ.get("REMOTE_ADDR") or ""
         self.headers = Headers((header, value) for name, value in environ.items() if (header := _header(name)))
         length = environ.get("CONTENT_LENGTH") or None

@@ -154,15 +154,20 @@ def webhooks_app(parts_: Parts, database: Database | None = None) -> "Flask":
         ping=Question(database.ping, Reason.DATABASE_UNAVAILABLE),
         channels=settings.channels,
         clicks=ClickWriter(database),
+        roots=(settings.hook_root, settings.root),
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Both:
-    """One WSGI application of both, for a single address: ``/webhooks/`` goes to the endpoint."""
+    """One WSGI application of both, for a single address: ``/webhooks/`` goes to the endpoint.
+
+    ``for_hooks``: what the paths begin with that are the endpoint's.
+    """
 
     web: "Flask"
     hooks: "Flask"
+    for_hooks: tuple[str, ...]
 
     @property
     def extensions(self) -> dict[str, Any]:
@@ -171,14 +176,15 @@ class Both:
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         """Answer one request."""
-        chosen = self.hooks if environ.get("PATH_INFO", "").startswith("/webhooks/") else self.web
+        chosen = self.hooks if environ.get("PATH_INFO", "").startswith(self.for_hooks) else self.web
         return chosen(environ, start_response)
 
 
 def both_apps(parts_: Parts) -> Both:
     """Make one WSGI application of API, pages and webhooks."""
-    database = parts_.database()
-    return Both(web_app(parts_, database), webhooks_app(parts_, database))
+    database, settings = parts_.database(), parts_.settings
+    for_hooks = tuple(f"{root}/webhooks/" for root in {"", settings.root, settings.hook_root})
+    return Both(web_app(parts_, database), webhooks_app(parts_, database), for_hooks)
 
 
 def worker_app(parts_: Parts, lanes: Mapping[str, int]) -> "Celery":

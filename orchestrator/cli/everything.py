@@ -76,7 +76,7 @@ def run(settings: Settings, file: Path, hangups: Hangups, ready: Callable[[str],
         renewal = Renewal(file, settings, lambda new: _processes(Parts(new, broker), claims))
         processes = _processes(parts, claims)
         supervisor = Supervisor(processes, broker.tend, claims.listener.close, renewal.renew, hangups)
-        supervisor.run(lambda: ready(f"http://{settings.bind}"))
+        supervisor.run(lambda: ready(f"http://{settings.bind}{settings.root}"))
 
 
 def run_worker(parts: Parts, lanes: Mapping[str, int], pool: str = "prefork") -> None:

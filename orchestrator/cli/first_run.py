@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
 from orchestrator.cli.claim import listen
 from orchestrator.cli.output import mention
 from orchestrator.config import Checked, ConfigProblem, check, default_path
+from orchestrator.rooted import Rooted
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -88,7 +90,7 @@ def _serve(file: Path, checked: Checked) -> None:
         server.setup_environ()
         looked = time.monotonic()
         while checked.settings is None:
-            server.set_app(answering(file, checked.problems))
+            server.set_app(answering(file, checked))
             server.handle_request()
             if time.monotonic() - looked >= _EVERY:
                 looked, checked = time.monotonic(), check(file, os.environ)
@@ -101,18 +103,19 @@ class _Handler(WSGIRequestHandler):
         """Write no line for each request."""
 
 
-def answering(file: Path, problems: Sequence[ConfigProblem]) -> "WSGIApplication":
+def answering(file: Path, checked: Checked) -> "WSGIApplication":
     """Make the application that tells what is missing, whatever is asked: people by a page, programs by a problem."""
+    roots = (urlsplit(checked.external_url).path,)
 
     def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
         programs = environ.get("PATH_INFO", "").startswith(_MACHINES)
-        body = (_PROBLEM if programs else page(file, problems)).encode("utf-8", "replace")
+        body = (_PROBLEM if programs else page(file, checked.problems)).encode("utf-8", "replace")
         kind = "application/problem+json" if programs else "text/html; charset=utf-8"
         length = str(len(body))
         start_response("503 Service Unavailable", [*_HEADERS, ("Content-Type", kind), ("Content-Length", length)])
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
-    return answer
+    return Rooted(answer, roots)
 
 
 def page(file: Path, problems: Sequence[ConfigProblem]) -> str:

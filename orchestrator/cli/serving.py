@@ -13,7 +13,7 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from contextvars import Context
@@ -30,6 +30,7 @@ from orchestrator.at_once import AT_ONCE, AtOnce, Pending
 from orchestrator.cli import patience, whole
 from orchestrator.cli.whole import Head
 from orchestrator.domain.wording import ended
+from orchestrator.rooted import ROOTS
 
 MOST = 64 * 1024
 """Bytes of a request, head and body. Nearly all pushes are smaller; a larger one would keep others waiting."""
@@ -39,7 +40,7 @@ for any."""
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 _FULL_FOR = 1.0
 """Seconds for which no new connection is tried where the system has no room for one."""
-_PROBE = re.compile(rb"GET /(?:healthz|readyz)[? ][^\0]*?\r\n\r\n")
+_PROBE = r"GET (?:{roots})/(?:healthz|readyz)[? ][^\0]*?\r\n\r\n"
 _PROBERS = 4
 """Threads for probes alone: all others may wait for a database that is away, for which nobody is to restart us."""
 _GONE = (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN, errno.EAGAIN)
@@ -79,6 +80,7 @@ class WebWorker(patience.PatientWorker):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._at_once: AtOnce | None = None
+        self._probe = _probe(())
         self._coming: dict[Any, float] = {}
         self._ready: list[tuple[_Call, Pending]] = []
         self._lock = threading.Lock()
@@ -96,9 +98,10 @@ class WebWorker(patience.PatientWorker):
         return _Threads(self.cfg.threads)
 
     def load_wsgi(self) -> None:
-        """Load the application, and find its part for whole requests."""
+        """Load the application, and find its part for whole requests and where it is served."""
         super().load_wsgi()
-        self._at_once = getattr(self.wsgi, "extensions", {}).get(AT_ONCE)
+        parts = getattr(self.wsgi, "extensions", {})
+        self._at_once, self._probe = parts.get(AT_ONCE), _probe(parts.get(ROOTS, ()))
 
     def handle_error(self, req: Any, client: Any, addr: Any, exc: BaseException) -> None:
         """Turn away what cannot be read as a request; our line about it and the answer have an id in common."""
@@ -161,7 +164,7 @@ class WebWorker(patience.PatientWorker):
             self._await(conn)
         elif (head := self._read(seen)) is not None and len(seen) < head.size <= MOST:
             self._await_rest(conn, head.size)
-        elif _PROBE.match(seen):
+        elif self._probe.match(seen):
             answered = self._probers.submit(self.attend, conn)
             answered.add_done_callback(lambda done: self.method_queue.defer(self._probed, conn, done))
         else:
@@ -264,6 +267,11 @@ class WebWorker(patience.PatientWorker):
         """Close a connection, by a thread: it waits until the peer has read its answer."""
         parted = self.tpool.submit(lambda: conn.sock.part(self.app.patience))
         parted.add_done_callback(lambda done: self.method_queue.defer(self.finish_request, conn, done))
+
+
+def _probe(roots: Sequence[str]) -> re.Pattern[bytes]:
+    """Return how probes begin, with and without the paths under which we are served."""
+    return re.compile(_PROBE.format(roots="|".join(("", *map(re.escape, roots)))).encode("ascii"))
 
 
 def _write_problem(sock: Any, status: int, reason: str, words: str) -> None:

@@ -4,7 +4,7 @@ Whatever is not plain is none of ours: None sends it to a thread, where gunicorn
 """
 
 import re
-from collections.abc import Container
+from collections.abc import Collection
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any
@@ -40,7 +40,7 @@ class Head:
         return {**self.environ, "wsgi.input": BytesIO(seen[self.start : self.size])}
 
 
-def read(seen: bytes, paths: Container[str]) -> Head | None:
+def read(seen: bytes, paths: Collection[str]) -> Head | None:
     """Read the head of a plain POST to one of `paths`. :param seen: a connection's next bytes."""
     head = _HEAD.match(seen, 0, _MOST)
     if head is None or (path := head[1].decode("ascii")) not in paths:

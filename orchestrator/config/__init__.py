@@ -42,8 +42,8 @@ class Checked:
     """The result of a check: the settings (None when there are problems), problems and warnings.
 
     ``store`` is known, too, where all that is wrong are variables or files that are empty or not there, for other
-    keys. So are ``bind``, where the web is to listen, and ``state_dir`` ("": not known); of a file that is empty or
-    not there they are the defaults.
+    keys. So are ``bind``, where the web is to listen, ``external_url``, and ``state_dir`` ("": not known); of a file
+    that is empty or not there they are the defaults.
     """
 
     settings: Settings | None
@@ -51,6 +51,7 @@ class Checked:
     warnings: tuple[ConfigProblem, ...]
     store: StoreSettings | None = None
     bind: str = "127.0.0.1:8480"
+    external_url: str = ""
     state_dir: str = ""
 
 
@@ -121,7 +122,8 @@ def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
         if store is None and not empty:
             return unusable
         state = store.state_dir if store else state_dir("", folder, environ)
-        return replace(unusable, state_dir=state, bind=_bind(document.tree, unusable.bind))
+        bind, url = (_server(document.tree, key) for key in ("bind", "external_url"))
+        return replace(unusable, state_dir=state, bind=bind or unusable.bind, external_url=url)
     words = tuple(str(warning) for warning in warnings)
     origins = {dotted(path): names for path, names in document.filled.items()}
     found = settings(config, folder, environ, words, origins)
@@ -134,10 +136,10 @@ def _is_elsewhere(problem: ConfigProblem, document: "Document") -> bool:
     return missing and problem.path not in _OF_STORE
 
 
-def _bind(tree: Any, default: str) -> str:
-    """Read where the web is to listen from a file in which only variables and files are missing, or nothing is."""
+def _server(tree: Any, key: str) -> str:
+    """Read a key of `server` from a file in which only variables and files are missing, or that is empty."""
     server = tree.get("server", {}) if isinstance(tree, dict) else {}
-    return str(server.get("bind") or default)
+    return str(server.get(key) or "")
 
 
 def _usable(found: _T | None, checked: Checked, path: Path) -> _T:

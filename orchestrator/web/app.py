@@ -7,6 +7,7 @@ from functools import cache
 from flask import Flask, Response
 
 from orchestrator.domain.apps import Settings
+from orchestrator.rooted import ROOTS, Rooted
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control
 from orchestrator.services.queries import Queries
@@ -48,12 +49,13 @@ def create_app(
         streams=streams or Streams(),
     )
     _configure(app, settings)
+    _put_under(app, settings.root)
     app.extensions[STREAMS] = site.streams
     metrics.install(app, database.counts.answers_of("web"))
     problems.install(app, guard.who)
     app.after_request(auth.secure)
     mount(app, site, CALLS)
-    document = cache(openapi.document)
+    document = cache(lambda: openapi.document(settings.root))
     app.add_url_rule(f"{V1}/openapi.json", "api.openapi", lambda: _document(document))
     pages.install(app, site)
     return app
@@ -71,6 +73,15 @@ def _configure(app: Flask, settings: Settings) -> None:
         PERMANENT_SESSION_LIFETIME=timedelta(days=auth.SESSION_DAYS),
         SEND_FILE_MAX_AGE_DEFAULT=timedelta(minutes=5),
     )
+
+
+def _put_under(app: Flask, root: str) -> None:
+    """Serve the app under a path. :param root: the path, as ``/pilotage``; "" = none."""
+    app.jinja_env.globals["root"] = root
+    if root:
+        app.config.update(SESSION_COOKIE_PATH=root)
+        app.extensions[ROOTS] = (root,)
+        app.wsgi_app = Rooted(app.wsgi_app, (root,))  # type: ignore[method-assign]
 
 
 def _document(document: Callable[[], dict[str, object]]) -> Response:

@@ -54,7 +54,8 @@ def language() -> str:
 def choose(response: Response, code: str) -> None:
     """Have the browser remember which language a person has chosen; what we do not have changes nothing."""
     if code in LANGUAGES:
-        response.set_cookie(COOKIE, code, max_age=_YEAR, httponly=True, samesite="Lax", secure=request.is_secure)
+        path, secure = request.script_root or "/", request.is_secure
+        response.set_cookie(COOKIE, code, max_age=_YEAR, path=path, httponly=True, samesite="Lax", secure=secure)
 
 
 def said(text: str) -> str:

@@ -31,8 +31,8 @@ _TITLES = {
 }
 
 
-def document() -> dict[str, Any]:
-    """Make the document."""
+def document(root: str = "") -> dict[str, Any]:
+    """Make the document. :param root: the path under which the API is served; "" = none."""
     schemas = _schemas()
     paths: dict[str, dict[str, Any]] = {}
     for call in CALLS:
@@ -46,7 +46,7 @@ def document() -> dict[str, Any]:
             "description": "From a Git push to a proven, healthy deployment. Errors are RFC 9457 problems.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        "servers": [{"url": "/"}],
+        "servers": [{"url": root or "/"}],
         "tags": [{"name": name} for name in dict.fromkeys(call.tag for call in CALLS)],
         "paths": paths,
         "components": {

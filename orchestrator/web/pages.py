@@ -18,7 +18,7 @@ from orchestrator.engine.matching import watched_branches
 from orchestrator.services.queries import Queries
 from orchestrator.services.tokens import Principal, Role
 from orchestrator.services.views import commit_url, rfc3339
-from orchestrator.web import language, words
+from orchestrator.web import language, place, words
 from orchestrator.web.auth import log_in, log_out
 from orchestrator.web.calls import Site
 from orchestrator.web.environment_actions import ACTIONS as ENVIRONMENT_ACTIONS
@@ -91,7 +91,7 @@ def _on_page(view: Callable[..., Answer]) -> Callable[..., Answer]:
         except Problem as problem:
             if problem.status != 401:
                 raise
-            target = request.full_path.rstrip("?") if request.method == "GET" else "/runs"
+            target = place.address() if request.method == "GET" else place.home()
             return redirect(url_for("pages.login", next=target), 303)
 
     return handle
@@ -132,7 +132,7 @@ class _Pages:
         sought = Sought.read(request.args)
         part = part_of(self._site.queries, run_id, sought)
         if part.sought != sought:
-            return redirect(request.path + part.sought.address(line=part.sought.line))
+            return redirect(place.path() + part.sought.address(line=part.sought.line))
         settings = self._site.settings
         app = settings.app(view["app"])
         return render_template(
@@ -272,11 +272,9 @@ def _first(wanted: dict[str, str]) -> str:
 
 def _here(wanted: dict[str, str]) -> str:
     query = urlencode({name: value for name, value in wanted.items() if value})
-    return f"{request.path}?{query}" if query else request.path
+    return f"{place.path()}?{query}" if query else place.path()
 
 
 def _next(target: str | None) -> str:
     """Return where to go after the login: a path of ours, never another site."""
-    if not target or not target.startswith("/") or target.startswith(("//", "/\\")) or not target.isprintable():
-        return "/runs"
-    return target
+    return target if target and place.is_ours(target) else place.home()

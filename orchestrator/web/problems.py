@@ -18,7 +18,7 @@ from orchestrator.domain.wording import ended, joined, plainly, said, worded
 from orchestrator.services.control import NotPossible
 from orchestrator.services.once import KeyBusy, KeyReused
 from orchestrator.services.tokens import Principal
-from orchestrator.web import language
+from orchestrator.web import language, place
 from orchestrator.web.patterns import WORDS
 
 MEDIA_TYPE = "application/problem+json"
@@ -120,7 +120,7 @@ def answer(problem: Problem) -> Response:
         "title": HTTPStatus(problem.status).phrase,
         "status": problem.status,
         "detail": _sentence(problem.detail),
-        "instance": request.path,
+        "instance": place.path(),
         "errors": problem.errors,
         "request_id": request_id(),
     }
@@ -173,9 +173,9 @@ def _http(error: HTTPException) -> Response:
         return Response(status=status, headers=headers)
     detail = error.description or HTTPStatus(status).phrase
     if isinstance(error, NotFound) and request.path.startswith(_MACHINES):
-        detail = f"There is no call {request.path} here."
+        detail = f"There is no call {place.path()} here."
     elif isinstance(error, NotFound):
-        detail = worded("There is no page {path} here.", path=request.path)
+        detail = worded("There is no page {path} here.", path=place.path())
     return answer(Problem(status, kind, detail, headers=headers))
 
 

@@ -62,6 +62,7 @@ class App:
 
 Httpd(App, "127.0.0.1:0").run()
 """
+UNDER_PATHS = SERVE.replace("make_app(Inbox())", 'make_app(Inbox(), roots=("/ci", "/pilotage"))')
 THREADS = 128
 STOPPED = 10.0
 """Seconds in which the server must have stopped; its grace for requests at work is 20."""
@@ -90,13 +91,13 @@ def connect(port: int) -> socket.socket:
     return socket.create_connection(("127.0.0.1", port), 20)
 
 
-def post(case: Case = PUSH, body: bytes | None = None, **more: str) -> bytes:
+def post(case: Case = PUSH, body: bytes | None = None, *, root: str = "", **more: str) -> bytes:
     """A delivery as bytes; headers by name, with underscores for dashes."""
     body = case.body if body is None else body
     headers = {"Host": "x", **case.headers(), "Content-Length": str(len(body)), "X-Request-Id": "1"}
     headers |= {name.replace("_", "-"): value for name, value in more.items()}
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-    return f"POST /webhooks/{case.forge} HTTP/1.1\r\n{lines}\r\n".encode() + body
+    return f"POST {root}/webhooks/{case.forge} HTTP/1.1\r\n{lines}\r\n".encode() + body
 
 
 def read(peer: socket.socket) -> tuple[str, dict[str, str], bytes]:
@@ -166,6 +167,24 @@ def test_a_probe_is_answered_although_all_threads_wait(
     assert ask(port, probe.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))[1]["connection"] == "close"
     for peer in crowd:
         peer.close()
+
+
+def test_under_a_path_what_needs_no_thread_needs_none_either(tmp_path: Path) -> None:
+    with serving(UNDER_PATHS, log=tmp_path / "log") as (_, port):
+        by_a_thread = [ask(port, post(root=root, TE="trailers")) for root in ("", "/ci", "/pilotage")]
+        crowd = [connect(port) for _ in range(THREADS)]
+        for peer in crowd:
+            peer.sendall(b"GET /hold HTTP/1.1\r\nHost: x\r\n\r\n")
+        for root in ("", "/ci", "/pilotage"):
+            assert ask(port, post(root=root)) in by_a_thread
+            assert ask(port, f"GET {root}/readyz HTTP/1.1\r\nHost: x\r\n\r\n".encode())[0] == "HTTP/1.1 200 OK"
+        refused = ask(port, post(body=b"{}", root="/pilotage", X_Request_Id="refused"))
+        for peer in crowd:
+            peer.close()
+        line = told(tmp_path / "log", "refused", "request answered")[-1]
+    assert {answer[0] for answer in by_a_thread} == {"HTTP/1.1 202 ACCEPTED"}
+    assert json.loads(refused[2])["instance"] == "/pilotage/webhooks/github"
+    assert line["path"] == "/webhooks/github"
 
 
 def test_deliveries_that_come_over_new_connections_are_written_down_together(

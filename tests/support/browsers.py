@@ -48,12 +48,12 @@ def browser() -> Iterator[Browser]:
             chromium.close()
 
 
-def log_in(context: BrowserContext, token: str) -> Page:
-    """Open the pages in a browser whose pauses are short, and log in."""
+def log_in(context: BrowserContext, token: str, root: str = "") -> Page:
+    """Open the pages in a browser whose pauses are short, and log in. :param root: the path under which they are."""
     context.set_default_timeout(20_000)
     context.add_init_script(_HASTE)
     page = context.new_page()
-    page.goto("/login")
+    page.goto(f"{root}/login")
     page.fill("[name=token]", token)
     page.click("form.login button")
     page.wait_for_url("**/runs")

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -109,9 +110,9 @@ def own_case(forge: str, name: str) -> Case:
     return _case(PAYLOADS / forge / f"{name}.headers.json")
 
 
-def make_app(inbox: FakeInbox, *, max_body: int = MAX_BODY) -> Flask:
+def make_app(inbox: FakeInbox, *, max_body: int = MAX_BODY, roots: Sequence[str] = ()) -> Flask:
     """An app with a hook for every forge, a fixed clock and `inbox`."""
-    return create_app(hooks(), inbox, max_body=max_body, now=lambda: NOW)
+    return create_app(hooks(), inbox, max_body=max_body, now=lambda: NOW, roots=roots)
 
 
 def hooks() -> dict[str, Hook]:

@@ -8,7 +8,7 @@
   const HIDDEN = 20000; // ms between two looks of a page that nobody sees
   const SILENT = 15000; // ms without a word from a stream, which begins with one: a proxy holds it back
   const STEADY = 1500; // ms in which a fresh button does nothing: a click may have been meant for the one before
-  const { run, stage } = log.dataset;
+  const { logUrl, stage } = log.dataset;
   const inStage = stage && `&stage=${stage}`;
   const fixed = "fixed" in log.dataset; // the log is a part that somebody asked for: the rest of the page follows
   const coming = []; // lines that are not in the page yet, at most as many as have room in it
@@ -125,7 +125,7 @@
 
   // Lines that no stream has brought.
   const fetchLines = async () => {
-    const answer = await fetch(`/api/v1/runs/${run}/logs?format=ndjson&after=${last}${inStage}`);
+    const answer = await fetch(`${logUrl}?format=ndjson&after=${last}${inStage}`);
     if (!answer.ok) throw new Error(`HTTP ${answer.status}`);
     for (const line of (await answer.text()).split("\n")) if (line) add(JSON.parse(line));
   };
@@ -158,7 +158,7 @@
   };
   const follow = () => {
     stop(); // two looks may have overlapped: the first one's stream would be followed for ever
-    source = new EventSource(`/api/v1/runs/${run}/logs?follow=1&after=${last}${inStage}`);
+    source = new EventSource(`${logUrl}?follow=1&after=${last}${inStage}`);
     timer = setTimeout(look, SILENT, { silent: true });
     source.onopen = () => { live.textContent = say("live"); };
     source.onerror = ({ target }) => {

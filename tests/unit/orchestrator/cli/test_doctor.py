@@ -219,21 +219,27 @@ def test_a_hook_whose_newest_delivery_was_refused_is_named(
         ]
 
 
+PAGES = {"external_url": "https://p.example.com"}
+UNDER_A_PATH = {"external_url": "https://t.example.com/pilotage"}
+
+
 @pytest.mark.parametrize(
     ("addresses", "base", "steps"),
     [
-        ({"webhook_url": "https://hooks.example.com", "external_url": "https://p.example.com"}, "hooks", 0),
-        ({"webhook_url": "", "external_url": "https://p.example.com"}, "p", 0),
-        ({"webhook_url": "", "external_url": ""}, "", 1),
+        ({"webhook_url": "https://hooks.example.com", **PAGES}, "https://hooks.example.com", 0),
+        (PAGES, "https://p.example.com", 0),
+        (UNDER_A_PATH, "https://t.example.com/pilotage", 0),
+        ({"webhook_url": "https://hooks.example.com", **UNDER_A_PATH}, "https://hooks.example.com", 0),
+        ({"webhook_url": "https://hooks.example.com/ci", **PAGES}, "https://hooks.example.com/ci", 0),
+        ({}, "http://127.0.0.1:8480", 1),
     ],
 )
 def test_where_nobody_has_named_our_address_the_hook_s_is_doubted(
     tmp_path: Path, addresses: dict[str, str], base: str, steps: int
 ) -> None:
     settings = replace(make_settings(str(tmp_path)), **addresses)
-    at = f"https://{base}.example.com" if base else f"http://{settings.bind}"
     first, *rest = doctor._address(settings, "github").lines()
-    assert first == f"hook  github: paste this address into the forge: {at}/webhooks/github"
+    assert first == f"hook  github: paste this address into the forge: {base}/webhooks/github"
     assert ["server.external_url" in step for step in rest] == [True] * steps
 
 

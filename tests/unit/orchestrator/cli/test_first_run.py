@@ -13,18 +13,20 @@ PROBLEMS = (
     ConfigProblem(path="registry.password", line=3, message="the environment variable HARBOR_PASSWORD is not set"),
     ConfigProblem(path="", line=0, message="<script>"),
 )
-PROBES = ("/healthz", "/readyz", "/metrics", "/api/v1/runs", "/webhooks/github")
+CHECKED = Checked(settings=None, problems=PROBLEMS, warnings=(), external_url="https://tools.example.com/pilotage")
+PROBES = ("/healthz", "/readyz", "/metrics", "/api/v1/runs", "/webhooks/github", "/pilotage/webhooks/github")
 
 
 def asked(path: str, method: str = "GET") -> tuple[str, dict[str, str], str]:
     """Ask; return status, headers and body."""
     started: list[Any] = []
     environ = {"PATH_INFO": path, "REQUEST_METHOD": method}
-    body = b"".join(answering(Path("p&q.yaml"), PROBLEMS)(environ, lambda *told: started.extend(told)))  # type: ignore[arg-type]
+    app = answering(Path("p&q.yaml"), CHECKED)
+    body = b"".join(app(environ, lambda *told: started.extend(told)))  # type: ignore[arg-type]
     return started[0], dict(started[1]), body.decode()
 
 
-@pytest.mark.parametrize("path", ["/", "/login", "/apps", "/nosuch"])
+@pytest.mark.parametrize("path", ["/", "/login", "/apps", "/nosuch", "/pilotage", "/pilotage/login"])
 def test_people_get_a_page_that_lists_what_is_missing(path: str) -> None:
     status, headers, body = asked(path)
     assert status.startswith("503 ")
@@ -69,6 +71,14 @@ def test_what_is_missing_leaves_it_known_where_the_state_is(tmp_path: Path, text
     assert check(file, {}).state_dir == str(tmp_path / "state")
     file.write_text(text)
     assert check(file, {"PILOTAGE_STATE_DIR": "/srv/p"}).state_dir == "/srv/p"
+
+
+def test_what_is_missing_leaves_it_known_where_people_come_from(tmp_path: Path) -> None:
+    file = tmp_path / "pilotage.yaml"
+    file.write_text(f"{VALID}server: {{bind: '127.0.0.1:9', external_url: https://tools.example.com/pilotage}}\n")
+    checked = check(file, {})
+    assert checked.settings is None
+    assert (checked.bind, checked.external_url) == ("127.0.0.1:9", "https://tools.example.com/pilotage")
 
 
 @pytest.mark.parametrize(
