@@ -60,6 +60,7 @@ def test_what_is_missing_is_named_all_at_once(tmp_path: Path) -> None:
     ({"web": {"pod": {"nodeSelektor": {}}}}, "nodeSelektor"),
     ({"builder": {"mode": "socket"}}, "/builder/mode"),
     ({"externalURL": "pilotage.example.com"}, "/externalURL"),
+    ({"externalURL": "https://tools.example.com/a//b"}, "/externalURL"),
     ({"config": {"server": {"bind": "0.0.0.0:80"}}}, "config.server.bind: leave it out"),
     ({"config": {"server": {"external_url": "https://x.example.com"}}}, "set externalURL"),
     ({"config": {"docker": {"host": "tcp://docker:2375"}}}, "config.docker: leave it out; set builder"),
@@ -259,6 +260,10 @@ def test_the_migration_runs_first_with_all_that_it_reads(tmp_path: Path) -> None
     ({"webhookURL": "https://hooks.example.com", "ingress": {"webhooks": {"tlsSecret": "hooks"}}}, {
         "": ("pilotage.example.com", ["/"], "release-name-pilotage-tls"),
         "webhooks": ("hooks.example.com", ["/webhooks/"], "hooks"),
+    }),
+    ({"externalURL": "http://pilotage.test/a/b/"}, {"": ("pilotage.test", ["/a/b/webhooks/", "/a/b"], None)}),
+    ({"externalURL": "http://pilotage.test/a", "webhookURL": "http://pilotage.test/ci"}, {
+        "": ("pilotage.test", ["/a"], None), "webhooks": ("pilotage.test", ["/ci/webhooks/"], None),
     }),
 ])  # fmt: skip
 def test_the_addresses_decide_about_the_ingress(
