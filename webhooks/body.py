@@ -71,7 +71,7 @@ def check_size(asked: HookRequest, most: int) -> None:
 def read_body(asked: HookRequest, most: int, reservation: Reservation) -> bytes:
     """Read the body, with or without a length, and never more than `most` bytes and one.
 
-    :raises TurnedAway: there is more, it ends early, it comes too slowly for the server, or there is no room for it.
+    :raises TurnedAway: there is more, it ends early, its chunks are wrong, it comes too slowly, or there is no room.
     """
     announced, stream, body = asked.content_length, asked.environ["wsgi.input"], io.BytesIO()
     # Where no length is announced, the end is found only if the server ends the stream.
@@ -83,6 +83,8 @@ def read_body(asked: HookRequest, most: int, reservation: Reservation) -> bytes:
             body.write(chunk)
     except TimeoutError:
         raise TurnedAway(408, "slow", "The body came too slowly; deliver it again.") from None
+    except ValueError:
+        raise TurnedAway(400, "malformed", "The chunks of the body are not as HTTP says; deliver it again.") from None
     except OSError:
         raise _cut_short() from None
     if announced is not None and body.tell() < announced:

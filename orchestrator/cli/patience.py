@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from gunicorn.http.errors import ParseException
 from gunicorn.workers.gthread import ThreadWorker
 
 from orchestrator import journal
@@ -150,6 +151,21 @@ class Peer(socket.socket):
         wait.until(event, self)
 
 
+class _Framed:
+    """What reads a body for gunicorn, with errors that frameworks know: its own are no mistake of the application."""
+
+    def __init__(self, reader: Any) -> None:
+        self._reader = reader
+
+    def read(self, size: int) -> bytes:
+        """Read. :raises ValueError: the chunks are not as HTTP says. :raises OSError: it ends early or is slow."""
+        try:
+            data: bytes = self._reader.read(size)
+        except ParseException as error:
+            raise ValueError(str(error)) from None
+        return data
+
+
 class PatientWorker(ThreadWorker):  # type: ignore[misc]
     """Gunicorn's worker with threads, with the patience of its `Httpd`."""
 
@@ -175,4 +191,5 @@ class PatientWorker(ThreadWorker):  # type: ignore[misc]
     def handle_request(self, req: Any, conn: Any) -> Any:
         """Answer one request: its head has come."""
         conn.sock.await_body(self.app.patience)
+        req.body.reader = _Framed(req.body.reader)
         return super().handle_request(req, conn)

@@ -9,7 +9,7 @@ from typing import Any
 from flask import Flask, Response, current_app, g, render_template, request
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
-from werkzeug.exceptions import HTTPException, NotFound
+from werkzeug.exceptions import ClientDisconnected, HTTPException, NotFound
 
 from orchestrator import access, journal
 from orchestrator.domain.errors import PilotageError, Unavailable
@@ -174,6 +174,8 @@ def _http(error: HTTPException) -> Response:
     detail = error.description or HTTPStatus(status).phrase
     if isinstance(error, NotFound) and request.path.startswith(_MACHINES):
         detail = f"There is no call {place.path()} here."
+    elif isinstance(error, ClientDisconnected):  # so it is called also where the body is too slow or not as HTTP says
+        detail = worded("The body did not come as a whole; send the request again.")
     elif isinstance(error, NotFound):
         detail = worded("There is no page {path} here.", path=place.path())
     return answer(Problem(status, kind, detail, headers=headers))

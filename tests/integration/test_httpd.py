@@ -203,6 +203,29 @@ def test_what_reaches_no_application_is_answered_with_a_problem_too(
     until(lambda: f'"request_id":"{body["request_id"]}"' in log.read_text(), "a line of the log about it", 20)
 
 
+@pytest.mark.parametrize(
+    ("path", "media_type"), [("/login", "x-www-form-urlencoded"), ("/api/v1/runs", "json")], ids=["page", "call"]
+)
+@pytest.mark.parametrize(
+    "chunks",
+    ["-2\r\n", "\r\n{}\r\n", "2\r\n{}XX0\r\n\r\n", "2\r\n{}\r\n0\r\nNo Name: 1\r\n\r\n"],
+    ids=["a size", "no size", "an end", "a trailer"],
+)
+def test_chunks_that_are_not_as_http_says_are_no_mistake_of_ours(
+    web: Web, server: tuple[subprocess.Popen[bytes], int], path: str, media_type: str, chunks: str
+) -> None:
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nAuthorization: Bearer {web.tokens['deployer']}\r\n"
+        f"Content-Type: application/{media_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", server[1]), 20) as peer:
+        peer.sendall(f"{head}{chunks}".encode())
+        answer = HTTPResponse(peer)
+        answer.begin()
+        body = ProblemView.model_validate(json.loads(answer.read()))
+    assert (answer.status, body.detail) == (400, "The body did not come as a whole; send the request again.")
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT])
 def test_a_stream_is_live_and_does_not_delay_a_stop(
     how: signal.Signals, web: Web, server: tuple[subprocess.Popen[bytes], int]

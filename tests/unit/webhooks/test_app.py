@@ -207,7 +207,7 @@ def test_a_large_body_for_which_there_is_no_room_comes_again_and_small_ones_are_
 class Failing(io.BytesIO):
     """A body at which the server gives up."""
 
-    def __init__(self, error: OSError) -> None:
+    def __init__(self, error: Exception) -> None:
         super().__init__(CASE.body[:50])
         self._error = error
 
@@ -223,10 +223,11 @@ class Failing(io.BytesIO):
     [
         (TimeoutError(), 408, "slow"),
         (ConnectionResetError(), 400, "malformed"),
-        (OSError("bad chunk"), 400, "malformed"),
+        (OSError("it ended"), 400, "malformed"),
+        (ValueError("bad chunk"), 400, "malformed"),
     ],
 )
-def test_a_body_that_the_server_gives_up_is_told_why(error: OSError, status: int, reason: str) -> None:
+def test_a_body_that_the_server_gives_up_is_told_why(error: Exception, status: int, reason: str) -> None:
     inbox = FakeInbox()
     assert_problem(chunked(inbox, Failing(error), max_body=100_000), status, reason)
     assert [why for _, why, _ in inbox.refused] == [reason]
