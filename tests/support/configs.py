@@ -1,6 +1,8 @@
 """A whole, valid ``pilotage.yaml`` for tests, and ways to spoil it."""
 
+import re
 from pathlib import Path
+from textwrap import indent
 
 from orchestrator.config import Checked, check_text
 
@@ -42,6 +44,24 @@ apps:
         values: charts/applications/plate-web/values-prod.yaml
         argocd: plate-web-prod
 """
+
+
+_SECTION = re.compile(r"^(\w[\w-]*):.*?(?=^\w|\Z)", re.MULTILINE | re.DOTALL)
+_BUILD = re.compile(r"^    build:.*?\n", re.MULTILINE)
+
+
+def whole(part: str) -> str:
+    """Put a part of a configuration into the valid file: sections, the list of `apps`, or the `build` of an app.
+
+    What has all that a configuration needs is left as it is.
+    """
+    if part.startswith("build:"):
+        return _BUILD.sub(lambda _: indent(part, "    "), VALID)
+    part = f"apps:\n{indent(part, '  ')}" if part.startswith("- ") else part
+    given = {section[1]: section[0] for section in _SECTION.finditer(part)}
+    if given.keys() >= {"registry", "gitops", "argocd", "apps"}:
+        return part
+    return "".join(({section[1]: section[0] for section in _SECTION.finditer(VALID)} | given).values())
 
 
 def look(text: str, environ: dict[str, str] | None = None, folder: Path = Path("/etc/pilotage")) -> Checked:
