@@ -59,6 +59,8 @@ def test_a_later_file_wins_key_by_key() -> None:
         "tag: v1",
         "image: {tag: {a: b}, repository: x}",
         "image: web",
+        "endpoint: redis.svc:6379",
+        "base: h.io/p/base:v1",
         "at: 2024-13-41",
         "1: {image: x}",
     ],
