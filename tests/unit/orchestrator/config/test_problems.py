@@ -197,6 +197,7 @@ VALUES = [
     ("branch: main, ", "message: '{app!r}', ", "gitops.message", "names the field `{app}`; only {app}, {environment}, {tag}, {commit}, {run} are filled in"),
     ("branch: main, ", "message: '{app', ", "gitops.message", "has a single `{` or `}`; write `{{` and `}}` for plain braces"),
     ("branch: main, ", "message: ' ', ", "gitops.message", "must be one line of at most 200 characters"),
+    ("branch: main, ", 'message: "Deploy\\nnow", ', "gitops.message", "must be one line of at most 200 characters"),
     ("branch: main, ", "signing: {format: gpg, key: x}, ", "gitops.signing.format", "must be `ssh` or `openpgp`"),
     ("token: ${ARGOCD_TOKEN}", "token: ''", "argocd.token", "is empty; an empty secret is never accepted (leave the key out if none is needed)"),
     ("token: ${ARGOCD_TOKEN}", "token: [a]", "argocd.token", "must be a text"),
