@@ -169,6 +169,7 @@ WAITS: list[tuple[dict[str, str], float | None]] = [
     ({"Retry-After": "Thu, 01 Jan 1970 00:00:10 GMT"}, 0.0),
     ({"Retry-After": "soon"}, None),
     ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "45"}, 45.0),
+    ({"Retry-After": "7", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "45"}, 7.0),
     ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1000000001"}, 0.0),
     ({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "later"}, None),
     ({"X-RateLimit-Remaining": "7", "X-RateLimit-Reset": "45"}, None),
