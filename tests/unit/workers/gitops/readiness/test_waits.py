@@ -164,7 +164,9 @@ def test_what_argo_cd_heals_in_vain_was_applied_before(changes, reason, said):
     assert said in verdict.detail
 
 
-@pytest.mark.parametrize(("value", "so"), [("true", True), ("1", True), ("false", False), ("", False), (None, False)])
+@pytest.mark.parametrize(
+    ("value", "so"), [("true", True), ("True", True), ("1", True), ("false", False), ("", False), (None, False)]
+)
 def test_an_application_that_argo_cd_is_told_to_leave_alone_is_named_as_such(value, so):
     """Its controller does not even answer a request to refresh (``canProcessApp``)."""
     annotations = {f"{ARGO}/refresh": "normal", f"{ARGO}/skip-reconcile": value}
