@@ -89,4 +89,6 @@ class Hold(ApiModel):
 class Rollback(ApiModel):
     """What to go back to."""
 
-    to: int | None = Field(default=None, ge=1, le=MAX_ID, description="The run; null: what was deployed before.")
+    to: int | None = Field(
+        default=None, strict=True, ge=1, le=MAX_ID, description="The run; null: what was deployed before."
+    )

@@ -104,6 +104,12 @@ def test_what_belongs_into_the_body_is_refused_in_the_address(web: Web, path: st
     assert told["errors"] == [{"in": "query", "field": "to", "message": "is not known here"}]
 
 
+@pytest.mark.parametrize("to", [True, "1", 1.0, [1], {}])
+def test_what_is_no_number_names_no_run_to_go_back_to(web: Web, to: object) -> None:
+    answer = web.client().post("/api/v1/apps/plate-web/environments/stg/rollback", json={"to": to})
+    assert [one["field"] for one in problem(answer, 422, "invalid")["errors"]] == ["to"]
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/metrics"])
 def test_a_probe_may_ask_with_any_parameter(web: Web, path: str) -> None:
     assert web.client("").get(f"{path}?at=1").status_code == 200
