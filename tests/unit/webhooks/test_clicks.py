@@ -2,7 +2,7 @@
 
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -97,7 +97,7 @@ def proof(body: bytes, stamp: str = STAMP, secret: str = SECRET) -> dict[str, st
 class Endpoint:
     """The endpoint with a fixed clock; remembers what was observed and taken."""
 
-    def __init__(self, *channels: Channel) -> None:
+    def __init__(self, *channels: Channel, roots: Sequence[str] = ()) -> None:
         self.box = FakeClickBox()
         self.seen: list[tuple[str, int]] = []
         self.app = create_app(
@@ -108,6 +108,7 @@ class Endpoint:
             observe=lambda name, status, _: self.seen.append((name, status)),
             channels=channels or (channel(),),
             clicks=self.box,
+            roots=roots,
         )
 
     def post(
@@ -125,9 +126,17 @@ def test_the_documented_signature_is_good_for_five_minutes() -> None:
             slack.verify(headers, DOCUMENTED, SECRET, datetime.fromtimestamp(1531420618 + seconds, UTC))
 
 
-@pytest.mark.parametrize("path", ["/webhooks/slack", "/webhooks/slack/"])
-def test_a_proven_click_is_written_down_and_answered_with_nothing(path: str) -> None:
-    endpoint = Endpoint()
+@pytest.mark.parametrize(
+    ("roots", "path"),
+    [
+        ((), "/webhooks/slack"),
+        ((), "/webhooks/slack/"),
+        (("/ci", "/pilotage"), "/webhooks/slack"),
+        (("/ci", "/pilotage"), "/ci/webhooks/slack"),
+    ],
+)
+def test_a_proven_click_is_written_down_and_answered_with_nothing(roots: Sequence[str], path: str) -> None:
+    endpoint = Endpoint(roots=roots)
     answer = endpoint.post(form(), proof(form()), path)
 
     assert (answer.status_code, answer.get_data()) == (200, b"")
