@@ -11,7 +11,7 @@ from orchestrator.domain.wording import Worded, worded
 from orchestrator.engine.facts import Approved, CancelRequested
 from orchestrator.engine.matching import watched_branches
 from orchestrator.engine.transitions import advance
-from orchestrator.services import ledger, story, targets
+from orchestrator.services import approvals, ledger, story, targets
 from orchestrator.services.bell import Bell
 from orchestrator.services.once import Once
 from orchestrator.store import environments, names, polls, runs, wakes
@@ -102,7 +102,7 @@ class Control:
                 raise NotPossible("conflict", _not_over(last))
             new = _again(old, runs.repeated(connection, old), actor, from_stage)
             approved = not self._needs_approval(old.app, old.environment) or (
-                old.approved and not runs.was_let_through(connection, old)
+                old.approved and not approvals.was_let_through(connection, old)
             )
             return self._add(connection, replace(new, attempt=len(attempts) + 1, approved=approved), once)
 

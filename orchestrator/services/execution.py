@@ -12,7 +12,7 @@ from orchestrator.engine.facts import Blocked, Claimed, Fact, Reported
 from orchestrator.engine.gate import Stay, commit_cuts_off, gate, held
 from orchestrator.engine.policy import TIMEOUTS
 from orchestrator.engine.transitions import advance
-from orchestrator.services import ledger, names
+from orchestrator.services import approvals, ledger, names
 from orchestrator.services.bell import Bell
 from orchestrator.store import changes, claims, environments, images, landings, logs, runs, wakes
 from orchestrator.store.database import Connection, Database
@@ -230,7 +230,7 @@ class Execution:
 def _configured(connection: Connection, run: Run, stage: Stage, environment: Environment) -> Run:
     """Forget that other workers did not know the app, and ask for the approval that its environment needs by now."""
     not_begun = run.stage(StageName.BUILD).started_at is None
-    if environment.approval and not_begun and runs.was_let_through(connection, run):
+    if environment.approval and not_begun and approvals.was_let_through(connection, run):
         run = replace(run, approved=False)
     if _MISSED not in stage.outputs:
         return run

@@ -326,16 +326,6 @@ def attempts_of(connection: Connection, run: Run) -> list[int]:
     return list(connection.execute(statement).scalars())
 
 
-def was_let_through(connection: Connection, run: Run) -> bool:
-    """Tell whether a run needed no approval when it was made: nobody has approved it, nor what it repeats."""
-    if not run.approved or run.approved_at is not None:
-        return False
-    if run.trigger is not Trigger.RERUN:
-        return run.waits_for_a_word
-    earlier = [load(connection, run_id) for run_id in attempts_of(connection, run) if run_id < run.id]
-    return repeated(connection, run).waits_for_a_word and not any(one and one.approved_at for one in earlier)
-
-
 def _with_stages(connection: Connection, rows: Sequence[Any]) -> list[Run]:
     ids = [row["id"] for row in rows]
     by_run: dict[int, dict[str, Stage]] = {run_id: {} for run_id in ids}
