@@ -1,8 +1,8 @@
 """Deployments as DORA counts them: a commit that an environment was brought to, once for each result."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
 
@@ -31,6 +31,21 @@ class Deployment:
     at: float
     failed_at: float | None = None
     restored_at: float | None = None
+
+
+class Outturn(NamedTuple):
+    """What DORA's figures take of a deployment; the fields are those of `Deployment`."""
+
+    app: str
+    environment: str
+    result: str
+    committed_at: float | None
+    at: float
+    failed_at: float | None
+    restored_at: float | None
+
+
+_OUTTURNS = select(*(deployments.c[name] for name in Outturn._fields)).execution_options(yield_per=500)
 
 
 def add(connection: Connection, deployment: Deployment) -> bool:
@@ -65,10 +80,11 @@ def restore(connection: Connection, app: str, environment: str, at: float) -> fl
     return min(connection.execute(closed).scalars().all(), default=None)
 
 
-def since(connection: Connection, at: float, *, app: str = "", environment: str = "") -> Sequence[Deployment]:
-    """Read the deployments since a time, oldest first."""
-    statement = select(deployments).where(deployments.c.at >= at).order_by(deployments.c.at)
+def since(connection: Connection, at: float, *, app: str = "", environment: str = "") -> Iterator[Outturn]:
+    """Read how the deployments since a time turned out, in any order, a few at a time: of a year there are many."""
+    statement = _OUTTURNS.where(deployments.c.at >= at)
     for column, value in ((deployments.c.app, app), (deployments.c.environment, environment)):
         if value:
             statement = statement.where(column == value)
-    return [Deployment(**row) for row in connection.execute(statement).mappings()]
+    with connection.execute(statement) as found:
+        yield from map(Outturn._make, found)

@@ -137,7 +137,8 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "runs that are not over": lambda c: figures.active(c, NOW),
     "why runs are not over": figures.reasons_of_active,
     "messages that wait": figures.pending_notifications,
-    "deployments of late": lambda c: deployments.since(c, NOW),
+    "deployments of late": lambda c: list(deployments.since(c, NOW)),
+    "the first of a year's deployments": lambda c: next(deployments.since(c, 0.0)),
 }
 
 
