@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, union_all, update
 
 from orchestrator.domain.events import Delivery, DeliveryOutcome
 from orchestrator.store import dialect
@@ -95,12 +95,16 @@ def page(
     connection: Connection, *, hook: str = "", outcome: str = "", limit: int = 50, before: int | None = None
 ) -> list[dict[str, Any]]:
     """Read deliveries, newest first, with ids below `before`."""
-    statement = select(deliveries).order_by(deliveries.c.id.desc()).limit(limit)
-    for column, value in ((deliveries.c.hook, hook), (deliveries.c.outcome, outcome)):
-        if value:
-            statement = statement.where(column == value)
+    newest = select(deliveries.c.id).order_by(deliveries.c.id.desc()).limit(limit)
     if before is not None:
-        statement = statement.where(deliveries.c.id < before)
+        newest = newest.where(deliveries.c.id < before)
+    if hook:
+        newest = newest.where(deliveries.c.hook == hook)
+    # Of one hook, the newest of each outcome: that is the order of the index.
+    outcomes = [outcome] if outcome else list(DeliveryOutcome) if hook else []
+    parts = [newest.where(deliveries.c.outcome == one).subquery() for one in outcomes] or [newest.subquery()]
+    chosen = deliveries.c.id.in_(union_all(*(select(part.c.id) for part in parts)))
+    statement = select(deliveries).where(chosen).order_by(deliveries.c.id.desc()).limit(limit)
     return [dict(row) for row in connection.execute(statement).mappings()]
 
 

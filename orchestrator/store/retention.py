@@ -6,7 +6,7 @@ from orchestrator.domain.runs import Run
 from orchestrator.store.runs import load
 from orchestrator.store.schema import deliveries, logs, notifications, runs, threads
 
-_STEP = 200
+_STEP = 100
 """Deliveries that one transaction removes."""
 _OF_RUNS = (logs, notifications, threads)
 

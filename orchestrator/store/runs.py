@@ -17,6 +17,9 @@ ACTIVE = ("queued", "running", "waiting")
 IS_ACTIVE = text("runs.state IN ('queued', 'running', 'waiting')")
 """Written as text: the index covers only these rows, and with a parameter the planner would not use it."""
 _IS_WAITING = text("runs.state = 'waiting'")
+_BAD = ("failed", "cancelled")
+_HAS_ENVIRONMENT = text("runs.environment <> ''")
+_IS_BAD = text("runs.state IN ('failed', 'cancelled')")
 MAX_PAGE = 200
 """Runs in one page of a list."""
 
@@ -286,6 +289,9 @@ def _first(connection: Connection, ids: Any, values: dict[str, Any]) -> Run | No
     return None if found is None else load(connection, found)
 
 
+_of_commit = runs.alias("of_commit")
+
+
 def page(
     connection: Connection,
     *,
@@ -306,8 +312,13 @@ def page(
             statement = statement.where(column == value)
     if state in ACTIVE:
         statement = statement.where(IS_ACTIVE)
+    elif environment:
+        statement = statement.where(_HAS_ENVIRONMENT)
+    elif state in _BAD and not app:  # an app's own are fewer
+        statement = statement.where(_IS_BAD)
     if commit:  # as a range, which the index of either database answers: no digit of an id comes after "f"
-        statement = statement.where(runs.c.commit >= commit, runs.c.commit < f"{commit}g")
+        found = select(_of_commit.c.id).where(_of_commit.c.commit >= commit, _of_commit.c.commit < f"{commit}g")
+        statement = statement.where(runs.c.id.in_(found))  # by themselves: SQLite does not know how few they are
     if before is not None:
         statement = statement.where(runs.c.id < before)
     return load_many(connection, statement)

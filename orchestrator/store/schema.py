@@ -55,6 +55,7 @@ Index(
     postgresql_where=deliveries.c.outcome != "refused",
 )
 Index("ix_deliveries_outcome", deliveries.c.outcome, deliveries.c.id)
+Index("ix_deliveries_hook", deliveries.c.hook, deliveries.c.outcome, deliveries.c.id)
 
 runs = Table(
     "runs",
@@ -107,6 +108,11 @@ Index(
     sqlite_where=_active,
     postgresql_where=_active,
 )
+# All runs: but only a list of an environment's says so. Elsewhere SQLite would take it for better than it is.
+_some = text("environment <> ''")
+Index("ix_runs_environment", runs.c.environment, runs.c.id, sqlite_where=_some, postgresql_where=_some)
+_bad = text("state IN ('failed', 'cancelled')")
+Index("ix_runs_bad", runs.c.state, runs.c.id, sqlite_where=_bad, postgresql_where=_bad)
 _repeats = text("rerun_of IS NOT NULL")
 Index("ix_runs_rerun_of", runs.c.rerun_of, sqlite_where=_repeats, postgresql_where=_repeats)
 

@@ -115,8 +115,8 @@ def test_many_deliveries_go_in_steps_and_it_can_be_stopped(web: Web) -> None:
     with web.database.write() as connection:
         deliveries.add(connection, rows)
     answers = iter((True, False, True))  # before the runs, and twice between the steps
-    assert Retention(web.database, OLD).tidy(lambda: next(answers)) == Removed(runs=0, deliveries=200)
-    assert tidy(web) == Removed(runs=0, deliveries=250)
+    assert Retention(web.database, OLD).tidy(lambda: next(answers)) == Removed(runs=0, deliveries=100)
+    assert tidy(web) == Removed(runs=0, deliveries=350)
 
 
 def test_where_refs_were_is_forgotten_unless_they_are_polled(web: Web) -> None:
