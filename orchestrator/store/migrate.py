@@ -45,5 +45,9 @@ def upgrade(database: Database) -> None:
 
 
 def _lock(connection: Connection) -> None:
+    """Wait for whoever migrates now. How long that takes, and a statement over a long table, nobody knows."""
     if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+        connection.exec_driver_sql("SET LOCAL lock_timeout = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_LOCK})")
+        connection.exec_driver_sql("RESET lock_timeout")  # who waits for a table keeps others waiting for it, too

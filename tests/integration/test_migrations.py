@@ -1,6 +1,7 @@
 """The migrations lead to exactly the schema that the code uses, on both databases, once and again."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from orchestrator.store import migrate
 from orchestrator.store.database import Database, sqlite_url
 from orchestrator.store.schema import metadata, stages
 from tests.support.databases import postgres_database, postgres_url
+from tests.support.waiting import until
 
 __all__ = ["postgres_url"]
 
@@ -60,6 +62,36 @@ def test_what_has_landed_before_landings_had_numbers_keeps_its_order(database: D
         }
 
 
+@pytest.mark.parametrize(
+    ("lock", "bounds"),
+    [
+        ("LOCK TABLE deliveries", "-c statement_timeout=100"),
+        (f"SELECT pg_advisory_xact_lock({migrate._LOCK})", "-c statement_timeout=100 -c lock_timeout=100"),
+    ],
+)
+def test_a_migration_may_take_longer_than_any_other_statement(postgres_url: str, lock: str, bounds: str) -> None:
+    """A long table takes its time, and so does another process that migrates; both are waited for."""
+    with postgres_database(postgres_url) as made:
+        with made.write() as connection:
+            _go_back(connection, "0010")
+        hasty = Database(f"{made.url}&options={bounds}")
+        with ThreadPoolExecutor(1) as pool, made.engine.connect() as busy, made.engine.connect() as other:
+            busy.execute(text(lock))
+            upgraded = pool.submit(migrate.upgrade, hasty)
+            until(lambda: upgraded.done() or _has_waited(other), "the migration")
+            busy.rollback()
+            upgraded.result(10)
+        assert migrate.current(hasty) == migrate.expected()
+        hasty.close()
+
+
+def _has_waited(connection: Connection) -> bool:
+    """Tell whether somebody has waited for a lock for three times as long as a statement may take."""
+    found = connection.execute(text(_WAITED)).first()
+    connection.rollback()
+    return found is not None
+
+
 def _go_back(connection: Connection, revision: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(migrate._FOLDER))
@@ -67,6 +99,10 @@ def _go_back(connection: Connection, revision: str) -> None:
     command.downgrade(config, revision)
 
 
+_WAITED = """
+    SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock' AND query_start < now() - interval '300 ms'
+"""
 _RUN = """
     INSERT INTO runs (id, app, environment, trigger, ref, "commit", image, digest, title, author, actor, state,
         reason, detail, attempt, from_stage, cancel_requested, approved, dedupe, created_at, lease_owner, fence)
