@@ -139,6 +139,11 @@ _UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR_WRITE")
 """What SQLite says when the disk is full, only to be read, or the quota is used up; some have more behind it."""
 
 
+LOG_KEPT = 2**24
+"""Bytes of the write-ahead log that stay once it was longer, after a migration say; else it never becomes shorter."""
+_LOG = f"journal_size_limit={LOG_KEPT}"
+
+
 def _sqlite_engine(url: str) -> Engine:
     arguments = {"timeout": LOCK_TIMEOUT, "check_same_thread": False}
     engine = create_engine(url, connect_args=arguments, pool_size=16, pool_use_lifo=True)  # few grow a cache
@@ -152,7 +157,7 @@ def _sqlite_engine(url: str) -> Engine:
     @event.listens_for(engine, "connect")
     def connect(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # we say BEGIN ourselves
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-8000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-8000", _LOG):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -13,7 +13,7 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.store import migrate, processes
-from orchestrator.store.database import Database
+from orchestrator.store.database import LOG_KEPT, Database
 from tests.support.databases import database, postgres_database, postgres_url, sqlite_database
 from tests.support.factories import make_settings
 
@@ -162,6 +162,18 @@ def test_what_sqlite_has_confirmed_outlasts_a_power_cut(tmp_path: Path) -> None:
         pragmas = ("synchronous", "journal_mode", "foreign_keys")
         told = {name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one() for name in pragmas}
     assert told == {"synchronous": 2, "journal_mode": "wal", "foreign_keys": 1}, "2 = FULL"
+    database.close()
+
+
+def test_a_large_write_to_sqlite_leaves_no_long_log_behind(tmp_path: Path) -> None:
+    database = sqlite_database(tmp_path)
+    with database.write() as connection:
+        connection.exec_driver_sql(f"CREATE TABLE large AS SELECT zeroblob({2 * LOG_KEPT})")
+    for _ in range(2):  # the one that begins the log anew, and one more
+        with database.write() as connection:
+            connection.exec_driver_sql("CREATE TABLE IF NOT EXISTS small (it INTEGER)")
+            connection.exec_driver_sql("INSERT INTO small VALUES (1)")
+    assert (tmp_path / "pilotage.db-wal").stat().st_size <= LOG_KEPT
     database.close()
 
 
