@@ -11,6 +11,7 @@ from typing import Any
 
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2.bccache import Bucket, BytecodeCache
 from werkzeug.serving import make_server
 
 from orchestrator.domain.apps import Settings
@@ -32,6 +33,24 @@ AT = 1_764_000_000.0
 ENVIRONMENTS = (make_environment(), make_environment("prod", branch="", promote_from="stg", approval=True))
 
 
+class CompiledTemplates(BytecodeCache):
+    """Keeps what templates were compiled to: each test has an app of its own, which would compile them anew."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], Any] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Give back what the same text was compiled to."""
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep what a text was compiled to."""
+        self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+_TEMPLATES = CompiledTemplates()
+
+
 @dataclass
 class Web:
     """A database, the app over it, and a token for each role."""
@@ -48,6 +67,7 @@ class Web:
         self.app = create_app(
             database=self.database, settings=self.settings, control=control, bell=bell, streams=self.streams
         )
+        self.app.jinja_env.bytecode_cache = _TEMPLATES
         self.tokens = {role: tokens.create(self.database, f"{role}-token", role) for role in tokens.Role}
 
     def client(self, role: str = "deployer") -> FlaskClient:
