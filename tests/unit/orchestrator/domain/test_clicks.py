@@ -39,6 +39,7 @@ CASES: list[tuple[str, Run, str]] = [
     ("failed after its commit", over(RunState.FAILED, HEALTH), "rerun rollback"),
     ("cancelled", over(RunState.CANCELLED, BUILD), "rerun"),
     ("gave way", over(RunState.CANCELLED, BUILD, superseded_by=8), ""),
+    ("gave way after its commit", over(RunState.CANCELLED, HEALTH, superseded_by=8), ""),
     ("failed, and is taken back", noted(over(RunState.FAILED, HEALTH), taken_back_by=8), "rerun"),
     ("healthy", over(RunState.SUCCEEDED, HEALTH), "rollback"),
     ("a rollback that is healthy", over(RunState.SUCCEEDED, HEALTH, trigger=Trigger.ROLLBACK), ""),

@@ -32,6 +32,7 @@ from orchestrator.domain.paths import MAX_LENGTH, MAX_STEPS, Index, Key, Named, 
         ("app.kubernetes_io/x-y", (Key("app"), Key("kubernetes_io/x-y"))),
         ("my key.tag", (Key("my key"), Key("tag"))),
         ("이미지.태그", (Key("이미지"), Key("태그"))),
+        (".".join("x" * MAX_STEPS), (Key("x"),) * MAX_STEPS),
     ],
 )
 def test_a_path_is_a_row_of_steps(text, steps):
@@ -116,6 +117,7 @@ def test_the_beginning_of_a_path_can_be_told(text, count, beginning):
     [
         ("image.tag", "image.digest"),
         ("tag", "digest"),
+        ("my own key.tag", "my own key.digest"),
         ("$2:images[name=web].tag", "$2:images[name=web].digest"),
         ('"a.b".tag', '"a.b".digest'),
     ],

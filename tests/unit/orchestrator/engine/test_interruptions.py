@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Done, Run, RunState, StageName, StageState, Wait
+from orchestrator.domain.runs import Done, Fail, Outcome, Run, RunState, StageName, StageState, Wait
 from orchestrator.engine.decision import Decision
 from orchestrator.engine.facts import (
     Approved,
@@ -84,10 +84,13 @@ def test_a_lease_that_ran_out_between_stages_only_wakes_the_run() -> None:
 
 
 def test_cancel_ends_a_waiting_run_at_once() -> None:
-    decision = advance(make_run(HEALTH, StageState.WAITING), CancelRequested(by="mina", at_work=False), NOW)
+    waiting = make_run(HEALTH, StageState.WAITING, blocked_by=5)
+    decision = advance(waiting, CancelRequested(by="mina", at_work=False), NOW)
     assert (decision.run.state, decision.run.reason) == (RunState.CANCELLED, Reason.CANCELLED)
     assert decision.run.detail == "cancelled by mina after its change was committed"
+    assert decision.run.stage(HEALTH).detail == decision.run.detail
     assert decision.freed
+    assert decision.run.blocked_by is None, "it waits for nobody any more"
 
 
 def test_cancel_of_a_run_at_work_is_left_to_its_worker() -> None:
@@ -106,9 +109,15 @@ def test_cancel_of_a_run_at_work_is_left_to_its_worker() -> None:
         LeaseExpired(),
     ],
 )
-@pytest.mark.parametrize("wish", [{"cancel_requested": True}, {"superseded_by": 9}])
-def test_a_run_that_is_no_longer_wanted_ends_at_whatever_comes_next(fact: Fact, wish: dict[str, object]) -> None:
-    assert advance(working(**wish), fact, NOW).run.state is RunState.CANCELLED
+@pytest.mark.parametrize(
+    ("wish", "detail"),
+    [({"cancel_requested": True}, "cancelled"), ({"superseded_by": 9}, "superseded by run 9")],
+)
+def test_a_run_that_is_no_longer_wanted_ends_at_whatever_comes_next(
+    fact: Fact, wish: dict[str, object], detail: str
+) -> None:
+    run = advance(working(**wish), fact, NOW).run
+    assert (run.state, run.detail) == (RunState.CANCELLED, detail)
 
 
 def test_what_was_done_before_a_cancel_is_kept() -> None:
@@ -128,6 +137,13 @@ def test_approval_wakes_the_run() -> None:
     ended = advance(decision.run, CancelRequested(by="jun", at_work=False), later(1)).run
     assert (ended.approved_by, ended.approved_at, ended.cancelled_by) == ("mina", NOW, "jun")
     assert advance(make_run(BUILD, approved=False), Approved(by=""), NOW).run.detail == "approved"
+
+
+@pytest.mark.parametrize("outcome", [Done(), Wait(reason=Reason.PROGRESSING), Fail(reason=Reason.BUILD_FAILED)])
+def test_who_approved_a_run_is_known_whatever_becomes_of_it(outcome: Outcome) -> None:
+    run = advance(make_run(BUILD, approved=False), Approved(by="mina"), NOW).run
+    run = advance(run, Claimed(stage=BUILD, timeout=9), NOW).run
+    assert advance(run, Reported(stage=BUILD, outcome=outcome), NOW).run.approved_by == "mina"
 
 
 @pytest.mark.parametrize(

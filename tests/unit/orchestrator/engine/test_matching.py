@@ -111,6 +111,10 @@ def test_path_filters(paths: frozenset[str] | None, built: bool) -> None:
     assert matched.ignored == ("" if built else "paths")
 
 
+def test_without_a_filter_every_file_matters() -> None:
+    assert match(pushed(moved(paths=frozenset({"README.md"}))), [APP], lambda _: False).wanted
+
+
 @pytest.mark.parametrize(
     ("change", "told"),
     [
