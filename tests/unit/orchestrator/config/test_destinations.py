@@ -73,3 +73,9 @@ def test_what_waits_under_the_number_that_a_destination_had_is_its_own() -> None
 def test_what_waits_for_a_destination_that_gets_a_name_is_its_own() -> None:
     plain = KINDS["slack"].format("one")
     assert former(listed(plain.replace("{", "{name: team, "))) == [tuple(names(listed(plain)))]
+
+
+def test_a_forge_may_be_at_a_private_address_and_a_stranger_may_not() -> None:
+    found = look(listed(*(kind.format("one") for kind in KINDS.values()))).settings
+    assert found is not None
+    assert [one.kind for one in found.channels if one.allow_private] == ["gitea-status"]

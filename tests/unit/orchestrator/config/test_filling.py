@@ -42,6 +42,7 @@ def test_a_value_survives_whatever_it_holds(text: str) -> None:
         ("a: $$5", "$5"),
         ("a: $${X}", "${X}"),
         ("{a: $${X}}", "${X}"),
+        ("{a: $${}}", "${}"),
         ("a: $$$${X}", "$${X}"),
         ("a: $$$X", "$$X"),
         ("a: $$${X}", "$x"),
@@ -75,6 +76,7 @@ def test_a_file_gives_its_text_without_its_last_newline(tmp_path: Path, data: by
     [
         ("b: 1\na: [x, ${NO_SUCH}]", ("a[1]", 2, "the environment variable NO_SUCH is not set")),
         ("a: ${file:no}", ("a", 1, "cannot read the file /nowhere/no: No such file or directory")),
+        ("a: ${X-other}", ("a", 1, "is neither `${NAME}` nor `${file:PATH}`; write `$$` for a plain dollar sign")),
         ("a: ${1X}", ("a", 1, "is neither `${NAME}` nor `${file:PATH}`; write `$$` for a plain dollar sign")),
         ("a: ${X", ("a", 1, "`${` has no closing `}`; write `$$` for a plain dollar sign")),
     ],
@@ -153,6 +155,7 @@ def test_an_alias_bomb_is_stopped() -> None:
         ("a: $$5", None),
         ("a: ${X}", ("${X}",)),
         ("a: u:${X}@h/${Y:-hunter2}", ("${X}", "${Y}")),
+        ("a: $$5 ${X}", ("${X}",)),
     ],
 )
 def test_where_a_value_comes_from_is_known_without_its_default(text: str, names: tuple[str, ...] | None) -> None:

@@ -222,9 +222,11 @@ VALUES = [
     ("context: .", 'secrets: {npm: ""}', "apps[0].build.secrets.npm", "is empty; an empty secret is never accepted (leave the key out if none is needed)"),
     ("context: .", "builder: classic, secrets: {npm: x}", "apps[0].build.secrets", "only BuildKit mounts secrets; leave `builder: classic` out"),
     ("context: .", f"secrets: {{npm: {'한' * 21_846}}}", "apps[0].build.secrets.npm", "is larger than 64 KiB; put what is that large into a base image"),
+    ("context: .", "secrets: {npm: ${NOT_UTF8}}", "apps[0].build.secrets.npm", "is not text in UTF-8; look where the value comes from"),
     ("context: .", "args: [A=b]", "apps[0].build.args", "must be a mapping (`key: value`)"),
     ("context: .", "builder: kaniko", "apps[0].build.builder", "must be `buildkit` or `classic`"),
     ("values: charts/applications/plate-web/values-stg.yaml", "values: ../x.yaml", ENVIRONMENT + "values", "must stay inside the repository: `..` is refused"),
+    ("values: charts/applications/plate-web/values-stg.yaml", "values: 'C:/x.yaml'", ENVIRONMENT + "values", "must be a path inside the repository, relative and with forward slashes"),
     ("values: charts/applications/plate-web/values-stg.yaml", "values: a\\b.yaml", ENVIRONMENT + "values", "must be a path inside the repository, relative and with forward slashes"),
     ("key: image.tag  ", "key: image..tag  ", ENVIRONMENT + "key", "is not the path of a value: it has no key at character 7"),
     ("argocd: plate-web-stg", "argocd: ''", ENVIRONMENT + "argocd", "is empty"),
@@ -241,9 +243,33 @@ def test_what_a_key_refuses(old: str, new: str, path: str, message: str) -> None
     text = spoiled(old, new)
     line = VALID[: VALID.index(old)].count("\n") + 1
 
-    problem = next(problem for problem in look(text).problems if problem.path == path)
+    problems = look(text, {"NOT_UTF8": "\udcff"}).problems
+    problem = next(problem for problem in problems if problem.path == path)
 
     assert (problem.line, problem.message) == (line, message)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("- name: plate-web", "- name: w"),
+        ("branch: main, ", f"message: '{'x' * 200}', "),
+        ("context: .", f"secrets: {{npm: {'x' * 64 * 1024}}}"),
+        ("slack: {webhook: ${SLACK_WEBHOOK}}", "commit_status: {forge: github, url: 'https://github.com/', token: x, apps: [plate-web]}"),
+    ],
+    ids=["a name of one letter", "a long message", "a large secret", "a forge with a slash at its end"],
+)  # fmt: skip
+def test_what_is_just_within_bounds_is_accepted(old: str, new: str) -> None:
+    assert found(spoiled(old, new)) == []
+
+
+def test_an_address_of_an_app_that_is_none_is_told_once() -> None:
+    status = spoiled("slack: {webhook: ${SLACK_WEBHOOK}}", "commit_status: {forge: github, token: x}")
+    text = status.replace(
+        "    image:", "    aliases: [[a], nowhere, 'https://github.com/acme/plate-web.git']\n    image:"
+    )
+
+    assert [path for _, path, _ in found(text)] == ["apps[0].aliases[0]", "apps[0].aliases[1]"]
 
 
 @pytest.mark.parametrize(
@@ -265,6 +291,24 @@ def test_what_a_key_refuses(old: str, new: str, path: str, message: str) -> None
 )
 def test_what_the_server_keys_refuse(server: str, path: str, message: str) -> None:
     assert found(f"{VALID}server:\n  {server}\n") == [(27, path, message)]
+
+
+@pytest.mark.parametrize(
+    ("size", "count"),
+    [
+        ("2048", 2048),
+        ("2048B", 2048),
+        ("2k", 2000),
+        ("2KiB", 2048),
+        ("3M", 3_000_000),
+        ("3 MB", 3_000_000),
+        ("1G", 10**9),
+    ],
+)
+def test_how_many_bytes_a_size_is(size: str, count: int) -> None:
+    read = look(f"{VALID}server: {{max_body: {size}, bind: ':8480'}}\n").settings
+    assert read is not None
+    assert (read.max_body, read.bind) == (count, ":8480")
 
 
 def test_plain_http_is_accepted_when_it_is_asked_for() -> None:
