@@ -249,20 +249,6 @@ def test_what_a_key_refuses(old: str, new: str, path: str, message: str) -> None
     assert (problem.line, problem.message) == (line, message)
 
 
-@pytest.mark.parametrize(
-    ("old", "new"),
-    [
-        ("- name: plate-web", "- name: w"),
-        ("branch: main, ", f"message: '{'x' * 200}', "),
-        ("context: .", f"secrets: {{npm: {'x' * 64 * 1024}}}"),
-        ("slack: {webhook: ${SLACK_WEBHOOK}}", "commit_status: {forge: github, url: 'https://github.com/', token: x, apps: [plate-web]}"),
-    ],
-    ids=["a name of one letter", "a long message", "a large secret", "a forge with a slash at its end"],
-)  # fmt: skip
-def test_what_is_just_within_bounds_is_accepted(old: str, new: str) -> None:
-    assert found(spoiled(old, new)) == []
-
-
 def test_an_address_of_an_app_that_is_none_is_told_once() -> None:
     status = spoiled("slack: {webhook: ${SLACK_WEBHOOK}}", "commit_status: {forge: github, token: x}")
     text = status.replace(
@@ -291,24 +277,6 @@ def test_an_address_of_an_app_that_is_none_is_told_once() -> None:
 )
 def test_what_the_server_keys_refuse(server: str, path: str, message: str) -> None:
     assert found(f"{VALID}server:\n  {server}\n") == [(27, path, message)]
-
-
-@pytest.mark.parametrize(
-    ("size", "count"),
-    [
-        ("2048", 2048),
-        ("2048B", 2048),
-        ("2k", 2000),
-        ("2KiB", 2048),
-        ("3M", 3_000_000),
-        ("3 MB", 3_000_000),
-        ("1G", 10**9),
-    ],
-)
-def test_how_many_bytes_a_size_is(size: str, count: int) -> None:
-    read = look(f"{VALID}server: {{max_body: {size}, bind: ':8480'}}\n").settings
-    assert read is not None
-    assert (read.max_body, read.bind) == (count, ":8480")
 
 
 def test_plain_http_is_accepted_when_it_is_asked_for() -> None:
