@@ -54,11 +54,11 @@ class FakeMirror:
         before = dict(zip(self.line[1:], self.line, strict=False))
         return [CommitMessage(commit=one, parent=before[one], text=text) for one, text in told if containing in text]
 
-    def resolve(self, ref: str, **_: Any) -> str:
+    def resolve(self, ref: str, *, checkpoint: Callable[[], None]) -> str:
         self._trouble()
         return self.line[-1]
 
-    def fetch_commit(self, commit: str, ref: str = "", **_: Any) -> str:
+    def fetch_commit(self, commit: str, ref: str = "", *, checkpoint: Callable[[], None], new: bool = False) -> str:
         self._trouble()
         if commit not in (*self.line, *self.parted):
             raise Missing(Reason.COMMIT_NOT_FOUND, commit)
@@ -66,7 +66,7 @@ class FakeMirror:
         self.away.discard(commit)
         return "" if self.tip is None else self.tip or self.line[-1]
 
-    def fetch_branch(self, branch: str, **_: Any) -> str:
+    def fetch_branch(self, branch: str, *, checkpoint: Callable[[], None]) -> str:
         self._trouble()
         return self.head
 

@@ -24,7 +24,7 @@ from orchestrator.domain.errors import PilotageError, Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Run, Stage, StageName, Trigger
 from tests.support.registries import DIGEST, TAG, FakeHarbor, FakeRegistry
-from workers.clients.engine_requests import REVISION_LABEL
+from workers.clients.engine_requests import REVISION_LABEL, CallControl
 from workers.stages.order import Order, Tools
 
 COMMIT = "8f3e1e7" + "0" * 33
@@ -105,7 +105,7 @@ class FakeEngine:
     def image_id(self, reference: str) -> str | None:
         return "sha256:local" if reference in self.images else None
 
-    def build(self, context: Iterator[bytes], **options: Any) -> str:
+    def build(self, context: Iterator[bytes], *, control: CallControl, **options: Any) -> str:
         self.asked.append("build")
         self.builds.append(options)
         self.sent = b"".join(context)
@@ -139,7 +139,9 @@ class FakeSource:
         return commit
 
     @contextmanager
-    def snapshot(self, commit: str, context: str, *, timeout: float, **_: Any) -> Iterator["FakeSnapshot"]:
+    def snapshot(
+        self, commit: str, context: str, *, timeout: float, log: Callable[[str], None], checkpoint: Callable[[], None]
+    ) -> Iterator["FakeSnapshot"]:
         assert (commit, timeout > 0) == (COMMIT, True)
         prefix = "" if context == "." else f"{context}/"
         yield FakeSnapshot(

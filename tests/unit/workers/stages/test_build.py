@@ -9,7 +9,7 @@ from orchestrator.domain.errors import Cancelled, Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail
 from tests.support.imaging import COMMIT, IMAGE, OTHER, ImageServices, order
-from tests.support.registries import DIGEST
+from tests.support.registries import DIGEST, TAG
 from workers.clients.engine_requests import APP_LABEL, REVISION_LABEL, RUN_LABEL
 from workers.stages import build
 
@@ -75,6 +75,13 @@ def test_an_image_in_the_registry_is_not_built_again() -> None:
     assert services.engine.asked == []
 
 
+def test_an_image_that_is_deleted_while_it_is_looked_at_is_built_again() -> None:
+    services = ImageServices()
+    services.registry.tags[TAG] = (DIGEST, {})
+    build.run(order(), services.tools())
+    assert services.engine.asked == ["build"]
+
+
 @pytest.mark.parametrize(("revision", "words"), [(OTHER, f"commit {OTHER}"), ("", "an unknown commit")])
 def test_a_tag_of_something_else_is_never_built_over(revision: str, words: str) -> None:
     services = ImageServices()
@@ -114,6 +121,18 @@ def test_a_cancelled_run_does_not_begin_to_build() -> None:
         raise Cancelled
 
     services = ImageServices()
+    with pytest.raises(Cancelled):
+        build.run(order(), services.tools(stop))
+    assert services.engine.asked == []
+
+
+def test_a_run_that_is_cancelled_while_the_files_are_chosen_does_not_build() -> None:
+    services = ImageServices()
+
+    def stop() -> None:
+        if any(line.startswith("build ") for line in services.log):
+            raise Cancelled
+
     with pytest.raises(Cancelled):
         build.run(order(), services.tools(stop))
     assert services.engine.asked == []

@@ -58,31 +58,6 @@ def test_the_project_of_the_application_is_remembered_for_the_looks_after_it(con
 
 
 @pytest.mark.parametrize(
-    ("given", "image"),
-    [
-        ("v1.2", "harbor.example.com/plate/plate-web:v1.2"),
-        ("sha256:" + "0" * 64, "harbor.example.com/plate/plate-web@sha256:" + "0" * 64),
-        ("harbor.example.com/plate/plate-web:x", "harbor.example.com/plate/plate-web:x"),
-    ],
-)
-def test_a_manual_run_of_an_image_needs_no_source(given: str, image: str) -> None:
-    source = FakeMirror(error=Unavailable(Reason.SOURCE_UNAVAILABLE, "down"))
-    manual = order(CHECK, commit="", image=given, trigger=Trigger.MANUAL, environment_value="image")
-    assert done(check.run(manual, tools(source=source))).outputs == {"image": image}
-
-
-@pytest.mark.parametrize("trigger", [Trigger.MANUAL, Trigger.PROMOTION, Trigger.ROLLBACK, Trigger.RERUN])
-def test_a_digest_is_never_written_where_a_tag_belongs(trigger: Trigger) -> None:
-    digest = "sha256:" + "0" * 64
-    given = order(
-        CHECK, trigger=trigger, commit="", image=f"harbor.example.com/plate/plate-web@{digest}", digest=digest
-    )
-    with pytest.raises(Refused, match=r"`image\.tag` of stg gets a tag") as refusal:
-        check.run(given, tools())
-    assert refusal.value.reason is Reason.VALUES_KEY_REFUSED
-
-
-@pytest.mark.parametrize(
     ("clients", "reason"),
     [
         ({"source": FakeMirror(line=())}, Reason.COMMIT_NOT_FOUND),
@@ -129,10 +104,15 @@ def test_an_older_commit_never_goes_over_a_newer_one() -> None:
     assert (outcome.reason, outcome.detail) == (Reason.OLDER_COMMIT, "run 3 has a newer commit")
 
 
-@pytest.mark.parametrize(("rival_of", "left"), [("refs/heads/main", True), ("refs/heads/hotfix", None)])
-def test_a_branch_has_left_a_commit_if_it_holds_a_newer_one_of_its_own(rival_of: str, left: bool | None) -> None:
+@pytest.mark.parametrize(
+    ("ref", "rival_of", "left"),
+    [(MAIN, MAIN, True), (MAIN, "refs/heads/hotfix", None), ("refs/tags/v1", "refs/tags/v1", None)],
+)
+def test_a_branch_has_left_a_commit_if_it_holds_a_newer_one_of_its_own(
+    ref: str, rival_of: str, left: bool | None
+) -> None:
     rivals = (Rival(run=3, commit=NEW, ref=rival_of, landed=True, begun=True),)
-    late = order(CHECK, commit=OLD, ref=MAIN, rivals=rivals)
+    late = order(CHECK, commit=OLD, ref=ref, rivals=rivals)
     outcome = check.run(late, tools(source=FakeMirror(line=(OLD, NEW))))
     assert isinstance(outcome, Fail)
     assert (outcome.reason, outcome.outputs.get("left")) == (Reason.OLDER_COMMIT, left)
@@ -203,7 +183,7 @@ def test_a_push_does_not_take_the_place_of_a_rollback_and_another_rollback_does(
 def test_a_newer_commit_that_nobody_has_approved_keeps_no_approved_one_back(
     approved: bool, of_rival: bool, counts: bool
 ) -> None:
-    rivals = (Rival(run=9, commit=NEW, approved=of_rival), Rival(run=3, commit="3" * 40))
+    rivals = (Rival(run=9, commit=NEW, approved=of_rival, begun=True), Rival(run=3, commit="3" * 40))
     outcome = check.run(
         order(CHECK, commit=OLD, rivals=rivals, approved=approved), tools(source=FakeMirror(line=(OLD, NEW)))
     )
@@ -212,6 +192,7 @@ def test_a_newer_commit_that_nobody_has_approved_keeps_no_approved_one_back(
         assert outcome.reason is Reason.OLDER_COMMIT
     else:
         assert done(outcome).outputs["unapproved"] == [9]
+        assert "older_than" not in outcome.outputs, "nobody goes back on purpose"
         assert done(outcome).outputs["obsolete"] == [3]
 
 
@@ -315,31 +296,3 @@ def test_a_person_s_word_goes_for_the_re_run_too() -> None:
     rivals = (Rival(run=3, commit=NEW, landed=True, begun=True),)
     again = order(CHECK, commit=OLD, rivals=rivals, trigger=Trigger.RERUN, insists=True)
     assert isinstance(check.run(again, tools(source=FakeMirror(line=(OLD, NEW)))), Done)
-
-
-@pytest.mark.parametrize(
-    ("before", "image"),
-    [
-        (f"{IMAGE}-r2", f"{IMAGE}-r2"),
-        (IMAGE, IMAGE),
-        (f"{IMAGE}-0a1b2c3d", IMAGE),  # of other build options
-        (f"{IMAGE}-0a1b2c3d-r2", IMAGE),
-        ("old.example.com/plate/plate-web:sha-aaaaaaaaaaaa", IMAGE),
-    ],
-)
-def test_a_re_run_goes_on_with_the_image_that_was_made_for_it(before: str, image: str) -> None:
-    again = order(CHECK, trigger=Trigger.RERUN, image=before, attempt=3)
-    assert done(check.run(again, tools())).outputs["image"] == image
-
-
-@pytest.mark.parametrize("commit", ["", COMMIT])
-def test_a_given_image_stays_what_it_is_from_build_on(commit: str) -> None:
-    given = {"image": "harbor.example.com/plate/plate-web:v1", "digest": "sha256:" + "0" * 64}
-    again = order(CHECK, trigger=Trigger.RERUN, commit=commit, from_stage="build", attempt=3, **given)
-    assert done(check.run(again, tools())).outputs["image"] == given["image"]
-
-
-def test_a_re_run_from_build_makes_an_image_with_a_tag_of_its_own() -> None:
-    """Of the run's number: each environment counts attempts for itself, and the commit may be in several."""
-    again = order(CHECK, id=43, trigger=Trigger.RERUN, from_stage="build", attempt=3)
-    assert done(check.run(again, tools())).outputs["image"] == f"{IMAGE}-r43"

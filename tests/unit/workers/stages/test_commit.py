@@ -62,11 +62,15 @@ def test_a_change_that_another_writer_landed_is_done() -> None:
     assert isinstance(outcome, Done)
 
 
-def test_a_value_that_is_there_already_is_said_to_be_reused() -> None:
-    result = landed(created=False)
+@pytest.mark.parametrize(
+    ("previous", "noop"), [((), True), (("old",), False)], ids=["a person's", "an earlier try's"]
+)
+def test_a_value_that_is_there_already_is_said_to_be_reused(previous: tuple[str, ...], noop: bool) -> None:
+    """What an earlier try committed has changed something, so that Argo CD has to sync it."""
+    result = landed(created=False, previous=previous)
     outcome = commit.run(order(STAGE), tools(commits=FakeCommits(result=result)))
     assert isinstance(outcome, Done)
-    assert (outcome.reason, outcome.reused) == (Reason.ALREADY_COMMITTED, True)
+    assert (outcome.reason, outcome.reused, outcome.outputs["noop"]) == (Reason.ALREADY_COMMITTED, True, noop)
 
 
 def test_a_key_that_cannot_be_edited_fails_with_file_and_line() -> None:
@@ -95,7 +99,9 @@ def test_a_batch_that_may_have_been_pushed_is_looked_for_first(
 
 def test_a_change_that_is_not_wanted_any_more_leaves_the_end_to_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
     work(monkeypatch, [Withdrawn(run=7)])
-    assert isinstance(commit.run(order(STAGE), tools(commits=FakeCommits())), Wait)
+    outcome = commit.run(order(STAGE), tools(commits=FakeCommits()))
+    assert isinstance(outcome, Wait)
+    assert outcome.after is not None, "nothing else may wake it"
 
 
 def test_a_newer_commit_that_was_deployed_meanwhile_goes_first() -> None:
@@ -105,6 +111,24 @@ def test_a_newer_commit_that_was_deployed_meanwhile_goes_first() -> None:
     outcome = commit.run(order(STAGE, rivals=rivals), clients)
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.OLDER_COMMIT
+
+
+OTHER = "b" * 40
+
+
+@pytest.mark.parametrize(
+    ("rival", "outputs"),
+    [
+        (Rival(run=9, commit=OTHER, begun=True), {}),
+        (Rival(run=9, commit=COMMIT, landed=True, begun=True), {}),
+        (Rival(run=9, commit="0" * 40, landed=True, begun=True), {}),
+        (Rival(run=9, commit=OTHER, landed=True, begun=True), {"dropped": [9]}),
+    ],
+    ids=["not deployed", "the same commit", "an older commit", "a commit that the branch has lost"],
+)
+def test_nothing_else_goes_first(rival: Rival, outputs: dict[str, Any]) -> None:
+    clients = tools(source=FakeMirror(line=("0" * 40, COMMIT, OTHER)), commits=FakeCommits(result=landed()))
+    assert isinstance(commit.run(order(STAGE, rivals=(rival,), outputs=outputs), clients), Done)
 
 
 PERSONS_WORD: list[dict[str, Any]] = [

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain.errors import Refused
+from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, StageName, Wait
 from tests.support.deploying import GITOPS_COMMIT, FakeArgo, FakeMirror, live, order, tools
@@ -141,3 +141,26 @@ def test_what_is_said_of_a_value_that_is_not_in_force_is_true(content: bytes | N
     assert isinstance(outcome, Fail)
     assert outcome.reason is Reason.CHANGE_REVERTED
     assert outcome.detail == f"{NEWER[:12]} contains {GITOPS_COMMIT[:12]}, but {said}"
+
+
+def test_a_commit_that_changed_the_rest_of_the_file_keeps_ours_in_force_and_needs_no_server() -> None:
+    newer = b"replicas: 2\nimage:\n  tag: " + VALUE + b"\n"
+    away = Unavailable(Reason.GITOPS_UNAVAILABLE, "down")
+    files = Versions(line=(OLD, GITOPS_COMMIT, NEWER), content={NEWER: newer}, error=away)
+    given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
+    assert isinstance(sync.run(given, tools(argocd=FakeArgo([live(NEWER)]), gitops=files)), Done)
+
+
+@pytest.mark.parametrize(("head", "ends"), [(NEWER, Done), ("6" * 40, Wait)])
+def test_the_head_of_a_branch_that_was_rewritten_counts_where_the_server_has_forgotten_our_commit(
+    head: str, ends: type
+) -> None:
+    files = Versions(line=(OLD, NEWER), head=head)
+    given = order(StageName.SYNC, outputs=OUTPUTS, now=later(10))
+    assert isinstance(sync.run(given, tools(argocd=FakeArgo([live(NEWER)]), gitops=files)), ends)
+
+
+def test_when_its_time_is_over_a_run_asks_for_no_sync() -> None:
+    argo = FakeArgo([on_top()])
+    assert isinstance(look_since(health, argo, 600, {}), Fail)
+    assert "sync" not in argo.asked

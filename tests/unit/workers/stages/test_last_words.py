@@ -116,7 +116,9 @@ def test_of_many_pods_the_ones_that_are_still_coming_are_looked_at_last() -> Non
         for number, reason in enumerate(["ContainerCreating", "Running", "Running", "CrashLoopBackOff"])
     ]
     pods[3]["health"] = {"status": "Degraded", "message": BACK_OFF}
+    well = [{**PENDING, "name": f"well-{number}", "health": {"status": "Healthy"}} for number in range(3)]
     argo = Several([live(health="Degraded")])
+    pods = [*well, *pods]
     argo.pods, argo.said, argo.wanted = tuple(pods), [["no DB"], [], [], []], []
     assert ended(argo).detail == "Pod plate/web-3 is in CrashLoopBackOff; its log ends: no DB"
     assert [one["pod"] for one in argo.wanted] == ["web-3", "web-1", "web-1"], "three pods are looked at"

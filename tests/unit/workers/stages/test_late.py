@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.errors import PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, StageName, Trigger, Wait
 from tests.support.deploying import GITOPS_COMMIT, IMAGE, FakeArgo, FakeMirror, application, live, order, tools
@@ -120,9 +120,10 @@ def test_without_a_cause_the_last_state_is_told(argo: Any) -> None:
     assert outcome.detail == f"health not done after 900 s; last seen: {GITOPS_COMMIT[:12]} is without a health state"
 
 
-def test_resources_are_not_blamed_where_they_are_not_waited_for() -> None:
+@pytest.mark.parametrize("stage", [sync, health])
+def test_resources_are_not_blamed_where_they_are_not_waited_for(stage: Any) -> None:
     argo = Telling([live(OLD)])
-    outcome = look(sync, argo)
+    outcome = look(stage, argo)
     assert "last seen: Argo CD compares with" in outcome.detail
     assert "tree" not in argo.asked
 
@@ -253,10 +254,13 @@ def test_an_operation_that_a_window_blocks_ends_with_the_window_too() -> None:
     assert look(sync, FakeArgo([app])).reason is Reason.SYNC_WINDOW
 
 
-def test_windows_that_cannot_be_read_are_none() -> None:
+@pytest.mark.parametrize(
+    "error", [Unavailable(Reason.ARGOCD_UNAVAILABLE, "HTTP 500"), Refused(Reason.ARGOCD_FORBIDDEN, "HTTP 403")]
+)
+def test_windows_that_cannot_be_read_are_none(error: PilotageError) -> None:
     class Closed(FakeArgo):
         def sync_windows(self, name: str, **_: Any) -> dict[str, Any]:
-            raise Unavailable(Reason.ARGOCD_UNAVAILABLE, "HTTP 500")
+            raise error
 
     outcome = look(sync, Closed([automated()]))
     assert (type(outcome), outcome.reason) == (Fail, Reason.TIMED_OUT)
@@ -326,3 +330,8 @@ def test_a_pod_that_may_yet_become_well_ends_as_late_and_one_that_crashes_as_deg
 def test_pods_that_cannot_be_read_prove_nothing() -> None:
     with pytest.raises(Unavailable):
         look(health, Silent([live()]), 20)
+
+
+def test_who_is_waited_for_stays_the_reason_though_a_pod_crashes() -> None:
+    ends = look(health, FakeArgo([live(health="Suspended")], nodes=[OURS]))
+    assert (type(ends), ends.reason) == (Fail, Reason.SUSPENDED)

@@ -41,9 +41,10 @@ def test_a_push_that_was_cut_off_after_it_landed_is_not_repeated() -> None:
     assert services.engine.asked.count("push") == 1
 
 
-def test_what_the_build_found_in_the_registry_is_not_pushed() -> None:
+@pytest.mark.parametrize("commit", [COMMIT, ""], ids=["ours", "an image that a person named"])
+def test_what_the_build_found_in_the_registry_is_not_pushed(commit: str) -> None:
     services = ImageServices()
-    services.registry.hold(COMMIT)
+    services.registry.hold(commit)
     outcome = push.run(order(outputs={"digest": DIGEST}), services.tools())
     assert isinstance(outcome, Done)
     assert (outcome.reused, outcome.outputs["digest"]) == (True, DIGEST)

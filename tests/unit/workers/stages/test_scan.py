@@ -10,7 +10,7 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Wait
 from tests.support.imaging import COMMIT, ImageServices, order
-from tests.support.registries import DIGEST, FakeHarbor
+from tests.support.registries import DIGEST, TAG, FakeHarbor
 from workers.clients.harbor import REPORT_TYPES
 from workers.stages import scan
 from workers.stages.order import Order
@@ -64,6 +64,12 @@ def test_the_pushed_digest_is_what_is_asked_for() -> None:
     services = harbor(CLEAN)
     scan.run(asked(), services.tools())
     assert services.harbor.places == [("shop", "team-a/api", DIGEST)]
+
+
+def test_an_image_without_a_digest_is_asked_for_by_its_tag() -> None:
+    services = harbor(CLEAN)
+    scan.run(order(scan=GATE), services.tools())
+    assert services.harbor.places == [("shop", "team-a/api", TAG)]
 
 
 def test_a_running_scan_is_waited_for_with_growing_pauses() -> None:

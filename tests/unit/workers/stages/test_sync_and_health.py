@@ -52,15 +52,19 @@ def test_argo_cd_is_asked_to_refresh_once_and_then_only_read() -> None:
     assert argo.asked == ["normal", "plain"]
 
 
-def test_what_many_looks_see_is_in_the_log_once() -> None:
+@pytest.mark.parametrize(("stage", "first"), [(sync, live(OLD)), (health, live(health="Progressing"))])
+def test_what_many_looks_see_is_in_the_log_once(stage: Any, first: dict[str, Any]) -> None:
     """Argo CD tells of each change of each pod, and a rollout of twenty pods is Progressing for minutes."""
     said: list[str] = []
-    asked = order(StageName.HEALTH, outputs=OUTPUTS, now=later(10))
-    for seen in (live(health="Progressing"), live(health="Progressing"), live()):
-        outcome = health.run(asked, tools(log=said.append, argocd=FakeArgo([seen])))
+    asked = order(StageName.SYNC if stage is sync else StageName.HEALTH, outputs=OUTPUTS, now=later(10))
+    for seen in (first, first, live()):
+        outcome = stage.run(asked, tools(log=said.append, argocd=FakeArgo([seen])))
         stages = tuple(replace(one, detail=outcome.detail) for one in asked.run.stages)
         asked = replace(asked, run=replace(asked.run, stages=stages), outputs={**asked.outputs, **outcome.outputs})
-    assert [line.split()[0] for line in said] == ["progressing:", "healthy:"]
+    assert [line.partition(":")[0] for line in said] == [
+        Reason.SYNC_PENDING if stage is sync else Reason.PROGRESSING,
+        Reason.HEALTHY,
+    ]
 
 
 def test_a_refresh_is_repeated_after_a_minute_without_a_sign_of_our_commit() -> None:
