@@ -4,6 +4,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from types import SimpleNamespace
 
 import pytest
@@ -71,9 +72,16 @@ def test_of_a_folder_that_is_not_there_nothing_is_said(tmp_path: Path) -> None:
     assert list(doctor._full(tmp_path / "nowhere")) == []
 
 
+class Watched(FakeMirror):
+    """Is read by a command, which a person at the keyboard may stop at any time."""
+
+    def fetch_branch(self, branch: str, **_: Any) -> str:
+        return super().fetch_branch(branch, checkpoint=lambda: None)
+
+
 @pytest.mark.parametrize("named", [{}, {"digest_key": "image.sum"}, {"repository_key": "image.name"}])
 def test_every_key_that_a_deploy_changes_is_looked_at(tmp_path: Path, named: dict[str, str]) -> None:
-    gitops = FakeMirror(files={"web/values-stg.yaml": b"image:\n  tag: old\n"})
+    gitops = Watched(files={"web/values-stg.yaml": b"image:\n  tag: old\n"})
     settings, argocd, place = make_settings(str(tmp_path)), FakeArgo([application()]), make_environment(**named)
 
     if not named:
@@ -151,7 +159,7 @@ def test_without_the_names_of_findings_the_gate_still_works(
 def test_the_right_to_sync_is_asked_for_where_it_is_needed(
     tmp_path: Path, sync: bool, namespace: str, name: str
 ) -> None:
-    gitops = FakeMirror(files={"web/values-stg.yaml": b"image:\n  tag: old\n"})
+    gitops = Watched(files={"web/values-stg.yaml": b"image:\n  tag: old\n"})
     place = make_environment(sync=sync, app_namespace=namespace)
     settings, argocd = make_settings(str(tmp_path)), FakeArgo([application()], may=frozenset({"get"}))
 
