@@ -37,6 +37,7 @@ class Reason(StrEnum):
     SHARED_RESOURCE = "shared_resource"
     OUT_OF_SYNC = "out_of_sync"
     PROGRESSING = "progressing"
+    CONFIRMING = "confirming"
     # good ends
     DONE = "done"
     HEALTHY = "healthy"
@@ -181,6 +182,7 @@ CATALOGUE: dict[Reason, Explanation] = {
         "Look at the diff in Argo CD: correct the manifests, or ignore what the cluster itself sets.",
     ),
     R.PROGRESSING: _nobody("Argo CD applied the commit; the resources are not ready yet."),
+    R.CONFIRMING: _nobody("All looks healthy; a second look has to agree."),
     R.DONE: _nobody("The stage reached its aim."),
     R.HEALTHY: _nobody("The commit is live and healthy."),
     R.REUSED: _nobody("The result was already there and was proven again."),
@@ -219,9 +221,7 @@ CATALOGUE: dict[Reason, Explanation] = {
         "Add it to the app's `build.secrets`, or correct its id in the Dockerfile.",
     ),
     R.BUILD_FAILED: _developer("The image build failed.", "Read the end of the build log."),
-    R.BUILD_TIMEOUT: _developer(
-        "The build took longer than its deadline.", "Make it faster or raise `build.timeout`."
-    ),
+    R.BUILD_TIMEOUT: _developer("The build took longer than it may.", "Make it faster or raise `build.timeout`."),
     R.BASE_IMAGE_UNAVAILABLE: _developer(
         "A base image of the Dockerfile cannot be pulled.", "Check its name and the registry login."
     ),

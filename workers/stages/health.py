@@ -42,7 +42,7 @@ def run(order: Order, tools: Tools) -> Outcome:
     if verdict.kind is VerdictKind.SUCCESS:
         since = order.now - timedelta(seconds=lasted)
         outputs = {**wait.outputs, "confirming": since.isoformat()}
-        return replace(wait, after=left, confirm=True, outputs=outputs)
+        return replace(wait, reason=Reason.CONFIRMING, after=left, confirm=True, outputs=outputs)
     if order.is_late:
         return late(order, tools, application, verdict, StageName.HEALTH)
     return _anew(wait)

@@ -155,7 +155,7 @@ def test_weaker_evidence_wants_a_second_look_that_may_come_after_the_deadline() 
     application["status"]["reconciledAt"] = application["status"]["operationState"]["finishedAt"]
     first = look(health, FakeArgo([application]))
     assert isinstance(first, Wait)
-    assert (first.reason, first.after, first.confirm) == (Reason.HEALTHY, CONFIRM, True)
+    assert (first.reason, first.after, first.confirm) == (Reason.CONFIRMING, CONFIRM, True)
     second = look(health, FakeArgo([live(health="Progressing")]), outputs=dict(first.outputs))
     assert isinstance(second, Wait)
     assert not second.confirm
