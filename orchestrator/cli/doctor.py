@@ -4,14 +4,15 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.assembly import open_database, parts
 from orchestrator.cli.claim import make_state_folder
 from orchestrator.cli.errors import CliError, ending
+from orchestrator.cli.findings import Check, CheckResult, Doubt
 from orchestrator.domain.apps import App, Channel, Environment, Settings
 from orchestrator.domain.durations import words
 from orchestrator.domain.errors import PilotageError, Refused
@@ -38,39 +39,6 @@ _SKEW = 5.0
 """Difference of two clocks in seconds that is reported; a measurement is more exact than that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One question to a service. ``ask`` returns a few words if all is well, or raises a `PilotageError`.
-
-    ``section``: where the configuration has the credentials for it, such as ``argocd``; "" = none are needed.
-    ``needs``: sections whose own check must have passed; its failure would only be repeated.
-    """
-
-    name: str
-    ask: Callable[[], str]
-    section: str = ""
-    needs: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CheckResult:
-    """The answer to one check.
-
-    ``result``: ``ok``, ``fail``, ``note`` (a doubt) or ``hook`` (what to enter at a forge).
-    """
-
-    result: Literal["ok", "fail", "note", "hook"]
-    name: str
-    detail: str
-    next_steps: tuple[str, ...] = ()
-
-    def lines(self) -> Iterator[str]:
-        """Format it for people."""
-        mark = "FAIL" if self.result == "fail" else self.result
-        yield f"{mark:<4}  {f'{self.name}: ' if self.name else ''}{self.detail}"
-        yield from (f"      {step}" for step in self.next_steps)
-
-
 def examine(settings: Settings, file: Path) -> Iterator[CheckResult]:
     """Run all checks, and yield each result as it comes. Secrets never appear.
 
@@ -85,13 +53,7 @@ def examine(settings: Settings, file: Path) -> Iterator[CheckResult]:
         if missing:
             yield CheckResult("note", check.name, f"not checked, since this failed: {'; '.join(missing)}")
             continue
-        try:
-            yield CheckResult("ok", check.name, mask(check.ask()))
-        except (CliError, OSError) as error:
-            yield CheckResult("fail", check.name, mask(str(error if isinstance(error, CliError) else ending(error))))
-        except PilotageError as error:
-            broken.setdefault(check.section, check.name)
-            yield _failure(settings, check, error, mask)
+        yield _asked(settings, check, mask, broken)
     for said in (*_full(Path(settings.state_dir)), *_orphans(settings)):
         yield CheckResult("note", "", mask(said))
     refused = _refused(settings)
@@ -101,6 +63,19 @@ def examine(settings: Settings, file: Path) -> Iterator[CheckResult]:
             yield replace(refused[hook.forge], detail=mask(refused[hook.forge].detail))
     for chat in _chats(settings):
         yield _address(settings, chat, "into the app's settings in the chat, as Request URL for interactivity")
+
+
+def _asked(settings: Settings, check: Check, mask: Mask, broken: dict[str, str]) -> CheckResult:
+    """Ask, and note in `broken` the section whose credentials do not do."""
+    try:
+        return CheckResult("ok", check.name, mask(check.ask()))
+    except Doubt as doubt:
+        return CheckResult("note", check.name, mask(str(doubt)), (doubt.next_step,))
+    except (CliError, OSError) as error:
+        return CheckResult("fail", check.name, mask(str(error if isinstance(error, CliError) else ending(error))))
+    except PilotageError as error:
+        broken.setdefault(check.section, check.name)
+        return _failure(settings, check, error, mask)
 
 
 def _failure(settings: Settings, check: Check, error: PilotageError, mask: Mask) -> CheckResult:
@@ -235,7 +210,8 @@ def _database(settings: Settings) -> str:
     if abs(ahead) < _SKEW:
         return f"schema {current}"
     order = "behind" if ahead > 0 else "ahead of"
-    return f"schema {current}; but this machine's clock is {abs(ahead):.0f} s {order} that of the database"
+    clocks = f"this machine's clock is {abs(ahead):.0f} s {order} that of the database"
+    raise Doubt(f"schema {current}; but {clocks}", "Set the clocks of both by NTP; leases and times go by them.")
 
 
 def _broker(settings: Settings) -> str:
@@ -281,7 +257,10 @@ def _heads(mirror: "Mirror", app: App) -> str:
     heads = {ref.removeprefix("refs/heads/") for ref in mirror.ls_remote(None) if ref.startswith("refs/heads/")}
     number = "1 branch" if len(heads) == 1 else f"{len(heads)} branches"
     missing = [f"`{branch}`" for branch in watched_branches(app) if branch not in heads]
-    return f"{number}; but none is called {' or '.join(missing)}" if missing else number
+    if missing:
+        step = "No push starts a run there: push that branch, or correct `branch`, unless it is meant so."
+        raise Doubt(f"{number}; but none is called {' or '.join(missing)}", step)
+    return number
 
 
 def _login(settings: Settings, registry: "RegistryClient") -> str:

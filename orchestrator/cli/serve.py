@@ -144,7 +144,8 @@ def doctor(config: Config = None, output: Output = Format.TEXT) -> None:
       pilotage doctor -o json | jq '.items[] | select(.result == "fail")'
     """
     from orchestrator.cli import assembly
-    from orchestrator.cli.doctor import CheckResult, examine
+    from orchestrator.cli.doctor import examine
+    from orchestrator.cli.findings import CheckResult
     from orchestrator.config import default_path
 
     settings = assembly.read_settings(config)

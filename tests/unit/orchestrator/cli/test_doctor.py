@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from orchestrator.cli import doctor
+from orchestrator.cli.findings import Check, Doubt
 from orchestrator.domain.apps import ButtonRules, Channel, Hook, Scan, Secret
 from orchestrator.domain.errors import Refused
 from orchestrator.domain.events import Delivery, DeliveryOutcome
@@ -96,13 +97,16 @@ def test_every_key_that_a_deploy_changes_is_looked_at(tmp_path: Path, named: dic
 
 
 def test_what_fails_is_one_sentence_as_everywhere_and_a_next_step(tmp_path: Path) -> None:
-    check = doctor.Check("plate-web/stg", lambda: "")
+    check = Check("plate-web/stg", lambda: "")
     error = Refused(Reason.APPLICATION_MISSING, "plate-web-stg does not exist")
     found = doctor._failure(make_settings(str(tmp_path)), check, error, Mask([]))
     assert list(found.lines()) == [
         "FAIL  plate-web/stg: Argo CD has no such application: plate-web-stg does not exist.",
         "      Create it or correct `argocd`.",
     ]
+
+
+NO_RUN = "      No push starts a run there: push that branch, or correct `branch`, unless it is meant so."
 
 
 @dataclass(frozen=True)
@@ -118,15 +122,18 @@ class Remote:
 @pytest.mark.parametrize(
     ("rules", "said"),
     [
-        (("main",), "2 branches"),
-        (("main", "rel/*"), "2 branches"),
-        (("mane", "main"), "2 branches; but none is called `mane`"),
-        (("mane", "mein"), "2 branches; but none is called `mane` or `mein`"),
+        (("main",), ["ok    source: 2 branches"]),
+        (("main", "rel/*"), ["ok    source: 2 branches"]),
+        (("mane", "main"), ["note  source: 2 branches; but none is called `mane`", NO_RUN]),
+        (("mane", "mein"), ["note  source: 2 branches; but none is called `mane` or `mein`", NO_RUN]),
     ],
 )
-def test_a_branch_that_the_source_does_not_have_is_named(rules: tuple[str, ...], said: str) -> None:
+def test_a_branch_that_the_source_does_not_have_is_a_doubt(
+    tmp_path: Path, rules: tuple[str, ...], said: list[str]
+) -> None:
     places = tuple(make_environment(name=f"env{n}", branch=rule) for n, rule in enumerate(rules))
-    assert doctor._heads(Remote(("main", "dev")), make_app(environments=places)) == said
+    check = Check("source", lambda: doctor._heads(Remote(("main", "dev")), make_app(environments=places)))
+    assert list(doctor._asked(make_settings(str(tmp_path)), check, Mask([]), {}).lines()) == said
 
 
 @pytest.mark.parametrize(
@@ -176,17 +183,24 @@ def test_the_right_to_sync_is_asked_for_where_it_is_needed(
 @pytest.mark.parametrize(
     ("ahead", "said"),
     [
-        (4.0, ""),
         (40.0, "; but this machine's clock is 40 s behind that of the database"),
         (-3600.0, "; but this machine's clock is 3600 s ahead of that of the database"),
     ],
 )
-def test_a_clock_that_is_wrong_is_named(
+def test_a_clock_that_is_wrong_is_a_doubt(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: float, said: str
 ) -> None:
     sqlite_database(tmp_path).close()
     monkeypatch.setattr(Database, "ahead", lambda _: ahead)
-    assert ask(tmp_path) == f"schema {migrate.expected()}{said}"
+    with pytest.raises(Doubt) as caught:
+        ask(tmp_path)
+    assert (str(caught.value), "NTP" in caught.value.next_step) == (f"schema {migrate.expected()}{said}", True)
+
+
+def test_of_a_clock_that_is_nearly_right_nothing_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sqlite_database(tmp_path).close()
+    monkeypatch.setattr(Database, "ahead", lambda _: 4.0)
+    assert ask(tmp_path) == f"schema {migrate.expected()}"
 
 
 @pytest.mark.parametrize(
