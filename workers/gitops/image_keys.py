@@ -41,7 +41,7 @@ def merged(files: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """Lay values over each other as Helm does: maps key by key, all else as a whole."""
     values: dict[str, Any] = {}
     for above in files:
-        values = _over(values, above)
+        values = _over(values, above, {})
     return values
 
 
@@ -108,10 +108,17 @@ def _written(steps: tuple[Step, ...]) -> str:
     return "".join(f".{step}" if isinstance(step, Key) else str(step) for step in steps)[1:]
 
 
-def _over(below: dict[str, Any], above: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay one map over another, level by level; neither is changed."""
-    laid = dict(below)
-    for name, value in above.items():
-        known = below.get(name)
-        laid[name] = _over(known, value) if isinstance(known, dict) and isinstance(value, Mapping) else value
-    return laid
+def _over(below: Mapping[str, Any], above: Mapping[str, Any], laid: dict[tuple[int, int], Any]) -> dict[str, Any]:
+    """Lay one map over another, level by level; neither is changed.
+
+    :param laid: what was made of two maps already, as aliases may lead to the same two again and again.
+    """
+    both = id(below), id(above)
+    if both not in laid:
+        made = laid[both] = dict(below)
+        for name, value in above.items():
+            known = below.get(name)
+            is_map = isinstance(known, dict) and isinstance(value, Mapping)
+            made[name] = _over(mapping(known), value, laid) if is_map else value
+    result: dict[str, Any] = laid[both]
+    return result

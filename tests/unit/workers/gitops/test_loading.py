@@ -5,12 +5,16 @@ import sys
 
 import pytest
 
-from workers.gitops.image_keys import read_values
-from workers.gitops.loading import load
+from workers.gitops.image_keys import merged, read_values
+from workers.gitops.loading import MAX_ENTRIES, load
 from workers.gitops.locate import MAX_DEPTH
 
 MERGES = "m0: &m0 {k: v}\n" + "".join(f"m{n}: &m{n}\n  <<: [{f'*m{n - 1}, ' * 4}]\n  k{n}: v\n" for n in range(1, 30))
 """1,500 bytes that stand for a map of four to the power of thirty entries."""
+ENTRIES = "m0: &m0 {" + ", ".join(f"k{n}" for n in range(MAX_ENTRIES // 2)) + "}\n"
+DEEP = "m0: &m0 {}\n" + "".join(f"m{n}: &m{n} {{a: *m{n - 1}}}\n" for n in range(1, MAX_DEPTH - 1))
+WIDE = "m0: &m0 {a: 1}\n" + "".join(f"m{n}: &m{n} {{a: *m{n - 1}, b: *m{n - 1}}}\n" for n in range(1, 60))
+"""Two kilobytes that stand for two to the power of sixty values."""
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,19 @@ MERGES = "m0: &m0 {k: v}\n" + "".join(f"m{n}: &m{n}\n  <<: [{f'*m{n - 1}, ' * 4}
         ("a: 2024-02-31", None),
         ("a: 1\n---\nb: 2", None),
         ("a: \ud800", None),
+        ("a: 1:30", {"a": "1:30"}),
+        ("a: " + "1:" * 200 + "1.0", {"a": "1:" * 200 + "1.0"}),
+        ("a: 0x" + "f" * 5000, {"a": "0x" + "f" * 5000}),
+        ("a: [0x1f, 1.5, .inf]", {"a": [31, 1.5, float("inf")]}),
+        ("a: !!int [1]", None),
+        ("a: !!int ''", None),
+        ("a: !!float ''", None),
+        ("a: !!bool x", None),
+        ("a: !!timestamp x", None),
+        ("a: &a {b: [*a]}", None),
+        ("a: &a {<<: *a}", None),
+        ("a: *b", None),
+        ("a: {<<: 1}", None),
     ],
 )
 def test_one_document_is_loaded(text: str | bytes, value: object) -> None:
@@ -33,6 +50,31 @@ def test_one_document_is_loaded(text: str | bytes, value: object) -> None:
 def test_merges_of_merges_are_given_up() -> None:
     assert load(MERGES) is None
     assert read_values(MERGES.encode()) == {}
+
+
+@pytest.mark.parametrize(
+    ("merging", "whole"),
+    [
+        ("x: {<<: *m0}", True),
+        ("x: {<<: [*m0, *m0, *m0]}", False),
+        ("x: {<<: *m0}\ny: {<<: *m0}\nz: {<<: *m0}", False),
+    ],
+)
+def test_all_merges_together_are_bounded(merging: str, whole: bool) -> None:
+    """Else a list of merges takes gigabytes, and so do many maps that merge."""
+    assert (load(ENTRIES + merging) is not None) is whole
+
+
+def test_aliases_nest_no_deeper_than_what_is_written() -> None:
+    assert load(DEEP) is not None
+    assert load(f"{DEEP}more: {{a: *m{MAX_DEPTH - 2}}}") is None
+
+
+def test_files_full_of_aliases_are_laid_over_each_other() -> None:
+    """Value by value that takes for ever, as two of them meet at each."""
+    values = merged([read_values(WIDE.encode()), read_values(WIDE.encode()), {"m0": {"c": 2}}])
+    assert values["m0"] == {"a": 1, "c": 2}
+    assert values["m2"]["a"]["b"] == {"a": 1}
 
 
 def test_what_nests_too_deeply_takes_no_stack() -> None:
