@@ -18,6 +18,7 @@ from typing import Any
 
 import orjson
 
+from orchestrator.domain.ansi import inert
 from orchestrator.lean import without
 from orchestrator.log_fields import FIELDS, LIBRARY_EVENT, fit
 from orchestrator.log_writer import Writer
@@ -187,7 +188,8 @@ def _line(event: Mapping[str, Any], logger: str, level: str, error: BaseExceptio
     head = {"ts": _now(), "level": level, "service": _process.service, "logger": logger, "event": event["event"]}
     more = {**event, **describe(error)} if error else event
     fields = {name: _plain(name, more[name]) for name in _BEHIND if more.get(name) is not None}
-    return orjson.dumps({**head, **{name: fit(name, value) for name, value in _masked(fields).items()}})
+    line = orjson.dumps({**head, **{name: fit(name, value) for name, value in _masked(fields).items()}})
+    return line if line.isascii() else inert(line.decode()).encode()
 
 
 def _now() -> str:

@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from orchestrator.cli.errors import MEANINGS, CliError, Code, ending
 from orchestrator.cli.options import HELP
-from orchestrator.cli.output import have_streams, silence
+from orchestrator.cli.output import clean, have_streams, silence
 from orchestrator.cli.proxies import spare_loopback
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.wording import plainly
@@ -156,7 +156,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _end(error: CliError) -> None:
     """Say why the command ends, and end it."""
     with contextlib.suppress(OSError):  # who closed standard error still gets the exit code
-        print(f"pilotage: {error}", file=sys.stderr)
+        print(clean(f"pilotage: {error}"), file=sys.stderr)
     try:
         sys.stdout.flush()
     except OSError:  # else Python would end with a code of its own

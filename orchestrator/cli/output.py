@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from orchestrator.cli.errors import CliError, Code, system_words
-from orchestrator.domain.ansi import visible
+from orchestrator.domain.ansi import inert, visible
 
 _STDOUT, _STDERR = 1, 2
 _WIDE = frozenset("WF")
@@ -48,14 +48,20 @@ def mention(line: str) -> None:
         os.write(sys.stderr.fileno(), f"{line}\n".encode("utf-8", "replace"))
 
 
+def as_json(value: Any, indent: int | None = None) -> str:
+    """Write a value as JSON that moves no cursor."""
+    return inert(json.dumps(value, ensure_ascii=False, indent=indent))
+
+
 def say_json(value: Any) -> None:
     """Print a JSON document; nothing else is printed to standard output with it."""
-    say(json.dumps(value, ensure_ascii=False, indent=2))
+    say(as_json(value, indent=2))
 
 
 def _print(line: str, stream: Any) -> None:
+    """Print a line. It may have words of anybody in it: here is the one place through which all of them come."""
     try:
-        print(line, file=stream, flush=True)
+        print(clean(line), file=stream, flush=True)
     except OSError as error:
         silence(stream)
         if isinstance(error, BrokenPipeError):

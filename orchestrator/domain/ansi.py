@@ -1,4 +1,4 @@
-"""Terminal escape sequences in log lines: taken out for everybody who has no terminal."""
+"""Terminal escape sequences in texts of others: taken out, or made harmless, for everybody whom they are not for."""
 
 import re
 from collections.abc import Iterator
@@ -12,6 +12,8 @@ _ESCAPES = re.compile(_ESCAPE)
 _SEQUENCE = re.compile(rf"{_ESCAPE}|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Also what is left of control characters, except tab and newline, and what turns the direction of writing."""
 
+_OBEYED = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
 
 def visible(text: str) -> str:
     """Return `text` without escape sequences and control characters; tabs and newlines stay.
@@ -19,6 +21,14 @@ def visible(text: str) -> str:
     Nor with what turns the direction of writing: it makes a text, and what stands behind it, read as another one.
     """
     return _SEQUENCE.sub("", text)
+
+
+def inert(document: str) -> str:
+    """Return a JSON document that says the same and that a terminal only shows: JSON itself lets these signs stand.
+
+    U+009B begins a sequence as ESC [ does, and U+2028 ends a line for some.
+    """
+    return _OBEYED.sub(lambda sign: f"\\u{ord(sign[0]):04x}", document)
 
 
 def plain(line: str) -> str:

@@ -12,6 +12,7 @@ from flask import Flask, Response, request
 from pydantic import BaseModel, ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
+from orchestrator.domain.ansi import inert
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.runs import Run
 from orchestrator.services.control import Control
@@ -159,7 +160,7 @@ def _read() -> bytes:
 
 def to_json(body: Mapping[str, Any], status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     """Answer with JSON."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    text = inert(json.dumps(body, ensure_ascii=False, separators=(",", ":")))
     return Response(text, status, headers, content_type="application/json")
 
 

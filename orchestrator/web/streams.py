@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from orchestrator.domain.ansi import plain
+from orchestrator.domain.ansi import inert, plain
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.runs import Run
@@ -205,4 +205,4 @@ def _forever() -> Iterator[int]:
 
 
 def _json(value: dict[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return inert(json.dumps(value, ensure_ascii=False, separators=(",", ":")))

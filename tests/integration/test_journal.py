@@ -58,6 +58,14 @@ def test_a_line_has_the_fields_of_its_call_and_of_what_is_around_it() -> None:
     }
 
 
+def test_no_sign_in_a_line_ends_it_or_moves_the_cursor_of_a_terminal() -> None:
+    """`said` takes each end of a line that any reader knows for one."""
+    hostile = "a\nb\u2028c\x85d\x9b31m\u202e\x1b[2J"
+    (line,) = said(f"log.info('stage looked at', detail={hostile!r})")
+
+    assert line["detail"] == hostile
+
+
 ENDS = {
     "an exception that is logged": "try: 1 / 0\nexcept ZeroDivisionError: log.exception('duty broke')",
     "an exception that is handed on": "log.error('duty broke', exc_info=ZeroDivisionError('division by zero'))",

@@ -1,11 +1,31 @@
 """Tables on terminals of every width: nothing is cut, and a pipe gets one line per row."""
 
+import json
+
 import pytest
 
-from orchestrator.cli.output import table, width, wrapped
+from orchestrator.cli.output import say, say_json, table, warn, width, wrapped
 
 HEAD = ("APP", "STATE", "WHY")
 ROWS = [("plate-web", "failed", "A person cancelled the run."), ("plate-api", "succeeded", "")]
+
+
+HOSTILE = "no \x1b]0;title\x07\x1b[2Ja\x9b31m\u202eb\n\t한글"
+"""What a service may answer, or somebody may call a branch."""
+
+
+def test_nothing_that_is_printed_moves_the_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    say(HOSTILE)
+    warn(HOSTILE)
+    assert capsys.readouterr() == ("no a31mb\n\t한글\n", "no a31mb\n\t한글\n")
+
+
+def test_json_loses_nothing_and_moves_no_cursor(capsys: pytest.CaptureFixture[str]) -> None:
+    say_json({"ref": HOSTILE})
+    printed = capsys.readouterr().out
+    assert json.loads(printed) == {"ref": HOSTILE}
+    assert "한글" in printed
+    assert [sign for sign in printed if not sign.isprintable()] == ["\n"] * 3
 
 
 @pytest.fixture

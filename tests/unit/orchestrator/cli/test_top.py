@@ -3,6 +3,7 @@
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -100,6 +101,30 @@ def test_the_completion_script_is_printed(shell: str, capsys: pytest.CaptureFixt
     assert "_PILOTAGE_COMPLETE" in script
     if shell == "bash":
         subprocess.run(["bash", "-n"], input=script, text=True, check=True, timeout=10)
+
+
+def test_the_words_of_a_service_at_the_end_of_a_command_move_no_cursor(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    said = "Refused(Reason.ARGOCD_REFUSED, 'no \\x1b]0;title\\x07\\x1b[2Jright\\x9b31m')"
+    source = f"""
+        import typer
+        from orchestrator.domain.errors import Refused
+        from orchestrator.domain.reasons import Reason
+        app = typer.Typer()
+        @app.command()
+        def look() -> None:
+            raise {said}
+    """
+    (tmp_path / "refused_command.py").write_text(dedent(source))
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setitem(cli.COMMANDS, "refused", Entry("refused_command:app", "Refused."))
+
+    with pytest.raises(SystemExit):
+        main(["refused"])
+    error = capsys.readouterr().err
+    assert "(no right31m)" in error
+    assert error.rstrip("\n").isprintable()
 
 
 @pytest.mark.parametrize(

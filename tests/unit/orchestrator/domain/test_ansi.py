@@ -1,8 +1,10 @@
 """Log lines for readers without a terminal."""
 
+import json
+
 import pytest
 
-from orchestrator.domain.ansi import plain, readings
+from orchestrator.domain.ansi import inert, plain, readings
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,21 @@ from orchestrator.domain.ansi import plain, readings
 )
 def test_escape_sequences_are_taken_out(line: str, expected: str) -> None:
     assert plain(line) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plain \x1b[31m", r'"plain \u001b[31m"'),
+        ("한국어 \u00a0\u00e4", '"한국어 \u00a0\u00e4"'),
+        ("a\x7f\x85\x9b31m", r'"a\u007f\u0085\u009b31m"'),
+        ("\u2028\u202e\u2066\u2069", r'"\u2028\u202e\u2066\u2069"'),
+    ],
+)
+def test_json_says_the_same_without_what_a_terminal_obeys(text: str, expected: str) -> None:
+    written = inert(json.dumps(text, ensure_ascii=False))
+    assert written == expected
+    assert json.loads(written) == text
 
 
 @pytest.mark.parametrize(
