@@ -3,6 +3,7 @@
 import math
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -59,14 +60,15 @@ class Polling:
         try:
             facts = self._poll(app)
         except PilotageError as error:
-            facts = _problem(app, error)
+            facts = {"problem": _why_not(app, error)}
         if asked_at is not None:
             self._reconcile.polled(app.name, asked_at, facts)
 
     def _poll(self, app: App) -> dict[str, Any]:
         """Compare the heads of one app, each even if others fail.
 
-        :return: what was found: ``branches`` and ``missing`` ones, ``runs``, and the last ``problem`` if any.
+        :return: what was found: ``branches`` that were compared, ``missing`` ones, ``runs``, and a ``problem`` that
+            names those that could not be.
         """
         branches = watched_branches(app)
         facts: dict[str, Any] = {"branches": [], "missing": [], "runs": []}
@@ -75,16 +77,18 @@ class Polling:
         read_at = clock()
         mirror = Mirror(app.source, mirror_folder(Path(self._settings.state_dir), app.source.url))
         heads = mirror.ls_remote([f"refs/heads/{branch}" for branch in branches])
+        unread: dict[str, list[str]] = {}
         for branch in branches:
             commit = heads.get(f"refs/heads/{branch}")
-            facts["missing" if commit is None else "branches"].append(branch)
             if commit is None:
+                facts["missing"].append(branch)
                 continue
             try:
                 facts["runs"] += self._compare(app, mirror, branch, commit, read_at)
+                facts["branches"].append(branch)
             except PilotageError as error:
-                facts |= _problem(app, error, branch)
-        return facts
+                unread.setdefault(_why_not(app, error, branch), []).append(branch)
+        return facts | ({"problem": _of_branches(unread)} if unread else {})
 
     def _compare(self, app: App, mirror: Mirror, branch: str, commit: str, read_at: float) -> list[int]:
         made = self._reconcile.head_seen(app, branch, commit, partial(moved, mirror, branch, commit), read_at)
@@ -95,9 +99,17 @@ class Polling:
         return made
 
 
-def _problem(app: App, error: PilotageError, branch: str | None = None) -> dict[str, Any]:
+def _why_not(app: App, error: PilotageError, branch: str | None = None) -> str:
     log.warning("heads not compared", app=app.name, branch=branch, reason=error.reason.value, detail=error.evidence)
-    return {"problem": sentence(error.reason, error.evidence)}
+    return sentence(error.reason, error.evidence)
+
+
+def _of_branches(unread: Mapping[str, Sequence[str]]) -> str:
+    """Say which branches could not be compared: why -> their names."""
+    return " ".join(
+        f"{'Branch' if len(names) == 1 else 'Branches'} {', '.join(f'`{one}`' for one in names)}: {why}"
+        for why, names in unread.items()
+    )
 
 
 def moved(mirror: Mirror, branch: str, commit: str, known: str) -> RefChange:

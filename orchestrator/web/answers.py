@@ -202,7 +202,7 @@ class PollView(ApiModel):
     """The last time that somebody asked to have the branches of an app compared, as for hooks that were lost.
 
     `done_at` is null as long as it is waited for. `branches` were compared, `missing` ones are not there; `runs` came
-    of it. `problem`: why nothing was compared, or "".
+    of it. `problem`: why nothing, or which branch, could not be compared; else "".
     """
 
     asked_at: Time

@@ -10,6 +10,7 @@ import pytest
 from orchestrator.domain.apps import App, GitAccess, Settings
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.wording import sentence
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retention import Retention
@@ -69,26 +70,31 @@ def test_a_head_that_cannot_be_written_down_is_one_of_the_next_round(
     assert asked == ["first", "last"]
 
 
-def test_a_branch_that_cannot_be_read_hides_no_other_one(
+def test_a_branch_that_cannot_be_read_is_named_with_why_and_hides_no_other_one(
     database: Database, settings: Settings, asked: list[str], monkeypatch: pytest.MonkeyPatch, logged: Logged
 ) -> None:
+    said = {"broken": "1111111", "old": "1111111", "other": "2222222"}
+
     def head_seen(_: Reconcile, app: App, branch: str, *__: object) -> list[int]:
-        if branch == "broken":
-            raise Refused(Reason.COMMIT_NOT_FOUND, "1111111")
+        if branch in said:
+            raise Refused(Reason.COMMIT_NOT_FOUND, said[branch])
         return [7]
 
     monkeypatch.setattr(Reconcile, "head_seen", head_seen)
-    places = tuple(make_environment(name, branch=name) for name in ("broken", "main"))
+    places = tuple(make_environment(name, branch=name) for name in ("broken", "main", "old", "other"))
     settings = replace(settings, apps=(make_app("web", environments=places),))
     with database.write() as connection:
         polls.ask(connection, "web", "mina", 1.0)
     Polling(settings, Reconcile(database, settings), Bell("")).once(STOP)
     with database.read() as connection:
         facts = polls.last(connection)["web"].facts
-    assert (facts["branches"], facts["runs"]) == (["broken", "main"], [7])
-    assert "1111111" in facts["problem"]
+    assert (facts["branches"], facts["missing"], facts["runs"]) == (["main"], [], [7])
+    assert facts["problem"] == (
+        f"Branches `broken`, `old`: {sentence(Reason.COMMIT_NOT_FOUND, '1111111')}"
+        f" Branch `other`: {sentence(Reason.COMMIT_NOT_FOUND, '2222222')}"
+    )
     assert [(line["branch"], line["reason"]) for line in logged.of("heads not compared")] == [
-        ("broken", Reason.COMMIT_NOT_FOUND.value)
+        (branch, Reason.COMMIT_NOT_FOUND.value) for branch in said
     ]
 
 
