@@ -66,6 +66,7 @@ class Httpd(BaseApplication):  # type: ignore[misc]
 
     def load_config(self) -> None:
         """Hand our options to gunicorn; nothing is read from files or the environment."""
+        os.environ.pop("SCRIPT_NAME", None)  # gunicorn would take it off every path and answer no other
         for name, value in self._options.items():
             if name in self.cfg.settings and value is not None:
                 self.cfg.set(name, value)

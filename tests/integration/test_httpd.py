@@ -177,6 +177,13 @@ def test_a_header_does_not_move_the_path_and_what_a_proxy_says_is_still_heard(tm
     assert told.json() == ["", "/webhooks/metrics", "https", "https", "192.0.2.1"]
 
 
+def test_a_variable_of_whoever_starts_it_does_not_move_the_path(tmp_path: Path) -> None:
+    with serving(f"import os\nos.environ['SCRIPT_NAME'] = '/stray'\n{ECHO}", log=tmp_path / "log") as (_, port):
+        told = [requests.get(f"http://127.0.0.1:{port}{path}", timeout=20) for path in ("/runs", "/stray/runs")]
+    assert [one.status_code for one in told] == [200, 200]
+    assert [one.json()[:2] for one in told] == [["", "/runs"], ["", "/stray/runs"]]
+
+
 @pytest.mark.parametrize(
     ("sent", "status", "kind"),
     [
