@@ -9,13 +9,14 @@ webhooks included, so that nobody takes this for a service that works.
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 
+from orchestrator import access
 from orchestrator.cli.claim import listen
 from orchestrator.cli.output import mention
 from orchestrator.config import Checked, ConfigProblem, check, default_path
@@ -37,14 +38,6 @@ _HEADERS = (
     ("Retry-After", "10"),
     ("Server", "pilotage"),
     ("X-Content-Type-Options", "nosniff"),
-)
-_PROBLEM = json.dumps(
-    {
-        "type": "about:blank",
-        "title": "Service Unavailable",
-        "status": 503,
-        "detail": "Not ready: configuration. The start page lists what it lacks.",
-    }
 )
 _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b2127;"
@@ -108,14 +101,31 @@ def answering(file: Path, checked: Checked) -> "WSGIApplication":
     roots = (urlsplit(checked.external_url).path,)
 
     def answer(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        request_id = access.begin(environ)
         programs = environ.get("PATH_INFO", "").startswith(_MACHINES)
-        body = (_PROBLEM if programs else page(file, checked.problems)).encode("utf-8", "replace")
+        text = _problem(environ, request_id) if programs else page(file, checked.problems)
+        body = text.encode("utf-8", "replace")
         kind = "application/problem+json" if programs else "text/html; charset=utf-8"
-        length = str(len(body))
-        start_response("503 Service Unavailable", [*_HEADERS, ("Content-Type", kind), ("Content-Length", length)])
+        own = (("Content-Type", kind), ("Content-Length", str(len(body))), ("X-Request-Id", request_id))
+        start_response("503 Service Unavailable", [*_HEADERS, *own])
         return [] if environ.get("REQUEST_METHOD") == "HEAD" else [body]
 
     return Rooted(answer, roots)
+
+
+def _problem(environ: Mapping[str, Any], request_id: str) -> str:
+    """Write a problem with the members that those of the API have. What is missing is for the page alone."""
+    path: str = environ["SCRIPT_NAME"] + environ["PATH_INFO"]
+    members = {
+        "type": f"{access.PROBLEM}not-ready",
+        "title": "Service Unavailable",
+        "status": 503,
+        "detail": "Not ready: configuration. The start page lists what it lacks.",
+        "instance": path.encode("latin-1").decode("utf-8", "replace"),  # WSGI hands bytes over as Latin-1 text
+        "errors": [],
+        "request_id": request_id,
+    }
+    return json.dumps(members)
 
 
 def page(file: Path, problems: Sequence[ConfigProblem]) -> str:

@@ -7,6 +7,7 @@ import pytest
 
 from orchestrator.cli.first_run import answering, await_configuration, is_first
 from orchestrator.config import Checked, ConfigProblem, check
+from orchestrator.web.answers import ProblemView
 from tests.support.configs import VALID
 
 PROBLEMS = (
@@ -43,6 +44,22 @@ def test_programs_get_a_problem_that_says_not_ready(path: str, method: str) -> N
     assert (status[:3], headers["Content-Type"]) == ("503", "application/problem+json")
     assert ("Not ready" in body) is (method != "HEAD")
     assert "registry" not in body, "whoever may reach a probe need not know it"
+
+
+@pytest.mark.parametrize(
+    ("path", "instance"),
+    [
+        ("/readyz", "/pilotage/readyz"),
+        ("/pilotage/api/v1/runs", "/pilotage/api/v1/runs"),
+        ("/api/\u00ea\u00b0\u0080", "/pilotage/api/\uac00"),  # UTF-8, as WSGI hands it over
+        ("/api/\u00ff", "/pilotage/api/\ufffd"),
+    ],
+)
+def test_the_problem_has_the_members_of_every_other_one(path: str, instance: str) -> None:
+    _, headers, body = asked(path)
+    told = ProblemView.model_validate_json(body, strict=True)
+    assert (told.type, told.status, told.instance) == ("urn:pilotage:problem:not-ready", 503, instance)
+    assert told.request_id == headers["X-Request-Id"] != ""
 
 
 @pytest.mark.parametrize(
