@@ -94,7 +94,7 @@ def _value(reference: str, environ: Mapping[str, str], folder: Path) -> str:
     if match["default"] is not None:
         return value or match["default"]
     if value is None:
-        raise LookupError(f"the environment variable {match['name']} is not set")
+        raise LookupError(f"the environment variable {match['name']} is not set; set it where this is started")
     return value
 
 
@@ -108,6 +108,9 @@ def _file(path: Path) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_FILE + 1)
         text = data.decode()
+    except PermissionError as error:
+        said = f"cannot read the file {path}: {error.strerror}"
+        raise LookupError(f"{said}; let the user that runs this read it") from error
     except OSError as error:
         raise LookupError(f"cannot read the file {path}: {error.strerror}") from error
     except UnicodeDecodeError as error:

@@ -43,7 +43,8 @@ def test_problems_are_named_by_file_and_line(
     assert check(capsys, "--config", "mine.yaml") == (
         1,
         (
-            "mine.yaml:3: argocd.token: the environment variable ARGOCD_TOKEN is not set\n"
+            "mine.yaml:3: argocd.token: the environment variable ARGOCD_TOKEN is not set;"
+            " set it where this is started\n"
             "mine.yaml:23: apps[0].environments[1].aproval: is not a key that is known here;"
             " did you mean `approval`?\n"
         ),

@@ -75,6 +75,13 @@ def test_the_answer_to_somebody_who_asked_earlier_is_not_ours(here: Path, monkey
     assert "lunch" in ask(here).told
 
 
+def test_of_a_variable_that_is_new_a_restart_is_asked_for(here: Path) -> None:
+    signal.signal(signal.SIGHUP, lambda *_: answer(here, "registry: {password: '${NO_SUCH}'}\nlunch"))
+    told = ask(here).told
+    assert "with the variables of its start, which only a restart reads anew: " in told
+    assert "the environment variable NO_SUCH is not set" in told
+
+
 def test_what_nobody_foresaw_leaves_all_as_it_is(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise ZeroDivisionError

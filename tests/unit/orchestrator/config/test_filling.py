@@ -71,10 +71,13 @@ def test_a_file_gives_its_text_without_its_last_newline(tmp_path: Path, data: by
     assert value("a: ${file:secret file}", folder=tmp_path) == expected
 
 
+SET = "set it where this is started"
+
+
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("b: 1\na: [x, ${NO_SUCH}]", ("a[1]", 2, "the environment variable NO_SUCH is not set")),
+        ("b: 1\na: [x, ${NO_SUCH}]", ("a[1]", 2, f"the environment variable NO_SUCH is not set; {SET}")),
         ("a: ${file:no}", ("a", 1, "cannot read the file /nowhere/no: No such file or directory")),
         ("a: ${X-other}", ("a", 1, "is neither `${NAME}` nor `${file:PATH}`; write `$$` for a plain dollar sign")),
         ("a: ${1X}", ("a", 1, "is neither `${NAME}` nor `${file:PATH}`; write `$$` for a plain dollar sign")),
@@ -83,6 +86,16 @@ def test_a_file_gives_its_text_without_its_last_newline(tmp_path: Path, data: by
 )
 def test_a_reference_without_a_value_is_named(text: str, expected: tuple[str, int, str]) -> None:
     assert message(text) == expected
+
+
+def test_of_a_file_that_is_closed_to_us_the_user_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)  # root could read any file
+    assert message("a: ${file:key}", folder=tmp_path)[2] == (
+        f"cannot read the file {tmp_path}/key: Permission denied; let the user that runs this read it"
+    )
 
 
 def test_a_file_that_is_no_text_or_too_large_is_refused(tmp_path: Path) -> None:
