@@ -76,7 +76,8 @@ class Renewal:
         """Say why it cannot be taken; "": it can, and names that are new have their history."""
         new = checked.settings
         if new is None:
-            return f"it has problems, with the variables of its start, which only a restart reads anew: {problems(self._file, checked)}"
+            known = "with the variables of its start, which only a restart reads anew"
+            return f"it has problems, {known}: {problems(self._file, checked)}"
         fixed = [f"server.{name}" for name in _FIXED if getattr(new, name) != getattr(self._settings, name)]
         if fixed:
             return f"{' and '.join(fixed)} can only change with a restart"

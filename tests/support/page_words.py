@@ -20,7 +20,7 @@ _LONE = ("docker-compose.yml", "pilotage.example.yaml", ".env.example", "Makefil
 _CHART = json.loads((ROOT / "charts/pilotage/values.schema.json").read_text(encoding="utf-8"))
 _PROGRAMS = frozenset({
     "argocd", "chmod", "chown", "docker", "docker-compose", "echo", "git", "helm", "kill", "kubectl", "make", "pip",
-    "pytest", "python3", "sqlite3", "sysctl", "systemctl",
+    "journalctl", "pytest", "python3", "sqlite3", "sysctl", "systemctl",
 })  # fmt: skip
 """Programs of others: a command of theirs is true when what it names of ours is there."""
 
