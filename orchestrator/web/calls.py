@@ -28,7 +28,9 @@ from orchestrator.web.streams import Streams
 MAX_BODY = 64 * 1024
 """Bytes of a request's JSON."""
 KEY_HEADER = "Idempotency-Key"
-_KEY = re.compile(r'"?([\x21\x23-\x7e][\x20-\x21\x23-\x7e]{0,199})"?\Z')
+_KEY = re.compile(r'"([ !#-~]{1,200})"|([!#-+\--~][ !#-+\--~]{0,199})')
+"""A key in quotes (RFC 9651, section 3.3.3), or without them and then without a comma: of a header that is sent twice
+servers make one with a comma between (RFC 9110, section 5.3)."""
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -138,11 +140,21 @@ def _query(model: type[M]) -> M:
 def _body(model: type[M]) -> M:
     data = _read() or b"{}"
     try:
-        return model.model_validate_json(data)
+        found = model.model_validate_json(data)
     except ValidationError as error:
         if any(one["type"] == "json_invalid" for one in error.errors(include_url=False, include_input=False)):
             raise Problem(400, "malformed", "The body is not JSON.") from None
         raise invalid("body", error) from None
+    json.loads(data, object_pairs_hook=_no_key_twice)
+    return found
+
+
+def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
+    """Refuse an object with equal keys, as the webhooks do (RFC 7493, section 2.3): readers differ in which counts."""
+    names = [name for name, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise Problem(400, "malformed", f"The body has the field `{twice}` more than once.")
 
 
 def _read() -> bytes:
@@ -191,10 +203,11 @@ def _key(asked: Asked) -> str:
     given = request.headers.get(KEY_HEADER)
     if given is None:
         return ""
-    found = _KEY.match(given)
+    found = _KEY.fullmatch(given)
     if found is None:
-        raise Problem(400, "malformed", f"{KEY_HEADER} must have 1 to 200 printable ASCII characters.")
-    return f"{asked.who.id if asked.who else 0}:{found[1]}"
+        detail = f"Send one {KEY_HEADER}, of 1 to 200 printable ASCII characters and without a comma."
+        raise Problem(400, "malformed", detail)
+    return f"{asked.who.id if asked.who else 0}:{found[1] or found[2]}"
 
 
 def _digest(asked: Asked) -> str:

@@ -132,7 +132,7 @@ def _parameters(call: Call, schemas: dict[str, dict[str, Any]]) -> list[dict[str
             found.append({"name": name, "in": "query", "required": False, "schema": _without_null(schema)})
     if call.body is not None:
         text = "Carry this request out once, however often it is sent with this key within 24 hours."
-        schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": "^[!#-~]+$"}
+        schema = {"type": "string", "minLength": 1, "maxLength": 200, "pattern": r"^[!#-+\--~]+$"}
         found.append({"name": KEY_HEADER, "in": "header", "required": False, "description": text, "schema": schema})
     if call.name == "get_log":
         text = "Number of the last line that was read: where a stream goes on; counts more than `after`."

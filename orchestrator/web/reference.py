@@ -30,11 +30,12 @@ The exact form of every input and answer is in [openapi.json](openapi.json), whi
   is kept. It is in our log lines.
 * **Lists** come newest first in pages: `limit` (1 to 100) and `cursor`. `next` in the answer is the next page's
   `cursor`, and the header `Link` with `rel="next"` is its address. What is added meanwhile repeats or skips nothing.
-* **`{KEY_HEADER}`** may be sent with every POST, 1 to 200 printable ASCII characters. Within 24 hours a request
-  with the same key, token and content is answered as the first one was (with `Idempotent-Replayed: true`) and does
-  nothing; with other content it is refused (422); while the first one is still at work it may be refused (409).
-* **Limits.** A body has at most {MAX_BODY // 1024} KiB. Unknown fields and parameters are errors (422);
-  `/healthz` and `/metrics` look at none.
+* **`{KEY_HEADER}`** may be sent with every POST, 1 to 200 printable ASCII characters without a comma; a request
+  with two is refused (400). Within 24 hours a request with the same key, token and content is answered as the first
+  one was (with `Idempotent-Replayed: true`) and does nothing; with other content it is refused (422); while the first
+  one is still at work it may be refused (409).
+* **Limits.** A body has at most {MAX_BODY // 1024} KiB. Unknown fields and parameters are errors (422), and so is a
+  field that is there twice (400); `/healthz` and `/metrics` look at no parameters.
 * **Times** are RFC 3339 in UTC; durations are seconds.
 
 ## Logs

@@ -78,6 +78,8 @@ def test_a_revoked_token_is_refused_at_once(web: Web) -> None:
     [
         (b"{", "application/json", 400, "malformed"),
         (b"\xff", "application/json", 400, "malformed"),
+        (b'{"app":"plate-web","environment":"stg","ref":"a","ref":"main"}', "application/json", 400, "malformed"),
+        (b'{"app":"plate-web","environment":"stg","ref":"a","r\\u0065f":"b"}', "application/json", 400, "malformed"),
         (b"[]", "application/json", 422, "invalid"),
         (b"null", "application/json", 422, "invalid"),
         (b"a=b", "application/x-www-form-urlencoded", 415, "content-type"),

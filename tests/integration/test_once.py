@@ -78,9 +78,21 @@ def test_keys_of_two_tokens_have_nothing_to_do_with_each_other(web: Web) -> None
     assert start(web, "k").json["id"] != start(web, "k", role="admin").json["id"]
 
 
-@pytest.mark.parametrize("key", ["", "x" * 201, "a\tb", "é"])
+def test_a_key_in_quotes_may_hold_a_comma(web: Web) -> None:
+    assert start(web, '"k,l"').status_code == 202
+
+
+@pytest.mark.parametrize("key", ["", "x" * 201, "a\tb", "é", '""', '"k', 'k"', '"k" "l"', "k,l", '"k","l"'])
 def test_a_key_that_is_none_is_refused(web: Web, key: str) -> None:
     assert start(web, key).status_code == 400
+
+
+@pytest.mark.parametrize("keys", [("k", "l"), ("k", "k"), ('"k"', '"l"'), ("k", "")])
+def test_two_keys_are_refused(web: Web, keys: tuple[str, str]) -> None:
+    headers = [("Idempotency-Key", key) for key in keys]
+    answer = web.client().post("/api/v1/runs", json=START, headers=headers)
+    assert (answer.status_code, answer.json["type"]) == (400, "urn:pilotage:problem:malformed")
+    assert all_runs(web.database) == []
 
 
 def test_a_request_that_was_refused_leaves_its_key_free(web: Web) -> None:
