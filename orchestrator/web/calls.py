@@ -150,7 +150,7 @@ def _body(model: type[M]) -> M:
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> None:
-    """Refuse an object with equal keys, as the webhooks do (RFC 7493, section 2.3): readers differ in which counts."""
+    """Refuse an object with equal keys, as the webhooks do (RFC 7493, section 2.3): each reader takes another one."""
     names = [name for name, _ in pairs]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:
