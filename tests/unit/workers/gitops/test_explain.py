@@ -41,6 +41,25 @@ QUOTA = {"kind": "ReplicaSet", "namespace": "p", "name": "api-6d9f"}
             [PULL], [event("Failed", "Error: ErrImagePull"), event("Failed", 'Failed to pull image "x": not found')],
             'Pod p/api-1 is in ImagePullBackOff: Failed to pull image "x": not found',
         ),
+        (
+            [PULL], [event("Failed", "Error: ErrImagePull"), event("Failed", "Error: of the container beside it")],
+            "Pod p/api-1 is in ImagePullBackOff: Error: ErrImagePull",
+        ),
+        (
+            [PULL], [event("Failed", "Error: ErrImagePull"), event("Unhealthy", "Liveness probe failed: /pull: 500")],
+            "Pod p/api-1 is in ImagePullBackOff: Error: ErrImagePull",
+        ),
+        (
+            [{**CRASH, "uid": "b"}],
+            [event("Failed", "of the pod before", {"kind": "Pod", "namespace": "p", "name": "api-1", "uid": "a"})],
+            "Pod p/api-1 is in CrashLoopBackOff: back-off 5m0s restarting failed container",
+        ),
+        ([node(reason="OOMKilled", name="b"), node(reason="Error", name="a")], [], "Pod p/b is in OOMKilled"),
+        ([node(reason="RunContainerError", name="b"), node(reason="Error", name="a")], [], "Pod p/b is in Run"),
+        (
+            [DEPLOYMENT], [event("FailedBinding", "no persistent volumes available")],
+            "Pod p/api-1: FailedBinding: no persistent volumes available",
+        ),
         ([CRASH, DEPLOYMENT], [], "Pod p/api-1 is in CrashLoopBackOff: back-off 5m0s restarting failed container"),
         (
             [CRASH], [event("Unhealthy", "Liveness probe failed: HTTP 500")],
@@ -190,6 +209,7 @@ def test_the_newest_event_of_a_kind_counts():
         {**event("Unhealthy", "newest"), "series": {"lastObservedTime": "2026-08-22T03:14:00.000000Z"}},
     ]
     assert why_unhealthy(DEGRADED, {}, events) == "Pod p/api-1: Unhealthy: newest"
+    assert why_unhealthy(DEGRADED, {}, events[:2]) == "Pod p/api-1: Unhealthy: new"
 
 
 HOOK = {

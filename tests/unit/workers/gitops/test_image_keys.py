@@ -60,6 +60,7 @@ def test_a_later_file_wins_key_by_key() -> None:
         "image: {tag: {a: b}, repository: x}",
         "image: web",
         "endpoint: redis.svc:6379",
+        "database: {host: db.internal:5432}",
         "base: h.io/p/base:v1",
         "at: 2024-13-41",
         "1: {image: x}",
@@ -75,7 +76,16 @@ def test_aliases_do_not_multiply() -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "there"), [("image.tag", True), ("jobs[0].tag", True), ("jobs[1].tag", False), ("image.x.y", False)]
+    ("key", "there"),
+    [
+        ("image.tag", True),
+        ("jobs[0].tag", True),
+        ("jobs[1].tag", False),
+        ("image.x.y", False),
+        ("side.tag", False),
+        ("none.tag", False),
+        ("jobs.tag", False),
+    ],
 )
 def test_a_file_holds_what_stands_in_it(key: str, there: bool) -> None:
-    assert holds(read_values(b"image: {tag: v1}\njobs: [{tag: v2}]"), key) is there
+    assert holds(read_values(b"image: {tag: v1}\njobs: [{tag: v2}]\nside: web:tag-1\nnone: null"), key) is there

@@ -55,6 +55,7 @@ def test_the_plainest_sighting_is_told():
         (f"harbor.example.com/plate/web:sha-2@{DIGEST}", DIGEST, False),
         (f"{OURS}@{OTHER}", DIGEST, True),
         (f"harbor.example.com/plate/web@{OTHER}", "", False),
+        (f"harbor.example.com/plate/web:sha-2@{OTHER}", "", True),
         ("cache.local/harbor/plate/web:sha-2", "", True),
         ("harbor.example.com/other/web:sha-2", "", False),
         ("harbor.example.com/plate/web", "", False),
@@ -64,7 +65,13 @@ def test_only_what_surely_differs_is_another_image_of_our_repository(live, diges
     assert another(["other/image:1", live], OURS, digest) == differs
 
 
-def test_the_versions_of_one_repository_are_listed() -> None:
+def test_the_versions_of_one_repository_are_listed_in_their_order() -> None:
     others = ["nginx:1", "harbor.example.com/plate/web", "harbor.example.com/other/plate/web:2"]
-    live = [*others, OURS, f"cache.local/x/plate/web@{DIGEST}", OURS]
-    assert versions_of(live, "harbor.example.com/plate/web") == ("sha-1", DIGEST)
+    tags = [f"sha-{number}" for number in range(1, 9)]
+    live = [
+        *others,
+        f"cache.local/x/plate/web@{DIGEST}",
+        *(f"harbor.example.com/plate/web:{tag}" for tag in tags),
+        OURS,
+    ]
+    assert versions_of(live, "harbor.example.com/plate/web") == (*tags, DIGEST)

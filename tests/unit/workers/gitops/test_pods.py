@@ -61,6 +61,8 @@ PULLS = pod(CUSTOM, "ImagePullBackOff", "0/1", "Degraded")
         pytest.param([CUSTOM, pod(CUSTOM)], id="nothing known"),
         pytest.param([CUSTOM, UP, pod(CUSTOM, "Evicted", "0/1", "Degraded")], id="evicted, and another in its place"),
         pytest.param([CUSTOM, UP, pod(CUSTOM, "Terminating", "0/1", "Progressing")], id="the last of the old ones"),
+        pytest.param([CUSTOM, UP, pod(CUSTOM, "Shutdown", "0/1", "Degraded")], id="its node was shut down"),
+        pytest.param([CUSTOM, pod(CUSTOM, "Succeeded", "0/1")], id="done, told by its phase"),
         pytest.param([CUSTOM, UP, PULLS | {"images": ["docker.io/library/redis:7"]}], id="of another image"),
         pytest.param([CUSTOM, UP, LEAVES], id="an old one leaves"),
         pytest.param([CUSTOM, SETTLED, pod(SETTLED, "Running", "1/1", "Healthy"), ENDED, CUSTOM_JOB], id="both well"),
@@ -131,6 +133,14 @@ def test_a_pod_is_known_by_its_digest() -> None:
     pulls = PULLS | {"images": [f"mirror.example.com/x@{digest}"]}
     assert not_running({"nodes": [CUSTOM, pulls]}, IMAGE, digest)
     assert not not_running({"nodes": [CUSTOM, pulls]}, IMAGE, digest.replace("a", "b"))
+
+
+def test_resources_without_an_id_are_told_apart_by_their_namespace() -> None:
+    one, other = ({**CUSTOM, "uid": "", "namespace": name} for name in ("one", "two"))
+    up = pod(one, "Running", "1/1", "Healthy", uid="", namespace="one")
+    coming = pod(other, "Pending", uid="", namespace="two")
+    nodes = [one, other, coming, up]
+    assert "Cluster two/api, but Pod two/api-0" in not_running({"nodes": nodes}, IMAGE)
 
 
 def test_owners_that_own_each_other_end() -> None:

@@ -4,7 +4,8 @@ import pytest
 
 from orchestrator.domain.reasons import Reason
 from tests.support.applications import LATER, NOW, OLD, OLD_IMAGE, OURS, condition, expected, healthy
-from tests.support.situations import FAILED, NO_OPERATION, OUT_OF_SYNC, seconds, watched
+from tests.support.situations import ARGO, FAILED, NO_OPERATION, OUT_OF_SYNC, seconds, watched
+from workers.gitops.look import SOON
 from workers.gitops.readiness import ERROR_GRACE, IMAGE_GRACE, SLOW_ERROR_GRACE, VerdictKind, judge, remembered
 
 ERROR = {"status.operationState.phase": "Error", "status.operationState.message": "ComparisonError: no such chart"}
@@ -51,7 +52,15 @@ def test_a_sync_of_ours_that_a_network_stopped_is_to_be_asked_for_again_for_a_wh
     ],
 )
 def test_a_failure_of_something_else_is_not_ours(changes):
-    assert judge(healthy(changes), expected(), NOW).kind is VerdictKind.WAIT
+    verdict = judge(healthy(changes), expected(), NOW)
+    assert (verdict.kind, verdict.synced) == (VerdictKind.WAIT, False)
+
+
+def test_a_sync_of_single_resources_that_failed_is_not_the_one_that_applied_our_commit():
+    """A person healed one by hand, in vain; all of our commit was applied before, as the history shows."""
+    only = {"status.operationState.operation.sync": {"revision": OURS, "resources": [{"kind": "Job"}]}}
+    application = healthy({**FAILED, **only, "status.history": [{"id": 7, "revision": OURS}]})
+    assert judge(application, expected(), NOW).kind is VerdictKind.SUCCESS
 
 
 PASSING = (
@@ -140,6 +149,10 @@ BEFORE = "2026-08-22T03:09:00Z"
         ),
         ({"status.conditions": [condition("InvalidSpecError", OF_ACCESS[3])]}, ERROR_GRACE, "comparison_failed"),
         (
+            {"status.conditions": [condition("InvalidSpecError")], "status.reconciledAt": BEFORE},
+            ERROR_GRACE, "application_invalid",
+        ),
+        (
             {"status.conditions": [condition("InvalidSpecError", at=BEFORE)], "status.reconciledAt": BEFORE},
             SLOW_ERROR_GRACE, "application_invalid",
         ),
@@ -156,6 +169,16 @@ def test_what_may_pass_must_last(changes, grace, reason):
     assert 1.0 <= soon.recheck_after <= first.recheck_after <= 10.0
     then = judge(application, expected(), NOW + seconds(grace), soon.memory)
     assert (then.kind, then.reason) == (VerdictKind.FAILED, reason)
+
+
+def test_an_error_that_another_comparison_may_not_have_waits_for_it_and_counts_all_the_same():
+    error = {"status.conditions": [condition("InvalidSpecError")]}
+    asked = healthy({**error, "metadata.annotations": {f"{ARGO}/refresh": "normal"}})
+    first, then = watched(asked, expected(), ERROR_GRACE)
+    assert (first.kind, then.kind) == (VerdictKind.WAIT, VerdictKind.WAIT)
+    assert then.recheck_after == SOON
+    answered = judge(healthy(error), expected(), NOW + seconds(ERROR_GRACE), then.memory)
+    assert answered.reason is Reason.APPLICATION_INVALID
 
 
 def test_an_error_from_before_the_push_does_not_stop_a_sync():

@@ -11,6 +11,7 @@ CUSTOM = {"group": "db.example.com", "kind": "Cluster", "namespace": "p", "name"
 GIVEN = {**CUSTOM, "images": [IMAGE]}
 DEPLOYMENT = {"group": "apps", "kind": "Deployment", "namespace": "p", "name": "api", "status": "Synced"}
 ODD = {"group": "example.com", "kind": {}, "name": []}
+SET = {"group": "apps.kruise.io", "kind": "StatefulSet", "namespace": "p", "name": "api", "status": "Synced"}
 MONITOR = {"group": "monitoring.coreos.com", "kind": "ServiceMonitor", "namespace": "p", "name": "api"}
 JUDGED = {**CUSTOM, "health": {"status": "Healthy"}}
 HOOK = {"group": "batch", "kind": "Job", "namespace": "p", "name": "migrate", "hook": True}
@@ -44,6 +45,7 @@ def test_a_pod_of_our_image_is_live_all_the_same(resources):
         ([JUDGED], []),
         ([DEPLOYMENT, MONITOR], [{**DEPLOYMENT, "images": [IMAGE]}]),
         ([DEPLOYMENT, CUSTOM], [{**DEPLOYMENT, "images": [IMAGE]}]),
+        ([SET], [{**SET, "images": [IMAGE]}]),
         ([{"kind": "ConfigMap"}, MONITOR], []),
         ([DEPLOYMENT, ODD], []),
     ],
@@ -51,6 +53,7 @@ def test_a_pod_of_our_image_is_live_all_the_same(resources):
         "it has a health check",
         "a deployment that is scaled to none",
         "beside a custom resource",
+        "a custom resource of a kind that has pods, scaled to none",
         "no pods at all",
         "odd",
     ],
@@ -66,13 +69,25 @@ def test_another_image_is_told_soon_where_no_operator_is_waited_for(resources):
     assert watched(healthy(changes), expected(), 40)[1].reason == "image_not_deployed"
 
 
+def of_group(group):
+    """A resource of which Argo CD has no health, and whose kind says nothing."""
+    return {**CUSTOM, "group": group, "kind": "Thing"}
+
+
 @pytest.mark.parametrize(
     ("resources", "alone"),
     [
         ([CUSTOM], True),
         ([CUSTOM, HOOK], True),
         ([CUSTOM, DEPLOYMENT], False),
+        ([CUSTOM, SET], False),
+        ([SET], False),
         ([HOOK], False),
+        ([of_group("db.example.com")], True),
+        ([of_group("argoproj.io")], False),
+        ([of_group("cilium.io")], False),
+        ([of_group("rbac.authorization.k8s.io")], False),
+        ([of_group("k8s.io.example.com")], True),
         ([JUDGED], False),
         ([], False),
     ],

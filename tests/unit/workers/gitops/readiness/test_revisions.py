@@ -38,6 +38,14 @@ def test_each_revision_is_asked_for_once():
     assert asked == [LATER]
 
 
+def test_git_is_not_asked_for_what_names_no_commit():
+    """The version of a chart, or a branch that Argo CD could not resolve."""
+    asked = []
+    wanted = expected(contains=lambda revision: asked.append(revision) or False)
+    judge(healthy({"status.sync.revision": "1.8.2"}), wanted, NOW)
+    assert asked == []
+
+
 def multi(revisions, sources, **changes):
     """An application with several sources."""
     return healthy(

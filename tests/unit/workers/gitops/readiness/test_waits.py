@@ -81,6 +81,12 @@ def test_what_waits_for_a_person_says_so_until_the_deadline(changes, reason, syn
         assert (verdict.kind, verdict.reason, verdict.synced) == (VerdictKind.NEEDS_HUMAN, reason, synced)
 
 
+@pytest.mark.parametrize(("revision", "in_the_way"), [(OURS, False), (LATER, False), (OLD, True)])
+def test_only_the_sync_of_something_else_is_in_the_way(revision, in_the_way):
+    running = {**RUNNING, "status.operationState.syncResult.revision": revision}
+    assert bool(judge(healthy(running), expected(), NOW).obstacle) is in_the_way
+
+
 RETRIED = "one or more objects failed to apply, reason: field is immutable. Retrying attempt #3 at 3:14AM."
 
 
@@ -101,7 +107,8 @@ def test_what_is_suspended_is_named():
     verdict = judge(healthy(changes), expected(), NOW)
     assert (verdict.reason, verdict.unready) == (Reason.SUSPENDED, False)
     assert verdict.detail == f"{OURS[:12]} is Suspended because of CronJob/p/nightly"
-    assert judge(healthy({"status.health.status": "Suspended"}), expected(), NOW).unready, "the tree has to tell"
+    unnamed = judge(healthy({"status.health.status": "Suspended"}), expected(), NOW)
+    assert (unnamed.detail, unnamed.unready) == (f"{OURS[:12]} is Suspended", True), "the tree has to tell"
 
 
 ON_TOP = {**OUT_OF_SYNC, "status.sync.revision": LATER, "status.resources": DIFFERS}
