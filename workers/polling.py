@@ -13,7 +13,7 @@ from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.errors import PilotageError
 from orchestrator.domain.events import RefChange, RefKind
 from orchestrator.domain.markers import skip_marker
-from orchestrator.domain.ownership import has_run_trailer
+from orchestrator.domain.ownership import has_run_trailer, is_gitops
 from orchestrator.domain.wording import sentence
 from orchestrator.engine.matching import watched_branches
 from orchestrator.services.bell import Bell
@@ -91,7 +91,9 @@ class Polling:
         return facts | ({"problem": _of_branches(unread)} if unread else {})
 
     def _compare(self, app: App, mirror: Mirror, branch: str, commit: str, read_at: float) -> list[int]:
-        made = self._reconcile.head_seen(app, branch, commit, partial(moved, mirror, branch, commit), read_at)
+        ours = is_gitops(app.addresses, self._settings.gitops)
+        look = partial(moved, mirror, branch, commit, in_gitops=ours)
+        made = self._reconcile.head_seen(app, branch, commit, look, read_at)
         for run_id in made:
             log.info("push found without a hook", run=run_id, app=app.name, branch=branch, commit=commit)
         if made:
@@ -112,18 +114,19 @@ def _of_branches(unread: Mapping[str, Sequence[str]]) -> str:
     )
 
 
-def moved(mirror: Mirror, branch: str, commit: str, known: str) -> RefChange:
+def moved(mirror: Mirror, branch: str, commit: str, known: str, *, in_gitops: bool) -> RefChange:
     """Find out what a hook would have told of a branch that moved to `commit`.
 
     As in a hook, the head commit counts. If it is one of ours, the newest below it that is not ours counts instead:
     perhaps no hook told of that one.
 
-    :param known: where the branch was; "" = nobody knows. :raises Refused, Unavailable: as `Mirror.fetch_commit`.
+    :param known: where the branch was; "" = nobody knows. :param in_gitops: as for `is_own_commit`.
+    :raises Refused, Unavailable: as `Mirror.fetch_commit`.
     """
     ref = f"refs/heads/{branch}"
     mirror.fetch_commit(commit, ref, new=True)
     went_on = bool(known) and mirror.is_ancestor(known, commit) is True
-    since = mirror.history(commit, _MOST, "", after=known) if went_on else []
+    since = mirror.history(commit, _MOST, "", after=known) if went_on and in_gitops else []
     about = mirror.commit_info(next((one.commit for one in since if not has_run_trailer(one.text)), commit))
     paths = mirror.changed_paths(known, commit) if went_on else None
     return RefChange(

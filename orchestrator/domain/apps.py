@@ -275,6 +275,11 @@ class App:
     aliases: tuple[str, ...] = ()
     former_names: tuple[str, ...] = ()
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All addresses of the source repository, ours first."""
+        return (self.source.url, *self.aliases)
+
     def environment(self, name: str) -> Environment | None:
         """Return the environment called `name`, or None."""
         return next((env for env in self.environments if env.name == name), None)

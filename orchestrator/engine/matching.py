@@ -36,7 +36,7 @@ def match(push: Push, apps: Iterable[App], is_own: Callable[[RefChange], bool]) 
 
     :param is_own: tells whether the head commit of a change is one that we made (never a loop).
     """
-    concerned = [app for app in apps if _is_repo_of(push, app)]
+    concerned = [app for app in apps if is_repo_of(push, app)]
     if not concerned:
         return Matched(ignored="repo", detail=f"no app is built from {push.repo.full_name or 'this repository'}")
     wanted: list[Wanted] = []
@@ -57,6 +57,12 @@ def match(push: Push, apps: Iterable[App], is_own: Callable[[RefChange], bool]) 
     return Matched(ignored=ignored, detail=detail, told=told)
 
 
+def is_repo_of(push: Push, app: App) -> bool:
+    """Tell whether `push` went to the source repository of `app`."""
+    names = {repo_key(url) for url in push.repo.urls}
+    return any(repo_key(url) in names for url in app.addresses)
+
+
 def watched_branches(app: App) -> tuple[str, ...]:
     """Return the exact branch names (no patterns) that deploy somewhere: what can be polled."""
     names = {env.branch for env in app.environments if env.branch and not set(env.branch) & set("*?[")}
@@ -67,11 +73,6 @@ def _is_told(app: App, change: RefChange) -> bool:
     """Tell whether a change says where a ref that deploys somewhere is now, or that it was deleted."""
     known = (change.deleted or _names_commit(change)) and is_safe_ref_name(change.name)
     return known and any(_rule_matches(env, change) for env in app.environments)
-
-
-def _is_repo_of(push: Push, app: App) -> bool:
-    names = {repo_key(url) for url in push.repo.urls}
-    return any(repo_key(url) in names for url in (app.source.url, *app.aliases))
 
 
 def _why_not(change: RefChange, is_own: Callable[[RefChange], bool]) -> tuple[str, str] | None:

@@ -7,9 +7,9 @@ from operator import itemgetter
 
 from orchestrator.domain.apps import App, Settings
 from orchestrator.domain.events import Push, RefChange
-from orchestrator.domain.ownership import is_own_commit
+from orchestrator.domain.ownership import is_gitops, is_own_commit
 from orchestrator.domain.refs import repo_key
-from orchestrator.engine.matching import Matched, match
+from orchestrator.engine.matching import Matched, is_repo_of, match
 from orchestrator.store import heads, pushes, runs
 from orchestrator.store.database import Connection
 
@@ -127,8 +127,9 @@ class Pushes:
 
 def judge(push: Push, settings: Settings) -> Matched:
     """Find what a push leads to by the configuration; our own commits lead to nothing."""
-    email = settings.gitops.author.email
-    return match(push, settings.apps, lambda change: is_own_commit(change, email))
+    by_apps = (url for app in settings.apps if is_repo_of(push, app) for url in app.addresses)
+    email, in_gitops = settings.gitops.author.email, is_gitops([*push.repo.urls, *by_apps], settings.gitops)
+    return match(push, settings.apps, lambda change: is_own_commit(change, email, in_gitops=in_gitops))
 
 
 def repo_ref(app: App, change: RefChange) -> RepoRef:

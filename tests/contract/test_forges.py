@@ -69,7 +69,9 @@ def test_what_is_to_be_built_is_told(case: Case) -> None:
     assert any(is_buildable(change) for change in changes) is case.expect["should_build"]
     if "skip_reason" in case.expect:
         (change,) = changes
-        assert is_own_commit(change, BOT) or (change.skip and change.skip in case.expect["skip_reason"])
+        assert is_own_commit(change, BOT, in_gitops=True) or (
+            change.skip and change.skip in case.expect["skip_reason"]
+        )
 
 
 @EVERY_CASE
@@ -171,7 +173,8 @@ def facts(change: RefChange, wanted: dict[str, Any]) -> dict[str, Any]:
 
 def is_buildable(change: RefChange) -> bool:
     """Tell whether the payload alone names something to build (a tag without a commit needs a clone)."""
-    return bool(change.commit and not change.deleted and not change.skip and not is_own_commit(change, BOT))
+    own = is_own_commit(change, BOT, in_gitops=True)
+    return bool(change.commit and not change.deleted and not change.skip and not own)
 
 
 def without_proof(case: Case, wrong: str) -> dict[str, str]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from orchestrator.domain.apps import Author, Build
+from orchestrator.domain.apps import Author, Build, GitAccess, Gitops
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, StageName
 from orchestrator.engine.facts import Reported
@@ -211,7 +211,7 @@ def test_a_lost_push_that_its_hook_would_have_led_to_nothing_leads_to_nothing(
     workshop: Workshop, name: str, logged: Logged
 ) -> None:
     app = make_app(build=Build(paths=("web/**",)))
-    gitops = replace(workshop.settings.gitops, author=Author(name="Pilotage", email="pilotage@example.com"))
+    gitops = Gitops(access=app.source, author=Author(name="Pilotage", email="pilotage@example.com"))
     workshop.use(replace(workshop.settings, apps=(app,), gitops=gitops))
     about, why = MOVES_FOR_NOBODY[name]
     workshop.polled(app, "main", f"{1:040x}")
@@ -220,6 +220,33 @@ def test_a_lost_push_that_its_hook_would_have_led_to_nothing_leads_to_nothing(
     assert [line["reason"] for line in logged.of("push without a hook ignored")] == [why]
     assert workshop.polled(app, "main", f"{2:040x}") == [], "it is looked at once"
     assert workshop.polled(app, "main", f"{3:040x}", paths=frozenset({"web/app.py"})) == [1]
+
+
+HERE, ALSO_HERE, ELSEWHERE = (
+    f"https://{place}/plate-web.git" for place in ("git.example.com/acme", "git/a", "git/b")
+)
+
+
+@pytest.mark.parametrize(
+    ("gitops", "deploys"),
+    [
+        (Gitops(access=GitAccess(url=HERE)), False),
+        (Gitops(access=GitAccess(url=ALSO_HERE)), False),
+        (Gitops(access=GitAccess(url=ELSEWHERE), aliases=("git@git.example.com:acme/plate-web.git",)), False),
+        (Gitops(access=GitAccess(url=ELSEWHERE)), True),
+    ],
+)
+def test_our_trailer_in_a_message_counts_only_where_we_push_to(
+    workshop: Workshop, gitops: Gitops, deploys: bool
+) -> None:
+    """A developer has copied it, or reverts one of our commits and keeps what it said."""
+    app = make_app(aliases=(ALSO_HERE,))
+    workshop.use(replace(workshop.settings, apps=(app,), gitops=gitops))
+    workshop.polled(app, "main", f"{1:040x}")
+    about = {"message": "Mend\n\nPilotage-Run: 7", "author_email": "mina@example.com"}
+
+    assert bool(workshop.push(2, **about).get("runs")) is deploys
+    assert bool(workshop.polled(app, "main", f"{3:040x}", **about)) is deploys
 
 
 @pytest.mark.parametrize("about", [{"paths": frozenset({"docs/x.md"})}, {"skip": "[skip ci]"}])

@@ -15,7 +15,7 @@ def test_it_is_what_the_hook_would_have_told(server: Forge, mirror: Mirror) -> N
     server.commit({"web/app.py": "print(1)\n"}, message="Print one")
     head = server.commit({"docs/x.md": "x\n"}, message="Explain it\n\n[skip ci]")
 
-    change = moved(mirror, "main", head, known)
+    change = moved(mirror, "main", head, known, in_gitops=False)
 
     assert (change.ref, change.before, change.after, change.commit) == ("refs/heads/main", known, head, head)
     assert change.message.startswith("Explain it")
@@ -33,13 +33,22 @@ def test_commits_of_ours_hide_no_other(server: Forge, mirror: Mirror, foreign: s
     server.commit({"values.yaml": "tag: a\n"}, message=OURS)
     head = server.commit({"values.yaml": "tag: b\n"}, message=OURS)
 
-    assert is_own_commit(moved(mirror, "main", head, known), "nobody@example.com") is ours
+    change = moved(mirror, "main", head, known, in_gitops=True)
+    assert is_own_commit(change, "nobody@example.com", in_gitops=True) is ours
+
+
+def test_where_we_do_not_push_the_head_counts_whatever_its_trailer_says(server: Forge, mirror: Mirror) -> None:
+    known = mirror.ls_remote()["refs/heads/main"]
+    server.commit({"web/app.py": "print(1)\n"}, message="Print one")
+    head = server.commit({"web/app.py": "print(2)\n"}, message=OURS)
+
+    assert moved(mirror, "main", head, known, in_gitops=False).message.startswith("Deploy plate-web")
 
 
 @pytest.mark.parametrize("known", ["", "1" * 40])
 def test_what_changed_since_an_unknown_commit_is_unknown(server: Forge, mirror: Mirror, known: str) -> None:
     head = server.commit({"web/app.py": "print(1)\n"}, message="Print one")
 
-    change = moved(mirror, "main", head, known)
+    change = moved(mirror, "main", head, known, in_gitops=False)
 
     assert (change.message.strip(), change.paths) == ("Print one", None)
