@@ -1,4 +1,4 @@
-"""Terminal escape sequences in texts of others: taken out, or made harmless, for everybody whom they are not for."""
+"""Escape sequences of terminals, and characters that nobody sees: taken out, or made harmless, where not wanted."""
 
 import re
 from collections.abc import Iterator
@@ -9,16 +9,37 @@ _ESCAPE = (
     r"|\x1b[ -/]*[0-~]"  # two characters, with intermediates: character sets
 )
 _ESCAPES = re.compile(_ESCAPE)
-_SEQUENCE = re.compile(rf"{_ESCAPE}|[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Also what is left of control characters, except tab and newline, and what turns the direction of writing."""
+_EMOJI = r"\u2190-\u2bff\U0001f000-\U0001faff"
+# Whose letters look otherwise where they are joined, such as those of Arabic and of India.
+_SCRIPTS = (
+    r"\u0600-\u109f\u1780-\u18af\u1b00-\u1c4f\ua800-\ua95f\ua980-\uabff\U00010a00-\U00011fff\U0001e900-\U0001e95f"
+)
+_TAG = r"\U000e0001\U000e0020-\U000e007f"
+# Each begins with a character and looks back from there: a search that begins with a look back takes thrice as long.
+_UNSEEN = (
+    r"[\xad\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U0001d173-\U0001d17a]"
+    r"|\u180e(?<![\u1800-\u18af]\u180e)"  # a space within words of Mongolian
+    rf"|\u200c(?<![{_SCRIPTS}]\u200c)"
+    rf"|\u200d(?:(?<![{_SCRIPTS}{_EMOJI}\ufe0f]\u200d)|(?<=[{_EMOJI}\ufe0f]\u200d)(?![{_EMOJI}]))"
+    rf"|[{_TAG}](?<![\U0001f3f4{_TAG}][{_TAG}])[{_TAG}]*"  # else they name a flag
+)
+"""Format characters (category Cf) that have no shape where they stand.
+
+Unicode keeps them out of what people are to tell apart (UTS 39, section 3.1), but for joiners in the scripts that
+need them (UAX 31, section 2.3) and in emoji, and tags behind a black flag (UTS 51). Others of the category are seen,
+such as the signs over Arabic numbers; variation selectors and the fillers of old Korean are parts of letters.
+"""
+_SEQUENCE = re.compile(rf"{_ESCAPE}|[\x00-\x08\x0b-\x1f\x7f-\x9f]|{_UNSEEN}")
+"""Also what is left of control characters, except tab and newline."""
 
 _OBEYED = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def visible(text: str) -> str:
-    """Return `text` without escape sequences and control characters; tabs and newlines stay.
+    """Return `text` without escape sequences, control characters and what nobody sees; tabs and newlines stay.
 
-    Nor with what turns the direction of writing: it makes a text, and what stands behind it, read as another one.
+    What turns the direction of writing makes a text, and what stands behind it, read as another one; what has no
+    width makes two that look the same differ.
     """
     return _SEQUENCE.sub("", text)
 
