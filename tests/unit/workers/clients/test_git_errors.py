@@ -68,7 +68,7 @@ SAID = [
     ),
     (HTTP + "Problem with the SSL CA cert (path? access rights?)", Refused, "ca_file cannot be used"),
     (HTTP + "SSL: no alternative certificate subject name matches target host name", Refused, "another host name"),
-    (HTTP + "SSL certificate problem: certificate has expired", Refused, "certificate has expired"),
+    (HTTP + "SSL certificate problem: certificate has expired", Refused, "the TLS certificate has expired"),
     (HTTP + "gnutls_handshake() failed: An unexpected TLS packet was received.", Unreached, "does not speak TLS"),
     (HTTP + "error:0A00010B:SSL routines::wrong version number", Unreached, "does not speak TLS"),
     (HTTP + "error setting certificate file: /run/ca.pem", Refused, "ca_file"),
@@ -298,6 +298,8 @@ def test_a_server_with_other_ids_is_recognised() -> None:
         ("!\t1111:refs/heads/main\t[remote rejected] (protected branch hook declined)", PushVerdict.REFUSED),
         ("!\t1111:refs/heads/main\t[remote rejected] (Internal Server Error)", PushVerdict.UNKNOWN),
         ("!\t1111:refs/heads/main\t[remote rejected] (unpacker error)", PushVerdict.UNKNOWN),
+        ("!\t1111:refs/heads/main\t[remote rejected] (timeout)", PushVerdict.UNKNOWN),
+        ("!\t1111:refs/heads/main\t[remote rejected] (Failed to lock ref)", PushVerdict.RACE),
         ("!\t1111:refs/heads/main\t[remote failure] (remote failed to report status)", PushVerdict.UNKNOWN),
         (" \t1111:refs/heads/other\tabc..def", PushVerdict.UNKNOWN),
         ("[rejected] main -> refs/heads/main (fetch first)", PushVerdict.UNKNOWN),
@@ -307,6 +309,7 @@ def test_a_server_with_other_ids_is_recognised() -> None:
 def test_the_answer_to_a_push_is_read_from_its_own_line(line: str, verdict: PushVerdict) -> None:
     answer = read_push(f"To https://x/y.git\n{line}\nDone\n", "refs/heads/main")
     assert answer.verdict is verdict
+    assert answer.sent is not ("\t[rejected]" in line or line.startswith("=")), "Git has seen that by itself"
 
 
 DECLINED = "[remote rejected] (pre-receive hook declined)"
@@ -320,11 +323,7 @@ DECLINED = "[remote rejected] (pre-receive hook declined)"
         (DECLINED, "GitLab: Internal API error (502)", PushVerdict.UNKNOWN),
         (DECLINED, "GitLab: Internal API error (403)", PushVerdict.REFUSED),
         (DECLINED, "GitLab: Push operation timed out\nTiming information\n1\n2\n3\n4\n5\n6", PushVerdict.UNKNOWN),
-        (
-            DECLINED,
-            "GitLab: The repository is temporarily read-only. Please try again later.",
-            PushVerdict.UNKNOWN,
-        ),
+        (DECLINED, "GitLab: The repository is temporarily read-only.", PushVerdict.UNKNOWN),
         (DECLINED, "Gitea: Internal Server Connection Error", PushVerdict.UNKNOWN),
         (DECLINED, "error:\nerror: Internal Server Error (no message for end users)", PushVerdict.UNKNOWN),
         (

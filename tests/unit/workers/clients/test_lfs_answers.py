@@ -52,6 +52,7 @@ def test_addresses_and_headers_are_not_shown() -> None:
         (422, R, GONE, "is refused there"),
         (409, R, GONE, "cannot be had there"),
         (501, R, GONE, "cannot be had there"),
+        (509, R, GONE, "cannot be had there"),
         (None, R, GONE, "cannot be had there"),
         ([404], R, GONE, "cannot be had there"),
         (401, R, REFUSED, "may not be read by our account"),
@@ -108,6 +109,7 @@ def test_an_answer_that_cannot_be_used(body: bytes, reason: Reason, words: str) 
         (413, R, REFUSED, "does not take our request"),
         (422, R, REFUSED, "does not take our request"),
         (204, R, REFUSED, "does not take our request"),
+        (500, U, LATER, "failed (HTTP 500: no)"),
         (507, U, LATER, "has no room left (HTTP 507: no)"),
         (509, R, REFUSED, "has used up its bandwidth"),
         (520, U, LATER, "failed (HTTP 520: no)"),
@@ -137,7 +139,9 @@ def test_the_words_of_a_server_never_show_our_login() -> None:
         (400, R, REFUSED, "(HTTP 400)"),
         (404, R, GONE, "is not kept by store.example.com (HTTP 404): push it"),
         (410, R, GONE, "is not kept by"),
+        (300, R, REFUSED, "redirects more than once"),
         (302, R, REFUSED, "redirects more than once"),
+        (399, R, REFUSED, "redirects more than once"),
         (509, R, REFUSED, "(HTTP 509)"),
         (507, U, LATER, "failed (HTTP 507)"),
         (520, U, LATER, "failed (HTTP 520)"),
@@ -162,7 +166,8 @@ def test_what_is_no_header_is_not_sent(header: dict[str, Any]) -> None:
 
 
 def test_headers_of_the_connection_are_ours() -> None:
-    assert read_header({"Host": "x", "content-length": "1", "Range": "bytes=0-", "X-A": "b"}, PLACE) == {"X-A": "b"}
+    given = {"Host": "x", "content-length": "1", "Range": "bytes=0-", "Accept-Encoding": "gzip", "X-A$": "b"}
+    assert read_header(given, PLACE) == {"X-A$": "b"}
     assert read_header(None, PLACE) == read_header([1], PLACE) == {}
 
 
