@@ -105,9 +105,7 @@ class Planner:
         """Read the files of all changes with two processes of Git, however many there are."""
         names = sorted({change.file for change in changes if not path_fault(change.file)})
         entries = self.mirror.entries(commit, names) if names else {}
-        contents = self.mirror.blobs(
-            entry for name, entry in entries.items() if name in names and not _entry_fault(entry)
-        )
+        contents = self.mirror.blobs(entry for entry in entries.values() if not _entry_fault(entry))
         loaded = {name: contents[entry.object] for name, entry in entries.items() if entry.object in contents}
         return Files(entries, loaded, self.branch)
 
