@@ -69,6 +69,15 @@ def test_environments_stand_in_the_order_in_which_an_image_goes_through_them() -
     assert [one.name for one in environments(PROD, STG)] == ["stg", "prod"]
 
 
+def test_every_usual_name_of_an_environment_has_its_place() -> None:
+    names = ("dev", "test", "int", "qa", "stg", "uat", "preprod", "production", "live")
+    files = {"plate-web/values.yaml": BASE} | {
+        f"plate-web/values-{name}.yaml": b"image: {tag: v1}\n" for name in names
+    }
+    given = [application(f"plate-web-{name}", f"values-{name}.yaml") for name in sorted(names)]
+    assert tuple(one.name for one in environments(*given, files=files)) == names
+
+
 def test_pushes_deploy_to_the_first_and_each_next_one_follows() -> None:
     names = ("dev", "stg", "prod")
     dev, stg, prod = promoted([Environment(name=name, values="v", argocd="a") for name in names])

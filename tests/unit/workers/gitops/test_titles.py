@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from orchestrator.domain.markers import skip_marker
@@ -36,6 +36,7 @@ def acting(text: str) -> list[str]:
 
 
 @given(TEXT)
+@example("Add it\nCo-authored-by: M <m@x.y>")
 def test_no_title_acts_and_each_reads_the_same(title: str) -> None:
     told = inert(title)
     assert acting(told) == []

@@ -97,7 +97,7 @@ def test_tracked(case):
 
 
 @pytest.mark.parametrize(
-    "file", ["values.yaml", "Chart.yaml", "charts/a/values.yaml", "charts/a/charts/b/Chart.yaml"]
+    "file", ["values.yaml", "Chart.yaml", "charts/redis/values.yaml", "charts/a/charts/b/Chart.yaml"]
 )
 @pytest.mark.parametrize("folder", ["helm/shop-api", "."])
 def test_a_chart_reads_its_own_files_and_those_of_charts_inside_it(file, folder):
@@ -289,6 +289,8 @@ def test_the_work_grows_with_the_sources_and_not_with_their_square():
         (".", [FOLDER | {"path": "helm/shop"}], True),
         ("/helm/shop-api/templates;.", [FOLDER | {"path": "charts/api"}], True),
         ("/helm/shop-api/values-prod.yml", [FOLDER], True),
+        ("/charts; ;", [FOLDER], True),
+        (".", [CHART, VALUES_REF], False),
     ],
 )
 def test_a_file_may_be_left_out_of_the_paths_that_count(paths, sources, out):

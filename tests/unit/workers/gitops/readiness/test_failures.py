@@ -95,6 +95,7 @@ OF_CHART = (
     "Error: parse error at (web/templates/deployment.yaml:40): unexpected EOF",
     "template: web/templates/x.yaml:1:2: nil pointer evaluating interface {}.timeout",
     "Deployment.apps is invalid: livenessProbe.timeoutSeconds: Invalid value: 0",
+    "values don't meet the specifications of the schema(s) in the following chart(s): timeoutSeconds is required",
 )
 """What a developer has to mend, in words like those."""
 OF_ACCESS = (
@@ -108,6 +109,7 @@ OF_ACCESS = (
     ),
     "rpc error: code = Unknown desc = unable to resolve 'main' to a commit SHA",
     "rpc error: code = Unknown desc = repository not found: Repository not found",
+    'failed to list refs: unexpected requesting "https://git.example.com/x.git" status code: 403',
     "ssh: handshake failed: ssh: unable to authenticate, attempted methods [none publickey]",
     "ssh: handshake failed: knownhosts: key is unknown",
     "code = Internal desc = Failed to initialize git repo: mkdir /tmp/_argocd-repo: no such file or directory",

@@ -79,6 +79,7 @@ OTHER = {"repoURL": "https://git.example.com/other/repo.git", "targetRevision": 
         ([OLD, OURS], [OTHER, INSIDE], "success"),
         ([OLD, OLD], [OTHER, INSIDE], "wait"),
         ([OURS, OLD], [OTHER, VALUES], "wait"),
+        ([OLD, OURS], [OTHER, VALUES], "success"),
         (["1.8.2", OURS, OLD], [CHART, VALUES, {**VALUES, "targetRevision": "HEAD"}], "wait"),
         ([OURS], [{"repoURL": "http://bad:port/x", "targetRevision": "main"}], "success"),
         (["1.8.2"], [CHART], "wait"),
@@ -138,6 +139,7 @@ NOT_DONE = {"lastSuccessfulOperation": {"drySHA": OLD, "hydratedSHA": HYDRATED}}
         (hydrated(NOT_DONE), "wait"),
         (hydrated({}), "wait"),
         (hydrated({**DONE, "currentOperation": {"phase": "Failed", "drySHA": OLD}}), "success"),
+        (hydrated(DONE, **{"spec.sourceHydrator.hydrateTo": {"targetBranch": "next"}}), "success"),
     ],
 )
 def test_with_the_source_hydrator_our_commit_is_the_dry_one(application, kind):

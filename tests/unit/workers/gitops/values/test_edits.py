@@ -142,7 +142,24 @@ def test_values_of_every_shape(source, path, result):
             "1.2",
             "8f3e1e7",
         ),
-        *("yes", "No", "on", "OFF", "y", "n", "true", "False", "null", "Null", "~", "", ".inf", "NaN", "infinity"),
+        *(
+            "yes",
+            "No",
+            "on",
+            "OFF",
+            "y",
+            "n",
+            "true",
+            "False",
+            "null",
+            "Null",
+            "~",
+            "",
+            ".inf",
+            "inf",
+            "NaN",
+            "infinity",
+        ),
         *("12:30:45", "2026-08-22", "*a", "&a", "!a", "%a", "@a", "`a", "a #b", "a: b", "- a", "a:", "[a]", "{a}"),
         *("8f3e1e7", "가나다", 'a"b', "a\\b", "a b"),
     ],
@@ -154,7 +171,7 @@ def test_what_a_reader_may_not_take_for_a_text_gets_quotes(value):
 
 
 @pytest.mark.parametrize(
-    "value", ["v1", "sha-0123456789ab", "1.27.3", "1.2.3-rc.1", "latest", "harbor.io:5000/a/b:1.0"]
+    "value", ["v1", "sha-0123456789ab", "1.27.3", "1.27.10", "1.2.3-rc.1", "latest", "harbor.io:5000/a/b:1.0"]
 )
 def test_an_obvious_text_stays_without_quotes(value):
     assert bump("tag: old\n", "tag", value) == f"tag: {value}\n"

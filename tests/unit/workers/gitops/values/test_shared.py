@@ -14,6 +14,7 @@ from workers.gitops.values import EditRefused, shared
         ("\ufeffa: &t v1\nb: *t\n", "a", "line 2 (*t)"),
         ("x: &t v0\ny: *t\na: &t v1\nb: *t\nz: &t v2\nc: *t\n", "a", "line 4 (*t)"),
         ("a: &t v1\n" + "".join(f"b{n}: *t\n" for n in range(7)), "a", "line 6 (*t), 2 more"),
+        ("a: &t v1\n" + "".join(f"b{n}: *t\n" for n in range(5)), "a", "line 6 (*t)"),
     ],
 )
 def test_every_user_of_an_anchor_is_named(raw: str, path: str, others: str) -> None:
