@@ -109,6 +109,8 @@ def _checks(settings: Settings) -> Iterator[Check]:
         yield Check("broker", lambda: _broker(settings))
     yield Check("Docker engine", Engine(settings.docker_host).ping)
     yield Check(f"GitOps repository, branch {settings.gitops.branch}", lambda: _branch(gitops(), settings), "gitops")
+    if settings.gitops.signing_format:
+        yield Check("signatures of commits", lambda: _signs(gitops(), settings), "gitops.signing", ("gitops",))
     yield Check("Argo CD", lambda: f"{argocd.version()}, account {argocd.userinfo()}", "argocd")
     if not settings.apps:  # else each app's right to push is asked for, which proves more
         yield Check("registry", lambda: _login(settings, registry), "registry")
@@ -245,6 +247,15 @@ def _callback(channel: Channel) -> str:
 def _branch(mirror: "Mirror", settings: Settings) -> str:
     head = mirror.try_push(settings.gitops.branch)
     return f"at {head[:12]}, and this account may push to the repository"
+
+
+def _signs(mirror: "Mirror", settings: Settings) -> str:
+    from workers.clients.git import Signing
+
+    gitops = settings.gitops
+    signing = Signing(format=gitops.signing_format, key=gitops.signing_key)
+    mirror.try_sign(mirror.fetch_branch(gitops.branch), gitops.author, signing)
+    return f"the {signing.format} key {signing.key} can sign"
 
 
 def _source(root: Path, app: App) -> str:

@@ -256,6 +256,10 @@ class Mirror(KeptCopy):
         ref = _own_ref("landing", branch)
         return git_write.write_chain(self, parent, drafts, ref=ref, author=author, signing=signing)
 
+    def try_sign(self, commit: str, author: Author, signing: Signing) -> None:
+        """Prove that commits can be signed; see `workers.clients.git_write.try_sign`."""
+        git_write.try_sign(self, commit, author, signing)
+
     # how the remote is asked
 
     def _find(self, commit: str, ref: str, checkpoint: Checkpoint) -> str:

@@ -112,23 +112,37 @@ def _signed(
     for unsigned, draft in chain:
         below = commits[-1] if commits else parent
         message = plain_message(draft.message).encode("utf-8", "replace").decode()
-        sign = ["commit-tree", "--gpg-sign", "-p", below, "-m", message, f"{unsigned}^{{tree}}"]
         env = _signing_env(author, signing, draft.date)
-        try:
-            answer = run(repository.folder, sign, env=env, timeout=SIGN_TIMEOUT, guarded=True)
-        except GitTimeout as error:
-            words = f"no signature in {SIGN_TIMEOUT:.0f} s: does the key want a passphrase or a touch?"
-            raise _unsigned(repository, signing, words) from error
-        commit = answer.text.strip()
-        if answer.code or not is_sha(commit):
-            full = unwritable(answer.stderr, repository.folder)
-            raise full or _unsigned(repository, signing, last_words(answer.stderr))
-        commits.append(commit)
+        commits.append(_sign(repository, ["-p", below, "-m", message, f"{unsigned}^{{tree}}"], env, signing))
     return commits
 
 
+def try_sign(repository: Repository, commit: str, author: Author, signing: Signing) -> None:
+    """Prove that the key can sign: make a commit of the files of another one, which nothing leads to.
+
+    :raises Unavailable: the disk is full. :raises Refused: the key cannot sign, or not in time.
+    """
+    env = _signing_env(author, signing, 0)
+    _sign(repository, ["-m", "Try the key", f"{commit}^{{tree}}"], env, signing)
+
+
+def _sign(repository: Repository, what: Sequence[str], env: dict[str, str], signing: Signing) -> str:
+    try:
+        sign = ["commit-tree", "--gpg-sign", *what]
+        answer = run(repository.folder, sign, env=env, timeout=SIGN_TIMEOUT, guarded=True)
+    except GitTimeout as error:
+        words = f"no signature in {SIGN_TIMEOUT:.0f} s: does the key want a passphrase or a touch?"
+        raise _unsigned(repository, signing, words) from error
+    commit = answer.text.strip()
+    if answer.code or not is_sha(commit):
+        full = unwritable(answer.stderr, repository.folder)
+        raise full or _unsigned(repository, signing, last_words(answer.stderr))
+    return commit
+
+
 def _unsigned(repository: Repository, signing: Signing, words: str) -> Refused:
-    return Refused(repository.reasons.refused, f"the commit cannot be signed ({signing.format}): {words}")
+    key = f"the {signing.format} key {signing.key} of `gitops.signing`"
+    return Refused(repository.reasons.refused, f"the commit cannot be signed by {key}: {words}")
 
 
 def _signing_env(author: Author, signing: Signing, date: int) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Commits that are signed."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from orchestrator.domain.errors import Refused
 from orchestrator.domain.reasons import Reason
 from tests.support.git import git
 from tests.support.githttp import Forge
-from tests.support.landing import change, land_all, pushes
+from tests.support.landing import AUTHOR, change, land_all, pushes
 from tests.support.needs import require_program
 from workers.clients.git import Mirror, Signing
 
@@ -47,9 +48,21 @@ def test_commits_are_signed_with_a_gpg_key(
 
 
 def test_a_key_that_cannot_sign_is_refused(server: Forge, mirror: Mirror, tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="cannot be signed"):
-        land_all(mirror, [change(1)], signing=Signing(format="ssh", key=str(tmp_path / "none")))
+    none = Signing(format="ssh", key=str(tmp_path / "none"))
+    why = f"cannot be signed by the ssh key {none.key} of `gitops.signing`: "
+    with pytest.raises(Refused, match=re.escape(why)):
+        land_all(mirror, [change(1)], signing=none)
+    with pytest.raises(Refused, match=re.escape(why)):
+        mirror.try_sign(mirror.fetch_branch("main"), AUTHOR, none)
     assert pushes(server) == 0
+
+
+def test_a_key_is_tried_without_a_trace(server: Forge, mirror: Mirror, tmp_path: Path) -> None:
+    key, head = tmp_path / "key", mirror.fetch_branch("main")
+    before = server.head(), git(mirror.folder, "for-each-ref")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    mirror.try_sign(head, AUTHOR, Signing(format="ssh", key=str(key)))
+    assert (server.head(), git(mirror.folder, "for-each-ref")) == before
 
 
 def test_a_key_that_waits_for_a_person_is_refused(

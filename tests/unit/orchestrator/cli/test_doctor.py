@@ -23,6 +23,7 @@ from tests.support.configs import VALID, look
 from tests.support.databases import sqlite_database
 from tests.support.deploying import HEAD, FakeArgo, FakeMirror, application
 from tests.support.factories import make_app, make_environment, make_settings
+from workers.clients.git import Signing
 from workers.clients.harbor import Harbor
 
 
@@ -94,6 +95,24 @@ def test_every_key_that_a_deploy_changes_is_looked_at(tmp_path: Path, named: dic
     with pytest.raises(Refused, match=next(iter(named.values()))) as caught:
         doctor._environment(settings, gitops, argocd, settings.apps[0], place)
     assert caught.value.reason is Reason.VALUES_KEY_REFUSED
+
+
+@pytest.mark.parametrize(("named", "asked"), [("", 0), ("ssh", 1), ("openpgp", 1)])
+def test_a_signature_is_tried_where_commits_are_signed(tmp_path: Path, named: str, asked: int) -> None:
+    settings = make_settings(str(tmp_path))
+    settings = replace(settings, gitops=replace(settings.gitops, signing_format=named, signing_key="/key"))
+    assert [check.name for check in doctor._checks(settings)].count("signatures of commits") == asked
+
+
+def test_the_key_that_signs_is_the_configured_one_and_named(tmp_path: Path) -> None:
+    tried: list[tuple[object, ...]] = []
+    mirror = SimpleNamespace(
+        fetch_branch=lambda branch: f"head of {branch}", try_sign=lambda *what: tried.append(what)
+    )
+    settings = make_settings(str(tmp_path))
+    settings = replace(settings, gitops=replace(settings.gitops, signing_format="ssh", signing_key="/key"))
+    assert doctor._signs(mirror, settings) == "the ssh key /key can sign"
+    assert tried == [("head of main", settings.gitops.author, Signing(format="ssh", key="/key"))]
 
 
 def test_what_fails_is_one_sentence_as_everywhere_and_a_next_step(tmp_path: Path) -> None:
