@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from orchestrator.domain.apps import Environment, Settings
@@ -76,7 +76,8 @@ def _matching(facts: Facts | None, configured: Mapping[str, str]) -> Facts:
 
 
 def _time(text: object) -> datetime | None:
+    """Read a commit's own time; None where it is one that no calendar has, in UTC either."""
     try:
-        return datetime.fromisoformat(str(text)) if text else None
-    except ValueError:
+        return datetime.fromisoformat(str(text)).astimezone(UTC) if text else None
+    except (ValueError, OverflowError):
         return None

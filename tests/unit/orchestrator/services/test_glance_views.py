@@ -62,6 +62,14 @@ def test_whose_a_value_is_follows_from_its_commit(changed: dict[str, Any], by_pi
     assert shown(git=Seen(facts=GIT | changed, look=JUST_NOW))["git_now"]["by_pilotage"] is by_pilotage
 
 
+@pytest.mark.parametrize(
+    "at", ["", "%cI", "2024-02-31T00:00:00Z", "9999-12-31T17:46:40-09:00", "0001-01-01T00:00:00+09:00"]
+)
+def test_a_commit_may_say_that_it_was_made_at_no_time(at: str) -> None:
+    """Whoever makes it chooses; one such commit took the whole list of apps from everybody."""
+    assert shown(git=Seen(facts=GIT | {"at": at}, look=JUST_NOW))["git_now"]["since"] is None
+
+
 NOT_YET = "Nobody has looked yet; the relay does so every 15 s."
 NO_MORE = "Nobody has looked since then; see whether the relay runs and reaches the database."
 
