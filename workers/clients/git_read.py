@@ -16,6 +16,9 @@ MAX_FILE = 16 * 1024 * 1024
 """Bytes of one file that is read into memory."""
 LOCAL_TIMEOUT = 120.0
 """Seconds for a command that only reads the disk."""
+COMPARE_TIMEOUT = 5.0
+"""Seconds to list what differs; large changes take one. A commit may name the same folders in folders over and over:
+a few kilobytes that stand for a hundred million files, and Git keeps all in memory before it names the first."""
 _PATHS_PER_COMMAND = 500
 """Paths that go into one argument list; far below the kernel's bound at 4,096 bytes a path."""
 _BLOBS_PER_COMMAND = 32 * 1024 * 1024
@@ -200,11 +203,16 @@ class Repository:
         return {0: True, 1: False}.get(answer.code)
 
     def changed_paths(self, old: str, new: str) -> tuple[str, ...] | None:
-        """List the files that differ between two commits, sorted; None when one is not known here."""
+        """List the files that differ between two commits, sorted; None when one is not known here, or they are
+        too many.
+        """
         if not (is_sha(old) and is_sha(new) and self.exists()):
             return None
         names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", old, new]
-        answer = self._try(names)
+        try:
+            answer = run(self.folder, names, env=local_env(), timeout=COMPARE_TIMEOUT)
+        except (GitTimeout, TooMuch):
+            return None
         if answer.code:
             return None
         return tuple(sorted(os_text(name) for name in answer.stdout.split(b"\0") if name))

@@ -6,8 +6,10 @@ import pytest
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from tests.support.git import git
 from tests.support.git_processes import NOBODY
 from tests.support.githttp import Forge
+from workers.clients import git_read
 from workers.clients.git import Mirror
 from workers.clients.git_process import Output
 
@@ -108,6 +110,24 @@ def test_ancestry_and_changes_between_commits(server: Forge, mirror: Mirror) -> 
     assert mirror.changed_paths(old, new) == ("README.md", "web/app.py", "한글.txt")
     assert mirror.changed_paths(old, old) == ()
     assert mirror.changed_paths(old, NOBODY) is None
+
+
+def test_a_commit_that_stands_for_endless_files_is_not_compared(
+    server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten folders that are the same one, in ten that are the same one, and so on: Git took all memory over it."""
+    monkeypatch.setattr(git_read, "COMPARE_TIMEOUT", 0.5)
+    tree = git(server.repo, "rev-parse", "main^{tree}")
+    for _ in range(9):
+        same = "".join(f"040000 tree {tree}\td{number}\n" for number in range(10))
+        tree = git(server.repo, "mktree", stdin=same.encode())
+    old = server.head()
+    author = ("-c", "user.name=Ann", "-c", "user.email=ann@example.com")
+    new = git(server.repo, *author, "commit-tree", tree, "-p", old, "-m", "bomb")
+    git(server.repo, "update-ref", "refs/heads/main", new)
+
+    assert mirror.fetch_branch("main") == new
+    assert mirror.changed_paths(old, new) is None
 
 
 def test_a_commit_says_who_when_and_what(server: Forge, mirror: Mirror) -> None:
