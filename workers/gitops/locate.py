@@ -19,6 +19,9 @@ from workers.gitops.refusals import EditRefused
 MAX_DEPTH = 200
 """Containers within containers. The C scanner takes quadratic time over unclosed brackets: minutes for 300 kB."""
 
+MAX_DOCUMENTS = 1000
+"""Documents of a file; each takes as long as twenty lines, and a few megabytes can hold a million."""
+
 _LOOK_BACK = 200  # blanks between a colon and the comma or brace behind an empty value, such as {tag: , x: 1}
 
 NO_ENTRY = (0, 0)
@@ -174,6 +177,8 @@ class _Walk:
         """Begin or end a document; the stream's own events need nothing."""
         if isinstance(event, yaml.DocumentStartEvent):
             self.document += 1
+            if self.document > MAX_DOCUMENTS:
+                raise EditRefused(line_of(event), f"the file has more than {MAX_DOCUMENTS} documents")
             self.entry = NO_ENTRY
             active = [(n, 0) for n, path in enumerate(self.paths) if path.document in (None, self.document)]
             self.frames = [_Frame(False, False, line_of(event), active)]

@@ -4,7 +4,7 @@ import pytest
 
 from orchestrator.domain.changes import Edit
 from tests.support.bumping import bump
-from workers.gitops.locate import MAX_DEPTH
+from workers.gitops.locate import MAX_DEPTH, MAX_DOCUMENTS
 from workers.gitops.values import MAX_BYTES, MAX_VALUE, EditRefused, edit
 
 
@@ -67,6 +67,7 @@ from workers.gitops.values import MAX_BYTES, MAX_VALUE, EditRefused, edit
         ("a: [1\n", "a", 2, "the file is not YAML here: did not find expected"),
         ("a: [" + "[" * 2 * MAX_DEPTH, "a[0]", 1, f"the file nests more than {MAX_DEPTH} maps and lists"),
         ("b: [" + "[" * 20_000, "a", 1, f"the file nests more than {MAX_DEPTH} maps and lists"),
+        ("---\na: b\n" + "---\n" * MAX_DOCUMENTS, "a", 1002, f"the file has more than {MAX_DOCUMENTS} documents"),
         ("a: b\n", "a..b", None, "the path 'a..b' has no key at character 3"),
         ("a: b\n" + "#" * MAX_BYTES, "a", None, f"the file has {MAX_BYTES + 5} bytes; more than {MAX_BYTES} are not"),
     ],
