@@ -3,7 +3,7 @@
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from http.cookiejar import DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
@@ -192,7 +192,7 @@ class Http:
         :raises Unavailable: the stream breaks, or stays silent for the read timeout.
         """
         try:
-            yield from answer.iter_content(65536)
+            yield from _body(answer)
         except requests.RequestException as error:
             raise Unavailable(self._unavailable, f"{self._where('GET')}: {plain_error(error)}") from error
         finally:
@@ -282,9 +282,17 @@ def _error_body(answer: requests.Response) -> bytes:
     if "json" not in answer.headers.get("Content-Type", ""):
         return b""
     try:
-        return bytes(next(answer.iter_content(MAX_ERROR), b""))
+        return bytes(next(_body(answer, MAX_ERROR), b""))
     except requests.RequestException:
         return b""
+
+
+def _body(answer: requests.Response, most: int = 65536) -> Iterator[bytes]:
+    """Yield the body in pieces. :raises requests.RequestException: it does not arrive, or not as HTTP says."""
+    try:
+        yield from answer.iter_content(most)
+    except ValueError as error:  # how Python says that a part has a negative length
+        raise requests.exceptions.ChunkedEncodingError("its parts are not as HTTP says") from error
 
 
 def _was_sent(error: requests.RequestException) -> bool:
@@ -307,7 +315,7 @@ def _read(answer: requests.Response) -> None:
     """Read the body within the bounds."""
     parts: list[bytes] = []
     size = 0
-    for part in answer.iter_content(65536):
+    for part in _body(answer):
         parts.append(part)
         size += len(part)
         if size > MAX_ANSWER:

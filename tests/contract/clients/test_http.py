@@ -3,6 +3,8 @@
 import socket
 import ssl
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -59,20 +61,10 @@ def test_the_proxy_of_the_environment_is_used_and_alone_gets_its_password(monkey
     assert [asked.headers.get("proxy-authorization") for asked in server.asked] == [None]
 
 
-TRUNCATED = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"
-
-
-@pytest.mark.parametrize(
-    ("answer", "words"),
-    [
-        (b"", "Remote end closed connection without response"),
-        (b"\x15\x03\x03\x00\x02\x02\x16", "what answers there does not speak HTTP"),
-        (TRUNCATED, "IncompleteRead(2 bytes read, 7 more expected)"),
-    ],
-)
-def test_an_answer_that_breaks_off_is_told_in_words(answer: bytes, words: str) -> None:
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """Answer one request with these bytes; the address."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        url = f"http://127.0.0.1:{listening.getsockname()[1]}"
 
         def once() -> None:
             taken, _ = listening.accept()
@@ -82,9 +74,36 @@ def test_an_answer_that_breaks_off_is_told_in_words(answer: bytes, words: str) -
 
         thread = threading.Thread(target=once)
         thread.start()
-        with pytest.raises(Unanswered) as caught:
-            Http(url, Reason.REGISTRY_UNAVAILABLE).request("GET", "/")
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
         thread.join(5)
+
+
+TRUNCATED = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"
+NEGATIVE = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"", "Remote end closed connection without response"),
+        (b"\x15\x03\x03\x00\x02\x02\x16", "what answers there does not speak HTTP"),
+        (TRUNCATED, "IncompleteRead(2 bytes read, 7 more expected)"),
+        (NEGATIVE, "its parts are not as HTTP says"),
+    ],
+)
+def test_an_answer_that_breaks_off_is_told_in_words(answer: bytes, words: str) -> None:
+    with answering(answer) as url, pytest.raises(Unanswered) as caught:
+        Http(url, Reason.REGISTRY_UNAVAILABLE).request("GET", "/")
+    assert caught.value.evidence == f"GET {url}: {words}"
+
+
+@pytest.mark.parametrize(("answer", "words"), [(NEGATIVE, "its parts are not as HTTP says")])
+def test_a_stream_that_breaks_off_is_told_in_words(answer: bytes, words: str) -> None:
+    with answering(answer) as url:
+        http = Http(url, Reason.ARGOCD_UNAVAILABLE)
+        stream = http.request("GET", "/", endless=True)
+        with pytest.raises(Unavailable) as caught:
+            list(http.lines(stream, 100))
     assert caught.value.evidence == f"GET {url}: {words}"
 
 
