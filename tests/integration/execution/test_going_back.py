@@ -1,7 +1,7 @@
 """What went back to something older stays where a person wanted it: nothing is promoted from there by itself."""
 
 from orchestrator.domain.reasons import Reason
-from orchestrator.domain.runs import Fail, RunState, StageName, Trigger
+from orchestrator.domain.runs import Done, Fail, RunState, StageName, Trigger
 from orchestrator.engine.facts import Reported
 from orchestrator.services.control import ManualRun
 from orchestrator.store import runs
@@ -37,10 +37,11 @@ def test_a_rollback_is_not_promoted_by_itself_and_says_so(workshop: Workshop) ->
     proven(workshop, 2)
     before = in_prod(workshop)
     back = workshop.control.rollback("plate-web", "stg", "mina", None)
-    finish(workshop, back)
+    health = workshop.until(back, StageName.HEALTH)
+    workshop.one.report(health, Reported(stage=health.stage, outcome=Done(detail="it is live")), "build")
     assert in_prod(workshop) == before
     said = "this went back to something older, so it is not promoted to prod by itself"
-    assert workshop.run(back).detail == said
+    assert workshop.run(back).detail == f"it is live; {said}"
     finish(workshop, workshop.control.rerun(back, "mina"))
     assert in_prod(workshop) == before
     asked = workshop.run(workshop.control.promote("plate-web", "prod", "mina"))

@@ -35,6 +35,15 @@ def test_a_commit_that_comes_back_to_its_branch_is_found(workshop: Workshop) -> 
     assert workshop.polled(app, "main", f"{1:040x}") == [3]
 
 
+def test_a_run_ends_whose_branch_has_moved_back_and_whose_app_is_gone(workshop: Workshop) -> None:
+    workshop.push(1)
+    check = workshop.begin(1)
+    workshop.use(replace(workshop.settings, apps=()))
+    outcome = Fail(reason=Reason.REWRITTEN, outputs={"left": True})
+    workshop.one.report(check, Reported(stage=StageName.CHECK, outcome=outcome), "build")
+    assert workshop.run(1).state.final
+
+
 def test_a_push_found_by_the_poll_waits_for_approval_as_a_delivered_one_does(workshop: Workshop) -> None:
     guarded = make_app(environments=(make_environment(approval=True),))
     workshop.use(replace(workshop.settings, apps=(guarded,)))

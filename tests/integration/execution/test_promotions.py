@@ -16,6 +16,7 @@ def test_what_is_proven_in_one_environment_is_brought_to_the_next(workshop: Work
     workshop.finish(workshop.done(check, image="h/p:t", digest="sha256:1"))
     promotion = workshop.run(2)
     assert (promotion.environment, promotion.trigger, promotion.digest) == ("prod", "promotion", "sha256:1")
+    assert 2 in workshop.due()
     workshop.finish(workshop.begin(2))
     assert workshop.run(2).state is RunState.SUCCEEDED
 

@@ -68,6 +68,7 @@ def test_the_image_before_comes_back_and_the_environment_is_held(shop: Workshop)
     assert "`pilotage app release plate-web stg`" in next_step(failed)
     back = shop.run(3)
     assert (back.trigger, back.image, back.commit, back.actor) == ("rollback", "h/p:1", f"{1:040x}", "run 2")
+    assert 3 in shop.due()
     assert hold(shop)["hold"] == "run 2 failed here, and run 3 goes back"
     done = deploy(shop, 3, {})
     assert done.state is RunState.SUCCEEDED

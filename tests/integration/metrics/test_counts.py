@@ -9,13 +9,18 @@ from orchestrator.domain import metrics
 from orchestrator.domain.events import Delivery, Ping
 from orchestrator.domain.messages import KINDS
 from orchestrator.domain.runs import StageName, Trigger
+from orchestrator.services import ledger
 from orchestrator.services.commits import Commits
+from orchestrator.services.control import Control
 from orchestrator.services.ingest import Ingest
 from orchestrator.services.outbox import Outbox
+from orchestrator.store.database import now
 from orchestrator.store.schema import notifications
 from tests.support.deploying import landed
 from tests.support.ingesting import accept, refuse
 from tests.support.metering import QUIET, Site
+
+RESULTS = ("superseded", "cancelled", "succeeded")
 
 
 def test_a_fresh_installation_says_zero_and_not_nothing(site: Site) -> None:
@@ -50,6 +55,19 @@ def test_a_run_that_fails_before_its_change_is_in_git_is_no_deployment(site: Sit
     assert told['pilotage_run_failures_total{reason="registry_quota",who_acts="operator"}'] == 1
     assert told['pilotage_stage_seconds_count{result="failed",stage="push"}'] == 1
     assert told['pilotage_deployments_total{app="plate-web",env="stg",result="failed"}'] == 0
+
+
+def test_a_run_that_gave_way_is_told_from_one_that_a_person_cancelled(site: Site) -> None:
+    *older, newest = [site.deploy(number, waits_at="build") for number in (1, 2, 3)]
+    with site.database.write() as connection:
+        for run in older:
+            ledger.supersede(connection, site.settings, run, newest, now())
+    Control(site.database, site.settings, QUIET).cancel(newest, "mina")
+    told = site.metrics()
+    ended = {
+        result: told[f'pilotage_runs_total{{app="plate-web",env="stg",result="{result}"}}'] for result in RESULTS
+    }
+    assert ended == {"superseded": 2, "cancelled": 1, "succeeded": 0}
 
 
 def test_change_failure_rate_and_restore_time_are_the_same_in_the_api_and_in_the_metrics(site: Site) -> None:
@@ -112,6 +130,14 @@ def test_each_of_two_changes_that_are_gone_back_from_is_bad(site: Site) -> None:
     assert dora_of(site) == (3, 3, 1)
     site.deploy(1, trigger=Trigger.ROLLBACK)
     assert dora_of(site) == (3, 3, 2)
+
+
+def test_a_rollback_that_another_one_cut_off_was_no_change(site: Site) -> None:
+    site.deploy(1)
+    site.deploy(2)
+    site.deploy(1, waits_at="health", trigger=Trigger.ROLLBACK)
+    site.deploy(2, trigger=Trigger.ROLLBACK)
+    assert dora_of(site) == (2, 2, 0), "whether 2 was bad, nobody has seen"
 
 
 def test_a_bad_change_that_is_tried_again_makes_no_other_one_bad(site: Site) -> None:
