@@ -79,3 +79,9 @@ def test_a_forge_may_be_at_a_private_address_and_a_stranger_may_not() -> None:
     found = look(listed(*(kind.format("one") for kind in KINDS.values()))).settings
     assert found is not None
     assert [one.kind for one in found.channels if one.allow_private] == ["gitea-status"]
+
+
+def test_an_app_that_is_to_be_told_of_where_there_is_none_has_no_hint() -> None:
+    text = listed(KINDS["callback"].format("one").replace("{", "{apps: [web], "))
+    (problem,) = look(text[: text.index("apps:\n")] + "apps: []\n").problems
+    assert problem.message == "there is no app `web`; there is none"

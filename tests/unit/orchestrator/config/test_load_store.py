@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from orchestrator.config import ConfigInvalid, load_store
-from tests.support.configs import ENVIRON, VALID
+from tests.support.configs import ENVIRON, VALID, look
 
 SERVER = "server: {database: 'postgresql://pilotage:${DB_PASSWORD}@db/pilotage', state_dir: /var/lib/pilotage}\n"
 ADDRESS = "postgresql://pilotage:pw@db/pilotage"
@@ -44,3 +44,8 @@ def test_what_else_is_wrong_with_the_file_is_named(tmp_path: Path, text: str, me
     """A database that is taken for another one, because of a key that is mistyped, would get the tokens."""
     with pytest.raises(ConfigInvalid, match=message.replace("?", r"\?")):
         load_store(written(tmp_path, text), {})
+
+
+def test_an_empty_file_says_where_its_state_would_be(tmp_path: Path) -> None:
+    """The page that tells of it is served before there is more."""
+    assert look("", folder=tmp_path).state_dir == str(tmp_path / "state")
