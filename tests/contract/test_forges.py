@@ -16,6 +16,7 @@ from webhooks.headers import Headers
 BOT = "pilotage-bot@example.com"
 CASES = cases()
 EVERY_CASE = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+SSH = "git@git.example.com:acme/plate-web.git"
 GOGS_TAG = ("gogs", "create_tag")
 """The one create event that tells of something to build: for tags Gogs sends no push."""
 
@@ -55,6 +56,7 @@ def test_the_payload_is_read_as_expected(case: Case) -> None:
         assert parsed.repo is not None
         assert parsed.repo.full_name == case.expect["repo"]
         assert case.expect["clone_url"] in parsed.repo.urls
+        assert SSH in parsed.repo.urls or SSH.encode() not in case.body, "apps may be configured with it"
         assert parsed.repo.default_branch == case.expect["default_branch"]
     if "changes" in case.expect:
         assert isinstance(parsed, Push)
