@@ -30,6 +30,8 @@ def test_a_fresh_installation_says_zero_and_not_nothing(site: Site) -> None:
             assert any(re.match(rf"{metric.name}(_bucket)?({{|$)", series) for series in told), metric.name
     assert told['pilotage_runs_total{app="plate-web",env="prod",result="failed"}'] == 0
     assert told['pilotage_deliveries_total{forge="github",outcome="refused"}'] == 0
+    for result in ("succeeded", "reused", "failed", "cancelled"):
+        assert told[f'pilotage_stage_seconds_count{{result="{result}",stage="build"}}'] == 0, result
     assert told['pilotage_notifications_total{channel="slack-1",result="failed"}'] == 0
 
 
