@@ -40,6 +40,13 @@ def test_the_login_leads_to_no_other_site(web: Web, target: str) -> None:
     assert web.client("").post("/login", data=form, headers=OURS).headers["Location"] == "/runs"
 
 
+def test_a_browser_keeps_the_token_under_a_name_that_nobody_sees(web: Web) -> None:
+    """Without a name browsers hint at it, and keep the token under none or under one that was typed elsewhere."""
+    fields = {one.get("autocomplete"): one for one in Page(web.client("").get("/login").text).all("input")}
+    assert list(fields) == [None, "username", "current-password"], "the name stands before what it is for"
+    assert (fields["username"]["value"], "hidden" in fields["username"]) == ("pilotage", True)
+
+
 def test_a_wrong_token_is_said_to_be_wrong(web: Web) -> None:
     client = web.client("")
     answer = client.post("/login", data={"token": "plt_wrong"}, headers=OURS)
