@@ -13,7 +13,7 @@ from orchestrator.services.control import Control
 from orchestrator.services.queries import Queries
 from orchestrator.services.readiness import Readiness
 from orchestrator.store.database import Database
-from orchestrator.web import auth, metrics, openapi, pages, problems
+from orchestrator.web import auth, metrics, openapi, pages, problems, words
 from orchestrator.web.api import CALLS, V1
 from orchestrator.web.calls import Site, mount, to_json
 from orchestrator.web.streams import STREAMS, Streams
@@ -62,6 +62,7 @@ def create_app(
 
 
 def _configure(app: Flask, settings: Settings) -> None:
+    app.jinja_options = {"finalize": words.shown}
     app.secret_key = settings.session_key.reveal() or auth.session_key(settings.state_dir)
     app.session_interface = auth.Sessions()
     app.config.update(

@@ -134,6 +134,18 @@ def headline(action: str, app: str, environment: str, say: Say = english) -> str
     return say(HEADLINES[action]) % {"app": app, "environment": environment}
 
 
+_TURNING = re.compile(r"[\u202a-\u202e\u2066-\u2069]")
+"""Signs that turn the direction of writing, also of what stands behind them."""
+
+
+def shown(value: Any) -> Any:
+    """Show what a template fills in: a name or a message of others must not turn what stands beside it."""
+    if not isinstance(value, str) or value.isprintable():
+        return value
+    straight = _TURNING.sub("", value)
+    return Markup(straight) if isinstance(value, Markup) else straight  # noqa: S704 - it was that before
+
+
 def marked(text: str, sought: str) -> Markup:
     """Show a text with what is looked for marked in it, in capitals or small letters."""
     parts = re.split(f"({re.escape(sought)})", text, flags=re.IGNORECASE)

@@ -30,6 +30,19 @@ def test_the_list_shows_state_by_word_and_sign_and_says_why(web: Web) -> None:
         assert f"{sign}{word}" in re.sub(r"\s", "", shown.text)
 
 
+TURNED = "a\u202eb\u2066cd"
+
+
+@pytest.mark.parametrize("field", ["ref", "title", "author", "detail", "image"])
+def test_no_word_of_others_turns_what_stands_around_it(web: Web, field: str) -> None:
+    """A branch, too, may have a name that turns the direction of writing, as of the commit beside it."""
+    run = web.run(RunState.FAILED, **{field: TURNED})
+    for path in ("/runs", f"/runs/{run}"):
+        answer = web.browser().get(path).text
+        assert [sign for sign in TURNED if sign in answer] == list("abcd")
+    assert "abcd" in answer
+
+
 def test_a_superseded_run_leads_to_its_successor(web: Web) -> None:
     later = web.run()
     run = web.run(RunState.CANCELLED, reason=Reason.SUPERSEDED, superseded_by=later)
