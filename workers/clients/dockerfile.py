@@ -139,7 +139,7 @@ def read_recipe(
     :param args: build arguments; they replace the defaults of the ``ARG`` lines in front of the first ``FROM``.
     :param automatic: arguments that a ``FROM`` has without any ``ARG`` line, see `automatic_args`.
     """
-    lines = text.decode("utf-8-sig", "replace").splitlines()
+    lines = text_lines(text)
     directives = _directives(lines)
     known = {name: (args or {}).get(name, value) for name, value in (automatic or {}).items()}
     stages: list[BuildStage] = []
@@ -153,6 +153,11 @@ def read_recipe(
         elif stages and instruction == "RUN":
             stages[-1].mounts += [_mount(value, number) for name, value in _flags(rest) if name == "mount"]
     return Recipe(stages=tuple(stages), syntax=directives.get("syntax", ""))
+
+
+def text_lines(text: bytes) -> list[str]:
+    """Return the lines as the engine tells them apart (Go's ``bufio.ScanLines``): no other sign ends one."""
+    return text.decode("utf-8-sig", "replace").replace("\r\n", "\n").split("\n")
 
 
 def automatic_args(target: str, own: str) -> dict[str, str]:

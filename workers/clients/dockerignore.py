@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from orchestrator.domain.globs import Loop, Patterns, Token
+from workers.clients.dockerfile import text_lines
 
 MAX_DOCKERIGNORE = 1024 * 1024
 """Bytes of a ``.dockerignore`` that are read."""
@@ -25,7 +26,7 @@ def read_patterns(text: bytes) -> tuple[str, ...]:
     A line that begins with ``#`` is a comment; a leading slash and ``.``, ``..`` parts have no meaning.
     """
     patterns = []
-    for line in text.decode("utf-8-sig", "replace").splitlines()[:MAX_PATTERNS]:
+    for line in text_lines(text)[:MAX_PATTERNS]:
         pattern = "" if line.startswith("#") else line.strip()
         negated = pattern.startswith("!")
         pattern = pattern[1:].strip() if negated else pattern

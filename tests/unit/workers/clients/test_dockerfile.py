@@ -48,6 +48,8 @@ def images(text: str, target: str = "", args: dict[str, str] | None = None, *, a
         ("FROM a:1\nRUN <<A\nCOPY --from=c:1 / /\nA\nRUN <<A\nCOPY --from=d:1 / /\n", ["a:1", "d:1"]),
         ("# escape=`\nFROM a:1\nRUN echo `\n FROM b:1\n", ["a:1"]),
         ("FROM a:1 AS a\nFROM a\n", ["a:1"]),
+        ("FROM a:1\n# read\u2028FROM b:1\x0cFROM c:1\x85FROM d:1\n", ["a:1"]),
+        ("FROM a:1\r\nRUN <<EOF\r\nFROM b:1\r\nEOF\r\nCOPY --from=c:1 / /\r\n", ["a:1", "c:1"]),
         ("nonsense\n", []),
         ("", []),
     ],

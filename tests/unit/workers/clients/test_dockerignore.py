@@ -14,6 +14,7 @@ def ignores(rules: str, path: str) -> bool:
     [
         ("", "a", False),
         ("a", "a", True),
+        ("a\r\n# as said\u2028!a\x0c!a\x85!a\r\n", "a", True),
         ("a", "b/a", False),
         ("/a", "a", True),
         ("a/", "a/b", True),
