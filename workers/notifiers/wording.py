@@ -22,6 +22,8 @@ _CONTROLS = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u20
 _FENCE = re.compile(r"`(?=`)")
 _PINGS = re.compile(r"@(?=(?:all|channel|everyone|here)(?![^\W_]))", re.IGNORECASE)
 """Mattermost takes signs off the end of a word, underscores too, until it is one of these."""
+_LINKS = re.compile(r"\](?=\()")
+"""What makes a link or a picture of words in brackets, in services that read Markdown (Mattermost, Discord)."""
 _STATES = {
     "queued": ("○", "Queued"),
     "running": ("▶", "Deploying"),
@@ -37,9 +39,10 @@ _STAGES = {"succeeded": "✔", "failed": "✖", "running": "▶", "waiting": "�
 def clip(text: str, limit: int = SHORT) -> str:
     """Return `text` on one line, escaped for mrkdwn, at most `limit` characters long, never cut inside a character.
 
-    Nothing in it can ping: neither ``<!channel>`` nor, for Slack-compatible services, ``@here``.
+    Nothing in it can ping: neither ``<!channel>`` nor, for Slack-compatible services, ``@here``. Nothing leads
+    elsewhere than it says: no words of others become a link or a picture.
     """
-    quiet = _PINGS.sub("@\u200b", plain(text))
+    quiet = _LINKS.sub("]\u200b", _PINGS.sub("@\u200b", plain(text)))
     escaped = [_ESCAPES.get(char, char) for char in quiet]
     if sum(map(len, escaped)) <= limit:
         return "".join(escaped)

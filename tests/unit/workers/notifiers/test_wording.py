@@ -109,6 +109,8 @@ def test_a_manual_run_without_a_commit_names_its_title():
         ("<!channel> hi", 50, "&lt;!channel&gt; hi"),
         ("@here @channel @heresy", 50, "@\u200bhere @\u200bchannel @heresy"),
         ("@channel_ @all_x @ALL. @channels", 50, "@\u200bchannel_ @\u200ball_x @\u200bALL. @channels"),
+        ("[log in](https://x) ![](https://y)", 50, "[log in]\u200b(https://x) ![]\u200b(https://y)"),
+        ("a [b] (c) d]", 50, "a [b] (c) d]"),
         ("a&&&&", 10, "a&amp;…"),
         ("배포했습니다 😀😀😀", 9, "배포했습니다 😀…"),
         ("two\nlines\tand \x00 more", 50, "two lines and more"),
