@@ -1,13 +1,14 @@
 """What is going on now, for metrics, and the newest runs of environments: read by index from tables that grow."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, bindparam, func, select, text, union_all
 
-from orchestrator.domain.runs import STAGE_ORDER, Run, StageName
+from orchestrator.domain.glances import Place
+from orchestrator.domain.runs import STAGE_ORDER, Run, RunState, StageName
 from orchestrator.store.landings import LANDED
 from orchestrator.store.landings import newest as newest_landing
 from orchestrator.store.runs import IS_ACTIVE, load_many
@@ -31,11 +32,13 @@ _QUESTIONS: dict[str, Callable[[_Here], Select[Any]]] = {
     "judged": lambda here: newest_landing(LANDED.where(*here, _IS_JUDGED)),
 }
 """The fields of a `Standing`, and what selects the run of each."""
+_ANSWERS = {"judged": (RunState.SUCCEEDED, RunState.FAILED), "deployed": (RunState.SUCCEEDED,)}
+"""In which states the run of the question before answers this one, too: the newest of all is that of some of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """The runs that tell how an environment stands.
+    """The runs that tell how an environment stands; of their stages only ``commit`` has been read.
 
     :param last: the newest. :param landed: the run whose change is the newest in Git. :param judged: the same, among
         those of which it turned out whether they are healthy. :param deployed: the same, among those that are.
@@ -116,16 +119,22 @@ def pending_notifications(connection: Connection) -> dict[str, int]:
 
 def standings(connection: Connection, places: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Standing]:
     """Read how each environment (app and name) stands."""
-    ids = {question: _ids(connection, question, places) for question in _QUESTIONS}
-    loaded = _load(connection, sorted({run_id for found in ids.values() for run_id in found}))
-    named = {
-        question: {(run.app, run.environment): run for run in map(loaded.__getitem__, found)}
-        for question, found in ids.items()
-    }
+    last, found = _runs(connection, "last", places), _runs(connection, "landed", places)
+    named = {"last": last, "landed": found}
+    for question, states in _ANSWERS.items():
+        open_ones = [place for place, run in found.items() if run.state not in states]
+        found = {place: run for place, run in found.items() if run.state in states}
+        found |= _runs(connection, question, open_ones)
+        named[question] = found
     return {place: Standing(**{question: named[question].get(place) for question in named}) for place in places}
 
 
-def _ids(connection: Connection, question: str, places: Sequence[tuple[str, str]]) -> set[int]:
+def _runs(connection: Connection, question: str, places: Sequence[Place]) -> dict[Place, Run]:
+    loaded = _load(connection, sorted(_ids(connection, question, places)))
+    return {(run.app, run.environment): run for run in loaded}
+
+
+def _ids(connection: Connection, question: str, places: Sequence[Place]) -> set[int]:
     found: set[int] = set()
     for at in range(0, len(places), _CHUNK):
         chunk = list(places[at : at + _CHUNK])
@@ -148,10 +157,10 @@ def _here(number: int) -> _Here:
     return runs.c.app == bindparam(f"app_{number}"), runs.c.environment == bindparam(f"environment_{number}")
 
 
-def _load(connection: Connection, ids: Sequence[int]) -> dict[int, Run]:
-    chunks = (ids[at : at + _LOADED] for at in range(0, len(ids), _LOADED))
-    found = (load_many(connection, select(runs).where(runs.c.id.in_(chunk))) for chunk in chunks)
-    return {run.id: run for several in found for run in several}
+def _load(connection: Connection, ids: Sequence[int]) -> Iterator[Run]:
+    for at in range(0, len(ids), _LOADED):
+        wanted = select(runs).where(runs.c.id.in_(ids[at : at + _LOADED]))
+        yield from load_many(connection, wanted, (StageName.COMMIT,))
 
 
 def holds(connection: Connection) -> dict[tuple[str, str], tuple[str, str, float | None]]:

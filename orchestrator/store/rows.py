@@ -19,6 +19,7 @@ RUN_COLUMNS = (
 _NUMBERS = ("attempt", "rerun_of", "delivery_id", "superseded_by", "blocked_by", "cut_off")
 
 _CODES = frozenset(Reason)
+_QUEUED = {name: Stage(name=name) for name in STAGE_ORDER}
 
 
 def reason_of(code: str) -> Reason:
@@ -95,7 +96,7 @@ def to_run(row: Mapping[str, Any] | RowMapping, stages: Mapping[str, Stage]) -> 
         created_at=utc(row["created_at"]),
         started_at=moment(row["started_at"]),
         finished_at=moment(row["finished_at"]),
-        stages=tuple(stages.get(name.value) or Stage(name=name) for name in STAGE_ORDER),
+        stages=tuple(stages.get(name.value) or _QUEUED[name] for name in STAGE_ORDER),
         **fields,
     )
 

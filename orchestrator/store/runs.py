@@ -137,9 +137,12 @@ def where_is(connection: Connection, run_id: int) -> tuple[str, str] | None:
     return None if row is None else (row.app, row.environment)
 
 
-def load_many(connection: Connection, statement: Any) -> list[Run]:
-    """Read the runs that a select over the whole `runs` table yields, with their stages, in its order."""
-    return _with_stages(connection, connection.execute(statement).mappings().all())
+def load_many(connection: Connection, statement: Any, only: Collection[StageName] = ()) -> list[Run]:
+    """Read the runs that a select over the whole `runs` table yields, with their stages, in its order.
+
+    :param only: the stages to read, where few are needed: the others look as if they were queued. Empty: all.
+    """
+    return _with_stages(connection, connection.execute(statement).mappings().all(), only)
 
 
 def save(connection: Connection, before: Run, after: Run) -> None:
@@ -337,10 +340,11 @@ def attempts_of(connection: Connection, run: Run) -> list[int]:
     return list(connection.execute(statement).scalars())
 
 
-def _with_stages(connection: Connection, rows: Sequence[Any]) -> list[Run]:
+def _with_stages(connection: Connection, rows: Sequence[Any], only: Collection[StageName]) -> list[Run]:
     ids = [row["id"] for row in rows]
+    wanted = select(stages).where(stages.c.name.in_(only)) if only else select(stages)
     by_run: dict[int, dict[str, Stage]] = {run_id: {} for run_id in ids}
     for chunk in (ids[at : at + 500] for at in range(0, len(ids), 500)):
-        for row in connection.execute(select(stages).where(stages.c.run_id.in_(chunk))).mappings():
+        for row in connection.execute(wanted.where(stages.c.run_id.in_(chunk))).mappings():
             by_run[row["run_id"]][row["name"]] = to_stage(row)
     return [to_run(row, by_run[row["id"]]) for row in rows]

@@ -7,7 +7,7 @@ import gettext as catalogues
 from functools import cache
 from pathlib import Path
 
-from flask import Flask, request
+from flask import Flask, g, request
 from werkzeug.wrappers import Response
 
 LANGUAGES = {"en": "English", "ko": "한국어"}
@@ -44,7 +44,13 @@ def install(app: Flask) -> None:
 
 
 def language() -> str:
-    """Return the code of the language in which this request is answered."""
+    """Return the code of the language in which this request is answered; found out once, as a page asks per word."""
+    if "language" not in g:
+        g.language = _language()
+    return str(g.language)
+
+
+def _language() -> str:
     chosen = request.cookies.get(COOKIE, "")
     # not best_match(): it takes "ko" of "en-GB, ko;q=0.9", for that is there as it stands
     asked = (tag.split("-")[0].lower() for tag, quality in request.accept_languages if quality)
