@@ -9,7 +9,7 @@ DEADLINE = 60.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.005, 0.05
 """Seconds between two looks: what comes soon is seen soon, and what takes long is not asked for all the time."""
 SHARE, MOST = 4, 0.5
-"""A pause is so many times as long as the look before it, up to these seconds: waiting leaves the processor to others."""
+"""A pause is so many times as long as the look before it, up to these seconds, so that others have the processor."""
 T = TypeVar("T")
 
 
