@@ -47,5 +47,5 @@ def test_what_else_is_wrong_with_the_file_is_named(tmp_path: Path, text: str, me
 
 
 def test_an_empty_file_says_where_its_state_would_be(tmp_path: Path) -> None:
-    """The page that tells of it is served before there is more."""
+    """Whether anything is there tells a first start from others."""
     assert look("", folder=tmp_path).state_dir == str(tmp_path / "state")

@@ -165,7 +165,7 @@ BEFORE = "2026-08-22T03:09:00Z"
 )  # fmt: skip
 def test_what_may_pass_must_last(changes, grace, reason):
     application = healthy(changes)
-    first, soon = watched(application, expected(), grace - 1)
+    first, soon = watched(application, expected(), grace - 0.5)
     assert (first.kind, soon.kind) == (VerdictKind.WAIT, VerdictKind.WAIT)
     assert first.reason is not Reason(reason)
     assert 1.0 <= soon.recheck_after <= first.recheck_after <= 10.0
