@@ -73,6 +73,7 @@ def test_an_image_in_the_registry_is_not_built_again() -> None:
     assert isinstance(outcome, Done)
     assert (outcome.reused, outcome.outputs) == (True, {"image": IMAGE, "digest": DIGEST})
     assert services.engine.asked == []
+    assert services.log == [f"{IMAGE} is in the registry ({DIGEST}) and of this commit; not built again"]
 
 
 def test_an_image_that_is_deleted_while_it_is_looked_at_is_built_again() -> None:

@@ -101,7 +101,8 @@ def test_the_log_of_a_pod_that_runs_and_is_not_well_is_copied_and_not_quoted() -
     """One that fails its probes: its last line is any line."""
     outcome, argo, logged = fail([], ["listening on 8080", "GET /healthz 500"], reason="Running")
     assert outcome.detail == f"Pod plate/web-1 is Running: {BACK_OFF}"
-    assert logged[-3:-1] == ["the log of pod plate/web-1 ends:", "listening on 8080\nGET /healthz 500"]
+    told = ["the log of pod plate/web-1 ends:", "listening on 8080\nGET /healthz 500", f"degraded: {outcome.detail}"]
+    assert logged[-3:] == told
     assert [one["previous"] for one in argo.wanted] == [True, False]
 
 

@@ -39,6 +39,7 @@ def test_a_push_that_was_cut_off_after_it_landed_is_not_repeated() -> None:
     assert isinstance(outcome, Done)
     assert outcome.reused
     assert services.engine.asked.count("push") == 1
+    assert services.log[-1] == f"{IMAGE} is in the registry ({DIGEST}) and of this commit; not pushed again"
 
 
 @pytest.mark.parametrize("commit", [COMMIT, ""], ids=["ours", "an image that a person named"])
