@@ -54,7 +54,12 @@ class Guard:
                 headers={"WWW-Authenticate": 'Bearer realm="pilotage"'},
             )
         if not who.role.may(needed):
-            text = worded("This needs the role {needed}; the token has the role {has}.", needed=needed, has=who.role)
+            text = worded(
+                "This needs the role {needed}; the token has the role {has}."
+                " An operator makes another one by `pilotage token create NAME --role {needed}`.",
+                needed=needed,
+                has=who.role,
+            )
             raise Problem(403, "forbidden", text)
         access.asks(who.name)
         return who

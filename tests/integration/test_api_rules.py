@@ -54,7 +54,11 @@ def test_nobody_gets_in_without_a_valid_token(web: Web, path: str, header: str |
 
 @pytest.mark.parametrize("path", POSTS)
 def test_a_viewer_changes_nothing(web: Web, path: str) -> None:
-    assert "deployer" in problem(web.client("viewer").post(path), 403, "forbidden")["detail"]
+    said = problem(web.client("viewer").post(path), 403, "forbidden")["detail"]
+    assert said == (
+        "This needs the role deployer; the token has the role viewer."
+        " An operator makes another one by `pilotage token create NAME --role deployer`."
+    )
 
 
 def test_an_admin_may_do_what_a_deployer_may(web: Web) -> None:
