@@ -32,6 +32,7 @@ def alive(
     file = heartbeat.file_of(state_dir, service)
     age = heartbeat.age(file)
     if age is None:
-        raise CliError(f"{service} has shown no sign of life: there is no {file}.", Code.FAILED)
+        step = "start it, or name the state folder with --state-dir"
+        raise CliError(f"{service} has shown no sign of life: there is no {file}; {step}.", Code.FAILED)
     if age > max_age:
         raise CliError(f"{service} is stuck: its last heartbeat is {age:.0f} s old.", Code.FAILED)

@@ -58,7 +58,10 @@ def test_the_probe_says_what_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixt
 
     assert capsys.readouterr().err.splitlines() == [
         "pilotage: relay is stuck: its last heartbeat is 300 s old.",
-        f"pilotage: worker-build has shown no sign of life: there is no {tmp_path}/worker-build.alive.",
+        (
+            f"pilotage: worker-build has shown no sign of life: there is no {tmp_path}/worker-build.alive;"
+            " start it, or name the state folder with --state-dir."
+        ),
         "pilotage: There is no service 'web'; choose one of relay, worker-build, worker-deploy.",
     ]
 
