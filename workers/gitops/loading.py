@@ -10,6 +10,8 @@ from workers.gitops.locate import MAX_DEPTH
 
 MAX_ENTRIES = 100_000
 """Entries that the maps of a document merge together: few lines of merges of merges make billions."""
+MAX_EVENTS = 200_000
+"""Keys, values, begins and ends in a document. Each takes half a kilobyte of memory, and two bytes to write."""
 MAX_NUMBER = 64
 """Characters of a number; what is longer is a text, as time grows with the square of the digits."""
 _MERGE = "tag:yaml.org,2002:merge"
@@ -58,21 +60,22 @@ class _Loader(yaml.CSafeLoader):
 def load(text: bytes | str) -> Any:
     """Return the value of the only document; None where it is no YAML, has several documents or passes a bound."""
     try:
-        return yaml.load(text, _Loader) if _is_flat(text) else None  # noqa: S506  # as safe as what it is made of
+        return yaml.load(text, _Loader) if _is_bounded(text) else None  # noqa: S506  # as safe as what it is made of
     except _FAULTS:
         return None
 
 
-def _is_flat(text: bytes | str) -> bool:
-    """Tell whether the document nests no deeper than files that we edit: each level takes from the stack.
+def _is_bounded(text: bytes | str) -> bool:
+    """Tell whether the document is of bounded size, and nests no deeper than files that we edit.
 
-    Aliases are followed; what contains itself nests without end.
+    Each level takes from the stack. Aliases are followed; what contains itself nests without end.
     """
     names: list[str | None] = []
     below: list[float] = [0]  # levels within each open container, as far as they are known
     heights: dict[str | None, float] = {}
-    following = CParser(text).get_event
+    following, count = CParser(text).get_event, 0
     while (event := following()) is not None:
+        count += 1
         if isinstance(event, yaml.AliasEvent):
             below[-1] = max(below[-1], heights.get(event.anchor, 0))
         elif isinstance(event, yaml.CollectionStartEvent):
@@ -82,6 +85,6 @@ def _is_flat(text: bytes | str) -> bool:
         elif isinstance(event, yaml.CollectionEndEvent):
             height = heights[names.pop()] = below.pop() + 1
             below[-1] = max(below[-1], height)
-        if len(names) + below[-1] > MAX_DEPTH:
+        if count > MAX_EVENTS or len(names) + below[-1] > MAX_DEPTH:
             return False
     return True

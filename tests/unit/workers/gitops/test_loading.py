@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from workers.gitops.image_keys import merged, read_values
-from workers.gitops.loading import MAX_ENTRIES, load
+from workers.gitops.loading import MAX_ENTRIES, MAX_EVENTS, load
 from workers.gitops.locate import MAX_DEPTH
 
 MERGES = "m0: &m0 {k: v}\n" + "".join(f"m{n}: &m{n}\n  <<: [{f'*m{n - 1}, ' * 4}]\n  k{n}: v\n" for n in range(1, 30))
@@ -64,6 +64,12 @@ def test_merges_of_merges_are_given_up() -> None:
 def test_all_merges_together_are_bounded(merging: str, whole: bool) -> None:
     """Else a list of merges takes gigabytes, and so do many maps that merge."""
     assert (load(TENTH + merging) is not None) is whole
+
+
+def test_a_document_of_endless_values_is_given_up() -> None:
+    """Each megabyte of them took two hundred of memory."""
+    assert load("[" + "a," * (MAX_EVENTS - 10) + "]") is not None
+    assert load("[" + "a," * (MAX_EVENTS + 10) + "]") is None
 
 
 def test_aliases_nest_no_deeper_than_what_is_written() -> None:
