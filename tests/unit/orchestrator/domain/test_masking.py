@@ -33,13 +33,32 @@ def test_a_secret_inside_longer_base64_is_masked(before: bytes, after: bytes) ->
     assert "***" in Mask([SECRET])(encoded)
 
 
+@pytest.mark.parametrize("form", ["pass word/7", "pass%20word%2F7", "pass+word%2F7"])
+def test_a_blank_of_a_secret_has_two_forms_in_addresses(form: str) -> None:
+    assert Mask(["pass word/7"])(f"?key={form}&x") == "?key=***&x"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("\x1b[32mok\x1b[0m hun\x1b[1mter-\x1b[0mtwo", "ok ***"),
+        ("hunX\bter-two", "***"),
+        ("\x1b[32mok\x1b[0m hunter", "\x1b[32mok\x1b[0m hunter"),
+    ],
+    ids=["cut in two by a colour", "typed with a slip", "none"],
+)
+def test_a_secret_that_a_terminal_would_show_is_masked_and_else_colours_stay(text: str, shown: str) -> None:
+    assert Mask(["hunter-two"])(text) == shown
+
+
 def test_the_longer_secret_goes_first() -> None:
     assert Mask(["secret", "secret-and-more"])("x secret-and-more y") == "x *** y"
 
 
-@pytest.mark.parametrize("short", ["", "a", "12345", "     "])
+@pytest.mark.parametrize("short", ["", "a", "12345", " 12345", "     "])
 def test_short_values_are_no_secrets_worth_masking(short: str) -> None:
     assert Mask([short])("a 12345 b") == "a 12345 b"
+    assert Mask(["123456"])("a 123456 b") == "a *** b"
 
 
 def test_every_secret_of_the_configuration_is_found() -> None:
@@ -65,7 +84,7 @@ def test_a_secret_with_blanks_around_it_is_masked_without_them_too() -> None:
 
 def test_the_lines_of_a_key_are_masked_one_by_one() -> None:
     begin, end = (f"-----{word} OPENSSH PRIVATE KEY-----" for word in ("BEGIN", "END"))
-    body = ["b3BlbnNzaC1rZXktdjEAAAAABG5vbmU", "AAAAEbm9uZQAAAAAAAAABAAAAMwAAAA", "short=="]
+    body = ["b3BlbnNzaC1rZXktdjEAAAAABG5vbmU", "AAAAEbm9uZQAAAAA", "short=="]
     mask = Mask(["\r\n".join([begin, *body, end, ""])])
     shown = [mask(f"+ {line}") for line in (begin, *body, end)]
     assert shown == [f"+ {begin}", "+ ***", "+ ***", "+ short==", f"+ {end}"]
