@@ -8,7 +8,7 @@ import pytest
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Run, StageName
-from orchestrator.engine.gate import Go, Holder, Occupancy, Stay, commit_cuts_off, gate, left_alone
+from orchestrator.engine.gate import STILL_THERE, Go, Holder, Occupancy, Stay, commit_cuts_off, gate, left_alone
 from tests.support.factories import make_run
 
 RUN = make_run(id=7)
@@ -33,7 +33,7 @@ NOW = datetime(2026, 11, 24, 9, tzinfo=UTC)
         (StageName.COMMIT, Occupancy(making=Holder(run=7), proving=Holder(run=3, left_alone=0.0)), Go()),
         (StageName.COMMIT, Occupancy(making=Holder(run=7), proving=Holder(run=9)), 9),
         (StageName.SYNC, Occupancy(making=Holder(run=9), proving=Holder(run=7), hold="freeze"), Go()),
-        (StageName.HEALTH, Occupancy(), Go()),
+        (StageName.HEALTH, Occupancy(making=Holder(run=9), proving=Holder(run=7), hold="freeze"), Go()),
     ],
 )
 def test_who_goes_first(stage: StageName, occupancy: Occupancy, answer: Go | int) -> None:
@@ -93,6 +93,7 @@ def test_a_run_that_needs_approval_is_checked_but_not_built() -> None:
     stay = gate(run, StageName.BUILD, Occupancy())
     assert isinstance(stay, Stay)
     assert stay.reason is Reason.AWAITING_APPROVAL
+    assert stay.after == STILL_THERE, "by then its environment may have left the configuration"
 
 
 def test_a_hold_stops_what_is_not_committed_yet() -> None:

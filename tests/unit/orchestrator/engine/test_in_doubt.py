@@ -28,10 +28,11 @@ def test_a_run_that_is_to_stop_while_its_change_is_pushed_finds_out_first(fact: 
     run = advance(asked, fact, NOW, committing=True).run
     assert run.state is RunState.WAITING
     assert (run.cancel_requested, run.superseded_by) == (asked.cancel_requested, asked.superseded_by)
-    assert run.detail == asked.detail or run.superseded_by
+    assert run.detail == (asked.detail if run.cancel_requested else run.stage(COMMIT).detail)
     landed = Reported(stage=COMMIT, outcome=Done())
     run = advance(advance(run, Claimed(stage=COMMIT, timeout=60), NOW).run, landed, NOW, committing=True).run
     assert (run.state, run.committed) == (RunState.CANCELLED, True)
+    assert run.detail.endswith(" after its change was committed"), "nothing is in doubt"
 
 
 @pytest.mark.parametrize("fact", [COMMITS["waits"], COMMITS["is in trouble"]])
