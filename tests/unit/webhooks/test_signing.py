@@ -114,7 +114,7 @@ def test_a_wrong_signature_is_refused(headers: Headers, said: str) -> None:
         verify_standard(headers, BODY, SIGNING, NOW)
 
 
-@pytest.mark.parametrize("secret", ["whsec_", "whsec_!!!", "whsec_MfK", "whsec_비밀"])
+@pytest.mark.parametrize("secret", ["whsec_", "whsec_!!!", "whsec_MfK", "whsec_MfKQ!", "whsec_비밀"])
 def test_a_signing_token_that_is_none_is_told(secret: str) -> None:
     with pytest.raises(BadSignature, match=r"no secret is configured|is not whsec_<base64>"):
         verify_standard(signed(), BODY, secret, NOW)
