@@ -109,9 +109,9 @@ def _key(secret: str) -> bytes:
 def _header(headers: Mapping[str, str], name: str) -> str:
     value = headers.get(name)
     if value is None:
-        raise NoProof(f"header {name} is missing; set the hook's secret on the forge")
+        raise NoProof(f"header {name} is missing; set the hook's secret where it comes from")
     if not value:
-        raise NoProof(f"header {name} is empty; set the hook's secret on the forge")
+        raise NoProof(f"header {name} is empty; set the hook's secret where it comes from")
     return value
 
 

@@ -323,7 +323,7 @@ CATALOGUE: dict[Reason, Explanation] = {
         "The channel refuses our messages.", "Check the address, the token and the channel under `notify`."
     ),
     R.NOTIFY_UNAVAILABLE: _operator(
-        "The channel did not take the message; it is sent again.", "Check that its address is up and reachable."
+        "The channel did not answer.", "Check that its address is up; what waits is sent then."
     ),
     R.LEASE_LOST: _nobody("Another worker took over."),
     R.STATE_UNWRITABLE: _operator(
