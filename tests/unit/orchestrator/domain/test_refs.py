@@ -66,6 +66,12 @@ def test_a_ref_is_a_branch_or_a_tag_or_neither(ref: str, parts: tuple[RefKind, s
         ("a b", False),
         ("", False),
         ("a/", False),
+        ("main^", False),
+        ("v?", False),
+        ("v*", False),
+        ("main.lock", False),
+        ("main.lock/x", False),
+        ("main.locked", True),
         ("x" * 1000, False),
     ],
 )
@@ -86,6 +92,10 @@ def test_a_rule_is_a_name_or_a_pattern(rule: str, name: str, matches: bool) -> N
     [
         "https://git.example.com/acme/web.git",
         "https://user@Git.Example.com/acme/web/",
+        "https://git.example.com/Acme/Web",
+        "https://git.example.com/acme/web/.git",
+        "http://git.example.com:80/acme/web",
+        "https://git.example.com:443/acme/web",
         "git@git.example.com:acme/web.git",
         "ssh://git@git.example.com/acme/web",
     ],
@@ -121,6 +131,8 @@ def test_a_tag_follows_the_registrys_rule(tag: str, fits: bool) -> None:
     [
         ("plate/plate-web", True),
         ("a__b/c.d--e", True),
+        ("plate--web", True),
+        ("plate---web.two/x", True),
         ("Plate/web", False),
         ("plate//web", False),
         ("a_-b", False),
@@ -138,6 +150,7 @@ def test_an_image_path_follows_the_registrys_rule(path: str, fits: bool) -> None
         ("nginx", ("", "nginx", "", "")),
         ("nginx:1.27", ("", "nginx", "1.27", "")),
         ("library/nginx:1.27", ("", "library/nginx", "1.27", "")),
+        (" nginx:1.27\n", ("", "nginx", "1.27", "")),
         ("localhost/web:1", ("localhost", "web", "1", "")),
         ("127.0.0.1:5000/web", ("127.0.0.1:5000", "web", "", "")),
         ("h.io/plate/web:sha-1", ("h.io", "plate/web", "sha-1", "")),
@@ -173,6 +186,8 @@ def test_a_digest_goes_before_the_tag(image: str, name: str, version: str) -> No
         ("https://Git.Example.com:443/acme/web", "acme/web", True),
         ("https://git.example.com:8443/acme/web", "acme/web", False),
         ("git@git.example.com:acme/web.git", "acme/web", True),
+        ("git@Git.Example.com:acme/web.git", "acme/web", True),
+        ("http://git.example.com:8080/acme/web", "acme/web", False),
         ("ssh://git@git.example.com:2222/a/b/web", "a/b/web", True),
         ("https://ssh.git.example.com/acme/web", "acme/web", False),
     ],
@@ -180,3 +195,7 @@ def test_a_digest_goes_before_the_tag(image: str, name: str, version: str) -> No
 def test_a_repository_is_on_the_forge_of_its_host_and_port(repo: str, path: str, there: bool) -> None:
     assert repo_path(repo) == path
     assert is_on("https://git.example.com", repo) is there
+
+
+def test_a_forge_on_a_port_of_its_own_has_what_is_reached_by_ssh() -> None:
+    assert is_on("https://git.example.com:8443", "git@git.example.com:acme/web.git")
