@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from orchestrator.domain.events import Malformed
 from webhooks.headers import Headers
-from webhooks.payload import FORM, MAX_FIELDS, MAX_PLAIN, MAX_TEXT, PIECE, Record, decode, json_bytes
+from webhooks.payload import FORM, MAX_FIELDS, MAX_NAME, MAX_PLAIN, MAX_TEXT, PIECE, Record, decode, json_bytes
 
 RECORD = Record(
     {
@@ -39,6 +39,15 @@ def test_each_kind_of_field_is_read() -> None:
     assert RECORD.sha("zero") is None
     assert RECORD.texts("texts") == ("a", "b")
     assert list(RECORD.records("objects"))[1].text("n") == "x"
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * (MAX_NAME + 1), "a\x00b", "a\ud800b"], ids=["too long", "zero", "half a sign"]
+)
+def test_a_name_that_no_database_holds_is_refused_as_such(name: str) -> None:
+    assert Record({"name": "한" * MAX_NAME}).text("name") == "한" * MAX_NAME
+    with pytest.raises(Malformed, match="field name is too long or holds characters that no name can have"):
+        Record({"name": name}).text("name")
 
 
 @pytest.mark.parametrize("name", ["absent", "null"])
