@@ -17,7 +17,7 @@ from orchestrator.domain.ownership import run_of
 from orchestrator.domain.reasons import Reason
 from orchestrator.services.glances import Glances
 from workers.clients.git import GITOPS, Mirror, mirror_folder
-from workers.clients.git_read import CommitMessage, trailers_of
+from workers.clients.git_commit import CommitMessage, trailers_of
 from workers.gitops.values import EditRefused, inspect
 
 log = journal.get(__name__)

@@ -15,7 +15,7 @@ from tests.support.deploying import order, tools
 from tests.support.executing import QUIET, Workshop
 from tests.support.githttp import Forge, forge
 from workers.clients.git import Mirror
-from workers.clients.git_read import trailers_of
+from workers.clients.git_commit import trailers_of
 from workers.stages import commit, lost_runs
 from workers.stages.wanted import form_of
 

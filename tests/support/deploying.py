@@ -12,8 +12,8 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Rival, StageName, StageState
 from tests.support.factories import COMMIT, NOW, make_app, make_environment, make_run, make_settings
 from tests.support.registries import DIGEST, FakeHarbor, FakeRegistry
+from workers.clients.git_commit import CommitMessage
 from workers.clients.git_errors import Missing
-from workers.clients.git_read import CommitMessage
 from workers.stages.order import Order, Tools
 
 HEAD = "f" * 40

@@ -11,6 +11,7 @@ from orchestrator.domain.apps import Author, GitAccess
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.refs import is_safe_ref_name, is_sha, split_ref
 from workers.clients import git_access, git_lfs, git_snapshot, git_write
+from workers.clients.git_commit import CommitInfo, CommitMessage
 from workers.clients.git_errors import (
     GITOPS,
     SOURCE,
@@ -30,8 +31,8 @@ from workers.clients.git_errors import (
 from workers.clients.git_keep import KeptCopy, digest
 from workers.clients.git_lfs import GitLfs
 from workers.clients.git_process import Checkpoint, GitTimeout, Output, TooMuch, run, unchecked
-from workers.clients.git_read import CommitInfo, CommitMessage, TreeEntry
 from workers.clients.git_snapshot import SNAPSHOT_TIMEOUT, Snapshot
+from workers.clients.git_tree import TreeEntry
 from workers.clients.git_write import Draft, Signing
 
 __all__ = [

@@ -11,7 +11,8 @@ from orchestrator.domain.errors import Refused, Unavailable
 from workers.clients.git_access import address_fault, is_ssh, local_env, origin_of, shown
 from workers.clients.git_errors import last_words, scrub
 from workers.clients.git_process import GitTimeout, TooMuch, run
-from workers.clients.git_read import LOCAL_TIMEOUT, Repository, os_text
+from workers.clients.git_read import LOCAL_TIMEOUT, Repository
+from workers.clients.git_tree import os_text
 
 GITMODULES = ".gitmodules"
 MAX_GITMODULES = 1024 * 1024

@@ -1,16 +1,15 @@
 """Read a bare repository on this machine: commits, trees and files, never through a checkout."""
 
-import posixpath
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.domain.errors import Refused, Unavailable
 from orchestrator.domain.refs import is_sha
 from workers.clients.git_access import local_env
+from workers.clients.git_commit import CommitInfo, CommitMessage
 from workers.clients.git_errors import CorruptMirror, Reasons, is_corrupt, last_words, unwritable
 from workers.clients.git_process import GitTimeout, Output, TooMuch, run
+from workers.clients.git_tree import TreeEntry, folders_above, os_text, parse_tree, path_fault
 
 MAX_FILE = 16 * 1024 * 1024
 """Bytes of one file that is read into memory."""
@@ -23,53 +22,6 @@ _PATHS_PER_COMMAND = 500
 """Paths that go into one argument list; far below the kernel's bound at 4,096 bytes a path."""
 _BLOBS_PER_COMMAND = 32 * 1024 * 1024
 """Bytes of files that one process hands over; below `git_process.MAX_OUTPUT`."""
-_BAD_PATH = re.compile(r"[\x00-\x1f\x7f\\]")
-_TRAILER = re.compile(r"(?P<key>[A-Za-z0-9][A-Za-z0-9-]*): *(?P<value>.*)\Z")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TreeEntry:
-    """One entry of a tree: its mode ("100644", "100755", "120000", "160000", "040000"), object and size in bytes."""
-
-    path: str
-    mode: str
-    object: str
-    size: int
-
-    @property
-    def is_file(self) -> bool:
-        """Whether it is a plain file, executable or not."""
-        return self.mode in ("100644", "100755")
-
-    @property
-    def kind(self) -> str:
-        """What it is, for people."""
-        return {"120000": "a symbolic link", "160000": "a submodule", "040000": "a folder"}.get(self.mode, "a file")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitInfo:
-    """What a commit says about itself; ``date`` is the committer's, ISO 8601 with offset."""
-
-    author_name: str
-    author_email: str
-    committer_email: str
-    date: str
-    message: str
-
-    @property
-    def subject(self) -> str:
-        """The first line of the message."""
-        return self.message.strip("\n").partition("\n")[0].strip()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommitMessage:
-    """A commit of a branch's history: its id, its first parent ("" for a root) and its whole message."""
-
-    commit: str
-    parent: str
-    text: str
 
 
 class Repository:
@@ -303,49 +255,3 @@ def _sha(commit: str) -> str:
     if not is_sha(commit):
         raise ValueError(f"not a full commit id: {commit[:80]!r}")
     return commit
-
-
-def path_fault(path: str) -> str:
-    """Say why a path cannot name a file inside a repository; "" if it can."""
-    if _BAD_PATH.search(path):
-        return "holds a backslash or a control character"
-    if not path or path.startswith("/"):
-        return "is not a path inside the repository"
-    parts = path.split("/")
-    if any(part in ("", ".", "..") or part.lower() == ".git" for part in parts):
-        return "leaves the repository or is not in its plain form"
-    return "is too long" if len(path.encode("utf-8", "replace")) > 4096 else ""
-
-
-def folders_above(path: str) -> list[str]:
-    """List the folders above a path, outermost first."""
-    parts = posixpath.dirname(path).split("/")
-    return ["/".join(parts[:count]) for count in range(1, len(parts) + 1)] if parts[0] else []
-
-
-def os_text(name: bytes) -> str:
-    """Decode a path of a tree; bytes that are not UTF-8 survive the way back (PEP 383)."""
-    return name.decode("utf-8", "surrogateescape")
-
-
-def parse_tree(listing: bytes) -> list[TreeEntry]:
-    """Parse ``ls-tree -z -l``: ``<mode> <type> <object> <size or -> TAB <path> NUL``."""
-    entries = []
-    for line in listing.split(b"\0"):
-        if line:
-            about, _, name = line.partition(b"\t")
-            mode, _, identity, size = about.decode("ascii").split()
-            count = int(size) if size.isdigit() else 0
-            entries.append(TreeEntry(path=os_text(name), mode=mode, object=identity, size=count))
-    return entries
-
-
-def trailers_of(text: str) -> tuple[tuple[str, str], ...]:
-    """Return the trailers of a message: its last paragraph, if that is not the first and has no other lines."""
-    paragraph = re.split(r"\n[ \t]*\n", text.strip())
-    if len(paragraph) < 2:
-        return ()
-    found = [_TRAILER.match(line) for line in paragraph[-1].splitlines()]
-    if not all(found):
-        return ()
-    return tuple((match["key"], match["value"].strip()) for match in found if match)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from orchestrator.domain.errors import Refused
-from workers.clients.git_read import MAX_FILE, Repository, TreeEntry, folders_above, parse_tree, path_fault
+from workers.clients.git_read import MAX_FILE, Repository
 from workers.clients.git_tar import GITLINK, Kept, Objects, Selection, as_stream, members, reading
+from workers.clients.git_tree import TreeEntry, folders_above, parse_tree, path_fault
 from workers.clients.lfs_pointer import MAX_POINTER, LfsPointer, is_pointer, parse_pointer
 
 SNAPSHOT_TIMEOUT = 1800.0

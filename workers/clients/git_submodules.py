@@ -18,9 +18,10 @@ from workers.clients.git import Mirror
 from workers.clients.git_access import shown
 from workers.clients.git_modules import GITMODULES, Module, address_of, module_at, read_modules
 from workers.clients.git_process import Checkpoint, unchecked
-from workers.clients.git_read import MAX_FILE, TreeEntry, folders_above, path_fault
+from workers.clients.git_read import MAX_FILE
 from workers.clients.git_snapshot import SNAPSHOT_TIMEOUT, Snapshot
 from workers.clients.git_tar import GITLINK, Objects, Selection, as_stream, members, reading
+from workers.clients.git_tree import TreeEntry, folders_above, path_fault
 
 MAX_SUBMODULES = 200
 """Submodules of one build context, those of submodules included."""

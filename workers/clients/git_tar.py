@@ -16,7 +16,8 @@ from typing import IO, BinaryIO, cast
 from orchestrator.domain.errors import Unavailable
 from workers.clients.git_access import local_env
 from workers.clients.git_process import start, watchdog
-from workers.clients.git_read import Repository, TreeEntry
+from workers.clients.git_read import Repository
+from workers.clients.git_tree import TreeEntry
 from workers.clients.lfs_store import read_kept
 
 GITLINK = "160000"

@@ -8,7 +8,9 @@ from orchestrator.domain.changes import Change, Landed, Rejected, Result, Withdr
 from orchestrator.domain.ownership import RUN_TRAILER
 from orchestrator.domain.reasons import Reason
 from workers.clients.git import CommitMessage, Draft, Mirror, TreeEntry
-from workers.clients.git_read import MAX_FILE, folders_above, path_fault, trailers_of
+from workers.clients.git_commit import trailers_of
+from workers.clients.git_read import MAX_FILE
+from workers.clients.git_tree import folders_above, path_fault
 from workers.gitops.values import EditRefused, edit
 
 HISTORY = 2000

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from orchestrator.domain.ownership import RUN_TRAILER, run_of
 from orchestrator.domain.refs import Reference
-from workers.clients.git_read import CommitMessage, trailers_of
+from workers.clients.git_commit import CommitMessage, trailers_of
 from workers.stages.ancestry import is_older
 from workers.stages.order import Order, Tools
 from workers.stages.wanted import IMAGE_TRAILER, SOURCE_TRAILER, values_in
