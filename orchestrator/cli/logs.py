@@ -9,7 +9,7 @@ from orchestrator.cli import summary
 from orchestrator.cli.api import Api, Json, unreachable
 from orchestrator.cli.errors import Code
 from orchestrator.cli.feed import Feed
-from orchestrator.cli.output import Format, as_json, clean, say, warn
+from orchestrator.cli.output import Format, as_json, say, warn
 from orchestrator.domain.errors import Unavailable
 
 PATIENCE = 3600.0
@@ -74,7 +74,7 @@ def _tell(line: Json, output: Format) -> None:
     if output is Format.JSON:
         say(as_json(line))
     else:
-        say(clean(line.get("text")))
+        say(str(line.get("text") or ""))
 
 
 def _why_empty(run: Json, reading: Reading) -> str:

@@ -7,13 +7,13 @@ from statistics import median
 from orchestrator.services.views import View
 from orchestrator.store import deployments
 from orchestrator.store.database import Connection
-from orchestrator.store.deployments import Outturn
+from orchestrator.store.deployments import DoraRow
 
 DAY = 86400.0
 
 
 @dataclass(slots=True)
-class _Account:
+class _Totals:
     """What is added up of one environment. ``outages``: when each ended -> when its first failure was."""
 
     deployments: int = 0
@@ -22,7 +22,7 @@ class _Account:
     leads: list[float] = field(default_factory=list)
     outages: dict[float, float] = field(default_factory=dict)
 
-    def add(self, one: Outturn) -> None:
+    def add(self, one: DoraRow) -> None:
         """Add a deployment."""
         self.deployments += 1
         if one.result == "succeeded":
@@ -37,13 +37,13 @@ class _Account:
 
 def dora(connection: Connection, now: float, days: int, *, app: str = "", environment: str = "") -> View:
     """Summarize the last `days`, each environment by itself; medians and rates without a value are None."""
-    by_environment: dict[tuple[str, str], _Account] = defaultdict(_Account)
+    by_environment: dict[tuple[str, str], _Totals] = defaultdict(_Totals)
     for one in deployments.since(connection, now - days * DAY, app=app, environment=environment):
         by_environment[one.app, one.environment].add(one)
     return {"days": days, "items": [_summary(where, found, days) for where, found in sorted(by_environment.items())]}
 
 
-def _summary(where: tuple[str, str], found: _Account, days: int) -> View:
+def _summary(where: tuple[str, str], found: _Totals, days: int) -> View:
     return {
         "app": where[0],
         "environment": where[1],

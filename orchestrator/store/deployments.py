@@ -33,7 +33,7 @@ class Deployment:
     restored_at: float | None = None
 
 
-class Outturn(NamedTuple):
+class DoraRow(NamedTuple):
     """What DORA's figures take of a deployment; the fields are those of `Deployment`."""
 
     app: str
@@ -45,7 +45,7 @@ class Outturn(NamedTuple):
     restored_at: float | None
 
 
-_OUTTURNS = select(*(deployments.c[name] for name in Outturn._fields)).execution_options(yield_per=500)
+_DORA_ROWS = select(*(deployments.c[name] for name in DoraRow._fields)).execution_options(yield_per=500)
 
 
 def add(connection: Connection, deployment: Deployment) -> bool:
@@ -80,11 +80,11 @@ def restore(connection: Connection, app: str, environment: str, at: float) -> fl
     return min(connection.execute(closed).scalars().all(), default=None)
 
 
-def since(connection: Connection, at: float, *, app: str = "", environment: str = "") -> Iterator[Outturn]:
+def since(connection: Connection, at: float, *, app: str = "", environment: str = "") -> Iterator[DoraRow]:
     """Read how the deployments since a time turned out, in any order, a few at a time: of a year there are many."""
-    statement = _OUTTURNS.where(deployments.c.at >= at)
+    statement = _DORA_ROWS.where(deployments.c.at >= at)
     for column, value in ((deployments.c.app, app), (deployments.c.environment, environment)):
         if value:
             statement = statement.where(column == value)
     with connection.execute(statement) as found:
-        yield from map(Outturn._make, found)
+        yield from map(DoraRow._make, found)
