@@ -19,6 +19,7 @@ from tests.support.argocd import healthy, until_application
 from tests.support.engine import BUSYBOX, TEST_LABEL, require_engine, tar_of
 from tests.support.gitops import GitopsRepo, gitops_repo
 from tests.support.registry import PASSWORD, USER, Running, real_registry
+from tests.support.waiting import until
 from workers.clients.argocd import ArgoClient
 from workers.gitops.readiness import Expected, Verdict, VerdictKind, judge
 from workers.gitops.tracking import tracks
@@ -99,7 +100,11 @@ class ArgoOnEngine:
         return [node for node in self.client.resource_tree("shop-api")["nodes"] if node["kind"] == "Pod"]
 
     def reasons(self) -> set[str]:
-        return {info["value"] for pod in self.pods() for info in pod["info"] if info["name"] == "Status Reason"}
+        return {reason_of(pod) for pod in self.pods()}
+
+    def resting(self) -> Json | None:
+        """Return the pod that is not started again yet."""
+        return next((pod for pod in self.pods() if reason_of(pod) == "CrashLoopBackOff"), None)
 
 
 @pytest.fixture
@@ -115,6 +120,10 @@ def argo(tmp_path: Path, registry: Running) -> Iterator[ArgoOnEngine]:
 
 def containers(api: docker.APIClient, argo: ArgoOnEngine, **more: bool) -> list[Json]:
     return list(api.containers(filters={"label": f"{LABEL}={argo.sandbox.instance}"}, **more))
+
+
+def reason_of(pod: Json) -> str:
+    return next((str(info["value"]) for info in pod["info"] if info["name"] == "Status Reason"), "")
 
 
 def degraded(found: Json) -> bool:
@@ -164,8 +173,7 @@ def test_an_image_that_is_not_in_the_registry(argo, api, image):
 def test_a_container_that_ends_at_once(argo, image):
     argo.deploy(image, "crash")
     argo.until(degraded)
-    assert argo.reasons() == {"CrashLoopBackOff"}
-    pod = argo.pods()[0]
+    pod = until(argo.resting, "the container, which is started again and again, to rest")
     assert "restarting failed container=shop-api pod=" in pod["health"]["message"]
     said = argo.client.logs("shop-api", pod["name"], "default", container="shop-api", previous=True)
     assert "no database" in said
