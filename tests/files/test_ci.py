@@ -105,4 +105,4 @@ def test_a_setup_for_the_demo_wants_no_more_than_that_uses(
 ) -> None:
     named = {word.rstrip(";") for word in run_setup(tmp_path, "", *arguments).stderr.split()}
     assert {"git", "docker.io"} <= named
-    assert ("chromium" in named, "wrk" in named) == (tests_too, arguments == ("wrk",))
+    assert ("chromium-headless-shell" in named, "wrk" in named) == (tests_too, arguments == ("wrk",))

@@ -11,6 +11,8 @@ from tests.support.needs import require
 
 _HASTE = "const slow = setTimeout; window.setTimeout = (what, ms) => slow(what, (ms || 0) / 20);"
 """Has the pauses of a page pass twenty times as fast."""
+_PROGRAMS = ("chromium-headless-shell", "chromium", "google-chrome")
+"""The first one has the same engine, and no windows to keep: half the processor time (measured)."""
 _OPTIONS = ["--no-sandbox", "--disable-dev-shm-usage", "--disable-background-networking"]
 
 
@@ -38,10 +40,10 @@ class Proxy:
 @contextmanager
 def browser() -> Iterator[Browser]:
     """Start Chromium."""
-    program = shutil.which("chromium") or shutil.which("google-chrome")
-    require(program, "no Chromium (package chromium)")
+    program = next(filter(None, map(shutil.which, _PROGRAMS)), "")
+    require(program, f"no Chromium (package {_PROGRAMS[0]})")
     with sync_playwright() as play:
-        chromium = play.chromium.launch(executable_path=str(program), args=_OPTIONS)
+        chromium = play.chromium.launch(executable_path=program, args=_OPTIONS)
         try:
             yield chromium
         finally:
