@@ -162,6 +162,15 @@ def web(tmp_path: Path) -> Web:
     return make_web(sqlite_database(tmp_path), tmp_path)
 
 
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Web, int, Path]]:
+    """A server that nobody stops: its web, the port it listens on, and its log."""
+    folder = tmp_path_factory.mktemp("site")
+    web, log = make_web(sqlite_database(folder), folder), folder / "log"
+    with serving(SERVE, str(folder), web.database.url, log=log) as (_, port):
+        yield web, port, log
+
+
 @pytest.fixture
 def server(web: Web, tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """The server's process and the port it listens on."""
@@ -195,9 +204,10 @@ def test_a_variable_of_whoever_starts_it_does_not_move_the_path(tmp_path: Path) 
     ids=["no request", "no header", "long address", "long header"],
 )
 def test_what_reaches_no_application_is_answered_with_a_problem_too(
-    server: tuple[subprocess.Popen[bytes], int], tmp_path: Path, sent: str, status: int, kind: str
+    site: tuple[Web, int, Path], sent: str, status: int, kind: str
 ) -> None:
-    with socket.create_connection(("127.0.0.1", server[1]), 20) as peer:
+    _, port, log = site
+    with socket.create_connection(("127.0.0.1", port), 20) as peer:
         peer.sendall(f"{sent}\r\n\r\n".encode())
         answer = HTTPResponse(peer)
         answer.begin()
@@ -206,7 +216,6 @@ def test_what_reaches_no_application_is_answered_with_a_problem_too(
     assert (answer.status, answer.headers["Content-Type"]) == (status, "application/problem+json")
     assert (body["status"], body["type"]) == (status, f"urn:pilotage:problem:{kind}")
     assert body["request_id"] == answer.headers["X-Request-Id"]
-    log = tmp_path / "log"
     until(lambda: f'"request_id":"{body["request_id"]}"' in log.read_text(), "a line of the log about it", 20)
 
 
@@ -219,13 +228,14 @@ def test_what_reaches_no_application_is_answered_with_a_problem_too(
     ids=["a size", "no size", "an end", "a trailer"],
 )
 def test_chunks_that_are_not_as_http_says_are_no_mistake_of_ours(
-    web: Web, server: tuple[subprocess.Popen[bytes], int], path: str, media_type: str, chunks: str
+    site: tuple[Web, int, Path], path: str, media_type: str, chunks: str
 ) -> None:
+    web, port, _ = site
     head = (
         f"POST {path} HTTP/1.1\r\nHost: x\r\nOrigin: http://x\r\nAuthorization: Bearer {web.tokens['deployer']}\r\n"
         f"Content-Type: application/{media_type}\r\nTransfer-Encoding: chunked\r\n\r\n"
     )
-    with socket.create_connection(("127.0.0.1", server[1]), 20) as peer:
+    with socket.create_connection(("127.0.0.1", port), 20) as peer:
         peer.sendall(f"{head}{chunks}".encode())
         answer = HTTPResponse(peer)
         answer.begin()
