@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 
 
 def in_ci() -> bool:
@@ -13,5 +15,31 @@ def in_ci() -> bool:
 def end_in_order() -> None:
     """Leave nothing behind when somebody ends this process, or its terminal hangs up (unless nohup ignores that)."""
     for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
+        if _is_heard(number):
             signal.signal(number, lambda number, _: sys.exit(128 + number))
+
+
+def run(command: Sequence[str], environ: Mapping[str, str] | None = None) -> int:
+    """Run a command and return its exit code; 128 and more where a signal has ended it.
+
+    Who ends this process ends the command, and we wait for its end: it may have to clear up, and so may we
+    (`subprocess.run` kills it after a quarter of a second). A terminal tells all its programs of Ctrl-C by itself.
+    """
+    heard = [number for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if _is_heard(number)]
+    child = subprocess.Popen(command, env=environ)
+    before = {number: signal.signal(number, lambda number, _: _pass_on(child, number)) for number in heard}
+    try:
+        code = child.wait()
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return code if code >= 0 else 128 - code
+
+
+def _is_heard(number: int) -> bool:
+    return signal.getsignal(number) is not signal.SIG_IGN
+
+
+def _pass_on(child: "subprocess.Popen[bytes]", number: int) -> None:
+    if number != signal.SIGINT:
+        child.send_signal(number)

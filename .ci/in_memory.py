@@ -7,13 +7,12 @@ Where `TMPDIR` is set, it stays as it is: ``TMPDIR=/tmp make test`` leaves the f
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
-from building import end_in_order
+from building import end_in_order, run
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # no file of a fixed name is made there
 NEEDED = 6 * 1024**3
@@ -29,8 +28,7 @@ def main(command: list[str]) -> int:
     with made as folder:
         if folder:
             Path(folder).chmod(0o711)  # PostgreSQL runs as a user of its own, and has a folder below
-        environ = {**os.environ, "TMPDIR": folder} if folder else None
-        return subprocess.run(command, env=environ, check=False).returncode
+        return run(command, {**os.environ, "TMPDIR": folder} if folder else None)
 
 
 def has_room(folder: Path) -> bool:

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from building import end_in_order, in_ci
+from building import end_in_order, in_ci, run
 
 from orchestrator.domain.errors import PilotageError
 from orchestrator.sandbox.engine import ensure_engine, home_of
@@ -40,7 +40,7 @@ def main(command: list[str]) -> int:
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pilotage" / "compose"
     subprocess.run([HERE / "stand-ins" / "make", folder], check=True, timeout=MAKE_TIMEOUT)
     inside = ["unshare", "--net", sys.executable, __file__, "--inside", str(folder), *command]
-    return subprocess.run(inside, check=False).returncode
+    return run(inside)
 
 
 def _inside(folder: Path, command: list[str]) -> int:
@@ -53,7 +53,7 @@ def _inside(folder: Path, command: list[str]) -> int:
             environ = {**os.environ, "DOCKER_HOST": host, "COMPOSE_V2": str(next(folder.glob("compose2-*")))}
             _sweep(environ)
             _stand_ins(folder, environ)
-            code = subprocess.run(command, env=environ, check=False).returncode
+            code = run(command, environ)
             _sweep(environ)
             return code
     except PilotageError as error:

@@ -4,13 +4,12 @@ Usage: with_engine.py COMMAND [ARGUMENT]...
 """
 
 import os
-import subprocess
 import sys
 import tempfile
 from contextlib import ExitStack
 from pathlib import Path
 
-from building import end_in_order, in_ci
+from building import end_in_order, in_ci, run
 
 from orchestrator.domain.errors import PilotageError
 from orchestrator.sandbox.engine import ensure_engine
@@ -29,7 +28,7 @@ def main(command: list[str]) -> int:
                 sys.stderr.write(f"no Docker engine, and this is CI, where nothing may be skipped: {error}\n")
                 return 1
             sys.stderr.write(f"no Docker engine, tests that need one are skipped: {error}\n")
-        return subprocess.run(command, env=environ, check=False).returncode
+        return run(command, environ)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """What holds for every test: only loopback may be spoken to, and whatever is logged is in the table of fields."""
 
 import gc
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
     # How fast examples are made and tried is the machine's affair; the first text of a new checkout takes a second.
     settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("unhurried")
+    if not hasattr(config, "workerinput"):  # who ends the tests, ends what they have started
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -14,6 +14,17 @@ from tests.support.contracts import ROOT
 
 SET = ("true", "1", "TRUE", "yes", "woodpecker")
 UNSET = ("", "0", "false", "False")
+CLEARS_UP = """
+import signal, time
+
+ends = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+print("begun", flush=True)
+signal.sigwait(ends)
+time.sleep(0.5)  # Python itself waits for 0.25 before it kills what it runs
+print("cleared up", flush=True)
+raise SystemExit(3)
+"""
 TABLE = [(value, True) for value in SET] + [(value, False) for value in UNSET]
 
 
@@ -35,22 +46,24 @@ def test_a_command_that_gets_no_engine(tmp_path: Path, value: str, fails: bool) 
     assert done.stderr.startswith("no Docker engine, ")
 
 
-def test_a_terminal_that_hangs_up_leaves_no_engine_and_no_files(tmp_path: Path) -> None:
-    command = [
-        sys.executable,
-        ".ci/with_engine.py",
-        sys.executable,
-        "-c",
-        "import time; print(flush=True); time.sleep(600)",
-    ]
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_who_ends_a_run_lets_all_of_it_clear_up(tmp_path: Path, how: signal.Signals) -> None:
+    python = sys.executable
+    command = [python, ".ci/in_memory.py", python, ".ci/with_engine.py", python, "-c", CLEARS_UP]
     environ = {"PATH": "", "DOCKER_HOST": "unix:///nonexistent/docker.sock", "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
-        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, start_new_session=True
     ) as running:
         assert running.stdout is not None
         running.stdout.readline()
-        running.send_signal(signal.SIGHUP)
-    assert (running.returncode, list(tmp_path.iterdir())) == (128 + signal.SIGHUP, [])
+        if how is signal.SIGINT:  # as a terminal does
+            os.killpg(running.pid, how)
+        else:
+            running.send_signal(how)
+        said = running.stdout.read()
+    assert (said, running.returncode) == (b"cleared up\n", 3)
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("value", "fails"), TABLE)
