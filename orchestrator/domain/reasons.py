@@ -226,7 +226,7 @@ CATALOGUE: dict[Reason, Explanation] = {
         "A base image of the Dockerfile cannot be pulled.", "Check its name and the registry login."
     ),
     R.ENGINE_UNAVAILABLE: _operator(
-        "The Docker engine did not answer.", "Start it, or check `docker.host` or `DOCKER_HOST`."
+        "The Docker engine did not answer.", "Start or restart it, or check `docker.host` or `DOCKER_HOST`."
     ),
     R.ENGINE_REFUSED: _operator("The Docker engine refused the request.", "Read the evidence."),
     R.REGISTRY_UNAUTHORIZED: _operator(

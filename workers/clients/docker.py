@@ -1,5 +1,6 @@
 """The Docker engine: builds, pushes and pulls through its REST API, with live output, deadlines and our errors."""
 
+import math
 import time
 import uuid
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
@@ -32,12 +33,22 @@ from workers.clients.engine_requests import (
     pushed_digest,
     refuse_unsupported,
 )
-from workers.clients.engine_stream import BrokenStream, DeadlinePassed, EngineResponse, Exchange, StoppableBody
+from workers.clients.engine_stream import (
+    BrokenStream,
+    DeadlinePassed,
+    EngineResponse,
+    Exchange,
+    NotBegun,
+    StoppableBody,
+)
 
 STALL_TIMEOUT = 60.0
 """Seconds that the engine may leave a part of the build context untaken."""
 PULL_TIMEOUT = 900.0
 """Seconds for one base image."""
+BEGINS = 120.0
+"""Seconds in which BuildKit begins a first step, once it has the build. Its scheduler can fall into a loop that ends
+with the engine only (moby/buildkit#2526; seen with Docker 20.10): from then on no build begins."""
 
 
 class Engine:
@@ -201,7 +212,9 @@ class Engine:
         send = self._sender("/build", numbered, headers, control.deadline, build_error, context)
         output = BuildOutput(control.on_line)
         try:
-            with closing(_follow(send, control, too_slow)) as messages:
+            # The classic builder says nothing while it unpacks a large context.
+            begins = BEGINS if params.get("version") == "2" else math.inf
+            with closing(_follow(send, control, too_slow, begins)) as messages:
                 for message in messages:
                     output.take(message)
         except PilotageError:
@@ -295,14 +308,20 @@ def _bases(recipe: Recipe, build: Build) -> Iterator[tuple[str, str]]:
 
 
 def _follow(
-    send: Callable[[StoppableBody], EngineResponse], control: CallControl, too_slow: PilotageError
+    send: Callable[[StoppableBody], EngineResponse],
+    control: CallControl,
+    too_slow: PilotageError,
+    begins: float = math.inf,
 ) -> Generator[dict[str, Any], None, None]:
     """Yield the messages of one exchange, in our errors."""
     try:
         with Exchange(send) as exchange:
-            yield from exchange.messages(control.checkpoint, time.monotonic() + control.deadline)
+            yield from exchange.messages(control.checkpoint, time.monotonic() + control.deadline, begins)
     except DeadlinePassed as error:
         raise too_slow from error
+    except NotBegun as error:
+        said = f"it has taken the build and begun none of its steps for {begins:.0f} s"
+        raise Unavailable(Reason.ENGINE_UNAVAILABLE, said) from error
     except BrokenStream as error:
         raise Unavailable(
             Reason.ENGINE_UNAVAILABLE, f"the engine's answer broke off: {one_line(str(error))}"

@@ -1,5 +1,6 @@
 """Reads a long answer of the Docker engine in a thread of its own, so that the worker can check every second."""
 
+import math
 import queue
 import socket
 import threading
@@ -45,6 +46,10 @@ class DeadlinePassed(Exception):
     """The exchange took longer than it may."""
 
 
+class NotBegun(Exception):
+    """The engine has had the whole request for a while, and has said nothing."""
+
+
 class Exchange:
     """One request with a streamed answer.
 
@@ -60,6 +65,7 @@ class Exchange:
         self._send = send
         self._queue: queue.Queue[dict[str, Any] | BaseException | None] = queue.Queue(_BACKLOG)
         self._stop = threading.Event()
+        self._body = StoppableBody(self._stop)
         self._answer: EngineResponse | None = None
         self._thread = threading.Thread(target=self._read, name="engine-stream", daemon=True)
 
@@ -74,15 +80,19 @@ class Exchange:
             _shut(answer)
         self._thread.join(_GOODBYE)
 
-    def messages(self, checkpoint: Callable[[], None], deadline: float) -> Iterator[dict[str, Any]]:
+    def messages(
+        self, checkpoint: Callable[[], None], deadline: float, begins: float = math.inf
+    ) -> Iterator[dict[str, Any]]:
         """Yield the messages as they come.
 
         :param checkpoint: called about every second, also while the engine is silent; what it raises is passed on.
         :param deadline: `time.monotonic` value.
-        :raises DeadlinePassed: the deadline is over. :raises BrokenStream: the engine went away or talks nonsense.
+        :param begins: seconds in which the engine says something, once it has the request's whole body.
+        :raises DeadlinePassed: the deadline is over. :raises NotBegun: `begins` is over.
+        :raises BrokenStream: the engine went away or talks nonsense.
         :raises PilotageError: what `send` or the checkpoint raised.
         """
-        looked = time.monotonic() - LOOK_UP
+        looked, silent = time.monotonic() - LOOK_UP, True
         while True:
             now = time.monotonic()
             if now - looked >= LOOK_UP:
@@ -90,6 +100,8 @@ class Exchange:
                 checkpoint()
             if now > deadline:
                 raise DeadlinePassed
+            if silent and now - self._body.sent > begins:
+                raise NotBegun
             try:
                 item = self._queue.get(timeout=min(LOOK_UP, max(0.01, deadline - now)))
             except queue.Empty:
@@ -98,11 +110,12 @@ class Exchange:
                 return
             if isinstance(item, BaseException):
                 raise item
+            silent = False
             yield item
 
     def _read(self) -> None:
         try:
-            self._answer = self._send(StoppableBody(self._stop))
+            self._answer = self._send(self._body)
             if self._stop.is_set():
                 return
             for message in _decode(self._answer.iter_content(None)):
@@ -126,10 +139,14 @@ class Exchange:
 
 
 class StoppableBody:
-    """A request body that ends with an error once the exchange is abandoned."""
+    """A request body that ends with an error once the exchange is abandoned.
+
+    ``sent``: when all of it was on its way, by the monotonic clock; before, the end of time.
+    """
 
     def __init__(self, stop: threading.Event) -> None:
         self._stop = stop
+        self.sent = math.inf
 
     def __call__(self, body: Iterator[bytes]) -> Iterator[bytes]:
         """Yield `body`; the error ends the connection, so that the engine takes no part of it for the whole."""
@@ -138,6 +155,7 @@ class StoppableBody:
                 raise ConnectionAbortedError("stopped")  # after a BrokenPipeError urllib3 would wait for the answer
             if part:  # an empty part would end a chunked body
                 yield part
+        self.sent = time.monotonic()
 
 
 def _shut(answer: EngineResponse) -> None:

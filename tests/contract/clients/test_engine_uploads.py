@@ -1,9 +1,11 @@
 """Builds that are refused, or end while their context is on the way to the engine."""
 
 import json
+import socket
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -12,6 +14,7 @@ from orchestrator.domain.apps import Build, Registry
 from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.loopback import Asked, Reply, loopback
+from workers.clients import docker
 from workers.clients.docker import Engine
 from workers.clients.engine_requests import CallControl
 
@@ -22,6 +25,11 @@ class _Takes(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     began: threading.Event
     gone: threading.Event
+    connections: list[socket.socket]
+
+    def setup(self) -> None:
+        super().setup()
+        self.connections.append(self.connection)
 
     def do_GET(self) -> None:
         self._say(json.dumps({"ApiVersion": "1.41", "Version": "20.10.24"}).encode())
@@ -47,15 +55,20 @@ class _Takes(BaseHTTPRequestHandler):
 
 @contextmanager
 def taking_engine() -> Iterator[tuple[str, type[_Takes]]]:
-    handler = type("Handler", (_Takes,), {"began": threading.Event(), "gone": threading.Event()})
+    handler = type("Handler", (_Takes,), {"began": threading.Event(), "gone": threading.Event(), "connections": []})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
-    yield f"tcp://127.0.0.1:{server.server_port}", handler
-    server.shutdown()
-    server.server_close()
-    thread.join(5)
+    try:
+        yield f"tcp://127.0.0.1:{server.server_port}", handler
+    finally:
+        server.shutdown()
+        server.server_close()
+        for connection in handler.connections:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
 
 
 @pytest.mark.timeout(60)
@@ -89,6 +102,52 @@ def test_a_build_that_is_cancelled_before_its_context_is_there_leaves_the_engine
             assert "engine-stream" not in {thread.name for thread in threading.enumerate()}
         finally:
             over.set()
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize(
+    ("builder", "reason"), [("buildkit", Reason.ENGINE_UNAVAILABLE), ("classic", Reason.BUILD_TIMEOUT)]
+)
+def test_an_engine_that_begins_no_step_is_not_the_build_s_fault(
+    monkeypatch: pytest.MonkeyPatch, builder: str, reason: Reason
+) -> None:
+    """The classic builder is silent while it unpacks the context."""
+    monkeypatch.setattr(docker, "BEGINS", 1.0)
+    with taking_engine() as (host, _), pytest.raises(PilotageError) as caught:
+        Engine(host).build(
+            iter([b"tar\n"]),
+            dockerfile=b"FROM scratch\n",
+            tag="a/b:1",
+            build=Build(builder=builder),
+            labels={},
+            registry=Registry(url="http://127.0.0.1:9"),
+            control=CallControl(on_line=lambda _: None, checkpoint=lambda: None, deadline=3),
+        )
+    assert caught.value.reason is reason
+    if reason is Reason.ENGINE_UNAVAILABLE:
+        assert caught.value.evidence == "it has taken the build and begun none of its steps for 1 s"
+
+
+@pytest.mark.timeout(60)
+def test_a_context_that_is_long_on_the_way_is_no_engine_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(docker, "BEGINS", 0.5)
+
+    def context() -> Iterator[bytes]:
+        while True:
+            time.sleep(0.01)
+            yield b"x\n"
+
+    with taking_engine() as (host, _), pytest.raises(Refused) as caught:
+        Engine(host).build(
+            context(),
+            dockerfile=b"FROM scratch\n",
+            tag="a/b:1",
+            build=Build(),
+            labels={},
+            registry=Registry(url="http://127.0.0.1:9"),
+            control=CallControl(on_line=lambda _: None, checkpoint=lambda: None, deadline=3),
+        )
+    assert caught.value.reason is Reason.BUILD_TIMEOUT
 
 
 @pytest.mark.parametrize(
