@@ -47,8 +47,8 @@ STALL_TIMEOUT = 60.0
 PULL_TIMEOUT = 900.0
 """Seconds for one base image."""
 BEGINS = 120.0
-"""Seconds in which BuildKit begins a first step, once it has the build. Its scheduler can fall into a loop that ends
-with the engine only (moby/buildkit#2526; seen with Docker 20.10): from then on no build begins."""
+"""Seconds in which BuildKit begins a first step, and the engine its answer, once it has the build. The scheduler of
+BuildKit can fall into a loop (moby/buildkit#2526; seen with Docker 20.10): then none begins until the engine ends."""
 
 
 class Engine:

@@ -47,7 +47,7 @@ class DeadlinePassed(Exception):
 
 
 class NotBegun(Exception):
-    """The engine has had the whole request for a while, and has said nothing."""
+    """The engine has had the whole request for a while, and its answer has not begun."""
 
 
 class Exchange:
@@ -87,12 +87,12 @@ class Exchange:
 
         :param checkpoint: called about every second, also while the engine is silent; what it raises is passed on.
         :param deadline: `time.monotonic` value.
-        :param begins: seconds in which the engine says something, once it has the request's whole body.
+        :param begins: seconds in which the answer begins, once the engine has the request's whole body.
         :raises DeadlinePassed: the deadline is over. :raises NotBegun: `begins` is over.
         :raises BrokenStream: the engine went away or talks nonsense.
         :raises PilotageError: what `send` or the checkpoint raised.
         """
-        looked, silent = time.monotonic() - LOOK_UP, True
+        looked = time.monotonic() - LOOK_UP
         while True:
             now = time.monotonic()
             if now - looked >= LOOK_UP:
@@ -100,7 +100,7 @@ class Exchange:
                 checkpoint()
             if now > deadline:
                 raise DeadlinePassed
-            if silent and now - self._body.sent > begins:
+            if self._answer is None and now - self._body.sent > begins:
                 raise NotBegun
             try:
                 item = self._queue.get(timeout=min(LOOK_UP, max(0.01, deadline - now)))
@@ -110,7 +110,6 @@ class Exchange:
                 return
             if isinstance(item, BaseException):
                 raise item
-            silent = False
             yield item
 
     def _read(self) -> None:

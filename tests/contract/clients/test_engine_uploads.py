@@ -4,7 +4,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -71,6 +71,25 @@ def taking_engine() -> Iterator[tuple[str, type[_Takes]]]:
         thread.join(5)
 
 
+def build(
+    host: str,
+    context: Iterator[bytes],
+    *,
+    deadline: float,
+    builder: str = "buildkit",
+    checkpoint: Callable[[], None] = lambda: None,
+) -> str:
+    return Engine(host).build(
+        context,
+        dockerfile=b"FROM scratch\n",
+        tag="a/b:1",
+        build=Build(builder=builder),
+        labels={},
+        registry=Registry(url="http://127.0.0.1:9"),
+        control=CallControl(on_line=lambda _: None, checkpoint=checkpoint, deadline=deadline),
+    )
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("builder", ["buildkit", "classic"])
 def test_a_build_that_is_cancelled_before_its_context_is_there_leaves_the_engine(builder: str) -> None:
@@ -89,15 +108,7 @@ def test_a_build_that_is_cancelled_before_its_context_is_there_leaves_the_engine
 
         try:
             with pytest.raises(Cancelled):
-                Engine(host).build(
-                    context(),
-                    dockerfile=b"FROM scratch\n",
-                    tag="a/b:1",
-                    build=Build(builder=builder),
-                    labels={},
-                    registry=Registry(url="http://127.0.0.1:9"),
-                    control=CallControl(on_line=lambda _: None, checkpoint=checkpoint, deadline=50),
-                )
+                build(host, context(), deadline=50, builder=builder, checkpoint=checkpoint)
             assert seen.gone.wait(10)
             assert "engine-stream" not in {thread.name for thread in threading.enumerate()}
         finally:
@@ -114,18 +125,28 @@ def test_an_engine_that_begins_no_step_is_not_the_build_s_fault(
     """The classic builder is silent while it unpacks the context."""
     monkeypatch.setattr(docker, "BEGINS", 1.0)
     with taking_engine() as (host, _), pytest.raises(PilotageError) as caught:
-        Engine(host).build(
-            iter([b"tar\n"]),
-            dockerfile=b"FROM scratch\n",
-            tag="a/b:1",
-            build=Build(builder=builder),
-            labels={},
-            registry=Registry(url="http://127.0.0.1:9"),
-            control=CallControl(on_line=lambda _: None, checkpoint=lambda: None, deadline=3),
-        )
+        build(host, iter([b"tar\n"]), deadline=3, builder=builder)
     assert caught.value.reason is reason
     if reason is Reason.ENGINE_UNAVAILABLE:
         assert caught.value.evidence == "it has taken the build and begun none of its steps for 1 s"
+
+
+@pytest.mark.timeout(60)
+def test_a_build_that_has_begun_may_be_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step may say nothing for an hour; and some proxies hold back what an engine says, but not its headers."""
+    monkeypatch.setattr(docker, "BEGINS", 0.5)
+
+    def script(asked: Asked) -> Reply:
+        if asked.path == "/version":
+            return Reply(body={"ApiVersion": "1.41", "Version": "20.10.24"})
+        return Reply(parts=say_later)
+
+    def say_later() -> Iterator[bytes]:
+        time.sleep(2)
+        yield b'{"aux": {"ID": "sha256:0f"}}\n'
+
+    with loopback(script) as server:
+        assert build(server.url.replace("http://", "tcp://"), iter([b"tar"]), deadline=10) == "sha256:0f"
 
 
 @pytest.mark.timeout(60)
@@ -138,15 +159,7 @@ def test_a_context_that_is_long_on_the_way_is_no_engine_that_hangs(monkeypatch: 
             yield b"x\n"
 
     with taking_engine() as (host, _), pytest.raises(Refused) as caught:
-        Engine(host).build(
-            context(),
-            dockerfile=b"FROM scratch\n",
-            tag="a/b:1",
-            build=Build(),
-            labels={},
-            registry=Registry(url="http://127.0.0.1:9"),
-            control=CallControl(on_line=lambda _: None, checkpoint=lambda: None, deadline=3),
-        )
+        build(host, context(), deadline=3)
     assert caught.value.reason is Reason.BUILD_TIMEOUT
 
 
@@ -167,13 +180,5 @@ def test_what_a_proxy_in_front_of_the_engine_says_is_no_mistake_in_the_dockerfil
         return Reply(status, "<html><body><h1>Request forbidden by administrative rules.</h1></body></html>")
 
     with loopback(script) as server, pytest.raises(kind, match=f"HTTP {status}, not of the engine") as caught:
-        Engine(server.url.replace("http://", "tcp://")).build(
-            iter([b"tar"]),
-            dockerfile=b"FROM scratch\n",
-            tag="a/b:1",
-            build=Build(),
-            labels={},
-            registry=Registry(url="http://127.0.0.1:9"),
-            control=CallControl(on_line=lambda _: None, checkpoint=lambda: None, deadline=10),
-        )
+        build(server.url.replace("http://", "tcp://"), iter([b"tar"]), deadline=10)
     assert caught.value.reason is reason
