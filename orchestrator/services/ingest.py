@@ -8,7 +8,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -42,8 +42,9 @@ REFUSALS_A_SECOND = 2.0
 """Refused deliveries that are recorded at once, and in the long run; `store.deliveries` keeps the newest thousand."""
 
 TURN = 0.05
-"""Seconds for which `flush` leaves the interpreter to the writer, which takes 10 ms for fifty deliveries. Two busy
-threads take it from each other at each call into SQLite, five for a delivery (measured: a fifth of the time)."""
+"""Seconds for which `flush` leaves the interpreter to the writer, at the most; it needs some milliseconds for fifty
+deliveries before it waits for the disk. Two busy threads take it from each other at each call into SQLite, five for a
+delivery (measured: a fifth of the time); while the disk is at work, the next deliveries are judged (a tenth)."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +74,9 @@ class Ingest:
         self._gathered: list[tuple[_Item, Future[Any]]] = []
         self._waiting: list[tuple[_Item, Future[Any]]] = []
         self._writing = False
+        self._aside = threading.Event()
+        """Set while the writer does not need the interpreter: it has nothing to write, or waits for the disk."""
+        self._aside.set()
 
     def accept(self, delivery: Delivery, parsed: Parsed) -> Future[Answer]:
         """Record a proven delivery and queue what it leads to; a delivery seen before leads to nothing new.
@@ -126,15 +130,19 @@ class Ingest:
         return _Item(delivery=delivery, parsed=parsed, matched=matched, row=row)
 
     def flush(self) -> None:
-        """Have the gathered deliveries written, together with all that wait by the time the writer begins."""
+        """Have the gathered deliveries written, together with all that wait by the time the writer begins.
+
+        It returns when they are on their way to the disk, or after `TURN`.
+        """
         with self._lock:
             self._waiting += self._gathered
             self._gathered = []
-            if self._writing or not self._waiting:
-                return
-            begun = self._writer.submit(self._write_waiting)
-            self._writing = True
-        wait([begun], TURN)
+            if self._waiting and not self._writing:
+                self._writer.submit(self._write_waiting)  # it begins when we leave the lock
+                self._writing = True
+                self._aside.clear()
+        if not self._aside.wait(TURN):
+            self._aside.set()  # it waits for something else than the interpreter: nobody waits for it again
 
     def _gather(self, item: _Item) -> Future[Any]:
         written: Future[Any] = Future()
@@ -145,9 +153,11 @@ class Ingest:
 
     def _write_waiting(self) -> None:
         while batch := self._take():
+            self._aside.clear()
             try:
                 self._commit([item for item, _ in batch])
             except Exception as error:  # noqa: BLE001  # handed on to every request of the batch
+                self._aside.set()
                 for _, written in batch:
                     written.set_exception(error)
             else:
@@ -163,6 +173,7 @@ class Ingest:
     def _commit(self, batch: Sequence[_Item]) -> None:
         with self._database.write() as connection:
             _write_batch(connection, batch)
+            self._aside.set()
         if any(item.answer and item.answer.status == 202 for item in batch):
             self._bell.ring()
 

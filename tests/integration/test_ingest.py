@@ -1,6 +1,10 @@
 """Deliveries that arrive together are written together, and the same push is told once."""
 
+import threading
+import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ from orchestrator.domain.metrics import DELIVERIES
 from orchestrator.services.bell import Bell
 from orchestrator.services.ingest import REFUSALS, Ingest
 from orchestrator.store import deliveries, migrate, runs, tallies
-from orchestrator.store.database import Database, sqlite_url
+from orchestrator.store.database import Connection, Database, sqlite_url
 from tests.support.factories import make_settings
 from tests.support.ingesting import LONGEST, accept, refuse
 
@@ -121,14 +125,35 @@ def test_what_could_not_be_written_down_is_said_to_all_who_wait_and_the_next_one
     database.close()
 
 
-def test_whoever_hands_over_leaves_the_writer_its_turn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class SlowDisk(Database):
+    """A database whose transactions begin late, and which has nothing on the disk before it is told to."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(url)
+        self.begun = False
+        self.disk = threading.Event()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        with super().write() as connection:
+            time.sleep(0.2)
+            self.begun = True
+            yield connection
+            assert self.disk.wait(LONGEST)
+
+
+def test_whoever_hands_over_leaves_the_writer_its_turn_and_does_not_wait_for_the_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("orchestrator.services.ingest.TURN", LONGEST)
-    database = Database(sqlite_url(str(tmp_path)))
-    migrate.upgrade(database)
+    migrate.upgrade(Database(sqlite_url(str(tmp_path))))
+    database = SlowDisk(sqlite_url(str(tmp_path)))
     inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
     written = [inbox.accept(Delivery(hook="github", key=f"d-{number}"), push("a" * 40)) for number in range(2)]
     inbox.flush()
-    assert [one.done() for one in written] == [True, True]
+    assert (database.begun, [one.done() for one in written]) == (True, [False, False])
+    database.disk.set()
+    assert [one.result(LONGEST).status for one in written] == [202, 200]
     database.close()
 
 
