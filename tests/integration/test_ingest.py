@@ -21,6 +21,7 @@ from orchestrator.store import deliveries, migrate, runs, tallies
 from orchestrator.store.database import Connection, Database, sqlite_url
 from tests.support.factories import make_settings
 from tests.support.ingesting import LONGEST, accept, refuse
+from tests.support.waiting import until
 
 REPO = RepoNames(full_name="acme/plate-web", urls=("https://git.example.com/acme/plate-web.git",))
 
@@ -155,6 +156,28 @@ def test_whoever_hands_over_leaves_the_writer_its_turn_and_does_not_wait_for_the
     database.disk.set()
     assert [one.result(LONGEST).status for one in written] == [202, 200]
     database.close()
+
+
+def test_a_writer_that_waits_for_another_one_is_waited_for_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next look, with as much patience as a test has, finds that the interpreter is not what it waits for."""
+    monkeypatch.setattr("orchestrator.services.ingest.TURN", 0.0)
+    database, other = Database(sqlite_url(str(tmp_path))), Database(sqlite_url(str(tmp_path)))
+    migrate.upgrade(database)
+    inbox = Ingest(database, make_settings(str(tmp_path)), Bell(""))
+    with other.write():
+        first = inbox.accept(Delivery(hook="github", key="d-1"), push("a" * 40))
+        inbox.flush()
+        until(lambda: not inbox._waiting, "the writer to begin")
+        inbox.flush()
+        monkeypatch.setattr("orchestrator.services.ingest.TURN", LONGEST)
+        second = inbox.accept(Delivery(hook="github", key="d-2"), push("b" * 40))
+        inbox.flush()
+        assert (first.done(), second.done()) == (False, False)
+    assert [one.result(LONGEST).status for one in (first, second)] == [202, 202]
+    database.close()
+    other.close()
 
 
 def test_a_database_that_takes_nothing_now_holds_up_the_writer_alone(

@@ -19,7 +19,7 @@ Step = tuple[str, int]
 """A push, the hook of it, a look of the poll, or the checks of the runs that wait for theirs."""
 
 
-TABLES = tuple(table.name for table in reversed(metadata.sorted_tables))
+_TABLES = tuple(table.name for table in reversed(metadata.sorted_tables))
 _END: tuple[Step, ...] = (("check", 0), ("poll", 0), ("check", 0))
 _RUNS = select(runs.c.id, runs.c.commit, runs.c.state).order_by(runs.c.id)
 _QUEUED = select(runs.c.id).where(runs.c.state == "queued").limit(1)
@@ -54,7 +54,7 @@ def play(
     :param busy: the workers check nothing before the end.
     """
     with workshop.database.write() as connection:
-        for table in TABLES:
+        for table in _TABLES:
             connection.exec_driver_sql(f"DELETE FROM {table}")
     workshop.push(1, "begin", 0)
     at = 1
