@@ -14,6 +14,7 @@ from tests.support import journals
 
 def pytest_configure(config: pytest.Config) -> None:
     """Send our log the way of the standard library, where pytest captures it per test."""
+    gc.disable()  # until all is collected: that makes much and drops nothing
     # Threads of the stand-ins read the environment at any time, and it must not change under them: `requests` goes
     # through all of it for proxies, and a variable that goes away meanwhile is an error there.
     runner._update_current_test_var = lambda _item, _when: None
@@ -35,6 +36,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def pytest_collection_finish() -> None:
     """Spare the tests the collections of what pytest holds to the end."""
+    gc.enable()
     gc.collect()
     gc.freeze()
 
