@@ -1,6 +1,7 @@
 """What holds for every test: only loopback may be spoken to, and whatever is logged is in the table of fields."""
 
 import gc
+import os
 import signal
 from collections.abc import Iterator
 
@@ -18,6 +19,8 @@ def pytest_configure(config: pytest.Config) -> None:
     # Threads of the stand-ins read the environment at any time, and it must not change under them: `requests` goes
     # through all of it for proxies, and a variable that goes away meanwhile is an error there.
     runner._update_current_test_var = lambda _item, _when: None
+    for name in [name for name in os.environ if name.startswith("GIT_")]:
+        del os.environ[name]  # whoever starts Git would have to take it away, with one more program
     journals.install()
     # How fast examples are made and tried is the machine's affair; the first text of a new checkout takes a second.
     settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -189,10 +189,11 @@ def push_commit(
     people = {"GIT_AUTHOR_NAME": author[0], "GIT_AUTHOR_EMAIL": author[1]}
     people |= {"GIT_COMMITTER_NAME": author[0], "GIT_COMMITTER_EMAIL": author[1]}
     with tempfile.TemporaryDirectory(prefix="sandbox-clone-") as folder:
-        run_git(["init", "-q", "-b", branch, folder])
         if repository.resolve(f"refs/heads/{branch}"):
-            run_git(["-C", folder, "fetch", "-q", str(repository.path), f"refs/heads/{branch}"])
-            run_git(["-C", folder, "reset", "-q", "--hard", "FETCH_HEAD"])
+            of_branch = ["--single-branch", "--no-tags", f"--branch={branch}"]
+            run_git(["clone", "-q", "--shared", *of_branch, str(repository.path), folder])
+        else:
+            run_git(["init", "-q", "-b", branch, folder])
         _write(Path(folder), files)
         run_git(["-C", folder, "add", "-A", "-f"])
         run_git(["-C", folder, "commit", "-q", "--allow-empty", "-F", "-"], stdin=message, env=people)

@@ -4,6 +4,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from orchestrator.sandbox.githttp import GITCONFIG
+
 TIMEOUT = 60
 """Seconds that a command may take on a busy machine."""
 
@@ -25,12 +27,12 @@ def raw_git(folder: Path, *arguments: str, stdin: bytes = b"") -> bytes:
 
 
 def environ() -> dict[str, str]:
-    """Return this process's environment with an author for Git and without anybody's configuration of it."""
+    """Return this process's environment with an author for Git and the stand-ins' configuration of it."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     return {
         **kept,
         "GIT_CONFIG_NOSYSTEM": "1",
-        "GIT_CONFIG_GLOBAL": os.devnull,
+        "GIT_CONFIG_GLOBAL": str(GITCONFIG),
         "GIT_AUTHOR_NAME": "Ann",
         "GIT_AUTHOR_EMAIL": "ann@example.com",
         "GIT_COMMITTER_NAME": "Ann",
