@@ -1,7 +1,7 @@
 # Everything that a person or a build server does with this repository. `make` alone lists the targets.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo test unit contract integration real coverage lint docs demo bench lock clean test-compose storm
+.PHONY: help setup setup-demo test unit contract integration real compiled coverage lint docs demo bench lock clean test-compose storm
 MAKEFLAGS += --no-print-directory
 # The tests start hundreds of processes: each would compile everything anew where an environment forbids the cache.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,7 +28,7 @@ setup: ## make .venv from the lock; on Debian as root also install what the test
 
 test: setup ## run everything: the checks of the code beside the fast tests, then all other tests
 	$(PY) -m coverage erase
-	$(MAKE) -j2 --output-sync=target lint unit UNIT_WORKERS=0 COVERAGE='-p tests.support.branches'
+	$(MAKE) -j2 --output-sync=target lint unit compiled UNIT_WORKERS=0 COVERAGE='-p tests.support.branches'
 	$(MAKE) real REAL='$(TABLES) $(REAL)' COVERAGE='-p tests.support.branches'
 	$(MAKE) coverage
 
@@ -48,6 +48,10 @@ test-compose: setup ## run docker-compose.yml for real, with Compose 1 and 2 (as
 
 storm: setup ## kill processes at random while developers push, and count (STORM_SECONDS=120 STORM_SEED=1)
 	STORM_SECONDS=$${STORM_SECONDS:-120} $(PY) .ci/with_engine.py $(PYTEST) -s -p no:randomly tests/storm
+
+# On a new checkout each of the workers would compile all of the tests. What is wrong with one, they say themselves.
+compiled:
+	-@$(PYTEST) --collect-only $(TABLES) $(REAL) >/dev/null
 
 coverage:
 	$(PY) -m coverage combine -q
