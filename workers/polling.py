@@ -47,22 +47,27 @@ class Polling:
     def once(self, stopping: threading.Event) -> float:
         """Poll every app whose time has come, even if some fail; return the seconds until the next look."""
         asked, due = self._reconcile.asked_polls(), time.monotonic() >= self._due
+        problems: dict[str, str] = {}
         for app in self._settings.apps:
             if stopping.is_set():
                 break
             if due or app.name in asked:
-                self._look(app, asked.get(app.name))
+                problems[app.name] = self._look(app, asked.get(app.name))
+        if problems:
+            self._reconcile.looked(problems)
         if due:
             self._due = time.monotonic() + self._settings.poll_interval
         return min(_ASKED, max(0.0, self._due - time.monotonic()))
 
-    def _look(self, app: App, asked_at: float | None) -> None:
+    def _look(self, app: App, asked_at: float | None) -> str:
+        """Poll one app; return why not all of its branches could be compared, or ""."""
         try:
             facts = self._poll(app)
         except PilotageError as error:
             facts = {"problem": _why_not(app, error)}
         if asked_at is not None:
             self._reconcile.polled(app.name, asked_at, facts)
+        return str(facts.get("problem", ""))
 
     def _poll(self, app: App) -> dict[str, Any]:
         """Compare the heads of one app, each even if others fail.

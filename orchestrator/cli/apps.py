@@ -41,6 +41,8 @@ def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.
         return
     rows = [_row(app, env) for app in answer.get("items", []) for env in app.get("environments", [])]
     tell(_HEAD, rows, "No apps are configured.")
+    for one in answer.get("items", []):
+        _warn_of_unread(one)
     for one in answer.get("stray_holds", []):
         names = f"{one_line(one.get('app'))} {one_line(one.get('environment'))}"
         said = f"{names} is on hold by {one_line(one.get('by'))}: {one_line(one.get('reason'))}."
@@ -69,6 +71,7 @@ def show(
         for name, value in _details(env).items():
             if value:
                 say(f"  {name:<15} {value}")
+    _warn_of_unread(answer)
 
 
 @app.command()
@@ -117,6 +120,13 @@ def _poll_lines(app_name: str, found: Json) -> Iterator[str]:
         yield f"{app_name}: nothing has moved without being known ({branches or 'no branch is there'})."
     if missing:
         yield f"{app_name}: not there: {missing}."
+
+
+def _warn_of_unread(app: Json) -> None:
+    unread = app.get("unread")
+    if isinstance(unread, dict):
+        said = f"pushes without a hook go unnoticed since {one_line(unread.get('since'))}"
+        warn(f"{one_line(app.get('name'))}: {said}: {one_line(unread.get('problem'))}")
 
 
 def _details(env: Json) -> dict[str, str]:

@@ -12,6 +12,7 @@ from orchestrator.services.glance_views import Seen, argo_view, git_view
 from orchestrator.services.views import View, argocd_url, rfc3339
 from orchestrator.store.polls import Poll
 from orchestrator.store.rows import moment
+from orchestrator.store.unread import Unread
 
 Hold = tuple[str, str, float | None]
 """Why, by whom, since when (seconds)."""
@@ -43,10 +44,12 @@ def app_view(
     now: datetime,
     say: Say = english,
     poll: Poll | None = None,
+    unread: Unread | None = None,
 ) -> View:
     """Show an app and what is known of its environments.
 
     :param statuses: by name. :param say: the language of sentences. :param poll: the last one that was asked for.
+    :param unread: that its branches could not be compared when the poll looked last.
     """
     return {
         "name": app.name,
@@ -57,6 +60,7 @@ def app_view(
             for env in app.environments
         ],
         "poll": None if poll is None else poll_view(poll),
+        "unread": None if unread is None else {"since": rfc3339(moment(unread.since)), "problem": unread.problem},
     }
 
 

@@ -14,7 +14,7 @@ from orchestrator.services.dora import dora
 from orchestrator.services.glance_views import Seen
 from orchestrator.services.measures import measure
 from orchestrator.services.views import View, delivery_view, run_view
-from orchestrator.store import deliveries, figures, glances, logs, notifications, polls, runs
+from orchestrator.store import deliveries, figures, glances, logs, notifications, polls, runs, unread
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.logs import Line
@@ -195,6 +195,7 @@ class Queries:
         places = [(app.name, env.name) for app in apps for env in app.environments]
         with self._database.read() as connection:
             statuses, asked = _statuses(connection, places), polls.last(connection)
+            blind = unread.of_apps(connection)
         now = utc(clock())
         return [
             app_view(
@@ -204,6 +205,7 @@ class Queries:
                 now,
                 self._say,
                 asked.get(app.name),
+                blind.get(app.name),
             )
             for app in apps
         ]

@@ -21,7 +21,19 @@ from orchestrator.engine.matching import Matched, Wanted
 from orchestrator.services import ledger, story
 from orchestrator.services.execution import timeout_of
 from orchestrator.services.pushes import LOCK, judge, polled_key
-from orchestrator.store import claims, heads, notifications, polls, processes, pushes, runs, tallies, waits, wakes
+from orchestrator.store import (
+    claims,
+    heads,
+    notifications,
+    polls,
+    processes,
+    pushes,
+    runs,
+    tallies,
+    unread,
+    waits,
+    wakes,
+)
 from orchestrator.store.database import Connection, Database
 from orchestrator.store.database import now as clock
 from orchestrator.store.dialect import alone
@@ -202,10 +214,27 @@ class Reconcile:
 
     def polled(self, app: str, asked_at: float, facts: Mapping[str, Any]) -> None:
         """Note what came of it: ``branches``, ``missing`` and ``runs``, or a ``problem``."""
-        mask = Mask(secrets_in(self._settings))
-        told = {name: mask(value) if isinstance(value, str) else value for name, value in facts.items()}
+        told = {name: self._mask(value) if isinstance(value, str) else value for name, value in facts.items()}
         with self._database.write() as connection:
             polls.done(connection, app, asked_at, clock(), told)
+
+    def looked(self, problems: Mapping[str, str]) -> None:
+        """Note which apps' branches could not be compared: name -> why, in sentences; "" where all could.
+
+        Most of the time that is as it was before, and nothing is written.
+        """
+        with self._database.read() as connection:
+            before = {app: one.problem for app, one in unread.of_apps(connection).items()}
+        masked = {app: self._mask(problem) for app, problem in problems.items()}
+        news = {app: problem for app, problem in masked.items() if problem != before.get(app, "")}
+        if news:
+            with self._database.write() as connection:
+                for app, problem in news.items():
+                    unread.note(connection, app, problem, clock())
+
+    @cached_property
+    def _mask(self) -> Mask:
+        return Mask(secrets_in(self._settings))
 
     def _match(self, app: App, change: RefChange) -> Matched:
         """Match a move that no hook told of as one of a hook."""

@@ -307,6 +307,14 @@ polls = Table(
     Column("facts", JSON, nullable=False, default=dict),
 )
 
+unread = Table(
+    "unread",
+    metadata,
+    Column("app", String(100), primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("problem", Text, nullable=False),
+)
+
 processes = Table(
     "processes",
     metadata,

@@ -214,6 +214,16 @@ class PollView(ApiModel):
     problem: str
 
 
+class UnreadView(ApiModel):
+    """That not all branches of an app could be compared when the poll looked last: a lost hook goes unnoticed.
+
+    `since`: the first of these looks; `problem`: why, in sentences.
+    """
+
+    since: Time
+    problem: str
+
+
 class AppView(ApiModel):
     """One deployable service."""
 
@@ -222,6 +232,7 @@ class AppView(ApiModel):
     image: str
     environments: list[EnvironmentView]
     poll: PollView | None
+    unread: UnreadView | None
 
 
 class StrayHold(HoldView):

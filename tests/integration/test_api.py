@@ -189,6 +189,17 @@ def test_whoever_asks_for_a_poll_sees_what_came_of_it(web: Web) -> None:
     assert relay.asked_polls() == {}
 
 
+def test_an_app_whose_branches_cannot_be_read_says_so_until_they_can(web: Web) -> None:
+    client, path, relay = web.client(), "/api/v1/apps/plate-web", Reconcile(web.database, web.settings)
+    assert client.get(path).json["unread"] is None
+    relay.looked({"plate-web": "The source repository refused our access."})
+    seen = AppView.model_validate(client.get(path).json).unread
+    assert seen is not None
+    assert seen.problem == "The source repository refused our access."
+    relay.looked({"plate-web": ""})
+    assert client.get(path).json["unread"] is None
+
+
 def test_only_an_app_with_a_branch_to_compare_can_be_polled(tmp_path: Path) -> None:
     apps = (make_app(environments=(make_environment(branch="release/*"),)),)
     client = make_web(sqlite_database(tmp_path), tmp_path, apps=apps).client()

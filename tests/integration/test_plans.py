@@ -28,6 +28,7 @@ from orchestrator.store import (
     retention,
     runs,
     tallies,
+    unread,
     waits,
     wakes,
 )
@@ -136,6 +137,9 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "polls that are asked for": polls.waiting,
     "last polls": polls.last,
     "poll asked for": lambda c: polls.ask(c, "plate-web", "mina", NOW),
+    "apps that could not be read": unread.of_apps,
+    "app that could not be read": lambda c: unread.note(c, "plate-web", "The forge is away.", NOW),
+    "app that could be read": lambda c: unread.note(c, "plate-web", "", NOW),
     "last looks": glances.last_looks,
     "glances at an app": lambda c: glances.of_apps(c, ["plate-web"]),
     "glances of a witness": lambda c: glances.of_witness(c, Witness.GIT),

@@ -169,6 +169,19 @@ def test_an_app_is_shown_with_what_is_there_now_and_when_that_was_seen(pilotage:
     ]
 
 
+@pytest.mark.parametrize(("words", "path"), [(("show", "plate-web"), "/apps/plate-web"), (("list",), "/apps")])
+def test_an_app_whose_branches_cannot_be_read_says_since_when_and_why(
+    pilotage: Pilotage, api: FakeApi, words: tuple[str, ...], path: str
+) -> None:
+    unread = {"since": "T1", "problem": "The token has expired."}
+    web = {"name": "plate-web", "environments": [{"name": "stg"}], "unread": unread}
+    api.answers[f"GET {path}"] = Reply(body={**web, "items": [web, {"name": "plate-api", "unread": None}]})
+
+    assert pilotage("app", *words, "--url", api.url).err == (
+        "plate-web: pushes without a hook go unnoticed since T1: The token has expired.\n"
+    )
+
+
 NOW = ("IN GIT NOW", "ARGO CD NOW")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, Trigger
-from orchestrator.store import environments, polls
+from orchestrator.store import environments, polls, unread
 from orchestrator.store.database import now as clock
 from tests.support.databases import sqlite_database
 from tests.support.factories import make_app, make_environment
@@ -294,6 +294,15 @@ def test_a_deployer_has_lost_pushes_looked_for_and_sees_what_came_of_it(web: Web
             polls.ask(connection, "plate-web", "mina", at)
             polls.done(connection, "plate-web", at, at, facts)
         assert words in words_of(web)
+
+
+def test_who_sees_the_apps_sees_which_of_them_the_poll_cannot_read(web: Web) -> None:
+    assert "unnoticed" not in page(web, "/apps", "viewer").text
+    with web.database.write() as connection:
+        unread.note(connection, "plate-web", "The forge <b>refused</b>.", clock())
+    assert (
+        "A push without its hook goes unnoticed: The forge <b>refused</b>. since" in page(web, "/apps", "viewer").text
+    )
 
 
 def test_who_may_not_deploy_or_comes_from_elsewhere_has_nothing_looked_for(web: Web) -> None:

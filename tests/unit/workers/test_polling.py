@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import event
 
 from orchestrator.domain.apps import App, GitAccess, Settings
 from orchestrator.domain.errors import Refused, Unavailable
@@ -14,7 +15,7 @@ from orchestrator.domain.wording import sentence
 from orchestrator.services.bell import Bell
 from orchestrator.services.reconcile import Reconcile
 from orchestrator.services.retention import Retention
-from orchestrator.store import polls
+from orchestrator.store import polls, unread
 from orchestrator.store.database import Database
 from tests.support.factories import make_app, make_environment, make_settings
 from tests.support.journals import Logged
@@ -96,6 +97,36 @@ def test_a_branch_that_cannot_be_read_is_named_with_why_and_hides_no_other_one(
     assert [(line["branch"], line["reason"]) for line in logged.of("heads not compared")] == [
         (branch, Reason.COMMIT_NOT_FOUND.value) for branch in said
     ]
+
+
+def test_an_app_that_cannot_be_read_is_noted_since_when_and_why_until_it_can(
+    database: Database, settings: Settings, asked: list[str]
+) -> None:
+    reconcile = Reconcile(database, settings)
+
+    def looked(new: Settings) -> dict[str, unread.Unread]:
+        Polling(new, reconcile, Bell("")).once(STOP)
+        with database.read() as connection:
+            return unread.of_apps(connection)
+
+    (app, first), *others = looked(settings).items()
+    assert (app, others) == ("bad", [])
+    assert first.problem.startswith("The source repository refused our access")
+    other = replace(settings.apps[1], source=replace(settings.apps[1].source, known_hosts="/elsewhere"))
+    then = looked(replace(settings, apps=(*settings.apps[:1], other, *settings.apps[2:])))["bad"]
+    assert "/elsewhere" in then.problem, "why may change, and since when does not"
+    assert then.since == first.since
+    assert looked(replace(settings, apps=tuple(make_app(name) for name in NAMES))) == {}
+
+
+def test_what_is_as_before_is_not_written_again(database: Database, settings: Settings, asked: list[str]) -> None:
+    statements: list[str] = []
+    event.listen(database.engine, "before_cursor_execute", lambda *told: statements.append(told[2].split()[0]))
+    reconcile = Reconcile(database, settings)
+    for _ in range(2):
+        reconcile.looked({"bad": "The forge is away.", "first": ""})
+    assert statements.count("INSERT") == 1
+    assert "DELETE" not in statements
 
 
 def test_an_app_for_which_somebody_asks_is_polled_between_two_rounds(
