@@ -196,6 +196,10 @@ WORKERS = Metric(
 RELAYS = Metric(
     name="pilotage_relays_alive", kind=G, text="Relays that were seen in the last minute.",
 )
+UNREAD = Metric(
+    name="pilotage_apps_unread", kind=G,
+    text="Apps whose branches could not be read when Pilotage looked last: a push without its hook goes unnoticed.",
+)
 BUILD_INFO = Metric(
     name="pilotage_build_info", kind=G, text="Always 1, with the version of the process that answers.",
     labels={"version": ()},
@@ -205,7 +209,8 @@ METRICS: tuple[Metric, ...] = (
     DELIVERIES, RUNS, RUN_FAILURES, RUN_SECONDS, STAGE_SECONDS, LOOKS_TOTAL, LEASES_LOST,
     DEPLOYMENTS, CHANGE_FAILURES, LEAD_TIME, RESTORE,
     BATCH_SIZE, PUSH_RETRIES, REQUESTS, REQUEST_SECONDS, NOTIFICATIONS, HTTP_REQUESTS, HTTP_SECONDS,
-    QUEUE_RUNS, QUEUE_OLDEST, ACTIVE, AT_STAGE, DEPLOY_AGE, HELD, PENDING, WORKERS, RELAYS, BUILD_INFO,
+    QUEUE_RUNS, QUEUE_OLDEST, ACTIVE, AT_STAGE, DEPLOY_AGE, HELD, PENDING, WORKERS, RELAYS, UNREAD,
+    BUILD_INFO,
 )
 # fmt: on
 """The metrics in the order in which they are shown."""

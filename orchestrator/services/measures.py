@@ -8,7 +8,7 @@ from orchestrator.domain.apps import Settings
 from orchestrator.domain.metrics import METRICS, Labels, MetricKind
 from orchestrator.domain.reasons import CATALOGUE, Actor
 from orchestrator.services.ledger import queue_at
-from orchestrator.store import figures, processes, tallies
+from orchestrator.store import figures, processes, tallies, unread
 from orchestrator.store.database import Connection
 from orchestrator.store.figures import ActiveRun
 from orchestrator.store.tallies import Sums
@@ -30,6 +30,8 @@ def measure(connection: Connection, settings: Settings, now: float) -> Sums:
     sums.update(tallies.read(connection))
     for name, values in _gauges(connection, now).items():
         sums.update({(name, labels): value for labels, value in values.items()})
+    blind = unread.of_apps(connection).keys() & {app.name for app in settings.apps}
+    sums[metrics.UNREAD.name, ()] = float(len(blind))
     return sums
 
 

@@ -44,6 +44,7 @@ def test_the_cases_hold(cases: Path) -> None:
         ("(pilotage_workers_alive) == 0", "(pilotage_workers_alive) < 0"),
         ("(pilotage_relays_alive) == 0", "(pilotage_relays_alive) < 0"),
         ("absent(pilotage_build_info)", "absent(up)"),
+        ("(pilotage_apps_unread) > 0", "(pilotage_apps_unread) > 1"),
         ('service="argocd",result="unavailable"', 'service="argocd",result="refused"'),
         ('{stage="push",result=~"fail|troubled"}[15m])))\n     ', '{result=~"fail|troubled"}[15m])))\n     '),
     ],

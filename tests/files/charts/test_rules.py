@@ -17,6 +17,7 @@ ALERTS = {
     "PilotageRunsFailing",
     "PilotageDeployStuck",
     "PilotageHooksRejected",
+    "PilotageBranchesUnread",
     "PilotageWorkerDown",
     "PilotageArgoUnreachable",
     "PilotageRegistryPushFailing",

@@ -94,3 +94,12 @@ def test_only_active_runs_are_read_however_long_the_history_is(tmp_path: Path) -
     database.close()
     assert seen
     assert [step for step in seen if step.startswith("SCAN") and "INDEX" not in step] == []
+
+
+def test_apps_that_the_poll_cannot_read_are_counted_while_they_are_configured(site: Site) -> None:
+    reconcile = Reconcile(site.database, site.settings)
+    assert site.metrics()["pilotage_apps_unread"] == 0
+    reconcile.looked({"plate-web": "The forge is away.", "gone": "The forge is away."})
+    assert site.metrics()["pilotage_apps_unread"] == 1
+    reconcile.looked({"plate-web": ""})
+    assert site.metrics()["pilotage_apps_unread"] == 0
