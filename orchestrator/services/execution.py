@@ -198,7 +198,7 @@ class Execution:
         if stage.name not in _GATED:
             return run, None
         if stage.started_at is not None:
-            return run, self._held(connection, run) if stage.name is StageName.COMMIT else None
+            return run, self._held(connection, run, now) if stage.name is StageName.COMMIT else None
         occupancy = environments.occupancy(connection, run, now)
         if stage.name is StageName.BUILD:
             occupancy = replace(occupancy, maker=images.maker(connection, run))
@@ -208,10 +208,16 @@ class Execution:
         environments.take_making(connection, run)
         return self._cut_off(connection, run, answer.cut_off, now), None
 
-    def _held(self, connection: Connection, run: Run) -> Stay | None:
-        """Keep back a change that cannot be in Git yet, if its environment was put on hold since it was queued."""
+    def _held(self, connection: Connection, run: Run, now: float) -> Stay | None:
+        """Keep back a change that cannot be in Git yet, if its environment was put on hold since it was queued.
+
+        A rollback goes through the hold, but not before a change that may be on its way; this one is so no more.
+        """
         hold = "" if run.is_unwanted else environments.hold_of(connection, run)
-        return held(hold) if hold and changes.take_back(connection, run.id) else None
+        if not hold or not changes.take_back(connection, run.id):
+            return None
+        ledger.wake_waiting(connection, run.app, run.environment, now)
+        return held(hold)
 
     def _cut_off(self, connection: Connection, run: Run, other: int | None, now: float) -> Run:
         if other is None or not ledger.supersede(connection, self._settings, other, run.id, now):

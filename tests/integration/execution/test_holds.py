@@ -158,3 +158,24 @@ def test_a_rollback_and_its_re_run_go_through_a_hold_that_keeps_pushes_away(
     other.finish([Landed(run=back, commit="c" * 40, created=True)])
     workshop.finish(again)
     assert workshop.run(back).state is RunState.SUCCEEDED
+
+
+@pytest.mark.parametrize("fact", [QUEUED, TROUBLE])
+def test_a_rollback_goes_on_as_soon_as_the_commit_before_it_is_held(workshop: Workshop, fact: Fact) -> None:
+    """It may not overtake a commit that may be on its way; one that is held is on its way no more."""
+    for number in (1, 2):
+        workshop.push(number)
+        workshop.finish(workshop.done(workshop.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    workshop.push(3)
+    committing(workshop, 3, fact)
+    hold(workshop)
+    back = workshop.control.rollback("plate-web", "stg", "mina", None)
+    assert workshop.done(workshop.begin(back)) is None
+    assert (workshop.run(back).reason, workshop.run(back).blocked_by) == (Reason.BEHIND_RUN, 3)
+    workshop.due()
+
+    assert workshop.one.begin(3, "build") is None
+    assert is_held(workshop.run(3))
+    assert back in workshop.due()
+    workshop.finish(workshop.begin(back))
+    assert workshop.run(back).state is RunState.SUCCEEDED
