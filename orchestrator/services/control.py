@@ -159,6 +159,9 @@ class Control:
     ) -> int:
         """Bring what is proven in the environment before (``promote_from``) to this one; return the run's id.
 
+        That environment is locked, as by a run that succeeds there and is promoted by itself: else what was proven
+        before could go over it.
+
         :param of: the run there whose image is wanted; None: the newest.
         :raises NotPossible: unknown environment, nothing to promote from, or nothing proven there yet.
         """
@@ -169,7 +172,7 @@ class Control:
             text = worded("the environment {place} has no `promote_from` in the configuration", place=place)
             raise NotPossible("invalid", text)
         with self._asked(once) as connection:
-            source = names.home(connection, (app, target.promote_from))
+            source = names.lock_home(connection, (app, target.promote_from))
             proven = targets.of_promotion(connection, *source, of)
             if proven is None:
                 raise NotPossible("conflict", _nothing_proven(f"{app}/{target.promote_from}", of))

@@ -69,6 +69,14 @@ def home(connection: Connection, where: Where) -> Where:
     return where if row is None else (row[0], row[1])
 
 
+def lock_home(connection: Connection, where: Where) -> Where:
+    """Keep other writers out of where the history of an environment is until the transaction ends; return where."""
+    found = home(connection, where)
+    while lock(connection, *found)["moved_app"]:  # it was moved while we waited for the lock
+        found = home(connection, found)
+    return found
+
+
 def moved(connection: Connection) -> dict[Where, Where]:
     """Return where the histories of environments are that are not under their own names."""
     return {(row[0], row[1]): (row[2], row[3]) for row in connection.execute(_MOVED)}

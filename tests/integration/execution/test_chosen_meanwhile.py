@@ -1,0 +1,72 @@
+"""What a person asks for while a run of the same environment moves on (PostgreSQL; on SQLite only one writes)."""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from orchestrator.domain.reasons import Reason
+from orchestrator.domain.runs import Fail, RunState, StageName
+from orchestrator.engine.facts import Reported
+from orchestrator.services.control import Control, NotPossible
+from orchestrator.services.execution import Execution
+from orchestrator.store import environments, names
+from orchestrator.store.database import Database
+from tests.support.databases import postgres_database
+from tests.support.executing import QUIET, Workshop, two_environments
+from tests.support.factories import make_app, make_environment, make_settings
+from tests.support.meanwhile import is_waiting, meanwhile
+from tests.support.waiting import until
+
+Meanwhile = Callable[[str, Callable[[], Any]], Callable[[], Any]]
+NEW_RUN_IS_MADE = "INSERT INTO wakes (run_id, due_at, queue) SELECT"
+
+
+@pytest.fixture
+def workshop(postgres_url: str, tmp_path: Path) -> Iterator[Workshop]:
+    with postgres_database(postgres_url) as database:
+        yield Workshop(database, tmp_path)
+
+
+@pytest.fixture
+def elsewhere(workshop: Workshop) -> Iterator[Database]:
+    """The connection of another process."""
+    database = Database(workshop.database.url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def before(workshop: Workshop) -> Iterator[Meanwhile]:
+    """Have something done elsewhere right before a statement of the workshop that begins so."""
+    looker = Database(workshop.database.url)
+    with ThreadPoolExecutor(1) as pool:
+        yield lambda words, do: meanwhile(
+            workshop.database, looker, pool, lambda statement, _: statement.startswith(words), do
+        )
+    looker.close()
+
+
+def deploy(workshop: Workshop, number: int) -> int:
+    """Have a push proven in stg; return its run."""
+    run: int = workshop.push(number)["runs"][0]
+    workshop.finish(workshop.done(workshop.begin(run), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    return run
+
+
+def test_the_newest_is_promoted_that_is_proven_when_the_promotion_takes_its_turn(
+    workshop: Workshop, elsewhere: Database, before: Meanwhile
+) -> None:
+    """Else what was proven before would take the place of the promotion that follows what is proven just now."""
+    two_environments(workshop)
+    deploy(workshop, 1)
+    control = Control(elsewhere, workshop.settings, QUIET)
+    run = workshop.push(2)["runs"][0]
+    health = workshop.until(run, StageName.HEALTH, image="h/p:2", digest="sha256:2")
+    promoted = before(NEW_RUN_IS_MADE, lambda: control.promote("plate-web", "prod", "mina"))
+    workshop.finish(health)
+    by_itself, by_mina = workshop.run(promoted() - 1), workshop.run(promoted())
+    assert (by_itself.digest, by_itself.superseded_by) == ("sha256:2", by_mina.id)
+    assert by_mina.digest == "sha256:2"
