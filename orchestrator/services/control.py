@@ -200,7 +200,7 @@ class Control:
         """
         self._require(app, environment)
         with self._asked(once) as connection:
-            home = names.home(connection, (app, environment))
+            home = names.lock_home(connection, (app, environment))  # no run lands, or goes back, before ours is there
             there = runs.landed(connection, *home) if of is not None else None
             if of is not None and (there is None or there.id != of):
                 raise NotPossible("conflict", _moved_on(f"{app}/{environment}", there))

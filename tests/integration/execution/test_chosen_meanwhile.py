@@ -70,3 +70,46 @@ def test_the_newest_is_promoted_that_is_proven_when_the_promotion_takes_its_turn
     by_itself, by_mina = workshop.run(promoted() - 1), workshop.run(promoted())
     assert (by_itself.digest, by_itself.superseded_by) == ("sha256:2", by_mina.id)
     assert by_mina.digest == "sha256:2"
+
+
+def test_a_rollback_goes_back_from_what_lands_while_it_is_asked_for(
+    workshop: Workshop, elsewhere: Database, before: Meanwhile
+) -> None:
+    for number in (1, 2):
+        deploy(workshop, number)
+    workshop.push(3)
+    commit = workshop.until(3, StageName.COMMIT, image="h/p:3", digest="sha256:3")
+    control = Control(elsewhere, workshop.settings, QUIET)
+    back = before("UPDATE environments", lambda: control.rollback("plate-web", "stg", "mina", None))
+    workshop.done(commit)
+    assert workshop.run(back()).digest == "sha256:2"
+
+
+def test_a_run_is_not_undone_when_another_lands_while_that_is_asked_for(
+    workshop: Workshop, elsewhere: Database, before: Meanwhile
+) -> None:
+    for number in (1, 2):
+        deploy(workshop, number)
+    workshop.push(3)
+    commit = workshop.until(3, StageName.COMMIT, image="h/p:3", digest="sha256:3")
+    control = Control(elsewhere, workshop.settings, QUIET)
+    back = before("UPDATE environments", lambda: control.rollback("plate-web", "stg", "mina", None, of=2))
+    workshop.done(commit)
+    with pytest.raises(NotPossible, match="moved on: run 3 is the newest there"):
+        back()
+
+
+def test_a_person_and_a_run_that_fails_go_back_once(
+    workshop: Workshop, elsewhere: Database, before: Meanwhile
+) -> None:
+    app = make_app(environments=(make_environment("stg", rollback=True),))
+    workshop.use(make_settings(workshop.settings.state_dir, apps=(app,)))
+    deploy(workshop, 1)
+    workshop.push(2)
+    health = workshop.until(2, StageName.HEALTH, image="h/p:2", digest="sha256:2")
+    degraded = Reported(stage=StageName.HEALTH, outcome=Fail(reason=Reason.DEGRADED))
+    worker = Execution(elsewhere, workshop.settings, QUIET, "worker-2")
+    failed = before(NEW_RUN_IS_MADE, lambda: worker.report(health, degraded, "build"))
+    back = workshop.control.rollback("plate-web", "stg", "mina", None)
+    failed()
+    assert (workshop.run(2).state, workshop.run(2).taken_back_by) == (RunState.FAILED, back)
