@@ -140,14 +140,14 @@ class Control:
         """Stop deploys to an environment until it is released. :raises NotPossible: unknown environment."""
         self._require(app, environment)
         with self._asked(once) as connection:
-            app, environment = names.home(connection, (app, environment))
+            app, environment = names.lock_home(connection, (app, environment))
             environments.set_hold(connection, app, environment, why or "no reason given", actor, clock())
             _settle(once, connection, None)
 
     def release(self, app: str, environment: str, *, once: Once | None = None) -> None:
         """Let deploys go on. :raises NotPossible: the environment is neither configured nor on hold."""
         with self._asked(once) as connection:
-            given, (app, environment) = (app, environment), names.home(connection, (app, environment))
+            given, (app, environment) = (app, environment), names.lock_home(connection, (app, environment))
             if not environments.is_held(connection, app, environment):
                 self._require(*given)
             environments.set_hold(connection, app, environment, "", "", None)

@@ -113,3 +113,29 @@ def test_a_person_and_a_run_that_fails_go_back_once(
     back = workshop.control.rollback("plate-web", "stg", "mina", None)
     failed()
     assert (workshop.run(2).state, workshop.run(2).taken_back_by) == (RunState.FAILED, back)
+
+
+@pytest.mark.parametrize("held", [True, False])
+def test_a_hold_is_where_the_history_has_gone_meanwhile(workshop: Workshop, elsewhere: Database, held: bool) -> None:
+    old, new, looker = ("plate-web", "stg"), ("web", "stg"), Database(workshop.database.url)
+    workshop.push(1)
+    workshop.finish(workshop.begin(1))
+    if not held:
+        workshop.control.hold(*old, "freeze", "mina")
+    with ThreadPoolExecutor(1) as pool:
+        with elsewhere.write() as renaming:
+            names.move(renaming, old, new)
+            asked = pool.submit(ask, workshop.control, held)
+            until(lambda: is_waiting(looker), "what is asked for to wait")
+        asked.result(10)
+    with looker.read() as connection:
+        assert [environments.is_held(connection, *place) for place in (old, new)] == [False, held]
+    looker.close()
+
+
+def ask(control: Control, held: bool) -> None:
+    """Hold or release the environment by its former names."""
+    if held:
+        control.hold("plate-web", "stg", "freeze", "mina")
+    else:
+        control.release("plate-web", "stg")
