@@ -53,7 +53,8 @@ _OLDEST = (
 )
 _GIVE_BACK = update(changes).where(_some, changes.c.state == "taken").values(state="pending")
 _SET_STATE = update(changes).where(_some).values(state=bindparam("as"))
-_FINISH = update(changes).where(_of_run).values(state=bindparam("as"), result=bindparam("with_result"))
+_ANSWER = update(changes).where(_of_run).values(state=bindparam("as"), result=bindparam("with_result"))
+_ANSWER_TAKEN = _ANSWER.where(changes.c.state == "taken")
 _REPLACE = update(changes).where(_of_run, _pending).values(branch_key=bindparam("to"), payload=bindparam("wanted"))
 _WITHDRAW = update(changes).where(_of_run, _pending).values(state="withdrawn")
 _TAKE_BACK = delete(changes).where(_of_run, _pending)
@@ -139,10 +140,13 @@ def finish(connection: Connection, ended: Sequence[tuple[int, str, dict[str, Any
     """Record the results of changes: run id, state and result of each.
 
     The states are ``landed``, ``rejected``, ``withdrawn``, or ``pending`` for what is not in Git and waits again.
+    A writer that was overtaken may come with its word after the next one: of the two, who has seen a change land is
+    right.
     """
-    if ended:
-        rows = [{"of_run": run_id, "as": state, "with_result": result} for run_id, state, result in ended]
-        connection.execute(_FINISH, rows)
+    rows = [{"of_run": run_id, "as": state, "with_result": result} for run_id, state, result in ended]
+    for statement, landed in ((_ANSWER, True), (_ANSWER_TAKEN, False)):
+        if some := [row for row in rows if (row["as"] == "landed") is landed]:
+            connection.execute(statement, some)
 
 
 def withdraw(connection: Connection, run_id: int) -> bool:

@@ -83,6 +83,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "attempts": lambda c: runs.attempts_of(c, NEXT),
     "change queued": lambda c: changes.submit(c, 77, "gitops main", {}, NOW),
     "changes to write": lambda c: changes.take_batch(c, "gitops main"),
+    "changes answered": lambda c: changes.finish(c, [(77, "landed", {}), (78, "rejected", {})]),
     "oldest change": lambda c: changes.oldest_waiting(c, "gitops main"),
     "time of a commit": lambda c: deployments.commit_time(c, "plate-web", "new"),
     "new deployment": lambda c: deployments.add(c, BAD),

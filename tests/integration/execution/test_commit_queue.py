@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.domain.changes import Batch, Change, Edit, Landed, Rejected, Withdrawn
+from orchestrator.domain.changes import Batch, Change, Edit, Landed, Rejected, Result, Withdrawn
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState, StageName
 from orchestrator.services import commits
@@ -70,6 +70,20 @@ def test_a_writer_that_was_overtaken_takes_nothing_from_the_next_one(
 ) -> None:
     overtaken[0].stop([change(1)])
     assert states(workshop, 1, 2) == ["taken", "taken"]
+
+
+LANDED = Landed(run=1, commit="c" * 40, created=True, previous=("old",))
+REJECTED = Rejected(run=1, detail="values.yaml is not in the branch main")
+
+
+@pytest.mark.parametrize(("late", "word"), [(REJECTED, LANDED), (Withdrawn(run=1), LANDED), (LANDED, REJECTED)])
+def test_what_landed_stays_so_whatever_an_overtaken_writer_says_of_it_later(
+    workshop: Workshop, overtaken: tuple[Commits, Commits], late: Result, word: Result
+) -> None:
+    """Each has looked at the branch at its own time, and only one of them has seen, or pushed, the change there."""
+    overtaken[1].finish([word])
+    overtaken[0].finish([late])
+    assert overtaken[1].submit(change(1)) == LANDED
 
 
 def states(workshop: Workshop, *numbers: int) -> list[str]:
