@@ -300,8 +300,9 @@ def run_named(actor: str) -> int | None:
 class Rival:
     """Another run of the same environment, as far as the order of commits is concerned.
 
-    ``ref``: from where its commit came. ``landed``: its change is the newest in Git. ``begun``: it is past ``check``.
-    ``approved``: nobody has to let it go on, or somebody has. ``rolls_back``: a person goes back with it.
+    ``ref``: from where its commit came. ``landed``: its change is the newest in Git, or came there though the run is
+    a later one. ``begun``: it is past ``check``. ``approved``: nobody has to let it go on, or somebody has.
+    ``rolls_back``: a person goes back with it.
     """
 
     run: int

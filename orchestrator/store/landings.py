@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, bindparam, select, text, update
 
-from orchestrator.domain.runs import Run, StageName
+from orchestrator.domain.runs import Rival, Run, StageName
 from orchestrator.store.schema import runs, stages
 
 LATE = 20
@@ -41,6 +41,16 @@ LANDED = select(runs.c.id, stages.c.landing, stages.c.finished_at).join(stages, 
 """Selects the runs whose change is in Git; add conditions, then pass it to `newest`."""
 
 
+_LATER = (
+    select(runs.c.id, runs.c.commit, runs.c.ref)
+    .join(stages, _OF_COMMIT)
+    .where(_IS_LANDED, runs.c.app == bindparam("of_app"), runs.c.environment == bindparam("in_environment"))
+    .where(runs.c.commit != "", runs.c.id > bindparam("of_run"))
+    .order_by(runs.c.id.desc())
+    .limit(LATE)
+)
+
+
 def newest(landed: Select[Any]) -> Select[Any]:
     """Pick from some of `LANDED` the id of the run that landed last.
 
@@ -57,6 +67,13 @@ _LAST_OF = newest(LANDED.where(runs.c.id.in_(bindparam("some", expanding=True)))
 def last_of(connection: Connection, run_ids: Sequence[int]) -> int | None:
     """Return which of some runs of one environment has landed last; None: none has."""
     return connection.execute(_LAST_OF, {"some": run_ids}).scalar_one_or_none()
+
+
+def later(connection: Connection, run: Run) -> list[Rival]:
+    """List the runs of commits that came later than `run` to its environment, and have landed."""
+    values = {"of_app": run.app, "in_environment": run.environment, "of_run": run.id}
+    found = connection.execute(_LATER, values)
+    return [Rival(run=row.id, commit=row.commit, ref=row.ref, landed=True, begun=True) for row in found]
 
 
 def number(connection: Connection, run: Run) -> None:

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, and_, bindparam, exists, or_, 
 from orchestrator.domain.runs import Rival, Run, Stage, StageName, Trigger
 from orchestrator.store import dialect
 from orchestrator.store.dialect import upsert
-from orchestrator.store.landings import LANDED, newest
+from orchestrator.store.landings import LANDED, later, newest
 from orchestrator.store.rows import RUN_COLUMNS, from_run, from_stage, to_run, to_stage
 from orchestrator.store.schema import runs, stages
 
@@ -193,9 +193,8 @@ def rivals(connection: Connection, run: Run) -> tuple[Rival, ...]:
         for row in connection.execute(_RIVALS, values)
     ]
     last = _first(connection, _LAST_COMMIT, values)
-    if last is None:
-        return tuple(found)
-    return (*found, Rival(run=last.id, commit=last.commit, ref=last.ref, landed=True, begun=True))
+    there = [Rival(run=last.id, commit=last.commit, ref=last.ref, landed=True, begun=True)] if last else []
+    return (*found, *there, *(one for one in later(connection, run) if one not in there))
 
 
 _waits_for_turn = and_(_IS_WAITING, runs.c.reason.in_(("behind_run", "on_hold")))

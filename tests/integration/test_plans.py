@@ -69,6 +69,7 @@ QUESTIONS: dict[str, Callable[[Connection], object]] = {
     "occupancy": lambda c: environments.occupancy(c, NEXT, NOW),
     "rivals": lambda c: runs.rivals(c, NEXT),
     "number of a landing": lambda c: landings.number(c, make_run(id=77)),
+    "what landed later": lambda c: landings.later(c, make_run(id=RUNS - 50)),
     "another image proven since": lambda c: runs.is_other_proven(c, AGAIN, 77),
     "last in Git": lambda c: runs.landed(c, *STG),
     "rollback under way": lambda c: runs.going_back(c, *STG),

@@ -132,3 +132,26 @@ def test_who_cancels_a_broken_deploy_lets_the_fix_behind_it_go_on_at_once(worksh
     assert 3 in workshop.due()
     workshop.finish(workshop.begin(3))
     assert workshop.run(3).state is RunState.SUCCEEDED
+
+
+def test_what_was_deployed_while_a_run_waited_counts_though_a_person_went_back_from_it(workshop: Workshop) -> None:
+    """Else the run, older than what the person went back from, would go over what the person wants."""
+    for number in (1, 2):
+        workshop.push(number)
+        workshop.finish(workshop.done(workshop.begin(number), image=f"h/p:{number}", digest=f"sha256:{number}"))
+    workshop.push(3)
+    built = workshop.until(3, StageName.SCAN, image="h/p:3", digest="sha256:3")
+    workshop.control.hold("plate-web", "stg", "freeze", "mina")
+    assert workshop.done(built) is None
+    workshop.finish(workshop.begin(workshop.control.rollback("plate-web", "stg", "mina", 1)))
+    workshop.control.release("plate-web", "stg")
+    workshop.push(4)
+    workshop.wait(workshop.until(5, StageName.HEALTH, image="h/p:4", digest="sha256:4"))
+    assert workshop.one.begin(3, "build") is None
+    assert (workshop.run(3).reason, workshop.run(3).blocked_by) == (Reason.BEHIND_RUN, 5)
+    workshop.finish(workshop.begin(workshop.control.rollback("plate-web", "stg", "mina", 1)))
+
+    commit = workshop.begin(3)
+    assert commit.stage is StageName.COMMIT
+    landed = [(one.run, one.commit) for one in commit.rivals if one.landed]
+    assert landed == [(6, f"{1:040x}"), (5, f"{4:040x}"), (4, f"{1:040x}")]

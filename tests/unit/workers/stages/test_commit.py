@@ -113,6 +113,13 @@ def test_a_newer_commit_that_was_deployed_meanwhile_goes_first() -> None:
     assert outcome.reason is Reason.OLDER_COMMIT
 
 
+def test_a_newer_commit_from_which_a_person_went_back_goes_first_all_the_same() -> None:
+    old, new = "0" * 40, "b" * 40
+    rivals = (Rival(run=10, commit=old, landed=True, begun=True), Rival(run=9, commit=new, landed=True, begun=True))
+    outcome = commit.run(order(STAGE, rivals=rivals), tools(source=FakeMirror(line=(old, COMMIT, new))))
+    assert outcome == Fail(reason=Reason.OLDER_COMMIT, detail="run 9 has deployed a newer commit")
+
+
 OTHER = "b" * 40
 
 
