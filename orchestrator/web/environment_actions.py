@@ -1,5 +1,6 @@
 """The pages to deploy, hold, release, roll back and promote, which first say what will happen; and to poll."""
 
+import hashlib
 import secrets
 from collections.abc import Callable, Mapping
 
@@ -141,7 +142,7 @@ def _one_run(who: Principal, asked: str, start: Callable[[Once], int]) -> int:
     once = Once(
         lambda made: accepted_view(made, "") if made else {},
         key=f"{who.id}:page:{key}" if key else "",
-        request=f"{request.path} {asked}",
+        request=hashlib.sha256(f"{request.path} {asked}".encode()).hexdigest(),
     )
     try:
         return start(once)

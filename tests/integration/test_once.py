@@ -57,6 +57,20 @@ def test_the_same_request_is_answered_as_the_first_and_done_once(web: Web) -> No
     assert len(all_runs(web.database)) == 1
 
 
+def deploy(web: Web, what: str, key: str) -> Any:
+    """Send the form of the page that deploys."""
+    form = {"what": what, "key": key}
+    return web.browser().post("/apps/plate-web/stg/deploy", data=form, headers={"Sec-Fetch-Site": "same-origin"})
+
+
+@pytest.mark.parametrize("what", ["c" * 40, "c" * 64, f"feature/{'x' * 200}"])
+def test_a_page_deploys_once_what_has_a_long_name(web: Web, what: str) -> None:
+    first, second = deploy(web, what, "k"), deploy(web, what, "k")
+    assert (first.status_code, second.status_code) == (303, 303), first.text
+    assert second.headers["Location"] == first.headers["Location"]
+    assert deploy(web, "main", "k").status_code == 422
+
+
 def test_the_answer_stays_the_first_one_when_the_run_goes_on(web: Web) -> None:
     first = start(web, "k")
     web.change(first.json["id"], RunState.FAILED)
