@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from flask import Flask, Response
+from flask import Flask, Response, abort, request
 
 from orchestrator.domain.apps import Settings
 from orchestrator.rooted import ROOTS, Rooted
@@ -53,6 +53,7 @@ def create_app(
     app.extensions[STREAMS] = site.streams
     metrics.install(app, database.counts.answers_of("web"))
     problems.install(app, guard.who)
+    app.before_request(_know_no_nul)
     app.after_request(auth.secure)
     mount(app, site, CALLS)
     document = cache(lambda: openapi.document(settings.root))
@@ -83,6 +84,12 @@ def _put_under(app: Flask, root: str) -> None:
         app.config.update(SESSION_COOKIE_PATH=root)
         app.extensions[ROOTS] = (root,)
         app.wsgi_app = Rooted(app.wsgi_app, (root,))  # type: ignore[method-assign]
+
+
+def _know_no_nul() -> None:
+    """Know nothing whose name has a NUL in it: no text of PostgreSQL holds one, and to look for it is an error."""
+    if "\0" in request.path:
+        abort(404)
 
 
 def _document(document: Callable[[], dict[str, object]]) -> Response:

@@ -138,7 +138,7 @@ def _branch_of(env: View) -> str:
 
 def _one_run(who: Principal, asked: str, start: Callable[[Once], int]) -> int:
     """Start what a form asks for; one that is sent twice starts one run. :param asked: what the form says."""
-    key = request.form.get("key", "")[:100]
+    key = request.form.get("key", "")[:100].replace("\0", "")
     once = Once(
         lambda made: accepted_view(made, "") if made else {},
         key=f"{who.id}:page:{key}" if key else "",

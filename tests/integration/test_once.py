@@ -71,6 +71,18 @@ def test_a_page_deploys_once_what_has_a_long_name(web: Web, what: str) -> None:
     assert deploy(web, "main", "k").status_code == 422
 
 
+def test_a_form_with_a_sign_that_no_text_holds_is_carried_out_once_too(web: Web) -> None:
+    targets = [deploy(web, "main", "k\0").headers["Location"] for _ in range(2)]
+    assert targets[0] == targets[1]
+
+
+@pytest.mark.parametrize("place", ["/apps/plate-web/%00/", "/apps/%00/stg/", "/api/v1/apps/%00/environments/stg/"])
+def test_what_no_text_holds_is_the_name_of_nothing(web: Web, place: str) -> None:
+    client = web.client() if place.startswith("/api/") else web.browser()
+    answer = client.post(f"{place}release", headers={"Sec-Fetch-Site": "same-origin"})
+    assert answer.status_code == 404
+
+
 def test_the_answer_stays_the_first_one_when_the_run_goes_on(web: Web) -> None:
     first = start(web, "k")
     web.change(first.json["id"], RunState.FAILED)
