@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 
 from flask import Flask, Response, abort, request
+from werkzeug.http import parse_date
 
 from orchestrator.domain.apps import Settings
 from orchestrator.rooted import ROOTS, Rooted
@@ -17,6 +18,9 @@ from orchestrator.web import auth, metrics, openapi, pages, problems, words
 from orchestrator.web.api import CALLS, V1
 from orchestrator.web.calls import Site, mount, to_json
 from orchestrator.web.streams import STREAMS, Streams
+
+_DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_RANGE")
+"""Where a request has a date that is compared with that of a file."""
 
 
 def utc_now() -> datetime:
@@ -54,6 +58,7 @@ def create_app(
     metrics.install(app, database.counts.answers_of("web"))
     problems.install(app, guard.who)
     app.before_request(_know_no_nul)
+    app.before_request(_leave_odd_dates)
     app.after_request(auth.secure)
     mount(app, site, CALLS)
     document = cache(lambda: openapi.document(settings.root))
@@ -90,6 +95,15 @@ def _know_no_nul() -> None:
     """Know nothing whose name has a NUL in it: no text of PostgreSQL holds one, and to look for it is an error."""
     if "\0" in request.path:
         abort(404)
+
+
+def _leave_odd_dates() -> None:
+    """Take a date that no calendar has for none (RFC 9110, section 13.1.3): whoever reads it later fails over it."""
+    for name in _DATES:
+        try:
+            parse_date(request.environ.get(name))
+        except OverflowError:
+            request.environ[name] = ""
 
 
 def _document(document: Callable[[], dict[str, object]]) -> Response:

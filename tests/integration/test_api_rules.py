@@ -170,6 +170,26 @@ def test_answers_are_guarded(web: Web) -> None:
         assert headers["Cache-Control"] == "no-store"
 
 
+ODD_DATES = [f"Mon, 01 Jan 2024 00:00:00 {zone}" for zone in ("+99999999999999", "-99999999999999", f"+{'9' * 5000}")]
+ODD_DATES += [f"Mon, 01 Jan {'9' * 20} 00:00:00 GMT", f"Mon, 01 Jan 2024 {'9' * 20}:00:00 +0100", "then"]
+
+
+@pytest.mark.parametrize("name", ["If-Modified-Since", "If-Unmodified-Since", "If-Range"])
+@pytest.mark.parametrize("date", ODD_DATES, ids=range(len(ODD_DATES)))
+def test_a_date_that_no_calendar_has_is_left_aside(web: Web, name: str, date: str) -> None:
+    headers = {name: date} | ({"Range": "bytes=0-9"} if name == "If-Range" else {})
+    with web.client("").get("/static/pilotage.css", headers=headers) as answer:
+        assert (answer.status_code, len(answer.data) > 10) == (200, True)
+
+
+def test_a_file_that_a_browser_has_already_is_not_sent_again(web: Web) -> None:
+    with web.client("").get("/static/pilotage.css") as first:
+        known = {"If-Modified-Since": first.headers["Last-Modified"], "If-None-Match": first.headers["ETag"]}
+    for name, value in known.items():
+        with web.client("").get("/static/pilotage.css", headers={name: value}) as again:
+            assert (again.status_code, again.data) == (304, b"")
+
+
 # Health
 
 
