@@ -152,7 +152,7 @@ def secure(response: Response) -> Response:
     """Add the headers that forbid browsers what our pages do not need."""
     for name, value in _HEADERS.items():
         response.headers.setdefault(name, value)
-    if not request.path.startswith("/static/"):
+    if not request.path.startswith("/static/") or response.status_code >= 400:  # an error's page names who asks
         response.headers.setdefault("Cache-Control", "no-store")
     return response
 

@@ -162,7 +162,7 @@ def test_a_request_id_that_a_client_sends_is_kept_if_it_is_harmless(web: Web, gi
 
 
 def test_answers_are_guarded(web: Web) -> None:
-    for path in ("/api/v1/runs", "/login", "/healthz", "/nosuch"):
+    for path in ("/api/v1/runs", "/login", "/healthz", "/nosuch", "/static/nosuch.css"):
         headers = web.client().get(path).headers
         assert "default-src 'none'" in headers["Content-Security-Policy"]
         assert "unsafe" not in headers["Content-Security-Policy"]
