@@ -22,7 +22,7 @@ from orchestrator.web import language, place, words
 from orchestrator.web.auth import log_in, log_out
 from orchestrator.web.calls import Site
 from orchestrator.web.environment_actions import ACTIONS as ENVIRONMENT_ACTIONS
-from orchestrator.web.environment_actions import Answer, EnvironmentActions, possible
+from orchestrator.web.environment_actions import MAX_FORM, Answer, EnvironmentActions, possible
 from orchestrator.web.log_part import TAIL, Sought, part_of
 from orchestrator.web.models import MAX_ID
 from orchestrator.web.page_query import number, texts
@@ -169,6 +169,7 @@ class _Pages:
     def act(self, run_id: int, action: str) -> Answer:
         """Carry out an action of the page of a run, and show the result."""
         who = self._site.guard.require(Role.DEPLOYER)
+        request.max_content_length = MAX_FORM
         control = self._site.control
         if action == "rerun":
             run_id = control.rerun(run_id, who.name, request.form.get("from", ""))

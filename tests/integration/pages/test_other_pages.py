@@ -1,6 +1,7 @@
 """Errors, apps and deliveries, and what no page does."""
 
 import time
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import RunState
 from orchestrator.domain.secrets import Secret
 from orchestrator.store import environments, glances
+from orchestrator.web.environment_actions import MAX_FORM
 from tests.support.databases import sqlite_database
 from tests.support.pages import OURS, Page, page
 from tests.support.web import Web, make_web
@@ -46,6 +48,19 @@ def test_an_error_leads_back_to_where_it_was_asked_for(web: Web) -> None:
         assert {"href": back} in Page(str(refused.text)).all("a"), (path, refused.status_code)
     nowhere = client.post("/runs/99/cancel", headers={**ACCEPT, **OURS})
     assert {"href": "/runs/99"} not in Page(html(nowhere, 404)).all("a")
+
+
+FORMS = ["rerun", "/login", "/language", "/apps/plate-web/stg/hold", "/apps/plate-web/stg/deploy"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_no_form_is_read_that_is_larger_than_ours(web: Web, form: str) -> None:
+    run = web.run(RunState.FAILED)
+    path = f"/runs/{run}/rerun" if form == "rerun" else form
+    file = {"from": "start", "file": (BytesIO(b"x" * (MAX_FORM + 1)), "file")}
+    answer = web.browser().post(path, data=file, headers=OURS, content_type="multipart/form-data")
+    assert answer.status_code == 413
+    assert web.client().get("/api/v1/runs").json["items"][0]["id"] == run
 
 
 def test_errors_keep_the_menu_of_who_is_logged_in(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
