@@ -5,7 +5,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
@@ -124,9 +124,16 @@ class Pen:
         return f"{data}\n" if self.media == JSON_LINES else f"id: {line.n}\nevent: line\ndata: {data}\n\n"
 
 
+class _Left(Exception):
+    """Nobody reads any more who may."""
+
+
 @dataclass(slots=True, kw_only=True)
 class LogReader:
-    """One reader of one run's log. ``after``: the number of the last line that was read; it moves on."""
+    """One reader of one run's log. ``after``: the number of the last line that was read; it moves on.
+
+    ``checked``: when it was last looked who reads, by the monotonic clock.
+    """
 
     queries: Queries
     settings: Settings
@@ -135,6 +142,7 @@ class LogReader:
     stage: str
     after: int
     still_reads: Callable[[], bool]
+    checked: float = field(default_factory=time.monotonic)
 
     def present(self, pen: Pen) -> Iterator[str]:
         """Yield what is there now."""
@@ -147,21 +155,22 @@ class LogReader:
             yield from self._followed(pen, streams)
         except Unavailable:
             yield pen.retry()  # the database may be back when the reader is
+        except _Left:
+            return
 
     def _followed(self, pen: Pen, streams: Streams) -> Iterator[str]:
-        started = time.monotonic()
-        heard = checked = started
+        heard = started = time.monotonic()
         told: Run | None = None
         yield pen.retry()
         for look in _forever():
             came = False
             run = self.queries.load(self.run) if look % STATE_LOOKS == 0 else told
-            for lines in self.present(pen):
+            for lines in self._arrived(pen):
                 came = True
                 yield lines
             if came and not (run and run.state.final):
                 run = self.queries.load(self.run)
-                yield from self.present(pen)  # a state is told after the lines that led to it
+                yield from self._arrived(pen)  # a state is told after the lines that led to it
             if run is not None and _visible(run) != _visible(told):
                 told = run
                 yield pen.state(run_view(run, self.settings, base=self.base))
@@ -169,10 +178,7 @@ class LogReader:
             if run is None or (run.state.final and not came):
                 yield pen.end()
                 return
-            if now - checked > RECHECK:
-                checked = now
-                if not self.still_reads():
-                    return
+            self._recheck(now)
             if came:
                 heard = now
             elif now - heard > HEARTBEAT:
@@ -181,6 +187,19 @@ class LogReader:
             if now - started > LIFETIME or streams.pause(LOOK):
                 yield pen.retry()
                 return
+
+    def _arrived(self, pen: Pen) -> Iterator[str]:
+        """Yield what is there now; who reads slower than lines come is never done. :raises _Left: see `_recheck`."""
+        for lines in self.present(pen):
+            yield lines
+            self._recheck(time.monotonic())
+
+    def _recheck(self, now: float) -> None:
+        """Look now and then who reads. :raises _Left: nobody any more who may."""
+        if now - self.checked > RECHECK:
+            self.checked = now
+            if not self.still_reads():
+                raise _Left
 
     def _next(self) -> list[Line]:
         lines = self.queries.lines(self.run, after=self.after, stage=self.stage)

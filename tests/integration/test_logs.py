@@ -318,3 +318,20 @@ def test_a_revoked_token_reads_no_further(web: Web, monkeypatch: pytest.MonkeyPa
         for row in tokens.list_all(web.database):
             tokens.revoke(web.database, row["id"])
         assert list(reader) == []
+
+
+def test_a_revoked_token_of_a_reader_who_is_behind_reads_no_further(
+    web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(streams, "RECHECK", 0.0)
+    run = web.run(RunState.RUNNING)
+    for _ in range(5):
+        web.log(run, *("a line",) * logs.MAX_LINES)
+    with get(web, run, accept="text/event-stream") as answer:
+        parts = answer.iter_encoded()
+        while b"event: line" not in next(parts):
+            pass
+        for row in tokens.list_all(web.database):
+            tokens.revoke(web.database, row["id"])
+        web.change(run, RunState.SUCCEEDED)
+        assert list(parts) == []
