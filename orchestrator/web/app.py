@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from http import HTTPStatus
+from urllib.parse import urlsplit, urlunsplit
 
 from flask import Flask, Response, abort, request
 from werkzeug.http import parse_date
@@ -59,6 +61,7 @@ def create_app(
     problems.install(app, guard.who)
     app.before_request(_know_no_nul)
     app.before_request(_leave_odd_dates)
+    app.after_request(_lead_from_here)
     app.after_request(auth.secure)
     mount(app, site, CALLS)
     document = cache(lambda: openapi.document(settings.root))
@@ -104,6 +107,15 @@ def _leave_odd_dates() -> None:
             parse_date(request.environ.get(name))
         except OverflowError:
             request.environ[name] = ""
+
+
+def _lead_from_here(answer: Response) -> Response:
+    """Have the redirect of an address with two slashes name no host and scheme: a proxy may have others than we."""
+    if answer.status_code == HTTPStatus.PERMANENT_REDIRECT and answer.location:
+        there = urlsplit(answer.location)
+        answer.location = urlunsplit(("", "", f"/{there.path.lstrip('/')}", there.query, ""))
+        answer.set_data(b"")  # it has the whole address, too
+    return answer
 
 
 def _document(document: Callable[[], dict[str, object]]) -> Response:

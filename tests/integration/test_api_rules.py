@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from flask.testing import FlaskClient
@@ -126,6 +127,16 @@ def test_an_unknown_path_and_method_are_problems_too(web: Web) -> None:
     answer = web.client().delete("/api/v1/runs")
     problem(answer, 405, "method-not-allowed")
     assert "GET" in answer.headers["Allow"]
+
+
+@pytest.mark.parametrize("external", ["", "https://pilotage.example.com", "https://tools.example.com/pilotage"])
+def test_an_address_with_two_slashes_leads_nowhere_but_to_the_one_with_one(tmp_path: Path, external: str) -> None:
+    web, root = make_web(sqlite_database(tmp_path), tmp_path, external_url=external), urlsplit(external).path
+    for path, there in (("/api/v1//runs?limit=1", "/api/v1/runs?limit=1"), ("/runs//1", "/runs/1")):
+        answer = web.client().get(root + path, headers={"Host": "elsewhere.example.com"})
+        assert (answer.status_code, answer.headers["Location"], answer.data) == (308, root + there, b"")
+    twice = web.client().get("/", environ_overrides={"PATH_INFO": f"{root}//apps//plate-web/stg/hold"})
+    assert twice.headers["Location"] == f"{root}/apps/plate-web/stg/hold"
 
 
 def test_a_database_that_does_not_answer_is_503(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
