@@ -26,6 +26,10 @@ _GLYPHS = {
 }
 
 
+MARKS = 20
+"""Places that are marked in one line: a line of dots has thousands, and 200 such lines took many seconds to make."""
+
+
 def glyph(state: str) -> str:
     """Return the sign of a state; states differ by shape and word, colour only repeats it."""
     return _GLYPHS.get(state, "?")
@@ -147,8 +151,8 @@ def shown(value: Any) -> Any:
 
 
 def marked(text: str, sought: str) -> Markup:
-    """Show a text with what is looked for marked in it, in capitals or small letters."""
-    parts = re.split(f"({re.escape(sought)})", text, flags=re.IGNORECASE)
+    """Show a line with what is looked for marked in it, in capitals or small letters; the first `MARKS` of them."""
+    parts = re.split(f"({re.escape(sought)})", text, maxsplit=MARKS, flags=re.IGNORECASE)
     return Markup("").join(Markup("<mark>{}</mark>").format(part) if n % 2 else part for n, part in enumerate(parts))
 
 

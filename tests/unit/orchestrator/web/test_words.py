@@ -88,3 +88,9 @@ def test_what_is_between_backticks_is_code_and_nothing_becomes_markup(said: str,
 )
 def test_what_is_looked_for_is_marked_and_all_else_stays_plain(text: str, sought: str, shown: str) -> None:
     assert words.marked(text, sought) == shown
+
+
+def test_of_a_line_of_dots_the_first_ones_are_marked() -> None:
+    shown = words.marked("." * 4000, ".")
+    assert shown.count("<mark>") == words.MARKS
+    assert shown.striptags() == "." * 4000
