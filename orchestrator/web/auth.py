@@ -164,8 +164,10 @@ class Sessions(SecureCookieSessionInterface):
     """
 
     def get_cookie_secure(self, app: Flask) -> bool:
-        """Tell whether the cookie may travel over https only."""
-        return (bool(app.config["SESSION_COOKIE_SECURE"]) or request.is_secure) and not (is_plain() and _is_at_home())
+        """Tell whether the cookie may travel over https only; of a proxy's TLS the browser may be who tells us."""
+        theirs = _split(request.headers.get("Origin", "")).scheme == "https"
+        ours = bool(app.config["SESSION_COOKIE_SECURE"]) or request.is_secure
+        return (ours or theirs) and not (is_plain() and _is_at_home())
 
 
 def session_key(state_dir: str) -> bytes:

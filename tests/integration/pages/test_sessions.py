@@ -77,6 +77,16 @@ def test_where_we_are_reached_by_https_the_cookie_is_too(
     assert ("Secure" in answer.headers["Set-Cookie"]) is secure
 
 
+@pytest.mark.parametrize("external", ["", "http://pilotage.example.com"])
+def test_where_only_the_browser_knows_of_https_the_cookie_is_for_that(tmp_path: Path, external: str) -> None:
+    web = make_web(sqlite_database(tmp_path), tmp_path, external_url=external)
+    form, headers = {"token": web.tokens["viewer"]}, {"Host": "pilotage.example.com"}
+    for scheme, secure in (("https", True), ("http", False)):
+        origin = {"Origin": f"{scheme}://pilotage.example.com"}
+        answer = web.client("").post("/login", data=form, headers=headers | origin)
+        assert (answer.status_code, "Secure" in answer.headers["Set-Cookie"]) == (303, secure)
+
+
 EXTERNAL = "https://pilotage.example.com"
 OVER_HTTP = [
     {"Origin": "http://pilotage.example.com"},
