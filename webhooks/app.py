@@ -50,6 +50,7 @@ def create_app(
     :param roots: the paths under which we are served, as those of `orchestrator.rooted.Rooted`; none: at the top.
     """
     app = Flask(__name__, static_folder=None)
+    app.url_map.merge_slashes = False  # else a redirect, to plain http behind a proxy with TLS
     handler = _mount(app, WebhookHandler(hooks, inbox, max_body, now, observe or _nobody))
     asking = [channel for channel in channels if channel.buttons is not None]
     chats = ClickHandler(asking, clicks, now, observe or _nobody) if clicks is not None else None

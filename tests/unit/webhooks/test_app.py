@@ -72,6 +72,11 @@ def test_a_path_with_a_slash_at_its_end_is_no_redirect() -> None:
     assert post(FakeInbox(), "/webhooks/github/").status_code == 202
 
 
+def test_a_signed_body_is_not_sent_on_to_another_address() -> None:
+    response = post(FakeInbox(), "/webhooks//github")
+    assert (response.status_code, response.headers.get("Location")) == (404, None)
+
+
 def test_an_unknown_forge_is_told_the_known_ones() -> None:
     response = post(FakeInbox(), "/webhooks/sourceforge")
     assert_problem(response, 404, "forge")
