@@ -1,10 +1,11 @@
 """Puts the web together: API, pages, errors, headers, sessions."""
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from http import HTTPStatus
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from flask import Flask, Response, abort, request
 from werkzeug.http import parse_date
@@ -21,6 +22,7 @@ from orchestrator.web.api import CALLS, V1
 from orchestrator.web.calls import Site, mount, to_json
 from orchestrator.web.streams import STREAMS, Streams
 
+_SLASHES = re.compile("/{2,}")
 _DATES = ("HTTP_IF_MODIFIED_SINCE", "HTTP_IF_RANGE")
 """Where a request has a date that is compared with that of a file."""
 
@@ -60,6 +62,7 @@ def create_app(
     metrics.install(app, database.counts.answers_of("web"))
     problems.install(app, guard.who)
     app.before_request(_know_no_nul)
+    app.before_request(_know_one_slash)
     app.before_request(_leave_odd_dates)
     app.after_request(_lead_from_here)
     app.after_request(auth.secure)
@@ -98,6 +101,15 @@ def _know_no_nul() -> None:
     """Know nothing whose name has a NUL in it: no text of PostgreSQL holds one, and to look for it is an error."""
     if "\0" in request.path:
         abort(404)
+
+
+def _know_one_slash() -> Response | None:
+    """Lead from an address that begins with two slashes to that with one, for which a proxy may have a rule."""
+    if not request.environ.get("PATH_INFO", "").startswith("//"):
+        return None
+    path = quote(request.script_root + _SLASHES.sub("/", request.path))
+    there = urlunsplit(("", "", path, request.query_string.decode("latin-1"), ""))
+    return Response(status=HTTPStatus.PERMANENT_REDIRECT, headers={"Location": there})
 
 
 def _leave_odd_dates() -> None:

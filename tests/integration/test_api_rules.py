@@ -139,6 +139,17 @@ def test_an_address_with_two_slashes_leads_nowhere_but_to_the_one_with_one(tmp_p
     assert twice.headers["Location"] == f"{root}/apps/plate-web/stg/hold"
 
 
+@pytest.mark.parametrize("external", ["", "https://tools.example.com/pilotage"])
+@pytest.mark.parametrize("path", ["/metrics", "/readyz?only=database", "/api/v1/runs", "/static/icon.svg", "/login"])
+def test_what_a_proxy_refuses_is_not_had_with_two_slashes(tmp_path: Path, external: str, path: str) -> None:
+    web, root = make_web(sqlite_database(tmp_path), tmp_path, external_url=external), urlsplit(external).path
+    asked, _, query = path.partition("?")
+    for given in (f"{root}/{asked}", f"{root}//{asked}"):
+        odd = {"PATH_INFO": given, "QUERY_STRING": query}
+        answer = web.client().get("/", environ_overrides=odd)
+        assert (answer.status_code, answer.headers["Location"], answer.data) == (308, root + path, b"")
+
+
 def test_a_database_that_does_not_answer_is_503(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "connection to 10.0.0.1 refused")
