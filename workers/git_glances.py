@@ -1,6 +1,6 @@
 """Seeing what the GitOps branch has of every environment, for people: one ``ls-remote`` per interval.
 
-Files are read only when the branch has moved, and only those that differ.
+Files are read only when the branch has moved, and only those that were touched.
 """
 
 import threading
@@ -69,9 +69,9 @@ class GitGlances:
         if head == before and not old:
             return head, {}
         head = self._mirror.fetch_branch(branch)
-        changed = self._mirror.changed_paths(before, head)
+        touched = self._mirror.touched_paths(before, head)
         unread = dict(old) | {
-            place: env for place, env in self._environments() if changed is None or env.values in changed
+            place: env for place, env in self._environments() if touched is None or env.values in touched
         }
         seen: dict[Place, GitGlance] = {}
         for place, env in unread.items():

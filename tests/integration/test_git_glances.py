@@ -80,6 +80,15 @@ def test_a_value_that_somebody_edits_by_hand_is_not_by_pilotage_at_the_next_look
     assert told(branch.look()["stg"])[:4] == ("sha-2", "Ann", None, False)
 
 
+def test_a_value_that_was_another_one_between_two_looks_is_of_who_brought_it_back(branch: Branch) -> None:
+    branch.repo.push({STG: values("sha-2")}, OURS)
+    assert branch.look()["stg"]["run"] == 12
+    branch.repo.push({STG: values("hotfix")}, "quick")
+    back = branch.repo.push({STG: values("sha-2")}, "deploy(plate-web): stg\n\nPilotage-Run: 14\n")
+    shown = branch.look()["stg"]
+    assert (*told(shown), shown["commit"]) == ("sha-2", "Ann", 14, True, True, back)
+
+
 def test_files_are_read_only_where_the_branch_has_moved(branch: Branch, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[str] = []
     real = Mirror.read

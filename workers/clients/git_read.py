@@ -18,6 +18,7 @@ LOCAL_TIMEOUT = 120.0
 COMPARE_TIMEOUT = 5.0
 """Seconds to list what differs; large changes take one. A commit may name the same folders in folders over and over:
 a few kilobytes that stand for a hundred million files, and Git keeps all in memory before it names the first."""
+_NAMES = ("-z", "--name-only", "--no-renames")
 _PATHS_PER_COMMAND = 500
 """Paths that go into one argument list; far below the kernel's bound at 4,096 bytes a path."""
 _BLOBS_PER_COMMAND = 32 * 1024 * 1024
@@ -158,11 +159,22 @@ class Repository:
         """List the files that differ between two commits, sorted; None when one is not known here, or they are
         too many.
         """
+        return self._names(old, new, ["diff-tree", "-r", *_NAMES, "--end-of-options", old, new])
+
+    def touched_paths(self, old: str, new: str) -> frozenset[str] | None:
+        """Collect `changed_paths` and what a commit in between changed, also where a later one has taken it back."""
+        differ = self.changed_paths(old, new)
+        if differ is None:
+            return None
+        between = self._names(old, new, ["log", "--format=", *_NAMES, "--end-of-options", f"{old}..{new}", "--"])
+        return None if between is None else frozenset(differ).union(between)
+
+    def _names(self, old: str, new: str, arguments: Sequence[str]) -> tuple[str, ...] | None:
+        """List the files that a command names which compares two commits; None as with `changed_paths`."""
         if not (is_sha(old) and is_sha(new) and self.exists()):
             return None
-        names = ["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--end-of-options", old, new]
         try:
-            answer = run(self.folder, names, env=local_env(), timeout=COMPARE_TIMEOUT)
+            answer = run(self.folder, arguments, env=local_env(), timeout=COMPARE_TIMEOUT)
         except (GitTimeout, TooMuch):
             return None
         if answer.code:

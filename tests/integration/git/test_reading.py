@@ -112,6 +112,18 @@ def test_ancestry_and_changes_between_commits(server: Forge, mirror: Mirror) -> 
     assert mirror.changed_paths(old, NOBODY) is None
 
 
+def test_what_was_changed_and_taken_back_between_commits_was_touched(server: Forge, mirror: Mirror) -> None:
+    old = server.head()
+    server.commit({"한글.txt": "x", "web/app.py": "print(1)\n"})
+    new = server.commit({"한글.txt": None})
+    mirror.fetch_branch("main")
+    assert mirror.changed_paths(old, new) == ("web/app.py",)
+    assert mirror.touched_paths(old, new) == {"web/app.py", "한글.txt"}
+    assert mirror.touched_paths(new, old) == {"web/app.py"}
+    assert mirror.touched_paths(old, old) == frozenset()
+    assert mirror.touched_paths(old, NOBODY) is None
+
+
 def test_a_commit_that_stands_for_endless_files_is_not_compared(
     server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,6 +140,7 @@ def test_a_commit_that_stands_for_endless_files_is_not_compared(
 
     assert mirror.fetch_branch("main") == new
     assert mirror.changed_paths(old, new) is None
+    assert mirror.touched_paths(old, new) is None
 
 
 def test_a_commit_says_who_when_and_what(server: Forge, mirror: Mirror) -> None:
