@@ -20,6 +20,9 @@ MAX_LINE = 1024 * 1024
 SILENCE = 45.0
 """Seconds without a byte after which a stream counts as lost; the server sends a heartbeat every 15 s."""
 _MADE = "set PILOTAGE_TOKEN to one made with `pilotage token create`"
+_WRITTEN = "`pilotage up` writes one into its state folder, and `pilotage token create` makes more"
+_OTHERS = (401, 404)
+"""What somebody else says, of our token or of a path that is not theirs; Pilotage says it with a problem."""
 
 Json = dict[str, Any]
 
@@ -106,14 +109,14 @@ class Api:
             return
         said = _problem(answer)
         answer.close()
-        if status == 401:
+        if status == 401 and said:
             text = f"Pilotage does not accept the token; {_MADE}."
             if not self._has_token:
                 text = f"No token was given; {_MADE}, or name its file with --token-file."
             raise CliError(text, Code.UNREACHABLE)
         if status == 403:
             raise CliError(f"The token's role does not allow this{_colon(said)}.", Code.UNREACHABLE)
-        if 400 <= status < 500 and (said or status != 404):  # of a path that is not ours somebody else says 404
+        if 400 <= status < 500 and (said or status not in _OTHERS):
             raise CliError(f"Not possible (HTTP {status}){_colon(said)}.", Code.USAGE)
         raise CliError(f"{self.url} answered HTTP {status}, not like Pilotage; check --url.", Code.UNREACHABLE)
 
@@ -171,7 +174,7 @@ def _token(given: Path | None) -> str:
     except FileNotFoundError as error:
         if given is None:
             return ""
-        raise CliError(f"There is no token file {path}.", Code.USAGE) from error
+        raise CliError(f"There is no token file {path}; {_WRITTEN}.", Code.USAGE) from error
     except (OSError, UnicodeDecodeError) as error:
         raise CliError(f"The token file {path} cannot be read: {error}.", Code.UNREACHABLE) from error
     if mode & stat.S_IRWXO:

@@ -69,6 +69,7 @@ def test_an_api_that_does_not_answer_exits_3_and_says_what_to_do(pilotage: Pilot
         (problem(500, "Report request 7."), "cannot answer now: Report request 7.\n"),
         (Reply(status=503, body="<html>"), "Pilotage does not answer at"),
         (Reply(status=302, headers={"Location": "/login"}), "answered HTTP 302, not like Pilotage; check --url."),
+        (Reply(status=401, body={"error": "no session"}), "answered HTTP 401, not like Pilotage; check --url."),
         (Reply(status=404, body="<html>"), "answered HTTP 404, not like Pilotage; check --url."),
         (Reply(body="<html>"), "answered something that is not Pilotage's JSON; check --url."),
         (Reply(body="[]"), "answered something that is not Pilotage's JSON; check --url."),
@@ -157,7 +158,11 @@ def test_whose_certificate_is_not_trusted_is_told_what_a_command_reads(
 def test_a_token_file_that_is_named_must_be_there(pilotage: Pilotage, api: FakeApi) -> None:
     said = pilotage("run", "list", "--token-file", "/no/such/token", "--url", api.url)
 
-    assert (said.code, said.err) == (2, "pilotage: There is no token file /no/such/token.\n")
+    assert said.code == 2
+    assert said.err == (
+        "pilotage: There is no token file /no/such/token; `pilotage up` writes one into its state folder, and"
+        " `pilotage token create` makes more.\n"
+    )
 
 
 @pytest.mark.parametrize("url", ["127.0.0.1:8480", "ftp://x", "http://", "http://[::1", "http://127.0.0.1:abc"])
