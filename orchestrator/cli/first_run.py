@@ -42,6 +42,7 @@ _HEADERS = (
 _STYLE = (
     "body{font:1rem/1.5 system-ui,sans-serif;max-width:46rem;margin:2rem auto;padding:0 1rem;color:#1b2127;"
     "background:#fff}code{font-size:.92em;overflow-wrap:anywhere}li{margin:.4rem 0}"
+    "@media(prefers-color-scheme:dark){body{color:#e6e9ee;background:#14171c}}"
 )
 
 

@@ -35,6 +35,7 @@ def test_people_get_a_page_that_lists_what_is_missing(path: str) -> None:
     assert "2 things are missing or wrong in <code>p&amp;q.yaml</code>" in body
     assert "<code>registry.password</code>, line 3: the environment variable HARBOR_PASSWORD is not set" in body
     assert "<script>" not in body
+    assert "prefers-color-scheme:dark" in body, "as all other pages"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD"])
