@@ -87,6 +87,16 @@ def test_links_inside_a_text_are_underlined(web: Web, tab: Page) -> None:
         assert set(tab.locator("main a").evaluate_all(plain)) == {"underline"}, path
 
 
+def test_the_run_that_came_of_a_delivery_is_seen_to_be_a_link(web: Web, tab: Page) -> None:
+    run = web.run(RunState.SUCCEEDED)
+    delivery = deliveries.row_of(Delivery(hook="github", key="k"), AT, DeliveryOutcome.ACCEPTED)
+    with web.database.write() as connection:
+        deliveries.add(connection, [delivery | {"runs": [run]}])
+    tab.goto("/deliveries")
+    link = tab.locator("main td a", has_text=f"#{run}")
+    assert link.evaluate("link => getComputedStyle(link).textDecorationLine") == "underline"
+
+
 def test_a_phone_keeps_an_app_and_its_environment_apart(web: Web, tab: Page) -> None:
     web.run(RunState.RUNNING)
     tab.set_viewport_size({"width": 390, "height": 800})
