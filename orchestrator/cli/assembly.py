@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from orchestrator import journal
 from orchestrator.cli.broker import Broker
 from orchestrator.cli.claim import make_state_folder
-from orchestrator.cli.errors import CliError, Code
+from orchestrator.cli.errors import CliError, Code, ending
 from orchestrator.config import ConfigInvalid, StoreSettings, default_path, load, load_store
 from orchestrator.domain.apps import Settings
 from orchestrator.domain.masking import Mask
@@ -103,10 +103,9 @@ def log_as(service: str, settings: Settings) -> None:
 
 def check_schema(database: Database) -> None:
     """Refuse to start on a database of another version. :raises CliError: with what to do."""
-    if migrate.current(database) != migrate.expected():
-        raise CliError(
-            "The database has another schema than this version needs; run `pilotage migrate`.", Code.FAILED
-        )
+    refusal = migrate.other(database)
+    if refusal is not None:
+        raise ending(refusal)
 
 
 def adopt_names(settings: Settings, database: Database) -> None:

@@ -202,13 +202,11 @@ def _database(settings: Settings) -> str:
 
     with closing(open_database(settings)) as database:
         database.ping()
-        current, ahead = migrate.current(database), database.ahead()
+        current, refusal, ahead = migrate.current(database), migrate.other(database), database.ahead()
     if not current:
         return "empty; `pilotage up` or `pilotage migrate` makes the tables"
-    if current != migrate.expected():
-        raise Refused(
-            Reason.DATABASE_OUTDATED, f"It is at schema {current}, this version needs {migrate.expected()}."
-        )
+    if refusal is not None:
+        raise refusal
     if abs(ahead) < _SKEW:
         return f"schema {current}"
     order = "behind" if ahead > 0 else "ahead of"

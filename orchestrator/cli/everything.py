@@ -141,7 +141,7 @@ def _broker(settings: Settings, claims: Claims) -> Iterator[Broker]:
 
 def _migrate(database: Database) -> None:
     """Migrate in a process of its own: what that loads (9 MB) nobody needs later. Raises as `migrate.upgrade`."""
-    if migrate.current(database) == migrate.expected():
+    if not migrate.needed(database):
         return
     ours = (os.getpid(),)  # killed meanwhile, it would be kept by nobody, and keep folder and address claimed
     with ProcessPoolExecutor(1, get_context("fork"), initializer=die_with_parent, initargs=ours) as pool:

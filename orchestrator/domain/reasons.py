@@ -110,6 +110,7 @@ class Reason(StrEnum):
     DATABASE_UNAVAILABLE = "database_unavailable"
     DATABASE_REFUSED = "database_refused"
     DATABASE_OUTDATED = "database_outdated"
+    DATABASE_NEWER = "database_newer"
     BROKER_UNAVAILABLE = "broker_unavailable"
     ATTEMPTS_EXHAUSTED = "attempts_exhausted"
     INTERNAL = "internal"
@@ -335,6 +336,10 @@ CATALOGUE: dict[Reason, Explanation] = {
         "The database does not let Pilotage do that.", "Make the account of `server.database` the database's owner."
     ),
     R.DATABASE_OUTDATED: _operator("The database has another version's schema.", "Run `pilotage migrate`."),
+    R.DATABASE_NEWER: _operator(
+        "A newer version of Pilotage has changed the database.",
+        "Install that version again, or restore the backup of before.",
+    ),
     R.BROKER_UNAVAILABLE: _operator("The broker did not answer.", "Start Redis or check `server.broker`."),
     R.ATTEMPTS_EXHAUSTED: _operator("Every attempt failed.", "Read the evidence; re-run when it is mended."),
     R.INTERNAL: _operator("Pilotage made a mistake.", "Report it with the log lines of this run."),

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from orchestrator import journal
 from orchestrator.domain.errors import PilotageError, Unavailable
 from orchestrator.domain.reasons import Reason, explain
+from orchestrator.domain.wording import sentence
 from orchestrator.services.bell import Bell
 from orchestrator.services.measures import ALIVE
 from orchestrator.store import migrate, processes
@@ -103,9 +104,10 @@ class Readiness:
         return {}
 
     def _look(self) -> dict[str, str]:
-        revision, wanted = migrate.current(self._database), migrate.expected()
-        if revision != wanted:
-            return {"schema": f"The schema is {revision or 'empty'}, not {wanted}; run `pilotage migrate`."}
+        refusal = migrate.other(self._database)
+        if refusal is not None:
+            said = sentence(refusal.reason, refusal.evidence)
+            return {"schema": f"{said} {explain(refusal.reason).next_step}"}
         with self._database.read() as connection:
             alive = {row["kind"] for row in processes.alive(connection, clock() - ALIVE)}
         if "worker" in alive:

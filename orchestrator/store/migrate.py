@@ -8,6 +8,8 @@ from pathlib import Path
 
 from sqlalchemy import Column, Connection, MetaData, String, Table, inspect, select
 
+from orchestrator.domain.errors import Refused
+from orchestrator.domain.reasons import Reason
 from orchestrator.store.database import Database
 
 _FOLDER = Path(__file__).parent / "migrations"
@@ -31,11 +33,33 @@ def current(database: Database) -> str:
         return connection.execute(select(_VERSION.c.version_num)).scalar_one_or_none() or ""
 
 
+def other(database: Database) -> Refused | None:
+    """Tell why the database is not for this version; None where it is. Our revisions are digits, and grow."""
+    found, wanted = current(database), expected()
+    if found == wanted:
+        return None
+    reason = Reason.DATABASE_NEWER if found.isdigit() and found > wanted else Reason.DATABASE_OUTDATED
+    return Refused(reason, f"it is {f'at schema {found}' if found else 'empty'}, this version needs {wanted}")
+
+
+def needed(database: Database) -> bool:
+    """Tell whether there is anything to migrate. :raises Refused: a newer version has; there is no way back."""
+    refusal = other(database)
+    if refusal is not None and refusal.reason is Reason.DATABASE_NEWER:
+        raise refusal
+    return refusal is not None
+
+
 def upgrade(database: Database) -> None:
-    """Migrate to the newest schema, in one transaction; safe to call from several processes at once."""
+    """Migrate to the newest schema, in one transaction; safe to call from several processes at once.
+
+    :raises Refused: DATABASE_NEWER, see `needed`.
+    """
     from alembic import command
     from alembic.config import Config
 
+    if not needed(database):
+        return
     config = Config()
     config.set_main_option("script_location", str(_FOLDER).replace("%", "%%"))
     with database.write() as connection:

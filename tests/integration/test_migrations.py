@@ -12,6 +12,8 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, select, text
 
+from orchestrator.domain.errors import Refused
+from orchestrator.domain.reasons import Reason
 from orchestrator.store import migrate
 from orchestrator.store.database import Database, sqlite_url
 from orchestrator.store.schema import metadata, stages
@@ -39,6 +41,15 @@ def test_the_migrations_make_the_tables_that_the_code_uses(database: Database) -
     assert migrate.expected() == ScriptDirectory(migrate._FOLDER).get_current_head()
     with database.engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_what_a_newer_version_has_changed_is_left_alone(database: Database) -> None:
+    migrate.upgrade(database)
+    with database.write() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(Refused) as caught:
+        migrate.upgrade(database)
+    assert (caught.value.reason, migrate.current(database)) == (Reason.DATABASE_NEWER, "9999")
 
 
 def test_an_empty_database_has_no_schema(tmp_path: Path) -> None:

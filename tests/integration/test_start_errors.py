@@ -1,7 +1,9 @@
 """What the commonest start-up errors say: one sentence with cause and next step, the exit code, and no traceback."""
 
+import contextlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -185,6 +187,18 @@ def test_tokens_are_made_without_the_secrets_of_the_service(tmp_path: Path) -> N
     )
     assert (done.returncode, done.stderr) == (Code.SUCCEEDED, "")
     assert done.stdout.startswith("plt_")
+
+
+@pytest.mark.parametrize("words", [("up",), ("migrate",), ("token", "list")])
+def test_an_older_program_leaves_the_database_of_a_newer_one_alone(tmp_path: Path, words: tuple[str, ...]) -> None:
+    assert pilotage(tmp_path, "migrate").returncode == Code.SUCCEEDED
+    with contextlib.closing(sqlite3.connect(tmp_path / "state" / "pilotage.db")) as database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+        database.commit()
+    done = pilotage(tmp_path, *words)
+    assert done.returncode == Code.FAILED
+    assert "pilotage: A newer version of Pilotage has changed the database (it is at schema 9999, " in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 @pytest.mark.parametrize("words", [("create", "ci", "--days", "99999999"), ("revoke", f"{2**64}")])

@@ -43,17 +43,20 @@ def test_the_schema_of_this_version_is_named(tmp_path: Path) -> None:
     assert ask(tmp_path) == f"schema {migrate.expected()}"
 
 
-def test_the_schema_of_another_version_is_a_mistake(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("revision", "reason"), [("0001", Reason.DATABASE_OUTDATED), ("9999", Reason.DATABASE_NEWER)]
+)
+def test_the_schema_of_another_version_is_a_mistake(tmp_path: Path, revision: str, reason: Reason) -> None:
     database = sqlite_database(tmp_path)
     with database.write() as connection:
-        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        connection.execute(text(f"UPDATE alembic_version SET version_num = '{revision}'"))
     database.close()
 
     with pytest.raises(Refused) as caught:
         ask(tmp_path)
 
-    assert caught.value.reason is Reason.DATABASE_OUTDATED
-    assert "9999" in caught.value.evidence
+    assert caught.value.reason is reason
+    assert revision in caught.value.evidence
 
 
 @pytest.mark.parametrize(
