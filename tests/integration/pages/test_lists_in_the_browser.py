@@ -87,6 +87,14 @@ def test_links_inside_a_text_are_underlined(web: Web, tab: Page) -> None:
         assert set(tab.locator("main a").evaluate_all(plain)) == {"underline"}, path
 
 
+def test_the_fields_of_the_filter_stand_in_one_line(web: Web, tab: Page) -> None:
+    web.run(RunState.RUNNING)
+    tab.goto("/runs")
+    ends = "all => all.map(one => [one.getBoundingClientRect().top, one.getBoundingClientRect().bottom].join())"
+    fields = tab.locator(".filter select, .filter input, .filter button")
+    assert (fields.count(), len(set(fields.evaluate_all(ends)))) == (5, 1)
+
+
 def test_the_run_that_came_of_a_delivery_is_seen_to_be_a_link(web: Web, tab: Page) -> None:
     run = web.run(RunState.SUCCEEDED)
     delivery = deliveries.row_of(Delivery(hook="github", key="k"), AT, DeliveryOutcome.ACCEPTED)
