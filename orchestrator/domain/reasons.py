@@ -109,6 +109,7 @@ class Reason(StrEnum):
     STATE_UNWRITABLE = "state_unwritable"
     DATABASE_UNAVAILABLE = "database_unavailable"
     DATABASE_REFUSED = "database_refused"
+    DATABASE_DAMAGED = "database_damaged"
     DATABASE_OUTDATED = "database_outdated"
     DATABASE_NEWER = "database_newer"
     BROKER_UNAVAILABLE = "broker_unavailable"
@@ -334,6 +335,9 @@ CATALOGUE: dict[Reason, Explanation] = {
     R.DATABASE_UNAVAILABLE: _operator("The database did not answer.", "Start it or check `server.database`."),
     R.DATABASE_REFUSED: _operator(
         "The database does not let Pilotage do that.", "Make the account of `server.database` the database's owner."
+    ),
+    R.DATABASE_DAMAGED: _operator(
+        "The file of the database is damaged.", "Stop Pilotage, look at the disk, and restore the last backup."
     ),
     R.DATABASE_OUTDATED: _operator("The database has another version's schema.", "Run `pilotage migrate`."),
     R.DATABASE_NEWER: _operator(

@@ -63,8 +63,8 @@ class Database:
         What this process has counted in `counts` meanwhile is written with it.
 
         :raises Unavailable: the database cannot be reached, takes nothing now, or stays locked; DATABASE_REFUSED: our
-            account may not do this, which is for a person to mend while we try again; STATE_UNWRITABLE: it is a file
-            here, and the disk is full.
+            account may not do this, which is for a person to mend while we try again; where it is a file here,
+            STATE_UNWRITABLE: the disk is full, and DATABASE_DAMAGED.
         """
         with _translated(self._file), self.counts.handed_over() as counted, self.engine.begin() as connection:
             later = connection.info[_LATER] = []
@@ -124,12 +124,14 @@ def _translated(file: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        refused = getattr(error.orig, "sqlstate", "") == _NO_RIGHT
-        if not refused and not isinstance(error, OperationalError) and not error.connection_invalidated:
+        name = str(getattr(error.orig, "sqlite_errorname", ""))
+        refused, damaged = getattr(error.orig, "sqlstate", "") == _NO_RIGHT, name.startswith(_DAMAGED)
+        if not (refused or damaged) and not isinstance(error, OperationalError) and not error.connection_invalidated:
             raise
         said = (str(error.orig).strip() or "the connection was lost").splitlines()[0]
-        if str(getattr(error.orig, "sqlite_errorname", "")).startswith(_UNWRITABLE):
-            raise Unavailable(Reason.STATE_UNWRITABLE, f"{file} on {socket.gethostname()}: {said}") from error
+        if damaged or name.startswith(_UNWRITABLE):
+            reason = Reason.DATABASE_DAMAGED if damaged else Reason.STATE_UNWRITABLE
+            raise Unavailable(reason, f"{file} on {socket.gethostname()}: {said}") from error
         raise Unavailable(Reason.DATABASE_REFUSED if refused else Reason.DATABASE_UNAVAILABLE, said) from error
     except PoolTimeout as error:
         raise Unavailable(Reason.DATABASE_UNAVAILABLE, "all connections were in use") from error
@@ -137,6 +139,8 @@ def _translated(file: str) -> Iterator[None]:
 
 _UNWRITABLE = ("SQLITE_FULL", "SQLITE_READONLY", "SQLITE_IOERR_WRITE")
 """What SQLite says when the disk is full, only to be read, or the quota is used up; some have more behind it."""
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+"""What SQLite says of a file that a broken disk, a copy in mid-write or another program has left."""
 
 
 LOG_KEPT = 2**24

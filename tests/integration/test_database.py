@@ -192,6 +192,21 @@ def test_a_database_file_that_cannot_be_written_is_told_with_its_place(
     database.close()
 
 
+def test_a_damaged_database_file_is_told_with_its_place(tmp_path: Path) -> None:
+    database = sqlite_database(tmp_path)
+    database.close()
+    file = tmp_path / "pilotage.db"
+    whole = file.read_bytes()
+    for left, words in ((b"no database" * 100, "file is not a database"), (whole[:8000], "disk image is malformed")):
+        file.write_bytes(left)
+        with pytest.raises(Unavailable) as caught, database.read() as connection:
+            connection.exec_driver_sql("SELECT count(*) FROM runs").all()
+        assert caught.value.reason is Reason.DATABASE_DAMAGED
+        assert caught.value.evidence.startswith(f"{file} on {gethostname()}: ")
+        assert words in caught.value.evidence
+        database.close()
+
+
 def _write_much(database: Database, trouble: str) -> None:
     with database.write() as connection:
         connection.exec_driver_sql(f"PRAGMA {trouble}")
