@@ -107,7 +107,7 @@ def check_text(text: str, environ: Mapping[str, str], folder: Path) -> Checked:
     empty = document.tree is None and not document.problems
     if empty:
         document.add((), "is empty; see pilotage.example.yaml")
-    config = shape.fit(document) if document.tree is not None else None
+    config = shape.fit(document, folder) if document.tree is not None else None
     checks.check(document)
     checks.check_environment(document, environ)
     warnings = tuple(sorted(advice.warnings(document, config), key=_order)) if config else ()

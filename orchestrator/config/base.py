@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from orchestrator.config import types as t
+from orchestrator.config.files import FilePath
 
 CA_FILE = "CA bundle for the service's certificate, instead of the system's."
 INSECURE = "Allow `http://` to a host other than this one. Credentials then cross the network readable."
@@ -41,11 +42,11 @@ class GitKeys(ConfigModel):
         default=None,
         example="${GIT_TOKEN}",
     )
-    ssh_key: t.FilePath = described(
+    ssh_key: FilePath = described(
         "Path of the private key file for `ssh` addresses.", default="", example="/run/secrets/deploy-key"
     )
-    known_hosts: t.FilePath = described(
+    known_hosts: FilePath = described(
         "Path of the file with the server's host keys; needed for `ssh`.", default="", example="/etc/ssh/known_hosts"
     )
-    ca_file: t.FilePath = described(CA_FILE, default="")
+    ca_file: FilePath = described(CA_FILE, default="")
     insecure: bool = described(INSECURE, default=False)

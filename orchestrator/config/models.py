@@ -5,11 +5,12 @@ The reference page is made from these models, so a description is written for th
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
 
 from orchestrator.config import types as t
 from orchestrator.config.app_models import App
 from orchestrator.config.base import CA_FILE, INSECURE, ConfigModel, GitKeys, described
+from orchestrator.config.files import FilePath, placed
 from orchestrator.config.public_url import PublicUrl
 from orchestrator.config.signing_secrets import CallbackSecret, SigningToken
 from orchestrator.config.slack_models import SlackButtons
@@ -34,7 +35,7 @@ class Registry(ConfigModel):
     password: t.Credential | None = described(
         "Its password or robot secret.", default=None, example="${HARBOR_PASSWORD}"
     )
-    ca_file: t.FilePath = described(CA_FILE, default="", example="/etc/ssl/harbor-ca.pem")
+    ca_file: FilePath = described(CA_FILE, default="", example="/etc/ssl/harbor-ca.pem")
     token_url: t.ServiceUrl = described(
         "Address of the registry's token service, where that is on another host. Our login is sent there.",
         default="",
@@ -61,6 +62,11 @@ class Signing(ConfigModel):
         "With `ssh`: path of the private key file. With `openpgp`: id of a key in the keyring.",
         example="/run/secrets/signing-key",
     )
+
+    @field_validator("key")
+    @classmethod
+    def _file(cls, key: str, info: ValidationInfo) -> str:
+        return placed(key, info) if info.data.get("format") == "ssh" else key
 
 
 class Gitops(GitKeys):
@@ -97,7 +103,7 @@ class ArgoCD(ConfigModel):
         default=None,
         example="${ARGOCD_TOKEN}",
     )
-    ca_file: t.FilePath = described(CA_FILE, default="")
+    ca_file: FilePath = described(CA_FILE, default="")
     insecure: bool = described(INSECURE, default=False)
 
 
@@ -192,7 +198,7 @@ class CommitStatus(Destination):
         default=[],
         example=["plate-web"],
     )
-    ca_file: t.FilePath = described(CA_FILE, default="")
+    ca_file: FilePath = described(CA_FILE, default="")
 
 
 class Notify(ConfigModel):
@@ -229,7 +235,7 @@ class Server(ConfigModel):
         default="",
         example="redis://redis:6379/0",
     )
-    state_dir: t.FilePath = described(
+    state_dir: FilePath = described(
         "Folder for the database, mirrors and logs; relative to this file."
         " Default: `$PILOTAGE_STATE_DIR`, or `state` beside this file.",
         default="",

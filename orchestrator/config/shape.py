@@ -1,6 +1,7 @@
 """Checks the plain tree against the models, and puts pydantic's errors in our words, at the keys of the file."""
 
 from collections.abc import Iterator
+from pathlib import Path as Folder
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -8,6 +9,7 @@ from pydantic_core import ErrorDetails
 
 from orchestrator.config.checks import closest
 from orchestrator.config.document import Document
+from orchestrator.config.files import FOLDER
 from orchestrator.config.models import Config
 from orchestrator.config.problems import Path
 from orchestrator.domain.apps import Secret
@@ -28,13 +30,16 @@ _SENTENCES = {
 }
 
 
-def fit(document: Document) -> Config | None:
-    """Read the tree into the models; every mismatch becomes a problem of the document, and the answer None."""
+def fit(document: Document, folder: Folder) -> Config | None:
+    """Read the tree into the models; every mismatch becomes a problem of the document, and the answer None.
+
+    :param folder: where the file is.
+    """
     tree = document.tree
     if isinstance(tree, dict):
         tree = {name: value for name, value in tree.items() if not name.startswith("x-")}
     try:
-        return Config.model_validate(tree)
+        return Config.model_validate(tree, context={FOLDER: folder})
     except ValidationError as error:
         for details in error.errors(include_url=False, include_input=False):
             _translate(document, details)

@@ -306,7 +306,6 @@ def _readable(text: str) -> str:
 Text = Annotated[str, StringConstraints(min_length=1, max_length=4096), ValueType("text")]
 Maybe = Annotated[str, StringConstraints(max_length=4096), ValueType("text")]
 """A text that may be given as empty, which is the same as not given."""
-FilePath = Annotated[str, StringConstraints(max_length=4096), ValueType("path of a file on this machine")]
 Name = Annotated[str, AfterValidator(_name), ValueType("name")]
 Size = Annotated[int, BeforeValidator(_size), Field(ge=1024, le=1024**3), ValueType("size")]
 UserName = Annotated[Text, AfterValidator(_bare)]

@@ -344,3 +344,16 @@ def test_a_file_that_is_no_configuration_is_one_problem(tmp_path: Path, data: by
 def test_the_default_path_is_named_by_the_environment() -> None:
     assert default_path({}) == Path("pilotage.yaml")
     assert default_path({"PILOTAGE_CONFIG": "/etc/pilotage.yaml"}) == Path("/etc/pilotage.yaml")
+
+
+@pytest.mark.parametrize(("name", "place"), [("sign", "/etc/pilotage/sign"), ("/run/x", "/run/x"), ("~/k", "~/k")])
+def test_a_relative_path_of_a_file_starts_at_the_folder_of_the_configuration(name: str, place: str) -> None:
+    checked = look(spoiled("branch: main, ", f"ca_file: {name}, signing: {{format: ssh, key: {name}}}, "))
+    assert checked.settings is not None
+    assert (checked.settings.gitops.access.ca_file, checked.settings.gitops.signing_key) == (place, place)
+    assert [warning.message for warning in checked.warnings] == [f"there is no file {place} on this machine"]
+
+
+def test_the_id_of_an_openpgp_key_is_no_path() -> None:
+    found = settings(spoiled("branch: main, ", "signing: {format: openpgp, key: 3AA5C343}, "))
+    assert found.gitops.signing_key == "3AA5C343"
