@@ -10,7 +10,9 @@ from orchestrator.cli.errors import CliError, Code
 
 
 def alive(
-    service: Annotated[str, typer.Argument(help="Which process: relay, worker-build or worker-deploy.")],
+    service: Annotated[
+        str, typer.Argument(metavar="SERVICE", help="Which process: relay, worker-build or worker-deploy.")
+    ],
     max_age: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="How long ago its last heartbeat may be.")
     ] = heartbeat.MAX_AGE,

@@ -34,7 +34,7 @@ class Api:
     """
 
     def __init__(self, url: str, token: str = "") -> None:
-        host = _host(url)
+        host = host_of(url)
         self.url = url.rstrip("/")
         self._has_token = bool(token)
         self._http = Http(self.url, Reason.INTERNAL)
@@ -153,7 +153,7 @@ def unreachable(url: str, error: Unavailable) -> CliError:
     return CliError(text, Code.UNREACHABLE)
 
 
-def _host(url: str) -> str:
+def host_of(url: str) -> str:
     """Return the host of the address of a server. :raises CliError: it is not an address."""
     try:
         parts = urlsplit(url)

@@ -40,7 +40,7 @@ compdef _pilotage_completion pilotage""",
 }
 
 
-def completion(shell: Annotated[ShellName, typer.Argument(help="The shell.")]) -> None:
+def completion(shell: Annotated[ShellName, typer.Argument(metavar="SHELL", help="The shell.")]) -> None:
     """Print the completion script of a shell.
 
     \b

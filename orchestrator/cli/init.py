@@ -43,7 +43,7 @@ Next (`docker-compose` instead of `docker compose` with Compose 1):
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[FOLDER]", help="Where docker-compose.yml is.")] = Path(),
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="Where docker-compose.yml is.")] = Path(),
     demo: Annotated[bool, typer.Option("--demo", help="For the profile demo: with stand-ins, complete.")] = False,
     force: Annotated[
         bool,

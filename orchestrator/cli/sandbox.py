@@ -44,11 +44,13 @@ def serve(
     Example:
       pilotage sandbox serve --state-dir /var/lib/sandbox --hook http://webhooks:8480
     """
+    from orchestrator.cli.api import host_of
     from orchestrator.sandbox import samples
     from orchestrator.sandbox.platform import SOURCE, Platform
     from orchestrator.sandbox.wiring import COMPOSE
 
     credentials = _credentials()
+    host_of(hook)
     _check_name(COMPOSE.name)
     ended = _until_told()
     try:
@@ -62,8 +64,8 @@ def serve(
 
 @app.command("door")
 def door(
-    port: Annotated[int, typer.Argument(min=1, max=65535, help="Port on this loopback.")],
-    host: Annotated[str, typer.Argument(help="Host that the same port leads to.")],
+    port: Annotated[int, typer.Argument(metavar="PORT", min=1, max=65535, help="Port on this loopback.")],
+    host: Annotated[str, typer.Argument(metavar="HOST", help="Host that the same port leads to.")],
 ) -> None:
     """Hand connections to a local port on to another host.
 

@@ -31,7 +31,7 @@ def token() -> None:
 
 @app.command("create")
 def create(
-    name: Annotated[str, typer.Argument(help="Who or what uses it, such as a person or a pipeline.")],
+    name: Annotated[str, typer.Argument(metavar="NAME", help="Who or what uses it, such as a person or a pipeline.")],
     role: Annotated[
         str, typer.Option(help="viewer reads, deployer starts and stops runs, admin does everything.")
     ] = "viewer",

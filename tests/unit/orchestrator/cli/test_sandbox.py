@@ -39,6 +39,11 @@ def test_where_nobody_finds_the_stand_ins_by_their_name_the_way_without_compose_
         run("serve", "--state-dir", str(tmp_path), "--hook", "http://127.0.0.1:1")
 
 
+def test_an_address_for_the_hooks_that_is_none_is_refused(tmp_path: object) -> None:
+    with pytest.raises(CliError, match="`machine:8480` is not an address; write it as in http://"):
+        run("serve", "--state-dir", str(tmp_path), "--hook", "machine:8480")
+
+
 def test_a_token_that_argo_cd_would_pass_over_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     monkeypatch.setenv("ARGOCD_TOKEN", "secret-value")
 
