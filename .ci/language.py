@@ -59,6 +59,7 @@ def _tables() -> Iterator[tuple[str, str]]:
         ("glances", (glance_views.NOT_YET, glance_views.NO_MORE)),
         ("scripts", language.IN_SCRIPTS),
         ("states", (*RunState, *StageState, *DeliveryOutcome, *words.ENDINGS.values())),
+        ("notifications", (*words.MESSAGES.values(), *words.TOLD.values())),
         ("triggers", tuple(Trigger)),
         ("actions", (*pages.ACTIONS.values(), *environment_actions.ACTIONS.values(), *words.HEADLINES.values())),
         ("problems", problems.TITLES),

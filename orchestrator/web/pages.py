@@ -68,6 +68,7 @@ def install(app: Flask, site: Site) -> None:
         waited=words.waited,
         works_since=words.works_since,
         moment=words.moment,
+        message=lambda notification: words.message(notification, language.said),
         glyph=words.glyph,
         argo_state=words.argo_state,
         state_word=words.state,

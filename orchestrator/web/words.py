@@ -63,6 +63,25 @@ def state(thing: Mapping[str, Any]) -> str:
     return ENDINGS.get(thing["reason"], str(thing["state"]))
 
 
+MESSAGES = {
+    "run.started": "started",
+    "run.progressed": "under way",
+    "run.waiting": "waiting",
+    "run.succeeded": "succeeded",
+    "run.failed": "failed",
+    "run.cancelled": "cancelled",
+}
+"""What a notification tells of a run."""
+TOLD = {"pending": "not sent yet", "sent": "sent", "merged": "told by a later one", "failed": "not sent"}
+"""What became of a notification."""
+
+
+def message(notification: Mapping[str, Any], say: Say = english) -> str:
+    """Show a notification: "failed, sent"."""
+    type_, state_ = str(notification["type"]), str(notification["state"])
+    return f"{say(MESSAGES.get(type_, type_))}, {say(TOLD.get(state_, state_))}"
+
+
 def ago(at: str | None, now: datetime, say: Say = english) -> str:
     """Format how long ago an RFC 3339 time is: "3 min ago"."""
     if at is None:

@@ -12,7 +12,7 @@ from orchestrator.domain.runs import RunState, Trigger
 from orchestrator.engine.facts import Blocked
 from orchestrator.engine.transitions import advance
 from orchestrator.services.views import rfc3339
-from orchestrator.store import deliveries, runs
+from orchestrator.store import deliveries, notifications, runs
 from orchestrator.web import words
 from orchestrator.web.app import utc_now
 from tests.support.pages import OURS, Page, page
@@ -335,3 +335,17 @@ def test_a_list_that_is_narrowed_says_to_what_though_the_app_has_left_the_config
     web.run(app=known)
     shown = web.browser().get(f"/runs?app={known}").text
     assert shown.count(f"<option selected>{known}</option>") == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "told"), [("en", ("started, told by a later one", "failed, not sent yet")), ("ko", ("시작, ", "실패, "))]
+)
+def test_what_became_of_notifications_is_said_in_words(web: Web, code: str, told: tuple[str, str]) -> None:
+    run = web.run(RunState.FAILED)
+    row = {"run_id": run, "channel": "slack-1", "message": {}, "due_at": AT, "created_at": AT}
+    ends = ({"type": "run.started", "state": "merged"}, {"type": "run.failed", "state": "pending"})
+    with web.database.write() as connection:
+        notifications.add(connection, [row | end for end in ends])
+    shown = web.browser().get(f"/runs/{run}", headers={"Accept-Language": code}).text
+    assert all(f"<li>slack-1: {words}" in shown for words in told)
+    assert "run.failed" not in shown
