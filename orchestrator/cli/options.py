@@ -31,7 +31,8 @@ TokenFile = Annotated[
         "--token-file",
         envvar="PILOTAGE_TOKEN_FILE",
         metavar="FILE",
-        help="File with the API token; one that others can read is refused. PILOTAGE_TOKEN takes precedence.",
+        help="File with the API token; one that others can read is refused. PILOTAGE_TOKEN takes precedence."
+        " Default: `token` in the state folder beside the configuration, if it is there.",
     ),
 ]
 Config = Annotated[
