@@ -12,7 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from orchestrator import tracing
+from orchestrator import journal, tracing
 from orchestrator.cli import assembly
 from orchestrator.cli.assembly import Parts
 from orchestrator.cli.broker import Broker, embedded
@@ -25,6 +25,8 @@ from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from orchestrator.store import migrate
 from orchestrator.store.database import Database
+
+log = journal.get(__name__)
 
 DEPLOYS = 4
 """Runs that one machine works on at a time, beside those that it builds."""
@@ -143,11 +145,13 @@ def _migrate(database: Database) -> None:
     """Migrate in a process of its own: what that loads (9 MB) nobody needs later. Raises as `migrate.upgrade`."""
     if not migrate.needed(database):
         return
+    before = migrate.current(database) or "none"
     ours = (os.getpid(),)  # killed meanwhile, it would be kept by nobody, and keep folder and address claimed
     with ProcessPoolExecutor(1, get_context("fork"), initializer=die_with_parent, initargs=ours) as pool:
         trouble = pool.submit(_upgrade, database.url).result()
     if trouble is not None:
         raise Unavailable(Reason(trouble[0]), trouble[1])
+    log.info("database migrated", detail=f"schema {before} to {migrate.expected()}")
 
 
 def _upgrade(url: str) -> tuple[str, str] | None:

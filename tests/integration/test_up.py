@@ -11,9 +11,13 @@ from pathlib import Path
 import pytest
 import requests
 
+from orchestrator.cli import everything
 from orchestrator.cli.errors import Code
 from orchestrator.cli.product import Product, free_address
+from orchestrator.store import migrate
+from orchestrator.store.database import Database, sqlite_url
 from tests.support.configs import ENVIRON
+from tests.support.journals import Logged
 from tests.support.offline import configuration, product
 from tests.support.processes import children
 from tests.support.waiting import until
@@ -124,3 +128,11 @@ def answers(first: Product) -> bool:
 
 def refused(address: str) -> str:
     return f"Cannot answer on {address}: another program uses it; stop that, or set another server.bind."
+
+
+def test_a_start_that_migrates_says_from_where_to_where(tmp_path: Path, logged: Logged) -> None:
+    database = Database(sqlite_url(str(tmp_path)))
+    for _ in range(2):
+        everything._migrate(database)
+    database.close()
+    assert [line["detail"] for line in logged.of("database migrated")] == [f"schema none to {migrate.expected()}"]
