@@ -250,4 +250,7 @@ def _until(look: Callable[[], T | None], seconds: float, what: str) -> T:
 
 
 def _interrupt(_signal: int, _frame: object) -> None:
+    """End the demo; a second Ctrl-C would leave behind what the first one is taking away."""
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)  # not SIG_IGN: programs that are started to tidy up would inherit it
     raise KeyboardInterrupt

@@ -5,6 +5,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ from orchestrator.sandbox import platform
 
 @pytest.fixture
 def handlers() -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -38,3 +39,22 @@ def test_the_command_is_named_so_that_a_shell_finds_it(monkeypatch: pytest.Monke
     assert (demo.called(), demo.typed()) == ("pilotage", "'my tools/pilotage'")
     monkeypatch.setattr(sys, "argv", ["/somewhere/orchestrator/cli/__main__.py", "demo"])
     assert demo.called() == demo.typed() == f"{shlex.quote(sys.executable)} -m orchestrator.cli"
+
+
+@pytest.mark.usefixtures("handlers")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_whoever_is_impatient_does_not_break_off_the_tidying_up(
+    number: signal.Signals, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    removed = []
+
+    def remove(folder: Path, **_: object) -> None:
+        os.kill(os.getpid(), number)
+        removed.append(folder)
+
+    monkeypatch.setattr(platform, "Platform", lambda *_, **__: os.kill(os.getpid(), number))
+    monkeypatch.setattr(demo.shutil, "rmtree", remove)
+
+    assert demo.run(stay=False) == Code.DETACHED
+    assert len(removed) == 1
+    removed[0].rmdir()
