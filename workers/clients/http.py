@@ -14,8 +14,7 @@ from orchestrator.domain.wording import shorten
 from orchestrator.lean import without
 from workers.clients import http_deadline, http_lines
 from workers.clients.http_pause import retry_after
-from workers.clients.http_words import network_words, root_of, tls_words
-from workers.shapes import read_json
+from workers.clients.http_words import MAX_WORDS, message_in, network_words, root_of, tls_words
 
 # It guesses how a text is encoded that does not say so: 1 MB, to be wrong at times where UTF-8 is right.
 with without("charset_normalizer"), warnings.catch_warnings():
@@ -24,8 +23,6 @@ with without("charset_normalizer"), warnings.catch_warnings():
     from requests.adapters import HTTPAdapter
     from requests.auth import HTTPBasicAuth
 
-_MAX_WORDS = 200
-"""Characters of an error message of a server or the network."""
 CONNECT_TIMEOUT = 3.05
 """Seconds to connect (just above one TCP retransmission)."""
 READ_TIMEOUT = 15.0
@@ -201,7 +198,7 @@ class Http:
     def _session(self) -> requests.Session:
         session: requests.Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = requests.Session()
+            session = _Session()
             session.trust_env = True
             session.auth = self._auth or Authorization("")
             session.headers.update(self._headers)
@@ -225,7 +222,7 @@ class Http:
         body = _error_body(answer)
         answer.close()
         kind = answer.headers.get("Content-Type", "")
-        said = _message(body) if kind.startswith("application/json") else ""
+        said = message_in(body) if kind.startswith("application/json") else ""
         parts = [f"HTTP {answer.status_code} from {self.base_url}"]
         parts += [f"(request {request_id})"] if request_id else []
         evidence, wait = " ".join(parts) + (f": {said}" if said else ""), retry_after(answer.headers)
@@ -235,6 +232,13 @@ class Http:
             return Unanswered(self._unavailable, evidence, wait)
         problem = body if kind.startswith("application/problem+json") else b""
         return Busy(self._unavailable, evidence, wait, problem)
+
+
+class _Session(requests.Session):
+    """Does not look where a redirect leads: before it looks, the base reads all of the body, however much that is."""
+
+    def get_redirect_target(self, resp: Response) -> None:
+        """Return nowhere (the hook that requests has for this)."""
 
 
 class _Timed(HTTPAdapter):
@@ -301,16 +305,6 @@ def _was_sent(error: requests.RequestException) -> bool:
     return isinstance(error, _CUT_OFF) and not isinstance(error, _NOT_SENT) and gave_up is None
 
 
-def _message(text: bytes) -> str:
-    """Return the ``message`` of a JSON error body as one short line; "" where there is none."""
-    try:
-        body = read_json(text)
-    except ValueError:
-        return ""
-    said = body.get("message") if isinstance(body, dict) else None
-    return shorten(said, _MAX_WORDS) if isinstance(said, str) else ""
-
-
 def _read(answer: requests.Response) -> None:
     """Read the body within the bounds."""
     parts: list[bytes] = []
@@ -344,5 +338,5 @@ def plain_error(error: requests.RequestException) -> str:
     cause = root_of(error)
     if isinstance(error, requests.exceptions.SSLError):
         return tls_words(cause)
-    said = shorten(network_words(cause), _MAX_WORDS) or type(error).__name__
+    said = shorten(network_words(cause), MAX_WORDS) or type(error).__name__
     return f"the proxy: {said}" if isinstance(error, requests.exceptions.ProxyError) else said

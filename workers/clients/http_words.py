@@ -1,8 +1,13 @@
-"""What went wrong below HTTP, in words that lead to the mistake."""
+"""What went wrong with a request, or below HTTP, in words that lead to the mistake."""
 
 import ssl
 from http.client import BadStatusLine, RemoteDisconnected
 
+from orchestrator.domain.wording import shorten
+from workers.shapes import read_json
+
+MAX_WORDS = 200
+"""Characters of an error message of a server or the network."""
 UNTRUSTED = "the TLS certificate is not trusted (set ca_file to the CA bundle that signed it)"
 _OF_THE_CERTIFICATE = {9, 10, 62, 64}
 """OpenSSL's codes for what no CA bundle mends: not yet valid, expired, of another name, of another address."""
@@ -36,3 +41,13 @@ def network_words(cause: BaseException) -> str:
     if isinstance(cause, BadStatusLine) and not isinstance(cause, RemoteDisconnected):
         return "what answers there does not speak HTTP"
     return getattr(cause, "strerror", None) or str(cause).rsplit(": ", 1)[-1]
+
+
+def message_in(text: bytes) -> str:
+    """Return the ``message`` of a JSON error body as one short line; "" where there is none."""
+    try:
+        body = read_json(text)
+    except ValueError:
+        return ""
+    said = body.get("message") if isinstance(body, dict) else None
+    return shorten(said, MAX_WORDS) if isinstance(said, str) else ""

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.domain.errors import Unanswered, Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.loopback import Reply, loopback
-from workers.clients.http import Authorization, Http
+from workers.clients.http import MAX_ANSWER, Authorization, Http
 from workers.clients.http_pause import LONGEST, retry_after
 from workers.clients.http_words import UNTRUSTED, tls_words
 
@@ -78,6 +78,7 @@ def answering(answer: bytes) -> Iterator[str]:
         thread.join(5)
 
 
+PART = bytes(1024 * 1024)
 TRUNCATED = b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}"
 NEGATIVE = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n"
 
@@ -105,6 +106,29 @@ def test_a_stream_that_breaks_off_is_told_in_words(answer: bytes, words: str) ->
         with pytest.raises(Unavailable) as caught:
             list(http.lines(stream, 100))
     assert caught.value.evidence == f"GET {url}: {words}"
+
+
+@pytest.mark.parametrize("status", [200, 302, 307, 404])
+def test_no_more_is_read_of_a_redirect_than_of_another_answer(status: int) -> None:
+    sent = 0
+
+    def parts() -> Iterator[bytes]:
+        nonlocal sent
+        for _ in range(4 * MAX_ANSWER // len(PART)):
+            yield PART
+            sent += len(PART)
+
+    reply = Reply(status, headers={"Location": "/elsewhere"}, parts=parts)
+    with loopback(lambda _: reply) as server, pytest.raises(Unanswered, match="larger than"):
+        Http(server.url, Reason.NOTIFY_UNAVAILABLE).request("POST", "/", data=b"{}")
+    assert sent < 2 * MAX_ANSWER
+
+
+@pytest.mark.parametrize("location", ["http://[", "/\xff", "http://a:99999/"])
+def test_where_a_redirect_leads_is_no_trouble_of_our_own_address(location: str) -> None:
+    with loopback(lambda _: Reply(302, headers={"Location": location})) as server:
+        answer = Http(server.url, Reason.NOTIFY_UNAVAILABLE).request("GET", "/")
+    assert answer.status_code == 302
 
 
 @pytest.mark.parametrize(
