@@ -220,13 +220,18 @@ def _here(folder: Path) -> str:
 
 
 def _ours(stderr: str) -> str:
-    """Take out what others have said of their own places: the server, and GnuPG of its keyring."""
-    return "\n".join(line for line in stderr.splitlines() if not line.startswith(("remote:", "gpg:")))
+    """Take out what others have said of their own places: the server, and GnuPG of its keyring.
+
+    What the server writes goes on to Git's own end of a line, whatever else might end one; its last word goes on to
+    the end of all.
+    """
+    said = f"\n{stderr}".partition("\nfatal: remote error: ")[0]
+    return "\n".join(line for line in said.split("\n") if not line.startswith(("remote:", "gpg:")))
 
 
 def server_format(stderr: str) -> str:
     """Return the object format ("sha256") of a server that our copy cannot hold, or ""."""
-    found = _OTHER_FORMAT.search(stderr)
+    found = _OTHER_FORMAT.search(_ours(stderr))
     return found[1] if found else ""
 
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,8 @@ from tests.support.githttp import TOKEN, USER, Fault, Forge
 from tests.support.loopback import Reply, loopback
 from tests.support.waiting import until
 from workers.clients.git import GITOPS, SOURCE, Mirror
+
+SERVICE = "# service=git-upload-pack\n"
 
 
 @pytest.mark.parametrize(
@@ -53,6 +56,24 @@ def test_answers_of_the_server_become_our_errors(
 def test_a_server_that_is_not_there_is_unavailable(server: Forge, tmp_path: Path, url: str, words: str) -> None:
     with pytest.raises(Unavailable, match=words):
         server.mirror(tmp_path, url=url).ls_remote()
+
+
+def advertised(*lines: str) -> Reply:
+    """Say it where the refs should be."""
+    said = "0000".join("".join(f"{len(line) + 4:04x}{line}" for line in part) for part in ([SERVICE], lines))
+    return Reply(200, said, {"Content-Type": "application/x-git-upload-pack-advertisement"})
+
+
+@pytest.mark.parametrize("said", ["No space left on device", "bad object HEAD"])
+@pytest.mark.parametrize("answer", [advertised, lambda said: Reply(503, f"no service:\r{said}")])
+def test_what_the_server_says_of_its_own_disk_is_no_trouble_of_ours(
+    server: Forge, tmp_path: Path, answer: Callable[[str], Reply], said: str
+) -> None:
+    with loopback(lambda _: answer(f"ERR {said}")) as failing, pytest.raises(Unavailable) as caught:
+        server.mirror(tmp_path / "state", url=f"{failing.url}/x.git").fetch_branch("main")
+    assert caught.value.reason is SOURCE.unavailable
+    assert said in caught.value.evidence
+    assert len(failing.asked) == 1, "the copy is sound"
 
 
 @pytest.mark.parametrize("page", ["404 page not found\n", "default backend - 404"])

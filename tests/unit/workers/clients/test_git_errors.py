@@ -233,6 +233,10 @@ def test_a_disk_of_ours_that_cannot_be_written_is_told_with_its_place(said: str,
         "remote: fatal: write error: No space left on device\nfatal: early EOF",
         "error: gpg failed to sign the data:\ngpg: can't connect to the agent: Read-only file system\n",  # Git 2.43
         "fatal: unable to access 'https://x/Read-only%20file%20system.git/': Could not resolve host: x",
+        "fatal: remote error: No space left on device",
+        "fatal: remote error: cannot serve this\nerror: No space left on device",
+        "remote: cannot serve this\rNo space left on device\n" + HTTP + "The requested URL returned error: 503",
+        "remote: cannot serve this\x0bNo space left on device",
         "fatal: early EOF",
         "",
     ],
@@ -268,6 +272,9 @@ def test_too_many_open_files_are_no_full_disk() -> None:
         ("error: missing blob 1111", True),
         ("error: index file x.idx is too small", True),
         ("remote: fatal: unable to read tree 1111\nfatal: protocol error: bad pack header", False),
+        ("fatal: remote error: bad object HEAD", False),
+        ("remote: cannot serve this\u2028fatal: bad object HEAD\nfatal: early EOF", False),
+        ("remote: fatal: remote error: no\nfatal: bad object refs/pilotage/branch/1", True),
         ("fatal: couldn't find remote ref refs/heads/x", False),
         ("fatal: early EOF", False),
         ("fatal: not a tree object", False),
@@ -281,6 +288,7 @@ def test_damage_is_told_from_other_errors(said: str, damaged: bool) -> None:
 def test_a_server_with_other_ids_is_recognised() -> None:
     assert server_format("fatal: mismatched algorithms: client sha1; server sha256\n") == "sha256"
     assert server_format("fatal: early EOF") == ""
+    assert server_format("remote: mismatched algorithms: client sha1; server none") == ""
 
 
 @pytest.mark.parametrize(
