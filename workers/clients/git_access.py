@@ -38,6 +38,8 @@ _STEADY: tuple[tuple[str, str], ...] = (
     ("http.lowSpeedLimit", "1"),
     ("http.lowSpeedTime", str(LOW_SPEED_SECONDS)),
     ("http.postBuffer", str(16 * 1024 * 1024)),
+    # larger files go through Git piece by piece: half a gigabyte of zeros is a few kilobytes until it is in memory
+    ("core.bigFileThreshold", "32m"),
     ("gc.auto", "0"),
     ("maintenance.auto", "false"),
     # trees of large repos stay deltas of each other: writing and pushing ten commits takes a quarter of the time

@@ -13,7 +13,9 @@ from orchestrator.domain.reasons import Reason
 from tests.support.git import git
 from tests.support.githttp import Forge, forge
 from tests.support.tars import contents, members
+from workers.clients import git_process
 from workers.clients.git import Mirror
+from workers.clients.git_read import MAX_FILE
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 DATE = 1_700_000_000
@@ -188,6 +190,18 @@ def test_thousands_of_files_and_large_ones_are_streamed(server: Forge, mirror: M
                 assert file.read().decode().strip() == str(int(member.name[5:10]))
                 seen += 1
     assert seen == 2500
+
+
+@pytest.mark.parametrize("others", [1, 200])
+def test_no_large_file_is_in_memory_as_a_whole(
+    server: Forge, mirror: Mirror, monkeypatch: pytest.MonkeyPatch, others: int
+) -> None:
+    """A few objects are unpacked by another program of Git than many."""
+    at_once = ["env", f"GIT_ALLOC_LIMIT={3 * MAX_FILE}"]
+    monkeypatch.setattr(git_process, "_without_foreign_variables", lambda _: at_once)
+    server.commit({"large.bin": bytes(4 * MAX_FILE), **{f"{number}": f"{number}" for number in range(others)}})
+    with mirror.snapshot(mirror.fetch_branch("main")) as files, files.tar() as tar:
+        assert sum(len(part) for part in iter(lambda: tar.read(MAX_FILE), b"")) > 4 * MAX_FILE
 
 
 def test_a_reader_that_stops_early_leaves_no_process(server: Forge, mirror: Mirror) -> None:
