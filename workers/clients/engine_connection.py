@@ -29,6 +29,8 @@ CALL_TIMEOUT = 15.0
 """Seconds for a short call: version, inspect, tag, remove."""
 _OTHER_VERSION = re.compile(r"client version \S+ is too (?:old|new)", re.IGNORECASE)
 """What an engine says where it does not speak our version of its API (moby, api/server/middleware/version.go)."""
+_NO_NAME = re.compile(r"invalid (?:reference|tag|digest) format|repository name must", re.IGNORECASE)
+"""What an engine says of a name that no image can have (distribution, reference/reference.go); with 400."""
 
 
 class EngineConnection:
@@ -54,15 +56,18 @@ class EngineConnection:
         return f"{said.get('Os') or ''}/{said.get('Arch') or ''}"
 
     def inspect(self, reference: str) -> dict[str, Any] | None:
-        """Return what the engine says about a local image, or None when it is not there."""
+        """Return what the engine says about a local image, or None when it is not there.
+
+        Nor is one with a name that no image can have, or whose name leads to another question of the API.
+        """
         try:
             with self._asking():
-                found: dict[str, Any] = self._api.inspect_image(reference)
+                found = self._api.inspect_image(reference)
         except _Said as said:
-            if said.status == 404:
+            if said.status == 404 or _NO_NAME.search(said.evidence):
                 return None
             raise
-        return found
+        return found if isinstance(found, dict) else None
 
     def remove(self, reference: str) -> bool:
         """Remove the name of a local image; False when there is none, or a container uses it."""
