@@ -10,14 +10,29 @@ from datetime import UTC, datetime
 from typing import Any
 
 Json = Mapping[str, Any]
+MAX_WEIGHT = 256 * 1024 * 1024
+"""Bytes of memory that a document may take, about: 32 MB of small values can make a gigabyte of it."""
+_WEIGHTS = {"[": 200, "{": 200, ",": 60}
+"""Bytes that what begins with a character takes in memory, about."""
 
 
 def read_json(content: bytes | str) -> Any:
-    """Read JSON. :raises ValueError: it is none, or it is nested more deeply than can be read."""
+    """Read JSON.
+
+    :raises ValueError: it is none, or it is nested more deeply, or holds more values, than are read.
+    """
+    if len(content) * max(_WEIGHTS.values()) > MAX_WEIGHT and _weight(content) > MAX_WEIGHT:
+        raise ValueError("it holds more values than are read")
     try:
         return json.loads(content)
     except RecursionError:
         raise ValueError("nested too deeply") from None
+
+
+def _weight(content: bytes | str) -> int:
+    if isinstance(content, str):
+        return sum(content.count(sign) * weight for sign, weight in _WEIGHTS.items())
+    return sum(content.count(sign.encode()) * weight for sign, weight in _WEIGHTS.items())
 
 
 def mapping(value: object) -> Json:
