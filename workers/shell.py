@@ -11,6 +11,7 @@ from orchestrator.domain.masking import Mask
 from orchestrator.domain.metrics import LOOKS_TOTAL
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, Outcome, StageName, Wait
+from orchestrator.domain.wording import bounded
 from orchestrator.engine.facts import Fact, Reported, Stopped, Troubled
 from orchestrator.services.execution import Assignment, Execution, no_build
 from orchestrator.store import claims, logs
@@ -144,9 +145,9 @@ class Shell:
         return RunLog(append_to(self._shared.database, assignment), self._mask)
 
     def _masked(self, outcome: Outcome) -> Outcome:
-        """Take secrets out of what people may read: the detail, and what the commit's author wrote."""
+        """Take secrets out of what people may read: the detail, then bounded, and what the commit's author wrote."""
         written = {name: self._mask(str(outcome.outputs[name])) for name in _WRITTEN if name in outcome.outputs}
-        return replace(outcome, detail=self._mask(outcome.detail), outputs={**outcome.outputs, **written})
+        return replace(outcome, detail=bounded(self._mask(outcome.detail)), outputs={**outcome.outputs, **written})
 
     def _refused(self, stage: StageName, error: Refused, runlog: RunLog) -> Fact:
         detail = self._mask(error.evidence)

@@ -5,19 +5,21 @@
 """
 
 from orchestrator.domain.reasons import Reason
+from orchestrator.domain.wording import bounded
 
 
 class PilotageError(Exception):
     """An error with a stable reason code and the evidence for it, fit to be shown to people.
 
     :param reason: the code that the catalogue explains.
-    :param evidence: what was seen, one line, without secrets.
+    :param evidence: what was seen, one line, without secrets. Of a very long one the middle goes: a service may have
+        said any part of it.
     """
 
     def __init__(self, reason: Reason, evidence: str = "") -> None:
-        super().__init__(f"{reason.value}: {evidence}" if evidence else reason.value)
         self.reason = reason
-        self.evidence = evidence
+        self.evidence = bounded(evidence)
+        super().__init__(f"{reason.value}: {self.evidence}" if evidence else reason.value)
 
 
 class Refused(PilotageError):

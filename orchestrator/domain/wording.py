@@ -11,6 +11,8 @@ Say = Callable[[str], str]
 
 MAX_LENGTH = 600
 """Characters of a sentence; evidence beyond that belongs into the log."""
+MAX_EVIDENCE = 2000
+"""Characters of evidence that are kept with a run and in the log."""
 _WHOLE = (Reason.DONE, Reason.CANCELLED, Reason.SUPERSEDED)
 """Reasons whose evidence is the whole sentence: "Cancelled by mina"."""
 
@@ -152,6 +154,11 @@ def shorten(text: str, limit: int) -> str:
     begin = joined[: head + 1].rpartition(" ")[0]
     end = joined[head + 2 - limit :].partition(" ")[2]
     return f"{begin} … {end}".strip()
+
+
+def bounded(evidence: str) -> str:
+    """Return evidence as it is kept: what is longer than `MAX_EVIDENCE` is shortened."""
+    return evidence if len(evidence) <= MAX_EVIDENCE else shorten(evidence, MAX_EVIDENCE)
 
 
 def _news(evidence: str, text: str) -> str:

@@ -14,6 +14,7 @@ from orchestrator.domain.masking import Mask
 from orchestrator.domain.metrics import LOOKS_TOTAL
 from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Done, Fail, Outcome, Run, RunState, StageName, Wait
+from orchestrator.domain.wording import MAX_EVIDENCE
 from orchestrator.services.bell import Bell
 from orchestrator.services.control import Control, ManualRun
 from orchestrator.services.execution import Execution
@@ -115,6 +116,25 @@ def test_secrets_reach_neither_log_nor_reason(worker: OwnStages) -> None:
     worker.shell.look(run_id)
     assert worker.log(run_id) == ["login with ***", "two", "lines"]
     assert worker.run(run_id).detail == "echo *** failed"
+
+
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize("raises", [False, True])
+def test_no_service_fills_the_tables_with_what_it_says(worker: OwnStages, raises: bool) -> None:
+    def say(_o: Order, _t: Tools) -> Outcome:
+        if raises:
+            raise Refused(Reason.SOURCE_UNSUPPORTED, f"worst: {LONG} s3cret-harbor {LONG}")
+        return Fail(reason=Reason.SCAN_FINDINGS, detail=f"worst: {LONG} s3cret-harbor {LONG}")
+
+    worker.stages[StageName.CHECK] = say
+    run_id = worker.start()
+    worker.shell.look(run_id)
+    detail = worker.run(run_id).detail
+    assert detail.startswith("worst:")
+    assert len(detail) <= MAX_EVIDENCE
+    assert "s3cret" not in detail
 
 
 def test_a_cancelled_stage_stops_at_its_next_checkpoint(worker: OwnStages, monkeypatch: pytest.MonkeyPatch) -> None:
