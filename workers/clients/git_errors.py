@@ -150,6 +150,7 @@ _UNWRITABLE = (
     (re.compile(r"Read-only file system"), "the file system is read-only"),
     (re.compile(r"failed to write new configuration file"), "no file can be written"),  # Git does not say why
 )
+_NO_CONTACT = re.compile(r"^fatal: Could not read from remote repository", re.MULTILINE)
 _OTHER_FORMAT = re.compile(r"mismatched algorithms: client \S+; server (\w+)")
 _NOT_NOW = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES})
 _ADDRESS = re.compile(r"\b\w+://[^\s'\"]+")
@@ -188,7 +189,7 @@ def _said_by_server(stderr: str) -> list[str]:
 
 def is_corrupt(stderr: str) -> bool:
     """Tell whether Git complains about damage in the local repository; what the server says is about its own."""
-    return _CORRUPT.search(_without_addresses(_ours(stderr))) is not None
+    return _CORRUPT.search(_of_the_copy(stderr)) is not None
 
 
 def unwritable(stderr: str, folder: Path) -> Unavailable | None:
@@ -196,7 +197,7 @@ def unwritable(stderr: str, folder: Path) -> Unavailable | None:
 
     To be asked before anything else: what cannot be written may look damaged, and making it anew needs room as well.
     """
-    ours = _without_addresses(_ours(stderr))
+    ours = _of_the_copy(stderr)
     cause = next((cause for pattern, cause in _UNWRITABLE if pattern.search(ours)), "")
     if not cause:
         return None
@@ -227,6 +228,13 @@ def _ours(stderr: str) -> str:
     """
     said = f"\n{stderr}".partition("\nfatal: remote error: ")[0]
     return "\n".join(line for line in said.split("\n") if not line.startswith(("remote:", "gpg:")))
+
+
+def _of_the_copy(stderr: str) -> str:
+    """Return what may be about the local copy. Nothing is where no server was spoken to: over SSH its words come as
+    they are, and nobody has begun to write."""
+    ours = _ours(stderr)
+    return "" if _NO_CONTACT.search(ours) else _without_addresses(ours)
 
 
 def server_format(stderr: str) -> str:
