@@ -307,15 +307,13 @@ def _was_sent(error: requests.RequestException) -> bool:
 
 def _read(answer: requests.Response) -> None:
     """Read the body within the bounds."""
-    parts: list[bytes] = []
-    size = 0
+    content = bytearray()  # not a list of its parts, which may have one byte each
     for part in _body(answer):
-        parts.append(part)
-        size += len(part)
-        if size > MAX_ANSWER:
+        content += part
+        if len(content) > MAX_ANSWER:
             answer.close()
             raise _TooLarge(f"answer larger than {MAX_ANSWER} bytes")
-    answer._content = b"".join(parts)  # what requests itself does when it reads the body
+    answer._content = bytes(content)  # what requests itself does when it reads the body
 
 
 def uses_proxy(url: str) -> bool:

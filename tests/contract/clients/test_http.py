@@ -3,6 +3,7 @@
 import socket
 import ssl
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -122,6 +123,17 @@ def test_no_more_is_read_of_a_redirect_than_of_another_answer(status: int) -> No
     with loopback(lambda _: reply) as server, pytest.raises(Unanswered, match="larger than"):
         Http(server.url, Reason.NOTIFY_UNAVAILABLE).request("POST", "/", data=b"{}")
     assert sent < 2 * MAX_ANSWER
+
+
+def test_an_answer_in_tiny_parts_takes_no_more_memory_than_another() -> None:
+    parts = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"2\r\n{}\r\n" * 100_000 + b"0\r\n\r\n"
+    with answering(parts) as url:
+        tracemalloc.start()
+        answer = Http(url, Reason.ARGOCD_UNAVAILABLE).request("GET", "/")
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    assert answer.content == b"{}" * 100_000
+    assert most < 10 * len(answer.content)
 
 
 @pytest.mark.parametrize("location", ["http://[", "/\xff", "http://a:99999/"])
