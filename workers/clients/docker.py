@@ -181,6 +181,9 @@ class Engine:
         refuse_unsupported(recipe, build)
         too_slow = Refused(Reason.BUILD_TIMEOUT, f"not complete after {control.deadline:.0f} s")
         for image, platform in _bases(recipe, build):
+            control.checkpoint()
+            if time.monotonic() >= ends:
+                raise too_slow
             enough = not build.pull and self._has(image, platform)
             if enough and not anew:
                 continue

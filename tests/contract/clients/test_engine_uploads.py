@@ -13,6 +13,7 @@ import pytest
 from orchestrator.domain.apps import Build, Registry
 from orchestrator.domain.errors import Cancelled, PilotageError, Refused, Unavailable
 from orchestrator.domain.reasons import Reason
+from tests.support.git_processes import cancel
 from tests.support.loopback import Asked, Reply, loopback
 from workers.clients import docker
 from workers.clients.docker import Engine
@@ -78,12 +79,14 @@ def build(
     deadline: float,
     builder: str = "buildkit",
     checkpoint: Callable[[], None] = lambda: None,
+    dockerfile: str = "FROM scratch\n",
+    pull: bool = False,
 ) -> str:
     return Engine(host).build(
         context,
-        dockerfile=b"FROM scratch\n",
+        dockerfile=dockerfile.encode(),
         tag="a/b:1",
-        build=Build(builder=builder),
+        build=Build(builder=builder, pull=pull),
         labels={},
         registry=Registry(url="http://127.0.0.1:9"),
         control=CallControl(on_line=lambda _: None, checkpoint=checkpoint, deadline=deadline),
@@ -182,3 +185,32 @@ def test_what_a_proxy_in_front_of_the_engine_says_is_no_mistake_in_the_dockerfil
     with loopback(script) as server, pytest.raises(kind, match=f"HTTP {status}, not of the engine") as caught:
         build(server.url.replace("http://", "tcp://"), iter([b"tar"]), deadline=10)
     assert caught.value.reason is reason
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("pull", [True, False])
+def test_no_number_of_base_images_outlasts_the_time_of_the_build(pull: bool) -> None:
+    """A Dockerfile can name thousands; or one, each time for another platform."""
+
+    def script(asked: Asked) -> Reply:
+        if asked.path == "/version":
+            return Reply(body={"ApiVersion": "1.41", "Version": "20.10.24"})
+        time.sleep(0.05)
+        return Reply(body={"Os": "linux", "Architecture": "amd64"} if asked.method == "GET" else b"")
+
+    copies = "".join(f"COPY --from=base:{number} / /\n" for number in range(60))
+    with loopback(script) as server:
+        host = server.url.replace("http://", "tcp://")
+        with pytest.raises(Refused) as caught:
+            build(host, iter([b"tar"]), deadline=1, dockerfile=f"FROM scratch\n{copies}", pull=pull)
+    assert caught.value.reason is Reason.BUILD_TIMEOUT
+    assert not any(asked.path.endswith("/build") for asked in server.asked)
+
+
+@pytest.mark.timeout(60)
+def test_a_build_is_cancelled_between_its_base_images() -> None:
+    with loopback(lambda _: Reply(body={"ApiVersion": "1.41", "Version": "20.10.24"})) as server:
+        host = server.url.replace("http://", "tcp://")
+        with pytest.raises(Cancelled):
+            build(host, iter([b"tar"]), deadline=10, dockerfile="FROM base:1\n", checkpoint=cancel)
+    assert not any("/images/" in asked.path for asked in server.asked)
