@@ -291,7 +291,8 @@ class Mirror(KeptCopy):
         """
         prune = ["--prune"] if any("*" in spec for spec in specs) else []
         fetch = ["fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--no-auto-maintenance", *prune]
-        answer = self._remote([*fetch, "--end-of-options", self.access.url, *specs], timeout, checkpoint)
+        command = [*fetch, "--end-of-options", self.access.url, *specs]
+        answer = self._remote(command, timeout, self._sparing(checkpoint))
         if answer.code and (full := unwritable(answer.stderr, self.folder)):
             raise full
         other = server_format(answer.stderr)

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import TypeVar
 from uuid import uuid4
 
-from orchestrator.domain.errors import Unavailable
+from orchestrator.domain.errors import PilotageError, Unavailable
+from orchestrator.domain.reasons import Reason
 from workers.clients.git_access import local_env
 from workers.clients.git_errors import CorruptMirror, last_words, unwritable, writing
 from workers.clients.git_lock import LockBusy, exclusive
 from workers.clients.git_process import Checkpoint, GitTimeout, run, unchecked
 from workers.clients.git_read import LOCAL_TIMEOUT, Repository
-from workers.clients.lfs_store import LfsStore
+from workers.clients.lfs_store import SPARE, LfsStore, in_words
 
 TIDY_TIMEOUT = 900.0
 """Seconds for packing a copy anew."""
@@ -29,6 +30,8 @@ _UNUSED = 30 * 86400.0
 _LOOSE_SAMPLE = 12
 """Loose objects in one of the 256 folders (so about 3,000 in all) from which packing pays."""
 _MANY_PACKS = 40
+_SPARE_PART = 20
+"""Of a small disk this part is left to others, where that is less than `SPARE`."""
 _UNFINISHED = ("tmp_", ".tmp-")
 """How Git begins the names of files in ``objects`` that it has not finished."""
 _SURELY_OVER = 3600.0
@@ -165,6 +168,21 @@ class KeptCopy(Repository):
             self._put_aside()
             self._create(damage.object_format)
             return work()
+        except PilotageError:
+            self._sweep_objects()  # half of what a server sends may be gigabytes, and nobody may ask it again
+            raise
+
+    def _sparing(self, checkpoint: Checkpoint) -> Checkpoint:
+        """Have a checkpoint also end what leaves too little of the disk to others: a server may send without end."""
+
+        def passed() -> None:
+            checkpoint()
+            disk = shutil.disk_usage(self.folder.parent)
+            if disk.free < min(SPARE, disk.total // _SPARE_PART):
+                said = f"a fetch was ended that had left {in_words(disk.free)} of the disk to others"
+                raise Unavailable(Reason.STATE_UNWRITABLE, f"{self.folder}: {said}")
+
+        return passed
 
     def _create(self, object_format: str = "") -> None:
         """Make the bare repository, whole or not at all."""

@@ -35,7 +35,7 @@ _SURELY_OVER = 3600.0
 """Seconds without a byte after which nobody writes to an unfinished file."""
 _UNFINISHED = ".part"
 _CHUNK = 256 * 1024
-_SPARE = 256 * 1024 * 1024
+SPARE = 256 * 1024 * 1024
 """Bytes of the disk that are left to others."""
 
 
@@ -75,7 +75,7 @@ class LfsStore:
         with writing(self.folder):
             self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             free = shutil.disk_usage(self.folder).free
-        if size + _SPARE > free:
+        if size + SPARE > free:
             raise Unavailable(
                 Reason.STATE_UNWRITABLE,
                 f"{self.folder}: Git LFS objects of {in_words(size)} do not fit, {in_words(free)} are free",

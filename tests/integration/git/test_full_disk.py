@@ -4,6 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,8 +12,11 @@ from orchestrator.domain.apps import Author
 from orchestrator.domain.errors import Unavailable
 from orchestrator.domain.reasons import Reason
 from tests.support.disks import SmallDisk, small_disk
+from tests.support.endless import endless_server
 from tests.support.githttp import Forge
+from workers.clients import git_keep
 from workers.clients.git import Draft, Mirror, Signing
+from workers.clients.lfs_store import SPARE
 
 DRAFT = Draft(path="new.yaml", mode="100644", content=b"a: 1\n", message="change", date=1_700_000_000)
 
@@ -110,3 +114,19 @@ def test_a_head_that_cannot_be_noted_stops_nothing(server: Forge, mirror: Mirror
     notes.write_text("in the way of the notes\n")
     newer = server.commit({"README.md": "newer\n"})
     assert mirror.fetch_branch("main") == newer
+
+
+@pytest.mark.parametrize("timeout", [1.5, 60.0])
+def test_a_server_that_sends_without_end_leaves_room_to_others(
+    server: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, timeout: float
+) -> None:
+    """It is ended in time, or when little is left; and what came is gone at once."""
+    with endless_server() as url:
+        mirror = server.mirror(tmp_path / "state", url=url)
+        if timeout > 2:
+            nearly_full = SimpleNamespace(total=SPARE * 100, free=SPARE - 1)
+            monkeypatch.setattr(git_keep.shutil, "disk_usage", lambda _: nearly_full)
+        with pytest.raises(Unavailable) as caught:
+            mirror.fetch_branch("main", timeout=timeout)
+    assert caught.value.reason is (Reason.STATE_UNWRITABLE if timeout > 2 else Reason.SOURCE_UNAVAILABLE)
+    assert sum(path.stat().st_size for path in mirror.folder.rglob("*") if path.is_file()) < 1_000_000
