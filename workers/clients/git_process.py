@@ -82,6 +82,7 @@ def run(
     checkpoint: Checkpoint = unchecked,
     guarded: bool = False,
     program: Sequence[str] = ("git",),
+    most: int = 0,
 ) -> Output:
     """Run ``git <arguments>`` to its end.
 
@@ -91,10 +92,11 @@ def run(
     :param guarded: the command speaks to a server or runs for long, so it must not outlive this worker, and reads
         nothing; a short local command ends by itself (its pipes break) and is spared the price of the guard.
     :param program: what is run in place of ``git``: ``ssh`` and its options.
+    :param most: bytes that it may write; 0: `MAX_OUTPUT`.
     :raises GitTimeout: :raises TooMuch: the bounds were hit; no process is left in either case.
     """
     with start(folder, arguments, env=env, guarded=guarded, program=program) as process:
-        return _Exchange(process, None if guarded else stdin).finish(time.monotonic() + timeout, checkpoint)
+        return _Exchange(process, None if guarded else stdin, most).finish(time.monotonic() + timeout, checkpoint)
 
 
 @contextmanager
@@ -159,8 +161,9 @@ def watchdog(process: "Popen[bytes]", timeout: float) -> Iterator[threading.Even
 class _Exchange:
     """Feeds a process and reads it at the same time, within the bounds. No ``stdin``: its input is left open."""
 
-    def __init__(self, process: "Popen[bytes]", stdin: bytes | None) -> None:
+    def __init__(self, process: "Popen[bytes]", stdin: bytes | None, most: int) -> None:
         self._process = process
+        self._most = most or MAX_OUTPUT
         self._unsent = memoryview(stdin or b"")
         self._stdout = bytearray()
         self._stderr = bytearray()
@@ -215,7 +218,7 @@ class _Exchange:
             self._selector.unregister(key.fd)
         elif stream is self._process.stdout:
             self._stdout += part
-            if len(self._stdout) > MAX_OUTPUT:
+            if len(self._stdout) > self._most:
                 raise TooMuch
         else:
             self._stderr += part

@@ -13,6 +13,9 @@ from workers.clients.git_tree import TreeEntry, folders_above, os_text, parse_tr
 
 MAX_FILE = 16 * 1024 * 1024
 """Bytes of one file that is read into memory."""
+MAX_MESSAGE = 1024 * 1024
+"""Bytes of a commit's message, with its people: 60 MB of one can take a gigabyte until they are shown, and pack to
+nothing."""
 LOCAL_TIMEOUT = 120.0
 """Seconds for a command that only reads the disk."""
 COMPARE_TIMEOUT = 5.0
@@ -182,9 +185,14 @@ class Repository:
         return tuple(sorted(os_text(name) for name in answer.stdout.split(b"\0") if name))
 
     def commit_info(self, commit: str) -> CommitInfo:
-        """Return people, date and message of a commit that is here."""
+        """Return people, date and message of a commit that is here. :raises Refused: they are too long."""
         form = "--format=%an%x00%ae%x00%ce%x00%cI%x00%B"
-        answer = self._git(["log", "-1", "--no-mailmap", form, "--end-of-options", _sha(commit)])
+        log = ["log", "-1", "--no-mailmap", form, "--end-of-options", _sha(commit)]
+        try:
+            answer = self._git(log, most=MAX_MESSAGE)
+        except Refused as error:
+            said = f"the message of commit {commit[:12]} has more than {MAX_MESSAGE} bytes: write a shorter one"
+            raise Refused(self.reasons.unusable, said) from error
         name, author, committer, date, message = answer.text.split("\0", 4)
         return CommitInfo(
             author_name=name, author_email=author, committer_email=committer, date=date, message=message
@@ -217,17 +225,17 @@ class Repository:
             if containing in text
         ]
 
-    def _git(self, arguments: Sequence[str], stdin: bytes = b"") -> Output:
+    def _git(self, arguments: Sequence[str], stdin: bytes = b"", most: int = 0) -> Output:
         """Run a local command that has to succeed."""
-        answer = self._try(arguments, stdin)
+        answer = self._try(arguments, stdin, most)
         if answer.code:
             raise self.failed(answer)
         return answer
 
-    def _try(self, arguments: Sequence[str], stdin: bytes = b"") -> Output:
+    def _try(self, arguments: Sequence[str], stdin: bytes = b"", most: int = 0) -> Output:
         """Run a local command whose exit code means something."""
         try:
-            answer = run(self.folder, arguments, env=local_env(), timeout=LOCAL_TIMEOUT, stdin=stdin)
+            answer = run(self.folder, arguments, env=local_env(), timeout=LOCAL_TIMEOUT, stdin=stdin, most=most)
         except GitTimeout as error:
             raise Unavailable(
                 self.reasons.unavailable, f"git {arguments[0]}: no end in {LOCAL_TIMEOUT:.0f} s"

@@ -12,6 +12,7 @@ from tests.support.githttp import Forge
 from workers.clients import git_read
 from workers.clients.git import Mirror
 from workers.clients.git_process import Output
+from workers.clients.git_read import MAX_MESSAGE
 
 
 @pytest.fixture
@@ -150,6 +151,17 @@ def test_a_commit_says_who_when_and_what(server: Forge, mirror: Mirror) -> None:
     assert info.author_name == "Ann"
     assert datetime.fromisoformat(info.date) == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
     assert info.subject == "제목: add \U0001f680"
+
+
+def test_a_message_that_is_longer_than_any_is_refused(server: Forge, mirror: Mirror) -> None:
+    """It packs to a few kilobytes, and would be copied over and over until it is shown."""
+    longest = server.commit({"a": "1"}, message="x" * (MAX_MESSAGE - 1000))
+    longer = server.commit({"a": "2"}, message="x" * (MAX_MESSAGE + 1000))
+    mirror.fetch_branch("main")
+    assert len(mirror.commit_info(longest).subject) == MAX_MESSAGE - 1000
+    with pytest.raises(Refused, match=f"the message of commit {longer[:12]} has more than") as caught:
+        mirror.commit_info(longer)
+    assert caught.value.reason is Reason.SOURCE_UNSUPPORTED
 
 
 def test_a_command_that_fails_for_another_cause_is_unavailable(mirror: Mirror, tree: str) -> None:
