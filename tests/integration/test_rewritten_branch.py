@@ -83,9 +83,9 @@ class Asking(Mirror):
         self.fetches: list[str] = []
         self.commands: list[str] = []
 
-    def _try(self, arguments: Sequence[str], stdin: bytes = b"") -> Output:
+    def _try(self, arguments: Sequence[str], stdin: bytes = b"", most: int = 0) -> Output:
         self.commands.append(arguments[0])
-        return super()._try(arguments, stdin)
+        return super()._try(arguments, stdin, most)
 
     def fetch_branch(self, branch: str, *, checkpoint: Checkpoint = unchecked, **_: Any) -> str:
         self.fetches.append(branch)
