@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from orchestrator.cli import options as o
-from orchestrator.cli import summary
 from orchestrator.cli.api import Api, Json, connect, segment
+from orchestrator.cli.app_words import details, row, warn_of_unread
 from orchestrator.cli.errors import CliError, Code
 from orchestrator.cli.output import Format, one_line, say, say_json, tell, warn
 from orchestrator.cli.runs import finish
@@ -19,8 +19,6 @@ _HEAD = ("APP", "ENVIRONMENT", "IN GIT NOW", "ARGO CD NOW", "COMMITTED", "PROVEN
 _PATIENCE = 60.0
 """Seconds to wait until the relay has looked at the branches."""
 _PAUSE = 0.5
-_UNHAPPY = ("waiting", "failed", "cancelled")
-
 app = typer.Typer(help="Apps: what runs where; hold, release, roll back and promote.", no_args_is_help=True)
 
 
@@ -39,10 +37,10 @@ def list_apps(output: o.Output = Format.TEXT, url: o.Url = o.URL, token_file: o.
     if output is Format.JSON:
         say_json(answer)
         return
-    rows = [_row(app, env) for app in answer.get("items", []) for env in app.get("environments", [])]
+    rows = [row(app, env) for app in answer.get("items", []) for env in app.get("environments", [])]
     tell(_HEAD, rows, "No apps are configured.")
     for one in answer.get("items", []):
-        _warn_of_unread(one)
+        warn_of_unread(one)
     for one in answer.get("stray_holds", []):
         names = f"{one_line(one.get('app'))} {one_line(one.get('environment'))}"
         said = f"{names} is on hold by {one_line(one.get('by'))}: {one_line(one.get('reason'))}."
@@ -68,10 +66,10 @@ def show(
         return
     for env in answer.get("environments", []):
         say(f"{one_line(answer.get('name'))} {one_line(env.get('name'))}")
-        for name, value in _details(env).items():
+        for name, value in details(env).items():
             if value:
                 say(f"  {name:<15} {value}")
-    _warn_of_unread(answer)
+    warn_of_unread(answer)
 
 
 @app.command()
@@ -120,99 +118,6 @@ def _poll_lines(app_name: str, found: Json) -> Iterator[str]:
         yield f"{app_name}: nothing has moved without being known ({branches or 'no branch is there'})."
     if missing:
         yield f"{app_name}: not there: {missing}."
-
-
-def _warn_of_unread(app: Json) -> None:
-    unread = app.get("unread")
-    if isinstance(unread, dict):
-        said = f"pushes without a hook go unnoticed since {one_line(unread.get('since'))}"
-        warn(f"{one_line(app.get('name'))}: {said}: {one_line(unread.get('problem'))}")
-
-
-def _details(env: Json) -> dict[str, str]:
-    git, argo, hold, last = (env.get(name) or {} for name in ("git_now", "argocd_now", "hold", "last_run"))
-    return {
-        "in git now": _joined(_git_now(git), _set_by(git), _seen(git)),
-        "argo cd now": _joined(_argocd_now(argo), _live(argo), _seen(argo)),
-        "committed": _joined(_brought(env.get("in_git")), _since(env.get("in_git"))),
-        "proven healthy": _joined(_brought(env.get("deployed")), _since(env.get("deployed"))),
-        "last run": f"{last.get('id')} {summary.state_words(last)}" if last else "",
-        "hold": f"by {one_line(hold.get('by'))}: {one_line(hold.get('reason'))}" if hold else "",
-        "why": _why(env),
-    }
-
-
-def _set_by(git: Json) -> str:
-    if not git.get("commit"):
-        return ""
-    run = f" by run {git['run']}" if git.get("run") else ""
-    return f"commit {one_line(git['commit'])[:12]}{run}, {one_line(git.get('since'))}"
-
-
-def _live(argo: Json) -> str:
-    tags = ", ".join(one_line(tag) for tag in argo.get("live") or ())
-    return _joined("a sync is under way" if argo.get("syncing") else "", f"live {tags}" if tags else "")
-
-
-def _seen(now: Json) -> str:
-    """Say when it was seen and, where it may be otherwise by now, what was seen and why."""
-    was = ", ".join(filter(None, (one_line(now.get(name)) for name in ("value", "health", "sync"))))
-    then = "" if now.get("current") or not was else f"was {was}"
-    seen = f"seen {one_line(now.get('seen_at'))}" if now.get("seen_at") else ""
-    return _joined(then, seen, one_line(now.get("trouble")))
-
-
-def _since(thing: object) -> str:
-    if not isinstance(thing, dict):
-        return ""
-    by = f"by {one_line(thing.get('by'))}" if thing.get("by") else ""
-    return _joined(by, one_line(thing.get("since")))
-
-
-def _joined(*parts: str) -> str:
-    return "; ".join(filter(None, parts))
-
-
-def _row(app: Json, env: Json) -> tuple[object, ...]:
-    last, held, in_git = env.get("last_run"), env.get("hold"), env.get("in_git")
-    run = f"{last.get('id')} {summary.state_words(last)}" if isinstance(last, dict) else ""
-    hold = one_line(held.get("reason") or "yes") if isinstance(held, dict) else ""
-    doubt = "" if not isinstance(in_git, dict) or in_git.get("proven") else ", not proven"
-    names = app.get("name"), env.get("name")
-    now = _git_now(env.get("git_now")), _argocd_now(env.get("argocd_now"))
-    return *names, *now, _brought(in_git) + doubt, _brought(env.get("deployed")), run, hold, _why(env)
-
-
-def _git_now(git: object) -> str:
-    """Say what Git has: ``sha-0123456789ab``, with what is odd about it."""
-    if not isinstance(git, dict) or not git.get("current"):
-        return "unknown"
-    whose = f", by {one_line(git.get('author'))}, not by Pilotage" if git.get("by_pilotage") is False else ""
-    return one_line(git.get("value"))[:80] + whose
-
-
-def _argocd_now(argo: object) -> str:
-    """Say what Argo CD says: ``Healthy, Synced``."""
-    if not isinstance(argo, dict) or not argo.get("current"):
-        return "unknown"
-    return ", ".join(filter(None, (one_line(argo.get("health")), one_line(argo.get("sync")))))
-
-
-def _brought(thing: object) -> str:
-    """Name what a run brought: ``sha-0123456789ab (run 4)``."""
-    if not isinstance(thing, dict):
-        return ""
-    name = one_line(thing.get("tag")) or one_line(thing.get("commit") or thing.get("digest"))[:19]
-    return f"{name} (run {thing.get('run')})"
-
-
-def _why(env: Json) -> str:
-    """Say what is wrong with the version in Git; if nothing is, why the last run did not succeed."""
-    in_git, last = env.get("in_git"), env.get("last_run")
-    verdict = in_git.get("verdict") if isinstance(in_git, dict) and not in_git.get("proven") else None
-    if isinstance(verdict, dict):
-        return summary.why(verdict)
-    return summary.why(last) if isinstance(last, dict) and last.get("state") in _UNHAPPY else ""
 
 
 @app.command()

@@ -1,8 +1,7 @@
 """What a person asks for while a run of the same environment moves on (PostgreSQL; on SQLite only one writes)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,42 +10,25 @@ from orchestrator.domain.reasons import Reason
 from orchestrator.domain.runs import Fail, RunState, StageName
 from orchestrator.engine.facts import Reported
 from orchestrator.services.control import Control, NotPossible
-from orchestrator.services.execution import Execution
+from orchestrator.services.execution import Assignment, Execution
 from orchestrator.store import environments, names
 from orchestrator.store.database import Database
-from tests.support.databases import postgres_database
 from tests.support.executing import QUIET, Workshop, two_environments
 from tests.support.factories import make_app, make_environment, make_settings
-from tests.support.meanwhile import is_waiting, meanwhile
+from tests.support.meanwhile import is_waiting
+from tests.support.two_processes import Meanwhile, between, elsewhere, workshop
 from tests.support.waiting import until
 
-Meanwhile = Callable[[str, Callable[[], Any]], Callable[[], Any]]
+__all__ = ["between", "elsewhere", "workshop"]
+
+Before = Callable[[str, Callable[[], Any]], Callable[[], Any]]
 NEW_RUN_IS_MADE = "INSERT INTO wakes (run_id, due_at, queue) SELECT"
 
 
 @pytest.fixture
-def workshop(postgres_url: str, tmp_path: Path) -> Iterator[Workshop]:
-    with postgres_database(postgres_url) as database:
-        yield Workshop(database, tmp_path)
-
-
-@pytest.fixture
-def elsewhere(workshop: Workshop) -> Iterator[Database]:
-    """The connection of another process."""
-    database = Database(workshop.database.url)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def before(workshop: Workshop) -> Iterator[Meanwhile]:
+def before(between: Meanwhile) -> Before:
     """Have something done elsewhere right before a statement of the workshop that begins so."""
-    looker = Database(workshop.database.url)
-    with ThreadPoolExecutor(1) as pool:
-        yield lambda words, do: meanwhile(
-            workshop.database, looker, pool, lambda statement, _: statement.startswith(words), do
-        )
-    looker.close()
+    return lambda words, do: between(lambda statement, _: statement.startswith(words), do)
 
 
 def deploy(workshop: Workshop, number: int) -> int:
@@ -56,8 +38,16 @@ def deploy(workshop: Workshop, number: int) -> int:
     return run
 
 
+def third_commit(workshop: Workshop) -> Assignment:
+    """Deploy two pushes and have a third one at its commit."""
+    for number in (1, 2):
+        deploy(workshop, number)
+    workshop.push(3)
+    return workshop.until(3, StageName.COMMIT, image="h/p:3", digest="sha256:3")
+
+
 def test_the_newest_is_promoted_that_is_proven_when_the_promotion_takes_its_turn(
-    workshop: Workshop, elsewhere: Database, before: Meanwhile
+    workshop: Workshop, elsewhere: Database, before: Before
 ) -> None:
     """Else what was proven before would take the place of the promotion that follows what is proven just now."""
     two_environments(workshop)
@@ -73,12 +63,9 @@ def test_the_newest_is_promoted_that_is_proven_when_the_promotion_takes_its_turn
 
 
 def test_a_rollback_goes_back_from_what_lands_while_it_is_asked_for(
-    workshop: Workshop, elsewhere: Database, before: Meanwhile
+    workshop: Workshop, elsewhere: Database, before: Before
 ) -> None:
-    for number in (1, 2):
-        deploy(workshop, number)
-    workshop.push(3)
-    commit = workshop.until(3, StageName.COMMIT, image="h/p:3", digest="sha256:3")
+    commit = third_commit(workshop)
     control = Control(elsewhere, workshop.settings, QUIET)
     back = before("UPDATE environments", lambda: control.rollback("plate-web", "stg", "mina", None))
     workshop.done(commit)
@@ -86,12 +73,9 @@ def test_a_rollback_goes_back_from_what_lands_while_it_is_asked_for(
 
 
 def test_a_run_is_not_undone_when_another_lands_while_that_is_asked_for(
-    workshop: Workshop, elsewhere: Database, before: Meanwhile
+    workshop: Workshop, elsewhere: Database, before: Before
 ) -> None:
-    for number in (1, 2):
-        deploy(workshop, number)
-    workshop.push(3)
-    commit = workshop.until(3, StageName.COMMIT, image="h/p:3", digest="sha256:3")
+    commit = third_commit(workshop)
     control = Control(elsewhere, workshop.settings, QUIET)
     back = before("UPDATE environments", lambda: control.rollback("plate-web", "stg", "mina", None, of=2))
     workshop.done(commit)
@@ -99,9 +83,7 @@ def test_a_run_is_not_undone_when_another_lands_while_that_is_asked_for(
         back()
 
 
-def test_a_person_and_a_run_that_fails_go_back_once(
-    workshop: Workshop, elsewhere: Database, before: Meanwhile
-) -> None:
+def test_a_person_and_a_run_that_fails_go_back_once(workshop: Workshop, elsewhere: Database, before: Before) -> None:
     app = make_app(environments=(make_environment("stg", rollback=True),))
     workshop.use(make_settings(workshop.settings.state_dir, apps=(app,)))
     deploy(workshop, 1)

@@ -1,8 +1,6 @@
 """Two transactions that meet at the same runs never wait for each other (PostgreSQL; on SQLite only one writes)."""
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,36 +17,13 @@ from orchestrator.store import names as moved_names
 from orchestrator.store import wakes
 from orchestrator.store.database import Database
 from orchestrator.store.schema import wakes as wakes_table
-from tests.support.databases import postgres_database
 from tests.support.executing import Workshop, two_environments
 from tests.support.factories import make_app, make_settings
-from tests.support.meanwhile import is_waiting, meanwhile
+from tests.support.meanwhile import is_waiting
+from tests.support.two_processes import Meanwhile, between, elsewhere, workshop
 from tests.support.waiting import until
 
-Meanwhile = Callable[[Callable[[str, Any], bool], Callable[[], Any]], Callable[[], Any]]
-
-
-@pytest.fixture
-def workshop(postgres_url: str, tmp_path: Path) -> Iterator[Workshop]:
-    with postgres_database(postgres_url) as database:
-        yield Workshop(database, tmp_path)
-
-
-@pytest.fixture
-def elsewhere(workshop: Workshop) -> Iterator[Database]:
-    """The connection of another process."""
-    database = Database(workshop.database.url)
-    yield database
-    database.close()
-
-
-@pytest.fixture
-def between(workshop: Workshop) -> Iterator[Meanwhile]:
-    """Have something done right before a statement of the workshop's transactions."""
-    looker = Database(workshop.database.url)
-    with ThreadPoolExecutor(1) as pool:
-        yield lambda before, do: meanwhile(workshop.database, looker, pool, before, do)
-    looker.close()
+__all__ = ["between", "elsewhere", "workshop"]
 
 
 def test_the_watch_wakes_a_run_whose_worker_is_writing_down_that_it_waits(
